@@ -1,0 +1,77 @@
+# make help lists what there is. Needs python3 (3.11 or later) with venv; all else goes into .venv.
+# pip's own settings (PIP_INDEX_URL, PIP_FIND_LINKS, ...) choose where packages come from: with a CPU-only
+# torch among them, the download is much smaller.
+
+PYTHON ?= python3
+SHARED ?= ../shared
+DATA ?= $(SHARED)/data
+WEIGHTS ?= $(SHARED)/reference/astroNN_dist_model_parameter.pt
+
+VENV := .venv
+# -qq: errors only.
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
+INPUTS := setup.cfg pyproject.toml constraints.txt
+RUN := $(VENV)/.ready-to-run
+TEST := $(VENV)/.ready-to-test
+RUFF := $(VENV)/bin/ruff
+PYTEST := ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run has-data test check-slow bench lint format clean
+# Two pips in one environment would trip over each other.
+.NOTPARALLEL:
+
+help:    ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: $(TEST)    ## make .venv with all that tests and lints need
+
+run: has-data $(RUN)    ## a fresh demonstration on SQLite, in demo/
+	@DATA="$(DATA)" WEIGHTS="$(WEIGHTS)" bin/demo
+
+# Asked before the installation, which takes minutes.
+has-data:
+	@for needed in "$(DATA)/apstar/targets.csv" "$(WEIGHTS)"; do [ -e "$$needed" ] || \
+	  { echo "no $$needed: make run SHARED=/path/to/the/shared/data" >&2; exit 1; }; done
+
+test: $(TEST)    ## all tests but the slow ones, on SQLite and PostgreSQL
+	@$(PYTEST)
+
+check-slow: $(TEST)    ## the tests that take minutes
+	@$(PYTEST) -m slow
+
+bench: $(TEST)    ## measure; results on stdout
+	@set -- benchmarks/[a-z]*.py; [ -e "$$1" ] || { echo "no benchmarks"; exit 0; }; \
+	for file; do echo "$$file"; ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python "$$file" || exit; done
+
+lint: $(TEST)    ## rules and format, changing nothing
+	@$(RUFF) check .
+	@$(RUFF) format --check .
+
+format: $(TEST)    ## apply the format, and the fixes that are safe
+	@$(RUFF) check --fix .
+	@$(RUFF) format .
+
+clean:    ## remove all that is built, the environment too
+	rm -rf $(VENV) demo build dist python/*.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "astra needs Python 3.11 or later: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make environments: on Debian, apt-get install python3-venv" >&2; exit 1; }
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUN): $(INPUTS) | $(VENV)/bin/python
+	@echo "installing astra and what it needs"
+	@$(PIP) install --editable . --constraint constraints.txt
+	@touch $@
+
+# astroNN declares TensorFlow, which the normalisation never imports: without its dependencies, a gigabyte less.
+$(TEST): $(INPUTS) | $(VENV)/bin/python
+	@echo "installing astra, what it needs, and what its tests need"
+	@$(PIP) install --editable '.[test]' --constraint constraints.txt
+	@$(PIP) install --no-deps astroNN --constraint constraints.txt
+	@touch $@ $(RUN)

@@ -1,0 +1,262 @@
+"""What the tests share: where they find data, an empty database each, and a clean environment.
+
+    shared, reference, apstar_files, targets, reference_weights   the data beside the project, read only
+    fakemag_to_pc                                                 astroNN's own distances, without TensorFlow
+    database_url                                                  an empty database, SQLite and PostgreSQL
+    ordinary_user, open_tmp_path                                  to be someone other than root
+
+The environment of whoever runs the tests reaches none of them. Only these variables of it count:
+
+    ASTRA_SHARED       the folder of data (default: ../shared beside the project)
+    ASTRA_TEST_PG      host:port:user of a running PostgreSQL server, instead of one of our own
+    ASTRA_TEST_PGBIN   the folder of initdb and postgres to start our own from
+    CI                 set: a missing PostgreSQL server is an error, not a reason to skip
+"""
+
+import ctypes
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import peewee
+import pytest
+
+from astra import schema
+from astra.config import load_settings
+from astra.database import open_database
+from astra.models.base import bound_to
+from postgres_server import (
+    NoServer,
+    Server,
+    as_user,
+    find_binaries,
+    parse_server,
+    temporary_server,
+    unprivileged,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Read now: when a fixture asks for them, `isolated` may already have taken them away.
+SHARED = Path(os.environ.get("ASTRA_SHARED") or ROOT.parent / "shared")
+TEST_PG = os.environ.get("ASTRA_TEST_PG")
+TEST_PGBIN = os.environ.get("ASTRA_TEST_PGBIN")
+CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+# PG*: libpq would fill in from them what an address leaves out.
+USERS_PREFIXES = ("ASTRA_", "PG", "XDG_")
+USERS_VARIABLES = ("MWM_ASTRA", "SAS_BASE_DIR")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none."""
+    if item.get_closest_marker("gpu"):
+        import torch  # seconds, which a run without such tests need not wait for
+
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
+
+
+# > Environment
+
+
+@pytest.fixture(autouse=True)
+def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep the settings and the files of whoever runs the tests away from every test."""
+    for name in list(os.environ):
+        if name.startswith(USERS_PREFIXES) or name in USERS_VARIABLES:
+            monkeypatch.delenv(name)
+    _move_home(monkeypatch, tmp_path / "home")
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Give every test the same numbers from numpy's global generator, whatever ran before it."""
+    np.random.seed(20260101)
+
+
+def _move_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    for kind in ("CONFIG", "DATA", "CACHE", "STATE", "RUNTIME"):
+        folder = home / kind.lower()
+        folder.mkdir(mode=0o700)
+        monkeypatch.setenv(f"XDG_{kind}_DIR" if kind == "RUNTIME" else f"XDG_{kind}_HOME", str(folder))
+    # Empty: a test that wants other settings writes them there.
+    config = home / "astra.yml"
+    config.touch()
+    monkeypatch.setenv("ASTRA_CONFIG", str(config))
+
+
+# > Data beside the project
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of public data beside the project."""
+    return _existing(SHARED)
+
+
+@pytest.fixture(scope="session")
+def reference(shared: Path) -> Path:
+    """The folder of reference numbers, which fix what "the same result" means."""
+    return _existing(shared / "reference")
+
+
+@pytest.fixture(scope="session")
+def reference_weights(reference: Path) -> Path:
+    """A checkpoint in Astra's layout; fitted to toy spectra, so that its numbers are no distances."""
+    return _existing(reference / "astroNN_dist_model_parameter.pt")
+
+
+@pytest.fixture(scope="session")
+def apstar_files(shared: Path) -> list[Path]:
+    """The 22 real apStar files, sorted by name."""
+    return sorted(_existing(shared / "data" / "apstar").glob("apStar-*.fits"))
+
+
+@pytest.fixture(scope="session")
+def targets(shared: Path) -> Path:
+    """The table of photometry and extinction that goes with ``apstar_files``."""
+    return _existing(shared / "data" / "apstar" / "targets.csv")
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        pytest.skip(f"needs {path}, which is not there (ASTRA_SHARED names the folder of shared data)")
+    return path
+
+
+# > The oracle
+
+
+@pytest.fixture
+def fakemag_to_pc(monkeypatch: pytest.MonkeyPatch) -> Callable:
+    """astroNN's own conversion to a distance: plain numpy, but its import asks for TensorFlow."""
+    pytest.importorskip("astroNN")
+    if importlib.util.find_spec("tensorflow") is None:
+        absent = types.ModuleType("astroNN.shared.nn_tools")
+        absent.cpu_fallback = absent.gpu_memory_manage = None  # imported, and not called
+        monkeypatch.setitem(sys.modules, absent.__name__, absent)
+    from astroNN.gaia import fakemag_to_pc
+
+    return fakemag_to_pc
+
+
+# > Databases
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server for the whole session: the one of ASTRA_TEST_PG, else one of our own."""
+    if TEST_PG:
+        yield parse_server(TEST_PG)
+        return
+    try:
+        binaries = find_binaries(TEST_PGBIN)
+    except NoServer as error:
+        if CI:
+            raise
+        pytest.skip(str(error))
+    with temporary_server(binaries) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of one's own: the path of a file (SQLite), then an address (PostgreSQL)."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "astra.db")
+        return
+    server = request.getfixturevalue("postgres")  # only now: tests on SQLite need no server
+    with server.database() as dbname:
+        yield server.url(dbname)
+
+
+@pytest.fixture
+def empty_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[peewee.Database]:
+    """An open database without tables, which is also the configured one, for child processes too."""
+    monkeypatch.setenv("ASTRA_DATABASE_URL" if "://" in database_url else "ASTRA_DATABASE_PATH", database_url)
+    with bound_to(open_database(load_settings(), create=True)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def db(empty_database: peewee.Database) -> peewee.Database:
+    """An open database with all tables, bound to the models."""
+    schema.upgrade(empty_database, load_settings())
+    return empty_database
+
+
+# > Other users
+
+
+@pytest.fixture
+def ordinary_user(request: pytest.FixtureRequest) -> dict:
+    """Keywords for :mod:`subprocess` that drop root's rights, which no permission would stop.
+
+    Take the right itself away (``chmod 0o555``): the child may be nobody, or still own root's files.
+    """
+    nobody = as_user(unprivileged("nobody"))
+    if not nobody or _can_start_python(nobody):
+        return nobody
+    if sys.platform != "linux":
+        pytest.skip(f"an ordinary user cannot run {sys.executable}")
+    # Python 3.12 warns of preexec_fn in a process with threads; this one only calls the kernel.
+    request.node.add_marker(pytest.mark.filterwarnings("ignore:.*is multi-threaded, use of fork"))
+    return {"preexec_fn": _without_root_rights(ctypes.CDLL(None, use_errno=True).prctl)}
+
+
+def _can_start_python(keywords: dict) -> bool:
+    """Whether neither this Python nor the package lies behind a folder closed to others, e.g. /root."""
+    try:
+        command = [sys.executable, "-c", "import astra"]
+        return subprocess.run(command, cwd="/", capture_output=True, check=False, **keywords).returncode == 0
+    except PermissionError:
+        return False
+
+
+def _without_root_rights(prctl: Callable[..., int]) -> Callable[[], None]:
+    """Still root by name, but permissions of files count: for a child where nobody cannot start Python."""
+    drop_from_bounding_set = 24
+    overriding = (1, 2, 3)  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER
+
+    def drop() -> None:
+        for capability in overriding:
+            if prctl(drop_from_bounding_set, capability, 0, 0, 0):
+                raise OSError(ctypes.get_errno(), "prctl")
+
+    return drop
+
+
+@pytest.fixture
+def open_tmp_path(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary folder open to all users, who also find their home in it; removed afterwards.
+
+    ``tmp_path`` is no good for ``ordinary_user``: it lies in a folder that is closed to all but root.
+    """
+    path = Path(tempfile.mkdtemp(prefix="astra-open-", dir="/tmp"))
+    try:
+        _move_home(monkeypatch, path / "home")
+        for folder in [path, *path.rglob("*")]:
+            folder.chmod(0o777)
+        yield path
+    finally:
+        _make_removable(path)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_removable(path: Path) -> None:
+    """Give back the rights that a test took from folders; without them, only root could remove these."""
+    path.chmod(0o700)
+    for folder, below, _ in os.walk(path):
+        for inner in (Path(folder, name) for name in below):
+            if not inner.is_symlink():
+                inner.chmod(0o700)
