@@ -1,0 +1,5 @@
+"""Schema migrations, applied in order by ``astra init`` and packaged as ``astra.migrations``.
+
+A migration that has been released is never edited: it describes the schema as it was then, apart
+from the models as they are now.
+"""

@@ -1,0 +1,35 @@
+"""Spectrophotometric distances from APOGEE spectra, in the manner of an SDSS Astra plugin.
+
+    config.py, database.py   what is in force, and the one door to SQLite and PostgreSQL
+    schema.py                migrations: make and upgrade the tables, refuse others
+    fields.py, glossary.py   columns that carry help and units, and their wording
+    models/                  the tables: sources, spectra, results, runs
+    products/                files: identity and layout of an apStar product, and its reader
+    ingest/                  files and catalogues -> sources and spectra
+    tasks.py                 @task and the registry of tasks
+    pending.py, runner.py    which spectra still need a task, and one worker's loop over them
+    pipelines/               the tasks themselves, compute apart from files and rows
+    cli/                     one file per command
+"""
+
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from astra.pending import generate_queries_for_task
+    from astra.tasks import task
+
+__version__ = metadata.version("astra")
+
+__all__ = ["__version__", "generate_queries_for_task", "task"]
+
+_HOMES = {"task": "astra.tasks", "generate_queries_for_task": "astra.pending"}
+
+
+def __getattr__(name: str):
+    # Loaded on demand, so that ``astra --help`` imports neither the models nor peewee.
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'astra' has no attribute {name!r}")

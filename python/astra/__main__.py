@@ -1,0 +1,7 @@
+"""``python -m astra`` is the ``astra`` command."""
+
+import sys
+
+from astra.cli import main
+
+sys.exit(main())

@@ -1,0 +1,197 @@
+"""Settings: what is in force, and where each value came from.
+
+An option of the command line beats the environment, the environment beats the file, the file beats
+the default. ``load_settings`` gives one frozen object; nothing else in the package reads the
+environment or ``astra.yml``.
+"""
+
+import functools
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from astra.errors import ConfigError
+
+#: Environment variable of each setting.
+ENVIRONMENT = {
+    "database.path": "ASTRA_DATABASE_PATH",
+    "database.url": "ASTRA_DATABASE_URL",
+    "database.password": "ASTRA_DATABASE_PASSWORD",
+    "database.schema": "ASTRA_DATABASE_SCHEMA",
+    "sas_base_dir": "SAS_BASE_DIR",
+    "mwm_astra": "MWM_ASTRA",
+    "models_dir": "ASTRA_MODELS_DIR",
+    "weights": "ASTRA_WEIGHTS",
+}
+CONFIG_VARIABLE = "ASTRA_CONFIG"
+
+# Naming one kind of database anywhere puts aside the other kinds that a weaker layer names.
+_KINDS_OF_DATABASE = (
+    {"database.path"},
+    {"database.url"},
+    {"database.dbname", "database.user", "database.host", "database.port"},
+)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class DatabaseSettings(_Section):
+    """Where the database is: a SQLite file, a PostgreSQL URL, or PostgreSQL parameters."""
+
+    path: Path | None = None
+    url: SecretStr | None = None
+    dbname: str | None = None
+    user: str | None = None
+    host: str | None = None
+    port: int | None = None
+    password: SecretStr | None = None
+    schema_: str = Field("astra", alias="schema", pattern=r"^[a-z_][a-z0-9_]*$")
+
+
+class Settings(_Section):
+    """Everything that can be set, and the origin of each value that was."""
+
+    database: DatabaseSettings
+    sas_base_dir: Path | None = None
+    mwm_astra: Path | None = None
+    models_dir: Path
+    weights: str | None = None
+    origins: Mapping[str, str] = Field(default_factory=dict, exclude=True)
+
+    def flat(self) -> Iterator[tuple[str, Any, str]]:
+        """Every setting in force as ``(name, value, origin)``; secrets are masked."""
+        values = self.model_dump(by_alias=True)
+        database = {f"database.{key}": value for key, value in values.pop("database").items()}
+        for name, value in (database | values).items():
+            if value is not None:
+                shown = _masked(value) if isinstance(value, SecretStr) else value
+                yield name, shown, self.origins.get(name, "default")
+
+
+def config_file() -> Path:
+    """The settings file: ``ASTRA_CONFIG``, else ``~/.config/sdss/astra/astra.yml``."""
+    if named := os.environ.get(CONFIG_VARIABLE):
+        return Path(named).expanduser()
+    return Path("~/.config/sdss/astra/astra.yml").expanduser()
+
+
+def load_settings(**options: Any) -> Settings:
+    """Read the settings that are in force now.
+
+    Args:
+        **options: Values from the command line, by setting name; ``None`` counts as not given.
+
+    Raises:
+        ConfigError: The file cannot be read, or a value is unknown, contradictory or of a wrong type.
+    """
+    data = platformdirs.user_data_path("astra")
+    layers = [
+        {name: (value, "option") for name, value in options.items() if value is not None},
+        _environment(),
+        _file(),
+        {"models_dir": (data / "models", "default")},
+    ]
+    chosen: dict[str, tuple[Any, str]] = {}
+    for layer in layers:
+        _merge(chosen, layer)
+    if not any(kind & chosen.keys() for kind in _KINDS_OF_DATABASE):
+        chosen["database.path"] = (data / "astra.db", "default")
+    return _validate(chosen)
+
+
+@functools.cache
+def _base_dir(*_state: str | None) -> Path | None:
+    return load_settings().sas_base_dir
+
+
+def sas_base_dir() -> Path | None:
+    """The folder that relative paths of spectra start from, or ``None``."""
+    return _base_dir(os.environ.get("SAS_BASE_DIR"), os.environ.get(CONFIG_VARIABLE), os.environ.get("HOME"))
+
+
+def _environment() -> dict[str, tuple[Any, str]]:
+    found = {}
+    for name, variable in ENVIRONMENT.items():
+        if value := os.environ.get(variable):
+            found[name] = (value, f"environment {variable}")
+    return found
+
+
+def _file() -> dict[str, tuple[Any, str]]:
+    path = config_file()
+    try:
+        content = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        if os.environ.get(CONFIG_VARIABLE):
+            raise ConfigError(f"settings file not found: {path} (named by {CONFIG_VARIABLE})") from None
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"settings file cannot be read: {path} ({error})") from error
+    except yaml.YAMLError as error:
+        detail = " ".join(str(error).split())
+        raise ConfigError(f"settings file is not valid YAML: {path} ({detail})") from error
+    content = {} if content is None else content
+    if not isinstance(content, dict) or not isinstance(content.get("database") or {}, dict):
+        raise ConfigError(f"settings file must hold 'name: value' lines, and 'database' a group of them: {path}")
+    database = content.pop("database", None) or {}
+    flat = {f"database.{key}": value for key, value in database.items()} | content
+    return {name: (value, f"file {path}") for name, value in flat.items() if value is not None}
+
+
+def _merge(chosen: dict[str, tuple[Any, str]], layer: dict[str, tuple[Any, str]]) -> None:
+    named = [kind for kind in _KINDS_OF_DATABASE if kind & layer.keys()]
+    if len(named) > 1:
+        first, second = (sorted(kind & layer.keys())[0] for kind in named[:2])
+        raise ConfigError(
+            f"two databases are named: {first} ({layer[first][1]}) and {second} ({layer[second][1]}); keep one"
+        )
+    taken = [kind for kind in _KINDS_OF_DATABASE if kind & chosen.keys()]
+    for name, value in layer.items():
+        other_kind = any(name in kind for kind in _KINDS_OF_DATABASE) and taken and name not in taken[0]
+        if not other_kind:
+            chosen.setdefault(name, value)
+
+
+def _validate(chosen: dict[str, tuple[Any, str]]) -> Settings:
+    nested: dict[str, Any] = {"database": {}}
+    for name, (value, _) in chosen.items():
+        group, _, key = name.rpartition(".")
+        (nested[group] if group in nested else nested)[key] = _expanded(value)
+    nested["origins"] = {name: origin for name, (_, origin) in chosen.items()}
+    try:
+        return Settings.model_validate(nested)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        origin = nested["origins"].get(name, "settings")
+        known = ", ".join(sorted(_known_names()))
+        hint = f"; known settings: {known}" if first["type"] == "extra_forbidden" else ""
+        raise ConfigError(f"setting {name!r} ({origin}): {first['msg'].lower()}{hint}") from None
+
+
+def _known_names() -> Iterator[str]:
+    for name, field in DatabaseSettings.model_fields.items():
+        yield f"database.{field.alias or name}"
+    yield from (name for name in Settings.model_fields if name not in ("database", "origins"))
+
+
+def _expanded(value: Any) -> Any:
+    return os.path.expanduser(value) if isinstance(value, str) else value
+
+
+def _masked(secret: SecretStr) -> str:
+    text = secret.get_secret_value()
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return "********"
+    login, at, place = rest.rpartition("@")
+    user = login.partition(":")[0] + (":********" if ":" in login else "")
+    place = place.partition("?")[0] + ("?********" if "?" in place else "")
+    return f"{scheme}://{user}{at}{place}"

@@ -1,0 +1,237 @@
+"""The one door to the database: connections, clocks, transactions, upserts.
+
+Everything that differs between SQLite and PostgreSQL is decided here, so that no other module asks
+which of the two it talks to.
+"""
+
+import math
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import peewee
+
+from astra.config import Settings, load_settings
+from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageError
+
+SQLITE_WAIT_S = 60
+# Below SQLite's limit of 32,766 and PostgreSQL's of 65,535 parameters in one statement.
+MAX_PARAMETERS = 30_000
+# The advisory lock that writers of inputs share, and that a reader of the settled clock takes alone.
+INPUTS_LOCK = 0x61737472_61696E70
+
+
+def open_database(settings: Settings | None = None, *, create: bool = False) -> peewee.Database:
+    """Connect to the database that the settings name.
+
+    Args:
+        settings: The settings; ``None`` loads those in force.
+        create: Make a missing SQLite file (and its folder) instead of refusing it.
+
+    Raises:
+        ConfigError: The SQLite file does not exist, or is no database.
+        DatabaseUnreachable: There is no server, the login is refused, or the file cannot be opened.
+    """
+    chosen = (settings or load_settings()).database
+    url = chosen.url.get_secret_value() if chosen.url else ""
+    if url.startswith("sqlite:///"):
+        return _open_sqlite(url.removeprefix("sqlite:///"), create)
+    if chosen.path is not None:
+        return _open_sqlite(str(chosen.path), create)
+    return _open_postgresql(chosen, url)
+
+
+def _open_sqlite(path: str, create: bool) -> peewee.Database:
+    from pathlib import Path
+
+    file = Path(path).absolute()
+    if create:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseUnreachable(f"cannot make the folder of the database {file}: {error.strerror}") from error
+    elif not file.exists():
+        raise ConfigError(f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH")
+    pragmas = {"foreign_keys": 1, "journal_mode": "wal", "synchronous": "normal"}
+    database = peewee.SqliteDatabase(str(file), pragmas=pragmas, timeout=SQLITE_WAIT_S)
+    # The view `distances` needs it; libraries built without SQLite's own mathematics lack it.
+    database.register_function(_log10, "log10", 1)
+    try:
+        database.connect()
+    except peewee.OperationalError as error:
+        raise DatabaseUnreachable(f"cannot open the database {file}: {error.args[0]}") from error
+    except peewee.DatabaseError as error:
+        raise ConfigError(f"not a SQLite database: {file} ({error.args[0]})") from error
+    return database
+
+
+def _log10(value: float | None) -> float | None:
+    return math.log10(value) if value is not None and value > 0 else None
+
+
+def _open_postgresql(chosen: Any, url: str) -> peewee.Database:
+    scheme = url.partition("://")[0]
+    if url and scheme not in ("postgresql", "postgres"):
+        raise ConfigError(f"unknown kind of database: {scheme}://…; use postgresql:// or sqlite:///")
+    parameters = {name: getattr(chosen, name) for name in ("user", "host", "port")}
+    if chosen.password:
+        parameters["password"] = chosen.password.get_secret_value()
+    database = peewee.PostgresqlDatabase(
+        f"postgresql://{url.partition('://')[2]}" if url else chosen.dbname or chosen.user or "",
+        options=f"-c search_path={chosen.schema_} -c timezone=UTC",
+        application_name="astra",
+        connect_timeout=10,
+        keepalives=1,
+        keepalives_idle=10,
+        keepalives_interval=10,
+        keepalives_count=3,
+        **{name: value for name, value in parameters.items() if value is not None},
+    )
+    try:
+        database.connect()
+    except peewee.OperationalError as error:
+        raise DatabaseUnreachable(f"cannot reach PostgreSQL: {one_line(error)}; see `astra config show`") from error
+    except peewee.ProgrammingError as error:
+        raise ConfigError(f"database.url is not a PostgreSQL address: {one_line(error)}") from None
+    return database
+
+
+def one_line(error: Exception) -> str:
+    """The message of a database error on one line; libpq spreads it over several."""
+    return " ".join(str(error.args[0] if error.args else error).split())
+
+
+def is_postgresql(database: peewee.Database) -> bool:
+    """Whether this is PostgreSQL; else it is SQLite."""
+    behind = database.opened() if isinstance(database, peewee.Proxy) else database
+    return isinstance(behind, peewee.PostgresqlDatabase)
+
+
+def now_sql(database: peewee.Database) -> str:
+    """SQL for this moment in UTC by the database's clock, also within a long transaction."""
+    if is_postgresql(database):
+        return "timezone('utc', clock_timestamp())"
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
+def now(database: peewee.Database) -> datetime:
+    """This moment in UTC by the database's clock."""
+    (value,) = database.execute_sql(f"SELECT {now_sql(database)}").fetchone()
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+def settled_now(database: peewee.Database) -> datetime:
+    """A moment before which every change of inputs is visible.
+
+    A transaction that changes a spectrum stamps the change when it is made, and others see it when
+    it commits. Work that reads between the two would take the old spectrum for the newer one, so
+    this waits for such transactions, and those that follow carry later stamps.
+    """
+    if is_postgresql(database):
+        with database.atomic():
+            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (INPUTS_LOCK,))
+            return now(database)
+    with database.atomic("IMMEDIATE"):
+        return now(database)
+
+
+@contextmanager
+def changing_inputs(database: peewee.Database) -> Iterator[None]:
+    """One transaction that changes sources or spectra (see ``settled_now``).
+
+    Raises:
+        StorageError: The database refused it; nothing of it was kept.
+        DatabaseUnreachable: The connection was lost; nothing of it was kept.
+    """
+    with writing(database):
+        if is_postgresql(database):
+            database.execute_sql("SELECT pg_advisory_xact_lock_shared(%s)", (INPUTS_LOCK,))
+        yield
+
+
+@contextmanager
+def writing(database: peewee.Database) -> Iterator[None]:
+    """One transaction for writing, whose failure names its reason.
+
+    Raises:
+        StorageError: The database refused it; nothing of it was kept.
+        DatabaseUnreachable: The connection was lost; nothing of it was kept.
+    """
+    try:
+        with database.atomic() if is_postgresql(database) else database.atomic("IMMEDIATE"):
+            yield
+    except peewee.PeeweeException as error:
+        raise translated(error) from error
+
+
+def translated(error: peewee.PeeweeException) -> AstraError:
+    """The error of the project that says who has to act on a database error."""
+    cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    code = getattr(cause, "pgcode", None) or ""
+    lost = isinstance(error, peewee.InterfaceError) or (
+        isinstance(error, peewee.OperationalError) and not isinstance(cause, sqlite3.Error) and not code
+    )
+    # 57P: the server is shutting down; 08: connection exception.
+    if lost or code.startswith(("57P", "08")):
+        return DatabaseUnreachable(f"connection to the database lost: {one_line(error)}")
+    return StorageError(f"the database refused to write: {one_line(error)}; nothing of this batch was kept")
+
+
+def upsert(
+    model: type[peewee.Model],
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    key: Collection[str],
+    keep: Collection[str] = (),
+    uncounted: Collection[str] = (),
+    blank_keeps: bool = False,
+) -> None:
+    """Insert rows, or update those whose key is there already.
+
+    ``modified`` moves only where a counted value changed; ``created`` and the primary key stay.
+
+    Args:
+        model: A model with the columns ``created`` and ``modified``.
+        rows: Values by field name; every row has the same names.
+        key: Fields of the unique index that identifies a row.
+        keep: Fields that an update leaves as they are.
+        uncounted: Fields that are updated but do not count as a change (timings, provenance).
+        blank_keeps: An absent new value leaves the stored one as it is.
+    """
+    rows = list(rows)
+    if not rows:
+        return
+    meta = model._meta
+    names = list(rows[0])
+    changing = [name for name in names if name not in {*key, *keep}]
+    update = _assignments(model, changing, uncounted, blank_keeps)
+    size = max(1, MAX_PARAMETERS // len(names))
+    for start in range(0, len(rows), size):
+        part = [tuple(row[name] for name in names) for row in rows[start : start + size]]
+        query = model.insert_many(part, fields=[meta.fields[name] for name in names])
+        target = [meta.fields[name] for name in key]
+        # Without this, peewee on PostgreSQL returns every new primary key.
+        query = query.on_conflict(conflict_target=target, update=update)
+        (query.returning() if is_postgresql(meta.database) else query).execute()
+
+
+def _assignments(
+    model: type[peewee.Model], names: list[str], uncounted: Collection[str], blank_keeps: bool
+) -> dict[peewee.Field, peewee.SQL]:
+    meta = model._meta
+    differs = "IS DISTINCT FROM" if is_postgresql(meta.database) else "IS NOT"
+    changes, update = [], {}
+    for name in names:
+        column = meta.fields[name].column_name
+        old, new = f'"{meta.table_name}"."{column}"', f'EXCLUDED."{column}"'
+        if blank_keeps:
+            new = f"COALESCE({new}, {old})"
+        update[meta.fields[name]] = peewee.SQL(new)
+        if name not in uncounted:
+            changes.append(f"{new} {differs} {old}")
+    changed = " OR ".join(changes) or "1 = 0"
+    stamp = f'CASE WHEN {changed} THEN {now_sql(meta.database)} ELSE "{meta.table_name}"."modified" END'
+    update[meta.fields["modified"]] = peewee.SQL(stamp)
+    return update

@@ -1,0 +1,70 @@
+"""What can go wrong, and who acts on it.
+
+AstraError                    an internal error: exit 70
+├── UsageError                the caller: a wrong argument; exit 2
+├── ConfigError               the operator, before the first spectrum: settings, schema, weights; exit 78
+├── DatabaseUnreachable       the operator: no server, wrong password, no such database; exit 69
+├── StorageError              the operator: the database refused a write, and the batch was rolled back; exit 74
+├── Interrupted               nobody: stopped before the end, run again; exit 75
+└── SpectrumError             nobody at run time: one spectrum, one flagged row
+    ├── UnreadableSpectrum    the file is truncated, or no FITS file, or of the wrong shape
+    ├── MissingSpectrum       the file system says that it is not there, or fails to read it
+    └── UnusableSpectrum      no usable pixel is left
+
+``MissingSpectrum`` stands apart because a disk that is lost looks just like a million bad stars: the
+runner counts these, and stops before it writes them.
+"""
+
+
+class AstraError(Exception):
+    """Base class; the command line prints it on one line and exits with ``exit_code``."""
+
+    exit_code = 70
+
+
+class UsageError(AstraError):
+    """The caller asked for something that does not exist or makes no sense."""
+
+    exit_code = 2
+
+
+class ConfigError(AstraError):
+    """The settings, the schema or the weights do not allow this run."""
+
+    exit_code = 78
+
+
+class DatabaseUnreachable(AstraError):
+    """No connection to the database can be made."""
+
+    exit_code = 69
+
+
+class StorageError(AstraError):
+    """The database refused a write; the transaction was rolled back."""
+
+    exit_code = 74
+
+
+class Interrupted(AstraError):
+    """The work stopped before its end, in good order; running it again goes on."""
+
+    exit_code = 75
+
+
+class SpectrumError(AstraError):
+    """A failure confined to one spectrum, recorded as ``flag`` on its row."""
+
+    flag = "flag_no_result"
+
+
+class UnreadableSpectrum(SpectrumError):
+    """The file is there, but it does not hold the spectrum that it should."""
+
+
+class MissingSpectrum(SpectrumError):
+    """The file system does not give the file: not there, an I/O error, a stale handle."""
+
+
+class UnusableSpectrum(SpectrumError):
+    """The spectrum was read, but not one pixel of it can be used."""

@@ -1,0 +1,21 @@
+"""The tables: what was observed, what was measured, and which run measured it."""
+
+from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
+from astra.models.astronn_dist import AstroNNdist, Distance
+from astra.models.pipeline import PipelineOutputModel, TaskRun
+from astra.models.source import Source
+from astra.models.spectrum import Spectrum
+
+#: Every table, in an order in which they can be created.
+TABLES = (Source, Spectrum, ApogeeCoaddedSpectrumInApStar, TaskRun, AstroNNdist)
+
+__all__ = [
+    "TABLES",
+    "ApogeeCoaddedSpectrumInApStar",
+    "AstroNNdist",
+    "Distance",
+    "PipelineOutputModel",
+    "Source",
+    "Spectrum",
+    "TaskRun",
+]

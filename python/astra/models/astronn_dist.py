@@ -1,0 +1,122 @@
+"""Spectrophotometric distances: the results, and the view that joins them to their stars."""
+
+from typing import Any
+
+from playhouse.hybrid import hybrid_property
+
+from astra.fields import BigIntegerField, BitField, BooleanField, DateTimeField, FloatField, IntegerField, TextField
+from astra.models.base import BaseModel
+from astra.models.pipeline import PipelineOutputModel
+
+
+class AstroNNdist(PipelineOutputModel):
+    """One distance for one spectrum under one minor version of Astra."""
+
+    # > Photometry and extinction
+    k_mag = FloatField(help_text="2MASS Ks-band apparent magnitude used, 0 where there is none [mag]")
+    ebv = FloatField(help_text="Reddening E(B-V) used, 0 where there is none [mag]")
+    A_k_mag = FloatField()
+
+    # > Luminosity
+    L_fakemag = FloatField()
+    e_L_fakemag = FloatField()
+    e_model_L_fakemag = FloatField()
+
+    # > Distance
+    dist = FloatField()
+    e_dist = FloatField()
+    e_model_dist = FloatField()
+
+    # > Quality
+    result_flags = BitField(default=0)
+    flag_fakemag_unreliable = result_flags.flag(2**0, "Predicted fakemag is unreliable (e_L_fakemag / L_fakemag >= 0.2)")
+    flag_missing_photometry = result_flags.flag(2**1, "Missing Ks-band apparent magnitude; k_mag taken as 0")
+    flag_missing_extinction = result_flags.flag(2**2, "Missing extinction (E(B-V)); A_k_mag taken as 0")
+    # Bits 3-10 stay free: published bits are never renumbered.
+    flag_no_result = result_flags.flag(2**11, "The spectrum could not be read or used")
+    no_result_reason = TextField(null=True)
+
+    BAD = 2**0 | 2**1 | 2**11  # unfit for science
+    WARN = 2**2
+
+    @hybrid_property
+    def flag_bad(self) -> Any:
+        """Whether to discard the row; works on an instance and in a query."""
+        return (self.result_flags & self.BAD) != 0
+
+    @hybrid_property
+    def flag_warn(self) -> Any:
+        """Whether to look twice at the row; works on an instance and in a query."""
+        return (self.result_flags & self.WARN) != 0
+
+    class Meta:
+        table_name = "astro_nn_dist"
+        indexes = (PipelineOutputModel.UNIQUE,)
+
+
+class Distance(BaseModel):
+    """The view ``distances``: the newest result of every spectrum, with its star and its flags. Read only."""
+
+    # > Identifiers
+    sdss_id = BigIntegerField(null=True)
+    sdss4_apogee_id = TextField(null=True)
+    gaia_dr3_source_id = BigIntegerField(null=True)
+    source_pk = BigIntegerField(null=True)
+    spectrum_pk = BigIntegerField()
+    product_id = TextField()
+    release = TextField()
+    telescope = TextField()
+    field = TextField()
+
+    # > Coordinates and parallax
+    ra = FloatField()
+    dec = FloatField()
+    l = FloatField()  # noqa: E741
+    b = FloatField()
+    gaia_release = TextField(null=True)
+    plx = FloatField()
+    e_plx = FloatField()
+    ruwe = FloatField()
+
+    # > Quality of the inputs
+    snr = FloatField()
+    spectrum_flags = BigIntegerField()
+    ph_qual = TextField(null=True)
+    cc_flg = TextField(null=True)
+    ebv_flags = BigIntegerField(null=True)
+
+    # > Results
+    k_mag = FloatField(help_text=AstroNNdist.k_mag.help_text)
+    ebv = FloatField(help_text=AstroNNdist.ebv.help_text)
+    A_k_mag = FloatField()
+    L_fakemag = FloatField()
+    e_L_fakemag = FloatField()
+    e_model_L_fakemag = FloatField()
+    m_ks_abs = FloatField(help_text="Absolute Ks-band magnitude, 5 log10(L_fakemag) - 10 [mag]")
+    e_m_ks_abs = FloatField(help_text="Error on m_ks_abs, from e_L_fakemag [mag]")
+    dist = FloatField()
+    e_dist = FloatField()
+    e_model_dist = FloatField()
+    result_flags = BigIntegerField()
+    no_result_reason = TextField(null=True)
+    flag_fakemag_unreliable = BooleanField(help_text=AstroNNdist.flag_fakemag_unreliable.help_text)
+    flag_missing_photometry = BooleanField(help_text=AstroNNdist.flag_missing_photometry.help_text)
+    flag_missing_extinction = BooleanField(help_text=AstroNNdist.flag_missing_extinction.help_text)
+    flag_no_result = BooleanField(help_text=AstroNNdist.flag_no_result.help_text)
+    flag_warn = BooleanField(help_text="Look twice: the extinction is missing")
+    flag_bad = BooleanField(help_text="Discard: unreliable, without photometry, or no result")
+    primary_spectrum = BooleanField(help_text="Whether this spectrum has the best signal-to-noise ratio of its star")
+    good = BooleanField(help_text="Fit for science: not flag_bad, and STARFLAG bits 0, 3 and 4 are not set")
+
+    # > Provenance
+    task_pk = BigIntegerField()
+    run_pk = BigIntegerField(null=True)
+    v_astra = IntegerField()
+    v_astra_major_minor = BigIntegerField()
+    created = DateTimeField()
+    modified = DateTimeField()
+    tag = TextField(null=True)
+
+    class Meta:
+        table_name = "distances"
+        primary_key = False

@@ -1,0 +1,105 @@
+"""The base of all models, and the database that they are bound to."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import peewee
+
+from astra.fields import GeneratedField
+
+
+class _ConfiguredDatabase(peewee.DatabaseProxy):
+    """Stands for the database; opens the configured one when a query first needs it, not at import."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.opened(), name)
+
+    def opened(self) -> peewee.Database:
+        """The database behind this one, opened from the settings if nobody has bound one yet."""
+        if self.obj is None:
+            from astra.database import open_database
+
+            self.initialize(open_database())
+        return self.obj
+
+
+database = _ConfiguredDatabase()
+
+
+@contextmanager
+def bound_to(opened: peewee.Database) -> Iterator[peewee.Database]:
+    """Bind all models to an open database, and close it at the end."""
+    previous = database.obj
+    database.initialize(opened)
+    try:
+        yield opened
+    finally:
+        database.initialize(previous)
+        opened.close()
+
+
+class BaseModel(peewee.Model):
+    """A table whose columns have help texts, and that refuses what is not a column."""
+
+    class Meta:
+        database = database
+        legacy_table_names = False
+        only_save_dirty = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # peewee sets unknown keywords as plain attributes, which are then silently not stored. Rows that
+        # it loads itself (it marks them) may carry aliases of a query.
+        if "__no_default__" not in kwargs:
+            for name in kwargs:
+                if not hasattr(type(self), name):
+                    raise TypeError(f"{type(self).__name__} has no {name!r}")
+        super().__init__(*args, **kwargs)
+
+    @classmethod
+    def written_fields(cls) -> list[peewee.Field]:
+        """The fields that a program writes: all but those that the database computes."""
+        return [field for field in cls._meta.sorted_fields if not isinstance(field, GeneratedField)]
+
+    def save(self, force_insert: bool = False, only: Iterable[peewee.Field] | None = None) -> int | bool:
+        """Write the changed values; ``modified`` moves with them, and generated columns stay out."""
+        dirty = [field for field in (only or self.dirty_fields) if not isinstance(field, GeneratedField)]
+        updates = self._pk is not None and not force_insert
+        if updates and not dirty:
+            return False
+        stamped = self._meta.fields.get("modified")
+        if updates and stamped is not None:
+            from astra.database import now
+
+            self.modified = now(self._meta.database)
+            dirty.append(stamped)
+        return super().save(force_insert=force_insert, only=dirty)
+
+    @classmethod
+    def insert(cls, __data: Any = None, **insert: Any) -> peewee.ModelInsert:
+        """Insert one row; unlike peewee's, it leaves generated columns out."""
+        normalized = cls._normalize_data(__data, insert)
+        if isinstance(normalized, dict):
+            normalized = {key: value for key, value in normalized.items() if not isinstance(key, GeneratedField)}
+        return super().insert(normalized)
+
+    @classmethod
+    def insert_many(cls, rows: Iterable[Any], fields: Iterable[Any] | None = None) -> peewee.ModelInsert:
+        """Insert rows; unlike peewee's, no key of a later row is lost because the first lacks it."""
+        rows = list(rows)
+        if fields is None and rows and all(isinstance(row, dict) for row in rows):
+            names = dict.fromkeys(_field_name(cls, key) for row in rows for key in row)
+            fields = [cls._meta.fields[name] for name in names]
+            fields = [field for field in fields if not isinstance(field, GeneratedField)]
+            rows = [{_field_name(cls, key): value for key, value in row.items()} for row in rows]
+            blank = {f.name: f.default() if callable(f.default) else f.default for f in fields}
+            rows = [tuple(row.get(name, blank[name]) for name in blank) for row in rows]
+        return super().insert_many(rows, fields=fields)
+
+
+def _field_name(model: type[BaseModel], key: Any) -> str:
+    name = key.name if isinstance(key, peewee.Field) else key
+    field = model._meta.combined.get(name)
+    if field is None:
+        raise TypeError(f"{model.__name__} has no {name!r}")
+    return field.name

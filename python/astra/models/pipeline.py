@@ -1,0 +1,92 @@
+"""What the results of all pipelines share: the spectrum, the run, the version, the times."""
+
+from typing import Any, Self
+
+from astra.fields import (
+    AutoField,
+    BigIntegerField,
+    DateTimeField,
+    FloatField,
+    ForeignKeyField,
+    GeneratedField,
+    IntegerField,
+    TextField,
+)
+from astra.models.base import BaseModel
+from astra.models.source import Source
+from astra.models.spectrum import Spectrum
+from astra.version import V_ASTRA
+
+
+class TaskRun(BaseModel):
+    """One run of a task by one worker: with what, where, when, and how it ended."""
+
+    pk = AutoField()
+
+    # > What
+    task = TextField(index=True)
+    version = TextField()
+    v_astra_major_minor = IntegerField(help_text="Major and minor version of Astra: major * 1000 + minor")
+    weights_name = TextField(null=True)
+    weights_sha256 = TextField(null=True)
+    seed = BigIntegerField(null=True)
+    n_draws = IntegerField(null=True)
+    precision = TextField(null=True)
+    arguments = TextField(null=True)
+
+    # > Where and when
+    host = TextField()
+    pid = IntegerField()
+    started = DateTimeField()
+    finished = DateTimeField(null=True)
+
+    # > How it went
+    processed = IntegerField(default=0)
+    measured = IntegerField(default=0)
+    rederived = IntegerField(default=0)
+    no_result = IntegerField(default=0)
+    outcome = TextField(null=True)
+
+
+class PipelineOutputModel(BaseModel):
+    """A result of one task for one spectrum under one minor version of Astra.
+
+    A model of results inherits from this and declares ``class Meta: indexes`` with
+    ``PipelineOutputModel.UNIQUE``, so that a spectrum has one row under one version.
+    """
+
+    UNIQUE = (("spectrum_pk", "v_astra_major_minor"), True)
+    #: Whether there is no result because the file system withheld the file; a task sets it on such rows.
+    file_lost = False
+    #: Fields that say how a row was made, not what was found: they change without moving ``modified``.
+    PROVENANCE = ("run_pk", "v_astra", "inputs_read", "t_elapsed", "t_overhead", "tag")
+
+    # > Identifiers
+    task_pk = AutoField()
+    source_pk = ForeignKeyField(Source, null=True, lazy_load=False, column_name="source_pk")
+    # No index of its own: UNIQUE starts with it.
+    spectrum_pk = ForeignKeyField(Spectrum, lazy_load=False, column_name="spectrum_pk", index=False)
+    run_pk = ForeignKeyField(TaskRun, null=True, lazy_load=False, column_name="run_pk")
+
+    # > Provenance
+    v_astra = IntegerField(default=V_ASTRA)
+    v_astra_major_minor = GeneratedField("v_astra / 1000")
+    created = DateTimeField()
+    modified = DateTimeField()
+    inputs_read = DateTimeField(null=True)
+    t_elapsed = FloatField()
+    t_overhead = FloatField()
+    tag = TextField(null=True)
+
+    @classmethod
+    def from_spectrum(cls, spectrum: Any, **kwargs: Any) -> Self:
+        """A new, unsaved row for one spectrum.
+
+        Args:
+            spectrum: A spectrum of any kind, with ``spectrum_pk`` and ``source``.
+            **kwargs: Further values of the row.
+
+        Raises:
+            TypeError: A keyword is no attribute of this model.
+        """
+        return cls(spectrum_pk=spectrum.spectrum_pk, source_pk=spectrum.source_pk, **kwargs)

@@ -1,0 +1,158 @@
+"""Which spectra still need which task.
+
+A spectrum is *pending* when it has no row under this minor version, or was modified since its inputs
+were read. When only its source changed, its row is *stale*: the result is derived again from what is
+stored, and the spectrum stays closed. Keys are streamed in order; nothing loads all spectra.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import peewee
+
+from astra.errors import UsageError
+from astra.models.base import BaseModel
+from astra.models.source import Source
+from astra.tasks import Task, find_task
+from astra.version import V_ASTRA_MAJOR_MINOR
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a run works on.
+
+    Attributes:
+        task: The task.
+        sources: Only spectra of these sources; ``None`` takes all.
+        page: ``(I, N)``: only spectra with ``spectrum_pk % N == I - 1``.
+        retry_no_result: Also rows whose spectrum gave no result.
+        overwrite: All spectra, whether or not they have a row.
+    """
+
+    task: Task
+    sources: tuple[int, ...] | None = None
+    page: tuple[int, int] | None = None
+    retry_no_result: bool = False
+    overwrite: bool = False
+
+
+def pending_query(selection: Selection) -> peewee.ModelSelect:
+    """The keys (``spectrum_pk``) of the pending spectra, in no particular order."""
+    spectra, results = selection.task.spectrum_model, selection.task.output_model
+    query = spectra.select(spectra.spectrum_pk).join(results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection))
+    if not selection.overwrite:
+        needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
+        if selection.retry_no_result:
+            needed |= results.flag_no_result
+        query = query.where(needed)
+    return _restricted(query, selection)
+
+
+def stale_query(selection: Selection) -> peewee.ModelSelect | None:
+    """The keys of rows to derive again from their changed source; ``None`` if the task cannot."""
+    rederivation = selection.task.rederivation
+    if rederivation is None or selection.overwrite:
+        return None
+    spectra, results = selection.task.spectrum_model, selection.task.output_model
+    query = (
+        spectra.select(spectra.spectrum_pk)
+        .join(results, on=_same_spectrum(selection))
+        .switch(spectra)
+        .join(Source, peewee.JOIN.LEFT_OUTER, on=(spectra.source == Source.pk))
+        .where(spectra.modified < results.inputs_read, rederivation.stale())
+    )
+    return _restricted(query, selection)
+
+
+def stream_keys(query: peewee.ModelSelect | None, size: int, limit: int | None = None) -> Iterator[list[int]]:
+    """The keys of a query in ascending order, ``size`` at a time, each chunk selected anew.
+
+    Work that others finish while this iterates is not handed out again.
+    """
+    if query is None:
+        return
+    key = query.model.spectrum_pk
+    last, left = 0, limit
+    while left is None or left > 0:
+        count = size if left is None else min(size, left)
+        chunk = [pk for (pk,) in query.where(key > last).order_by(key).limit(count).tuples()]
+        if not chunk:
+            return
+        yield chunk
+        last = chunk[-1]
+        left = None if left is None else left - len(chunk)
+
+
+def count_pending(selection: Selection) -> int:
+    """How many spectra are pending or stale."""
+    stale = stale_query(selection)
+    return pending_query(selection).count() + (stale.count() if stale is not None else 0)
+
+
+def sources_of(stars: list[str]) -> tuple[int, ...] | None:
+    """The sources of stars named by sdss_id (digits) or APOGEE id.
+
+    Returns:
+        Their primary keys; ``None`` for no names at all.
+
+    Raises:
+        UsageError: A star is not in the database.
+    """
+    if not stars:
+        return None
+    found = []
+    for star in stars:
+        same = Source.sdss_id == int(star) if star.isdigit() else Source.sdss4_apogee_id == star
+        source = Source.select(Source.pk).where(same).first()
+        if source is None:
+            kind = "sdss_id" if star.isdigit() else "APOGEE id"
+            raise UsageError(f"no star with {kind} {star} in the database; ingest its spectra first")
+        found.append(source.pk)
+    return tuple(found)
+
+
+def generate_queries_for_task(
+    task: Task | str,
+    input_model: type[BaseModel] | None = None,
+    limit: int | None = None,
+    page: tuple[int, int] | None = None,
+) -> Iterator[tuple[type[BaseModel], peewee.ModelSelect]]:
+    """The spectra that a task has not analysed yet, as upstream Astra offers it.
+
+    Args:
+        task: A task, or its name.
+        input_model: Only if the task takes this model of spectra.
+        limit: At most this many spectra.
+        page: ``(I, N)``: the I-th of N disjoint parts.
+
+    Yields:
+        The model of the spectra, and a query that selects them with their sources.
+    """
+    task = find_task(task) if isinstance(task, str) else task
+    model = task.spectrum_model
+    if input_model is not None and input_model is not model:
+        return
+    keys = pending_query(Selection(task, page=page))
+    query = with_sources(model).where(model.spectrum_pk << keys).order_by(model.spectrum_pk)
+    yield model, query.limit(limit)
+
+
+def with_sources(model: type[BaseModel]) -> peewee.ModelSelect:
+    """Spectra of a model, each with its source in hand (``None`` where it has none)."""
+    return model.select(model, Source).join(Source, peewee.JOIN.LEFT_OUTER, on=(model.source == Source.pk), attr="source")
+
+
+def _same_spectrum(selection: Selection) -> peewee.Expression:
+    spectra, results = selection.task.spectrum_model, selection.task.output_model
+    version = results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
+    return (results.spectrum_pk == spectra.spectrum_pk) & version
+
+
+def _restricted(query: peewee.ModelSelect, selection: Selection) -> peewee.ModelSelect:
+    spectra = selection.task.spectrum_model
+    if selection.sources is not None:
+        query = query.where(spectra.source << selection.sources)
+    if selection.page is not None:
+        part, parts = selection.page
+        query = query.where(spectra.spectrum_pk % parts == part - 1)
+    return query

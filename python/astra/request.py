@@ -1,0 +1,114 @@
+"""What a run is asked to do: from the words of a caller to a request that can be carried out."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from astra.errors import UsageError
+from astra.pending import Selection, sources_of
+from astra.tasks import Task
+
+#: Spectra in one chunk: one transaction, and what a stop has to wait for.
+CHUNK = 100
+
+_STAR = re.compile(r"\d+|(2M|AP)\d{8}[+-]\d{6,8}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of ``astra run``.
+
+    Attributes:
+        selection: Which spectra of which task.
+        options: Options of the task.
+        limit: At most this many spectra, derived again or processed.
+        chunk: Spectra in one transaction.
+        workers: Local processes.
+        max_runtime: Begin no chunk after this time [s].
+        allow_mixed: Accept rows that other weights made.
+        count: Count what is pending before the work begins.
+        dry_run: Count, and do nothing.
+        arguments: The arguments of the command, for the record.
+    """
+
+    selection: Selection
+    options: Mapping[str, Any] = field(default_factory=dict)
+    limit: int | None = None
+    chunk: int = CHUNK
+    workers: int = 1
+    max_runtime: float | None = None
+    allow_mixed: bool = False
+    count: bool = False
+    dry_run: bool = False
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The words after the task's name, understood but not yet looked up.
+
+    Attributes:
+        stars: Names of stars; none means all.
+        page: ``(I, N)``, or ``None``.
+    """
+
+    stars: tuple[str, ...] = ()
+    page: tuple[int, int] | None = None
+
+
+def read_targets(task: Task, words: Iterable[str], page: str | None = None) -> Targets:
+    """Understand ``[MODEL] [STAR]… --page I/N``.
+
+    Raises:
+        UsageError: A word is neither a model that the task takes nor a star, or the page is none.
+    """
+    words = list(words)
+    if words and not _STAR.fullmatch(words[0]):
+        _check_model(task, words.pop(0))
+    for word in words:
+        if not _STAR.fullmatch(word):
+            raise UsageError(f"{word!r} is no star: give an sdss_id (digits) or an APOGEE id (2M… or AP…)")
+    return Targets(tuple(words), _read_page(page))
+
+
+def build_request(
+    task: Task, targets: Targets, options: Mapping[str, Any], *, retry_no_result: bool, overwrite: bool, **rest: Any
+) -> Request:
+    """Look up the stars, and put everything together; needs the database.
+
+    Args:
+        task: The task.
+        targets: What to run it on.
+        options: Options of the task by name; ``None`` means not given.
+        retry_no_result: Also take failed rows.
+        overwrite: Take all spectra.
+        **rest: Further attributes of the request.
+
+    Raises:
+        UsageError: A star is not in the database, or the task has no such option.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given.keys() - task.options:
+        raise UsageError(f"task {task.name} has no option --{name.replace('_', '-')}")
+    selection = Selection(task, sources_of(list(targets.stars)), targets.page, retry_no_result, overwrite)
+    return Request(selection, given, **rest)
+
+
+def _check_model(task: Task, name: str) -> None:
+    wanted = task.spectrum_model.__name__
+    if name == wanted:
+        return
+    if "visit" in name.lower():
+        raise UsageError(f"task {task.name} works on combined spectra ({wanted}), not on visits ({name})")
+    raise UsageError(f"{name!r} is neither the model that task {task.name} takes ({wanted}) nor a star")
+
+
+def _read_page(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    part, parts = (int(number) for number in found.groups()) if found else (0, 0)
+    if not 1 <= part <= parts:
+        raise UsageError(f"--page {text}: give I/N with 1 <= I <= N, e.g. 1/4")
+    return part, parts

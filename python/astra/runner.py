@@ -1,0 +1,216 @@
+"""Runs a task on what is pending, and says what was done in one report for every way it can end."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import peewee
+
+from astra import runs, workers
+from astra.chunk import Tally, Values, flag_names, rederive, write
+from astra.database import translated
+from astra.disk import DiskWatch
+from astra.errors import AstraError, ConfigError, Interrupted
+from astra.models.pipeline import TaskRun
+from astra.pending import count_pending, pending_query, stale_query, stream_keys
+from astra.products.location import check_base_dir
+from astra.request import Request
+from astra.signals import StopRequest
+from astra.tasks import Provenance
+from astra.version import V_ASTRA
+
+log = logging.getLogger("astra")
+
+KEYBOARD_INTERRUPT = 130
+
+
+@dataclass
+class Report:
+    """How a run went: what it did, and how it ended.
+
+    ``to_do`` is what was pending at the start, where it was counted.
+    """
+
+    task: str
+    provenance: Provenance = field(default_factory=Provenance)
+    tally: Tally = field(default_factory=Tally)
+    run_pk: int | None = None
+    to_do: int | None = None
+    elapsed_s: float = 0.0
+    outcome: str = "failed"
+    exit_code: int = AstraError.exit_code
+    error: str | None = None
+    flag_names: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that ``--json`` prints."""
+        tally = self.tally
+        rate = tally.processed / self.elapsed_s if self.elapsed_s > 0 else 0.0
+        left = None if self.to_do is None else max(0, self.to_do - tally.processed - tally.rederived)
+        return {
+            "task": self.task,
+            "v_astra": V_ASTRA,
+            "run_pk": self.run_pk,
+            "processed": tally.processed,
+            "measured": tally.measured,
+            "rederived": tally.rederived,
+            "no_result": tally.no_result,
+            "flags": {name: tally.flags[name] for name in self.flag_names},
+            "bad": tally.bad,
+            "warn": tally.warn,
+            "pending": left,
+            "elapsed_s": round(self.elapsed_s, 3),
+            "spectra_per_s": round(rate, 3),
+            "weights": {"name": self.provenance.weights_name, "sha256": self.provenance.weights_sha256},
+            "seed": self.provenance.seed,
+            "outcome": self.outcome,
+            "exit_code": self.exit_code,
+            "error": self.error,
+        }
+
+    def end(self, outcome: str, exit_code: int, error: str | None = None) -> None:
+        """Note how the run ended."""
+        self.outcome, self.exit_code, self.error = outcome, exit_code, error
+
+
+Progress = Callable[[Report], None]
+
+
+def run(request: Request, report: Report, on_progress: Progress = lambda report: None) -> None:
+    """Run a task on what is pending, and fill in the report, however it ends.
+
+    Args:
+        request: What to do.
+        report: Where the counts and the outcome go.
+        on_progress: Called after every chunk.
+
+    Raises:
+        Exception: An internal error; the report is complete all the same.
+    """
+    started = time.monotonic()
+    try:
+        with StopRequest() as stop:
+            _Run(request, report, stop, on_progress, started).go()
+    except Interrupted as error:
+        report.end("stopped", error.exit_code, str(error))
+    except AstraError as error:
+        report.end("failed", error.exit_code, str(error))
+    except peewee.PeeweeException as error:
+        known = translated(error)
+        report.end("failed", known.exit_code, str(known))
+    except KeyboardInterrupt:
+        report.end("stopped", KEYBOARD_INTERRUPT, "stopped at once; the chunk in hand stays pending")
+    except Exception as error:
+        report.end("failed", AstraError.exit_code, f"internal error: {type(error).__name__}: {error}")
+        raise
+    finally:
+        report.elapsed_s = time.monotonic() - started
+
+
+class _Run:
+    """One run: checks, then derives again, then processes."""
+
+    def __init__(
+        self, request: Request, report: Report, stop: StopRequest, on_progress: Progress, started: float
+    ) -> None:
+        self.request, self.report, self.stop, self.on_progress = request, report, stop, on_progress
+        self.task = request.selection.task
+        self.deadline = None if request.max_runtime is None else started + request.max_runtime
+        self.watch: DiskWatch[Values] = DiskWatch()
+        self.cut_short: str | None = None
+
+    def go(self) -> None:
+        request, report = self.request, self.report
+        report.flag_names = tuple(flag_names(self.task.output_model))
+        report.provenance = self.task.identify(**request.options)
+        if not (request.allow_mixed or request.selection.overwrite):
+            runs.refuse_to_mix(self.task, report.provenance)
+        if request.count or request.dry_run:
+            report.to_do = count_pending(request.selection)
+        if request.dry_run:
+            report.end("dry_run", 0)
+        elif not self._anything_pending():
+            report.end("nothing_pending", 0)
+        else:
+            self._check_paths()
+            self.task.prepare(**request.options)
+            self._recorded()
+
+    def _recorded(self) -> None:
+        record = runs.begin(self.task, self.report.provenance, self.request.arguments)
+        self.report.run_pk = record.pk
+        try:
+            self._rederive()
+            self._process(record)
+            if self.cut_short:
+                raise Interrupted(f"stopped before the end ({self.cut_short}); run again to go on")
+            self.report.end("done", 0)
+        except BaseException as error:
+            interrupted = isinstance(error, (Interrupted, KeyboardInterrupt))
+            self._end_record(record, "stopped" if interrupted else "failed")
+            raise
+        self._end_record(record, "done")
+
+    def _end_record(self, record: TaskRun, outcome: str) -> None:
+        tally = self.report.tally
+        counts = {name: getattr(tally, name) for name in ("processed", "measured", "rederived", "no_result")}
+        try:
+            runs.end(record, counts, outcome)
+        except AstraError as error:
+            # The reason of the failure itself says more than the record that could not be closed.
+            if outcome == "done":
+                raise
+            log.warning("run %s could not be closed in task_run: %s", record.pk, error)
+
+    def _anything_pending(self) -> bool:
+        queries = [pending_query(self.request.selection), stale_query(self.request.selection)]
+        return any(query is not None and query.exists() for query in queries)
+
+    def _check_paths(self) -> None:
+        """Relative paths need their base; looked for only where the base does not stand."""
+        try:
+            check_base_dir()
+        except ConfigError:
+            path = getattr(self.task.spectrum_model, "path", None)
+            if path is not None:
+                relative = pending_query(self.request.selection).where(path.is_null(False), ~path.startswith("/"))
+                if relative.exists():
+                    raise
+
+    def _rederive(self) -> None:
+        for keys in self._chunks(stale_query(self.request.selection)):
+            self.report.tally.add(rederive(self.task, keys))
+            self.on_progress(self.report)
+
+    def _process(self, record: TaskRun) -> None:
+        chunks = iter(()) if self.cut_short else self._chunks(pending_query(self.request.selection))
+        for result in workers.run_chunks(self.task, chunks, self.request.options, record.pk, self.request.workers):
+            self.report.tally.add(result.tally)
+            released = [self.watch.see(lost) for lost in result.lost]
+            self._write_lost([values for values in released if values is not None])
+            self.on_progress(self.report)
+        self._write_lost(self.watch.release())
+
+    def _write_lost(self, rows: list[Values]) -> None:
+        for start in range(0, len(rows), self.request.chunk):
+            part = rows[start : start + self.request.chunk]
+            write(self.task, part)
+            for values in part:
+                self.report.tally.count(self.task.output_model(**values))
+
+    def _chunks(self, query: peewee.ModelSelect | None) -> Iterator[list[int]]:
+        done = self.report.tally
+        left = None if self.request.limit is None else self.request.limit - done.processed - done.rederived
+        for keys in stream_keys(query, self.request.chunk, left):
+            self.cut_short = self._reason_to_stop()
+            if self.cut_short:
+                return
+            yield keys
+
+    def _reason_to_stop(self) -> str | None:
+        if self.stop.reason:
+            return self.stop.reason
+        over = self.deadline is not None and time.monotonic() > self.deadline
+        return f"--max-runtime {self.request.max_runtime:g} s" if over else None

@@ -1,0 +1,82 @@
+"""The record of every run, and the rule that results of different weights do not mix."""
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import astra
+from astra.database import now, writing
+from astra.errors import ConfigError
+from astra.models.pipeline import TaskRun
+from astra.tasks import Provenance, Task
+from astra.version import V_ASTRA_MAJOR_MINOR
+
+#: What numbers depend on, and how a message calls it. The name of the weights is not among them.
+_IDENTITY = {"weights_sha256": "weights", "seed": "seed", "n_draws": "draws", "precision": "precision"}
+
+
+def refuse_to_mix(task: Task, provenance: Provenance) -> None:
+    """Stop before rows of this version would come from different weights, seeds, draws or precisions.
+
+    Raises:
+        ConfigError: There are such rows; it says which.
+    """
+    results = task.output_model
+    row = results.select(results.task_pk).where(
+        results.run_pk == TaskRun.pk, results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR, ~results.flag_no_result
+    )
+    from peewee import fn
+
+    runs = TaskRun.select().where(
+        TaskRun.task == task.name, TaskRun.v_astra_major_minor == V_ASTRA_MAJOR_MINOR, fn.EXISTS(row)
+    )
+    for run in runs.order_by(TaskRun.pk):
+        for name, word in _IDENTITY.items():
+            stored, asked = getattr(run, name), getattr(provenance, name)
+            if stored != asked:
+                raise ConfigError(
+                    f"rows of {task.name} in this version come from {word} {_said(run, name)}, "
+                    f"this run would use {_said(provenance, name)}: run with the same, or give "
+                    "--overwrite (all anew) or --allow-mixed"
+                )
+
+
+def _said(holder: TaskRun | Provenance, name: str) -> str:
+    value = getattr(holder, name)
+    if name == "weights_sha256":
+        return f"{holder.weights_name} (sha256 {(value or 'none')[:12]})"
+    return str(value)
+
+
+def begin(task: Task, provenance: Provenance, arguments: Mapping[str, Any]) -> TaskRun:
+    """Record that a run has started.
+
+    Raises:
+        StorageError: The database refuses the record.
+    """
+    database = TaskRun._meta.database
+    with writing(database):
+        return TaskRun.create(
+            task=task.name,
+            version=astra.__version__,
+            v_astra_major_minor=V_ASTRA_MAJOR_MINOR,
+            arguments=json.dumps(arguments, sort_keys=True, default=str),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started=now(database),
+            **asdict(provenance),
+        )
+
+
+def end(run: TaskRun, counts: Mapping[str, int], outcome: str) -> None:
+    """Record how a run ended.
+
+    Raises:
+        StorageError: The database refuses the record.
+    """
+    database = TaskRun._meta.database
+    with writing(database):
+        TaskRun.update(finished=now(database), outcome=outcome, **counts).where(TaskRun.pk == run.pk).execute()

@@ -1,0 +1,156 @@
+"""Tasks: typed generators that turn spectra into result rows, and the registry that finds them.
+
+A package offers a task by an entry point in the group ``astra.tasks``; its name is the task's.
+
+    @task
+    def my_task(spectra: Iterable[SomeSpectrum], *, option: int = 1) -> Iterator[SomeResult]: ...
+"""
+
+import collections.abc
+import functools
+import inspect
+import logging
+import time
+import typing
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+import peewee
+
+from astra.errors import ConfigError, UsageError
+from astra.models.base import BaseModel
+from astra.models.pipeline import PipelineOutputModel
+
+ENTRY_POINT_GROUP = "astra.tasks"
+log = logging.getLogger("astra")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the numbers of a run depend on, apart from the spectra; rows that differ in it do not mix."""
+
+    weights_name: str | None = None
+    weights_sha256: str | None = None
+    seed: int | None = None
+    n_draws: int | None = None
+    precision: str | None = None
+
+
+@dataclass(frozen=True)
+class Rederivation:
+    """How a task brings its rows up to date when only the source changed, without reading a spectrum.
+
+    Attributes:
+        stale: Gives a condition on a join of the results with ``Source`` and the spectra's table.
+        apply: Brings one row up to date from its source, which may be ``None``.
+    """
+
+    stale: Callable[[], peewee.Expression]
+    apply: Callable[[Any, Any], None]
+
+
+class Task:
+    """A task: call it with spectra, and it yields one unsaved row for each, in order."""
+
+    def __init__(self, function: Callable[..., Iterator[Any]]) -> None:
+        functools.update_wrapper(self, function)
+        self.name = function.__name__
+        self.spectrum_model, self.output_model = _models_of(function)
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        self.options = frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        self.rederivation: Rederivation | None = None
+        self._identify: Callable[..., Provenance] = lambda **options: Provenance()
+        self._prepare: Callable[..., None] = lambda **options: None
+
+    def __call__(self, spectra: Iterable[Any], **options: Any) -> Iterator[Any]:
+        """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty."""
+        last = time.perf_counter()
+        for row in self.__wrapped__(spectra, **options):
+            if row.t_elapsed != row.t_elapsed:  # NaN
+                row.t_elapsed = time.perf_counter() - last
+            yield row
+            last = time.perf_counter()
+
+    def identify(self, **options: Any) -> Provenance:
+        """What the numbers of a run with these options would depend on; cheap, checks no content."""
+        return self._identify(**options)
+
+    def prepare(self, **options: Any) -> None:
+        """Load what a run with these options needs, so that a wrong setting fails before any spectrum."""
+        self._prepare(**options)
+
+    def identified_by(self, function: Callable[..., Provenance]) -> Callable[..., Provenance]:
+        """Decorator: ``function(**options)`` gives the provenance of a run."""
+        self._identify = function
+        return function
+
+    def prepared_by(self, function: Callable[..., None]) -> Callable[..., None]:
+        """Decorator: ``function(**options)`` raises ``ConfigError`` if a run cannot work."""
+        self._prepare = function
+        return function
+
+    def rederived_by(self, stale: Callable[[], peewee.Expression]) -> Callable[[Callable], Callable]:
+        """Decorator: ``function(row, source)`` brings a row up to date where ``stale()`` holds."""
+
+        def register(apply: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+            self.rederivation = Rederivation(stale, apply)
+            return apply
+
+        return register
+
+
+def task(function: Callable[..., Iterator[Any]]) -> Task:
+    """Make a task of a generator whose annotations name the models of its input and output.
+
+    Raises:
+        TypeError: The first parameter is not annotated as an iterable of a model, or the return
+            value not as an iterator of a model of results.
+    """
+    return Task(function)
+
+
+def _models_of(function: Callable) -> tuple[type[BaseModel], type[PipelineOutputModel]]:
+    hints = typing.get_type_hints(function)
+    first = next(iter(inspect.signature(function).parameters), None)
+    spectrum, output = _item(hints.get(first)), _item(hints.get("return"))
+    if not (isinstance(spectrum, type) and issubclass(spectrum, BaseModel)):
+        raise TypeError(f"task {function.__name__}: annotate {first or 'the spectra'} as Iterable[a spectrum model]")
+    if not (isinstance(output, type) and issubclass(output, PipelineOutputModel)):
+        raise TypeError(f"task {function.__name__}: annotate what it yields as Iterator[a model of results]")
+    return spectrum, output
+
+
+def _item(hint: Any) -> Any:
+    origins = (collections.abc.Iterable, collections.abc.Iterator, collections.abc.Generator)
+    return typing.get_args(hint)[0] if typing.get_origin(hint) in origins else None
+
+
+def task_names() -> list[str]:
+    """The names of all installed tasks, loaded or not."""
+    return sorted({point.name for point in metadata.entry_points(group=ENTRY_POINT_GROUP)})
+
+
+def find_task(name: str) -> Task:
+    """Load a task by its name.
+
+    Raises:
+        UsageError: No installed package offers it.
+        ConfigError: The package that offers it is broken.
+    """
+    points = [point for point in metadata.entry_points(group=ENTRY_POINT_GROUP) if point.name == name]
+    if not points:
+        raise UsageError(f"unknown task {name!r}; installed tasks: {', '.join(task_names()) or 'none'}")
+    if len({point.value for point in points}) > 1:
+        places = " and ".join(sorted(point.value for point in points))
+        raise ConfigError(f"two packages offer the task {name!r}: {places}; uninstall one")
+    try:
+        found = points[0].load()
+    except Exception as error:  # whatever a foreign package raises on import
+        log.debug("loading %s failed", points[0].value, exc_info=True)
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"task {name!r} cannot be loaded from {points[0].value} ({reason})") from error
+    if not isinstance(found, Task):
+        raise ConfigError(f"task {name!r}: {points[0].value} is not decorated with @astra.task")
+    return found

@@ -1,0 +1,110 @@
+"""Where chunks are processed: in this process, or in several local ones.
+
+Every worker is the same: it opens its own connection, computes with the threads it is given, and
+writes its own rows. Children never inherit an open connection.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from astra.chunk import ChunkResult, process
+from astra.errors import AstraError
+from astra.tasks import Task, find_task
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+PR_SET_PDEATHSIG = 1
+
+
+def run_chunks(
+    task: Task, chunks: Iterator[list[int]], options: Mapping[str, Any], run_pk: int, workers: int
+) -> Iterator[ChunkResult]:
+    """Process chunks of spectra, and yield what became of each, in the order of the chunks.
+
+    A chunk is taken from ``chunks`` only when a worker is about to need it, so whoever stops giving
+    chunks gets back those in hand.
+
+    Raises:
+        StorageError: The database refused a chunk.
+        AstraError: A worker process died.
+    """
+    if workers == 1:
+        for keys in chunks:
+            yield process(task, keys, options, run_pk)
+    else:
+        yield from _in_processes(task, chunks, options, run_pk, workers)
+
+
+def _in_processes(
+    task: Task, chunks: Iterator[list[int]], options: Mapping[str, Any], run_pk: int, workers: int
+) -> Iterator[ChunkResult]:
+    threads = str(max(1, len(os.sched_getaffinity(0)) // workers))
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, threads))
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(task.name, os.getpid()))
+    try:
+        yield from _in_order(chunks, lambda keys: pool.submit(_process, keys, dict(options), run_pk), workers)
+    except BrokenProcessPool as error:
+        raise AstraError(f"a worker process of {task.name} died; what it had in hand stays pending") from error
+    except (KeyboardInterrupt, GeneratorExit):
+        for child in list(pool._processes.values()):
+            child.kill()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _in_order(
+    chunks: Iterator[list[int]], submit: Callable[[list[int]], Future], workers: int
+) -> Iterator[ChunkResult]:
+    running: list[Future] = []
+    exhausted = False
+    while True:
+        # One chunk beyond the workers, so that none of them waits for this process.
+        while not exhausted and sum(not future.done() for future in running) <= workers:
+            keys = next(chunks, None)
+            exhausted = keys is None
+            if keys is not None:
+                running.append(submit(keys))
+        if not running:
+            return
+        wait(running, return_when=FIRST_COMPLETED)
+        while running and running[0].done():
+            yield running.pop(0).result()
+
+
+_task: Task | None = None
+
+
+def _begin_worker(task_name: str, parent: int) -> None:
+    """Make this process a worker: its own task, its own connection; the parent decides when to stop."""
+    global _task
+    from astra.database import open_database
+    from astra.models.base import database
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _die_with(parent)
+    database.initialize(open_database())
+    _task = find_task(task_name)
+
+
+def _die_with(parent: int) -> None:
+    # A parent that is killed cannot tell its workers; without this they would wait for ever (Linux only).
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def _process(keys: list[int], options: Mapping[str, Any], run_pk: int) -> ChunkResult:
+    return process(_task, keys, options, run_pk)
