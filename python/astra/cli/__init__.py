@@ -1,0 +1,75 @@
+"""The command line: one file per command, no logic; torch and astropy load only where they are needed."""
+
+import logging
+import sys
+
+import typer
+
+from astra.cli import config, ingest, init, run, status, version
+from astra.cli.console import fail, set_up_logging
+from astra.errors import AstraError
+
+app = typer.Typer(
+    name="astra",
+    help="Spectrophotometric distances from APOGEE spectra.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command(epilog=init.EXAMPLES)(init.init)
+app.add_typer(ingest.app, name="ingest")
+app.command(epilog=run.EXAMPLES)(run.run)
+app.command(epilog=status.EXAMPLES)(status.status)
+app.add_typer(config.app, name="config")
+app.command(epilog=version.EXAMPLES)(version.version)
+
+
+@app.callback()
+def _options(debug: bool = typer.Option(False, "--debug", help="Show tracebacks and debugging messages.")) -> None:
+    set_up_logging(logging.DEBUG if debug else logging.INFO)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command line, and turn every error into one line and its exit code.
+
+    Args:
+        arguments: Without the program's name; ``None`` takes those of the process.
+
+    Returns:
+        The exit code.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in arguments
+    try:
+        return app(arguments, standalone_mode=False) or 0
+    except typer.TyperException as error:
+        return fail(error.format_message(), 2, _help_hint(error))
+    except AstraError as error:
+        if debug:
+            logging.getLogger("astra").exception("traceback")
+        hint = "astra --help" if error.exit_code == 2 else None
+        return fail(str(error), error.exit_code, hint)
+    except (typer.Abort, KeyboardInterrupt):
+        return fail("interrupted", 130)
+    except Exception as error:
+        if debug:
+            logging.getLogger("astra").exception("traceback")
+        return _unexpected(error)
+
+
+def _help_hint(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path if context else 'astra'} --help"
+
+
+def _unexpected(error: Exception) -> int:
+    import peewee
+
+    if isinstance(error, peewee.PeeweeException):
+        from astra.database import translated
+
+        known = translated(error)
+        return fail(str(known), known.exit_code)
+    again = "run again with `astra --debug …` for the traceback"
+    return fail(f"internal error: {type(error).__name__}: {error}; {again}", AstraError.exit_code)

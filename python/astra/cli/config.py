@@ -1,0 +1,35 @@
+"""``astra config``."""
+
+import typer
+
+from astra.cli.console import say, say_json
+
+app = typer.Typer(help="Show the settings.", no_args_is_help=True, rich_markup_mode=None)
+
+EXAMPLES = """Examples:
+
+  astra config show
+
+  astra config show --json
+"""
+
+
+@app.command(epilog=EXAMPLES)
+def show(as_json: bool = typer.Option(False, "--json", help="Print one JSON object.")) -> None:
+    """Show what is in force and where it came from; secrets are hidden."""
+    from astra.config import config_file, load_settings
+
+    rows = [(name, str(value), origin) for name, value, origin in load_settings().flat()]
+    if as_json:
+        say_json({name: {"value": value, "origin": origin} for name, value, origin in rows})
+        return
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for name, value, origin in rows:
+        say(f"{name:<{widths[0]}}  {value:<{widths[1]}}  {origin}")
+    if not config_file().exists():
+        say(f"(no settings file at {config_file()})")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `show` a command of its own."""

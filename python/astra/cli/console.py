@@ -1,0 +1,92 @@
+"""What goes where: results on stdout, progress, logs and errors on stderr."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+#: Seconds between two lines of progress where there is no terminal.
+QUIET_S = 10.0
+
+
+def say(text: str) -> None:
+    """Print a result."""
+    typer.echo(text)
+
+
+def say_json(content: Any) -> None:
+    """Print a result for a program; absent numbers become null, as JSON has no NaN."""
+    typer.echo(json.dumps(content, default=str, allow_nan=False))
+
+
+def note(text: str) -> None:
+    """Print something for a person to know, which is no result."""
+    typer.echo(text, err=True)
+
+
+def fail(message: str, exit_code: int, hint: str | None = None) -> int:
+    """Print an error on one line, and a hint below it; give back the exit code."""
+    typer.echo(f"astra: error: {' '.join(message.split())}", err=True)
+    if hint:
+        typer.echo(f"Try `{hint}`.", err=True)
+    return exit_code
+
+
+class _ThisStderr(logging.StreamHandler):
+    """Writes to what stderr is now; a progress bar stands in for it while it runs."""
+
+    @property
+    def stream(self) -> Any:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: Any) -> None:
+        pass
+
+
+def set_up_logging(level: int) -> None:
+    """Send the package's messages to stderr, one line each."""
+    handler = _ThisStderr()
+    handler.setFormatter(logging.Formatter("astra: %(levelname)s: %(message)s"))
+    logger = logging.getLogger("astra")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show how far the work is: a bar on a terminal, a plain line now and then elsewhere.
+
+    Yields:
+        A function that takes what is done, and the total where it is known.
+    """
+    if sys.stderr.isatty():
+        with _bar(what) as update:
+            yield update
+        return
+    last = time.monotonic()
+
+    def update(done: int, total: int | None = None) -> None:
+        nonlocal last
+        if time.monotonic() - last >= QUIET_S:
+            last = time.monotonic()
+            note(f"{what}: {done:,}" + (f" of {total:,}" if total is not None else ""))
+
+    yield update
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
+        job = bar.add_task(what, total=None)
+        yield lambda done, total=None: bar.update(job, completed=done, total=total)

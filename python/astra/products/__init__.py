@@ -1,0 +1,1 @@
+"""Files of the survey: what a product is called, where it lies, and how it is read."""
