@@ -1,0 +1,80 @@
+"""Small rows and files for tests: valid as they are, with what a test is about given by keyword."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spectrum, TaskRun
+
+N_PIXELS = 8575
+_numbers = itertools.count(1)
+
+
+def a_source(**values: Any) -> Source:
+    """A star with photometry and extinction."""
+    number = next(_numbers)
+    given = {"sdss_id": 10_000 + number, "sdss4_apogee_id": f"2M{number:08d}+0000000", "k_mag": 10.0, "ebv": 0.1}
+    return Source.create(**(given | values))
+
+
+def a_spectrum(source: Source | None = None, path: Path | str | None = None, **values: Any):
+    """A spectrum of a star; by default its file does not exist."""
+    number = next(_numbers)
+    obj = f"2M{number:08d}+1111111"
+    given = {
+        "source": source,
+        "spectrum_pk": Spectrum.create().pk,
+        "product_id": f"apstar/dr17/dr17/apo25m/m67/{obj}/ap/s",
+        "release": "dr17",
+        "apred": "dr17",
+        "obj": obj,
+        "telescope": "apo25m",
+        "field": "M67",
+        "snr": 100.0,
+        "path": str(path or f"/nowhere/apStar-dr17-{obj}.fits"),
+    }
+    return ApogeeCoaddedSpectrumInApStar.create(**(given | values))
+
+
+def a_run(**values: Any) -> TaskRun:
+    """The record of a run."""
+    given = {"task": "astronn_dist", "version": "0", "v_astra_major_minor": 1, "host": "here", "pid": 1}
+    return TaskRun.create(**(given | values))
+
+
+def a_result(spectrum: ApogeeCoaddedSpectrumInApStar, **values: Any) -> AstroNNdist:
+    """A result as the pipeline would write it."""
+    given = {
+        "k_mag": 10.0,
+        "ebv": 0.1,
+        "A_k_mag": 0.03517,
+        "L_fakemag": 20.0,
+        "e_L_fakemag": 1.0,
+        "e_model_L_fakemag": 0.5,
+        "dist": 4919.68,
+        "e_dist": 245.98,
+        "e_model_dist": 122.99,
+    }
+    row = AstroNNdist.from_spectrum(spectrum, **(given | values))
+    row.save()
+    return AstroNNdist.get_by_id(row.task_pk)
+
+
+def write_apstar(
+    path: Path, flux: np.ndarray | None = None, *, stacked: bool = True, header: dict[str, Any] | None = None
+) -> Path:
+    """A small apStar file in the real layout: HDU 1 flux, 2 error, 3 mask, and a few that nobody reads."""
+    number = next(_numbers)
+    generator = np.random.default_rng(number)
+    flux = 100 + generator.normal(0, 1, N_PIXELS) if flux is None else np.asarray(flux, float)
+    error, mask = np.ones(N_PIXELS), np.zeros(N_PIXELS, np.int16)
+    cards = {"OBJID": f"2M{number:08d}+2222222", "FIELD": "M67", "TELESCOP": "apo25m", "J": 11.0, "H": 10.5, "K": 10.0}
+    cards |= {"RA": 132.8, "DEC": 11.8, "SNR": 100.0, "NVISITS": 2 if stacked else 1, "STARFLAG": 0} | (header or {})
+    primary = fits.PrimaryHDU(header=fits.Header([(name, value) for name, value in cards.items() if value is not None]))
+    rows = [np.stack([array] * 4) if stacked else array for array in (flux, error, mask)]
+    images = [fits.ImageHDU(rows[0].astype(">f4")), fits.ImageHDU(rows[1].astype(">f4")), fits.ImageHDU(rows[2])]
+    fits.HDUList([primary, *images, fits.ImageHDU(np.zeros(10))]).writeto(path, overwrite=True)
+    return path

@@ -1,0 +1,134 @@
+"""Migrated tables equal the models, on both databases; init is safe to repeat and to start twice."""
+
+import subprocess
+import sys
+
+import peewee
+import pytest
+from playhouse.migrations import MigrationError
+
+from astra import schema
+from astra.config import load_settings
+from astra.database import is_postgresql, open_database
+from astra.errors import ConfigError
+from astra.models import TABLES, Distance, Source, TaskRun
+from astra.models.base import bound_to
+from builders import a_result, a_source, a_spectrum
+
+
+def _columns(database, table):
+    kinds = {"int": "integer", "int8": "bigint", "double precision": "real"}
+    found = {}
+    for column in database.get_columns(table):
+        kind = column.data_type.lower()
+        found[column.name] = (kinds.get(kind, kind), column.null, column.primary_key)
+    return found
+
+
+def _constraints(database, table):
+    indexes = {(tuple(index.columns), index.unique) for index in database.get_indexes(table)}
+    foreign = {(key.column, key.dest_table, key.dest_column) for key in database.get_foreign_keys(table)}
+    return indexes, foreign
+
+
+def test_migrated_tables_equal_the_models(db):
+    migrated = {t._meta.table_name: (_columns(db, t._meta.table_name), *_constraints(db, t._meta.table_name)) for t in TABLES}
+    db.execute_sql("DROP VIEW distances")
+    db.drop_tables(TABLES)
+    db.create_tables(TABLES)
+
+    for model in TABLES:
+        name = model._meta.table_name
+        assert migrated[name] == (_columns(db, name), *_constraints(db, name))
+
+
+def test_the_view_has_the_columns_of_its_model(db):
+    cursor = db.execute_sql("SELECT * FROM distances LIMIT 0")
+
+    assert [column[0] for column in cursor.description] == [f.column_name for f in Distance._meta.sorted_fields]
+
+
+def test_generated_columns_are_generated_in_the_migrated_table(db):
+    with pytest.raises(peewee.DatabaseError):
+        db.execute_sql("UPDATE astro_nn_dist SET v_astra_major_minor = 3")
+        db.execute_sql("INSERT INTO astro_nn_dist (v_astra, v_astra_major_minor, spectrum_pk) VALUES (1, 2, 3)")
+
+
+def test_down_and_up_again_keeps_every_row(db):
+    a_result(a_spectrum(a_source()))
+    before = Distance.select().dicts().get()
+
+    assert schema.runner(db).down() == ["0002_distances"]
+    with pytest.raises(ConfigError, match="older than this Astra.*astra init"):
+        schema.check(db)
+    schema.runner(db).up()
+
+    schema.check(db)
+    assert repr(Distance.select().dicts().get()) == repr(before)
+
+
+def test_tables_with_rows_are_not_dropped(db):
+    source = a_source()
+    schema.runner(db).down()
+
+    with pytest.raises(ValueError, match="table source holds 1 rows"):
+        schema.runner(db).down()
+
+    assert Source.get().pk == source.pk
+
+
+def test_empty_tables_go_down_and_come_up_again(db):
+    schema.runner(db).down("0001_tables")
+    schema.runner(db).up()
+
+    schema.check(db)
+    assert TaskRun.select().count() == 0
+
+
+def test_init_says_what_it_applied_and_repeats_without_harm(empty_database):
+    settings = load_settings()
+
+    assert schema.upgrade(empty_database, settings) == ["0001_tables", "0002_distances"]
+    assert schema.upgrade(empty_database, settings) == []
+
+
+def test_two_inits_at_once_make_one_schema(database_url, monkeypatch):
+    variable = "ASTRA_DATABASE_URL" if "://" in database_url else "ASTRA_DATABASE_PATH"
+    monkeypatch.setenv(variable, database_url)
+    command = [sys.executable, "-m", "astra", "init"]
+
+    started = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    ended = [(*process.communicate(timeout=60), process.returncode) for process in started]
+
+    assert [code for *_, code in ended] == [0] * 4, ended
+    assert sum("schema is ready" in out for out, *_ in ended) == 1
+    with bound_to(open_database(load_settings())) as database:
+        schema.check(database)
+
+
+def test_a_missing_schema_names_the_remedy(empty_database):
+    with pytest.raises(ConfigError, match="run `astra init` first"):
+        schema.check(empty_database)
+
+
+def test_a_newer_schema_is_refused(db):
+    schema.runner(db).History.create(name="9999_from_the_future")
+
+    with pytest.raises(ConfigError, match="newer than this Astra.*9999_from_the_future"):
+        schema.check(db)
+    with pytest.raises(ConfigError, match="newer than this Astra"):
+        schema.upgrade(db, load_settings())
+
+
+def test_unknown_targets_of_a_migration_are_refused(db):
+    with pytest.raises(MigrationError):
+        schema.runner(db).up("0003_none")
+
+
+@pytest.mark.postgres
+def test_postgresql_shows_the_help_texts_beside_the_columns(db):
+    if not is_postgresql(db):
+        pytest.skip("SQLite has no place for comments")
+    query = "SELECT col_description('astro_nn_dist'::regclass, attnum) FROM pg_attribute WHERE attname = 'dist'"
+
+    assert ("Heliocentric distance [pc]",) in db.execute_sql(query).fetchall()
