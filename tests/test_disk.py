@@ -1,0 +1,55 @@
+"""A lost disk stops the run before its files become results; single lost files do not."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astra.disk import FIRST, TOLERATED, WINDOW, DiskWatch
+from astra.errors import Interrupted
+
+
+def _watch(outcomes: list[bool]) -> tuple[list[int], bool]:
+    """Feed a watch; True is a lost file. Gives the rows that were let go, and whether it stopped."""
+    watch: DiskWatch[int] = DiskWatch()
+    written: list[int] = []
+    for number, lost in enumerate(outcomes):
+        try:
+            released = watch.see(number if lost else None)
+        except Interrupted:
+            return written, True
+        written += [] if released is None else [released]
+    return written + watch.release(), False
+
+
+def test_a_disk_that_is_not_there_from_the_start_writes_nothing():
+    assert _watch([True] * FIRST) == ([], True)
+
+
+def test_fewer_lost_files_than_that_are_rows():
+    assert _watch([True] * (FIRST - 1)) == (list(range(FIRST - 1)), False)
+
+
+def test_a_disk_that_vanishes_in_the_middle_writes_none_of_what_it_lost():
+    assert _watch([False] * WINDOW + [True] * WINDOW) == ([], True)
+
+
+def test_a_fifth_of_the_latest_files_may_be_lost():
+    assert _watch([True] * TOLERATED + [False] * WINDOW) == (list(range(TOLERATED)), False)
+    assert _watch([False] + [True] * (TOLERATED + 1) + [False] * WINDOW) == ([], True)
+
+
+def test_the_message_says_what_to_look_at():
+    with pytest.raises(Interrupted, match="100 of the last 100 files.*is the disk mounted.*run again"):
+        watch = DiskWatch()
+        for number in range(FIRST):
+            watch.see(number)
+
+
+@given(st.lists(st.booleans(), max_size=3 * WINDOW))
+def test_every_lost_file_is_written_once_or_the_run_stops_without_the_latest(outcomes):
+    written, stopped = _watch(outcomes)
+    lost = [number for number, is_lost in enumerate(outcomes) if is_lost]
+
+    assert written == lost[: len(written)]
+    if not stopped:
+        assert written == lost

@@ -1,0 +1,208 @@
+"""Pending: no row in this version, or modified since it was read; stale: only its source changed."""
+
+import math
+from datetime import timedelta
+
+import pytest
+
+from astra import generate_queries_for_task
+from astra.database import now, settled_now, upsert
+from astra.errors import UsageError
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source
+from astra.pending import Selection, count_pending, pending_query, sources_of, stale_query, stream_keys
+from astra.pipelines.astronn_dist import astronn_dist
+from builders import a_result, a_source, a_spectrum
+
+LATER = timedelta(hours=1)
+
+
+def _pending(**selection):
+    query = pending_query(Selection(astronn_dist, **selection))
+    return [pk for chunk in stream_keys(query, 2) for pk in chunk]
+
+
+def _stale(**selection):
+    return [pk for chunk in stream_keys(stale_query(Selection(astronn_dist, **selection)), 2) for pk in chunk]
+
+
+def _done(db, spectrum, **values):
+    return a_result(spectrum, inputs_read=now(db) + LATER, **values)
+
+
+def test_a_spectrum_without_a_row_is_pending_until_it_has_one(db):
+    done, new = a_spectrum(a_source()), a_spectrum(a_source())
+    _done(db, done)
+
+    assert _pending() == [new.spectrum_pk]
+
+
+def test_a_row_of_another_minor_version_does_not_count(db):
+    spectrum = a_spectrum(a_source())
+    _done(db, spectrum, v_astra=99_000_000)
+
+    assert _pending() == [spectrum.spectrum_pk]
+
+
+def test_a_spectrum_modified_at_or_after_its_inputs_were_read_is_pending_again(db):
+    spectra = [a_spectrum(a_source()) for _ in range(3)]
+    for spectrum, shift in zip(spectra, (-1, 0, 1), strict=True):
+        stored = ApogeeCoaddedSpectrumInApStar.get_by_id(spectrum.pk)
+        a_result(spectrum, inputs_read=stored.modified + timedelta(microseconds=1000 * shift))
+
+    assert _pending() == [spectra[0].spectrum_pk, spectra[1].spectrum_pk]
+
+
+def test_a_changed_magnitude_makes_the_row_stale_but_not_pending(db):
+    source = a_source()
+    spectrum = a_spectrum(source)
+    _done(db, spectrum)
+    assert _stale() == []
+
+    source.k_mag = 11.0
+    source.save()
+
+    assert (_stale(), _pending()) == ([spectrum.spectrum_pk], [])
+
+
+def test_a_change_that_no_distance_rests_on_makes_nothing_stale(db):
+    source = a_source()
+    _done(db, a_spectrum(source))
+
+    source.plx = 3.0
+    source.save()
+
+    assert _stale() == []
+
+
+@pytest.mark.parametrize("filler", [math.nan, 99.0, 99.99, 999999.0, -1.0, -9999.0, -9999.99])
+def test_one_filler_instead_of_another_makes_nothing_stale(db, filler):
+    source = a_source(k_mag=99.0, ebv=-5.0)
+    _done(db, a_spectrum(source), k_mag=0, ebv=0, flag_missing_photometry=True, flag_missing_extinction=True)
+
+    source.k_mag = source.ebv = filler
+    source.save()
+
+    assert _stale() == []
+
+
+def test_a_magnitude_of_exactly_zero_is_no_missing_magnitude(db):
+    source = a_source(k_mag=99.0)
+    spectrum = a_spectrum(source)
+    _done(db, spectrum, k_mag=0, flag_missing_photometry=True)
+
+    source.k_mag = 0.0
+    source.save()
+
+    assert _stale() == [spectrum.spectrum_pk]
+
+
+def test_a_spectrum_that_finds_its_star_later_is_stale(db):
+    spectrum = a_spectrum(None)
+    _done(db, spectrum, k_mag=0, ebv=0, flag_missing_photometry=True, flag_missing_extinction=True)
+    assert _stale() == []
+
+    Source.insert(sdss_id=7, k_mag=9.0).execute()
+    ApogeeCoaddedSpectrumInApStar.update(source=Source.get(sdss_id=7)).execute()
+
+    assert _stale() == [spectrum.spectrum_pk]
+
+
+def test_a_row_without_a_result_has_nothing_to_derive_again(db):
+    source = a_source()
+    _done(db, a_spectrum(source), flag_no_result=True, k_mag=math.nan)
+
+    assert _stale() == []
+
+
+def test_retry_takes_failed_rows_again_and_overwrite_takes_all(db):
+    failed, good = a_spectrum(a_source()), a_spectrum(a_source())
+    _done(db, failed, flag_no_result=True)
+    _done(db, good)
+
+    assert _pending(retry_no_result=True) == [failed.spectrum_pk]
+    assert _pending(overwrite=True) == [failed.spectrum_pk, good.spectrum_pk]
+
+
+def test_pages_are_disjoint_and_leave_nothing_out(db):
+    for _ in range(7):
+        a_spectrum(a_source())
+
+    pages = [_pending(page=(part, 3)) for part in (1, 2, 3)]
+
+    assert sorted(sum(pages, [])) == _pending()
+    assert all(pk % 3 == part for part, page in enumerate(pages) for pk in page)
+
+
+def test_a_star_is_found_by_sdss_id_and_by_apogee_id(db):
+    star, other = a_source(sdss_id=42, sdss4_apogee_id="2M00000042+0000000"), a_source()
+    spectrum = a_spectrum(star)
+    a_spectrum(other)
+
+    for name in ("42", "2M00000042+0000000"):
+        assert _pending(sources=sources_of([name])) == [spectrum.spectrum_pk]
+
+
+@pytest.mark.parametrize(("star", "kind"), [("4711", "sdss_id"), ("2M99999999+9999999", "APOGEE id")])
+def test_an_unknown_star_is_an_error_that_names_it(db, star, kind):
+    with pytest.raises(UsageError, match=f"no star with {kind} {star.replace('+', '.')}"):
+        sources_of([star])
+
+
+def test_keys_are_streamed_in_order_and_limited(db):
+    keys = [a_spectrum(a_source()).spectrum_pk for _ in range(5)]
+    query = pending_query(Selection(astronn_dist))
+
+    assert list(stream_keys(query, 2)) == [keys[:2], keys[2:4], keys[4:]]
+    assert list(stream_keys(query, 2, limit=3)) == [keys[:2], keys[2:3]]
+
+
+def test_what_others_finish_in_the_meantime_is_not_handed_out_again(db):
+    spectra = [a_spectrum(a_source()) for _ in range(4)]
+    chunks = stream_keys(pending_query(Selection(astronn_dist)), 2)
+
+    next(chunks)
+    _done(db, spectra[2])
+
+    assert next(chunks) == [spectra[3].spectrum_pk]
+
+
+def test_the_count_has_both_pending_and_stale(db):
+    a_spectrum(a_source())
+    source = a_source()
+    _done(db, a_spectrum(source))
+    source.ebv = 0.7
+    source.save()
+
+    assert count_pending(Selection(astronn_dist)) == 2
+
+
+def test_upstreams_generator_of_queries_gives_spectra_with_their_sources(db):
+    source = a_source()
+    spectra = [a_spectrum(source), a_spectrum(None), a_spectrum(source)]
+
+    for task in ("astronn_dist", astronn_dist):
+        ((model, query),) = generate_queries_for_task(task, limit=2)
+
+        assert model is ApogeeCoaddedSpectrumInApStar
+        assert list(query) == spectra[:2]
+        assert [spectrum.source for spectrum in query] == [source, None]
+
+
+def test_a_moment_is_settled_only_when_changes_in_flight_are_visible(db):
+    assert settled_now(db) <= now(db)
+
+
+def test_an_upsert_moves_modified_only_where_a_counted_value_changed(db):
+    spectrum = a_spectrum(a_source())
+    row = a_result(spectrum)
+    values = {"spectrum_pk": spectrum.spectrum_pk, "v_astra": row.v_astra, "dist": row.dist, "t_elapsed": 9.0}
+    key = {"key": ("spectrum_pk", "v_astra_major_minor"), "uncounted": ("t_elapsed", "v_astra")}
+
+    upsert(AstroNNdist, [values], **key)
+    same = AstroNNdist.get_by_id(row.task_pk)
+    upsert(AstroNNdist, [values | {"dist": 1.0}], **key)
+    changed = AstroNNdist.get_by_id(row.task_pk)
+
+    assert (same.t_elapsed, same.modified, same.created) == (9.0, row.modified, row.created)
+    assert (changed.dist, changed.created) == (1.0, row.created)
+    assert changed.modified > row.modified

@@ -1,0 +1,330 @@
+"""One run: its sum, its stops, its refusals, and that nothing is lost or doubled on the way."""
+
+import math
+import os
+import signal
+from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskRun
+from astra.pending import Selection, pending_query
+from astra.request import Request
+from astra.runner import Report, run
+from astra.tasks import Provenance, task
+from builders import a_source, a_spectrum
+
+
+@pytest.fixture
+def toy():
+    """A task that measures every spectrum, and that a test tells what else to do."""
+
+    @task
+    def toy_task(
+        spectra: Iterable[ApogeeCoaddedSpectrumInApStar], *, weights: str = "A", seed: int = 0
+    ) -> Iterator[AstroNNdist]:
+        for spectrum in spectra:
+            calls.seen.append(spectrum.spectrum_pk)
+            yield calls.make(spectrum)
+
+    calls = SimpleNamespace(task=toy_task, seen=[], make=lambda s: AstroNNdist.from_spectrum(s, L_fakemag=7.0))
+    toy_task.identified_by(
+        lambda weights="A", seed=0: Provenance(weights, weights * 64, seed, 100, "float32")
+    )
+    return calls
+
+
+def _run(toy, selection=None, on_progress=lambda report: None, **request):
+    report = Report(toy.task.name)
+    run(Request(Selection(toy.task, **(selection or {})), **request), report, on_progress)
+    return report
+
+
+def _spectra(count):
+    return [a_spectrum(a_source()) for _ in range(count)]
+
+
+def test_everything_pending_is_run_once(db, toy):
+    keys = [spectrum.spectrum_pk for spectrum in _spectra(5)]
+
+    first, second = _run(toy, chunk=2), _run(toy, chunk=2)
+
+    assert toy.seen == keys
+    assert [row.spectrum_pk for row in AstroNNdist.select().order_by(AstroNNdist.task_pk)] == keys
+    assert (first.outcome, first.exit_code, first.tally.processed) == ("done", 0, 5)
+    assert (second.outcome, second.exit_code, second.tally.processed) == ("nothing_pending", 0, 0)
+
+
+def test_a_limit_leaves_the_rest_pending(db, toy):
+    _spectra(22)
+
+    report = _run(toy, limit=5, chunk=2, count=True)
+
+    assert report.tally.processed == 5
+    assert report.as_dict()["pending"] == 17
+    assert pending_query(Selection(toy.task)).count() == 17
+
+
+def test_a_dry_run_counts_and_does_nothing(db, toy):
+    _spectra(3)
+
+    report = _run(toy, dry_run=True)
+
+    assert (report.outcome, report.as_dict()["pending"]) == ("dry_run", 3)
+    assert (toy.seen, AstroNNdist.select().count(), TaskRun.select().count()) == ([], 0, 0)
+
+
+def test_every_row_points_to_the_run_that_made_it(db, toy):
+    _spectra(3)
+
+    report = _run(toy, chunk=2, arguments={"limit": 3})
+
+    record = TaskRun.get_by_id(report.run_pk)
+    assert {row.run_pk for row in AstroNNdist.select()} == {record.pk}
+    assert (record.task, record.outcome, record.processed, record.measured) == ("toy_task", "done", 3, 3)
+    assert (record.weights_name, record.weights_sha256, record.seed, record.n_draws) == ("A", "A" * 64, 0, 100)
+    assert (record.pid, record.arguments) == (os.getpid(), '{"limit": 3}')
+    assert record.started <= record.finished
+
+
+def test_a_batch_led_by_a_failure_keeps_the_columns_of_the_others(db, toy):
+    _spectra(3)
+
+    def make(spectrum):
+        if len(toy.seen) == 1:
+            return AstroNNdist.from_spectrum(spectrum, flag_no_result=True, no_result_reason="bad")
+        return AstroNNdist.from_spectrum(spectrum, dist=5.0, e_dist=1.0, k_mag=9.0, tag="x")
+
+    toy.make = make
+    report = _run(toy)
+
+    failed, *others = AstroNNdist.select().order_by(AstroNNdist.spectrum_pk)
+    assert failed.flag_no_result
+    assert math.isnan(failed.dist)
+    assert [(row.dist, row.e_dist, row.k_mag, row.tag) for row in others] == [(5.0, 1.0, 9.0, "x")] * 2
+    assert (report.tally.measured, report.tally.no_result, report.tally.processed) == (2, 1, 3)
+    assert report.as_dict()["flags"]["flag_no_result"] == 1
+
+
+def test_a_rerun_updates_the_row_and_keeps_when_it_was_made(db, toy):
+    _spectra(1)
+    _run(toy)
+    before = AstroNNdist.get()
+
+    _run(toy, {"overwrite": True})
+    same = AstroNNdist.get()
+    toy.make = lambda spectrum: AstroNNdist.from_spectrum(spectrum, L_fakemag=8.0)
+    _run(toy, {"overwrite": True})
+    changed = AstroNNdist.get()
+
+    assert (same.task_pk, same.created, same.modified) == (before.task_pk, before.created, before.modified)
+    assert same.run_pk != before.run_pk
+    assert (changed.task_pk, changed.created, changed.L_fakemag) == (before.task_pk, before.created, 8.0)
+    assert changed.modified > before.modified
+
+
+def test_inputs_are_stamped_before_they_are_read(db, toy):
+    (spectrum,) = _spectra(1)
+
+    def make(spectrum):
+        touched = ApogeeCoaddedSpectrumInApStar.get_by_id(spectrum.pk)
+        touched.snr = 3.0
+        touched.save()
+        return AstroNNdist.from_spectrum(spectrum)
+
+    toy.make = make
+    _run(toy)
+
+    assert [pk for (pk,) in pending_query(Selection(toy.task)).tuples()] == [spectrum.spectrum_pk]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_finishes_the_batch_in_hand_and_says_to_run_again(db, toy, number):
+    _spectra(6)
+
+    def make(spectrum):
+        if len(toy.seen) == 3:
+            os.kill(os.getpid(), number)
+        return AstroNNdist.from_spectrum(spectrum)
+
+    toy.make = make
+    report = _run(toy, chunk=2)
+
+    assert (report.outcome, report.exit_code) == ("stopped", 75)
+    assert number.name in report.error
+    assert AstroNNdist.select().count() == report.tally.processed == 4
+    assert TaskRun.get().outcome == "stopped"
+    assert _run(toy).tally.processed == 2
+
+
+def test_a_second_ctrl_c_stops_at_once_and_loses_the_batch_in_hand_alone(db, toy):
+    _spectra(6)
+
+    def make(spectrum):
+        if len(toy.seen) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        return AstroNNdist.from_spectrum(spectrum)
+
+    toy.make = make
+    report = _run(toy, chunk=2)
+
+    assert (report.outcome, report.exit_code) == ("stopped", 130)
+    assert AstroNNdist.select().count() == 2
+
+
+def test_signals_are_given_back_after_the_run(db, toy):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+
+    _run(toy)
+
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_no_batch_is_begun_after_the_maximum_runtime(db, toy):
+    _spectra(4)
+
+    report = _run(toy, chunk=2, max_runtime=0.0)
+
+    assert (report.outcome, report.exit_code, report.tally.processed) == ("stopped", 75, 0)
+    assert "--max-runtime 0 s" in report.error
+
+
+def test_a_run_that_is_complete_when_its_time_is_up_is_done(db, toy):
+    _spectra(2)
+
+    report = _run(toy, chunk=2, max_runtime=3600.0)
+
+    assert (report.outcome, report.exit_code) == ("done", 0)
+
+
+@pytest.mark.parametrize(
+    ("other", "word"),
+    [({"weights": "B"}, "weights A .sha256 AAAAAAAAAAAA., this run would use B"), ({"seed": 1}, "seed 0, this run would use 1")],
+    ids=["weights", "seed"],
+)
+def test_results_that_depend_on_something_else_do_not_mix(db, toy, other, word):
+    import re
+
+    _spectra(1)
+    _run(toy)
+    _spectra(1)
+
+    refused = _run(toy, options=other)
+
+    assert (refused.outcome, refused.exit_code) == ("failed", 78)
+    assert re.search(word, refused.error)
+    assert AstroNNdist.select().count() == 1
+    assert _run(toy, options=other, allow_mixed=True).tally.processed == 1
+
+
+def test_overwriting_all_changes_the_weights(db, toy):
+    _spectra(2)
+    _run(toy)
+
+    assert _run(toy, {"overwrite": True}, options={"weights": "B"}).tally.processed == 2
+    assert _run(toy, options={"weights": "B"}).outcome == "nothing_pending"
+
+
+def test_rows_without_a_result_bind_nobody_to_their_weights(db, toy):
+    _spectra(1)
+    toy.make = lambda spectrum: AstroNNdist.from_spectrum(spectrum, flag_no_result=True)
+    _run(toy)
+
+    assert _run(toy, {"retry_no_result": True}, options={"weights": "B"}).outcome == "done"
+
+
+def test_a_batch_that_cannot_be_written_stops_the_run_with_its_reason(db, toy):
+    _spectra(4)
+
+    def make(spectrum):
+        row = AstroNNdist.from_spectrum(spectrum)
+        if len(toy.seen) == 3:
+            row.source_pk = 987654321  # no such source: the foreign key refuses it
+        return row
+
+    toy.make = make
+    report = _run(toy, chunk=2)
+
+    assert (report.outcome, report.exit_code) == ("failed", 74)
+    assert "the database refused to write" in report.error
+    assert "foreign key" in report.error.lower()
+    assert AstroNNdist.select().count() == 2
+    assert TaskRun.get().outcome == "failed"
+
+
+@pytest.mark.parametrize("broken", ["too few", "in another order"])
+def test_a_task_that_breaks_its_contract_writes_nothing(db, broken):
+    @task
+    def bad(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[AstroNNdist]:
+        rows = [AstroNNdist.from_spectrum(spectrum) for spectrum in spectra]
+        yield from rows[1:] if broken == "too few" else rows[::-1]
+
+    _spectra(2)
+    report = _run(SimpleNamespace(task=bad))
+
+    assert report.exit_code == 70
+    assert AstroNNdist.select().count() == 0
+
+
+def test_a_fault_of_the_program_is_reported_and_raised(db, toy):
+    _spectra(1)
+    toy.make = lambda spectrum: 1 / 0
+    report = Report("toy_task")
+
+    with pytest.raises(ZeroDivisionError):
+        run(Request(Selection(toy.task)), report)
+
+    assert (report.outcome, report.exit_code) == ("failed", 70)
+    assert TaskRun.get().outcome == "failed"
+
+
+def _lost(spectrum):
+    row = AstroNNdist.from_spectrum(spectrum, flag_no_result=True, no_result_reason="No such file")
+    row.file_lost = True
+    return row
+
+
+def test_a_few_missing_files_are_rows_at_the_end(db, toy):
+    _spectra(5)
+    toy.make = lambda s: _lost(s) if len(toy.seen) in (1, 4) else AstroNNdist.from_spectrum(s, dist=1.0)
+
+    report = _run(toy, chunk=2)
+
+    assert (report.tally.measured, report.tally.no_result) == (3, 2)
+    assert AstroNNdist.select().where(AstroNNdist.flag_no_result).count() == 2
+    assert AstroNNdist.select().count() == 5
+
+
+def test_a_lost_disk_gives_no_rows_and_the_next_run_finishes_the_work(db, toy):
+    _spectra(110)
+    toy.make = _lost
+
+    report = _run(toy, chunk=30)
+
+    assert (report.outcome, report.exit_code) == ("stopped", 75)
+    assert "is the disk mounted" in report.error
+    assert AstroNNdist.select().count() == 0
+    toy.make = lambda spectrum: AstroNNdist.from_spectrum(spectrum)
+    assert _run(toy, chunk=30).tally.processed == 110
+
+
+def test_relative_paths_without_sas_base_dir_stop_the_run_before_the_first(db, toy, monkeypatch, tmp_path):
+    a_spectrum(a_source(), path="dr17/apogee/x.fits")
+
+    for value in (None, str(tmp_path / "not-there"), str(tmp_path / "empty")):
+        (tmp_path / "empty").mkdir(exist_ok=True)
+        if value:
+            monkeypatch.setenv("SAS_BASE_DIR", value)
+        report = _run(toy)
+
+        assert (report.exit_code, toy.seen) == (78, [])
+        assert "SAS_BASE_DIR" in report.error
+    assert AstroNNdist.select().count() == 0
+
+
+def test_absolute_paths_need_no_sas_base_dir(db, toy):
+    _spectra(1)
+
+    assert _run(toy).outcome == "done"

@@ -1,0 +1,131 @@
+"""@task reads the models from the annotations; other packages add tasks by entry point."""
+
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+import astra
+from astra.errors import UsageError
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
+from astra.tasks import find_task, task, task_names
+
+
+def test_a_task_knows_its_models_and_its_options():
+    @astra.task
+    def toy(spectra: Iterable[ApogeeCoaddedSpectrumInApStar], *, depth: int = 1) -> Iterator[AstroNNdist]:
+        yield from ()
+
+    assert (toy.name, toy.spectrum_model, toy.output_model) == ("toy", ApogeeCoaddedSpectrumInApStar, AstroNNdist)
+    assert toy.options == {"depth"}
+
+
+def test_a_task_without_annotations_fails_at_import():
+    def no_input(spectra) -> Iterator[AstroNNdist]:
+        yield
+
+    def no_output(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]):
+        yield
+
+    def wrong_output(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[int]:
+        yield
+
+    with pytest.raises(TypeError, match="task no_input: annotate spectra as Iterable"):
+        task(no_input)
+    for function in (no_output, wrong_output):
+        with pytest.raises(TypeError, match="annotate what it yields as Iterator"):
+            task(function)
+
+
+def test_rows_carry_the_time_they_took():
+    @task
+    def slow(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[AstroNNdist]:
+        import time
+
+        for _ in spectra:
+            time.sleep(0.02)
+            yield AstroNNdist()
+
+    first, second = slow([1, 2])
+
+    assert 0.02 <= first.t_elapsed < 0.5
+    assert 0.02 <= second.t_elapsed < 0.5
+
+
+def test_the_distance_task_is_installed():
+    assert "astronn_dist" in task_names()
+    assert find_task("astronn_dist").output_model is AstroNNdist
+
+
+def test_an_unknown_task_is_named_with_those_that_exist():
+    with pytest.raises(UsageError, match="unknown task 'astronn_dst'; installed tasks: astronn_dist"):
+        find_task("astronn_dst")
+
+
+TOY = '''
+from collections.abc import Iterable, Iterator
+from astra import task
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
+
+@task
+def count_pixels(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[AstroNNdist]:
+    """Not a distance: shows that a foreign task is run and stored like any other."""
+    for spectrum in spectra:
+        yield AstroNNdist.from_spectrum(spectrum, dist=float(spectrum.pk), tag="count_pixels")
+'''
+SETUP = """
+[metadata]
+name = toy-astra-task
+version = 1.0
+[options]
+py_modules = toy_astra_task
+[options.entry_points]
+astra.tasks =
+    count_pixels = toy_astra_task:count_pixels
+    broken = toy_astra_task:not_there
+"""
+
+
+@pytest.fixture
+def with_toy_package(tmp_path, monkeypatch):
+    """A package of someone else's, installed with pip, that offers a task and a broken one."""
+    source, target = tmp_path / "toy", tmp_path / "installed"
+    source.mkdir()
+    (source / "toy_astra_task.py").write_text(TOY)
+    (source / "setup.cfg").write_text(SETUP)
+    (source / "setup.py").write_text("from setuptools import setup\nsetup()\n")
+    command = ["-m", "pip", "install", "-qq", "--no-deps", "--no-build-isolation", "--target", str(target), str(source)]
+    subprocess.run([sys.executable, *command], check=True, capture_output=True)
+    monkeypatch.setenv("PYTHONPATH", str(target))
+
+
+def _astra(*arguments):
+    return subprocess.run([sys.executable, "-m", "astra", *arguments], capture_output=True, text=True)
+
+
+def test_another_package_adds_a_task(db, with_toy_package):
+    from builders import a_source, a_spectrum
+
+    spectra = [a_spectrum(a_source()) for _ in range(3)]
+
+    ran = _astra("run", "count_pixels")
+
+    assert ran.returncode == 0, ran.stderr
+    assert "3 measured + 0 no_result = 3 processed" in ran.stdout
+    assert [row.dist for row in AstroNNdist.select().order_by(AstroNNdist.spectrum_pk)] == [s.pk for s in spectra]
+
+
+def test_a_broken_package_stops_its_own_task_alone(db, with_toy_package):
+    ran = _astra("run", "broken")
+
+    assert ran.returncode == 78
+    assert ran.stderr.startswith("astra: error: task 'broken' cannot be loaded from toy_astra_task:not_there")
+    assert _astra("run", "count_pixels").returncode == 0
+
+
+def test_an_option_that_a_task_does_not_have_is_refused(db, with_toy_package):
+    ran = _astra("run", "count_pixels", "--weights", "x.pt")
+
+    assert ran.returncode == 2
+    assert "task count_pixels has no option --weights" in ran.stderr
