@@ -128,6 +128,21 @@ def targets(shared: Path) -> Path:
     return _existing(shared / "data" / "apstar" / "targets.csv")
 
 
+@pytest.fixture(scope="session")
+def toy_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small random weights: of no use for distances, good enough for everything around them."""
+    from astra.pipelines.astronn_dist.weights import SHAPES, Weights, save_weights
+
+    generator = np.random.default_rng(7)
+    tensors = {name: generator.normal(0, 0.05, shape).astype(np.float32) for name, shape in SHAPES.items()}
+    tensors["input_mean"] += 1
+    tensors["labels_std"] = np.array([30.0], np.float32)
+    tensors["dense_var.bias"] = np.array([-6.0], np.float32)
+    path = tmp_path_factory.mktemp("weights") / "toy.safetensors"
+    save_weights(Weights("toy", "", tensors), path)
+    return path
+
+
 def _existing(path: Path) -> Path:
     if not path.exists():
         pytest.skip(f"needs {path}, which is not there (ASTRA_SHARED names the folder of shared data)")

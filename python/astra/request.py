@@ -12,7 +12,7 @@ from astra.tasks import Task
 #: Spectra in one chunk: one transaction, and what a stop has to wait for.
 CHUNK = 100
 
-_STAR = re.compile(r"\d+|(2M|AP)\d{8}[+-]\d{6,8}")
+_STAR = re.compile(r"\d+|(2M|AP)[\w.+-]+")
 
 
 @dataclass(frozen=True)

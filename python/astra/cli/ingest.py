@@ -1,3 +1,84 @@
 """``astra ingest``."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from astra.cli.console import progress, say, say_json
+
+if TYPE_CHECKING:
+    from astra.ingest.counts import IngestCounts
+
 app = typer.Typer(help="Register sources and spectra.", no_args_is_help=True, rich_markup_mode=None)
+
+EXAMPLES_APSTAR = """Examples:
+
+  astra ingest apstar spectra/ --catalog targets.csv
+
+  astra ingest apstar apStar-r8-2M19463571+3919069.fits
+
+  astra ingest apstar $SAS_BASE_DIR/sdsswork/mwm/apogee/spectro/redux/1.3/stars --release sdss5
+"""
+EXAMPLES_ALLSTAR = """Examples:
+
+  astra ingest allstar allStar-dr17-synspec_rev1.fits
+
+  astra ingest allstar allStar-v603.fits --spectra-root /data/apstar --extinction sfd
+"""
+
+
+class Extinction(StrEnum):
+    """Which reddening of an allStar table to take."""
+
+    AUTO = "auto"
+    AK_TARG = "ak_targ"
+    SFD = "sfd"
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the counts as one JSON object.")]
+Release = Annotated[str | None, typer.Option(help="Data release, where the reduction does not tell, e.g. sdss5.")]
+
+
+@app.command(epilog=EXAMPLES_APSTAR)
+def apstar(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files, or folders searched for them.")],
+    catalog: Annotated[Path | None, typer.Option(help="Table of sources: CSV, ECSV, FITS or VOTable.")] = None,
+    release: Release = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register apStar and asStar files, and the photometry and extinction of their stars."""
+    from astra.cli.session import database_session
+    from astra.ingest.apstar import ingest_apstar
+
+    with database_session(), progress("files") as update:
+        counts = ingest_apstar(paths, catalog=catalog, release=release, on_progress=update)
+    _say(counts, as_json)
+
+
+@app.command(epilog=EXAMPLES_ALLSTAR)
+def allstar(
+    file: Annotated[Path, typer.Argument(help="An allStar table (FITS, also compressed).")],
+    spectra_root: Annotated[Path | None, typer.Option(help="Folder of the files; default SAS_BASE_DIR.")] = None,
+    extinction: Annotated[Extinction, typer.Option(help="Where E(B-V) comes from.")] = Extinction.AUTO,
+    release: Release = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register the sources and spectra of an allStar table; auto takes AK_TARG / 0.3517, else SFD_EBV."""
+    from astra.cli.session import database_session
+    from astra.ingest.allstar import ingest_allstar
+
+    with database_session(), progress("rows") as update:
+        counts = ingest_allstar(
+            file, spectra_root=spectra_root, extinction=extinction.value, release=release, on_progress=update
+        )
+    _say(counts, as_json)
+
+
+def _say(counts: "IngestCounts", as_json: bool) -> None:
+    if as_json:
+        say_json(counts.as_dict())
+    else:
+        for line in counts.lines():
+            say(line)

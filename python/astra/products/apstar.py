@@ -108,7 +108,8 @@ def _opened(path: Path) -> Iterator:
         with warnings.catch_warnings():
             # Sizes are checked below; other warnings concern cards that nobody here reads.
             warnings.simplefilter("ignore")
-            with fits.open(path, memmap=False) as hdus:
+            # Opened here, because astropy leaves a file open that it stumbles over.
+            with path.open("rb") as file, fits.open(file, memmap=False) as hdus:
                 _check_complete(hdus, path)
                 yield hdus
     except SpectrumError:
