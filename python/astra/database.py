@@ -54,16 +54,20 @@ def _open_sqlite(path: str, create: bool) -> peewee.Database:
             raise DatabaseUnreachable(f"cannot make the folder of the database {file}: {error.strerror}") from error
     elif not file.exists():
         raise ConfigError(f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH")
-    pragmas = {"foreign_keys": 1, "journal_mode": "wal", "synchronous": "normal"}
+    pragmas = {"foreign_keys": 1, "synchronous": "normal"}
+    if create:
+        # Kept in the file. To set it again would be a write, which a reader may not be allowed.
+        pragmas["journal_mode"] = "wal"
     database = peewee.SqliteDatabase(str(file), pragmas=pragmas, timeout=SQLITE_WAIT_S)
     # The view `distances` needs it; libraries built without SQLite's own mathematics lack it.
     database.register_function(_log10, "log10", 1)
     try:
         database.connect()
     except peewee.OperationalError as error:
-        raise DatabaseUnreachable(f"cannot open the database {file}: {error.args[0]}") from error
+        kind = StorageError if "readonly" in str(error) else DatabaseUnreachable
+        raise kind(f"cannot open the database {file}: {one_line(error)}") from error
     except peewee.DatabaseError as error:
-        raise ConfigError(f"not a SQLite database: {file} ({error.args[0]})") from error
+        raise ConfigError(f"not a SQLite database: {file} ({one_line(error)})") from error
     return database
 
 

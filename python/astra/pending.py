@@ -154,5 +154,7 @@ def _restricted(query: peewee.ModelSelect, selection: Selection) -> peewee.Model
         query = query.where(spectra.source << selection.sources)
     if selection.page is not None:
         part, parts = selection.page
-        query = query.where(spectra.spectrum_pk % parts == part - 1)
+        key = spectra.spectrum_pk
+        # The remainder by integer division: peewee reads % as LIKE.
+        query = query.where(key - key / parts * parts == part - 1)
     return query

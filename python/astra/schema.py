@@ -56,6 +56,8 @@ def check(database: peewee.Database) -> None:
         plan = runner(database)
         pending = [migration.name for migration in plan.status() if not migration.applied]
         applied = plan.applied()
+    except peewee.OperationalError as error:
+        raise translated(error) from error
     except peewee.DatabaseError as error:
         raise ConfigError(f"the schema cannot be read: {one_line(error)}; run `astra init`") from error
     if not applied:

@@ -1,0 +1,106 @@
+"""What an ingest works on, whether it comes from files or from a table, and what it counts."""
+
+import dataclasses
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+from astra.ingest.precedence import Values
+from astra.products.identity import Product
+
+log = logging.getLogger("astra")
+
+
+@dataclass
+class Record:
+    """One product, as one file or one row of a table describes it.
+
+    Attributes:
+        path: Where the file is, in its stored form; ``None`` if nobody knows.
+        star: Values for the source; absent ones are ``None`` or left out.
+        spectrum: Values for the spectrum, likewise.
+        digest: Fingerprint of the pixels, if they were read.
+        from_table: Whether this is a row of an allStar table, not a file.
+        readable: Whether there was more to read than a name.
+    """
+
+    product: Product
+    path: str | None
+    sdss_id: int | None = None
+    apogee_id: str | None = None
+    star: Values = field(default_factory=dict)
+    spectrum: Values = field(default_factory=dict)
+    digest: str | None = None
+    from_table: bool = False
+    readable: bool = True
+
+
+@dataclass(frozen=True)
+class IngestCounts:
+    """What an ingest did.
+
+    ``seen`` is the sum of the three counts of spectra and ``skipped``; the rows of a catalogue are
+    the sum of the last three.
+
+    Attributes:
+        seen: Files, or rows of an allStar table.
+        skipped: Rows of an allStar table that name no file.
+        unreadable: Files whose header could not be read, registered from their names.
+    """
+
+    seen: int = 0
+    skipped: int = 0
+    unreadable: int = 0
+    spectra_new: int = 0
+    spectra_updated: int = 0
+    spectra_unchanged: int = 0
+    sources_new: int = 0
+    sources_updated: int = 0
+    sources_unchanged: int = 0
+    catalog_matched: int = 0
+    catalog_unmatched: int = 0
+    catalog_duplicate: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """The counts by name."""
+        return dataclasses.asdict(self)
+
+
+class Tally:
+    """Counts over the batches of one ingest; a star counts once, however many files it has."""
+
+    _UNCHANGED, _UPDATED, _NEW = range(3)
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._sources: dict[int, int] = {}
+        self._warned: set[tuple[Any, ...]] = set()
+
+    def add(self, name: str, number: int = 1) -> None:
+        """Count something by the name of its field in ``IngestCounts``."""
+        self._counts[name] = self._counts.get(name, 0) + number
+
+    def source(self, pk: int, *, new: bool = False, updated: bool = False) -> None:
+        """Count a source; the most that happened to it in any batch counts."""
+        state = self._NEW if new else self._UPDATED if updated else self._UNCHANGED
+        self._sources[pk] = max(state, self._sources.get(pk, 0))
+
+    def forget_source(self, pk: int) -> None:
+        """Count no longer a source that turned out to be another one."""
+        self._sources.pop(pk, None)
+
+    def warn(self, message: str, *values: Any) -> None:
+        """Say something once in an ingest."""
+        if (message, *values) not in self._warned:
+            self._warned.add((message, *values))
+            log.warning(message, *values)
+
+    def result(self) -> IngestCounts:
+        """The counts so far."""
+        states = list(self._sources.values())
+        sources: dict[str, Any] = {
+            "sources_new": states.count(self._NEW),
+            "sources_updated": states.count(self._UPDATED),
+            "sources_unchanged": states.count(self._UNCHANGED),
+        }
+        return IngestCounts(**self._counts, **sources)

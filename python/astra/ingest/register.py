@@ -1,0 +1,89 @@
+"""Writes one batch of records: sources and spectra, in one transaction."""
+
+from collections.abc import Iterable
+
+from astra.database import changing_inputs, is_postgresql
+from astra.ingest import precedence
+from astra.ingest.catalog import Catalog
+from astra.ingest.records import Record, Tally
+from astra.ingest.spectra import Row, Spectra
+from astra.ingest.stars import Star, Stars
+from astra.models.base import database
+
+#: The advisory lock of whoever registers a batch: what it has read stays true until it has written.
+INGEST_LOCK = 0x61737472_61696E67
+
+
+def register(records: Iterable[Record], tally: Tally, catalog: Catalog | None = None) -> None:
+    """Register the products of one batch, and their stars.
+
+    Args:
+        records: The products; of several records of one product the last that could be read counts.
+        tally: Counts what was done.
+        catalog: Values that go before those of the records.
+
+    Raises:
+        StorageError: The database refused a write; nothing of the batch was kept.
+        DatabaseUnreachable: The connection was lost; nothing of the batch was kept.
+    """
+    records = list(records)
+    distinct = _distinct(records, tally)
+    with changing_inputs(database):
+        if is_postgresql(database):
+            # Released when the transaction ends. SQLite has one writer at a time anyway.
+            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (INGEST_LOCK,))
+        new, updated = _write(distinct, tally, catalog)
+    tally.add("seen", len(records))
+    tally.add("unreadable", sum(not record.readable for record in records))
+    tally.add("spectra_new", new)
+    tally.add("spectra_updated", updated)
+    tally.add("spectra_unchanged", len(records) - new - updated)
+
+
+def _distinct(records: list[Record], tally: Tally) -> list[Record]:
+    chosen: dict[str, Record] = {}
+    for record in records:
+        product_id = record.product.product_id
+        other = chosen.get(product_id)
+        if other is None or record.readable or not other.readable:
+            chosen[product_id] = record
+            if other is not None and other.digest != record.digest:
+                tally.warn("%s and %s are the same product with other pixels: the last one counts", other.path, record.path)
+    return list(chosen.values())
+
+
+def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tuple[int, int]:
+    spectra, stars = Spectra(records), Stars(tally)
+    names = spectra.sources_by_name()
+    stars.load({(record.sdss_id, record.apogee_id) for record in records}, names)
+    if catalog is not None:
+        ids = {(record.sdss_id, record.apogee_id) for record in records} | stars.ids()
+        stars.load(catalog.ids_of(ids), names)
+    rows = []
+    for record in records:
+        row = spectra.take(record)
+        star = _star_of(record, row, stars, catalog)
+        if star is not None:
+            origin = precedence.origin_of(record.product.product_id, table=record.from_table)
+            precedence.merge(star.values, star.origins, record.star, origin)
+        rows.append((row, star))
+    stars.write()
+    for row, star in rows:
+        if star is not None:
+            row["source"] = star.root().pk
+    return spectra.write()
+
+
+def _star_of(record: Record, row: Row, stars: Stars, catalog: Catalog | None) -> Star | None:
+    if record.readable or row["source"] is None:
+        star = stars.find(record.sdss_id, record.apogee_id)
+    else:
+        # The name of a file says less than the header that was read once.
+        star = stars.known(row["source"])
+    listed = catalog.match(star.sdss_id, (record.apogee_id, star.apogee_id)) if catalog and star else None
+    if listed is None:
+        return star
+    sdss_id = star.sdss_id if listed.sdss_id is None else listed.sdss_id
+    star = stars.find(sdss_id, listed.apogee_id or star.apogee_id)
+    precedence.merge(star.values, star.origins, listed.values, precedence.CATALOG)
+    return star

@@ -1,0 +1,140 @@
+"""The rows of spectra that one batch is about: what is stored, and what a record makes of it.
+
+A file is one product: a record whose path is already registered belongs to that row, so that a file
+of which only the name was known keeps its row when its header can be read at last.
+
+What a file says replaces what an allStar row says of the same product; once the file was read, a row
+of a table only fills what is absent. A row is *changed*, and analysed again, if a value or the pixels
+are others than before, or if the path is and nobody knows whether the pixels are the same. That the
+pixels become known is no change.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import peewee
+
+from astra.database import MAX_PARAMETERS, is_postgresql, now_sql, upsert
+from astra.ingest.records import Record
+from astra.models import TABLES, ApogeeCoaddedSpectrumInApStar, Spectrum
+
+Row = dict[str, Any]
+
+_MODEL = ApogeeCoaddedSpectrumInApStar
+_FIELDS = [field for field in _MODEL._meta.sorted_fields if field.name not in ("pk", "created", "modified")]
+_MEASURED = ("n_visits", "snr", "spectrum_flags", "v_rad", "e_v_rad")
+# What may become another without the spectrum being another one.
+_BESIDES = ("path", "pixels_digest")
+_BLANK = {name: None for name in ("source", "spectrum_pk", *_BESIDES, *_MEASURED)} | {"spectrum_flags": 0}
+
+
+class Spectra:
+    """The rows of all spectra of the objects in a batch, by identity and by path."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._rows: dict[str, Row] = {}
+        self._by_path: dict[str, Row] = {}
+        self._taken: dict[str, tuple[Row | None, Row]] = {}
+        objects = {name for record in records for name in (record.product.obj, record.product.reduction)}
+        for part in peewee.chunked(sorted(objects), MAX_PARAMETERS):
+            for values in _MODEL.select(*_FIELDS).where(_MODEL.obj << part).tuples().iterator():
+                # NaN, the absent number of a model, is None here.
+                row = {field.name: value if value == value else None for field, value in zip(_FIELDS, values, strict=True)}
+                self._rows[row["product_id"]] = row
+                self._by_path[row["path"]] = row
+
+    def sources_by_name(self) -> dict[str, int]:
+        """Keys of sources by the names under which their spectra were observed."""
+        oldest_last = sorted(self._rows.values(), key=lambda row: row["spectrum_pk"], reverse=True)
+        return {row["obj"]: row["source"] for row in oldest_last if row["source"] is not None}
+
+    def take(self, record: Record) -> Row:
+        """The row that a record makes; what the caller changes in it is written, too."""
+        before = self._find(record)
+        product = record.product.columns()
+        if before is None:
+            before, row = self._taken.get(product["product_id"], (None, product | _BLANK))
+        else:
+            before, row = self._taken.get(before["product_id"], (before, dict(before)))
+        read = row["pixels_digest"] is not None
+        if record.readable and not (record.from_table and read):
+            row.update(product)
+        for name, value in record.spectrum.items():
+            if value is not None and not (record.from_table and read and row[name] is not None):
+                row[name] = value
+        if record.path and (not read or (record.readable and not record.from_table)):
+            row["path"] = record.path
+        row["pixels_digest"] = record.digest or row["pixels_digest"]
+        self._taken[row["product_id"]] = before, row
+        return row
+
+    def write(self) -> tuple[int, int]:
+        """Write what is new or has changed.
+
+        Returns:
+            The numbers of new rows and of changed ones.
+        """
+        new, changed, besides = [], [], []
+        for before, row in self._taken.values():
+            if before is None:
+                new.append(row)
+            elif _is_changed(before, row):
+                changed.append(row)
+            elif before != row:
+                besides.append(row)
+        for row, pk in zip(new, _identities(len(new)), strict=True):
+            row["spectrum_pk"] = pk
+        upsert(_MODEL, [*new, *changed], key=("product_id",), keep=("spectrum_pk",))
+        upsert(_MODEL, besides, key=("product_id",), keep=("spectrum_pk",), uncounted=_BESIDES)
+        return len(new), len(changed)
+
+    def _find(self, record: Record) -> Row | None:
+        product_id = record.product.product_id
+        same, here = self._rows.get(product_id), self._by_path.get(record.path) if record.path else None
+        if here is None or here is same:
+            return same
+        if not record.readable:
+            return here
+        if _is_only_named(here):
+            if same is not None:
+                self._delete(here)
+                return same
+            return self._rename(here, product_id)
+        return same or (here if record.from_table else None)
+
+    def _rename(self, row: Row, product_id: str) -> Row:
+        stamped = {_MODEL.product_id: product_id, _MODEL.modified: peewee.SQL(now_sql(_MODEL._meta.database))}
+        _MODEL.update(stamped).where(_MODEL.spectrum_pk == row["spectrum_pk"]).execute()
+        del self._rows[row["product_id"]]
+        row["product_id"] = product_id
+        self._rows[product_id] = row
+        return row
+
+    def _delete(self, row: Row) -> None:
+        del self._rows[row["product_id"]], self._by_path[row["path"]]
+        for model in reversed(TABLES):
+            for column, referred in model._meta.refs.items():
+                if referred is Spectrum:
+                    model.delete().where(column == row["spectrum_pk"]).execute()
+        Spectrum.delete().where(Spectrum.pk == row["spectrum_pk"]).execute()
+
+
+def _is_only_named(row: Row) -> bool:
+    """Whether a row was made from the name of a file, and nobody has read more of it yet."""
+    return row["pixels_digest"] is None and all(row[name] in (None, 0) for name in _MEASURED)
+
+
+def _is_changed(before: Row, row: Row) -> bool:
+    if any(row[name] != before[name] for name in row if name not in _BESIDES):
+        return True
+    known = before["pixels_digest"] is not None
+    return row["pixels_digest"] != before["pixels_digest"] if known else row["path"] != before["path"]
+
+
+def _identities(count: int) -> list[int]:
+    """Keys of as many new spectra."""
+    pks = []
+    value = peewee.SQL("DEFAULT") if is_postgresql(Spectrum._meta.database) else None
+    for part in peewee.chunked([(value,)] * count, MAX_PARAMETERS):
+        pks += [pk for (pk,) in Spectrum.insert_many(part, fields=[Spectrum.pk]).returning(Spectrum.pk).tuples().execute()]
+    return pks

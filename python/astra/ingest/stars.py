@@ -1,0 +1,192 @@
+"""Which source a spectrum belongs to, and what is known about it.
+
+A star is found by its sdss_id, else by its APOGEE id, also one that only its spectra carry. Where the
+two disagree, the sdss_id decides:
+
+* one sdss_id with two APOGEE ids is one star, called by the first of them in alphabetical order;
+* one APOGEE id with two sdss_ids is two stars; the name stays with the one that had it first.
+
+Both are said in a warning. Two sources that turn out to be one star become one.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import peewee
+
+from astra.database import MAX_PARAMETERS, upsert
+from astra.ingest import precedence
+from astra.ingest.precedence import Origins, Values
+from astra.ingest.records import Tally
+from astra.models import TABLES, Source
+
+_NO_VALUES = {"pk", "sdss_id", "sdss4_apogee_id", "origins", "created", "modified"}
+VALUE_COLUMNS = tuple(name for name in Source._meta.fields if name not in _NO_VALUES)
+
+
+@dataclass(eq=False)
+class Star:
+    """A source while a batch is worked on; ``pk`` is ``None`` until it is written."""
+
+    pk: int | None = None
+    sdss_id: int | None = None
+    apogee_id: str | None = None
+    values: Values = field(default_factory=dict)
+    origins: Origins = field(default_factory=dict)
+    stored: Values | None = None
+    merged_into: "Star | None" = None
+
+    def root(self) -> "Star":
+        """This star, or the one that it turned out to be."""
+        return self.merged_into.root() if self.merged_into else self
+
+    def row(self) -> Values:
+        """The columns of ``source`` but its key and its times."""
+        values = {name: self.values.get(name) for name in VALUE_COLUMNS}
+        values["ebv_flags"] = values["ebv_flags"] or 0
+        ids = {"sdss_id": self.sdss_id, "sdss4_apogee_id": self.apogee_id}
+        return {**ids, **values, "origins": precedence.encode(self.origins)}
+
+
+class Stars:
+    """The sources that one batch is about: read first, changed in memory, written once."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._stored: dict[int, Star] = {}
+        self._found: dict[Star, None] = {}
+        self._by_sdss_id: dict[int, Star] = {}
+        self._by_name: dict[str, Star] = {}
+        self._merged: list[tuple[int, int]] = []
+
+    def load(self, ids: Collection[tuple[int | None, str | None]], names_of_spectra: Mapping[str, int]) -> None:
+        """Read the sources that have one of these identifiers, or spectra of these names.
+
+        Args:
+            ids: Pairs of sdss_id and APOGEE id.
+            names_of_spectra: Keys of sources by the APOGEE ids under which their spectra were observed.
+        """
+        self._read(Source.sdss_id, {sdss_id for sdss_id, _ in ids})
+        self._read(Source.sdss4_apogee_id, {apogee_id for _, apogee_id in ids})
+        self._read(Source.pk, set(names_of_spectra.values()))
+        for name, pk in names_of_spectra.items():
+            self._by_name.setdefault(name, self._stored[pk])
+
+    def ids(self) -> set[tuple[int | None, str | None]]:
+        """The identifiers of the sources that were read."""
+        return {(star.sdss_id, star.apogee_id) for star in self._stored.values()}
+
+    def known(self, pk: int) -> Star:
+        """A source that was read."""
+        star = self._stored[pk].root()
+        self._found[star] = None
+        return star
+
+    def find(self, sdss_id: int | None, apogee_id: str | None) -> Star | None:
+        """The star with these identifiers, made if there is none; ``None`` without any identifier."""
+        if sdss_id is None and apogee_id is None:
+            return None
+        by_id, by_name = self._by_sdss_id.get(sdss_id), self._by_name.get(apogee_id)
+        if by_name is not None and by_name is not by_id and None not in (sdss_id, by_name.sdss_id):
+            self._tally.warn(
+                "%s has two sdss_ids, %d and %d: taken as two stars, and the name stays with sdss_id %d",
+                *(apogee_id, by_name.sdss_id, sdss_id, by_name.sdss_id),
+            )
+            by_name = apogee_id = None
+        if by_id is not None and by_name is not None and by_id is not by_name:
+            self._absorb(by_id, by_name)
+        star = by_id or by_name or Star()
+        self._found[star] = None
+        self._name(star, sdss_id, apogee_id)
+        return star
+
+    def write(self) -> None:
+        """Write what is new or has changed; afterwards every star that was found has its ``pk``."""
+        for lost, kept in self._merged:
+            _repoint(lost, kept)
+            self._tally.forget_source(lost)
+        found = dict.fromkeys(star.root() for star in self._found)
+        known = [star for star in found if star.pk is not None]
+        self._insert([star for star in found if star.pk is None])
+        changed = []
+        for star in known:
+            row = star.row()
+            if row != star.stored:
+                changed.append({"pk": star.pk, **row})
+            updated = any(row[name] != star.stored[name] for name in row if name != "origins")
+            self._tally.source(star.pk, updated=updated)
+        upsert(Source, changed, key=("pk",), uncounted=("origins",))
+
+    def _insert(self, new: list[Star]) -> None:
+        rows = [star.row() for star in new]
+        for part in peewee.chunked(rows, MAX_PARAMETERS // len(Source._meta.fields)):
+            Source.insert_many(part).execute()
+        pks = {}
+        for column in (Source.sdss_id, Source.sdss4_apogee_id):
+            for pk, value in _select(Source.select(Source.pk, column), column, {row[column.name] for row in rows}):
+                pks[column.name, value] = pk
+        for star in new:
+            by_id = pks.get(("sdss_id", star.sdss_id))
+            star.pk = by_id if by_id is not None else pks["sdss4_apogee_id", star.apogee_id]
+            self._tally.source(star.pk, new=True)
+
+    def _read(self, column: peewee.Field, wanted: set) -> None:
+        fields = [Source._meta.fields[name] for name in ("pk", "sdss_id", "sdss4_apogee_id", *VALUE_COLUMNS, "origins")]
+        for values in _select(Source.select(*fields), column, wanted):
+            # NaN, the absent number of a model, is None here.
+            row = {
+                field.name: value if value == value else None for field, value in zip(fields, values, strict=True)
+            }
+            pk = row.pop("pk")
+            if pk in self._stored:
+                continue
+            star = Star(pk, row["sdss_id"], row["sdss4_apogee_id"], stored=row)
+            star.values = {name: row[name] for name in VALUE_COLUMNS}
+            star.values["ebv_flags"] = star.values["ebv_flags"] or None
+            star.origins = precedence.decode(row["origins"], star.values)
+            self._stored[pk] = star
+            self._index(star)
+
+    def _index(self, star: Star) -> None:
+        if star.sdss_id is not None:
+            self._by_sdss_id[star.sdss_id] = star
+        if star.apogee_id is not None:
+            self._by_name[star.apogee_id] = star
+
+    def _name(self, star: Star, sdss_id: int | None, apogee_id: str | None) -> None:
+        if star.sdss_id is None:
+            star.sdss_id = sdss_id
+        if apogee_id is not None:
+            if star.apogee_id not in (None, apogee_id):
+                names = sorted((star.apogee_id, apogee_id))
+                self._tally.warn("sdss_id %s has two APOGEE ids, %s and %s: taken as one star", star.sdss_id, *names)
+            self._by_name[apogee_id] = star
+            star.apogee_id = min(star.apogee_id or apogee_id, apogee_id)
+        self._index(star)
+
+    def _absorb(self, star: Star, other: Star) -> None:
+        precedence.absorb(star.values, star.origins, other.values, other.origins)
+        other.merged_into = star
+        if star.pk is None:
+            star.pk, star.stored = other.pk, other.stored
+            if star.pk is not None:
+                self._stored[star.pk] = star
+        elif other.pk is not None:
+            self._merged.append((other.pk, star.pk))
+        if other.apogee_id is not None:
+            self._name(star, None, other.apogee_id)
+        self._by_name.update({name: star for name, known in self._by_name.items() if known is other})
+
+
+def _select(query: peewee.ModelSelect, column: peewee.Field, wanted: set) -> Iterable[tuple]:
+    for part in peewee.chunked(sorted(wanted - {None}), MAX_PARAMETERS):
+        yield from query.where(column << part).tuples().iterator()
+
+
+def _repoint(lost: int, kept: int) -> None:
+    """Give everything that belongs to one source to another, and delete the first."""
+    for model in TABLES:
+        for column, referred in model._meta.refs.items():
+            if referred is Source:
+                model.update({column: kept}).where(column == lost).execute()
+    Source.delete().where(Source.pk == lost).execute()

@@ -1,0 +1,115 @@
+"""What counts as a value, and what stands for the absence of one.
+
+Surveys fill gaps with 99, 99.99, 999999, -9999, -9999.99, "NaN" and more; 2MASS writes 8.888 and
+9.995 to 9.999 where an error is unknown. Instead of a list of fillers, every column has the open
+interval in which it can be true; what lies outside is absent. For Ks and E(B-V) the intervals are
+those of the distance pipeline, but for E(B-V) between -1 and 0: that is stored as it was given.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+_MAGNITUDE, _ERROR_OF_MAGNITUDE = (-1.0, 98.0), (0.0, 8.0)
+_ERROR, _PROPER_MOTION = (0.0, 9999.0), (-9998.0, 20_000.0)
+
+#: Open interval of true values of each number.
+RANGES = {
+    "ra": (-1e-9, 360.000001),
+    "dec": (-90.000001, 90.000001),
+    "l": (-1e-9, 360.000001),
+    "b": (-90.000001, 90.000001),
+    **dict.fromkeys(("j_mag", "h_mag", "k_mag", "g_mag", "bp_mag", "rp_mag"), _MAGNITUDE),
+    **dict.fromkeys(("e_j_mag", "e_h_mag", "e_k_mag"), _ERROR_OF_MAGNITUDE),
+    "ebv": (-1.0, 98.0),
+    "e_ebv": (0.0, 98.0),
+    "a_k": (-0.3517, 34.0),
+    "plx": (-999.0, 999.0),
+    **dict.fromkeys(("pmra", "pmde"), _PROPER_MOTION),
+    **dict.fromkeys(("e_plx", "e_pmra", "e_pmde", "ruwe", "e_v_rad"), _ERROR),
+    **dict.fromkeys(("nu_eff_used_in_astrometry", "pseudocolour"), (0.0, 98.0)),
+    "snr": (0.0, 99_999.0),
+    "v_rad": (-9998.0, 9998.0),
+}
+_4_BYTES, _8_BYTES = 2**31 - 1, 2**63 - 1
+#: Smallest true value of each integer, and the largest that its column holds.
+INTEGERS = {
+    "sdss_id": (1, _8_BYTES),
+    "gaia_dr3_source_id": (1, _8_BYTES),
+    "healpix": (0, _4_BYTES),
+    "location_id": (0, _4_BYTES),
+    "astrometric_params_solved": (1, _4_BYTES),
+    "ebv_flags": (0, _8_BYTES),
+    "n_visits": (0, _4_BYTES),
+    "spectrum_flags": (0, _8_BYTES),
+    "commissioning": (0, 1),
+}
+_BLANK_WORDS = {"", "none", "nan", "null", "n/a", "na", "-", "--", "..."}
+
+
+def clean(name: str, value: Any) -> Any:
+    """The value of a column as it is to be stored; ``None`` where it is absent or a filler."""
+    return clean_column(name, [value])[0]
+
+
+def clean_column(name: str, values: Any) -> list[Any]:
+    """The values of a column as they are to be stored; ``None`` where one is absent or a filler.
+
+    Args:
+        name: The column in our tables, which decides what can be true.
+        values: An array, perhaps masked, or a list of whatever a header or a table holds.
+    """
+    masked = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
+    if masked is not None:
+        values = [None if hidden else value for hidden, value in zip(masked, values.data.tolist(), strict=True)]
+    if name in RANGES:
+        return _numbers(RANGES[name], values)
+    if name in INTEGERS:
+        return [_integer(value, INTEGERS[name]) for value in _listed(values)]
+    return [_text(value) for value in _listed(values)]
+
+
+def _listed(values: Any) -> list[Any]:
+    return values.tolist() if isinstance(values, np.ndarray) else list(values)
+
+
+def _numbers(interval: tuple[float, float], values: Any) -> list[float | None]:
+    low, high = interval
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
+        values = np.array([_float(value) for value in _listed(values)])
+    elif values.dtype.itemsize < 8:
+        # A table of 4-byte floats says 9.028, not 9.028000354766846: take the digits it was given.
+        values = values.astype("U").astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        true = (values > low) & (values < high)
+    return [value if is_true else None for value, is_true in zip(values.tolist(), true.tolist(), strict=True)]
+
+
+def _float(value: Any) -> float:
+    if value is None or value is np.ma.masked or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(str(value) if isinstance(value, np.float32) else value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _integer(value: Any, limits: tuple[int, int]) -> int | None:
+    if not isinstance(value, (int, np.integer)):
+        # Through text, not through float: identifiers of Gaia have 19 digits, a float keeps 16.
+        text = _text(value) or ""
+        number = int(text) if text.lstrip("+-").isdecimal() else _float(text)
+        if not math.isfinite(number) or number != int(number):
+            return None
+        value = number
+    return int(value) if limits[0] <= value <= limits[1] else None
+
+
+def _text(value: Any) -> str | None:
+    if value is None or value is np.ma.masked:
+        return None
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    # PostgreSQL stores no NUL; a FITS table pads with them.
+    text = text.replace("\0", " ").strip()
+    return None if text.lower() in _BLANK_WORDS else text

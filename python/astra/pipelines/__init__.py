@@ -1,0 +1,1 @@
+"""The tasks: each in its own room, its arrays-to-arrays functions apart from files and rows."""

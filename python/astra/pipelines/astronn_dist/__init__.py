@@ -1,0 +1,16 @@
+"""Heliocentric distances from APOGEE spectra.
+
+A Bayesian network predicts the Ks luminosity of a star from its rectified spectrum; the apparent
+magnitude and the extinction turn it into a distance.
+
+    rectify.py    counts on 8575 pixels -> continuum-normalised flux on 7514
+    weights.py    files of weights -> arrays, with name and checksum
+    network.py    flux -> luminosity and its log-variance
+    sampling.py   Monte Carlo dropout: luminosity and its two errors
+    distance.py   luminosity, Ks, E(B-V) -> parsecs
+    task.py       the task: files in, rows out
+"""
+
+from astra.pipelines.astronn_dist.task import astronn_dist
+
+__all__ = ["astronn_dist"]

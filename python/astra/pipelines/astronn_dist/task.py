@@ -1,0 +1,269 @@
+"""The task: reads spectra, has the numbers computed, and fills in rows and flags."""
+
+import functools
+import itertools
+import logging
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import peewee
+
+from astra.errors import ConfigError, MissingSpectrum, SpectrumError, UnusableSpectrum
+from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
+from astra.models.astronn_dist import AstroNNdist
+from astra.models.source import Source
+from astra.pipelines.astronn_dist import distance
+from astra.pipelines.astronn_dist.rectify import rectify, usable
+from astra.tasks import Provenance, task
+
+if TYPE_CHECKING:
+    from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
+    from astra.pipelines.astronn_dist.sampling import Prediction
+    from astra.products.apstar import CombinedSpectrum
+
+log = logging.getLogger("astra")
+
+N_DRAWS = 100
+#: Spectra read and rectified together; the numbers do not depend on it.
+BATCH = 64
+PRECISION = "float32"
+
+
+@task
+def astronn_dist(
+    spectra: Iterable[ApogeeCoaddedSpectrumInApStar],
+    *,
+    weights: str | None = None,
+    n_draws: int = N_DRAWS,
+    seed: int = 0,
+    device: str = "auto",
+    batch_size: int = BATCH,
+    model_path: str | None = None,
+    parallel: bool | None = None,
+    cpu_count: int | None = None,
+) -> Iterator[AstroNNdist]:
+    """Estimate a heliocentric distance from each co-added APOGEE spectrum.
+
+    Args:
+        spectra: Spectra with their sources.
+        weights: A path or a name; ``None`` takes the configured ones.
+        n_draws: Monte Carlo dropout draws per spectrum, at least 2.
+        seed: Combined with the identity of the data product, so that a row depends on neither the
+            batch size nor the order nor the database.
+        device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        batch_size: Spectra read and rectified together.
+        model_path: Deprecated: ``weights``.
+        parallel: Deprecated: without effect; ``astra run --workers`` starts processes.
+        cpu_count: Deprecated: without effect.
+
+    Yields:
+        One unsaved row per spectrum, in order, whether or not it could be read.
+
+    Raises:
+        ConfigError: The weights cannot be used, or there is no such device; before any spectrum.
+    """
+    weights = _replaced(model_path, weights)
+    for name, value in (("parallel", parallel), ("cpu_count", cpu_count)):
+        if value is not None:
+            warnings.warn(f"{name} has no effect any more", DeprecationWarning, stacklevel=2)
+    start = time.perf_counter()
+    network = _network(weights, _device(device))
+    overhead = time.perf_counter() - start
+    for batch in _batches(spectra, batch_size):
+        start = time.perf_counter()
+        rows = _measure(batch, network, n_draws, seed, _device(device))
+        overhead += time.perf_counter() - start - sum(row.t_elapsed for row in rows)
+        for row in rows:
+            row.t_overhead = max(0.0, overhead) / len(rows)
+        overhead = 0.0
+        yield from rows
+
+
+@astronn_dist.identified_by
+def _identify(weights: str | None = None, seed: int = 0, n_draws: int = N_DRAWS, **_: Any) -> Provenance:
+    from astra.pipelines.astronn_dist.weights import identify
+
+    name, sha256 = identify(_weights_path(weights))
+    return Provenance(name, sha256, seed, n_draws, PRECISION)
+
+
+@astronn_dist.prepared_by
+def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None:
+    _network(weights, _device(device))
+
+
+def photometry_changed() -> peewee.Expression:
+    """Whether a result rests on other photometry, extinction or source than its spectrum has now."""
+    row, spectrum = AstroNNdist, ApogeeCoaddedSpectrumInApStar
+    k_usable = (Source.k_mag > distance.SMALLEST_K_MAG) & (Source.k_mag < distance.FILLER)
+    ebv_usable = (Source.ebv > 0) & (Source.ebv < distance.FILLER)
+    k_mag = peewee.Case(None, [(k_usable, Source.k_mag)], 0.0)
+    ebv = peewee.Case(None, [(ebv_usable, Source.ebv)], 0.0)
+    k_missing, ebv_missing = (peewee.Case(None, [(ok, 0)], 1) for ok in (k_usable, ebv_usable))
+    had_none = peewee.Case(None, [(row.flag_missing_photometry, 1)], 0)
+    had_no_ebv = peewee.Case(None, [(row.flag_missing_extinction, 1)], 0)
+    other_source = peewee.fn.COALESCE(row.source_pk, 0) != peewee.fn.COALESCE(spectrum.source, 0)
+    other_value = (
+        (row.k_mag != k_mag) | (row.ebv != ebv) | (had_none != k_missing) | (had_no_ebv != ebv_missing)
+    )
+    return ~row.flag_no_result & (other_value | other_source)
+
+
+@astronn_dist.rederived_by(photometry_changed)
+def rederive(row: AstroNNdist, source: Source | None) -> None:
+    """Derive the distance of a row anew from its stored luminosity and the source's photometry."""
+    luminosity = np.array([[row.L_fakemag], [row.e_L_fakemag], [row.e_model_L_fakemag]])
+    _fill([row], [source], luminosity)
+
+
+@dataclass
+class _Read:
+    """One spectrum on its way: its row, its pixels, the seconds it took."""
+
+    spectrum: ApogeeCoaddedSpectrumInApStar
+    row: AstroNNdist
+    pixels: "CombinedSpectrum | None" = None
+    seconds: float = 0.0
+
+
+def _measure(
+    spectra: list[ApogeeCoaddedSpectrumInApStar],
+    network: "ApogeeDistBCNN",
+    n_draws: int,
+    seed: int,
+    device: str,
+) -> list[AstroNNdist]:
+    from astra.pipelines.astronn_dist.sampling import sample
+
+    batch = [_read(spectrum) for spectrum in spectra]
+    start = time.perf_counter()
+    good = _usable([item for item in batch if item.pixels is not None])
+    if good:
+        flux, _ = rectify(*_stacked(good))
+        identities = [item.spectrum.product_id for item in good]
+        found = sample(network, flux, identities, n_draws=n_draws, seed=seed, device=device)
+        _fill([i.row for i in good], [i.spectrum.source for i in good], _luminosity(found))
+    share = (time.perf_counter() - start) / max(1, len(good))
+    for item in batch:
+        item.row.t_elapsed = item.seconds + (0.0 if item.row.flag_no_result else share)
+    return [item.row for item in batch]
+
+
+def _read(spectrum: ApogeeCoaddedSpectrumInApStar) -> _Read:
+    item = _Read(spectrum, AstroNNdist.from_spectrum(spectrum))
+    start = time.perf_counter()
+    try:
+        item.pixels = spectrum.read()
+    except SpectrumError as error:
+        _fail(item, error)
+    item.seconds = time.perf_counter() - start
+    return item
+
+
+def _usable(batch: list[_Read]) -> list[_Read]:
+    """Those with a pixel to go by; the others' rows say that they have none."""
+    if not batch:
+        return []
+    good = []
+    for item, has_pixels in zip(batch, usable(*_stacked(batch)), strict=True):
+        if has_pixels:
+            good.append(item)
+        else:
+            _fail(item, UnusableSpectrum(f"no usable pixel: {item.spectrum.path}"))
+    return good
+
+
+def _fail(item: _Read, error: SpectrumError) -> None:
+    log.warning("spectrum %s: %s", item.spectrum.spectrum_pk, error)
+    setattr(item.row, error.flag, True)
+    item.row.no_result_reason = str(error)
+    item.row.file_lost = isinstance(error, MissingSpectrum)
+
+
+def _stacked(batch: list[_Read]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    pixels = [item.pixels for item in batch]
+    return tuple(np.stack([getattr(p, name) for p in pixels]) for name in ("flux", "e_flux", "pixel_flags"))
+
+
+def _luminosity(found: "Prediction") -> np.ndarray:
+    return np.stack([found.fakemag, found.e_fakemag, found.e_model_fakemag])
+
+
+def _fill(rows: list[AstroNNdist], sources: list[Source | None], luminosity: np.ndarray) -> None:
+    """Fill in luminosities ``(3, N)``, distances and flags; every star uses its own photometry."""
+    fakemag, e_fakemag, e_model = luminosity
+    k_mag, no_k = distance.usable_k_mag(np.array([np.nan if s is None else s.k_mag for s in sources], float))
+    ebv, no_ebv = distance.usable_ebv(np.array([np.nan if s is None else s.ebv for s in sources], float))
+    a_k_mag = distance.extinction(ebv)
+    dist, e_dist = distance.distance(fakemag, e_fakemag, k_mag, a_k_mag)
+    _, e_model_dist = distance.distance(fakemag, e_model, k_mag, a_k_mag)
+    columns = {
+        "k_mag": k_mag,
+        "ebv": ebv,
+        "A_k_mag": a_k_mag,
+        "L_fakemag": fakemag,
+        "e_L_fakemag": e_fakemag,
+        "e_model_L_fakemag": e_model,
+        "dist": dist,
+        "e_dist": e_dist,
+        "e_model_dist": e_model_dist,
+        "flag_fakemag_unreliable": distance.unreliable(fakemag, e_fakemag),
+        "flag_missing_photometry": no_k,
+        "flag_missing_extinction": no_ebv,
+    }
+    for name, values in columns.items():
+        for row, value in zip(rows, values.tolist(), strict=True):
+            setattr(row, name, value)
+
+
+def _batches(spectra: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    iterator = iter(spectra)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
+
+
+def _replaced(old: str | None, new: str | None) -> str | None:
+    if old is None:
+        return new
+    warnings.warn("model_path is now called weights", DeprecationWarning, stacklevel=3)
+    return old
+
+
+def _weights_path(weights: str | None) -> Path:
+    from astra.config import load_settings
+    from astra.pipelines.astronn_dist.weights import find_weights
+
+    return find_weights(weights, load_settings())
+
+
+def _network(weights: str | None, device: str) -> "ApogeeDistBCNN":
+    from astra.pipelines.astronn_dist.weights import identify
+
+    path = _weights_path(weights)
+    _, sha256 = identify(path)
+    return _loaded(path, sha256, device)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(path: Path, sha256: str, device: str) -> "ApogeeDistBCNN":
+    # The checksum is part of the key: weights that were replaced on disk are loaded anew.
+    from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
+    from astra.pipelines.astronn_dist.weights import load_weights
+
+    return ApogeeDistBCNN.from_weights(load_weights(path)).to(device)
+
+
+def _device(name: str) -> str:
+    if name == "cpu":
+        return name
+    import torch
+
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ConfigError("device cuda: this machine has none that torch can use; take --device cpu")
+    return "cuda" if available else "cpu"

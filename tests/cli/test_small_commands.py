@@ -1,0 +1,112 @@
+"""``astra init``, ``status`` and ``config show``, as a user sees them."""
+
+import json
+
+import pytest
+
+from astra.cli import main
+from astra.models import AstroNNdist
+from builders import a_result, a_run, a_source, a_spectrum
+
+
+@pytest.fixture
+def astra(capsys):
+    """Runs a command line; gives exit code, stdout, stderr."""
+
+    def call(*arguments):
+        code = main(list(arguments))
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_init_says_what_it_did_and_repeats_without_harm(astra, database_url, monkeypatch):
+    monkeypatch.setenv("ASTRA_DATABASE_URL" if "://" in database_url else "ASTRA_DATABASE_PATH", database_url)
+
+    first, second = astra("init"), astra("init")
+
+    assert first == (0, f"{database_url}: schema is ready\n", "applied 0001_tables\napplied 0002_distances\n")
+    assert second == (0, f"{database_url}: schema was up to date\n", "")
+
+
+def test_init_makes_the_folder_of_the_default_database(astra):
+    from astra.config import load_settings
+
+    assert astra("init")[0] == 0
+    assert load_settings().database.path.exists()
+
+
+def test_init_where_one_may_not_write_is_one_line(astra, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ASTRA_DATABASE_PATH", str(tmp_path / "file" / "x.db"))
+
+    code, _, err = astra("init")
+
+    assert code == 69
+    assert err.startswith("astra: error: cannot make the folder of the database")
+
+
+def test_init_on_a_newer_schema_is_refused(astra, db):
+    from astra import schema
+
+    schema.runner(db).History.create(name="9999_later")
+
+    code, _, err = astra("init")
+
+    assert code == 78
+    assert "newer than this Astra" in err
+
+
+def test_status_counts_what_is_pending_done_and_flagged(astra, db):
+    run = a_run(outcome="done", measured=2, no_result=1)
+    later = {"inputs_read": "2999-01-01 00:00:00.000000", "run_pk": run.pk}
+    a_result(a_spectrum(a_source()), **later)
+    a_result(a_spectrum(a_source(ebv=-1)), ebv=0, flag_missing_extinction=True, **later)
+    failed = {"flag_no_result": True, "no_result_reason": "truncated: /a/b.fits has 3 bytes"}
+    a_result(a_spectrum(a_source()), **failed, **later)
+    a_spectrum(a_source())
+
+    code, out, _ = astra("status", "--json")
+    (found,) = json.loads(out)["tasks"]
+
+    assert code == 0
+    assert (found["spectra"], found["done"], found["pending"], found["bad"], found["warn"]) == (4, 3, 1, 1, 1)
+    assert found["flags"]["flag_no_result"] == found["flags"]["flag_missing_extinction"] == 1
+    assert found["no_result_reasons"] == {"truncated": 1}
+    assert found["runs"][0]["run_pk"] == run.pk
+    text = astra("status", "astronn_dist")[1]
+    assert "no result: truncated (1)" in text
+    assert "2 measured + 1 no_result" in text
+
+
+def test_status_of_an_unknown_task_is_wrong_usage(astra, db):
+    assert astra("status", "nonsense")[0] == 2
+
+
+def test_config_shows_values_and_their_origin_and_hides_secrets(astra, monkeypatch):
+    monkeypatch.setenv("ASTRA_DATABASE_URL", "postgresql://me:geheim@h/d")
+
+    code, out, _ = astra("config", "show")
+    as_json = json.loads(astra("config", "show", "--json")[1])
+
+    assert code == 0
+    assert "postgresql://me:********@h/d" in out
+    assert as_json["database.url"] == {"value": "postgresql://me:********@h/d", "origin": "environment ASTRA_DATABASE_URL"}
+    assert "geheim" not in out + str(as_json)
+
+
+def test_debug_shows_the_traceback_and_nothing_else_does(astra, db, monkeypatch):
+    a_spectrum(a_source())
+    monkeypatch.setattr(AstroNNdist, "from_spectrum", lambda *a, **k: 1 / 0)
+    from astra.pipelines.astronn_dist import task as room
+
+    monkeypatch.setattr(room, "_network", lambda *a: None)
+    monkeypatch.setattr(room, "_weights_path", lambda *a: __file__)
+    monkeypatch.setattr("astra.pipelines.astronn_dist.weights.identify", lambda path: ("x", "0" * 64))
+
+    quiet, loud = astra("run", "astronn_dist"), astra("--debug", "run", "astronn_dist")
+
+    assert quiet[0] == loud[0] == 70
+    assert "internal error: ZeroDivisionError" in quiet[2]
+    assert "Traceback" not in quiet[2]
+    assert "Traceback" in loud[2]

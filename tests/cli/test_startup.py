@@ -1,0 +1,58 @@
+"""The command line answers at once: what is not needed is not loaded."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "astropy", "numpy", "peewee", "rich", "yaml")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], *([command, "--help"] for command in ("init", "run", "status", "version", "ingest", "config"))],
+    ids=" ".join,
+)
+def test_help_loads_nothing_heavy(arguments):
+    code = (
+        "import sys; from astra.cli import main; code = main(sys.argv[1:]); "
+        f"print('LOADED', [name for name in {HEAVY} if name in sys.modules]); sys.exit(code)"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.splitlines()[-1] == "LOADED []"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["init"], ["run"], ["status"], ["version"], ["ingest", "apstar"], ["ingest", "allstar"], ["config", "show"]],
+    ids=" ".join,
+)
+def test_every_command_shows_worked_examples(arguments, capsys):
+    from astra.cli import main
+
+    assert main([*arguments, "--help"]) == 0
+    assert f"astra {' '.join(arguments)}" in capsys.readouterr().out.split("Example")[1]
+
+
+def test_a_run_with_nothing_pending_does_not_load_torch(db, toy_weights):
+    code = (
+        "import sys; from astra.cli import main; code = main(sys.argv[1:]); "
+        "print('torch' in sys.modules); sys.exit(code)"
+    )
+    command = [sys.executable, "-c", code, "run", "astronn_dist", "--weights", str(toy_weights)]
+
+    ran = subprocess.run(command, capture_output=True, text=True)
+
+    assert ran.stdout.splitlines() == ["nothing is pending for astronn_dist", "False"], ran.stderr
+
+
+def test_the_version_is_that_of_the_package(capsys):
+    from importlib.metadata import version
+
+    from astra.cli import main
+
+    assert main(["version"]) == 0
+    assert capsys.readouterr().out == f"{version('astra')}\n"

@@ -1,0 +1,184 @@
+"""Option over environment over file over default; every value knows its origin; secrets stay hidden."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astra.config import ENVIRONMENT, load_settings, sas_base_dir
+from astra.errors import ConfigError
+
+SECRET = "s3cr3t-of-the-survey"
+
+
+@pytest.fixture
+def settings_file():
+    """Writes the settings file that is in force."""
+    return Path(os.environ["ASTRA_CONFIG"]).write_text
+
+
+def _shown(**options):
+    return {name: (str(value), origin) for name, value, origin in load_settings(**options).flat()}
+
+
+def test_without_any_setting_the_database_is_a_sqlite_file_of_the_user():
+    settings = load_settings()
+
+    assert settings.database.path == Path(os.environ["XDG_DATA_HOME"]) / "astra" / "astra.db"
+    assert _shown()["database.path"][1] == "default"
+
+
+def test_option_beats_environment_beats_file_beats_default(settings_file, monkeypatch):
+    assert "weights" not in _shown()
+    settings_file("weights: of-the-file")
+    assert _shown()["weights"] == ("of-the-file", f"file {os.environ['ASTRA_CONFIG']}")
+    monkeypatch.setenv("ASTRA_WEIGHTS", "of-the-environment")
+    assert _shown()["weights"] == ("of-the-environment", "environment ASTRA_WEIGHTS")
+    assert _shown(weights="of-the-option")["weights"] == ("of-the-option", "option")
+    assert _shown(weights=None)["weights"][0] == "of-the-environment"
+
+
+@pytest.mark.parametrize(("name", "variable"), ENVIRONMENT.items())
+def test_every_variable_sets_its_setting(monkeypatch, name, variable):
+    value = {"database.url": "postgresql://a@b/c", "database.schema": "other"}.get(name, "/some/where")
+    monkeypatch.setenv(variable, value)
+
+    assert _shown()[name][1] == f"environment {variable}"
+
+
+def test_the_file_takes_the_parts_of_a_postgresql_database(settings_file):
+    settings_file("database: {dbname: survey, host: h, user: u, port: 5433, schema: s}")
+
+    database = load_settings().database
+
+    assert (database.dbname, database.host, database.user, database.port, database.schema_) == ("survey", "h", "u", 5433, "s")
+    assert database.path is None
+
+
+def test_a_database_named_in_the_environment_puts_that_of_the_file_aside(settings_file, monkeypatch):
+    settings_file("database: {dbname: survey, host: h, user: u}")
+    monkeypatch.setenv("ASTRA_DATABASE_PATH", "/tmp/x.db")
+
+    shown = _shown()
+
+    assert shown["database.path"][0] == "/tmp/x.db"
+    assert not shown.keys() & {"database.dbname", "database.host", "database.user"}
+
+
+def test_a_password_in_the_environment_completes_the_database_of_the_file(settings_file, monkeypatch):
+    settings_file("database: {dbname: survey, host: h, user: u}")
+    monkeypatch.setenv("ASTRA_DATABASE_PASSWORD", SECRET)
+
+    database = load_settings().database
+
+    assert (database.dbname, database.password.get_secret_value()) == ("survey", SECRET)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (f"postgresql://me:{SECRET}@h:1/d", "postgresql://me:********@h:1/d"),
+        ("postgresql://me@h/d", "postgresql://me@h/d"),
+        (f"postgresql://h/d?password={SECRET}", "postgresql://h/d?********"),
+        (f"postgresql://me:{SECRET}@x@h/d", "postgresql://me:********@h/d"),
+        (SECRET, "********"),
+    ],
+)
+def test_secrets_are_masked_wherever_settings_are_shown(monkeypatch, url, shown):
+    monkeypatch.setenv("ASTRA_DATABASE_URL", url)
+    monkeypatch.setenv("ASTRA_DATABASE_PASSWORD", SECRET)
+
+    found = _shown()
+
+    assert found["database.url"][0] == shown
+    assert found["database.password"][0] == "********"
+    assert SECRET not in repr(load_settings()) + str(found)
+
+
+def test_two_databases_at_once_are_an_error_that_names_both(monkeypatch):
+    monkeypatch.setenv("ASTRA_DATABASE_PATH", "/tmp/x.db")
+    monkeypatch.setenv("ASTRA_DATABASE_URL", "postgresql://h/d")
+
+    with pytest.raises(ConfigError, match=r"database.path .environment ASTRA_DATABASE_PATH.*database.url"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("databse: {path: x}", "'databse'.*known settings: .*database.path"),
+        ("database: {pth: x}", "'database.pth'.*known settings"),
+        ("database: x.db", "'database' a group of them"),
+        ("- a list", "must hold 'name: value' lines"),
+        ("database: {port: many}", "'database.port' .file .*valid integer"),
+        ("database: {schema: 'A; DROP'}", "'database.schema'"),
+        ("a: b: c", "not valid YAML"),
+        ("\x00", "not valid YAML"),
+    ],
+)
+def test_a_wrong_file_is_one_line_that_names_the_setting(settings_file, content, says):
+    settings_file(content)
+
+    with pytest.raises(ConfigError, match=says) as caught:
+        load_settings()
+    assert "\n" not in str(caught.value)
+    assert os.environ["ASTRA_CONFIG"] in str(caught.value) or "known" in str(caught.value)
+
+
+def test_a_named_file_that_is_not_there_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("ASTRA_CONFIG", str(tmp_path / "none.yml"))
+
+    with pytest.raises(ConfigError, match=r"none.yml .named by ASTRA_CONFIG"):
+        load_settings()
+
+
+def test_the_default_file_may_be_absent(monkeypatch):
+    monkeypatch.delenv("ASTRA_CONFIG")
+
+    assert load_settings().weights is None
+
+
+def test_a_file_that_may_not_be_read_or_is_a_folder_is_an_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("ASTRA_CONFIG", str(tmp_path))
+
+    with pytest.raises(ConfigError, match="settings file cannot be read"):
+        load_settings()
+
+
+def test_empty_variables_count_as_not_set(monkeypatch):
+    monkeypatch.setenv("SAS_BASE_DIR", "")
+    monkeypatch.setenv("ASTRA_DATABASE_PATH", "")
+
+    assert load_settings().sas_base_dir is None
+    assert _shown()["database.path"][1] == "default"
+
+
+def test_the_base_of_relative_paths_follows_the_environment(monkeypatch):
+    assert sas_base_dir() is None
+    monkeypatch.setenv("SAS_BASE_DIR", "/sas")
+    assert sas_base_dir() == Path("/sas")
+
+
+def test_home_is_expanded_and_settings_cannot_be_changed(settings_file):
+    settings_file("sas_base_dir: ~/sas")
+    settings = load_settings()
+
+    assert settings.sas_base_dir == Path(os.environ["HOME"]) / "sas"
+    with pytest.raises(ValueError, match="frozen"):
+        settings.weights = "x"
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=40))
+def test_no_content_of_a_file_ends_in_anything_but_settings_or_a_config_error(content):
+    import tempfile
+
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as file, pytest.MonkeyPatch.context() as patch:
+        file.write(content)
+        file.flush()
+        patch.setenv("ASTRA_CONFIG", file.name)
+        try:
+            load_settings()
+        except ConfigError as error:
+            assert "\n" not in str(error)

@@ -1,0 +1,322 @@
+"""The main job as an operator runs it: real spectra, real tables, on SQLite and on PostgreSQL."""
+
+import csv
+import gzip
+import json
+import math
+import shutil
+import sqlite3
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from astra.cli import main
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source
+from astra.pipelines.astronn_dist.weights import load_weights, save_weights
+
+
+@pytest.fixture
+def astra(capsys):
+    """Runs a command line that must succeed; gives stdout."""
+
+    def call(*arguments, exit_code=0):
+        code = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert code == exit_code, err
+        return out
+
+    return call
+
+
+@pytest.fixture
+def copies(apstar_files, targets, tmp_path):
+    """The real files and their table, in a folder where they may be changed."""
+    folder = tmp_path / "apstar"
+    folder.mkdir()
+    for path in [*apstar_files, targets]:
+        shutil.copyfile(path, folder / path.name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def parity(reference):
+    """The reference numbers of each file, by its name."""
+    numbers = np.load(reference / "parity.npz")
+    names = ("mc_fakemag", "mc_fakemag_error", "A_k_mag", "k_mag", "ebv")
+    return {
+        str(name): {key: float(numbers[key][index]) for key in names}
+        for index, name in enumerate(numbers["apstar_file"])
+    }
+
+
+def _rows_by_file():
+    query = AstroNNdist.select(AstroNNdist, ApogeeCoaddedSpectrumInApStar.path).join(
+        ApogeeCoaddedSpectrumInApStar, on=(AstroNNdist.spectrum_pk == ApogeeCoaddedSpectrumInApStar.spectrum_pk)
+    )
+    return {row.apogeecoaddedspectruminapstar.path.split("/")[-1]: row for row in query}
+
+
+def _ingest(astra, folder):
+    return astra("ingest", "apstar", folder, "--catalog", folder / "targets.csv", "--json")
+
+
+def test_22_real_spectra_give_the_reference_numbers(db, astra, copies, parity, reference_weights):
+    _ingest(astra, copies)
+
+    out = astra("run", "astronn_dist", "--weights", reference_weights, "--limit", 10000)
+
+    assert out.startswith("22 measured + 0 no_result = 22 processed")
+    rows = _rows_by_file()
+    assert rows.keys() == parity.keys()
+    for name, row in rows.items():
+        expected = parity[name]
+        standard_error = row.e_model_L_fakemag * math.sqrt(1 / 100 + 1 / 2000)
+        assert abs(row.L_fakemag - expected["mc_fakemag"]) < 5 * standard_error
+        assert row.A_k_mag == expected["A_k_mag"]
+        assert row.k_mag == expected["k_mag"]
+        dist = 10 ** (0.2 * (row.k_mag - row.A_k_mag) + 3) / row.L_fakemag
+        assert row.dist == pytest.approx(dist, rel=1e-9)
+        assert row.e_dist == pytest.approx(dist * row.e_L_fakemag / row.L_fakemag, rel=1e-9)
+        assert row.flag_missing_extinction == (not expected["ebv"] > 0)
+        assert not row.flag_missing_photometry
+    assert Distance.select().count() == 22
+    assert astra("run", "astronn_dist", "--weights", reference_weights) == "nothing is pending for astronn_dist\n"
+
+
+def test_a_limit_of_five_leaves_seventeen(db, astra, copies, reference_weights):
+    _ingest(astra, copies)
+
+    astra("run", "astronn_dist", "--weights", reference_weights, "--limit", 5)
+
+    assert astra("run", "astronn_dist", "--weights", reference_weights, "--dry-run") == "17 pending\n"
+
+
+def test_a_changed_magnitude_in_the_catalogue_changes_that_star_alone(db, astra, copies, reference_weights):
+    _ingest(astra, copies)
+    astra("run", "astronn_dist", "--weights", reference_weights)
+    before = _rows_by_file()
+    table = copies / "targets.csv"
+    rows = list(csv.DictReader(table.open()))
+    (star,) = [row for row in rows if row["apogee_id"] == "2M17334253-1654573"]
+    star["k_mag"] = "8.347"
+    with table.open("w") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+    _ingest(astra, copies)
+    (copies / star["file"]).unlink()
+    found = json.loads(astra("run", "astronn_dist", "--weights", reference_weights, "--json"))
+
+    assert (found["rederived"], found["processed"]) == (1, 0)
+    for name, row in _rows_by_file().items():
+        if name == star["file"]:
+            assert row.k_mag == 8.347
+            assert row.dist == pytest.approx(before[name].dist * 10 ** (0.2 * (8.347 - 9.347)), rel=1e-9)
+            assert row.L_fakemag == before[name].L_fakemag
+        else:
+            assert repr(row.__data__) == repr(before[name].__data__)
+
+
+def test_all_three_formats_of_the_same_weights_give_the_same_rows(
+    db, astra, copies, reference, reference_weights, tmp_path
+):
+    _ingest(astra, copies)
+    safetensors = tmp_path / "copy.safetensors"
+    save_weights(load_weights(reference / "astroNN_folder"), safetensors)
+    found = []
+    for weights in (reference_weights, reference / "astroNN_folder", safetensors):
+        astra("run", "astronn_dist", "--weights", weights, "--overwrite")
+        found.append({name: (row.L_fakemag, row.e_L_fakemag, row.dist) for name, row in _rows_by_file().items()})
+
+    for name, values in found[0].items():
+        assert found[1][name] == pytest.approx(values, rel=1e-5)
+        assert found[2][name] == pytest.approx(values, rel=1e-5)
+
+
+@pytest.mark.postgres
+def test_sqlite_and_postgresql_hold_the_same_numbers(
+    astra, copies, reference_weights, tmp_path, postgres, monkeypatch
+):
+    query = "SELECT product_id, l_fakemag, e_l_fakemag, dist, e_dist, a_k_mag FROM distances ORDER BY product_id"
+    monkeypatch.setenv("ASTRA_DATABASE_PATH", str(tmp_path / "a.db"))
+    astra("init")
+    _ingest(astra, copies)
+    astra("run", "astronn_dist", "--weights", reference_weights)
+    with sqlite3.connect(tmp_path / "a.db") as connection:
+        connection.create_function("log10", 1, lambda value: value and math.log10(value))
+        ours = connection.execute(query).fetchall()
+
+    import psycopg2
+
+    monkeypatch.delenv("ASTRA_DATABASE_PATH")
+    with postgres.database() as dbname:
+        monkeypatch.setenv("ASTRA_DATABASE_URL", postgres.url(dbname))
+        astra("init")
+        _ingest(astra, copies)
+        astra("run", "astronn_dist", "--weights", reference_weights, "--batch-size", 5)
+        connection = psycopg2.connect(postgres.url(dbname))
+        cursor = connection.cursor()
+        cursor.execute(query.replace("FROM distances", "FROM astra.distances"))
+        theirs = sorted(cursor.fetchall())
+        connection.close()
+
+    assert len(ours) == 22
+    for one, other in zip(sorted(ours), theirs, strict=True):
+        assert one[0] == other[0]
+        assert one[1:] == pytest.approx(other[1:], rel=1e-5)
+
+
+# > Damage, before and after the files were registered
+
+
+def _first_hdu_with_data(path, number):
+    with fits.open(path) as hdus:
+        return hdus[number].fileinfo()
+
+
+def _empty(path):
+    path.write_bytes(b"")
+
+
+def _text(path):
+    path.write_text("hello")
+
+
+def _truncated(number):
+    def damage(path):
+        path.write_bytes(path.read_bytes()[: _first_hdu_with_data(path, number)["datLoc"] + 100])
+
+    return damage
+
+
+def _rewritten(change):
+    def damage(path):
+        with fits.open(path) as hdus:
+            hdus = fits.HDUList([hdu.copy() for hdu in hdus])
+        change(hdus)
+        hdus.writeto(path, overwrite=True)
+
+    return damage
+
+
+def _all_nan(hdus):
+    hdus[1].data[:] = np.nan
+
+
+def _all_masked(hdus):
+    hdus[3].data[:] = 1
+
+
+def _wrong_shape(hdus):
+    hdus[1].data = np.ones((3, 100), np.float32)
+
+
+def _folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def _claims_100_gb(path):
+    content = path.read_bytes()
+    (axis,) = {content[i : i + 30] for i in [content.index(b"NAXIS2  =")]}
+    path.write_bytes(content.replace(axis, b"NAXIS2  =              3000000", 1))
+
+
+DAMAGES = {
+    "empty": _empty,
+    "text": _text,
+    **{f"truncated in HDU {number}": _truncated(number) for number in range(1, 10)},
+    "all NaN": _rewritten(_all_nan),
+    "all masked": _rewritten(_all_masked),
+    "wrong shape": _rewritten(_wrong_shape),
+    "a directory": _folder,
+    "100 GB": _claims_100_gb,
+}
+GZIP = "a gzip of a good file"
+
+
+def _victims(folder):
+    files = sorted(path for path in folder.glob("apStar-r6-*.fits") if fits.getval(path, "NVISITS") > 1)
+    assert len(files) >= 13
+    return files
+
+
+@pytest.mark.parametrize("when", ["before ingest", "after ingest"])
+@pytest.mark.parametrize("kinds", [list(DAMAGES)[:8], list(DAMAGES)[8:]], ids=["1", "2"])
+def test_each_damage_gives_one_row_with_its_reason_and_the_run_goes_on(
+    db, astra, copies, reference_weights, when, kinds
+):
+    victims = dict(zip([*kinds, GZIP], _victims(copies), strict=False))
+    if when == "after ingest":
+        _ingest(astra, copies)
+    for kind, path in victims.items():
+        if kind == GZIP:
+            path.write_bytes(gzip.compress(path.read_bytes()))
+        else:
+            DAMAGES[kind](path)
+    if when == "before ingest":
+        _ingest(astra, copies)
+
+    out = astra("run", "astronn_dist", "--weights", reference_weights)
+
+    rows = _rows_by_file()
+    assert len(rows) == AstroNNdist.select().count() == 22
+    for kind, path in victims.items():
+        row = rows.pop(path.name)
+        if kind == GZIP:
+            assert row.L_fakemag > 0
+        else:
+            assert row.flag_no_result, kind
+            assert row.flag_bad
+            assert str(path) in row.no_result_reason
+            assert math.isnan(row.dist)
+    assert all(row.L_fakemag > 0 for row in rows.values())
+    assert f"{len(kinds)} no_result = 22 processed" in out
+
+
+def test_a_missing_file_is_a_row_that_can_be_retried(db, astra, copies, reference_weights):
+    path = _victims(copies)[0]
+    _ingest(astra, copies)
+    path.rename(copies / "away")
+    astra("run", "astronn_dist", "--weights", reference_weights)
+    row = _rows_by_file()[path.name]
+    assert row.no_result_reason == f"No such file or directory: {path}"
+
+    (copies / "away").rename(path)
+    assert astra("run", "astronn_dist", "--weights", reference_weights).startswith("nothing is pending")
+    astra("run", "astronn_dist", "--weights", reference_weights, "--retry", "no_result")
+
+    again = _rows_by_file()[path.name]
+    assert (again.task_pk, again.created) == (row.task_pk, row.created)
+    assert again.L_fakemag > 0
+    assert not again.flag_no_result
+    assert again.no_result_reason is None
+
+
+def test_repaired_pixels_are_analysed_again_after_the_next_ingest(db, astra, copies, reference_weights):
+    path = _victims(copies)[0]
+    _ingest(astra, copies)
+    astra("run", "astronn_dist", "--weights", reference_weights)
+    before = _rows_by_file()[path.name]
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].data[0] *= 1 + 0.1 * np.sin(np.arange(8575) / 50)
+
+    _ingest(astra, copies)
+    out = astra("run", "astronn_dist", "--weights", reference_weights)
+
+    assert "1 processed" in out
+    assert _rows_by_file()[path.name].L_fakemag != before.L_fakemag
+
+
+def test_ingesting_the_same_again_leaves_nothing_pending(db, astra, copies, reference_weights):
+    first = json.loads(_ingest(astra, copies))
+    astra("run", "astronn_dist", "--weights", reference_weights)
+    modified = [row.modified for row in Source.select().order_by(Source.pk)]
+
+    again = json.loads(_ingest(astra, copies))
+
+    assert first != again
+    assert [row.modified for row in Source.select().order_by(Source.pk)] == modified
+    assert astra("run", "astronn_dist", "--weights", reference_weights, "--dry-run") == "0 pending\n"
