@@ -41,7 +41,7 @@ check-slow: $(TEST)    ## the tests that take minutes
 	@$(PYTEST) -m slow
 
 bench: $(TEST)    ## measure; results on stdout
-	@set -- benchmarks/[a-z]*.py; [ -e "$$1" ] || { echo "no benchmarks"; exit 0; }; \
+	@set -- benchmarks/bench_*.py; [ -e "$$1" ] || { echo "no benchmarks"; exit 0; }; \
 	for file; do echo "$$file"; ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python "$$file" || exit; done
 
 lint: $(TEST)    ## rules and format, changing nothing

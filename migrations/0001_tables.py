@@ -61,6 +61,7 @@ def models(db):
         nu_eff_used_in_astrometry = DoubleField(null=True)
         pseudocolour = DoubleField(null=True)
         astrometric_params_solved = IntegerField(null=True)
+        origins = TextField(null=True)
         created = DateTimeField(constraints=[now])
         modified = DateTimeField(constraints=[now])
 

@@ -97,10 +97,10 @@ def test_a_changed_magnitude_in_the_catalogue_changes_that_star_alone(db, astra,
     astra("run", "astronn_dist", "--weights", reference_weights)
     before = _rows_by_file()
     table = copies / "targets.csv"
-    rows = list(csv.DictReader(table.open()))
+    rows = list(csv.DictReader(table.read_text().splitlines()))
     (star,) = [row for row in rows if row["apogee_id"] == "2M17334253-1654573"]
     star["k_mag"] = "8.347"
-    with table.open("w") as file:
+    with table.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)

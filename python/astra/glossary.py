@@ -58,6 +58,9 @@ class Glossary:
     ebv_flags = "Where the reddening comes from (bits)"
     ebv_origin = "Where the reddening comes from, in words"
 
+    # > Provenance
+    origins = "Where each value comes from: the catalogue, or the data product (JSON)"
+
     # > Data product
     release = "SDSS data release, e.g. dr17 or sdss5"
     filetype = "Kind of data product: apStar or asStar"

@@ -1,12 +1,20 @@
-"""The column ``source.origins``, until the models and the migration have it."""
+"""Small files and tables to ingest; and the column ``source.origins``, until the models have it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import peewee
 import pytest
+from astropy.table import Table
 
 from astra.fields import TextField
 from astra.models import Source
+from builders import N_PIXELS, write_apstar
+
+OBJ = "2M06154934-0100415"
+FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".vot": "votable"}
 
 
 @pytest.fixture
@@ -19,3 +27,30 @@ def db(db: peewee.Database) -> Iterator[peewee.Database]:
     Source._meta.add_field("origins", TextField(null=True))
     yield db
     Source._meta.remove_field("origins")
+
+
+@pytest.fixture
+def apstar(tmp_path: Path) -> Callable[..., Path]:
+    """Writes small apStar files; equal ``level`` means equal pixels."""
+
+    def write(name: str, level: float = 100.0, **header: Any) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cards = {"OBJID": OBJ, **header}
+        return write_apstar(path, np.full(N_PIXELS, level), stacked=False, header=cards)
+
+    return write
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Callable[..., Path]:
+    """Writes small tables, in the format that the suffix says."""
+
+    def write(name: str, rows: list[dict[str, Any]], **options: Any) -> Path:
+        path = tmp_path / name
+        columns = dict.fromkeys(key for row in rows for key in row)
+        content = Table({key: [row.get(key, "") for row in rows] for key in columns}, **options)
+        content.write(path, format=FORMATS.get(path.suffix), overwrite=True)
+        return path
+
+    return write

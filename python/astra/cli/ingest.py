@@ -9,7 +9,7 @@ import typer
 from astra.cli.console import progress, say, say_json
 
 if TYPE_CHECKING:
-    from astra.ingest.counts import IngestCounts
+    from astra.ingest.records import IngestCounts
 
 app = typer.Typer(help="Register sources and spectra.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -77,8 +77,16 @@ def allstar(
 
 
 def _say(counts: "IngestCounts", as_json: bool) -> None:
+    found = counts.as_dict()
     if as_json:
-        say_json(counts.as_dict())
-    else:
-        for line in counts.lines():
-            say(line)
+        say_json(found)
+        return
+    for kind in ("spectra", "sources"):
+        new, updated, unchanged = (found[f"{kind}_{state}"] for state in ("new", "updated", "unchanged"))
+        say(f"{kind}: {new:,} new, {updated:,} updated, {unchanged:,} unchanged")
+    for name, what in (("unreadable", "files registered from their names alone"), ("skipped", "rows without a file")):
+        if found[name]:
+            say(f"{what}: {found[name]:,}")
+    matched, unmatched, duplicate = (found[f"catalog_{state}"] for state in ("matched", "unmatched", "duplicate"))
+    if matched + unmatched + duplicate:
+        say(f"catalogue rows: {matched:,} matched, {unmatched:,} unmatched, {duplicate:,} duplicate")

@@ -58,7 +58,9 @@ def ingest_allstar(
         rows = columns.rows(piece)
         records = [record for row in rows if (record := _record(row, root, release)) is not None]
         if any(record.path is None for record in records):
-            tally.warn("%s: LOCATION_ID, FIELD or HEALPIX is absent in some rows; their files cannot be found", file)
+            tally.warn(
+                "%s: LOCATION_ID, FIELD or HEALPIX is absent in some rows; their files cannot be found", file
+            )
         register(records, tally)
         tally.add("seen", len(rows) - len(records))
         tally.add("skipped", len(rows) - len(records))
@@ -79,4 +81,12 @@ def _record(row: Row, root: Path | None, release: str | None) -> Record | None:
     path = product.sas_path
     if path is not None and root is not None:
         path = stored(root / path)
-    return Record(product, path, row.sdss_id, clean("sdss4_apogee_id", product.obj), row.star, row.spectrum, from_table=True)
+    return Record(
+        product,
+        path,
+        row.sdss_id,
+        clean("sdss4_apogee_id", product.obj),
+        row.star,
+        row.spectrum,
+        from_table=True,
+    )

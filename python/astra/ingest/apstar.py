@@ -19,7 +19,7 @@ BATCH = 1000
 
 
 def ingest_apstar(
-    paths: Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path],
     *,
     catalog: str | Path | None = None,
     release: str | None = None,
@@ -28,7 +28,7 @@ def ingest_apstar(
     """Register spectra and their stars from apStar and asStar files.
 
     Args:
-        paths: Files, and folders to be searched with all that is in them.
+        paths: Files, and folders to be searched with all that is in them; also a single one.
         catalog: A table with values for the stars of these files, which goes before the headers.
         release: The data release of reductions that do not tell it themselves.
         on_progress: Called with the number of files done and of all files.
@@ -39,7 +39,7 @@ def ingest_apstar(
         DatabaseUnreachable: The connection was lost; the batches before it are kept.
     """
     tally = Tally()
-    starts = checked(paths)
+    starts = checked([paths] if isinstance(paths, str | Path) else paths)
     listed = Catalog(catalog, tally) if catalog is not None else None
     total = sum(1 for _ in find(starts)) if on_progress else 0
     for number, batch in enumerate(peewee.chunked(find(starts), BATCH)):

@@ -17,7 +17,7 @@ import numpy as np
 from astra.errors import UsageError
 from astra.ingest.precedence import Values
 from astra.ingest.records import Tally
-from astra.ingest.stars import VALUE_COLUMNS
+from astra.ingest.stars import VALUE_COLUMNS, Ids
 from astra.ingest.values import clean, clean_column
 
 _FORMATS = {
@@ -30,8 +30,6 @@ _FORMATS = {
     ".xml": "votable",
 }
 _IDS = ("sdss_id", "sdss4_apogee_id", "apogee_id")
-
-Ids = tuple[int | None, str | None]
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,9 @@ class Catalog:
         names = {name.lower(): name for name in self._table.colnames if name in (name.lower(), name.upper())}
         self._columns = [(name, names[name]) for name in VALUE_COLUMNS if name in names]
         self._sdss_ids = self._ids("sdss_id", [names.get("sdss_id")])
-        self._apogee_ids = self._ids("sdss4_apogee_id", [names.get("sdss4_apogee_id"), names.get("apogee_id")])
+        self._apogee_ids = self._ids("sdss4_apogee_id", [names.get(name) for name in _IDS[1:]])
         if not any(name in names for name in _IDS):
-            raise UsageError(f"no identifiers in the catalogue {path}: it needs a column {', '.join(_IDS[:-1])} or {_IDS[-1]}")
+            raise UsageError(f"no identifiers in the catalogue {path}: it needs a column {' or '.join(_IDS)}")
         if unused := set(self._table.colnames) - {names.get(name) for name in (*VALUE_COLUMNS, *_IDS)}:
             tally.warn("%s: columns that are not used: %s", path, ", ".join(sorted(unused)))
         self._first: dict[int | str, int] = {}
@@ -101,7 +99,7 @@ class Catalog:
         given = [clean_column(name, np.ma.asanyarray(self._table[column])) for column in columns if column]
         if not given:
             return [None] * len(self._table)
-        return [next((value for value in values if value is not None), None) for values in zip(*given, strict=True)]
+        return [next((value for value in row if value is not None), None) for row in zip(*given, strict=True)]
 
     def _index(self) -> None:
         contradicting = []
@@ -136,8 +134,7 @@ class Catalog:
 
 
 def _read(path: Path) -> Any:
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    kind = _FORMATS.get(suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else "".join(suffixes[-1:]))
+    kind = _FORMATS.get(Path(path.name.lower().removesuffix(".gz")).suffix)
     if kind is None:
         raise UsageError(f"unknown kind of catalogue: {path}; its name must end in {', '.join(_FORMATS)}")
     from astropy.table import Table

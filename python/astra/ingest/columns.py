@@ -118,12 +118,18 @@ class Columns:
         ]
         # A source has another number in DR2.
         ids = values.pop("gaia_dr3_source_id", [None] * size)
-        ids = [number if release in ("dr3", "edr3") else None for number, release in zip(ids, releases, strict=True)]
+        ids = [
+            number if release in ("dr3", "edr3") else None
+            for number, release in zip(ids, releases, strict=True)
+        ]
         return values | {"gaia_dr3_source_id": ids, "gaia_release": releases}
 
 
 def _present(table: Container[str], wanted: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    found = {name: next((column for column in columns if column in table), None) for name, columns in wanted.items()}
+    found = {
+        name: next((column for column in columns if column in table), None)
+        for name, columns in wanted.items()
+    }
     return {name: column for name, column in found.items() if column is not None}
 
 

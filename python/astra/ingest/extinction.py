@@ -35,7 +35,9 @@ def checked_preference(preference: str) -> Preference:
         UsageError: There is no such preference.
     """
     if preference not in get_args(Preference):
-        raise UsageError(f"unknown extinction: {preference!r}; it is one of {', '.join(get_args(Preference))}")
+        raise UsageError(
+            f"unknown extinction: {preference!r}; it is one of {', '.join(get_args(Preference))}"
+        )
     return preference
 
 
@@ -54,7 +56,9 @@ def reddening(piece: Mapping[str, np.ndarray], preference: Preference, size: int
     found = []
     for targeting, method, map_value in zip(a_k, methods, sfd, strict=True):
         if targeting is not None and preference != "sfd":
-            found.append((targeting / A_K_PER_EBV, _flag(method), f"AK_TARG ({method})" if method else "AK_TARG"))
+            found.append(
+                (targeting / A_K_PER_EBV, _flag(method), f"AK_TARG ({method})" if method else "AK_TARG")
+            )
         elif map_value is not None and preference != "ak_targ":
             found.append((map_value, Source.flag_ebv_from_sfd.value, "SFD_EBV"))
         else:

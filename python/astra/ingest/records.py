@@ -2,13 +2,29 @@
 
 import dataclasses
 import logging
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import peewee
+
+from astra.database import MAX_PARAMETERS
 from astra.ingest.precedence import Values
 from astra.products.identity import Product
 
 log = logging.getLogger("astra")
+
+
+def stored_rows(query: peewee.ModelSelect, column: peewee.Field, wanted: Collection[Any]) -> Iterator[Values]:
+    """The rows whose column holds one of the wanted values, as plain values: an absent number is ``None``."""
+    fields = query.selected_columns
+    for part in peewee.chunked(sorted(value for value in wanted if value is not None), MAX_PARAMETERS):
+        for values in query.where(column << part).tuples().iterator():
+            # Only NaN, the absent number of a model, differs from itself.
+            yield {
+                field.name: value if value == value else None
+                for field, value in zip(fields, values, strict=True)
+            }
 
 
 @dataclass

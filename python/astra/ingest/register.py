@@ -48,7 +48,8 @@ def _distinct(records: list[Record], tally: Tally) -> list[Record]:
         if other is None or record.readable or not other.readable:
             chosen[product_id] = record
             if other is not None and other.digest != record.digest:
-                tally.warn("%s and %s are the same product with other pixels: the last one counts", other.path, record.path)
+                message = "%s and %s are the same product with other pixels: the second counts"
+                tally.warn(message, other.path, record.path)
     return list(chosen.values())
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import peewee
 
 from astra.database import MAX_PARAMETERS, is_postgresql, now_sql, upsert
-from astra.ingest.records import Record
+from astra.ingest.records import Record, stored_rows
 from astra.models import TABLES, ApogeeCoaddedSpectrumInApStar, Spectrum
 
 Row = dict[str, Any]
@@ -25,7 +25,7 @@ _FIELDS = [field for field in _MODEL._meta.sorted_fields if field.name not in ("
 _MEASURED = ("n_visits", "snr", "spectrum_flags", "v_rad", "e_v_rad")
 # What may become another without the spectrum being another one.
 _BESIDES = ("path", "pixels_digest")
-_BLANK = {name: None for name in ("source", "spectrum_pk", *_BESIDES, *_MEASURED)} | {"spectrum_flags": 0}
+_BLANK = dict.fromkeys(("source", "spectrum_pk", *_BESIDES, *_MEASURED)) | {"spectrum_flags": 0}
 
 
 class Spectra:
@@ -36,12 +36,14 @@ class Spectra:
         self._by_path: dict[str, Row] = {}
         self._taken: dict[str, tuple[Row | None, Row]] = {}
         objects = {name for record in records for name in (record.product.obj, record.product.reduction)}
-        for part in peewee.chunked(sorted(objects), MAX_PARAMETERS):
-            for values in _MODEL.select(*_FIELDS).where(_MODEL.obj << part).tuples().iterator():
-                # NaN, the absent number of a model, is None here.
-                row = {field.name: value if value == value else None for field, value in zip(_FIELDS, values, strict=True)}
-                self._rows[row["product_id"]] = row
-                self._by_path[row["path"]] = row
+        self._load(_MODEL.obj, objects)
+        # The name of a file need not hold the name of the object. There is no index, and rarely a need.
+        self._load(_MODEL.path, {record.path for record in records if not record.readable})
+
+    def _load(self, column: peewee.Field, wanted: set) -> None:
+        for row in stored_rows(_MODEL.select(*_FIELDS), column, wanted):
+            if row["product_id"] not in self._rows:
+                self._rows[row["product_id"]] = self._by_path[row["path"]] = row
 
     def sources_by_name(self) -> dict[str, int]:
         """Keys of sources by the names under which their spectra were observed."""
@@ -91,16 +93,17 @@ class Spectra:
     def _find(self, record: Record) -> Row | None:
         product_id = record.product.product_id
         same, here = self._rows.get(product_id), self._by_path.get(record.path) if record.path else None
-        if here is None or here is same:
+        if here is None or here is same or here["product_id"] in self._taken:
             return same
         if not record.readable:
             return here
-        if _is_only_named(here):
-            if same is not None:
-                self._delete(here)
-                return same
+        if _is_only_named(here) and same is not None:
+            self._delete(here)
+        elif _is_only_named(here):
             return self._rename(here, product_id)
-        return same or (here if record.from_table else None)
+        elif same is None and record.from_table and here["pixels_digest"] is not None:
+            return here
+        return same
 
     def _rename(self, row: Row, product_id: str) -> Row:
         stamped = {_MODEL.product_id: product_id, _MODEL.modified: peewee.SQL(now_sql(_MODEL._meta.database))}
@@ -136,5 +139,6 @@ def _identities(count: int) -> list[int]:
     pks = []
     value = peewee.SQL("DEFAULT") if is_postgresql(Spectrum._meta.database) else None
     for part in peewee.chunked([(value,)] * count, MAX_PARAMETERS):
-        pks += [pk for (pk,) in Spectrum.insert_many(part, fields=[Spectrum.pk]).returning(Spectrum.pk).tuples().execute()]
+        query = Spectrum.insert_many(part, fields=[Spectrum.pk]).returning(Spectrum.pk)
+        pks += [pk for (pk,) in query.tuples().execute()]
     return pks

@@ -1,7 +1,7 @@
 """Which source a spectrum belongs to, and what is known about it.
 
-A star is found by its sdss_id, else by its APOGEE id, also one that only its spectra carry. Where the
-two disagree, the sdss_id decides:
+A star is found by its sdss_id, else by its APOGEE id, also by one that only its spectra carry. Where
+the two disagree, the sdss_id decides:
 
 * one sdss_id with two APOGEE ids is one star, called by the first of them in alphabetical order;
 * one APOGEE id with two sdss_ids is two stars; the name stays with the one that had it first.
@@ -9,7 +9,7 @@ two disagree, the sdss_id decides:
 Both are said in a warning. Two sources that turn out to be one star become one.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import peewee
@@ -17,8 +17,11 @@ import peewee
 from astra.database import MAX_PARAMETERS, upsert
 from astra.ingest import precedence
 from astra.ingest.precedence import Origins, Values
-from astra.ingest.records import Tally
+from astra.ingest.records import Tally, stored_rows
 from astra.models import TABLES, Source
+
+#: The sdss_id and the APOGEE id of a star, as far as they are known.
+Ids = tuple[int | None, str | None]
 
 _NO_VALUES = {"pk", "sdss_id", "sdss4_apogee_id", "origins", "created", "modified"}
 VALUE_COLUMNS = tuple(name for name in Source._meta.fields if name not in _NO_VALUES)
@@ -59,11 +62,11 @@ class Stars:
         self._by_name: dict[str, Star] = {}
         self._merged: list[tuple[int, int]] = []
 
-    def load(self, ids: Collection[tuple[int | None, str | None]], names_of_spectra: Mapping[str, int]) -> None:
+    def load(self, ids: Collection[Ids], names_of_spectra: Mapping[str, int]) -> None:
         """Read the sources that have one of these identifiers, or spectra of these names.
 
         Args:
-            ids: Pairs of sdss_id and APOGEE id.
+            ids: The identifiers.
             names_of_spectra: Keys of sources by the APOGEE ids under which their spectra were observed.
         """
         self._read(Source.sdss_id, {sdss_id for sdss_id, _ in ids})
@@ -72,7 +75,7 @@ class Stars:
         for name, pk in names_of_spectra.items():
             self._by_name.setdefault(name, self._stored[pk])
 
-    def ids(self) -> set[tuple[int | None, str | None]]:
+    def ids(self) -> set[Ids]:
         """The identifiers of the sources that were read."""
         return {(star.sdss_id, star.apogee_id) for star in self._stored.values()}
 
@@ -88,10 +91,8 @@ class Stars:
             return None
         by_id, by_name = self._by_sdss_id.get(sdss_id), self._by_name.get(apogee_id)
         if by_name is not None and by_name is not by_id and None not in (sdss_id, by_name.sdss_id):
-            self._tally.warn(
-                "%s has two sdss_ids, %d and %d: taken as two stars, and the name stays with sdss_id %d",
-                *(apogee_id, by_name.sdss_id, sdss_id, by_name.sdss_id),
-            )
+            message = "%s has two sdss_ids, %d and %d: taken as two stars; the name stays with the first"
+            self._tally.warn(message, apogee_id, by_name.sdss_id, sdss_id)
             by_name = apogee_id = None
         if by_id is not None and by_name is not None and by_id is not by_name:
             self._absorb(by_id, by_name)
@@ -121,22 +122,19 @@ class Stars:
         rows = [star.row() for star in new]
         for part in peewee.chunked(rows, MAX_PARAMETERS // len(Source._meta.fields)):
             Source.insert_many(part).execute()
-        pks = {}
-        for column in (Source.sdss_id, Source.sdss4_apogee_id):
-            for pk, value in _select(Source.select(Source.pk, column), column, {row[column.name] for row in rows}):
-                pks[column.name, value] = pk
+        pks: dict[int | str, int] = {}
+        for column in (Source.sdss4_apogee_id, Source.sdss_id):
+            wanted = {row[column.name] for row in rows}
+            for row in stored_rows(Source.select(Source.pk, column), column, wanted):
+                pks[row[column.name]] = row["pk"]
         for star in new:
-            by_id = pks.get(("sdss_id", star.sdss_id))
-            star.pk = by_id if by_id is not None else pks["sdss4_apogee_id", star.apogee_id]
+            star.pk = pks[star.sdss_id if star.apogee_id is None else star.apogee_id]
             self._tally.source(star.pk, new=True)
 
     def _read(self, column: peewee.Field, wanted: set) -> None:
-        fields = [Source._meta.fields[name] for name in ("pk", "sdss_id", "sdss4_apogee_id", *VALUE_COLUMNS, "origins")]
-        for values in _select(Source.select(*fields), column, wanted):
-            # NaN, the absent number of a model, is None here.
-            row = {
-                field.name: value if value == value else None for field, value in zip(fields, values, strict=True)
-            }
+        names = ("pk", "sdss_id", "sdss4_apogee_id", *VALUE_COLUMNS, "origins")
+        query = Source.select(*(Source._meta.fields[name] for name in names))
+        for row in stored_rows(query, column, wanted):
             pk = row.pop("pk")
             if pk in self._stored:
                 continue
@@ -158,8 +156,8 @@ class Stars:
             star.sdss_id = sdss_id
         if apogee_id is not None:
             if star.apogee_id not in (None, apogee_id):
-                names = sorted((star.apogee_id, apogee_id))
-                self._tally.warn("sdss_id %s has two APOGEE ids, %s and %s: taken as one star", star.sdss_id, *names)
+                message = "sdss_id %s has two APOGEE ids, %s and %s: taken as one star"
+                self._tally.warn(message, star.sdss_id, *sorted((star.apogee_id, apogee_id)))
             self._by_name[apogee_id] = star
             star.apogee_id = min(star.apogee_id or apogee_id, apogee_id)
         self._index(star)
@@ -169,18 +167,11 @@ class Stars:
         other.merged_into = star
         if star.pk is None:
             star.pk, star.stored = other.pk, other.stored
-            if star.pk is not None:
-                self._stored[star.pk] = star
         elif other.pk is not None:
             self._merged.append((other.pk, star.pk))
         if other.apogee_id is not None:
             self._name(star, None, other.apogee_id)
         self._by_name.update({name: star for name, known in self._by_name.items() if known is other})
-
-
-def _select(query: peewee.ModelSelect, column: peewee.Field, wanted: set) -> Iterable[tuple]:
-    for part in peewee.chunked(sorted(wanted - {None}), MAX_PARAMETERS):
-        yield from query.where(column << part).tuples().iterator()
 
 
 def _repoint(lost: int, kept: int) -> None:

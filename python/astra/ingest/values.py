@@ -60,9 +60,9 @@ def clean_column(name: str, values: Any) -> list[Any]:
         name: The column in our tables, which decides what can be true.
         values: An array, perhaps masked, or a list of whatever a header or a table holds.
     """
-    masked = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
-    if masked is not None:
-        values = [None if hidden else value for hidden, value in zip(masked, values.data.tolist(), strict=True)]
+    if isinstance(values, np.ma.MaskedArray):
+        hidden = np.ma.getmaskarray(values).tolist()
+        values = [None if gone else value for gone, value in zip(hidden, list(values.data), strict=True)]
     if name in RANGES:
         return _numbers(RANGES[name], values)
     if name in INTEGERS:

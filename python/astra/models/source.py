@@ -60,5 +60,7 @@ class Source(BaseModel):
     pseudocolour = FloatField()
     astrometric_params_solved = IntegerField(null=True)
 
+    # > Provenance
+    origins = TextField(null=True)
     created = DateTimeField()
     modified = DateTimeField()

@@ -88,7 +88,7 @@ class Product:
 
     @property
     def sas_path(self) -> str | None:
-        """The path in the published layout, relative to ``SAS_BASE_DIR``; ``None`` if a part of it is unknown."""
+        """The published path, relative to ``SAS_BASE_DIR``; ``None`` if a part of it is unknown."""
         folder = self._folder()
         return folder and f"{self._reduction_root()}/{folder}/{self.file_name or self._file_name()}"
 
@@ -112,7 +112,9 @@ class Product:
         place = self.location_id if _by_location(self.apred, self.telescope) else self.field
         if not place:
             return None
-        return f"{self.apstar}/{place}" if self.apstar in _COMBINATIONS else f"{self.apstar}/{self.telescope}/{place}"
+        if self.apstar in _COMBINATIONS:
+            return f"{self.apstar}/{place}"
+        return f"{self.apstar}/{self.telescope}/{place}"
 
     def _file_name(self) -> str:
         version = self.apstar if self.apstar in _COMBINATIONS else self.apred
@@ -147,7 +149,9 @@ def parse_path(path: str | PurePath) -> FileName | None:
     )
 
 
-def identify(name: FileName, facts: Mapping[str, Any], *, release: str | None = None, what: str = "") -> Product:
+def identify(
+    name: FileName, facts: Mapping[str, Any], *, release: str | None = None, what: str = ""
+) -> Product:
     """Put together what a name says and what is known better from a header or a row of a table.
 
     Args:
@@ -186,7 +190,7 @@ _TELESCOPE_OF = {"ap": "apo25m", "as": "lco25m"}
 
 
 def _by_location(apred: str, telescope: str) -> bool:
-    """Whether the folders of this reduction are named after LOCATION_ID: until DR14, save for the 1-m telescope."""
+    """Whether folders are named after LOCATION_ID: until DR14, but not those of the 1-m telescope."""
     return telescope != "apo1m" and release_rank(RELEASES.get(apred, INTERNAL)) <= release_rank("dr14")
 
 

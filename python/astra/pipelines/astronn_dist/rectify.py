@@ -9,7 +9,8 @@ fixed result here:
 
 - A continuum pixel whose flux is not finite has no weight in the fit; its own flux becomes 1.
 - An error that is infinite or NaN gives its pixel no weight, and is infinite in the result.
-- A detector without any weight has the continuum 0: each pixel of it becomes 1 with an infinite error.
+- A detector without any weight has the continuum 0, as one without any flux: each pixel of it becomes 1
+  with an infinite error.
 - No flux in the result is NaN, infinite or negative; no error in it is NaN.
 """
 

@@ -1,0 +1,145 @@
+"""The strongest origin wins per value, in whatever order they come."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astra.ingest.precedence import CATALOG, LABELS, absorb, decode, encode, merge, origin_of, strength
+
+DR12 = "apstar/dr12/r5/apo25m/n6819/X/ap/s"
+DR14 = "apstar/dr14/r8/apo25m/n6819/X/ap/s"
+COMMISSIONING = "apstar/dr14/r8/apo25m/n6819/X/ap/c"
+WEAK_TO_STRONG = [
+    None,
+    "apstar/mine/r5/apo25m/n6819/X/ap/s",
+    "apstar/dr9/r5/apo25m/n6819/X/ap/s",
+    DR12,
+    COMMISSIONING,
+    COMMISSIONING + "#allstar",
+    DR14,
+    origin_of(DR14, table=True),
+    "apstar/dr19/1.9/apo25m/7/X/ap/s",
+    "apstar/dr19/1.10/apo25m/7/X/ap/s",
+    "apstar/sdss5/1.3/apo25m/7/X/ap/s",
+    CATALOG,
+]
+
+
+def _merged(*steps):
+    values, origins = {}, {}
+    for new, origin in steps:
+        merge(values, origins, new, origin)
+    return values, origins
+
+
+def test_origins_are_ordered_by_release_kind_and_reduction():
+    assert sorted(reversed(WEAK_TO_STRONG), key=strength) == WEAK_TO_STRONG
+
+
+def test_every_value_is_decided_on_its_own():
+    values, _ = _merged(({"k_mag": 9.0, "h_mag": 9.5}, DR14), ({"k_mag": 1.0, "j_mag": 1.5}, DR12))
+
+    assert values == {"k_mag": 9.0, "h_mag": 9.5, "j_mag": 1.5}
+
+
+def test_an_absent_value_never_erases():
+    values, _ = _merged(({"k_mag": 9.0}, DR12), ({"k_mag": None}, DR14))
+
+    assert values["k_mag"] == 9.0
+
+
+def test_a_middle_release_replaces_an_older_one_though_a_newer_one_came_first_and_said_nothing():
+    values, _ = _merged(({"h_mag": 1.0}, DR14), ({"k_mag": 1.0}, DR12), ({"k_mag": 2.0}, COMMISSIONING))
+
+    assert values["k_mag"] == 2.0
+
+
+def test_the_same_origin_may_correct_itself():
+    values, _ = _merged(({"k_mag": 9.0}, CATALOG), ({"k_mag": 9.1}, CATALOG), ({"k_mag": 5.0}, DR14))
+
+    assert values["k_mag"] == 9.1
+
+
+def test_a_label_goes_with_its_value():
+    values, origins = _merged(
+        ({"ebv": 0.3, "ebv_flags": 8, "ebv_origin": "SFD_EBV"}, DR14), ({"ebv": 0.1}, CATALOG)
+    )
+
+    assert values["ebv"] == 0.1
+    assert values["ebv_flags"] is values["ebv_origin"] is None
+    assert origins == {"ebv": CATALOG}
+
+
+def test_the_label_of_a_weaker_value_is_not_taken():
+    values, _ = _merged(({"plx": 1.0}, DR14), ({"plx": 2.0, "gaia_release": "dr2"}, DR12))
+
+    assert values.get("gaia_release") is None
+
+
+def test_a_label_stands_alone_until_its_value_comes():
+    values, _ = _merged(({"gaia_release": "dr2", "g_mag": 9.0}, DR12), ({"plx": 1.0, "gaia_release": "edr3"}, DR14))
+
+    assert values["gaia_release"] == "edr3"
+
+
+@pytest.mark.parametrize("origins", [{}, {"ra": DR12}, {"ra": DR12, "dec": DR12, "k_mag": CATALOG}])
+def test_origins_survive_being_written(origins):
+    assert decode(encode(origins), dict.fromkeys(origins, 1.0)) == origins
+
+
+def test_the_text_names_the_most_frequent_origin_once():
+    assert encode({"ra": DR12, "dec": DR12, "k_mag": CATALOG}) == f'{{"*":"{DR12}","k_mag":"catalog"}}'
+
+
+# > The order does not matter
+
+_NAMES = ("k_mag", "h_mag", "ebv", "ebv_flags", "ebv_origin", "plx", "gaia_release", "g_mag")
+_STEPS = st.dictionaries(
+    st.sampled_from([origin for origin in WEAK_TO_STRONG if origin]),
+    st.dictionaries(st.sampled_from(_NAMES), st.integers(1, 9) | st.none()),
+    max_size=6,
+)
+
+
+def _present(values):
+    return {name: value for name, value in values.items() if value is not None}
+
+
+@given(_STEPS, st.randoms(use_true_random=False))
+def test_the_outcome_does_not_depend_on_the_order(steps, random):
+    items = [(new, origin) for origin, new in steps.items()]
+    shuffled = random.sample(items, len(items))
+
+    values, origins = _merged(*items)
+    others, other_origins = _merged(*shuffled)
+
+    assert _present(values) == _present(others)
+    assert origins == other_origins
+
+
+@given(_STEPS)
+def test_repeating_changes_nothing(steps):
+    items = [(new, origin) for origin, new in steps.items()]
+
+    assert _merged(*items) == _merged(*items, *items)
+
+
+@given(_STEPS, _STEPS)
+def test_two_sources_that_become_one_hold_what_one_would_have_held(first, second):
+    second = {origin: new for origin, new in second.items() if origin not in first}
+    values, origins = _merged(*((new, origin) for origin, new in first.items()))
+    others, other_origins = _merged(*((new, origin) for origin, new in second.items()))
+
+    absorb(values, origins, others, other_origins)
+
+    expected, expected_origins = _merged(*((new, origin) for origin, new in (first | second).items()))
+    assert _present(values) == _present(expected)
+    assert origins == expected_origins
+
+
+@given(_STEPS)
+def test_a_label_and_its_value_have_one_origin(steps):
+    _, origins = _merged(*((new, origin) for origin, new in steps.items()))
+
+    for label, about in LABELS.items():
+        assert label not in origins or about not in origins or origins[label] == origins[about]
