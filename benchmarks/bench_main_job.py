@@ -35,7 +35,6 @@ def stages(weights: Path, count: int) -> dict[str, float]:
     """Seconds per spectrum in each stage of the task, over the first ``count`` spectra."""
     import numpy as np
 
-    from astra.chunk import write
     from astra.config import load_settings
     from astra.database import open_database
     from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
@@ -46,6 +45,7 @@ def stages(weights: Path, count: int) -> dict[str, float]:
     from astra.pipelines.astronn_dist.rectify import rectify
     from astra.pipelines.astronn_dist.sampling import sample
     from astra.pipelines.astronn_dist.weights import load_weights
+    from astra.running.chunk import write
 
     network = ApogeeDistBCNN.from_weights(load_weights(weights))
     spent = dict.fromkeys(("selecting", "reading", "rectifying", "sampling", "writing"), 0.0)
@@ -57,11 +57,15 @@ def stages(weights: Path, count: int) -> dict[str, float]:
         return result
 
     with bound_to(open_database(load_settings())):
-        query = with_sources(ApogeeCoaddedSpectrumInApStar).order_by(ApogeeCoaddedSpectrumInApStar.spectrum_pk)
+        query = with_sources(ApogeeCoaddedSpectrumInApStar).order_by(
+            ApogeeCoaddedSpectrumInApStar.spectrum_pk
+        )
         for start in range(0, count, 100):
             spectra = timed("selecting", list, query.limit(min(100, count - start)).offset(start))
             pixels = timed("reading", lambda chunk: [spectrum.read() for spectrum in chunk], spectra)
-            arrays = [np.stack([getattr(p, name) for p in pixels]) for name in ("flux", "e_flux", "pixel_flags")]
+            arrays = [
+                np.stack([getattr(p, name) for p in pixels]) for name in ("flux", "e_flux", "pixel_flags")
+            ]
             flux, _ = timed("rectifying", rectify, *arrays)
             names = [spectrum.product_id for spectrum in spectra]
             timed("sampling", sample, network, flux, names)

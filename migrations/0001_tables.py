@@ -71,7 +71,9 @@ def models(db):
     class ApogeeCoaddedSpectrumInApStar(Base):
         pk = BigAutoField()
         source = ForeignKeyField(Source, null=True, column_name="source_pk")
-        spectrum_pk = ForeignKeyField(Spectrum, unique=True, column_name="spectrum_pk", object_id_name="spectrum_id")
+        spectrum_pk = ForeignKeyField(
+            Spectrum, unique=True, column_name="spectrum_pk", object_id_name="spectrum_id"
+        )
         product_id = TextField(unique=True)
         release = TextField()
         filetype = TextField()
@@ -164,5 +166,7 @@ def down(migrator, db):
     tables = models(db)
     for model in tables:
         if rows := model.select().count():
-            raise ValueError(f"table {model._meta.table_name} holds {rows} rows; drop it by hand if you mean it")
+            raise ValueError(
+                f"table {model._meta.table_name} holds {rows} rows; drop it by hand if you mean it"
+            )
     db.drop_tables(tables, safe=False)

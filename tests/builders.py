@@ -16,7 +16,12 @@ _numbers = itertools.count(1)
 def a_source(**values: Any) -> Source:
     """A star with photometry and extinction."""
     number = next(_numbers)
-    given = {"sdss_id": 10_000 + number, "sdss4_apogee_id": f"2M{number:08d}+0000000", "k_mag": 10.0, "ebv": 0.1}
+    given = {
+        "sdss_id": 10_000 + number,
+        "sdss4_apogee_id": f"2M{number:08d}+0000000",
+        "k_mag": 10.0,
+        "ebv": 0.1,
+    }
     return Source.create(**(given | values))
 
 
@@ -71,10 +76,25 @@ def write_apstar(
     generator = np.random.default_rng(number)
     flux = 100 + generator.normal(0, 1, N_PIXELS) if flux is None else np.asarray(flux, float)
     error, mask = np.ones(N_PIXELS), np.zeros(N_PIXELS, np.int16)
-    cards = {"OBJID": f"2M{number:08d}+2222222", "FIELD": "M67", "TELESCOP": "apo25m", "J": 11.0, "H": 10.5, "K": 10.0}
-    cards |= {"RA": 132.8, "DEC": 11.8, "SNR": 100.0, "NVISITS": 2 if stacked else 1, "STARFLAG": 0} | (header or {})
-    primary = fits.PrimaryHDU(header=fits.Header([(name, value) for name, value in cards.items() if value is not None]))
+    cards = {
+        "OBJID": f"2M{number:08d}+2222222",
+        "FIELD": "M67",
+        "TELESCOP": "apo25m",
+        "J": 11.0,
+        "H": 10.5,
+        "K": 10.0,
+    }
+    cards |= {"RA": 132.8, "DEC": 11.8, "SNR": 100.0, "NVISITS": 2 if stacked else 1, "STARFLAG": 0} | (
+        header or {}
+    )
+    primary = fits.PrimaryHDU(
+        header=fits.Header([(name, value) for name, value in cards.items() if value is not None])
+    )
     rows = [np.stack([array] * 4) if stacked else array for array in (flux, error, mask)]
-    images = [fits.ImageHDU(rows[0].astype(">f4")), fits.ImageHDU(rows[1].astype(">f4")), fits.ImageHDU(rows[2])]
+    images = [
+        fits.ImageHDU(rows[0].astype(">f4")),
+        fits.ImageHDU(rows[1].astype(">f4")),
+        fits.ImageHDU(rows[2]),
+    ]
     fits.HDUList([primary, *images, fits.ImageHDU(np.zeros(10))]).writeto(path, overwrite=True)
     return path

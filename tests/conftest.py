@@ -32,6 +32,7 @@ from astra import schema
 from astra.config import load_settings
 from astra.database import open_database
 from astra.models.base import bound_to
+
 from postgres_server import (
     NoServer,
     Server,

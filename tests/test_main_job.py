@@ -52,7 +52,8 @@ def parity(reference):
 
 def _rows_by_file():
     query = AstroNNdist.select(AstroNNdist, ApogeeCoaddedSpectrumInApStar.path).join(
-        ApogeeCoaddedSpectrumInApStar, on=(AstroNNdist.spectrum_pk == ApogeeCoaddedSpectrumInApStar.spectrum_pk)
+        ApogeeCoaddedSpectrumInApStar,
+        on=(AstroNNdist.spectrum_pk == ApogeeCoaddedSpectrumInApStar.spectrum_pk),
     )
     return {row.apogeecoaddedspectruminapstar.path.split("/")[-1]: row for row in query}
 
@@ -81,7 +82,10 @@ def test_22_real_spectra_give_the_reference_numbers(db, astra, copies, parity, r
         assert row.flag_missing_extinction == (not expected["ebv"] > 0)
         assert not row.flag_missing_photometry
     assert Distance.select().count() == 22
-    assert astra("run", "astronn_dist", "--weights", reference_weights) == "nothing is pending for astronn_dist\n"
+    assert (
+        astra("run", "astronn_dist", "--weights", reference_weights)
+        == "nothing is pending for astronn_dist\n"
+    )
 
 
 def test_a_limit_of_five_leaves_seventeen(db, astra, copies, reference_weights):
@@ -128,7 +132,9 @@ def test_all_three_formats_of_the_same_weights_give_the_same_rows(
     found = []
     for weights in (reference_weights, reference / "astroNN_folder", safetensors):
         astra("run", "astronn_dist", "--weights", weights, "--overwrite")
-        found.append({name: (row.L_fakemag, row.e_L_fakemag, row.dist) for name, row in _rows_by_file().items()})
+        found.append(
+            {name: (row.L_fakemag, row.e_L_fakemag, row.dist) for name, row in _rows_by_file().items()}
+        )
 
     for name, values in found[0].items():
         assert found[1][name] == pytest.approx(values, rel=1e-5)
@@ -139,7 +145,9 @@ def test_all_three_formats_of_the_same_weights_give_the_same_rows(
 def test_sqlite_and_postgresql_hold_the_same_numbers(
     astra, copies, reference_weights, tmp_path, postgres, monkeypatch
 ):
-    query = "SELECT product_id, l_fakemag, e_l_fakemag, dist, e_dist, a_k_mag FROM distances ORDER BY product_id"
+    query = (
+        "SELECT product_id, l_fakemag, e_l_fakemag, dist, e_dist, a_k_mag FROM distances ORDER BY product_id"
+    )
     monkeypatch.setenv("ASTRA_DATABASE_PATH", str(tmp_path / "a.db"))
     astra("init")
     _ingest(astra, copies)

@@ -3,11 +3,11 @@
 import re
 
 import pytest
+from builders import a_result, a_run, a_source, a_spectrum
+from conftest import ROOT
 
 from astra.config import ENVIRONMENT
 from astra.models import AstroNNdist, Distance
-from builders import a_result, a_run, a_source, a_spectrum
-from conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
 QUERIES = re.findall(r"```sql\n(.*?);\n```", README, re.DOTALL)
@@ -24,7 +24,9 @@ def _a_survey():
     for k_mag, plx in ((9.0, 2.1), (10.0, -0.3), (11.0, 5.0)):
         source = a_source(k_mag=k_mag, plx=plx, e_plx=0.1, ruwe=1.0)
         for snr in (50.0, 90.0):
-            a_result(a_spectrum(source, snr=snr), run_pk=run.pk, dist=100 * k_mag / 9 * 4, e_dist=10.0 * k_mag)
+            a_result(
+                a_spectrum(source, snr=snr), run_pk=run.pk, dist=100 * k_mag / 9 * 4, e_dist=10.0 * k_mag
+            )
     a_result(a_spectrum(a_source(plx=2.0, e_plx=0.1)), run_pk=run.pk, flag_missing_photometry=True, dist=1.0)
 
 
@@ -58,7 +60,12 @@ def test_the_table_of_columns_is_that_of_the_model():
 def test_the_table_of_flags_is_that_of_the_model():
     documented = {name: (bit, text) for name, bit, text in _table("Flags")}
 
-    for name in ("flag_fakemag_unreliable", "flag_missing_photometry", "flag_missing_extinction", "flag_no_result"):
+    for name in (
+        "flag_fakemag_unreliable",
+        "flag_missing_photometry",
+        "flag_missing_extinction",
+        "flag_no_result",
+    ):
         flag = vars(AstroNNdist)[name]
         assert documented[name] == (str(flag.value.bit_length() - 1), flag.help_text)
     assert {"flag_bad", "flag_warn"} < documented.keys()

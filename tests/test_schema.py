@@ -5,6 +5,7 @@ import sys
 
 import peewee
 import pytest
+from builders import a_result, a_source, a_spectrum
 from playhouse.migrations import MigrationError
 
 from astra import schema
@@ -13,7 +14,6 @@ from astra.database import is_postgresql, open_database
 from astra.errors import ConfigError
 from astra.models import TABLES, Distance, Source, TaskRun
 from astra.models.base import bound_to
-from builders import a_result, a_source, a_spectrum
 
 
 def _columns(database, table):
@@ -32,7 +32,10 @@ def _constraints(database, table):
 
 
 def test_migrated_tables_equal_the_models(db):
-    migrated = {t._meta.table_name: (_columns(db, t._meta.table_name), *_constraints(db, t._meta.table_name)) for t in TABLES}
+    migrated = {
+        t._meta.table_name: (_columns(db, t._meta.table_name), *_constraints(db, t._meta.table_name))
+        for t in TABLES
+    }
     db.execute_sql("DROP VIEW distances")
     db.drop_tables(TABLES)
     db.create_tables(TABLES)
@@ -45,13 +48,17 @@ def test_migrated_tables_equal_the_models(db):
 def test_the_view_has_the_columns_of_its_model(db):
     cursor = db.execute_sql("SELECT * FROM distances LIMIT 0")
 
-    assert [column[0] for column in cursor.description] == [f.column_name for f in Distance._meta.sorted_fields]
+    assert [column[0] for column in cursor.description] == [
+        f.column_name for f in Distance._meta.sorted_fields
+    ]
 
 
 def test_generated_columns_are_generated_in_the_migrated_table(db):
-    with pytest.raises(peewee.DatabaseError):
+    row = a_result(a_spectrum(a_source()), v_astra=2_003_004)
+
+    with pytest.raises(peewee.DatabaseError, match="generated"):
         db.execute_sql("UPDATE astro_nn_dist SET v_astra_major_minor = 3")
-        db.execute_sql("INSERT INTO astro_nn_dist (v_astra, v_astra_major_minor, spectrum_pk) VALUES (1, 2, 3)")
+    assert row.v_astra_major_minor == 2003
 
 
 def test_down_and_up_again_keeps_every_row(db):
@@ -97,7 +104,9 @@ def test_two_inits_at_once_make_one_schema(database_url, monkeypatch):
     monkeypatch.setenv(variable, database_url)
     command = [sys.executable, "-m", "astra", "init"]
 
-    started = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)
+    ]
     ended = [(*process.communicate(timeout=60), process.returncode) for process in started]
 
     assert [code for *_, code in ended] == [0] * 4, ended
@@ -129,6 +138,8 @@ def test_unknown_targets_of_a_migration_are_refused(db):
 def test_postgresql_shows_the_help_texts_beside_the_columns(db):
     if not is_postgresql(db):
         pytest.skip("SQLite has no place for comments")
-    query = "SELECT col_description('astro_nn_dist'::regclass, attnum) FROM pg_attribute WHERE attname = 'dist'"
+    query = (
+        "SELECT col_description('astro_nn_dist'::regclass, attnum) FROM pg_attribute WHERE attname = 'dist'"
+    )
 
     assert ("Heliocentric distance [pc]",) in db.execute_sql(query).fetchall()

@@ -17,7 +17,11 @@ def test_a_task_knows_its_models_and_its_options():
     def toy(spectra: Iterable[ApogeeCoaddedSpectrumInApStar], *, depth: int = 1) -> Iterator[AstroNNdist]:
         yield from ()
 
-    assert (toy.name, toy.spectrum_model, toy.output_model) == ("toy", ApogeeCoaddedSpectrumInApStar, AstroNNdist)
+    assert (toy.name, toy.spectrum_model, toy.output_model) == (
+        "toy",
+        ApogeeCoaddedSpectrumInApStar,
+        AstroNNdist,
+    )
     assert toy.options == {"depth"}
 
 
@@ -95,7 +99,17 @@ def with_toy_package(tmp_path, monkeypatch):
     (source / "toy_astra_task.py").write_text(TOY)
     (source / "setup.cfg").write_text(SETUP)
     (source / "setup.py").write_text("from setuptools import setup\nsetup()\n")
-    command = ["-m", "pip", "install", "-qq", "--no-deps", "--no-build-isolation", "--target", str(target), str(source)]
+    command = [
+        "-m",
+        "pip",
+        "install",
+        "-qq",
+        "--no-deps",
+        "--no-build-isolation",
+        "--target",
+        str(target),
+        str(source),
+    ]
     subprocess.run([sys.executable, *command], check=True, capture_output=True)
     monkeypatch.setenv("PYTHONPATH", str(target))
 
@@ -113,7 +127,9 @@ def test_another_package_adds_a_task(db, with_toy_package):
 
     assert ran.returncode == 0, ran.stderr
     assert "3 measured + 0 no_result = 3 processed" in ran.stdout
-    assert [row.dist for row in AstroNNdist.select().order_by(AstroNNdist.spectrum_pk)] == [s.pk for s in spectra]
+    assert [row.dist for row in AstroNNdist.select().order_by(AstroNNdist.spectrum_pk)] == [
+        s.pk for s in spectra
+    ]
 
 
 def test_a_broken_package_stops_its_own_task_alone(db, with_toy_package):

@@ -1,5 +1,7 @@
 """Spectrophotometric distances from APOGEE spectra, in the manner of an SDSS Astra plugin.
 
+What is where:
+
     config.py, database.py   what is in force, and the one door to SQLite and PostgreSQL
     schema.py                migrations: make and upgrade the tables, refuse others
     fields.py, glossary.py   columns that carry help and units, and their wording
@@ -7,7 +9,8 @@
     products/                files: identity and layout of an apStar product, and its reader
     ingest/                  files and catalogues -> sources and spectra
     tasks.py                 @task and the registry of tasks
-    pending.py, runner.py    which spectra still need a task, and one worker's loop over them
+    pending.py, status.py    which spectra still need a task, and how far it is
+    running/                 a run: from a request to rows, in one process or several
     pipelines/               the tasks themselves, compute apart from files and rows
     cli/                     one file per command
 """

@@ -139,7 +139,9 @@ def _file() -> dict[str, tuple[Any, str]]:
         raise ConfigError(f"settings file is not valid YAML: {path} ({detail})") from error
     content = {} if content is None else content
     if not isinstance(content, dict) or not isinstance(content.get("database") or {}, dict):
-        raise ConfigError(f"settings file must hold 'name: value' lines, and 'database' a group of them: {path}")
+        raise ConfigError(
+            f"settings file must hold 'name: value' lines, and 'database' a group of them: {path}"
+        )
     database = content.pop("database", None) or {}
     flat = {f"database.{key}": value for key, value in database.items()} | content
     return {name: (value, f"file {path}") for name, value in flat.items() if value is not None}
@@ -150,7 +152,8 @@ def _merge(chosen: dict[str, tuple[Any, str]], layer: dict[str, tuple[Any, str]]
     if len(named) > 1:
         first, second = (sorted(kind & layer.keys())[0] for kind in named[:2])
         raise ConfigError(
-            f"two databases are named: {first} ({layer[first][1]}) and {second} ({layer[second][1]}); keep one"
+            f"two databases are named: {first} ({layer[first][1]}) "
+            f"and {second} ({layer[second][1]}); keep one"
         )
     taken = [kind for kind in _KINDS_OF_DATABASE if kind & chosen.keys()]
     for name, value in layer.items():

@@ -51,7 +51,9 @@ def _open_sqlite(path: str, create: bool) -> peewee.Database:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise DatabaseUnreachable(f"cannot make the folder of the database {file}: {error.strerror}") from error
+            raise DatabaseUnreachable(
+                f"cannot make the folder of the database {file}: {error.strerror}"
+            ) from error
     elif not file.exists():
         raise ConfigError(f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH")
     pragmas = {"foreign_keys": 1, "synchronous": "normal"}
@@ -96,7 +98,9 @@ def _open_postgresql(chosen: Any, url: str) -> peewee.Database:
     try:
         database.connect()
     except peewee.OperationalError as error:
-        raise DatabaseUnreachable(f"cannot reach PostgreSQL: {one_line(error)}; see `astra config show`") from error
+        raise DatabaseUnreachable(
+            f"cannot reach PostgreSQL: {one_line(error)}; see `astra config show`"
+        ) from error
     except peewee.ProgrammingError as error:
         raise ConfigError(f"database.url is not a PostgreSQL address: {one_line(error)}") from None
     return database

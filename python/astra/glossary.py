@@ -20,7 +20,9 @@ class Glossary:
     source = "The source of this spectrum"
     source_pk = "The source of this result"
     spectrum_pk = "The spectrum, unique across all kinds of spectra"
-    product_id = "Identity of the data product: filetype/release/apred/telescope/field or healpix/obj/prefix/(c|s)"
+    product_id = (
+        "Identity of the data product: filetype/release/apred/telescope/field or healpix/obj/prefix/(c|s)"
+    )
 
     # > Astrometry
     ra = "Right ascension, ICRS [deg]"

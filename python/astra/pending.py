@@ -39,7 +39,9 @@ class Selection:
 def pending_query(selection: Selection) -> peewee.ModelSelect:
     """The keys (``spectrum_pk``) of the pending spectra, in no particular order."""
     spectra, results = selection.task.spectrum_model, selection.task.output_model
-    query = spectra.select(spectra.spectrum_pk).join(results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection))
+    query = spectra.select(spectra.spectrum_pk).join(
+        results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection)
+    )
     if not selection.overwrite:
         needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
         if selection.retry_no_result:
@@ -139,7 +141,9 @@ def generate_queries_for_task(
 
 def with_sources(model: type[BaseModel]) -> peewee.ModelSelect:
     """Spectra of a model, each with its source in hand (``None`` where it has none)."""
-    return model.select(model, Source).join(Source, peewee.JOIN.LEFT_OUTER, on=(model.source == Source.pk), attr="source")
+    return model.select(model, Source).join(
+        Source, peewee.JOIN.LEFT_OUTER, on=(model.source == Source.pk), attr="source"
+    )
 
 
 def _same_spectrum(selection: Selection) -> peewee.Expression:

@@ -63,7 +63,9 @@ def check(database: peewee.Database) -> None:
     if not applied:
         raise ConfigError("the database has no Astra schema: run `astra init` first")
     if pending:
-        raise ConfigError(f"the database schema is older than this Astra (missing {', '.join(pending)}): run `astra init`")
+        raise ConfigError(
+            f"the database schema is older than this Astra (missing {', '.join(pending)}): run `astra init`"
+        )
     _refuse_newer(plan)
 
 

@@ -3,7 +3,6 @@
 from typing import Any
 
 import astra
-from astra.chunk import flag_names
 from astra.models.pipeline import TaskRun
 from astra.pending import Selection, count_pending
 from astra.tasks import Task
@@ -33,7 +32,7 @@ def status_of(task: Task) -> dict[str, Any]:
         "pending": count_pending(Selection(task)),
         "bad": count(results.flag_bad) if hasattr(results, "flag_bad") else 0,
         "warn": count(results.flag_warn) if hasattr(results, "flag_warn") else 0,
-        "flags": {name: count(getattr(results, name)) for name in flag_names(results)},
+        "flags": {name: count(getattr(results, name)) for name in results.flag_names()},
         "no_result_reasons": _reasons(task, current),
         "runs": _recent_runs(task),
     }
@@ -54,5 +53,15 @@ def _reasons(task: Task, current: Any) -> dict[str, int]:
 
 def _recent_runs(task: Task) -> list[dict[str, Any]]:
     runs = TaskRun.select().where(TaskRun.task == task.name).order_by(TaskRun.pk.desc()).limit(RECENT_RUNS)
-    names = ("host", "pid", "started", "finished", "outcome", "processed", "measured", "rederived", "no_result")
+    names = (
+        "host",
+        "pid",
+        "started",
+        "finished",
+        "outcome",
+        "processed",
+        "measured",
+        "rederived",
+        "no_result",
+    )
     return [{"run_pk": run.pk} | {name: getattr(run, name) for name in names} for run in runs]

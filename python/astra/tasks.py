@@ -116,7 +116,9 @@ def _models_of(function: Callable) -> tuple[type[BaseModel], type[PipelineOutput
     first = next(iter(inspect.signature(function).parameters), None)
     spectrum, output = _item(hints.get(first)), _item(hints.get("return"))
     if not (isinstance(spectrum, type) and issubclass(spectrum, BaseModel)):
-        raise TypeError(f"task {function.__name__}: annotate {first or 'the spectra'} as Iterable[a spectrum model]")
+        raise TypeError(
+            f"task {function.__name__}: annotate {first or 'the spectra'} as Iterable[a spectrum model]"
+        )
     if not (isinstance(output, type) and issubclass(output, PipelineOutputModel)):
         raise TypeError(f"task {function.__name__}: annotate what it yields as Iterator[a model of results]")
     return spectrum, output

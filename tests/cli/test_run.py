@@ -9,14 +9,14 @@ import time
 import numpy as np
 import psycopg2
 import pytest
+from builders import a_source, a_spectrum, write_apstar
 
 from astra.cli import main
 from astra.models import AstroNNdist, TaskRun
-from builders import a_source, a_spectrum, write_apstar
 
 KEYS = (
-    "task v_astra run_pk processed measured rederived no_result flags bad warn pending elapsed_s spectra_per_s "
-    "weights seed outcome exit_code error"
+    "task v_astra run_pk processed measured rederived no_result flags bad warn pending "
+    "elapsed_s spectra_per_s weights seed outcome exit_code error"
 ).split()
 
 
@@ -67,7 +67,9 @@ def test_a_limit_and_a_star_choose_what_is_run(astra, three_stars, toy_weights):
     assert [row.spectrum_pk for row in AstroNNdist.select()] == [three_stars[2].spectrum_pk]
 
     model = "ApogeeCoaddedSpectrumInApStar"
-    code, out, _ = astra("run", "astronn_dist", model, "--limit", "1", "--count", "--json", "--weights", toy_weights)
+    code, out, _ = astra(
+        "run", "astronn_dist", model, "--limit", "1", "--count", "--json", "--weights", toy_weights
+    )
 
     assert (code, json.loads(out)["processed"], json.loads(out)["pending"]) == (0, 1, 1)
 
@@ -85,7 +87,10 @@ def test_json_is_one_object_with_all_keys(astra, three_stars, toy_weights):
     assert (found["outcome"], found["exit_code"], found["error"], code) == ("done", 0, None, 0)
     assert (found["measured"], found["no_result"], found["processed"], found["pending"]) == (3, 0, 3, None)
     assert (found["weights"]["name"], found["seed"]) == ("toy", 5)
-    assert set(found["flags"]) == {f"flag_{name}" for name in ("fakemag_unreliable", "missing_photometry", "missing_extinction", "no_result")}
+    assert set(found["flags"]) == {
+        f"flag_{name}"
+        for name in ("fakemag_unreliable", "missing_photometry", "missing_extinction", "no_result")
+    }
 
 
 def test_the_arguments_are_on_record(astra, three_stars, toy_weights):
@@ -387,7 +392,9 @@ def test_a_revoked_right_is_one_line(astra, three_stars, db, toy_weights, monkey
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_a_signal_to_a_real_process_ends_in_75_and_the_next_run_finishes(db, tmp_path, toy_weights, name, workers):
+def test_a_signal_to_a_real_process_ends_in_75_and_the_next_run_finishes(
+    db, tmp_path, toy_weights, name, workers
+):
     import signal
 
     path = write_apstar(tmp_path / "apStar-dr17-x.fits")

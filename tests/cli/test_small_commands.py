@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from builders import a_result, a_run, a_source, a_spectrum
 
 from astra.cli import main
 from astra.models import AstroNNdist
-from builders import a_result, a_run, a_source, a_spectrum
 
 
 @pytest.fixture
@@ -91,7 +91,10 @@ def test_config_shows_values_and_their_origin_and_hides_secrets(astra, monkeypat
 
     assert code == 0
     assert "postgresql://me:********@h/d" in out
-    assert as_json["database.url"] == {"value": "postgresql://me:********@h/d", "origin": "environment ASTRA_DATABASE_URL"}
+    assert as_json["database.url"] == {
+        "value": "postgresql://me:********@h/d",
+        "origin": "environment ASTRA_DATABASE_URL",
+    }
     assert "geheim" not in out + str(as_json)
 
 

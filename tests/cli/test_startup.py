@@ -10,7 +10,10 @@ HEAVY = ("torch", "astropy", "numpy", "peewee", "rich", "yaml")
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], *([command, "--help"] for command in ("init", "run", "status", "version", "ingest", "config"))],
+    [
+        ["--help"],
+        *([command, "--help"] for command in ("init", "run", "status", "version", "ingest", "config")),
+    ],
     ids=" ".join,
 )
 def test_help_loads_nothing_heavy(arguments):
@@ -27,7 +30,15 @@ def test_help_loads_nothing_heavy(arguments):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["init"], ["run"], ["status"], ["version"], ["ingest", "apstar"], ["ingest", "allstar"], ["config", "show"]],
+    [
+        ["init"],
+        ["run"],
+        ["status"],
+        ["version"],
+        ["ingest", "apstar"],
+        ["ingest", "allstar"],
+        ["config", "show"],
+    ],
     ids=" ".join,
 )
 def test_every_command_shows_worked_examples(arguments, capsys):

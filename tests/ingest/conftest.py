@@ -8,10 +8,10 @@ import numpy as np
 import peewee
 import pytest
 from astropy.table import Table
+from builders import N_PIXELS, write_apstar
 
 from astra.fields import TextField
 from astra.models import Source
-from builders import N_PIXELS, write_apstar
 
 OBJ = "2M06154934-0100415"
 FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".vot": "votable"}

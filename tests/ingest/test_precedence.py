@@ -77,7 +77,9 @@ def test_the_label_of_a_weaker_value_is_not_taken():
 
 
 def test_a_label_stands_alone_until_its_value_comes():
-    values, _ = _merged(({"gaia_release": "dr2", "g_mag": 9.0}, DR12), ({"plx": 1.0, "gaia_release": "edr3"}, DR14))
+    values, _ = _merged(
+        ({"gaia_release": "dr2", "g_mag": 9.0}, DR12), ({"plx": 1.0, "gaia_release": "edr3"}, DR14)
+    )
 
     assert values["gaia_release"] == "edr3"
 

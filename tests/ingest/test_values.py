@@ -9,7 +9,21 @@ from hypothesis import strategies as st
 
 from astra.ingest.values import INTEGERS, RANGES, clean, clean_column
 
-FILLERS = [999999.0, -9999, -9999.99, -999999.0, "NaN", "", " ", None, math.nan, math.inf, -math.inf, True, "x"]
+FILLERS = [
+    999999.0,
+    -9999,
+    -9999.99,
+    -999999.0,
+    "NaN",
+    "",
+    " ",
+    None,
+    math.nan,
+    math.inf,
+    -math.inf,
+    True,
+    "x",
+]
 
 
 @pytest.mark.parametrize("filler", FILLERS)
@@ -31,7 +45,15 @@ def test_the_fillers_of_2mass_errors_are_absent(error):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("k_mag", -0.9), ("k_mag", 11.344), ("ebv", 0.0), ("ebv", -0.02), ("plx", -3.2), ("pmde", 10_362.4), ("ra", 0.0)],
+    [
+        ("k_mag", -0.9),
+        ("k_mag", 11.344),
+        ("ebv", 0.0),
+        ("ebv", -0.02),
+        ("plx", -3.2),
+        ("pmde", 10_362.4),
+        ("ra", 0.0),
+    ],
 )
 def test_a_true_value_stays(name, value):
     assert clean(name, value) == value
@@ -75,7 +97,10 @@ def test_masked_values_are_absent():
     assert clean_column("sdss_id", np.ma.array([9, 8], mask=[False, True])) == [9, None]
 
 
-@given(st.sampled_from(sorted(RANGES)), st.floats() | st.text(max_size=8) | st.none() | st.booleans() | st.integers())
+@given(
+    st.sampled_from(sorted(RANGES)),
+    st.floats() | st.text(max_size=8) | st.none() | st.booleans() | st.integers(),
+)
 def test_a_number_is_absent_or_finite(name, value):
     found = clean(name, value)
     assert found is None or math.isfinite(found)

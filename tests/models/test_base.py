@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
+from builders import a_result, a_source, a_spectrum
 
 from astra.database import now
 from astra.models import AstroNNdist, Source, TaskRun
-from builders import a_result, a_source, a_spectrum
 
 
 def test_an_unknown_keyword_is_a_type_error(db):
@@ -87,7 +87,10 @@ def test_nothing_is_opened_at_import(tmp_path):
     import subprocess
     import sys
 
-    code = "import astra.models, astra.runner; from astra.models.base import database; print(database.obj)"
+    code = (
+        "import astra.models, astra.running.runner; from astra.models.base import database; "
+        "print(database.obj)"
+    )
     environment = {"ASTRA_DATABASE_PATH": str(tmp_path / "none.db"), "PATH": ""}
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
 

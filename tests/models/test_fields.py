@@ -5,13 +5,13 @@ import math
 import numpy as np
 import pytest
 from astropy import units
+from builders import a_result, a_run, a_source, a_spectrum
 from hypothesis import given
 from hypothesis import strategies as st
 from peewee import fn
 
 from astra.fields import FloatField, GeneratedField
 from astra.models import TABLES, AstroNNdist, Distance, Source
-from builders import a_result, a_run, a_source, a_spectrum
 
 NOT_NUMBERS = [math.nan, math.inf, -math.inf, None, np.float32("nan"), np.float64("inf"), "NaN"]
 

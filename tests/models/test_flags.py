@@ -3,11 +3,11 @@
 import math
 
 import pytest
+from builders import a_result, a_source, a_spectrum
 from hypothesis import given
 from hypothesis import strategies as st
 
 from astra.models import AstroNNdist, Distance
-from builders import a_result, a_source, a_spectrum
 
 BITS = {
     "flag_fakemag_unreliable": 0,
@@ -48,7 +48,9 @@ def test_queries_and_the_view_agree_with_python(db, bits):
         assert bool(count) == expected
 
 
-@pytest.mark.parametrize(("starflag", "good"), [(0, True), (1, False), (2, True), (8, False), (16, False), (32, True)])
+@pytest.mark.parametrize(
+    ("starflag", "good"), [(0, True), (1, False), (2, True), (8, False), (16, False), (32, True)]
+)
 def test_good_also_asks_for_a_spectrum_without_serious_starflags(db, starflag, good):
     a_result(a_spectrum(a_source(), spectrum_flags=starflag))
 

@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pytest
 from astropy.io import fits
+from builders import write_apstar
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astra.errors import MissingSpectrum, SpectrumError, UnreadableSpectrum
 from astra.products.apstar import N_PIXELS, read_combined, read_header, wavelength
-from builders import write_apstar
 
 
 @pytest.fixture
@@ -207,7 +207,12 @@ def test_a_file_that_one_may_not_read_says_so(ordinary_user, open_tmp_path):
     )
 
     ran = subprocess.run(
-        [sys.executable, "-c", code, path], capture_output=True, text=True, timeout=60, cwd="/", **ordinary_user
+        [sys.executable, "-c", code, path],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd="/",
+        **ordinary_user,
     )
 
     assert ran.stdout.strip() == f"UnreadableSpectrum Permission denied: {path}", ran.stderr
@@ -229,6 +234,7 @@ def test_flipped_bytes_give_a_spectrum_or_a_reason_and_nothing_else(good, tmp_pa
     try:
         spectrum = read_combined(path)
     except SpectrumError as error:
-        assert "\n" not in str(error)
+        as_promised = str(error).count("\n") == 0
     else:
-        assert spectrum.flux.shape == spectrum.e_flux.shape == spectrum.pixel_flags.shape == (N_PIXELS,)
+        as_promised = {array.shape for array in vars(spectrum).values()} == {(N_PIXELS,)}
+    assert as_promised

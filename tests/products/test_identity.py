@@ -151,7 +151,13 @@ def test_in_sdss_5_the_pixel_takes_the_place_of_the_field():
 
 @pytest.mark.parametrize(
     "name",
-    ["apVisit-r5-5214-55813-062.fits", "aspcapStar-r5-X.fits", "apStar-r5-X.txt", "apStar.fits", "allStar-v603.fits"],
+    [
+        "apVisit-r5-5214-55813-062.fits",
+        "aspcapStar-r5-X.fits",
+        "apStar-r5-X.txt",
+        "apStar.fits",
+        "allStar-v603.fits",
+    ],
 )
 def test_other_files_are_no_products(name):
     assert parse_path(name) is None
@@ -175,7 +181,13 @@ def test_a_known_reduction_tells_its_release_whatever_is_asked_for():
 
 
 def test_releases_are_ordered_by_number_and_the_internal_one_is_the_newest():
-    assert sorted(["sdss5", "dr9", "dr17", "mine", "dr10"], key=release_rank) == ["mine", "dr9", "dr10", "dr17", "sdss5"]
+    assert sorted(["sdss5", "dr9", "dr17", "mine", "dr10"], key=release_rank) == [
+        "mine",
+        "dr9",
+        "dr10",
+        "dr17",
+        "sdss5",
+    ]
 
 
 # > Properties
@@ -192,7 +204,9 @@ _WORDS = st.text("abcXYZ0189+_.", min_size=1, max_size=8)
     healpix=st.integers(0, 196_607),
     commissioning=st.booleans(),
 )
-def test_what_is_written_into_a_path_can_be_read_back(apred, telescope, field, obj, location_id, healpix, commissioning):
+def test_what_is_written_into_a_path_can_be_read_back(
+    apred, telescope, field, obj, location_id, healpix, commissioning
+):
     facts = {"field": field, "location_id": location_id, "telescope": telescope, "healpix": healpix}
     prefix = "as" if telescope == "lco25m" else "ap"
     middle = f"{telescope}-" if apred == "1.3" else ""

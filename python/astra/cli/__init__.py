@@ -26,7 +26,9 @@ app.command(epilog=version.EXAMPLES)(version.version)
 
 
 @app.callback()
-def _options(debug: bool = typer.Option(False, "--debug", help="Show tracebacks and debugging messages.")) -> None:
+def _options(
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks and debugging messages."),
+) -> None:
     set_up_logging(logging.DEBUG if debug else logging.INFO)
 
 

@@ -38,13 +38,17 @@ class Extinction(StrEnum):
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the counts as one JSON object.")]
-Release = Annotated[str | None, typer.Option(help="Data release, where the reduction does not tell, e.g. sdss5.")]
+Release = Annotated[
+    str | None, typer.Option(help="Data release, where the reduction does not tell, e.g. sdss5.")
+]
 
 
 @app.command(epilog=EXAMPLES_APSTAR)
 def apstar(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files, or folders searched for them.")],
-    catalog: Annotated[Path | None, typer.Option(help="Table of sources: CSV, ECSV, FITS or VOTable.")] = None,
+    catalog: Annotated[
+        Path | None, typer.Option(help="Table of sources: CSV, ECSV, FITS or VOTable.")
+    ] = None,
     release: Release = None,
     as_json: AsJson = False,
 ) -> None:
@@ -60,7 +64,9 @@ def apstar(
 @app.command(epilog=EXAMPLES_ALLSTAR)
 def allstar(
     file: Annotated[Path, typer.Argument(help="An allStar table (FITS, also compressed).")],
-    spectra_root: Annotated[Path | None, typer.Option(help="Folder of the files; default SAS_BASE_DIR.")] = None,
+    spectra_root: Annotated[
+        Path | None, typer.Option(help="Folder of the files; default SAS_BASE_DIR.")
+    ] = None,
     extinction: Annotated[Extinction, typer.Option(help="Where E(B-V) comes from.")] = Extinction.AUTO,
     release: Release = None,
     as_json: AsJson = False,
@@ -84,9 +90,14 @@ def _say(counts: "IngestCounts", as_json: bool) -> None:
     for kind in ("spectra", "sources"):
         new, updated, unchanged = (found[f"{kind}_{state}"] for state in ("new", "updated", "unchanged"))
         say(f"{kind}: {new:,} new, {updated:,} updated, {unchanged:,} unchanged")
-    for name, what in (("unreadable", "files registered from their names alone"), ("skipped", "rows without a file")):
+    for name, what in (
+        ("unreadable", "files registered from their names alone"),
+        ("skipped", "rows without a file"),
+    ):
         if found[name]:
             say(f"{what}: {found[name]:,}")
-    matched, unmatched, duplicate = (found[f"catalog_{state}"] for state in ("matched", "unmatched", "duplicate"))
+    matched, unmatched, duplicate = (
+        found[f"catalog_{state}"] for state in ("matched", "unmatched", "duplicate")
+    )
     if matched + unmatched + duplicate:
         say(f"catalogue rows: {matched:,} matched, {unmatched:,} unmatched, {duplicate:,} duplicate")

@@ -8,7 +8,7 @@ import typer
 from astra.cli.console import fail, note, progress, say, say_json
 
 if TYPE_CHECKING:
-    from astra.runner import Report
+    from astra.running.runner import Report
 
 EXAMPLES = """Examples:
 
@@ -43,7 +43,9 @@ def run(
         typer.Argument(metavar="MODEL|STAR", help="Model of the spectra; stars by sdss_id or APOGEE id."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many spectra.")] = None,
-    page: Annotated[str | None, typer.Option(metavar="I/N", help="Only spectra with spectrum_pk % N = I - 1.")] = None,
+    page: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Only spectra with spectrum_pk % N = I - 1.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Local processes.")] = 1,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Spectra in one transaction.")] = None,
     device: Annotated[Device | None, typer.Option(help="Where the network runs.")] = None,
@@ -51,10 +53,16 @@ def run(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the dropout masks.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Take all spectra, done or not.")] = False,
     retry: Annotated[Retry | None, typer.Option(help="Take failed spectra again.")] = None,
-    allow_mixed: Annotated[bool, typer.Option("--allow-mixed", help="Accept rows made by other weights.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what is pending, and do nothing.")] = False,
+    allow_mixed: Annotated[
+        bool, typer.Option("--allow-mixed", help="Accept rows made by other weights.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what is pending, and do nothing.")
+    ] = False,
     count: Annotated[bool, typer.Option("--count", help="Count what is pending before starting.")] = False,
-    max_runtime: Annotated[float | None, typer.Option(min=0, metavar="S", help="Start no batch after S seconds.")] = None,
+    max_runtime: Annotated[
+        float | None, typer.Option(min=0, metavar="S", help="Start no batch after S seconds.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the sum as one JSON object.")] = False,
 ) -> None:
     """Run a task on the spectra it has not analysed yet, one row for each.
@@ -64,8 +72,8 @@ def run(
     """
     arguments = {name: value for name, value in locals().items() if value not in (None, False)}
     from astra.errors import AstraError
-    from astra.request import CHUNK
-    from astra.runner import Report
+    from astra.running.request import CHUNK
+    from astra.running.runner import Report
 
     report = Report(task=task)
     options = {"weights": weights, "seed": seed, "device": device.value if device else None}
@@ -101,8 +109,8 @@ def _execute(
     report: "Report", words: list[str], page: str | None, options: dict[str, Any], rest: dict[str, Any]
 ) -> None:
     from astra.cli.session import database_session
-    from astra.request import build_request, read_targets
-    from astra.runner import run as run_task
+    from astra.running.request import build_request, read_targets
+    from astra.running.runner import run as run_task
     from astra.tasks import find_task
 
     task = find_task(report.task)
@@ -110,18 +118,21 @@ def _execute(
     with database_session():
         request = build_request(task, targets, options, **rest)
         with progress(task.name) as update:
-            run_task(request, report, lambda now: update(now.tally.processed + now.tally.rederived, now.to_do))
+            run_task(
+                request, report, lambda now: update(now.tally.processed + now.tally.rederived, now.to_do)
+            )
 
 
 def _say_sum(report: "Report") -> None:
     found = report.as_dict()
     flags = ", ".join(f"{name} {count:,}" for name, count in found["flags"].items() if count)
     detail = f"bad {found['bad']:,}, warn {found['warn']:,}" + (f"; {flags}" if flags else "")
-    say(f"{found['measured']:,} measured + {found['no_result']:,} no_result = {found['processed']:,} processed ({detail})")
+    parts = f"{found['measured']:,} measured + {found['no_result']:,} no_result"
+    say(f"{parts} = {found['processed']:,} processed ({detail})")
     if found["rederived"]:
         say(f"{found['rederived']:,} distances derived again from changed photometry or extinction")
-    rate = f"{found['spectra_per_s']:.1f} spectra/s" if found["processed"] else ""
-    note(f"{found['task']} run {found['run_pk']}: {found['outcome']} in {found['elapsed_s']:.1f} s {rate}".rstrip())
+    rate = f", {found['spectra_per_s']:.1f} spectra/s" if found["processed"] else ""
+    note(f"run {found['run_pk']}: {found['outcome']} in {found['elapsed_s']:.1f} s{rate}")
     if found["pending"]:
         note(f"{found['pending']:,} still pending")
 

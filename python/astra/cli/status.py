@@ -45,7 +45,7 @@ def _show(found: dict[str, Any]) -> None:
     for reason, count in found["no_result_reasons"].items():
         say(f"    no result: {reason} ({count:,})")
     for run in found["runs"]:
-        say(
-            f"  run {run['run_pk']} {run['started']} {run['host']}:{run['pid']} {run['outcome'] or 'running or killed'}: "
-            f"{run['measured']:,} measured + {run['no_result']:,} no_result, {run['rederived']:,} derived again"
-        )
+        outcome = run["outcome"] or "running, or killed"
+        counts = f"{run['measured']:,} measured + {run['no_result']:,} no_result"
+        say(f"  run {run['run_pk']} {run['started']} {run['host']}:{run['pid']} {outcome}")
+        say(f"    {counts}, {run['rederived']:,} derived again")

@@ -21,7 +21,9 @@ class ApogeeCoaddedSpectrumInApStar(BaseModel, SpectrumMixin):
     pk = AutoField()
 
     # > Identifiers
-    source = ForeignKeyField(Source, null=True, column_name="source_pk", backref="apogee_coadded_spectra_in_apstar")
+    source = ForeignKeyField(
+        Source, null=True, column_name="source_pk", backref="apogee_coadded_spectra_in_apstar"
+    )
     spectrum_pk = ForeignKeyField(Spectrum, unique=True, lazy_load=False, column_name="spectrum_pk")
     product_id = TextField(unique=True)
 
@@ -47,13 +49,25 @@ class ApogeeCoaddedSpectrumInApStar(BaseModel, SpectrumMixin):
     flag_bad_pixels = spectrum_flags.flag(2**0, "More than 20 % of the pixels are bad")
     flag_commissioning = spectrum_flags.flag(2**1, "Commissioning data of lower quality")
     flag_bright_neighbor = spectrum_flags.flag(2**2, "A neighbouring fibre is more than 10 times brighter")
-    flag_very_bright_neighbor = spectrum_flags.flag(2**3, "A neighbouring fibre is more than 100 times brighter")
+    flag_very_bright_neighbor = spectrum_flags.flag(
+        2**3, "A neighbouring fibre is more than 100 times brighter"
+    )
     flag_low_snr = spectrum_flags.flag(2**4, "Signal-to-noise ratio below 5")
-    flag_persist_high = spectrum_flags.flag(2**9, "More than 20 % of the pixels in the high persistence region")
-    flag_persist_med = spectrum_flags.flag(2**10, "More than 20 % of the pixels in the medium persistence region")
-    flag_persist_low = spectrum_flags.flag(2**11, "More than 20 % of the pixels in the low persistence region")
-    flag_persist_jump_pos = spectrum_flags.flag(2**12, "Positive jump in flux between chips, from persistence")
-    flag_persist_jump_neg = spectrum_flags.flag(2**13, "Negative jump in flux between chips, from persistence")
+    flag_persist_high = spectrum_flags.flag(
+        2**9, "More than 20 % of the pixels in the high persistence region"
+    )
+    flag_persist_med = spectrum_flags.flag(
+        2**10, "More than 20 % of the pixels in the medium persistence region"
+    )
+    flag_persist_low = spectrum_flags.flag(
+        2**11, "More than 20 % of the pixels in the low persistence region"
+    )
+    flag_persist_jump_pos = spectrum_flags.flag(
+        2**12, "Positive jump in flux between chips, from persistence"
+    )
+    flag_persist_jump_neg = spectrum_flags.flag(
+        2**13, "Negative jump in flux between chips, from persistence"
+    )
     flag_suspect_rv_combination = spectrum_flags.flag(2**16, "Velocities from two methods differ")
     flag_suspect_broad_lines = spectrum_flags.flag(2**17, "Broader lines than the best template")
     flag_bad_rv_combination = spectrum_flags.flag(2**18, "Velocities from two methods differ by far")

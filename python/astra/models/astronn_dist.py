@@ -4,7 +4,15 @@ from typing import Any
 
 from playhouse.hybrid import hybrid_property
 
-from astra.fields import BigIntegerField, BitField, BooleanField, DateTimeField, FloatField, IntegerField, TextField
+from astra.fields import (
+    BigIntegerField,
+    BitField,
+    BooleanField,
+    DateTimeField,
+    FloatField,
+    IntegerField,
+    TextField,
+)
 from astra.models.base import BaseModel
 from astra.models.pipeline import PipelineOutputModel
 
@@ -29,7 +37,9 @@ class AstroNNdist(PipelineOutputModel):
 
     # > Quality
     result_flags = BitField(default=0)
-    flag_fakemag_unreliable = result_flags.flag(2**0, "Predicted fakemag is unreliable (e_L_fakemag / L_fakemag >= 0.2)")
+    flag_fakemag_unreliable = result_flags.flag(
+        2**0, "Predicted fakemag is unreliable (e_L_fakemag / L_fakemag >= 0.2)"
+    )
     flag_missing_photometry = result_flags.flag(2**1, "Missing Ks-band apparent magnitude; k_mag taken as 0")
     flag_missing_extinction = result_flags.flag(2**2, "Missing extinction (E(B-V)); A_k_mag taken as 0")
     # Bits 3-10 stay free: published bits are never renumbered.
@@ -105,7 +115,9 @@ class Distance(BaseModel):
     flag_no_result = BooleanField(help_text=AstroNNdist.flag_no_result.help_text)
     flag_warn = BooleanField(help_text="Look twice: the extinction is missing")
     flag_bad = BooleanField(help_text="Discard: unreliable, without photometry, or no result")
-    primary_spectrum = BooleanField(help_text="Whether this spectrum has the best signal-to-noise ratio of its star")
+    primary_spectrum = BooleanField(
+        help_text="Whether this spectrum has the best signal-to-noise ratio of its star"
+    )
     good = BooleanField(help_text="Fit for science: not flag_bad, and STARFLAG bits 0, 3 and 4 are not set")
 
     # > Provenance

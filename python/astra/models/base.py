@@ -80,7 +80,9 @@ class BaseModel(peewee.Model):
         """Insert one row; unlike peewee's, it leaves generated columns out."""
         normalized = cls._normalize_data(__data, insert)
         if isinstance(normalized, dict):
-            normalized = {key: value for key, value in normalized.items() if not isinstance(key, GeneratedField)}
+            normalized = {
+                key: value for key, value in normalized.items() if not isinstance(key, GeneratedField)
+            }
         return super().insert(normalized)
 
     @classmethod

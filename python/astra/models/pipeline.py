@@ -90,3 +90,10 @@ class PipelineOutputModel(BaseModel):
             TypeError: A keyword is no attribute of this model.
         """
         return cls(spectrum_pk=spectrum.spectrum_pk, source_pk=spectrum.source_pk, **kwargs)
+
+    @classmethod
+    def flag_names(cls) -> list[str]:
+        """The names of the flags of one bit each, in the order of their bits."""
+        flags = {name: value for name, value in vars(cls).items() if name.startswith("flag_")}
+        bits = {name: flag.value for name, flag in flags.items() if hasattr(flag, "value")}
+        return sorted(bits, key=bits.__getitem__)

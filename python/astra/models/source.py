@@ -1,6 +1,14 @@
 """Sources: one row per star, with the photometry and extinction that distances rest on."""
 
-from astra.fields import AutoField, BigIntegerField, BitField, DateTimeField, FloatField, IntegerField, TextField
+from astra.fields import (
+    AutoField,
+    BigIntegerField,
+    BitField,
+    DateTimeField,
+    FloatField,
+    IntegerField,
+    TextField,
+)
 from astra.models.base import BaseModel
 
 

@@ -63,7 +63,7 @@ class SpectrumMixin:
     @property
     def ivar(self) -> "np.ndarray":
         """Inverse variance of the flux, zero where there is no error [1 / flux^2]."""
-        return self._pixels.e_flux ** -2.0
+        return self._pixels.e_flux**-2.0
 
     @property
     def pixel_flags(self) -> "np.ndarray":

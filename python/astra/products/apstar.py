@@ -147,6 +147,8 @@ def _combined_row(hdus, index: int, path: str | Path) -> np.ndarray:
         raise UnreadableSpectrum(f"truncated: {path} has no HDU {index}")
     shape = getattr(hdus[index], "shape", None)
     if not shape or len(shape) > 2 or shape[-1] != N_PIXELS or shape[0] < 1:
-        raise UnreadableSpectrum(f"wrong shape: HDU {index} of {path} is {shape}, not (n, {N_PIXELS}) or ({N_PIXELS},)")
+        raise UnreadableSpectrum(
+            f"wrong shape: HDU {index} of {path} is {shape}, not (n, {N_PIXELS}) or ({N_PIXELS},)"
+        )
     section = hdus[index].section
     return np.asarray(section[:] if len(shape) == 1 else section[0, :])

@@ -43,12 +43,15 @@ def astronn():
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             try:
-                flux, e_flux = apogee_continuum(flux, e_flux, bitmask=pixel_flags, dr=17)
+                rectified = apogee_continuum(flux, e_flux, bitmask=pixel_flags, dr=17)
             except np.linalg.LinAlgError:
                 return None
         # A continuum that is NaN shows in the errors only: the flux has been filled in.
-        number = np.isfinite(flux) & np.isfinite(e_flux)
-        return np.where(number, flux, np.nan)[0], np.where(number, e_flux, np.nan)[0]
+        number = np.isfinite(rectified[0][0]) & np.isfinite(rectified[1][0])
+        for chip in CHIPS:
+            # Then it depends on where LAPACK stops looking whether the whole detector is lost.
+            number[chip] &= np.isfinite(flux[ON_GRID[chip]][CONTINUUM[chip]]).all()
+        return [np.where(number, array[0], np.nan) for array in rectified]
 
     return normalise
 

@@ -73,7 +73,13 @@ def read_targets(task: Task, words: Iterable[str], page: str | None = None) -> T
 
 
 def build_request(
-    task: Task, targets: Targets, options: Mapping[str, Any], *, retry_no_result: bool, overwrite: bool, **rest: Any
+    task: Task,
+    targets: Targets,
+    options: Mapping[str, Any],
+    *,
+    retry_no_result: bool,
+    overwrite: bool,
+    **rest: Any,
 ) -> Request:
     """Look up the stars, and put everything together; needs the database.
 

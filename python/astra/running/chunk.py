@@ -46,7 +46,7 @@ class Tally:
         self.measured += not failed
         self.bad += bool(getattr(row, "flag_bad", False))
         self.warn += bool(getattr(row, "flag_warn", False))
-        self.flags.update(name for name in flag_names(type(row)) if getattr(row, name))
+        self.flags.update(name for name in row.flag_names() if getattr(row, name))
 
 
 @dataclass
@@ -63,12 +63,6 @@ class ChunkResult:
     lost: list[Values | None]
 
 
-def flag_names(model: type[PipelineOutputModel]) -> list[str]:
-    """The names of a model's flags, each of one bit, in the order of their bits."""
-    descriptors = {name: getattr(value, "value", None) for name, value in vars(model).items() if name.startswith("flag_")}
-    return sorted((name for name, bit in descriptors.items() if isinstance(bit, int)), key=descriptors.__getitem__)
-
-
 def process(task: Task, keys: list[int], options: Mapping[str, Any], run_pk: int | None) -> ChunkResult:
     """Run a task on some spectra and write its rows, all but those of files that are not there.
 
@@ -81,7 +75,9 @@ def process(task: Task, keys: list[int], options: Mapping[str, Any], run_pk: int
     spectra = list(with_sources(model).where(model.spectrum_pk << keys).order_by(model.spectrum_pk))
     rows = list(task(spectra, **options))
     if [row.spectrum_pk for row in rows] != [spectrum.spectrum_pk for spectrum in spectra]:
-        raise AstraError(f"task {task.name} gave {len(rows)} rows for {len(spectra)} spectra, or in another order")
+        raise AstraError(
+            f"task {task.name} gave {len(rows)} rows for {len(spectra)} spectra, or in another order"
+        )
     tally, lost = Tally(), []
     for row in rows:
         row.run_pk, row.inputs_read = run_pk, inputs_read

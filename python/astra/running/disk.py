@@ -42,8 +42,8 @@ class DiskWatch(Generic[Row]):
         failures = sum(row is not None for row in self._latest)
         if (self._seen == failures == FIRST) or (self._seen >= WINDOW and failures > TOLERATED):
             raise Interrupted(
-                f"{failures} of the last {len(self._latest)} files are not there or cannot be read: is the disk "
-                "mounted? Their spectra stay pending; run again when it is back"
+                f"{failures} of the last {len(self._latest)} files are not there or cannot be read: "
+                "is the disk mounted? Their spectra stay pending; run again when it is back"
             )
         return released
 

@@ -26,7 +26,9 @@ def refuse_to_mix(task: Task, provenance: Provenance) -> None:
     """
     results = task.output_model
     row = results.select(results.task_pk).where(
-        results.run_pk == TaskRun.pk, results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR, ~results.flag_no_result
+        results.run_pk == TaskRun.pk,
+        results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR,
+        ~results.flag_no_result,
     )
     from peewee import fn
 
@@ -79,4 +81,6 @@ def end(run: TaskRun, counts: Mapping[str, int], outcome: str) -> None:
     """
     database = TaskRun._meta.database
     with writing(database):
-        TaskRun.update(finished=now(database), outcome=outcome, **counts).where(TaskRun.pk == run.pk).execute()
+        TaskRun.update(finished=now(database), outcome=outcome, **counts).where(
+            TaskRun.pk == run.pk
+        ).execute()

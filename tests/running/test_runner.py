@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 
 import pytest
+from builders import a_source, a_spectrum
 
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskRun
 from astra.pending import Selection, pending_query
-from astra.request import Request
-from astra.runner import Report, run
+from astra.running.request import Request
+from astra.running.runner import Report, run
 from astra.tasks import Provenance, task
-from builders import a_source, a_spectrum
 
 
 @pytest.fixture
@@ -28,7 +28,9 @@ def toy():
             calls.seen.append(spectrum.spectrum_pk)
             yield calls.make(spectrum)
 
-    calls = SimpleNamespace(task=toy_task, seen=[], make=lambda s: AstroNNdist.from_spectrum(s, L_fakemag=7.0))
+    calls = SimpleNamespace(
+        task=toy_task, seen=[], make=lambda s: AstroNNdist.from_spectrum(s, L_fakemag=7.0)
+    )
     toy_task.identified_by(
         lambda weights="A", seed=0: Provenance(weights, weights * 64, seed, 100, "float32")
     )
@@ -83,7 +85,12 @@ def test_every_row_points_to_the_run_that_made_it(db, toy):
     record = TaskRun.get_by_id(report.run_pk)
     assert {row.run_pk for row in AstroNNdist.select()} == {record.pk}
     assert (record.task, record.outcome, record.processed, record.measured) == ("toy_task", "done", 3, 3)
-    assert (record.weights_name, record.weights_sha256, record.seed, record.n_draws) == ("A", "A" * 64, 0, 100)
+    assert (record.weights_name, record.weights_sha256, record.seed, record.n_draws) == (
+        "A",
+        "A" * 64,
+        0,
+        100,
+    )
     assert (record.pid, record.arguments) == (os.getpid(), '{"limit": 3}')
     assert record.started <= record.finished
 
@@ -201,7 +208,10 @@ def test_a_run_that_is_complete_when_its_time_is_up_is_done(db, toy):
 
 @pytest.mark.parametrize(
     ("other", "word"),
-    [({"weights": "B"}, "weights A .sha256 AAAAAAAAAAAA., this run would use B"), ({"seed": 1}, "seed 0, this run would use 1")],
+    [
+        ({"weights": "B"}, "weights A .sha256 AAAAAAAAAAAA., this run would use B"),
+        ({"seed": 1}, "seed 0, this run would use 1"),
+    ],
     ids=["weights", "seed"],
 )
 def test_results_that_depend_on_something_else_do_not_mix(db, toy, other, word):

@@ -8,16 +8,16 @@ from typing import Any
 
 import peewee
 
-from astra import runs, workers
-from astra.chunk import Tally, Values, flag_names, rederive, write
 from astra.database import translated
-from astra.disk import DiskWatch
 from astra.errors import AstraError, ConfigError, Interrupted
 from astra.models.pipeline import TaskRun
 from astra.pending import count_pending, pending_query, stale_query, stream_keys
 from astra.products.location import check_base_dir
-from astra.request import Request
-from astra.signals import StopRequest
+from astra.running import runs, workers
+from astra.running.chunk import Tally, Values, rederive, write
+from astra.running.disk import DiskWatch
+from astra.running.request import Request
+from astra.running.signals import StopRequest
 from astra.tasks import Provenance
 from astra.version import V_ASTRA
 
@@ -123,7 +123,7 @@ class _Run:
 
     def go(self) -> None:
         request, report = self.request, self.report
-        report.flag_names = tuple(flag_names(self.task.output_model))
+        report.flag_names = tuple(self.task.output_model.flag_names())
         report.provenance = self.task.identify(**request.options)
         if not (request.allow_mixed or request.selection.overwrite):
             runs.refuse_to_mix(self.task, report.provenance)
@@ -175,7 +175,9 @@ class _Run:
         except ConfigError:
             path = getattr(self.task.spectrum_model, "path", None)
             if path is not None:
-                relative = pending_query(self.request.selection).where(path.is_null(False), ~path.startswith("/"))
+                relative = pending_query(self.request.selection).where(
+                    path.is_null(False), ~path.startswith("/")
+                )
                 if relative.exists():
                     raise
 
@@ -186,7 +188,9 @@ class _Run:
 
     def _process(self, record: TaskRun) -> None:
         chunks = iter(()) if self.cut_short else self._chunks(pending_query(self.request.selection))
-        for result in workers.run_chunks(self.task, chunks, self.request.options, record.pk, self.request.workers):
+        for result in workers.run_chunks(
+            self.task, chunks, self.request.options, record.pk, self.request.workers
+        ):
             self.report.tally.add(result.tally)
             released = [self.watch.see(lost) for lost in result.lost]
             self._write_lost([values for values in released if values is not None])

@@ -13,8 +13,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
-from astra.chunk import ChunkResult, process
 from astra.errors import AstraError
+from astra.running.chunk import ChunkResult, process
 from astra.tasks import Task, find_task
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -51,7 +51,9 @@ def _in_processes(
     try:
         yield from _in_order(chunks, lambda keys: pool.submit(_process, keys, dict(options), run_pk), workers)
     except BrokenProcessPool as error:
-        raise AstraError(f"a worker process of {task.name} died; what it had in hand stays pending") from error
+        raise AstraError(
+            f"a worker process of {task.name} died; what it had in hand stays pending"
+        ) from error
     except (KeyboardInterrupt, GeneratorExit):
         for child in list(pool._processes.values()):
             child.kill()

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra.disk import FIRST, TOLERATED, WINDOW, DiskWatch
 from astra.errors import Interrupted
+from astra.running.disk import FIRST, TOLERATED, WINDOW, DiskWatch
 
 
 def _watch(outcomes: list[bool]) -> tuple[list[int], bool]:
@@ -39,10 +39,12 @@ def test_a_fifth_of_the_latest_files_may_be_lost():
 
 
 def test_the_message_says_what_to_look_at():
-    with pytest.raises(Interrupted, match="100 of the last 100 files.*is the disk mounted.*run again"):
-        watch = DiskWatch()
-        for number in range(FIRST):
-            watch.see(number)
+    watch: DiskWatch[int] = DiskWatch()
+    for number in range(FIRST - 1):
+        watch.see(number)
+
+    with pytest.raises(Interrupted, match=r"100 of the last 100 files.*is the disk mounted.*run again"):
+        watch.see(FIRST)
 
 
 @given(st.lists(st.booleans(), max_size=3 * WINDOW))

@@ -1,0 +1,12 @@
+"""A run of a task, from the words of its caller to rows in the database.
+
+What is where:
+
+    request.py   what a run is asked to do
+    runner.py    the run: checks, then derives again, then processes; one report for every ending
+    workers.py   where chunks are processed: here, or in several local processes
+    chunk.py     one chunk: spectra in, rows out, one transaction
+    runs.py      the record of every run, and the rule that weights do not mix
+    disk.py      tells a lost disk from bad files
+    signals.py   Ctrl-C and SIGTERM
+"""

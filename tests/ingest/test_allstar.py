@@ -1,0 +1,367 @@
+"""``ingest_allstar``: tables of every release, on both databases."""
+
+import gzip
+from datetime import datetime
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from astra.errors import UsageError
+from astra.ingest import allstar as module
+from astra.ingest.allstar import ingest_allstar
+from astra.ingest.apstar import ingest_apstar
+from astra.models import ApogeeCoaddedSpectrumInApStar, Source, Spectrum
+
+OBJ = "2M06154934-0100415"
+DR12 = {
+    "FILE": f"apStar-r5-{OBJ}.fits",
+    "APOGEE_ID": OBJ,
+    "TELESCOPE": "apo25m",
+    "LOCATION_ID": np.int16(4123),
+    "FIELD": "210-08",
+    "COMMISS": np.int16(0),
+    "K": np.float32(12.541),
+    "K_ERR": np.float32(9.998),
+    "AK_TARG": np.float32(-9999.99),
+    "AK_TARG_METHOD": "none",
+    "SFD_EBV": np.float32(0.5),
+    "SNR": np.float32(58.6237),
+    "NVISITS": np.int32(6),
+    "STARFLAG": np.int32(512),
+    "VHELIO_AVG": np.float32(-18.3761),
+    "VERR": np.float32(0.0424222),
+}
+
+
+@pytest.fixture
+def real_table(shared):
+    """3,244 rows of a real DR12 table, joined to Hipparcos."""
+    path = shared / "data" / "catalogs" / "APOGEE-allStar-v603-Hipparcos.fits.gz"
+    if not path.exists():
+        pytest.skip(f"needs {path}")
+    return path
+
+
+def _modified():
+    models = (Source, ApogeeCoaddedSpectrumInApStar)
+    return [dict(model.select(model.pk, model.modified).tuples()) for model in models]
+
+
+def _the_spectrum():
+    (row,) = ApogeeCoaddedSpectrumInApStar.select()
+    return row
+
+
+def _the_source():
+    (row,) = Source.select()
+    return row
+
+
+# > A real table
+
+
+def test_a_real_table_is_taken_as_a_whole_and_repeating_it_modifies_nothing(db, real_table):
+    counts = ingest_allstar(real_table)
+    assert (counts.seen, counts.spectra_new, counts.sources_new, counts.skipped) == (3244, 3244, 3015, 0)
+    assert Spectrum.select().count() == ApogeeCoaddedSpectrumInApStar.select().count() == 3244
+    for model in (Source, ApogeeCoaddedSpectrumInApStar):
+        model.update(modified=datetime(2020, 1, 1)).execute()
+    before = _modified()
+
+    counts = ingest_allstar(real_table)
+
+    assert (counts.spectra_unchanged, counts.sources_unchanged) == (3244, 3015)
+    assert _modified() == before
+
+
+def test_values_of_a_real_table(db, real_table):
+    ingest_allstar(real_table)
+
+    spectra = ApogeeCoaddedSpectrumInApStar
+    one_metre = spectra.get(obj="2M00003088+5933348")
+    assert one_metre.path == "dr12/apogee/spectro/redux/r5/stars/apo1m/hip/apStar-r5-2M00003088+5933348.fits"
+    commissioning = spectra.get(obj="2M12393040-0655440")
+    assert commissioning.product_id == "apstar/dr12/r5/apo25m/vod3/2M12393040-0655440/ap/c"
+    assert commissioning.path.endswith("r5/stars/apo25m/4126/apStarC-r5-2M12393040-0655440.fits")
+    assert spectra.select().where(spectra.commissioning).count() == 174
+    star = Source.get(sdss4_apogee_id="2M05325708-0433593")
+    assert (star.k_mag, star.e_k_mag) == (7.528, 0.024)
+    assert star.ebv == pytest.approx(0.19035062 / 0.3517, rel=1e-7)
+    assert star.flag_ebv_from_sfd
+    assert star.ebv_origin == "AK_TARG (SFD)"
+    # The parallax of Hipparcos is not that of Gaia.
+    assert Source.select().where(Source.plx.is_null(False)).count() == 0
+    assert Source.select().where((Source.k_mag > 98) | (Source.k_mag < -1) | (Source.ebv < -1)).count() == 0
+    assert Source.select().where(Source.k_mag.is_null()).count() == 6
+
+
+# > Extinction
+
+
+@pytest.mark.parametrize(
+    ("a_k", "method", "sfd", "preference", "expected"),
+    [
+        (0.3517, "RJCE_IRAC", 0.5, "auto", (1.0, 2**4, "AK_TARG (RJCE_IRAC)")),
+        (0.3517, "RJCE_WISE_PARTSKY", 0.5, "auto", (1.0, 2**5, "AK_TARG (RJCE_WISE_PARTSKY)")),
+        (0.3517, "SFD", 0.5, "ak_targ", (1.0, 2**3, "AK_TARG (SFD)")),
+        (0.3517, "none", 0.5, "auto", (1.0, 0, "AK_TARG")),
+        (-9999.99, "none", 0.5, "auto", (0.5, 2**3, "SFD_EBV")),
+        (-86.2, "RJCE_IRAC", 0.5, "auto", (0.5, 2**3, "SFD_EBV")),
+        (-0.03517, "RJCE_WISE_OPS", 0.5, "auto", (-0.1, 2**5, "AK_TARG (RJCE_WISE_OPS)")),
+        (0.3517, "RJCE_IRAC", 0.5, "sfd", (0.5, 2**3, "SFD_EBV")),
+        (-9999.99, "none", 0.5, "ak_targ", (None, 0, None)),
+        (0.3517, "RJCE_IRAC", -9999.99, "sfd", (None, 0, None)),
+        (np.nan, "none", np.nan, "auto", (None, 0, None)),
+    ],
+)
+def test_where_the_extinction_comes_from(db, table, a_k, method, sfd, preference, expected):
+    row = DR12 | {"AK_TARG": a_k, "AK_TARG_METHOD": method, "SFD_EBV": sfd}
+
+    ingest_allstar(table("t.fits", [row]), extinction=preference)
+
+    star = _the_source()
+    assert star.ebv == pytest.approx(np.nan if expected[0] is None else expected[0], nan_ok=True)
+    assert (star.ebv_flags, star.ebv_origin) == expected[1:]
+
+
+def test_an_unknown_preference_is_refused(table):
+    with pytest.raises(UsageError, match="unknown extinction: 'best'; it is one of auto, ak_targ, sfd"):
+        ingest_allstar(table("t.fits", [DR12]), extinction="best")
+
+
+# > Releases
+
+
+def test_a_dr17_row(db, table):
+    row = {
+        "FILE": f"asStar-dr17-{OBJ}.fits",
+        "APOGEE_ID": OBJ,
+        "TELESCOPE": "lco25m",
+        "FIELD": "260-60-RM_lco",
+        "GAIAEDR3_SOURCE_ID": np.int64(4295806720123456789),
+        "GAIAEDR3_PARALLAX": 12.5,
+        "GAIAEDR3_PARALLAX_ERROR": np.float32(0.02),
+        "GAIAEDR3_PMDEC": np.float32(-9999.99),
+        "GAIAEDR3_PHOT_G_MEAN_MAG": np.float32(11.25),
+        "VHELIO_AVG": np.float32(999999.0),
+    }
+
+    ingest_allstar(table("t.fits", [row]))
+
+    spectrum, star = _the_spectrum(), _the_source()
+    assert spectrum.product_id == f"asstar/dr17/dr17/lco25m/260-60-rm_lco/{OBJ}/as/s"
+    assert spectrum.path == f"dr17/apogee/spectro/redux/dr17/stars/lco25m/260-60-RM_lco/asStar-dr17-{OBJ}.fits"
+    assert np.isnan(spectrum.v_rad)
+    assert (star.gaia_dr3_source_id, star.gaia_release) == (4295806720123456789, "edr3")
+    assert (star.plx, star.e_plx, star.g_mag) == (12.5, 0.02, 11.25)
+    assert np.isnan(star.pmde)
+
+
+def test_a_dr16_row_has_the_parallax_of_dr2_and_no_number_of_dr3(db, table):
+    row = DR12 | {"FILE": f"apStar-r12-{OBJ}.fits", "GAIA_SOURCE_ID": 5, "GAIA_PARALLAX": 12.5}
+
+    ingest_allstar(table("t.fits", [row]))
+
+    star = _the_source()
+    assert (star.plx, star.gaia_release, star.gaia_dr3_source_id) == (12.5, "dr2", None)
+
+
+def test_an_sdss_5_table_in_its_own_spelling(db, table, tmp_path):
+    row = {
+        "file": f"apStar-1.3-apo25m-{OBJ}-60130.fits",
+        "apogee_id": OBJ,
+        "sdss_id": 71234567,
+        "telescope": "apo25m",
+        "healpix": 103456,
+        "jmag": 10.5,
+        "kerr": np.float32(0.025),
+        "gaia_release": "DR3",
+        "gaia_sourceid": 77,
+        "gaia_plx": 2.5,
+        "gaia_gmag": 13.0,
+        "vrad": -5.5,
+    }
+    filler = dict(row, file="apStar-1.3-apo25m-B.fits", apogee_id="B", sdss_id=-1, gaia_release="", gaia_sourceid=-1)
+    filler |= {"gaia_plx": -9999.99, "gaia_gmag": np.nan, "healpix": 1}
+
+    ingest_allstar(table("t.fits", [row, filler]), release="sdss5", spectra_root=tmp_path / "spectra")
+
+    spectrum, star = ApogeeCoaddedSpectrumInApStar.get(obj=OBJ), Source.get(sdss_id=71234567)
+    path = f"sdsswork/mwm/apogee/spectro/redux/1.3/stars/apo25m/103/103456/apStar-1.3-apo25m-{OBJ}-60130.fits"
+    assert spectrum.path == str(tmp_path / "spectra" / path)
+    assert spectrum.v_rad == -5.5
+    assert (star.j_mag, star.e_k_mag, star.plx, star.g_mag) == (10.5, 0.025, 2.5, 13.0)
+    assert (star.gaia_dr3_source_id, star.gaia_release, star.healpix) == (77, "dr3", 103456)
+    other = Source.get(sdss4_apogee_id="B")
+    assert (other.sdss_id, other.gaia_release, other.gaia_dr3_source_id) == (None, None, None)
+
+
+def test_an_unknown_reduction_asks_for_the_release(db, table):
+    with pytest.raises(UsageError, match="'1.3' does not tell its data release"):
+        ingest_allstar(table("t.fits", [DR12 | {"FILE": f"apStar-1.3-apo25m-{OBJ}.fits"}]))
+
+
+# > Rows of one star
+
+
+def test_rows_of_one_star_fill_each_others_blanks_in_any_order(db, table):
+    blank = np.float32(-9999.99)
+    rows = [
+        DR12 | {"FIELD": "A", "LOCATION_ID": 1, "K": blank, "AK_TARG": np.float32(0.3517), "AK_TARG_METHOD": "SFD"},
+        DR12 | {"FIELD": "B", "LOCATION_ID": 2, "K": np.float32(9.5), "SFD_EBV": blank},
+        DR12 | {"FIELD": "C", "LOCATION_ID": 3, "K": blank, "SFD_EBV": blank, "COMMISS": 1},
+    ]
+    for order in (rows, rows[::-1]):
+        counts = ingest_allstar(table("t.fits", order))
+        star = _the_source()
+        assert (star.k_mag, star.ebv, star.ebv_origin) == (9.5, pytest.approx(1.0), "AK_TARG (SFD)")
+
+    assert (counts.spectra_unchanged, counts.sources_unchanged) == (3, 1)
+
+
+def test_batches_do_not_show(db, table, monkeypatch):
+    monkeypatch.setattr(module, "BATCH", 2)
+    rows = [DR12 | {"FIELD": f"F{number}", "APOGEE_ID": f"S{number % 3}"} for number in range(7)]
+    progress = []
+
+    counts = ingest_allstar(table("t.fits", rows), on_progress=lambda *done: progress.append(done))
+
+    assert (counts.spectra_new, counts.sources_new) == (7, 3)
+    assert progress == [(2, 7), (4, 7), (6, 7), (7, 7)]
+
+
+def test_rows_that_name_no_file_are_left_out_and_counted(db, table, caplog):
+    counts = ingest_allstar(table("t.fits", [DR12, DR12 | {"FILE": ""}]))
+
+    assert (counts.seen, counts.spectra_new, counts.skipped) == (2, 1, 1)
+    assert "1 rows name no apStar or asStar file" in caplog.text
+
+
+# > The same product from a file and from a table
+
+
+@pytest.fixture
+def both(apstar, table, tmp_path, monkeypatch):
+    """A file where it was published, and its row of the table."""
+    monkeypatch.setenv("SAS_BASE_DIR", str(tmp_path))
+    header = {"FIELD": "210-08", "LOCID": 4123, "K": 12.541, "SNR": 58.6237, "NVISITS": 6, "STARFLAG": 131588}
+    path = "dr12/apogee/spectro/redux/r5/stars/apo25m/4123"
+    file = apstar(f"{path}/apStar-r5-{OBJ}.fits", **header, VHELIO=-18.3761, VERR=0.0424222)
+    return {"file": lambda: ingest_apstar([file]), "row": lambda: ingest_allstar(table("t.fits", [DR12]))}
+
+
+def test_a_file_and_a_row_are_one_product_whichever_comes_first(db, both):
+    outcomes = []
+    for order in (["file", "row"], ["row", "file"]):
+        for kind in order:
+            both[kind]()
+        star = {name: value for name, value in _the_source().__data__.items() if name in ("k_mag", "ebv", "ra")}
+        row = _the_spectrum().__data__
+        outcomes.append((star, {name: row[name] for name in row if name not in ("created", "modified", "source")}))
+        assert (_the_source().k_mag, _the_spectrum().spectrum_flags) == (12.541, 131588)
+        ApogeeCoaddedSpectrumInApStar.update(pk=1, spectrum_pk=1).execute()
+        if order[0] == "file":
+            ApogeeCoaddedSpectrumInApStar.delete().execute()
+            Spectrum.delete().execute()
+            Source.delete().execute()
+
+    (star, row), (other_star, other_row) = outcomes
+    assert star == other_star
+    assert {**row, "pk": 0, "spectrum_pk": 0} == {**other_row, "pk": 0, "spectrum_pk": 0}
+
+
+def test_ingesting_both_again_modifies_nothing(db, both):
+    both["row"]()
+    both["file"]()
+    for model in (Source, ApogeeCoaddedSpectrumInApStar):
+        model.update(modified=datetime(2020, 1, 1)).execute()
+    before = _modified()
+
+    counts = [both[kind]() for kind in ("row", "file", "row")]
+
+    assert _modified() == before
+    assert all(count.spectra_unchanged == count.sources_unchanged == 1 for count in counts)
+
+
+def test_a_file_elsewhere_keeps_its_path_when_its_row_comes(db, apstar, table):
+    path = apstar(f"flat/apStar-r5-{OBJ}.fits", FIELD="210-08")
+    ingest_apstar([path])
+
+    ingest_allstar(table("t.fits", [DR12]))
+
+    assert _the_spectrum().path == str(path)
+
+
+def test_another_root_moves_the_spectra_of_a_table(db, table, tmp_path):
+    ingest_allstar(table("t.fits", [DR12]))
+
+    counts = ingest_allstar(table("t.fits", [DR12]), spectra_root=tmp_path / "mirror")
+
+    assert counts.spectra_updated == 1
+    assert _the_spectrum().path.startswith(str(tmp_path / "mirror/dr12/"))
+
+
+def test_a_file_known_by_its_name_only_gets_the_identity_that_its_row_has(db, apstar, table, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAS_BASE_DIR", str(tmp_path))
+    path = apstar(f"dr12/apogee/spectro/redux/r5/stars/apo25m/4123/apStar-r5-{OBJ}.fits")
+    path.write_bytes(b"")
+    ingest_apstar([path])
+
+    counts = ingest_allstar(table("t.fits", [DR12]))
+
+    assert counts.spectra_updated == 1
+    assert _the_spectrum().product_id == f"apstar/dr12/r5/apo25m/210-08/{OBJ}/ap/s"
+
+
+# > Files
+
+
+def test_a_compressed_table_is_read_as_a_plain_one(db, table):
+    plain = table("t.fits", [DR12])
+    packed = plain.with_name("t.fits.gz")
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    ingest_allstar(plain)
+
+    assert ingest_allstar(packed).spectra_unchanged == 1
+
+
+def test_the_first_table_with_the_columns_counts(db, tmp_path):
+    path = tmp_path / "t.fits"
+    tables = [fits.table_to_hdu(Table([row])) for row in ({"ID": 1}, DR12)]
+    fits.HDUList([fits.PrimaryHDU(), *tables]).writeto(path)
+
+    assert ingest_allstar(path).spectra_new == 1
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[:-2880])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.unlink(), "cannot read the table .*t.fits: No such file"),
+        (lambda path: path.write_text("FILE,APOGEE_ID\n"), "cannot read the table .*t.fits"),
+        (lambda path: path.write_bytes(b""), "cannot read the table .*t.fits"),
+        (lambda path: path.write_bytes(b"\x1f\x8b\x08nothing"), "cannot read the table .*t.fits"),
+        (_cut, "truncated: .*t.fits"),
+        (
+            lambda path: Table({"K": [1.0]}).write(path, overwrite=True),
+            r"not an allStar table: .*t.fits \(missing columns: FILE, APOGEE_ID, FIELD or HEALPIX\)",
+        ),
+        (
+            lambda path: fits.PrimaryHDU(np.zeros(9)).writeto(path, overwrite=True),
+            r"not an allStar table: .*t.fits \(no table in it\)",
+        ),
+    ],
+)
+def test_what_is_no_allstar_table_is_refused_on_one_line(db, table, spoil, reason):
+    path = table("t.fits", [DR12] * 40)
+    spoil(path)
+
+    with pytest.raises(UsageError, match=reason) as caught:
+        ingest_allstar(path)
+
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,127 @@
+"""The table of ``--catalog``: every format, how rows are found, what is counted and said."""
+
+import numpy as np
+import pytest
+
+from astra.errors import UsageError
+from astra.ingest.catalog import Catalog
+from astra.ingest.records import Tally
+
+ROWS = [
+    {
+        "sdss_id": 4295806720123456,
+        "apogee_id": "2M1",
+        "k_mag": 9.5,
+        "e_k_mag": 0.02,
+        "cc_flg": "000",
+        "ebv": 99.99,
+    },
+    {"sdss_id": -1, "apogee_id": "2M2", "k_mag": -9999.99, "e_k_mag": 9.995, "cc_flg": "none", "ebv": 0.25},
+]
+
+
+def _counts(catalog):
+    catalog.count()
+    counts = catalog._tally.result()
+    return counts.catalog_matched, counts.catalog_unmatched, counts.catalog_duplicate
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.ecsv", "t.fits", "t.vot"])
+def test_every_format_gives_the_same_values(table, name):
+    catalog = Catalog(table(name, ROWS), Tally())
+
+    first, second = catalog.match(4295806720123456, []), catalog.match(None, ["2M2"])
+
+    assert (first.sdss_id, first.apogee_id, second.sdss_id) == (4295806720123456, "2M1", None)
+    assert first.values == {"k_mag": 9.5, "e_k_mag": 0.02, "cc_flg": "000", "ebv": None}
+    assert second.values == {"k_mag": None, "e_k_mag": None, "cc_flg": None, "ebv": 0.25}
+    assert _counts(catalog) == (2, 0, 0)
+
+
+def test_numbers_of_4_bytes_keep_their_digits(table):
+    rows = [{"apogee_id": "2M1", "k_mag": np.float32(9.028)}]
+
+    assert Catalog(table("t.fits", rows), Tally()).match(None, ["2M1"]).values == {"k_mag": 9.028}
+
+
+def test_names_in_upper_case_are_known_and_those_in_mixed_case_are_others(table, caplog):
+    catalog = Catalog(table("t.fits", [{"APOGEE_ID": "2M1", "K_MAG": 9.0, "Plx": 50.0}]), Tally())
+
+    assert catalog.match(None, ["2M1"]).values == {"k_mag": 9.0}
+    assert "columns that are not used: Plx" in caplog.text
+
+
+def test_the_sdss_id_goes_before_the_name(table):
+    rows = [{"sdss_id": 5, "apogee_id": "", "k_mag": 5.0}, {"sdss_id": "", "apogee_id": "A", "k_mag": 6.0}]
+    catalog = Catalog(table("t.csv", rows), Tally())
+
+    assert catalog.match(5, ["A"]).values == {"k_mag": 5.0}
+    assert catalog.match(7, ["A"]).values == {"k_mag": 6.0}
+    assert catalog.match(None, ["B", "A"]).values == {"k_mag": 6.0}
+    assert catalog.match(None, [None]) is None
+
+
+def test_a_row_with_another_sdss_id_is_that_of_another_star(table, caplog):
+    catalog = Catalog(table("t.csv", [{"sdss_id": 5, "apogee_id": "A", "k_mag": 5.0}]), Tally())
+
+    assert catalog.match(6, ["A"]) is None
+    assert "A has sdss_id 5 here and 6 in the spectra" in caplog.text
+    assert _counts(catalog) == (0, 1, 0)
+
+
+def test_the_first_row_of_a_star_counts_and_later_ones_fill_its_blanks(table, caplog):
+    rows = [
+        {"sdss_id": "", "apogee_id": "A", "k_mag": "9.0", "ebv": ""},
+        {"sdss_id": "5", "apogee_id": "A", "k_mag": "8.0", "ebv": "0.1"},
+        {"sdss_id": "5", "apogee_id": "", "k_mag": "", "ebv": "0.1"},
+        {"sdss_id": "", "apogee_id": "", "k_mag": "1.0", "ebv": ""},
+    ]
+    catalog = Catalog(table("t.csv", rows), Tally())
+
+    found = catalog.match(5, ["A"])
+
+    assert (found.sdss_id, found.apogee_id, found.values) == (5, "A", {"k_mag": 9.0, "ebv": 0.1})
+    assert _counts(catalog) == (1, 1, 2)
+    assert "1 rows contradict an earlier row of the same star, which counts; e.g. A" in caplog.text
+
+
+def test_equal_rows_of_a_star_are_counted_and_not_complained_about(table, caplog):
+    catalog = Catalog(table("t.csv", [{"apogee_id": "A", "k_mag": 9.0}] * 3), Tally())
+
+    assert _counts(catalog) == (0, 1, 2)
+    assert not caplog.records
+
+
+def test_columns_of_other_names_are_mentioned_once(table, caplog):
+    Catalog(table("t.csv", [{"apogee_id": "A", "kmag": 9.0, "teff": 1}]), Tally())
+
+    (record,) = caplog.records
+    assert "columns that are not used: kmag, teff" in record.getMessage()
+
+
+def _text(path, content):
+    path.write_text(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("t.csv", "k_mag\n9.0\n", "no identifiers in the catalogue .*needs a column sdss_id or"),
+        ("t.dat", "apogee_id\nA\n", "unknown kind of catalogue: .*t.dat; its name must end in .csv"),
+        ("t.fits", "apogee_id\nA\n", "cannot read the catalogue .*t.fits"),
+        ("t.vot", "<html>", "cannot read the catalogue .*t.vot"),
+        ("t.ecsv", "apogee_id\nA\n", "cannot read the catalogue .*t.ecsv"),
+        ("t.csv", "", "cannot read the catalogue .*t.csv"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_on_one_line(tmp_path, name, content, reason):
+    with pytest.raises(UsageError, match=reason) as caught:
+        Catalog(_text(tmp_path / name, content), Tally())
+
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_catalogue_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=f"cannot read the catalogue {tmp_path}/t.csv: .*No such file"):
+        Catalog(tmp_path / "t.csv", Tally())
