@@ -6,8 +6,9 @@ import sys
 import typer
 
 from astra.cli import config, ingest, init, run, status, version
-from astra.cli.console import fail, set_up_logging
+from astra.cli.console import fail
 from astra.errors import AstraError
+from astra.logs import set_up_logging
 
 app = typer.Typer(
     name="astra",

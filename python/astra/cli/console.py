@@ -1,7 +1,6 @@
 """What goes where: results on stdout, progress, logs and errors on stderr."""
 
 import json
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -35,28 +34,6 @@ def fail(message: str, exit_code: int, hint: str | None = None) -> int:
     if hint:
         typer.echo(f"Try `{hint}`.", err=True)
     return exit_code
-
-
-class _ThisStderr(logging.StreamHandler):
-    """Writes to what stderr is now; a progress bar stands in for it while it runs."""
-
-    @property
-    def stream(self) -> Any:
-        return sys.stderr
-
-    @stream.setter
-    def stream(self, value: Any) -> None:
-        pass
-
-
-def set_up_logging(level: int) -> None:
-    """Send the package's messages to stderr, one line each."""
-    handler = _ThisStderr()
-    handler.setFormatter(logging.Formatter("astra: %(levelname)s: %(message)s"))
-    logger = logging.getLogger("astra")
-    logger.handlers[:] = [handler]
-    logger.setLevel(level)
-    logger.propagate = False
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Reads a large FITS table a piece at a time, compressed or not, in little memory."""
 
 import gzip
+import warnings
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import numpy as np
 
 from astra.errors import UsageError
 
-_GZIP = b"\x1f\x8b"
+_GZIP, _FITS = b"\x1f\x8b", b"SIMPLE  ="
 _BLOCK = 2880
 
 
@@ -54,18 +55,15 @@ class FitsTable:
                 yield {name: np.asarray(piece[self._columns[name]]) for name in columns}
 
     def _find(self, required: Collection[str]) -> tuple[Any, int, dict[str, str]]:
-        from astropy.io import fits
-
         missing = None
-        with fits.open(self.path, memmap=False, lazy_load_hdus=True) as hdus:
-            for hdu in hdus:
-                if not isinstance(hdu, fits.BinTableHDU):
-                    continue
+        with self._open() as stream:
+            for header in _headers(stream):
+                names = [header[f"TTYPE{number}"] for number in range(1, header.get("TFIELDS", 0) + 1)]
                 # Of two spellings of one name, the one in upper case comes last and counts.
-                columns = {name.upper(): name for name in sorted(hdu.columns.names, key=str.isupper)}
+                columns = {name.upper(): name for name in sorted(names, key=str.isupper)}
                 lacking = [name for name in required if not columns.keys() & set(name.split("|"))]
                 if not lacking:
-                    return hdu.header.copy(), hdu.fileinfo()["datLoc"], columns
+                    return header, stream.tell(), columns
                 missing = missing or lacking
         lacks = "no table in it" if missing is None else f"missing columns: {', '.join(missing)}"
         raise UsageError(f"not an allStar table: {self.path} ({lacks.replace('|', ' or ')})")
@@ -87,7 +85,31 @@ class FitsTable:
         header["NAXIS2"], header["PCOUNT"] = rows, 0
         text = header.tostring().encode("ascii", "replace")
         padding = bytes(-size % _BLOCK)
-        return fits.BinTableHDU.fromstring(text + content + padding, character_as_bytes=True).data
+        with warnings.catch_warnings():
+            # About units and keywords that nobody here reads.
+            warnings.simplefilter("ignore")
+            return fits.BinTableHDU.fromstring(text + content + padding, character_as_bytes=True).data
+
+
+def _headers(stream: BinaryIO) -> Iterator[Any]:
+    """The header of each table, the stream standing at the beginning of its data.
+
+    Astropy's own walk reads through the data behind each header, which takes long where it is compressed.
+    """
+    from astropy.io import fits
+
+    if stream.read(len(_FITS)) != _FITS:
+        raise UsageError(f"not a FITS file: {stream.name}")
+    place = 0
+    while True:
+        stream.seek(place)
+        try:
+            header = fits.Header.fromfile(stream)
+        except EOFError:
+            return
+        place = stream.tell() + header.data_size_padded
+        if header.get("XTENSION") == "BINTABLE":
+            yield header
 
 
 @contextmanager

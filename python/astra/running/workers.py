@@ -5,6 +5,7 @@ writes its own rows. Children never inherit an open connection.
 """
 
 import ctypes
+import logging
 import multiprocessing
 import os
 import signal
@@ -16,6 +17,8 @@ from typing import Any
 from astra.errors import AstraError
 from astra.running.chunk import ChunkResult, process
 from astra.tasks import Task, find_task
+
+log = logging.getLogger("astra")
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PR_SET_PDEATHSIG = 1
@@ -43,11 +46,12 @@ def run_chunks(
 def _in_processes(
     task: Task, chunks: Iterator[list[int]], options: Mapping[str, Any], run_pk: int, workers: int
 ) -> Iterator[ChunkResult]:
-    threads = str(max(1, len(os.sched_getaffinity(0)) // workers))
+    threads = str(max(1, _cores() // workers))
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, threads))
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(task.name, os.getpid()))
+    begin = (task.name, os.getpid(), log.getEffectiveLevel())
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=begin)
     try:
         yield from _in_order(chunks, lambda keys: pool.submit(_process, keys, dict(options), run_pk), workers)
     except BrokenProcessPool as error:
@@ -78,25 +82,38 @@ def _in_order(
                 running.append(submit(keys))
         if not running:
             return
-        wait(running, return_when=FIRST_COMPLETED)
+        if not running[0].done():
+            wait([future for future in running if not future.done()], return_when=FIRST_COMPLETED)
         while running and running[0].done():
             yield running.pop(0).result()
 
 
+def _cores() -> int:
+    # What this process may use, which in a job of a scheduler is less than the machine has.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 _task: Task | None = None
+_problem: AstraError | None = None
 
 
-def _begin_worker(task_name: str, parent: int) -> None:
+def _begin_worker(task_name: str, parent: int, log_level: int) -> None:
     """Make this process a worker: its own task, its own connection; the parent decides when to stop."""
-    global _task
+    global _task, _problem
     from astra.database import open_database
+    from astra.logs import set_up_logging
     from astra.models.base import database
 
+    set_up_logging(log_level)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with(parent)
-    database.initialize(open_database())
-    _task = find_task(task_name)
+    try:
+        database.initialize(open_database())
+        _task = find_task(task_name)
+    except AstraError as error:
+        # Raised here, it would only break the pool; raised by the first chunk, it reaches the parent.
+        _problem = error
 
 
 def _die_with(parent: int) -> None:
@@ -109,4 +126,6 @@ def _die_with(parent: int) -> None:
 
 
 def _process(keys: list[int], options: Mapping[str, Any], run_pk: int) -> ChunkResult:
+    if _problem is not None:
+        raise _problem
     return process(_task, keys, options, run_pk)

@@ -324,6 +324,14 @@ def test_a_pickle_that_would_run_code_does_not_run_it(tmp_path, protocol):
         assert not trace.exists()
 
 
+def test_a_torch_that_is_not_safe_for_checkpoints_reads_none(tmp_path, tensors, monkeypatch):
+    path = write_checkpoint(tmp_path / "good.pt", tensors)
+    monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
+
+    with pytest.raises(ConfigError, match=r"torch 2.5.1\+cpu may run code .* upgrade torch to 2.6"):
+        load_weights(path)
+
+
 @pytest.mark.parametrize(
     "content", [[], {}, {"model_state_dict": None}, {"model_state_dict": {"conv1.bias": 1}}]
 )

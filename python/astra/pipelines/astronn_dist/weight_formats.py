@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 
 ARCHITECTURE = "ApogeeDistBCNN"
+
+#: Before this version, a crafted checkpoint gets past ``weights_only``.
+SAFE_TORCH = "2.6"
 FOLDER_FILES = ("astroNN_model_parameter.json", "model_weights.h5")
 
 # What a folder says of its network that the shapes of the tensors do not show.
@@ -42,6 +45,11 @@ def read_checkpoint(path: Path) -> tuple[Tensors, Mapping[str, Any]]:
     """Read a PyTorch file with ``model_state_dict``; one that would run code is refused."""
     import torch
 
+    if torch.torch_version.TorchVersion(torch.__version__) < SAFE_TORCH:
+        raise WrongWeights(
+            f"torch {torch.__version__} may run code that a checkpoint holds (CVE-2025-32434): "
+            f"upgrade torch to {SAFE_TORCH}, or convert the weights to .safetensors elsewhere"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter(
