@@ -101,7 +101,7 @@ def _open_postgresql(chosen: Any, url: str) -> peewee.Database:
         raise DatabaseUnreachable(
             f"cannot reach PostgreSQL: {one_line(error)}; see `astra config show`"
         ) from error
-    except peewee.ProgrammingError as error:
+    except peewee.ProgrammingError:
         # Not its message: that quotes the address, and the password may be a part of what is quoted.
         raise ConfigError("database.url is not a valid PostgreSQL address; see `astra config show`") from None
     return database

@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+from builders import a_run, a_spectrum, write_apstar
 
 from astra.errors import AstraError, DatabaseUnreachable
 from astra.models import AstroNNdist
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.running.workers import run_chunks
-from builders import a_run, a_spectrum, write_apstar
 
 
 @pytest.fixture
