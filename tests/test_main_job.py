@@ -6,6 +6,8 @@ import json
 import math
 import shutil
 import sqlite3
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -328,3 +330,31 @@ def test_ingesting_the_same_again_leaves_nothing_pending(db, astra, copies, refe
     assert first != again
     assert [row.modified for row in Source.select().order_by(Source.pk)] == modified
     assert astra("run", "astronn_dist", "--weights", reference_weights, "--dry-run") == "0 pending\n"
+
+
+def test_a_file_that_an_ordinary_user_may_not_read_is_a_row_with_its_reason(
+    apstar_files, targets, reference_weights, ordinary_user, open_tmp_path
+):
+    for path in (apstar_files[0], apstar_files[1], targets):
+        shutil.copyfile(path, open_tmp_path / path.name)
+    closed = open_tmp_path / apstar_files[0].name
+    weights = shutil.copyfile(reference_weights, open_tmp_path / "weights.pt")
+    environment = {"ASTRA_DATABASE_PATH": str(open_tmp_path / "astra.db"), "HOME": str(open_tmp_path)}
+
+    def astra(*arguments):
+        command = [sys.executable, "-m", "astra", *map(str, arguments)]
+        ran = subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd="/", **ordinary_user
+        )
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    astra("init")
+    astra("ingest", "apstar", open_tmp_path, "--catalog", open_tmp_path / targets.name)
+    closed.chmod(0)
+    out = astra("run", "astronn_dist", "--weights", weights)
+
+    assert out.startswith("1 measured + 1 no_result = 2 processed")
+    with sqlite3.connect(open_tmp_path / "astra.db") as connection:
+        reasons = connection.execute("SELECT no_result_reason FROM astro_nn_dist ORDER BY 1").fetchall()
+    assert reasons == [(None,), (f"Permission denied: {closed}",)]

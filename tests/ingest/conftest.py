@@ -1,32 +1,16 @@
-"""Small files and tables to ingest; and the column ``source.origins``, until the models have it."""
+"""Small files and tables to ingest."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import peewee
 import pytest
 from astropy.table import Table
 from builders import N_PIXELS, write_apstar
 
-from astra.fields import TextField
-from astra.models import Source
-
 OBJ = "2M06154934-0100415"
 FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".vot": "votable"}
-
-
-@pytest.fixture
-def db(db: peewee.Database) -> Iterator[peewee.Database]:
-    """The database of a test, with the column."""
-    if "origins" in Source._meta.fields:
-        yield db
-        return
-    db.execute_sql("ALTER TABLE source ADD COLUMN origins TEXT")
-    Source._meta.add_field("origins", TextField(null=True))
-    yield db
-    Source._meta.remove_field("origins")
 
 
 @pytest.fixture

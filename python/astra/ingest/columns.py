@@ -55,7 +55,7 @@ _GAIA = {
     "rp_mag": ("PHOT_RP_MEAN_MAG", "RPMAG"),
     "ruwe": ("RUWE",),
 }
-# DR17; a table may yet come; DR16, and SDSS-V, which says in a column which release it took.
+# The last prefix is that of DR16, and of SDSS-V, which says in a column which release it took.
 _GAIA_RELEASES = {"GAIAEDR3_": "edr3", "GAIADR3_": "dr3", "GAIA_": "dr2"}
 _GAIA_RELEASE = "GAIA_RELEASE"
 
@@ -111,10 +111,14 @@ class Columns:
 
     def _gaia_values(self, piece: Mapping[str, np.ndarray], size: int) -> Lists:
         values = _cleaned(piece, self._gaia)
+        if not values:
+            return {}
         stated = clean_column("gaia_release", piece[_GAIA_RELEASE]) if self._has_release else [None] * size
         releases = [
-            (_release(said) if said else self._gaia_release) if any(row.values()) else None
-            for said, row in zip(stated, _by_row(values, size), strict=True)
+            (_release(said) if said else self._gaia_release)
+            if any(value is not None for value in row)
+            else None
+            for said, row in zip(stated, zip(*values.values(), strict=True), strict=True)
         ]
         # A source has another number in DR2.
         ids = values.pop("gaia_dr3_source_id", [None] * size)

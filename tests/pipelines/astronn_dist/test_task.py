@@ -321,6 +321,17 @@ def test_upstreams_keywords_are_accepted_with_a_warning(a_star_with_a_file, toy_
     assert [str(warning.message).split()[0] for warning in seen] == ["model_path", "parallel", "cpu_count"]
 
 
+def test_the_astronn_package_can_rectify_instead(a_star_with_a_file, toy_weights):
+    pytest.importorskip("astroNN")
+    spectrum = a_star_with_a_file()
+    ours, theirs = (
+        next(astronn_dist([spectrum], weights=str(toy_weights), device="cpu", backend=backend))
+        for backend in ("astra", "astronn")
+    )
+
+    assert theirs.L_fakemag == pytest.approx(ours.L_fakemag, rel=1e-6)
+
+
 def test_weights_that_cannot_be_used_fail_before_any_spectrum(a_star_with_a_file, tmp_path):
     a_star_with_a_file()
     report = Report("astronn_dist")

@@ -138,7 +138,7 @@ def _normalise_with_astronn(flux: np.ndarray, e_flux: np.ndarray) -> tuple[np.nd
             from astroNN.apogee import apogee_continuum
         except ImportError as error:
             raise ConfigError(
-                f"rectify backend 'astronn': astroNN cannot be imported ({error}); pip install astra[astronn]"
+                f"rectify backend 'astronn': astroNN is not importable ({error}); install the extra [astronn]"
             ) from error
         return apogee_continuum(flux, e_flux, dr=17)
 

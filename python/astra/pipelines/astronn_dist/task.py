@@ -5,7 +5,7 @@ import itertools
 import logging
 import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +43,7 @@ def astronn_dist(
     seed: int = 0,
     device: str = "auto",
     batch_size: int = BATCH,
+    backend: str = "astra",
     model_path: str | None = None,
     parallel: bool | None = None,
     cpu_count: int | None = None,
@@ -57,9 +58,8 @@ def astronn_dist(
             batch size nor the order nor the database.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         batch_size: Spectra read and rectified together.
-        model_path: Deprecated: ``weights``.
-        parallel: Deprecated: without effect; ``astra run --workers`` starts processes.
-        cpu_count: Deprecated: without effect.
+        backend: Who rectifies: ``"astra"``, or ``"astronn"`` for the astroNN package (extra ``[astronn]``).
+        model_path, parallel, cpu_count: Upstream's keywords: ``weights``, and two without effect.
 
     Yields:
         One unsaved row per spectrum, in order, whether or not it could be read.
@@ -67,19 +67,19 @@ def astronn_dist(
     Raises:
         ConfigError: The weights cannot be used, or there is no such device; before any spectrum.
     """
-    weights = _replaced(model_path, weights)
-    for name, value in (("parallel", parallel), ("cpu_count", cpu_count)):
-        if value is not None:
-            warnings.warn(f"{name} has no effect any more", DeprecationWarning, stacklevel=2)
+    weights = _upstreams(weights, model_path, parallel=parallel, cpu_count=cpu_count)
     start = time.perf_counter()
     network = _network(weights, _device(device))
     overhead = time.perf_counter() - start
+
+    def predict(arrays: tuple[np.ndarray, ...], identities: list[str]) -> "Prediction":
+        from astra.pipelines.astronn_dist.sampling import sample
+
+        flux, _ = rectify(*arrays, backend=backend)
+        return sample(network, flux, identities, n_draws=n_draws, seed=seed, device=_device(device))
+
     for batch in _batches(spectra, batch_size):
-        start = time.perf_counter()
-        rows = _measure(batch, network, n_draws, seed, _device(device))
-        overhead += time.perf_counter() - start - sum(row.t_elapsed for row in rows)
-        for row in rows:
-            row.t_overhead = max(0.0, overhead) / len(rows)
+        rows = _measure(batch, predict, overhead)
         overhead = 0.0
         yield from rows
 
@@ -133,24 +133,23 @@ class _Read:
 
 def _measure(
     spectra: list[ApogeeCoaddedSpectrumInApStar],
-    network: "ApogeeDistBCNN",
-    n_draws: int,
-    seed: int,
-    device: str,
+    predict: Callable[[tuple[np.ndarray, ...], list[str]], "Prediction"],
+    overhead: float,
 ) -> list[AstroNNdist]:
-    from astra.pipelines.astronn_dist.sampling import sample
-
+    """The rows of one batch; ``overhead`` [s] is what was spent before it on no spectrum in particular."""
+    begun = time.perf_counter()
     batch = [_read(spectrum) for spectrum in spectra]
     start = time.perf_counter()
     good = _usable([item for item in batch if item.pixels is not None])
     if good:
-        flux, _ = rectify(*_stacked(good))
-        identities = [item.spectrum.product_id for item in good]
-        found = sample(network, flux, identities, n_draws=n_draws, seed=seed, device=device)
+        found = predict(_stacked(good), [item.spectrum.product_id for item in good])
         _fill([i.row for i in good], [i.spectrum.source for i in good], _luminosity(found))
     share = (time.perf_counter() - start) / max(1, len(good))
     for item in batch:
         item.row.t_elapsed = item.seconds + (0.0 if item.row.flag_no_result else share)
+    overhead += time.perf_counter() - begun - sum(item.row.t_elapsed for item in batch)
+    for item in batch:
+        item.row.t_overhead = max(0.0, overhead) / len(batch)
     return [item.row for item in batch]
 
 
@@ -227,11 +226,14 @@ def _batches(spectra: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield batch
 
 
-def _replaced(old: str | None, new: str | None) -> str | None:
-    if old is None:
-        return new
-    warnings.warn("model_path is now called weights", DeprecationWarning, stacklevel=3)
-    return old
+def _upstreams(weights: str | None, model_path: str | None, **without_effect: Any) -> str | None:
+    """The weights to use, after a warning for each keyword of upstream that has lost its meaning."""
+    if model_path is not None:
+        warnings.warn("model_path is now called weights", DeprecationWarning, stacklevel=3)
+    for name, value in without_effect.items():
+        if value is not None:
+            warnings.warn(f"{name} has no effect any more", DeprecationWarning, stacklevel=3)
+    return weights if model_path is None else model_path
 
 
 def _weights_path(weights: str | None) -> Path:
