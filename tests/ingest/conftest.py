@@ -1,13 +1,17 @@
 """Small files and tables to ingest."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import peewee
 import pytest
 from astropy.table import Table
 from builders import N_PIXELS, write_apstar
+
+from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 
 OBJ = "2M06154934-0100415"
 FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".vot": "votable"}
@@ -38,3 +42,38 @@ def table(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def the_spectrum(db: peewee.Database) -> Callable[[], ApogeeCoaddedSpectrumInApStar]:
+    """Reads the only spectrum that there is."""
+    return lambda: _only(ApogeeCoaddedSpectrumInApStar)
+
+
+@pytest.fixture
+def the_source(db: peewee.Database) -> Callable[[], Source]:
+    """Reads the only source that there is."""
+    return lambda: _only(Source)
+
+
+@pytest.fixture
+def made_old(db: peewee.Database) -> Callable[[], None]:
+    """Sets all times back, so that a change is seen whatever the clock's resolution."""
+
+    def set_back() -> None:
+        for model in (Source, ApogeeCoaddedSpectrumInApStar):
+            model.update(modified=datetime(2020, 1, 1)).execute()
+
+    return set_back
+
+
+@pytest.fixture
+def modified(db: peewee.Database) -> Callable[[], list[Any]]:
+    """Reads when each source and each spectrum was modified."""
+    models = (Source, ApogeeCoaddedSpectrumInApStar)
+    return lambda: [dict(model.select(model.pk, model.modified).tuples()) for model in models]
+
+
+def _only(model: type[peewee.Model]) -> Any:
+    (row,) = model.select()
+    return row

@@ -1,7 +1,6 @@
 """``ingest_allstar``: tables of every release, on both databases."""
 
 import gzip
-from datetime import datetime
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ from astropy.table import Table
 from astra.errors import UsageError
 from astra.ingest import allstar as module
 from astra.ingest.allstar import ingest_allstar
-from astra.ingest.apstar import ingest_apstar
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source, Spectrum
 
 OBJ = "2M06154934-0100415"
@@ -44,36 +42,22 @@ def real_table(shared):
     return path
 
 
-def _modified():
-    models = (Source, ApogeeCoaddedSpectrumInApStar)
-    return [dict(model.select(model.pk, model.modified).tuples()) for model in models]
-
-
-def _the_spectrum():
-    (row,) = ApogeeCoaddedSpectrumInApStar.select()
-    return row
-
-
-def _the_source():
-    (row,) = Source.select()
-    return row
-
-
 # > A real table
 
 
-def test_a_real_table_is_taken_as_a_whole_and_repeating_it_modifies_nothing(db, real_table):
+def test_a_real_table_is_taken_as_a_whole_and_repeating_it_modifies_nothing(
+    db, real_table, made_old, modified
+):
     counts = ingest_allstar(real_table)
     assert (counts.seen, counts.spectra_new, counts.sources_new, counts.skipped) == (3244, 3244, 3015, 0)
     assert Spectrum.select().count() == ApogeeCoaddedSpectrumInApStar.select().count() == 3244
-    for model in (Source, ApogeeCoaddedSpectrumInApStar):
-        model.update(modified=datetime(2020, 1, 1)).execute()
-    before = _modified()
+    made_old()
+    before = modified()
 
     counts = ingest_allstar(real_table)
 
     assert (counts.spectra_unchanged, counts.sources_unchanged) == (3244, 3015)
-    assert _modified() == before
+    assert modified() == before
 
 
 def test_values_of_a_real_table(db, real_table):
@@ -116,12 +100,12 @@ def test_values_of_a_real_table(db, real_table):
         (np.nan, "none", np.nan, "auto", (None, 0, None)),
     ],
 )
-def test_where_the_extinction_comes_from(db, table, a_k, method, sfd, preference, expected):
+def test_where_the_extinction_comes_from(db, table, a_k, method, sfd, preference, expected, the_source):
     row = DR12 | {"AK_TARG": a_k, "AK_TARG_METHOD": method, "SFD_EBV": sfd}
 
     ingest_allstar(table("t.fits", [row]), extinction=preference)
 
-    star = _the_source()
+    star = the_source()
     assert star.ebv == pytest.approx(np.nan if expected[0] is None else expected[0], nan_ok=True)
     assert (star.ebv_flags, star.ebv_origin) == expected[1:]
 
@@ -134,7 +118,7 @@ def test_an_unknown_preference_is_refused(table):
 # > Releases
 
 
-def test_a_dr17_row(db, table):
+def test_a_dr17_row(db, table, the_spectrum, the_source):
     row = {
         "FILE": f"asStar-dr17-{OBJ}.fits",
         "APOGEE_ID": OBJ,
@@ -150,7 +134,7 @@ def test_a_dr17_row(db, table):
 
     ingest_allstar(table("t.fits", [row]))
 
-    spectrum, star = _the_spectrum(), _the_source()
+    spectrum, star = the_spectrum(), the_source()
     assert spectrum.product_id == f"asstar/dr17/dr17/lco25m/260-60-rm_lco/{OBJ}/as/s"
     assert (
         spectrum.path == f"dr17/apogee/spectro/redux/dr17/stars/lco25m/260-60-RM_lco/asStar-dr17-{OBJ}.fits"
@@ -161,12 +145,12 @@ def test_a_dr17_row(db, table):
     assert np.isnan(star.pmde)
 
 
-def test_a_dr16_row_has_the_parallax_of_dr2_and_no_number_of_dr3(db, table):
+def test_a_dr16_row_has_the_parallax_of_dr2_and_no_number_of_dr3(db, table, the_source):
     row = DR12 | {"FILE": f"apStar-r12-{OBJ}.fits", "GAIA_SOURCE_ID": 5, "GAIA_PARALLAX": 12.5}
 
     ingest_allstar(table("t.fits", [row]))
 
-    star = _the_source()
+    star = the_source()
     assert (star.plx, star.gaia_release, star.gaia_dr3_source_id) == (12.5, "dr2", None)
 
 
@@ -210,7 +194,7 @@ def test_an_unknown_reduction_asks_for_the_release(db, table):
 # > Rows of one star
 
 
-def test_rows_of_one_star_fill_each_others_blanks_in_any_order(db, table):
+def test_rows_of_one_star_fill_each_others_blanks_in_any_order(db, table, the_source):
     blank = np.float32(-9999.99)
     rows = [
         DR12
@@ -226,7 +210,7 @@ def test_rows_of_one_star_fill_each_others_blanks_in_any_order(db, table):
     ]
     for order in (rows, rows[::-1]):
         counts = ingest_allstar(table("t.fits", order))
-        star = _the_source()
+        star = the_source()
         assert (star.k_mag, star.ebv, star.ebv_origin) == (9.5, pytest.approx(1.0), "AK_TARG (SFD)")
 
     assert (counts.spectra_unchanged, counts.sources_unchanged) == (3, 1)
@@ -248,78 +232,6 @@ def test_rows_that_name_no_file_are_left_out_and_counted(db, table, caplog):
 
     assert (counts.seen, counts.spectra_new, counts.skipped) == (2, 1, 1)
     assert "1 rows name no apStar or asStar file" in caplog.text
-
-
-# > The same product from a file and from a table
-
-
-@pytest.fixture
-def both(apstar, table, tmp_path, monkeypatch):
-    """A file where it was published, and its row of the table."""
-    monkeypatch.setenv("SAS_BASE_DIR", str(tmp_path))
-    header = {"FIELD": "210-08", "LOCID": 4123, "K": 12.541, "SNR": 58.6237, "NVISITS": 6, "STARFLAG": 131588}
-    path = "dr12/apogee/spectro/redux/r5/stars/apo25m/4123"
-    file = apstar(f"{path}/apStar-r5-{OBJ}.fits", **header, VHELIO=-18.3761, VERR=0.0424222)
-    return {"file": lambda: ingest_apstar([file]), "row": lambda: ingest_allstar(table("t.fits", [DR12]))}
-
-
-@pytest.mark.parametrize("order", [("file", "row"), ("row", "file")])
-def test_a_file_and_a_row_are_one_product_whichever_comes_first(db, both, order):
-    for kind in order:
-        both[kind]()
-
-    row, star = _the_spectrum(), _the_source()
-    assert row.product_id == f"apstar/dr12/r5/apo25m/210-08/{OBJ}/ap/s"
-    assert row.path == f"dr12/apogee/spectro/redux/r5/stars/apo25m/4123/apStar-r5-{OBJ}.fits"
-    assert (row.snr, row.spectrum_flags, row.v_rad) == (58.6237, 131588, -18.3761)
-    assert row.pixels_digest is not None
-    assert (star.k_mag, star.ebv, star.j_mag) == (12.541, 0.5, 11.0)
-    assert Spectrum.select().count() == 1
-
-
-def test_ingesting_both_again_modifies_nothing(db, both):
-    both["row"]()
-    both["file"]()
-    for model in (Source, ApogeeCoaddedSpectrumInApStar):
-        model.update(modified=datetime(2020, 1, 1)).execute()
-    before = _modified()
-
-    counts = [both[kind]() for kind in ("row", "file", "row")]
-
-    assert _modified() == before
-    assert all(count.spectra_unchanged == count.sources_unchanged == 1 for count in counts)
-
-
-def test_a_file_elsewhere_keeps_its_path_when_its_row_comes(db, apstar, table):
-    path = apstar(f"flat/apStar-r5-{OBJ}.fits", FIELD="210-08")
-    ingest_apstar([path])
-
-    ingest_allstar(table("t.fits", [DR12]))
-
-    assert _the_spectrum().path == str(path)
-
-
-def test_another_root_moves_the_spectra_of_a_table(db, table, tmp_path):
-    ingest_allstar(table("t.fits", [DR12]))
-
-    counts = ingest_allstar(table("t.fits", [DR12]), spectra_root=tmp_path / "mirror")
-
-    assert counts.spectra_updated == 1
-    assert _the_spectrum().path.startswith(str(tmp_path / "mirror/dr12/"))
-
-
-def test_a_file_known_by_its_name_only_gets_the_identity_that_its_row_has(
-    db, apstar, table, tmp_path, monkeypatch
-):
-    monkeypatch.setenv("SAS_BASE_DIR", str(tmp_path))
-    path = apstar(f"dr12/apogee/spectro/redux/r5/stars/apo25m/4123/apStar-r5-{OBJ}.fits")
-    path.write_bytes(b"")
-    ingest_apstar([path])
-
-    counts = ingest_allstar(table("t.fits", [DR12]))
-
-    assert counts.spectra_updated == 1
-    assert _the_spectrum().product_id == f"apstar/dr12/r5/apo25m/210-08/{OBJ}/ap/s"
 
 
 # > Files

@@ -7,40 +7,20 @@ from datetime import datetime
 
 import numpy as np
 import pytest
-from astropy.io import fits
-from builders import a_result
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from astra.errors import StorageError, UsageError
 from astra.ingest import apstar as module
 from astra.ingest import spectra as spectra_module
 from astra.ingest.apstar import ingest_apstar
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spectrum
+from astra.models import ApogeeCoaddedSpectrumInApStar, Source, Spectrum
 
 OBJ = "2M06154934-0100415"
 
 
 def _spectra():
     return {row.product_id: row for row in ApogeeCoaddedSpectrumInApStar.select()}
-
-
-def _the_spectrum():
-    (row,) = ApogeeCoaddedSpectrumInApStar.select()
-    return row
-
-
-def _the_source():
-    (row,) = Source.select()
-    return row
-
-
-def _modified(model):
-    return dict(model.select(model.pk, model.modified).tuples())
-
-
-def _made_old():
-    """Set all times back, so that a change is seen whatever the clock's resolution."""
-    for model in (Source, ApogeeCoaddedSpectrumInApStar):
-        model.update(modified=datetime(2020, 1, 1)).execute()
 
 
 # > Real files
@@ -62,22 +42,24 @@ def test_real_files_become_spectra_and_stars(db, apstar_files, targets):
     assert np.isnan(blank_in_the_table.ebv)
 
 
-def test_repeating_modifies_nothing(db, apstar_files, targets):
+def test_repeating_modifies_nothing(db, apstar_files, targets, made_old, modified):
     ingest_apstar(apstar_files, catalog=targets)
-    _made_old()
-    before = _modified(Source), _modified(ApogeeCoaddedSpectrumInApStar)
+    made_old()
+    before = modified()
 
     counts = ingest_apstar(apstar_files, catalog=targets)
 
     assert (counts.spectra_unchanged, counts.sources_unchanged) == (22, 21)
     assert counts.spectra_new == counts.spectra_updated == counts.sources_new == counts.sources_updated == 0
-    assert (_modified(Source), _modified(ApogeeCoaddedSpectrumInApStar)) == before
+    assert modified() == before
     assert Spectrum.select().count() == 22
 
 
-def test_a_changed_magnitude_in_the_catalogue_updates_that_star_only(db, apstar_files, targets, tmp_path):
+def test_a_changed_magnitude_in_the_catalogue_updates_that_star_only(
+    db, apstar_files, targets, tmp_path, made_old
+):
     ingest_apstar(apstar_files, catalog=targets)
-    _made_old()
+    made_old()
     changed = tmp_path / "changed.csv"
     changed.write_text(targets.read_text().replace(",9.347,", ",9.5,"))
 
@@ -124,20 +106,55 @@ def test_a_filler_in_the_newest_release_leaves_the_next_one(db, apstar):
     assert {row.k_mag for row in Source.select()} == {14.0}
 
 
-def test_the_catalogue_goes_before_headers_that_come_later(db, apstar, table):
+def test_the_catalogue_goes_before_headers_that_come_later(db, apstar, table, the_source):
     catalog = table("targets.csv", [{"apogee_id": OBJ, "k_mag": 9.0, "h_mag": ""}])
     ingest_apstar([apstar("apStar-r5-X.fits", K=12.0, H=12.5)], catalog=catalog)
 
     ingest_apstar([apstar("apStar-dr17-X.fits", K=17.0, H=17.5, J=18.0)])
 
-    star = _the_source()
+    star = the_source()
     assert (star.k_mag, star.h_mag, star.j_mag) == (9.0, 17.5, 18.0)
 
 
-def test_extinction_in_a_header_is_not_used(db, apstar):
+_HEADERS = st.lists(
+    st.tuples(
+        st.sampled_from(["r3", "r5", "r6", "r8", "r12", "dr17"]),
+        st.sampled_from(["", "C"]),
+        st.sampled_from(["M15", "M67"]),
+        st.sampled_from([None, 8.0, 9.0, -9999.99]),
+        st.sampled_from([None, 1.0, 2.0, "NaN"]),
+    ),
+    min_size=2,
+    max_size=5,
+    unique_by=lambda header: header[:3],
+)
+_numbers = itertools.count()
+
+
+@given(headers=_HEADERS, random=st.randoms(use_true_random=False), split=st.integers(0, 5))
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_neither_the_order_nor_the_commands_matter(db, apstar, headers, random, split):
+    outcomes = []
+    for order in (headers, random.sample(headers, len(headers))):
+        star = f"S{next(_numbers)}"
+        files = [
+            apstar(f"{star}/{field}/apStar{c}-{apred}-{star}.fits", OBJID=star, FIELD=field, K=k, H=h)
+            for apred, c, field, k, h in order
+        ]
+        for part in (files[:split], files[split:]):
+            if part:
+                ingest_apstar(part)
+        row = Source.get(sdss4_apogee_id=star)
+        origins = row.origins.replace(star, "")
+        outcomes.append((np.nan_to_num([row.k_mag, row.h_mag, row.j_mag]).tolist(), origins))
+
+    assert outcomes[0] == outcomes[1]
+
+
+def test_extinction_in_a_header_is_not_used(db, apstar, the_source):
     ingest_apstar([apstar("apStar-r8-X.fits", AKTARG=0.05, SFD_EBV=0.2)])
 
-    assert np.isnan(_the_source().ebv)
+    assert np.isnan(the_source().ebv)
 
 
 # > Products
@@ -150,7 +167,7 @@ def test_commissioning_data_are_a_product_of_their_own_of_the_same_star(db, apst
     assert sorted(row.commissioning for row in _spectra().values()) == [False, True]
 
 
-def test_an_sdss_5_file(db, apstar):
+def test_an_sdss_5_file(db, apstar, the_spectrum, the_source):
     header = dict.fromkeys(("J", "H", "K", "FIELD", "TELESCOP"))
     header |= {"KMAG": 9.1, "KERR": 0.02, "HMAG": "NaN", "VHBARY": -12.5, "VERR": 0.0, "HEALPIX": 103456}
     header |= {"SDSS_ID": 71234567, "APRED": "1.3", "V_APRED": "8f2c1aa"}
@@ -158,7 +175,7 @@ def test_an_sdss_5_file(db, apstar):
 
     ingest_apstar([path.parent], release="sdss5")
 
-    row, star = _the_spectrum(), _the_source()
+    row, star = the_spectrum(), the_source()
     assert row.product_id == f"apstar/sdss5/1.3/lco25m/103456/{OBJ}/ap/s"
     assert (row.v_rad, row.healpix, row.field) == (-12.5, 103456, "")
     assert np.isnan(row.e_v_rad)
@@ -185,14 +202,14 @@ def test_paths_under_sas_base_dir_are_relative(db, apstar, tmp_path, monkeypatch
     assert paths == {"dr17": "dr17/apStar-dr17-X.fits", "dr14": str(tmp_path / "else/apStar-r8-X.fits")}
 
 
-def test_a_star_without_any_name_has_no_source(db, apstar):
+def test_a_star_without_any_name_has_no_source(db, apstar, the_spectrum):
     ingest_apstar([apstar("apStar-dr17-none.fits", OBJID=" ")])
 
-    assert _the_spectrum().source is None
+    assert the_spectrum().source is None
     assert Source.select().count() == 0
 
 
-def test_a_name_that_is_no_text_is_registered(db, apstar):
+def test_a_name_that_is_no_text_is_registered(db, apstar, the_spectrum):
     path = apstar("apStar-dr17-X.fits", OBJID=None)
     strange = os.fsencode(path).replace(b"X.fits", b"\xff.fits")
     os.rename(path, strange)
@@ -200,163 +217,7 @@ def test_a_name_that_is_no_text_is_registered(db, apstar):
     counts = ingest_apstar([path.parent])
 
     assert counts.spectra_new == 1
-    assert _the_spectrum().obj == r"\udcff"
-
-
-# > What counts as a change
-
-
-def test_changed_pixels_make_a_spectrum_modified_and_no_other(db, apstar):
-    files = [apstar(f"apStar-dr17-{name}.fits", OBJID=name) for name in "AB"]
-    ingest_apstar(files)
-    _made_old()
-    apstar("apStar-dr17-B.fits", level=101.0, OBJID="B")
-
-    counts = ingest_apstar(files)
-
-    assert (counts.spectra_updated, counts.spectra_unchanged, counts.sources_updated) == (1, 1, 0)
-    moved = {row.obj: row.modified.year > 2020 for row in _spectra().values()}
-    assert moved == {"A": False, "B": True}
-
-
-def test_a_moved_file_is_found_again_and_is_not_modified(db, apstar):
-    path = apstar("old/apStar-dr17-X.fits")
-    ingest_apstar([path])
-    _made_old()
-    moved = path.parent.parent / path.name
-    path.rename(moved)
-
-    counts = ingest_apstar([moved])
-
-    assert counts.spectra_unchanged == 1
-    assert (_the_spectrum().path, _the_spectrum().modified.year) == (str(moved), 2020)
-
-
-def test_pixels_that_become_known_are_no_change(db, apstar):
-    path = apstar("apStar-dr17-X.fits")
-    ingest_apstar([path])
-    known = _the_spectrum().pixels_digest
-    ApogeeCoaddedSpectrumInApStar.update(pixels_digest=None).execute()
-    _made_old()
-
-    counts = ingest_apstar([path])
-
-    row = _the_spectrum()
-    assert (counts.spectra_unchanged, row.pixels_digest, row.modified.year) == (1, known, 2020)
-
-
-def test_two_copies_of_a_product_are_one_and_the_last_path_counts(db, apstar):
-    files = [apstar(f"{folder}/apStar-dr17-X.fits") for folder in "ab"]
-
-    counts = ingest_apstar(reversed(files))
-
-    assert (counts.seen, counts.spectra_new, counts.spectra_unchanged) == (2, 1, 1)
-    assert _the_spectrum().path == str(files[1])
-
-
-def test_two_copies_that_differ_are_said(db, apstar, caplog):
-    ingest_apstar([apstar("a/apStar-dr17-X.fits"), apstar("b/apStar-dr17-X.fits", level=1.0)])
-
-    assert "the same product with other pixels" in caplog.text
-
-
-# > Files that cannot be read
-
-
-def _broken_link(path):
-    path.symlink_to(path.parent / "gone")
-
-
-def _truncated(path):
-    path.write_bytes(path.with_name("good").read_bytes()[:5000])
-
-
-BROKEN = {
-    "missing": _broken_link,
-    "empty": lambda path: path.touch(),
-    "text": lambda path: path.write_text("no FITS"),
-    "truncated": _truncated,
-    "folder": lambda path: path.mkdir(),
-}
-
-
-@pytest.mark.parametrize("kind", BROKEN)
-@pytest.mark.parametrize("named", [True, False])
-def test_a_file_that_cannot_be_read_is_registered_from_its_name(db, apstar, caplog, kind, named):
-    apstar("x/good")
-    path = apstar("x/apStar-dr17-good.fits", OBJID="good").with_name(f"apStar-dr17-{OBJ}.fits")
-    BROKEN[kind](path)
-
-    counts = ingest_apstar([path] if named else [path.parent])
-
-    assert (counts.unreadable, counts.spectra_new) == (1, 1 if named else 2)
-    row = ApogeeCoaddedSpectrumInApStar.get(obj=OBJ)
-    assert row.product_id == f"apstar/dr17/dr17/apo25m//{OBJ}/ap/s"
-    assert (row.path, row.source.sdss4_apogee_id, row.pixels_digest) == (str(path), OBJ, None)
-    (message,) = (record.getMessage() for record in caplog.records)
-    assert message.startswith("registered from its name only")
-    assert str(path) in message
-
-
-def test_a_repaired_file_keeps_its_row(db, apstar):
-    path = apstar("x/apStar-dr17-VESTA.fits", OBJID="2M1", FIELD="hip", TELESCOP="apo1m")
-    whole = path.read_bytes()
-    path.write_bytes(b"")
-    ingest_apstar([path])
-    spectrum = _the_spectrum()
-    a_result(spectrum)
-    _made_old()
-    path.write_bytes(whole)
-
-    counts = ingest_apstar([path])
-
-    row = _the_spectrum()
-    assert (counts.spectra_updated, counts.spectra_new) == (1, 0)
-    assert row.spectrum_pk == spectrum.spectrum_pk
-    assert (row.product_id, row.reduction) == ("apstar/dr17/dr17/apo1m/hip/2M1/ap/s", "VESTA")
-    assert row.modified.year > 2020
-    assert row.source.sdss4_apogee_id == "2M1"
-    assert AstroNNdist.select().count() == 1
-
-
-def test_a_file_that_breaks_later_keeps_what_was_known(db, apstar, table):
-    path = apstar("x/apStar-dr17-VESTA.fits", OBJID="2M1", FIELD="hip", TELESCOP="apo1m")
-    ingest_apstar([path])
-    before = _the_spectrum().__data__
-    path.write_bytes(b"")
-
-    counts = ingest_apstar([path], catalog=table("t.csv", [{"apogee_id": "2M1", "ebv": 0.3}]))
-
-    assert (counts.unreadable, counts.spectra_unchanged, counts.catalog_matched) == (1, 1, 1)
-    assert _the_spectrum().__data__ == before
-    assert _the_source().ebv == 0.3
-
-
-def test_the_stale_row_of_a_file_goes_when_its_product_is_there_already(db, apstar):
-    good = apstar("a/apStar-dr17-X.fits")
-    ingest_apstar([good])
-    copy = good.parent.parent / good.name
-    copy.touch()
-    ingest_apstar([copy])
-    assert len(_spectra()) == 2
-    copy.write_bytes(good.read_bytes())
-
-    ingest_apstar([copy])
-
-    assert _the_spectrum().path == str(copy)
-    assert Spectrum.select().count() == 1
-
-
-def test_damaged_pixels_behind_a_good_header_are_registered_without_them(db, apstar, caplog):
-    path = apstar("apStar-dr17-X.fits", SNR=55.0)
-    header = fits.getheader(path)
-    fits.HDUList([fits.PrimaryHDU(header=header), fits.ImageHDU(np.zeros(10))]).writeto(path, overwrite=True)
-
-    counts = ingest_apstar([path])
-
-    assert (counts.spectra_new, counts.unreadable) == (1, 0)
-    assert (_the_spectrum().pixels_digest, _the_spectrum().snr) == (None, 55.0)
-    assert "registered without its pixels" in caplog.text
+    assert the_spectrum().obj == r"\udcff"
 
 
 # > Two at once, and failures

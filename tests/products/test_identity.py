@@ -46,9 +46,9 @@ LAYOUTS = {
         {},
         "asstar/dr17/dr17/lco25m/260-60-rm_lco/2M06154934-0100415/as/s",
     ),
-    "sdsswork/mwm/apogee/spectro/redux/1.3/stars/apo25m/103/103456/apStar-1.3-apo25m-2M06154934-0100415.fits": (
+    "sdsswork/mwm/apogee/spectro/redux/1.3/stars/lco25m/103/103456/asStar-1.3-lco25m-2M0-01.fits": (
         {},
-        "apstar/sdss5/1.3/apo25m/103456/2M06154934-0100415/ap/s",
+        "asstar/sdss5/1.3/lco25m/103456/2M0-01/as/s",
     ),
 }
 

@@ -36,85 +36,93 @@ class Retry(StrEnum):
     NO_RESULT = "no_result"
 
 
+Words = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="MODEL|STAR", help="Model of the spectra; stars by sdss_id or APOGEE id."),
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Stop after this many spectra.")]
+Page = Annotated[str | None, typer.Option(metavar="I/N", help="Only spectra with spectrum_pk % N = I - 1.")]
+Workers = Annotated[int, typer.Option(min=1, help="Local processes.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Spectra in one transaction.")]
+DeviceName = Annotated[Device | None, typer.Option(help="Where the network runs.")]
+Weights = Annotated[str | None, typer.Option(help="Weights: a path or a name.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the dropout masks.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Take all spectra, done or not.")]
+RetryWhich = Annotated[Retry | None, typer.Option(help="Take failed spectra again.")]
+AllowMixed = Annotated[bool, typer.Option("--allow-mixed", help="Accept rows made by other weights.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what is pending, and do nothing.")]
+Count = Annotated[bool, typer.Option("--count", help="Count what is pending before starting.")]
+MaxRuntime = Annotated[float | None, typer.Option(min=0, metavar="S", help="Start no batch after S seconds.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the sum as one JSON object.")]
+
+
 def run(
     task: Annotated[str, typer.Argument(help="The task, e.g. astronn_dist.")],
-    what: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="MODEL|STAR", help="Model of the spectra; stars by sdss_id or APOGEE id."),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many spectra.")] = None,
-    page: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Only spectra with spectrum_pk % N = I - 1.")
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Local processes.")] = 1,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Spectra in one transaction.")] = None,
-    device: Annotated[Device | None, typer.Option(help="Where the network runs.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Weights: a path or a name.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the dropout masks.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Take all spectra, done or not.")] = False,
-    retry: Annotated[Retry | None, typer.Option(help="Take failed spectra again.")] = None,
-    allow_mixed: Annotated[
-        bool, typer.Option("--allow-mixed", help="Accept rows made by other weights.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count what is pending, and do nothing.")
-    ] = False,
-    count: Annotated[bool, typer.Option("--count", help="Count what is pending before starting.")] = False,
-    max_runtime: Annotated[
-        float | None, typer.Option(min=0, metavar="S", help="Start no batch after S seconds.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the sum as one JSON object.")] = False,
+    what: Words = None,
+    limit: Limit = None,
+    page: Page = None,
+    workers: Workers = 1,
+    batch_size: BatchSize = None,
+    device: DeviceName = None,
+    weights: Weights = None,
+    seed: Seed = None,
+    overwrite: Overwrite = False,
+    retry: RetryWhich = None,
+    allow_mixed: AllowMixed = False,
+    dry_run: DryRun = False,
+    count: Count = False,
+    max_runtime: MaxRuntime = None,
+    as_json: AsJson = False,
 ) -> None:
     """Run a task on the spectra it has not analysed yet, one row for each.
 
     Exit codes: 0 done or nothing pending, 2 wrong usage, 69 database not reachable, 70 internal error,
-    74 the database refused a write, 75 stopped before the end: run again, 78 wrong configuration.
+    74 the database refused a write, 75 stopped before the end: run again, 78 wrong configuration,
+    130 stopped at once by a second Ctrl-C.
     """
-    arguments = {name: value for name, value in locals().items() if value not in (None, False)}
+    raise typer.Exit(_carry_out(locals()))
+
+
+def _carry_out(arguments: dict[str, Any]) -> int:
+    """Run, and say how it went; gives the exit code."""
     from astra.errors import AstraError
-    from astra.running.request import CHUNK
     from astra.running.runner import Report
 
-    report = Report(task=task)
-    options = {"weights": weights, "seed": seed, "device": device.value if device else None}
-    rest = {
-        "limit": limit,
-        "chunk": batch_size or CHUNK,
-        "workers": workers,
-        "max_runtime": max_runtime,
-        "allow_mixed": allow_mixed,
-        "count": count,
-        "dry_run": dry_run,
-        "retry_no_result": retry is not None,
-        "overwrite": overwrite,
-        "arguments": arguments,
-    }
+    report = Report(task=arguments["task"])
     try:
-        _execute(report, what or [], page, options, rest)
+        _execute(report, arguments)
     except AstraError as error:
         report.end("failed", error.exit_code, str(error))
     finally:
-        if as_json:
+        if arguments["as_json"]:
             say_json(report.as_dict())
-    if not as_json and report.run_pk is not None:
+    if not arguments["as_json"] and report.run_pk is not None:
         _say_sum(report)
     if report.error:
-        hint = "astra run --help" if report.exit_code == 2 else None
-        raise typer.Exit(fail(report.error, report.exit_code, hint))
-    if not as_json and report.run_pk is None:
+        return fail(report.error, report.exit_code, "astra run --help" if report.exit_code == 2 else None)
+    if not arguments["as_json"] and report.run_pk is None:
         _say_nothing_done(report)
+    return report.exit_code
 
 
-def _execute(
-    report: "Report", words: list[str], page: str | None, options: dict[str, Any], rest: dict[str, Any]
-) -> None:
+def _execute(report: "Report", arguments: dict[str, Any]) -> None:
     from astra.cli.session import database_session
-    from astra.running.request import build_request, read_targets
+    from astra.running.request import CHUNK, build_request, read_targets
     from astra.running.runner import run as run_task
     from astra.tasks import find_task
 
     task = find_task(report.task)
-    targets = read_targets(task, words, page)
+    targets = read_targets(task, arguments["what"] or [], arguments["page"])
+    device = arguments["device"]
+    options = {name: arguments[name] for name in ("weights", "seed")}
+    options["device"] = device.value if device else None
+    same = ("limit", "workers", "max_runtime", "allow_mixed", "count", "dry_run", "overwrite")
+    rest = {name: arguments[name] for name in same}
+    rest["chunk"] = arguments["batch_size"] or CHUNK
+    rest["retry_no_result"] = arguments["retry"] is not None
+    rest["arguments"] = {
+        name: value for name, value in arguments.items() if value is not None and value is not False
+    }
     with database_session():
         request = build_request(task, targets, options, **rest)
         with progress(task.name) as update:

@@ -56,14 +56,7 @@ def ingest_allstar(
     done = 0
     for piece in table.pieces(columns.needed, BATCH):
         rows = columns.rows(piece)
-        records = [record for row in rows if (record := _record(row, root, release)) is not None]
-        if any(record.path is None for record in records):
-            tally.warn(
-                "%s: LOCATION_ID, FIELD or HEALPIX is absent in some rows; their files cannot be found", file
-            )
-        register(records, tally)
-        tally.add("seen", len(rows) - len(records))
-        tally.add("skipped", len(rows) - len(records))
+        _register(rows, root, release, tally, file)
         done += len(rows)
         if on_progress:
             on_progress(done, len(table))
@@ -73,20 +66,27 @@ def ingest_allstar(
     return counts
 
 
+def _register(
+    rows: list[Row], root: Path | None, release: str | None, tally: Tally, file: str | Path
+) -> None:
+    records = [record for row in rows if (record := _record(row, root, release)) is not None]
+    if any(record.path is None for record in records):
+        tally.warn(
+            "%s: LOCATION_ID, FIELD or HEALPIX is absent in some rows; their files cannot be found", file
+        )
+    register(records, tally)
+    tally.add("seen", len(rows) - len(records))
+    tally.add("skipped", len(rows) - len(records))
+
+
 def _record(row: Row, root: Path | None, release: str | None) -> Record | None:
-    name = parse_path(row.product["file_name"] or "")
+    file_name = row.product["file_name"] or ""
+    name = parse_path(file_name)
     if name is None:
         return None
-    product = identify(name, row.product, release=release, what=name.obj)
+    product = identify(name, row.product, release=release, what=file_name)
     path = product.sas_path
     if path is not None and root is not None:
         path = stored(root / path)
-    return Record(
-        product,
-        path,
-        row.sdss_id,
-        clean("sdss4_apogee_id", product.obj),
-        row.star,
-        row.spectrum,
-        from_table=True,
-    )
+    apogee_id = clean("sdss4_apogee_id", product.obj)
+    return Record(product, path, row.sdss_id, apogee_id, row.star, row.spectrum, from_table=True)

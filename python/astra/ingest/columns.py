@@ -6,41 +6,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from astra.ingest import spellings
 from astra.ingest.extinction import COLUMNS as EXTINCTION
 from astra.ingest.extinction import Preference, reddening
 from astra.ingest.values import clean_column
 
-# The first column that the table has gives the value; SDSS-V says JMAG for J.
-_PRODUCT = {
+_PRODUCT = spellings.PRODUCT | {
     "file_name": ("FILE",),
     "obj": ("APOGEE_ID",),
-    "field": ("FIELD",),
     "telescope": ("TELESCOPE",),
-    "healpix": ("HEALPIX",),
     "location_id": ("LOCATION_ID",),
-    "commissioning": ("COMMISS",),
 }
-_SPECTRUM = {
-    "n_visits": ("NVISITS",),
-    "snr": ("SNR",),
-    "spectrum_flags": ("STARFLAG",),
-    "v_rad": ("VHELIO_AVG", "VRAD"),
-    "e_v_rad": ("VERR",),
-}
-_STAR = {
-    "sdss_id": ("SDSS_ID",),
-    "healpix": ("HEALPIX",),
-    "ra": ("RA",),
-    "dec": ("DEC",),
-    "l": ("GLON",),
-    "b": ("GLAT",),
-    "j_mag": ("J", "JMAG"),
-    "e_j_mag": ("J_ERR", "JERR"),
-    "h_mag": ("H", "HMAG"),
-    "e_h_mag": ("H_ERR", "HERR"),
-    "k_mag": ("K", "KMAG"),
-    "e_k_mag": ("K_ERR", "KERR"),
-}
+_SPECTRUM = spellings.SPECTRUM | {"v_rad": ("VHELIO_AVG", "VRAD")}
 # Columns named so after one of the prefixes: a table joined to another one has a parallax of its own.
 _GAIA = {
     "gaia_dr3_source_id": ("SOURCE_ID", "SOURCEID"),
@@ -83,7 +60,7 @@ class Columns:
         """
         self._preference: Preference = preference
         self._product, self._spectrum, self._star = (
-            _present(table, wanted) for wanted in (_PRODUCT, _SPECTRUM, _STAR)
+            _present(table, wanted) for wanted in (_PRODUCT, _SPECTRUM, spellings.STAR)
         )
         self._gaia, self._gaia_release = {}, None
         for prefix, release in _GAIA_RELEASES.items():

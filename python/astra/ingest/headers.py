@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from astra.errors import SpectrumError, UsageError
+from astra.ingest import spellings
 from astra.ingest.records import Record
 from astra.ingest.values import clean
 from astra.products.apstar import read_combined, read_header
@@ -18,36 +19,10 @@ from astra.products.location import stored
 
 log = logging.getLogger("astra")
 
-# The first keyword that has a value gives it; SDSS-V says JMAG for J, and VHBARY for VHELIO.
-_STAR = {
-    "gaia_dr3_source_id": ("GAIADR3", "GAIA_DR3"),
-    "healpix": ("HEALPIX",),
-    "ra": ("RA",),
-    "dec": ("DEC",),
-    "l": ("GLON",),
-    "b": ("GLAT",),
-    "j_mag": ("J", "JMAG"),
-    "e_j_mag": ("J_ERR", "JERR"),
-    "h_mag": ("H", "HMAG"),
-    "e_h_mag": ("H_ERR", "HERR"),
-    "k_mag": ("K", "KMAG"),
-    "e_k_mag": ("K_ERR", "KERR"),
-}
-_SPECTRUM = {
-    "n_visits": ("NVISITS",),
-    "snr": ("SNR",),
-    "spectrum_flags": ("STARFLAG",),
-    "v_rad": ("VHELIO", "VHBARY"),
-    "e_v_rad": ("VERR",),
-}
-_PRODUCT = {
-    "obj": ("OBJID",),
-    "field": ("FIELD",),
-    "telescope": ("TELESCOP",),
-    "healpix": ("HEALPIX",),
-    "location_id": ("LOCID",),
-    "commissioning": ("COMMISS",),
-}
+_STAR = spellings.STAR | {"gaia_dr3_source_id": ("GAIADR3", "GAIA_DR3")}
+# VRAD is no velocity of the star here, but the shift that is left in the spectrum.
+_SPECTRUM = spellings.SPECTRUM | {"v_rad": ("VHELIO", "VHBARY")}
+_PRODUCT = spellings.PRODUCT | {"obj": ("OBJID",), "telescope": ("TELESCOP",), "location_id": ("LOCID",)}
 
 
 def read_record(path: str | Path, *, release: str | None = None) -> Record:
@@ -72,18 +47,12 @@ def read_record(path: str | Path, *, release: str | None = None) -> Record:
         log.warning("registered from its name only: %s", error)
         product = identify(name, {}, release=release, what=text)
         return Record(product, place, apogee_id=clean("sdss4_apogee_id", product.obj), readable=False)
-    facts = {key: _value(header, key, keywords) for key, keywords in _PRODUCT.items()}
+    facts = _values(header, _PRODUCT)
     facts["apred"] = next((known for known in _reductions(header) if known in RELEASES), None)
     product = identify(name, facts, release=release, what=text)
-    return Record(
-        product,
-        place,
-        sdss_id=_value(header, "sdss_id", ("SDSS_ID",)),
-        apogee_id=clean("sdss4_apogee_id", product.obj),
-        star={key: _value(header, key, keywords) for key, keywords in _STAR.items()},
-        spectrum={key: _value(header, key, keywords) for key, keywords in _SPECTRUM.items()},
-        digest=_digest(path),
-    )
+    star, spectrum = _values(header, _STAR), _values(header, _SPECTRUM)
+    apogee_id = clean("sdss4_apogee_id", product.obj)
+    return Record(product, place, star.pop("sdss_id"), apogee_id, star, spectrum, _digest(path))
 
 
 def _digest(path: str | Path) -> str | None:
@@ -96,6 +65,10 @@ def _digest(path: str | Path) -> str | None:
 
 def _reductions(header: Any) -> Iterable[str | None]:
     return (_value(header, "apred", (keyword,)) for keyword in ("APRED", "V_APRED"))
+
+
+def _values(header: Any, keywords: spellings.Spellings) -> dict[str, Any]:
+    return {name: _value(header, name, among) for name, among in keywords.items()}
 
 
 def _value(header: Any, name: str, keywords: Iterable[str]) -> Any:

@@ -1,0 +1,107 @@
+"""A file that cannot be read has a row all the same, and one row only when it can be read at last."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from builders import a_result
+
+from astra.ingest.apstar import ingest_apstar
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Spectrum
+
+OBJ = "2M06154934-0100415"
+
+
+def _broken_link(path):
+    path.symlink_to(path.parent / "gone")
+
+
+def _truncated(path):
+    path.write_bytes(path.with_name("good").read_bytes()[:5000])
+
+
+BROKEN = {
+    "missing": _broken_link,
+    "empty": lambda path: path.touch(),
+    "text": lambda path: path.write_text("no FITS"),
+    "truncated": _truncated,
+    "folder": lambda path: path.mkdir(),
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("named", [True, False])
+def test_a_file_that_cannot_be_read_is_registered_from_its_name(db, apstar, caplog, kind, named):
+    apstar("x/good")
+    path = apstar("x/apStar-dr17-good.fits", OBJID="good").with_name(f"apStar-dr17-{OBJ}.fits")
+    BROKEN[kind](path)
+
+    counts = ingest_apstar([path] if named else [path.parent])
+
+    assert (counts.unreadable, counts.spectra_new) == (1, 1 if named else 2)
+    row = ApogeeCoaddedSpectrumInApStar.get(obj=OBJ)
+    assert row.product_id == f"apstar/dr17/dr17/apo25m//{OBJ}/ap/s"
+    assert (row.path, row.source.sdss4_apogee_id, row.pixels_digest) == (str(path), OBJ, None)
+    (message,) = (record.getMessage() for record in caplog.records)
+    assert message.startswith("registered from its name only")
+    assert str(path) in message
+
+
+def test_a_repaired_file_keeps_its_row(db, apstar, the_spectrum, made_old):
+    path = apstar("x/apStar-dr17-VESTA.fits", OBJID="2M1", FIELD="hip", TELESCOP="apo1m")
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+    ingest_apstar([path])
+    spectrum = the_spectrum()
+    a_result(spectrum)
+    made_old()
+    path.write_bytes(whole)
+
+    counts = ingest_apstar([path])
+
+    row = the_spectrum()
+    assert (counts.spectra_updated, counts.spectra_new) == (1, 0)
+    assert row.spectrum_pk == spectrum.spectrum_pk
+    assert (row.product_id, row.reduction) == ("apstar/dr17/dr17/apo1m/hip/2M1/ap/s", "VESTA")
+    assert row.modified.year > 2020
+    assert row.source.sdss4_apogee_id == "2M1"
+    assert AstroNNdist.select().count() == 1
+
+
+def test_a_file_that_breaks_later_keeps_what_was_known(db, apstar, table, the_spectrum, the_source):
+    path = apstar("x/apStar-dr17-VESTA.fits", OBJID="2M1", FIELD="hip", TELESCOP="apo1m")
+    ingest_apstar([path])
+    before = the_spectrum().__data__
+    path.write_bytes(b"")
+
+    counts = ingest_apstar([path], catalog=table("t.csv", [{"apogee_id": "2M1", "ebv": 0.3}]))
+
+    assert (counts.unreadable, counts.spectra_unchanged, counts.catalog_matched) == (1, 1, 1)
+    assert the_spectrum().__data__ == before
+    assert the_source().ebv == 0.3
+
+
+def test_the_stale_row_of_a_file_goes_when_its_product_is_there_already(db, apstar, the_spectrum):
+    good = apstar("a/apStar-dr17-X.fits")
+    ingest_apstar([good])
+    copy = good.parent.parent / good.name
+    copy.touch()
+    ingest_apstar([copy])
+    assert len(_spectra()) == 2
+    copy.write_bytes(good.read_bytes())
+
+    ingest_apstar([copy])
+
+    assert the_spectrum().path == str(copy)
+    assert Spectrum.select().count() == 1
+
+
+def test_damaged_pixels_behind_a_good_header_are_registered_without_them(db, apstar, caplog, the_spectrum):
+    path = apstar("apStar-dr17-X.fits", SNR=55.0)
+    header = fits.getheader(path)
+    fits.HDUList([fits.PrimaryHDU(header=header), fits.ImageHDU(np.zeros(10))]).writeto(path, overwrite=True)
+
+    counts = ingest_apstar([path])
+
+    assert (counts.spectra_new, counts.unreadable) == (1, 0)
+    assert (the_spectrum().pixels_digest, the_spectrum().snr) == (None, 55.0)
+    assert "registered without its pixels" in caplog.text
