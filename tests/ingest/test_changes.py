@@ -13,7 +13,7 @@ def test_changed_pixels_make_a_spectrum_modified_and_no_other(db, apstar, made_o
     counts = ingest_apstar(files)
 
     assert (counts.spectra_updated, counts.spectra_unchanged, counts.sources_updated) == (1, 1, 0)
-    moved = {row.obj: row.modified.year > 2020 for row in _spectra().values()}
+    moved = {row.obj: row.modified.year > 2020 for row in ApogeeCoaddedSpectrumInApStar.select()}
     assert moved == {"A": False, "B": True}
 
 
