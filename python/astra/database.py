@@ -1,7 +1,7 @@
 """The one door to the database: connections, clocks, transactions, upserts.
 
-Everything that differs between SQLite and PostgreSQL is decided here, so that no other module asks
-which of the two it talks to.
+What differs between SQLite and PostgreSQL is decided here (and in ``schema``, for making tables), so
+that no other module asks which of the two it talks to.
 """
 
 import math
@@ -19,7 +19,7 @@ from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageEr
 SQLITE_WAIT_S = 60
 # Below SQLite's limit of 32,766 and PostgreSQL's of 65,535 parameters in one statement.
 MAX_PARAMETERS = 30_000
-# The advisory lock that writers of inputs share, and that a reader of the settled clock takes alone.
+# The advisory lock of whoever changes inputs, and of whoever asks for a settled moment.
 INPUTS_LOCK = 0x61737472_61696E70
 
 
@@ -146,9 +146,21 @@ def settled_now(database: peewee.Database) -> datetime:
         return now(database)
 
 
+def locked(query: peewee.ModelSelect) -> peewee.ModelSelect:
+    """The query, with its rows locked until the transaction ends; SQLite has one writer at a time anyway."""
+    return query.for_update() if is_postgresql(query.model._meta.database) else query
+
+
+def next_key(database: peewee.Database) -> peewee.SQL | None:
+    """What to insert as a primary key that the database shall choose."""
+    return peewee.SQL("DEFAULT") if is_postgresql(database) else None
+
+
 @contextmanager
 def changing_inputs(database: peewee.Database) -> Iterator[None]:
-    """One transaction that changes sources or spectra (see ``settled_now``).
+    """One transaction that changes sources or spectra (see ``settled_now``); one at a time.
+
+    What it has read stays true until it has written.
 
     Raises:
         StorageError: The database refused it; nothing of it was kept.
@@ -156,7 +168,7 @@ def changing_inputs(database: peewee.Database) -> Iterator[None]:
     """
     with writing(database):
         if is_postgresql(database):
-            database.execute_sql("SELECT pg_advisory_xact_lock_shared(%s)", (INPUTS_LOCK,))
+            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (INPUTS_LOCK,))
         yield
 
 

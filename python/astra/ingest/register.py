@@ -2,16 +2,13 @@
 
 from collections.abc import Iterable
 
-from astra.database import changing_inputs, is_postgresql
+from astra.database import changing_inputs
 from astra.ingest import precedence
 from astra.ingest.catalog import Catalog
 from astra.ingest.records import Record, Tally
 from astra.ingest.spectra import Row, Spectra
 from astra.ingest.stars import Star, Stars
 from astra.models.base import database
-
-#: The advisory lock of whoever registers a batch: what it has read stays true until it has written.
-INGEST_LOCK = 0x61737472_61696E67
 
 
 def register(records: Iterable[Record], tally: Tally, catalog: Catalog | None = None) -> None:
@@ -29,9 +26,6 @@ def register(records: Iterable[Record], tally: Tally, catalog: Catalog | None = 
     records = list(records)
     distinct = _distinct(records, tally)
     with changing_inputs(database):
-        if is_postgresql(database):
-            # Released when the transaction ends. SQLite has one writer at a time anyway.
-            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (INGEST_LOCK,))
         new, updated = _write(distinct, tally, catalog)
     tally.add("seen", len(records))
     tally.add("unreadable", sum(not record.readable for record in records))

@@ -14,7 +14,7 @@ from typing import Any
 
 import peewee
 
-from astra.database import MAX_PARAMETERS, is_postgresql, now_sql, upsert
+from astra.database import MAX_PARAMETERS, next_key, now_sql, upsert
 from astra.ingest.records import Record, stored_rows
 from astra.models import TABLES, ApogeeCoaddedSpectrumInApStar, Spectrum
 
@@ -137,8 +137,8 @@ def _is_changed(before: Row, row: Row) -> bool:
 def _identities(count: int) -> list[int]:
     """Keys of as many new spectra."""
     pks = []
-    value = peewee.SQL("DEFAULT") if is_postgresql(Spectrum._meta.database) else None
-    for part in peewee.chunked([(value,)] * count, MAX_PARAMETERS):
+    key = next_key(Spectrum._meta.database)
+    for part in peewee.chunked([(key,)] * count, MAX_PARAMETERS):
         query = Spectrum.insert_many(part, fields=[Spectrum.pk]).returning(Spectrum.pk)
         pks += [pk for (pk,) in query.tuples().execute()]
     return pks

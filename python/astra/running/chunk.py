@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from astra.database import is_postgresql, settled_now, upsert, writing
+from astra.database import locked, settled_now, upsert, writing
 from astra.errors import AstraError
 from astra.models.base import database
 from astra.models.pipeline import PipelineOutputModel
@@ -116,7 +116,7 @@ def rederive(task: Task, keys: list[int]) -> Tally:
         query = results.select().where(
             results.spectrum_pk << keys, results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
         )
-        rows = {row.spectrum_pk: row for row in (query.for_update() if is_postgresql(database) else query)}
+        rows = {row.spectrum_pk: row for row in locked(query)}
         for spectrum in with_sources(spectra).where(spectra.spectrum_pk << list(rows)):
             row = rows[spectrum.spectrum_pk]
             row.source_pk = spectrum.source_pk
