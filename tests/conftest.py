@@ -13,6 +13,7 @@ The environment of whoever runs the tests reaches none of them. Only these varia
     CI                 set: a missing PostgreSQL server is an error, not a reason to skip
 """
 
+import contextlib
 import ctypes
 import importlib.util
 import os
@@ -29,7 +30,7 @@ import peewee
 import pytest
 
 from astra import schema
-from astra.config import load_settings
+from astra.config import Settings, load_settings
 from astra.database import open_database
 from astra.models.base import bound_to
 
@@ -204,11 +205,42 @@ def empty_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
         yield opened
 
 
-@pytest.fixture
-def db(empty_database: peewee.Database) -> peewee.Database:
-    """An open database with all tables, bound to the models."""
-    schema.upgrade(empty_database, load_settings())
-    return empty_database
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "astra.db"
+    _migrate({"path": path})
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Server) -> Iterator[str]:
+    """A PostgreSQL database with all tables, to be copied."""
+    with postgres.database() as dbname:
+        _migrate({"url": postgres.url(dbname)})
+        yield dbname
+
+
+def _migrate(database: dict) -> None:
+    settings = Settings.model_validate({"database": database, "models_dir": "/nowhere"})
+    with bound_to(open_database(settings, create=True)) as opened:
+        schema.upgrade(opened, settings)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def db(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[peewee.Database]:
+    """An open database with all tables, bound to the models; also the configured one."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "sqlite":
+            template = request.getfixturevalue("sqlite_template")
+            monkeypatch.setenv("ASTRA_DATABASE_PATH", str(shutil.copyfile(template, tmp_path / "astra.db")))
+        else:
+            server = request.getfixturevalue("postgres")
+            dbname = stack.enter_context(server.database(request.getfixturevalue("postgres_template")))
+            monkeypatch.setenv("ASTRA_DATABASE_URL", server.url(dbname))
+        yield stack.enter_context(bound_to(open_database(load_settings())))
 
 
 # > Other users

@@ -1,6 +1,7 @@
 """``astra run``: what it prints, and the exit code of every way that it can end."""
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -368,7 +369,7 @@ def test_a_read_only_database_is_one_line(three_stars, db, toy_weights, ordinary
 
 
 @pytest.mark.postgres
-def test_a_revoked_right_is_one_line(astra, three_stars, db, toy_weights, monkeypatch, database_url):
+def test_a_revoked_right_is_one_line(astra, three_stars, db, toy_weights, monkeypatch):
     from astra.database import is_postgresql
 
     if not is_postgresql(db):
@@ -377,7 +378,8 @@ def test_a_revoked_right_is_one_line(astra, three_stars, db, toy_weights, monkey
     try:
         db.execute_sql("GRANT USAGE ON SCHEMA astra TO reader")
         db.execute_sql("GRANT SELECT ON ALL TABLES IN SCHEMA astra TO reader")
-        monkeypatch.setenv("ASTRA_DATABASE_URL", database_url.replace("//postgres@", "//reader@"))
+        address = os.environ["ASTRA_DATABASE_URL"]
+        monkeypatch.setenv("ASTRA_DATABASE_URL", address.replace("//postgres@", "//reader@"))
         code, _, err = astra("run", "astronn_dist", "--weights", toy_weights)
     finally:
         db.execute_sql("DROP OWNED BY reader")
@@ -438,7 +440,6 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(astra, three_stars, 
 
 
 def test_progress_is_a_bar_on_a_terminal(three_stars, toy_weights):
-    import os
     import pty
 
     parent, child = pty.openpty()
