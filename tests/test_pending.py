@@ -142,6 +142,24 @@ def test_a_star_is_found_by_sdss_id_and_by_apogee_id(db):
         assert _pending(sources=sources_of([name])) == [spectrum.spectrum_pk]
 
 
+def test_a_star_of_two_names_is_found_by_the_one_that_only_its_spectra_carry(db):
+    star = a_source(sdss4_apogee_id="A")
+    for name in "ABB":
+        a_spectrum(star, obj=name)
+    a_spectrum(None, obj="C")
+
+    assert sources_of(["B"]) == sources_of(["A"]) == (star.pk,)
+    with pytest.raises(UsageError, match="no star with APOGEE id C"):
+        sources_of(["C"])
+
+
+def test_the_star_that_has_a_name_goes_before_another_one_observed_under_it(db):
+    star, other = a_source(sdss4_apogee_id="A"), a_source()
+    a_spectrum(other, obj="A")
+
+    assert sources_of(["A"]) == (star.pk,)
+
+
 @pytest.mark.parametrize(("star", "kind"), [("4711", "sdss_id"), ("2M99999999+9999999", "APOGEE id")])
 def test_an_unknown_star_is_an_error_that_names_it(db, star, kind):
     with pytest.raises(UsageError, match=f"no star with {kind} {star.replace('+', '.')}"):

@@ -5,6 +5,7 @@ What is where:
     config.py, database.py   what is in force, and the one door to SQLite and PostgreSQL
     schema.py                migrations: make and upgrade the tables, refuse others
     fields.py, glossary.py   columns that carry help and units, and their wording
+    photometry.py            figures that registering and measuring share
     models/                  the tables: sources, spectra, results, runs
     products/                files: identity and layout of an apStar product, and its reader
     ingest/                  files and catalogues -> sources and spectra

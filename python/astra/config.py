@@ -47,7 +47,7 @@ class DatabaseSettings(_Section):
 
     path: Path | None = None
     url: SecretStr | None = None
-    dbname: str | None = None
+    dbname: str | None = Field(None, pattern=r"^[^:/=]+$")
     user: str | None = None
     host: str | None = None
     port: int | None = None
@@ -135,8 +135,11 @@ def _file() -> dict[str, tuple[Any, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"settings file cannot be read: {path} ({error})") from error
     except yaml.YAMLError as error:
-        detail = " ".join(str(error).split())
-        raise ConfigError(f"settings file is not valid YAML: {path} ({detail})") from error
+        # Not the lines that its message quotes: a password may stand there.
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        detail = getattr(error, "problem", None) or type(error).__name__
+        raise ConfigError(f"settings file is not valid YAML: {path}{place} ({detail})") from None
     content = {} if content is None else content
     if not isinstance(content, dict) or not isinstance(content.get("database") or {}, dict):
         raise ConfigError(

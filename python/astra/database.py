@@ -78,9 +78,9 @@ def _log10(value: float | None) -> float | None:
 
 
 def _open_postgresql(chosen: Any, url: str) -> peewee.Database:
-    scheme = url.partition("://")[0]
-    if url and scheme not in ("postgresql", "postgres"):
-        raise ConfigError(f"unknown kind of database: {scheme}://…; use postgresql:// or sqlite:///")
+    if url and not url.startswith(("postgresql://", "postgres://")):
+        # Not what stands there: that may hold a password.
+        raise ConfigError("database.url is no address of a database: use postgresql://… or sqlite:///…")
     parameters = {name: getattr(chosen, name) for name in ("user", "host", "port")}
     if chosen.password:
         parameters["password"] = chosen.password.get_secret_value()
@@ -97,13 +97,16 @@ def _open_postgresql(chosen: Any, url: str) -> peewee.Database:
     )
     try:
         database.connect()
-    except peewee.OperationalError as error:
+    except (peewee.OperationalError, peewee.ProgrammingError) as error:
+        if isinstance(error, peewee.ProgrammingError) or one_line(error).startswith("invalid "):
+            # Not its message: that quotes the address, and the password may be a part of what is quoted.
+            raise ConfigError(
+                "database.url is not a valid PostgreSQL address; see `astra config show`, and give a "
+                "password with special characters in ASTRA_DATABASE_PASSWORD"
+            ) from None
         raise DatabaseUnreachable(
             f"cannot reach PostgreSQL: {one_line(error)}; see `astra config show`"
         ) from error
-    except peewee.ProgrammingError:
-        # Not its message: that quotes the address, and the password may be a part of what is quoted.
-        raise ConfigError("database.url is not a valid PostgreSQL address; see `astra config show`") from None
     return database
 
 
@@ -184,10 +187,11 @@ def writing(database: peewee.Database) -> Iterator[None]:
         with database.atomic() if is_postgresql(database) else database.atomic("IMMEDIATE"):
             yield
     except peewee.PeeweeException as error:
-        raise translated(error) from error
+        known = translated(error, "refused to write")
+        raise type(known)(f"{known}; nothing of this batch was kept") from error
 
 
-def translated(error: peewee.PeeweeException) -> AstraError:
+def translated(error: peewee.PeeweeException, verb: str = "refused") -> AstraError:
     """The error of the project that says who has to act on a database error."""
     cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     code = getattr(cause, "pgcode", None) or ""
@@ -197,7 +201,7 @@ def translated(error: peewee.PeeweeException) -> AstraError:
     # 57P: the server is shutting down; 08: connection exception.
     if lost or code.startswith(("57P", "08")):
         return DatabaseUnreachable(f"connection to the database lost: {one_line(error)}")
-    return StorageError(f"the database refused to write: {one_line(error)}; nothing of this batch was kept")
+    return StorageError(f"the database {verb}: {one_line(error)}")
 
 
 def upsert(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import peewee
 
 from astra.errors import UsageError
+from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.base import BaseModel
 from astra.models.source import Source
 from astra.tasks import Task, find_task
@@ -44,7 +45,7 @@ def pending_query(selection: Selection) -> peewee.ModelSelect:
     )
     if not selection.overwrite:
         needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
-        if selection.retry_no_result:
+        if selection.retry_no_result and hasattr(results, "flag_no_result"):
             needed |= results.flag_no_result
         query = query.where(needed)
     return _restricted(query, selection)
@@ -92,7 +93,7 @@ def count_pending(selection: Selection) -> int:
 
 
 def sources_of(stars: list[str]) -> tuple[int, ...] | None:
-    """The sources of stars named by sdss_id (digits) or APOGEE id.
+    """The sources of stars named by sdss_id (digits) or APOGEE id, also by one that only spectra carry.
 
     Returns:
         Their primary keys; ``None`` for no names at all.
@@ -102,14 +103,20 @@ def sources_of(stars: list[str]) -> tuple[int, ...] | None:
     """
     if not stars:
         return None
-    found = []
+    spectra = ApogeeCoaddedSpectrumInApStar
+    found: list[int] = []
     for star in stars:
         same = Source.sdss_id == int(star) if star.isdigit() else Source.sdss4_apogee_id == star
-        source = Source.select(Source.pk).where(same).first()
-        if source is None:
+        keys = [pk for (pk,) in Source.select(Source.pk).where(same).tuples()]
+        if not keys and not star.isdigit():
+            # A star with two names is stored under one of them.
+            observed = spectra.select(spectra.source).distinct()
+            observed = observed.where(spectra.obj == star, spectra.source.is_null(False))
+            keys = [pk for (pk,) in observed.tuples()]
+        if not keys:
             kind = "sdss_id" if star.isdigit() else "APOGEE id"
             raise UsageError(f"no star with {kind} {star} in the database; ingest its spectra first")
-        found.append(source.pk)
+        found += keys
     return tuple(found)
 
 

@@ -1,5 +1,7 @@
 """A file that cannot be read has a row all the same, and one row only when it can be read at last."""
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -7,6 +9,8 @@ from builders import a_result
 
 from astra.ingest.apstar import ingest_apstar
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Spectrum
+from astra.pending import Selection, count_pending
+from astra.pipelines.astronn_dist import astronn_dist
 
 OBJ = "2M06154934-0100415"
 
@@ -95,13 +99,71 @@ def test_the_stale_row_of_a_file_goes_when_its_product_is_there_already(db, apst
     assert Spectrum.select().count() == 1
 
 
-def test_damaged_pixels_behind_a_good_header_are_registered_without_them(db, apstar, caplog, the_spectrum):
+def test_the_name_of_a_broken_file_finds_no_other_star_in_the_catalogue(
+    db, apstar, table, the_spectrum, the_source
+):
+    path = apstar("x/apStar-dr17-VESTA.fits", OBJID="2M1", FIELD="hip", TELESCOP="apo1m")
+    ingest_apstar([path])
+    path.write_bytes(b"")
+
+    ingest_apstar([path], catalog=table("t.csv", [{"apogee_id": "VESTA", "ebv": 0.3}]))
+
+    assert the_source().sdss4_apogee_id == the_spectrum().source.sdss4_apogee_id == "2M1"
+    assert np.isnan(the_source().ebv)
+
+
+def _wrong_shape(path):
+    content = [fits.PrimaryHDU(header=fits.getheader(path)), fits.ImageHDU(np.zeros(10))]
+    fits.HDUList(content).writeto(path, overwrite=True)
+
+
+def _cut_behind_the_header(path):
+    path.write_bytes(path.read_bytes()[: 4 * 2880])
+
+
+DAMAGES = [_wrong_shape, _cut_behind_the_header]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_pixels_behind_a_good_header_are_registered_without_them(
+    db, apstar, caplog, the_spectrum, damage
+):
     path = apstar("apStar-dr17-X.fits", SNR=55.0)
-    header = fits.getheader(path)
-    fits.HDUList([fits.PrimaryHDU(header=header), fits.ImageHDU(np.zeros(10))]).writeto(path, overwrite=True)
+    damage(path)
 
     counts = ingest_apstar([path])
 
     assert (counts.spectra_new, counts.unreadable) == (1, 0)
     assert (the_spectrum().pixels_digest, the_spectrum().snr) == (None, 55.0)
     assert "registered without its pixels" in caplog.text
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_file_whose_pixels_are_repaired_is_pending_again(db, apstar, the_spectrum, made_old, damage):
+    path = apstar("apStar-dr17-X.fits")
+    whole = path.read_bytes()
+    damage(path)
+    ingest_apstar([path])
+    made_old()
+    a_result(the_spectrum(), flag_no_result=True, inputs_read=datetime(2020, 1, 2))
+    path.write_bytes(whole)
+
+    counts = ingest_apstar([path])
+
+    assert counts.spectra_updated == 1
+    assert count_pending(Selection(astronn_dist)) == 1
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_pixels_that_break_and_are_the_same_again_are_no_change(db, apstar, the_spectrum, made_old, damage):
+    path = apstar("apStar-dr17-X.fits")
+    whole = path.read_bytes()
+    ingest_apstar([path])
+    known = the_spectrum().pixels_digest
+    made_old()
+
+    for change in (lambda: damage(path), lambda: path.write_bytes(whole)):
+        change()
+        ingest_apstar([path])
+
+        assert (the_spectrum().pixels_digest, the_spectrum().modified.year) == (known, 2020)

@@ -1,5 +1,8 @@
 """The table of ``--catalog``: every format, how rows are found, what is counted and said."""
 
+import codecs
+import gzip
+
 import numpy as np
 import pytest
 
@@ -97,6 +100,37 @@ def test_columns_of_other_names_are_mentioned_once(table, caplog):
 
     (record,) = caplog.records
     assert "columns that are not used: kmag, teff" in record.getMessage()
+
+
+def test_text_instead_of_numbers_is_said_once_for_each_column(table, caplog):
+    rows = [
+        {"sdss_id": "5", "apogee_id": "A", "k_mag": "9.9x", "e_k_mag": "-9999.99", "cc_flg": "abc"},
+        {"sdss_id": "six", "apogee_id": "B", "k_mag": "9,9", "e_k_mag": "", "cc_flg": "000"},
+        {"sdss_id": "-1", "apogee_id": "C", "k_mag": "NaN", "e_k_mag": "N/A", "cc_flg": "none"},
+        {"sdss_id": "", "apogee_id": "D", "k_mag": "9.5", "e_k_mag": "99.999", "cc_flg": ""},
+    ]
+    for name in ("t.csv", "t.fits"):
+        caplog.clear()
+
+        catalog = Catalog(table(name, rows), Tally())
+
+        assert catalog.match(5, []).values["k_mag"] is None
+        said = [record.getMessage().partition(f"{name}: ")[2] for record in caplog.records]
+        assert said == [
+            "column sdss_id: 1 values are no numbers and count as absent, e.g. 'six'",
+            "column k_mag: 2 values are no numbers and count as absent, e.g. '9.9x'",
+        ]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.ecsv", "t.csv.gz"])
+def test_the_mark_that_excel_puts_before_a_text_is_no_part_of_it(table, name):
+    path = table(name.removesuffix(".gz"), [{"apogee_id": "2M1", "k_mag": 9.5, "ebv_origin": "Gontcharov é"}])
+    content = codecs.BOM_UTF8 + path.read_bytes()
+    path.with_name(name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+
+    values = Catalog(path.with_name(name), Tally()).match(None, ["2M1"]).values
+
+    assert values == {"k_mag": 9.5, "ebv_origin": "Gontcharov é"}
 
 
 def _text(path, content):

@@ -97,3 +97,49 @@ def test_a_catalogue_may_bring_the_identifier_that_joins_two_sources(db, apstar,
 
     assert _sources() == [(5, "A")]
     assert (Source.get().h_mag, Source.get().k_mag) == (7.0, 9.0)
+
+
+# > Two names in a catalogue
+
+TWO_NAMES = "sdss_id,apogee_id,k_mag,ebv\n77,A,9,0.1\n77,B,,\n"
+
+
+def _ingest_with(text, path, files):
+    path.write_text(text)
+    return ingest_apstar(files, catalog=path)
+
+
+@pytest.mark.parametrize("split", [["AB"], ["A", "B"], ["B", "A"]])
+@pytest.mark.parametrize("known_before", [False, True])
+def test_a_catalogue_with_two_names_of_one_star_makes_one_source(db, apstar, tmp_path, split, known_before):
+    files = {name: apstar(f"apStar-dr17-{name}.fits", OBJID=name) for name in "AB"}
+    if known_before:
+        ingest_apstar(files.values())
+
+    counts = [_ingest_with(TWO_NAMES, tmp_path / "t.csv", [files[name] for name in names]) for names in split]
+
+    assert _sources() == [(77, "A")]
+    assert (Source.get().k_mag, Source.get().ebv) == (9.0, 0.1)
+    assert {row.source_pk for row in ApogeeCoaddedSpectrumInApStar.select()} == {Source.get().pk}
+    assert sum(count.sources_new for count in counts) == (0 if known_before else 1)
+
+
+def test_a_star_of_two_names_keeps_its_spectra_when_a_catalogue_lists_one_of_them(db, apstar, tmp_path):
+    files = [apstar(f"apStar-dr17-{name}.fits", OBJID=name) for name in "AB"]
+    _ingest_with(TWO_NAMES, tmp_path / "t.csv", files)
+    star = Source.get(sdss_id=77)
+
+    counts = _ingest_with("sdss_id,apogee_id,k_mag\n77,A,9\n", tmp_path / "t.csv", files[1:])
+
+    assert (counts.spectra_unchanged, counts.sources_unchanged) == (1, 1)
+    assert {row.source_pk for row in ApogeeCoaddedSpectrumInApStar.select()} == {star.pk}
+    assert Source.get().ebv == 0.1
+
+
+def test_rows_of_a_catalogue_that_give_one_name_to_two_stars_move_no_spectrum(db, apstar, tmp_path):
+    path = apstar("apStar-dr17-A.fits", OBJID="A", SDSS_ID=6)
+
+    _ingest_with("sdss_id,apogee_id,k_mag\n,A,9\n5,A,\n6,A,8\n", tmp_path / "t.csv", [path])
+
+    assert _sources() == [(6, "A")]
+    assert Source.get().k_mag == 8.0

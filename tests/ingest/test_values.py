@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra.ingest.values import INTEGERS, RANGES, clean, clean_column
+from astra.ingest.values import INTEGERS, RANGES, clean, clean_column, unreadable
 
 FILLERS = [
     999999.0,
@@ -72,7 +72,7 @@ def test_an_identifier_of_19_digits_keeps_them_all():
     assert clean("sdss_id", 12345678.0) == 12345678
 
 
-@pytest.mark.parametrize("value", [0, -1, -999, "", "none", 2**70, 1.5, "12a"])
+@pytest.mark.parametrize("value", [0, -1, -999, "", "none", 2**70, 1.5, "12a", "--5", "1" * 5000])
 def test_what_is_no_identifier_is_absent(value):
     assert clean("sdss_id", value) is None
 
@@ -95,6 +95,15 @@ def test_text_loses_what_a_table_pads_it_with():
 def test_masked_values_are_absent():
     assert clean_column("k_mag", np.ma.array([9.0, 8.0], mask=[False, True])) == [9.0, None]
     assert clean_column("sdss_id", np.ma.array([9, 8], mask=[False, True])) == [9, None]
+
+
+@pytest.mark.parametrize("name", ["k_mag", "sdss_id"])
+def test_text_that_is_neither_a_number_nor_a_word_for_nothing_is_told(name):
+    masked = np.ma.array(["9.9x", "y"], mask=[False, True])
+
+    assert unreadable(name, ["9.9x", b"2m", "", "NaN", "none", "-9999.99", "1e3", None, 9]) == ["9.9x", "2m"]
+    assert unreadable(name, masked) == ["9.9x"]
+    assert unreadable(name, np.array([9.0, np.nan])) == unreadable("ph_qual", ["AAA"]) == []
 
 
 @given(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astra.errors import Interrupted
-from astra.running.disk import FIRST, TOLERATED, WINDOW, DiskWatch
+from astra.running.disk import FEW, FIRST, TOLERATED, WINDOW, DiskWatch
 
 
 def _watch(outcomes: list[bool]) -> tuple[list[int], bool]:
@@ -18,15 +18,27 @@ def _watch(outcomes: list[bool]) -> tuple[list[int], bool]:
         except Interrupted:
             return written, True
         written += [] if released is None else [released]
-    return written + watch.release(), False
+    try:
+        return written + watch.release(), False
+    except Interrupted:
+        return written, True
 
 
 def test_a_disk_that_is_not_there_from_the_start_writes_nothing():
     assert _watch([True] * FIRST) == ([], True)
 
 
-def test_fewer_lost_files_than_that_are_rows():
-    assert _watch([True] * (FIRST - 1)) == (list(range(FIRST - 1)), False)
+def test_a_run_of_a_few_files_that_are_all_lost_writes_their_rows():
+    assert _watch([True] * (FEW - 1)) == (list(range(FEW - 1)), False)
+
+
+def test_a_run_of_more_files_that_are_all_lost_writes_nothing():
+    assert _watch([True] * FEW) == ([], True)
+    assert _watch([True] * (FIRST - 1)) == ([], True)
+
+
+def test_one_file_that_can_be_read_makes_the_lost_ones_before_it_rows():
+    assert _watch([True] * (FIRST - 1) + [False]) == (list(range(FIRST - 1)), False)
 
 
 def test_a_disk_that_vanishes_in_the_middle_writes_none_of_what_it_lost():

@@ -9,6 +9,7 @@ from astra.cli.console import fail, note, progress, say, say_json
 
 if TYPE_CHECKING:
     from astra.running.runner import Report
+    from astra.running.signals import StopRequest
 
 EXAMPLES = """Examples:
 
@@ -46,7 +47,7 @@ Workers = Annotated[int, typer.Option(min=1, help="Local processes.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Spectra in one transaction.")]
 DeviceName = Annotated[Device | None, typer.Option(help="Where the network runs.")]
 Weights = Annotated[str | None, typer.Option(help="Weights: a path or a name.")]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the dropout masks.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the dropout masks.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Take all spectra, done or not.")]
 RetryWhich = Annotated[Retry | None, typer.Option(help="Take failed spectra again.")]
 AllowMixed = Annotated[bool, typer.Option("--allow-mixed", help="Accept rows made by other weights.")]
@@ -85,14 +86,12 @@ def run(
 
 def _carry_out(arguments: dict[str, Any]) -> int:
     """Run, and say how it went; gives the exit code."""
-    from astra.errors import AstraError
-    from astra.running.runner import Report
+    from astra.running.runner import Report, reporting
 
     report = Report(task=arguments["task"])
     try:
-        _execute(report, arguments)
-    except AstraError as error:
-        report.end("failed", error.exit_code, str(error))
+        with reporting(report) as stop:
+            _execute(report, arguments, stop)
     finally:
         if arguments["as_json"]:
             say_json(report.as_dict())
@@ -105,10 +104,10 @@ def _carry_out(arguments: dict[str, Any]) -> int:
     return report.exit_code
 
 
-def _execute(report: "Report", arguments: dict[str, Any]) -> None:
+def _execute(report: "Report", arguments: dict[str, Any], stop: "StopRequest") -> None:
     from astra.cli.session import database_session
     from astra.running.request import CHUNK, build_request, read_targets
-    from astra.running.runner import run as run_task
+    from astra.running.runner import carry_out
     from astra.tasks import find_task
 
     task = find_task(report.task)
@@ -126,9 +125,7 @@ def _execute(report: "Report", arguments: dict[str, Any]) -> None:
     with database_session():
         request = build_request(task, targets, options, **rest)
         with progress(task.name) as update:
-            run_task(
-                request, report, lambda now: update(now.tally.processed + now.tally.rederived, now.to_do)
-            )
+            carry_out(request, report, stop, lambda now: update(now.tally.done, now.to_do))
 
 
 def _say_sum(report: "Report") -> None:

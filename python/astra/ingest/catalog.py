@@ -7,7 +7,7 @@ that has a value gives it.
 """
 
 import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from astra.errors import UsageError
 from astra.ingest.precedence import Values
 from astra.ingest.records import Tally
 from astra.ingest.stars import VALUE_COLUMNS, Ids
-from astra.ingest.values import clean, clean_column
+from astra.ingest.values import clean, clean_column, unreadable
 
 _FORMATS = {
     ".csv": "ascii.csv",
@@ -49,7 +49,7 @@ class Catalog:
 
         Args:
             path: A CSV, ECSV, FITS or VOTable file.
-            tally: Warns once about columns that are not used.
+            tally: Warns once about columns that are not used, and about text instead of numbers.
 
         Raises:
             UsageError: It cannot be read, or has no column of identifiers.
@@ -64,6 +64,7 @@ class Catalog:
             raise UsageError(f"no identifiers in the catalogue {path}: it needs a column {' or '.join(_IDS)}")
         if unused := set(self._table.colnames) - {names.get(name) for name in (*VALUE_COLUMNS, *_IDS)}:
             tally.warn("%s: columns that are not used: %s", path, ", ".join(sorted(unused)))
+        self._warn_of_text({name: names[name] for name in ("sdss_id", *VALUE_COLUMNS) if name in names})
         self._first: dict[int | str, int] = {}
         self._repeated: dict[int, list[int]] = {}
         self._matched: set[int] = set()
@@ -95,6 +96,12 @@ class Catalog:
         self._tally.add("catalog_matched", len(self._matched))
         self._tally.add("catalog_unmatched", len(self._table) - repeated - len(self._matched))
 
+    def _warn_of_text(self, columns: Mapping[str, str]) -> None:
+        for name, column in columns.items():
+            if texts := unreadable(name, np.ma.asanyarray(self._table[column])):
+                message = "%s: column %s: %d values are no numbers and count as absent, e.g. %r"
+                self._tally.warn(message, self._path, column, len(texts), texts[0])
+
     def _ids(self, name: str, columns: list[str | None]) -> list[Any]:
         given = [clean_column(name, np.ma.asanyarray(self._table[column])) for column in columns if column]
         if not given:
@@ -113,6 +120,9 @@ class Catalog:
                 if any(None not in (before[name], new[name]) and before[name] != new[name] for name in new):
                     contradicting.append(apogee_id or sdss_id)
                 self._repeated.setdefault(first, []).append(row)
+                if self._sdss_ids[first] is None:
+                    self._sdss_ids[first] = sdss_id
+                self._apogee_ids[first] = self._apogee_ids[first] or apogee_id
             for key in (sdss_id, apogee_id):
                 if key is not None:
                     self._first.setdefault(key, row if first is None else first)
@@ -122,12 +132,9 @@ class Catalog:
 
     def _listed(self, first: int) -> Listed:
         values = self._values(first)
-        sdss_id, apogee_id = self._sdss_ids[first], self._apogee_ids[first]
         for row in self._repeated.get(first, ()):
             values |= {name: value for name, value in self._values(row).items() if values[name] is None}
-            sdss_id = self._sdss_ids[row] if sdss_id is None else sdss_id
-            apogee_id = apogee_id or self._apogee_ids[row]
-        return Listed(sdss_id, apogee_id, values)
+        return Listed(self._sdss_ids[first], self._apogee_ids[first], values)
 
     def _values(self, row: int) -> Values:
         return {name: clean(name, self._table[column][row]) for name, column in self._columns}
@@ -139,7 +146,8 @@ def _read(path: Path) -> Any:
         raise UsageError(f"unknown kind of catalogue: {path}; its name must end in {', '.join(_FORMATS)}")
     from astropy.table import Table
 
-    options: dict[str, Any] = {}
+    # Excel begins a text with the mark of its encoding, which is no part of the first name.
+    options: dict[str, Any] = {"encoding": "utf-8-sig"} if kind.startswith("ascii") else {}
     if kind == "ascii.csv":
         # As text: 000 is a flag, not a number, and an identifier of 19 digits is no float.
         options["converters"] = {"*": [str]}

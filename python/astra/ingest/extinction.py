@@ -14,12 +14,10 @@ import numpy as np
 from astra.errors import UsageError
 from astra.ingest.values import clean_column
 from astra.models import Source
+from astra.photometry import A_K_PER_EBV
 
 Preference = Literal["auto", "ak_targ", "sfd"]
 COLUMNS = ("AK_TARG", "AK_TARG_METHOD", "SFD_EBV")
-
-#: A_K / E(B-V), as everywhere in the distances: 0.918 / 2.61.
-A_K_PER_EBV = 0.3517
 
 _METHODS = (
     ("RJCE_IRAC", Source.flag_ebv_from_rjce_glimpse.value),

@@ -71,14 +71,16 @@ def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tupl
 
 def _star_of(record: Record, row: Row, stars: Stars, catalog: Catalog | None) -> Star | None:
     if record.readable or row["source"] is None:
-        star = stars.find(record.sdss_id, record.apogee_id)
+        star, name = stars.find(record.sdss_id, record.apogee_id), record.apogee_id
     else:
         # The name of a file says less than the header that was read once.
-        star = stars.known(row["source"])
-    listed = catalog.match(star.sdss_id, (record.apogee_id, star.apogee_id)) if catalog and star else None
+        star, name = stars.known(row["source"]), row["obj"]
+    listed = catalog.match(star.sdss_id, (name, star.apogee_id)) if catalog and star else None
     if listed is None:
         return star
     sdss_id = star.sdss_id if listed.sdss_id is None else listed.sdss_id
+    # Where the catalogue calls it by another name, what is known of it under its own comes along.
+    stars.find(sdss_id, star.apogee_id)
     star = stars.find(sdss_id, listed.apogee_id or star.apogee_id)
     precedence.merge(star.values, star.origins, listed.values, precedence.CATALOG)
     return star

@@ -5,8 +5,8 @@ of which only the name was known keeps its row when its header can be read at la
 
 What a file says replaces what an allStar row says of the same product; once the file was read, a row
 of a table only fills what is absent. A row is *changed*, and analysed again, if a value or the pixels
-are others than before, or if the path is and nobody knows whether the pixels are the same. That the
-pixels become known is no change.
+are others than before, or if the path is and nobody knows whether the pixels are the same. Pixels that
+become known where there were none are a change: the file may be repaired, and its row without a result.
 """
 
 from collections.abc import Iterable
@@ -130,8 +130,8 @@ def _is_only_named(row: Row) -> bool:
 def _is_changed(before: Row, row: Row) -> bool:
     if any(row[name] != before[name] for name in row if name not in _BESIDES):
         return True
-    known = before["pixels_digest"] is not None
-    return row["pixels_digest"] != before["pixels_digest"] if known else row["path"] != before["path"]
+    deciding = "path" if row["pixels_digest"] is None else "pixels_digest"
+    return row[deciding] != before[deciding]
 
 
 def _identities(count: int) -> list[int]:

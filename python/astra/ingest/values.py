@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-_MAGNITUDE, _ERROR_OF_MAGNITUDE = (-1.0, 98.0), (0.0, 8.0)
+from astra.photometry import A_K_PER_EBV, FILLER, SMALLEST_K_MAG
+
+_MAGNITUDE, _ERROR_OF_MAGNITUDE = (SMALLEST_K_MAG, FILLER), (0.0, 8.0)
 _ERROR, _PROPER_MOTION = (0.0, 9999.0), (-9998.0, 20_000.0)
 
 #: Open interval of true values of each number.
@@ -22,9 +24,9 @@ RANGES = {
     "b": (-90.000001, 90.000001),
     **dict.fromkeys(("j_mag", "h_mag", "k_mag", "g_mag", "bp_mag", "rp_mag"), _MAGNITUDE),
     **dict.fromkeys(("e_j_mag", "e_h_mag", "e_k_mag"), _ERROR_OF_MAGNITUDE),
-    "ebv": (-1.0, 98.0),
-    "e_ebv": (0.0, 98.0),
-    "a_k": (-0.3517, 34.0),
+    "ebv": (-1.0, FILLER),
+    "e_ebv": (0.0, FILLER),
+    "a_k": (-A_K_PER_EBV, A_K_PER_EBV * FILLER),
     "plx": (-999.0, 999.0),
     **dict.fromkeys(("pmra", "pmde"), _PROPER_MOTION),
     **dict.fromkeys(("e_plx", "e_pmra", "e_pmde", "ruwe", "e_v_rad"), _ERROR),
@@ -60,14 +62,41 @@ def clean_column(name: str, values: Any) -> list[Any]:
         name: The column in our tables, which decides what can be true.
         values: An array, perhaps masked, or a list of whatever a header or a table holds.
     """
-    if isinstance(values, np.ma.MaskedArray):
-        hidden = np.ma.getmaskarray(values).tolist()
-        values = [None if gone else value for gone, value in zip(hidden, list(values.data), strict=True)]
+    values = _unmasked(values)
     if name in RANGES:
         return _numbers(RANGES[name], values)
     if name in INTEGERS:
         return [_integer(value, INTEGERS[name]) for value in _listed(values)]
     return [_text(value) for value in _listed(values)]
+
+
+def unreadable(name: str, values: Any) -> list[str]:
+    """The texts in a column of numbers that are neither numbers nor words for the absence of one.
+
+    Args:
+        name: The column in our tables; a column of text has no such texts.
+        values: As for ``clean_column``.
+    """
+    is_text = name not in RANGES and name not in INTEGERS
+    if is_text or (isinstance(values, np.ndarray) and values.dtype.kind in "iuf"):
+        return []
+    texts = map(_text, _listed(_unmasked(values)))
+    return [text for text in texts if text is not None and not _is_number(text)]
+
+
+def _unmasked(values: Any) -> Any:
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    hidden = np.ma.getmaskarray(values).tolist()
+    return [None if gone else value for gone, value in zip(hidden, list(values.data), strict=True)]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _listed(values: Any) -> list[Any]:
@@ -99,7 +128,10 @@ def _integer(value: Any, limits: tuple[int, int]) -> int | None:
     if not isinstance(value, (int, np.integer)):
         # Through text, not through float: identifiers of Gaia have 19 digits, a float keeps 16.
         text = _text(value) or ""
-        number = int(text) if text.lstrip("+-").isdecimal() else _float(text)
+        try:
+            number = int(text)
+        except ValueError:
+            number = _float(text)
         if not math.isfinite(number) or number != int(number):
             return None
         value = number

@@ -4,21 +4,26 @@ HDU 1 holds the flux, HDU 2 its error, HDU 3 the pixel mask. Row 0 of a stack is
 spectrum; the file of a single visit has no other row, and its arrays have one dimension.
 """
 
+import contextlib
 import errno
+import gzip
 import hashlib
 import stat
 import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from astra.errors import MissingSpectrum, SpectrumError, UnreadableSpectrum
+from astra.products.fits_structure import check_structure
 
 N_PIXELS = 8575
+GZIP_MAGIC = b"\x1f\x8b"
 # log10 of the vacuum wavelength [Angstrom] of pixel 0, and its step (CRVAL1, CDELT1 of every apStar file).
 LOG_WAVELENGTH_0, LOG_WAVELENGTH_STEP = 4.179, 6e-6
 
@@ -78,9 +83,10 @@ def read_combined(path: str | Path) -> CombinedSpectrum:
         flux, error, flags = (_combined_row(hdus, index, path) for index in (1, 2, 3))
     if flags.dtype.kind not in "iu":
         raise UnreadableSpectrum(f"not a pixel mask: HDU 3 of {path} holds {flags.dtype.name}, not integers")
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # a damaged file may hold signalling NaNs
+        flux, error = flux.astype(np.float64), error.astype(np.float64)
         error = np.where(np.isfinite(error) & (error > 0), error, np.inf)
-    return CombinedSpectrum(flux.astype(np.float64), error.astype(np.float64), flags.astype(np.int32))
+    return CombinedSpectrum(flux, error, flags.astype(np.int32))
 
 
 def read_header(path: str | Path):
@@ -106,16 +112,25 @@ def _opened(path: Path) -> Iterator:
         if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableSpectrum(f"not a file: {path}")
         with warnings.catch_warnings():
-            # Sizes are checked below; other warnings concern cards that nobody here reads.
+            # The structure is checked first; what else astropy warns of concerns nobody here.
             warnings.simplefilter("ignore")
             # Opened here, because astropy leaves a file open that it stumbles over.
-            with path.open("rb") as file, fits.open(file, memmap=False) as hdus:
-                _check_complete(hdus, path)
-                yield hdus
+            with path.open("rb") as raw, _plain(raw) as file:
+                check_structure(file, str(path))
+                file.seek(0)
+                with fits.open(file, memmap=False) as hdus:
+                    yield hdus
     except SpectrumError:
         raise
     except _DAMAGE as error:
         raise _explained(error, path) from error
+
+
+def _plain(file: BinaryIO) -> AbstractContextManager[BinaryIO]:
+    """The file, or what it holds if it is compressed with gzip."""
+    magic = file.read(len(GZIP_MAGIC))
+    file.seek(0)
+    return gzip.GzipFile(fileobj=file) if magic == GZIP_MAGIC else contextlib.nullcontext(file)
 
 
 def _explained(error: Exception, path: Path) -> SpectrumError:
@@ -127,28 +142,15 @@ def _explained(error: Exception, path: Path) -> SpectrumError:
     return UnreadableSpectrum(f"not a readable FITS file: {path} ({type(error).__name__}: {detail})")
 
 
-def _check_complete(hdus, path: Path) -> None:
-    """Refuse a file that ends before, or goes on after, what its headers claim."""
-    last = hdus[len(hdus) - 1].fileinfo()  # len() makes astropy walk to the last header
-    claimed = last["datLoc"] + last["datSpan"]
-    file = last["file"]
-    if file.compression:
-        file.seek(0, 2)
-        actual = file.tell()
-    else:
-        actual = path.stat().st_size
-    if actual != claimed:
-        verb = "truncated" if actual < claimed else "damaged"
-        raise UnreadableSpectrum(f"{verb}: {path} has {actual} bytes, its headers claim {claimed}")
-
-
 def _combined_row(hdus, index: int, path: str | Path) -> np.ndarray:
-    if len(hdus) <= index:
-        raise UnreadableSpectrum(f"truncated: {path} has no HDU {index}")
-    shape = getattr(hdus[index], "shape", None)
+    try:
+        hdu = hdus[index]  # len() would make astropy read all the headers
+    except IndexError:
+        raise UnreadableSpectrum(f"truncated: {path} has no HDU {index}") from None
+    shape = getattr(hdu, "shape", None)
     if not shape or len(shape) > 2 or shape[-1] != N_PIXELS or shape[0] < 1:
         raise UnreadableSpectrum(
             f"wrong shape: HDU {index} of {path} is {shape}, not (n, {N_PIXELS}) or ({N_PIXELS},)"
         )
-    section = hdus[index].section
+    section = hdu.section
     return np.asarray(section[:] if len(shape) == 1 else section[0, :])

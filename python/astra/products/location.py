@@ -28,7 +28,10 @@ def usable_base_dir() -> Path:
     """
     base = sas_base_dir()
     if base is None:
-        raise ConfigError("SAS_BASE_DIR is not set, and the paths of some spectra are relative to it")
+        raise ConfigError(
+            "SAS_BASE_DIR is not set, and the paths of some spectra are relative to it: "
+            "set it to the folder that holds the data releases"
+        )
     return base
 
 

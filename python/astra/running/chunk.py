@@ -33,6 +33,11 @@ class Tally:
         """Spectra that went through the task, with or without a result."""
         return self.measured + self.no_result
 
+    @property
+    def done(self) -> int:
+        """All spectra that were dealt with, one way or the other."""
+        return self.processed + self.rederived
+
     def add(self, other: "Tally") -> None:
         """Add the counts of another tally to this one."""
         for name in ("measured", "no_result", "rederived", "bad", "warn"):
@@ -100,7 +105,7 @@ def write(task: Task, rows: list[Values]) -> None:
             results,
             rows,
             key=("spectrum_pk", "v_astra_major_minor"),
-            keep=("task_pk", "created", "modified"),
+            keep=("task_pk", "created", "modified", "tag"),
             uncounted=results.PROVENANCE,
         )
 

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +39,7 @@ class Report:
     tally: Tally = field(default_factory=Tally)
     run_pk: int | None = None
     to_do: int | None = None
+    started: float = field(default_factory=time.monotonic)
     elapsed_s: float = 0.0
     outcome: str = "failed"
     exit_code: int = AstraError.exit_code
@@ -48,7 +50,7 @@ class Report:
         """The object that ``--json`` prints."""
         tally = self.tally
         rate = tally.processed / self.elapsed_s if self.elapsed_s > 0 else 0.0
-        left = None if self.to_do is None else max(0, self.to_do - tally.processed - tally.rederived)
+        left = None if self.to_do is None else max(0, self.to_do - tally.done)
         return {
             "task": self.task,
             "v_astra": V_ASTRA,
@@ -89,49 +91,68 @@ def run(request: Request, report: Report, on_progress: Progress = lambda report:
     Raises:
         Exception: An internal error; the report is complete all the same.
     """
-    started = time.monotonic()
+    with reporting(report) as stop:
+        carry_out(request, report, stop, on_progress)
+
+
+@contextmanager
+def reporting(report: Report) -> Iterator[StopRequest]:
+    """Fill in how the work of this context ends; signals are noted from its begin on.
+
+    Yields:
+        What the signals ask for.
+
+    Raises:
+        Exception: An internal error; all others end here, in the report.
+    """
     try:
         with StopRequest() as stop:
-            _Run(request, report, stop, on_progress, started).go()
+            yield stop
     except Interrupted as error:
         report.end("stopped", error.exit_code, str(error))
     except AstraError as error:
+        log.debug("the run failed", exc_info=True)
         report.end("failed", error.exit_code, str(error))
     except peewee.PeeweeException as error:
+        log.debug("the run failed", exc_info=True)
         known = translated(error)
         report.end("failed", known.exit_code, str(known))
     except KeyboardInterrupt:
-        report.end("stopped", KEYBOARD_INTERRUPT, "stopped at once; the chunk in hand stays pending")
+        report.end("stopped", KEYBOARD_INTERRUPT, "stopped at once; the chunk in hand was not written")
     except Exception as error:
         report.end("failed", AstraError.exit_code, f"internal error: {type(error).__name__}: {error}")
         raise
     finally:
-        report.elapsed_s = time.monotonic() - started
+        report.elapsed_s = time.monotonic() - report.started
+
+
+def carry_out(request: Request, report: Report, stop: StopRequest, on_progress: Progress) -> None:
+    """Run a task on what is pending, within ``reporting``."""
+    _Run(request, report, stop, on_progress).go()
 
 
 class _Run:
     """One run: checks, then derives again, then processes."""
 
-    def __init__(
-        self, request: Request, report: Report, stop: StopRequest, on_progress: Progress, started: float
-    ) -> None:
+    def __init__(self, request: Request, report: Report, stop: StopRequest, on_progress: Progress) -> None:
         self.request, self.report, self.stop, self.on_progress = request, report, stop, on_progress
         self.task = request.selection.task
-        self.deadline = None if request.max_runtime is None else started + request.max_runtime
+        self.deadline = None if request.max_runtime is None else report.started + request.max_runtime
         self.watch: DiskWatch[Values] = DiskWatch()
         self.cut_short: str | None = None
 
     def go(self) -> None:
         request, report = self.request, self.report
         report.flag_names = tuple(self.task.output_model.flag_names())
-        report.provenance = self.task.identify(**request.options)
-        if not (request.allow_mixed or request.selection.overwrite):
-            runs.refuse_to_mix(self.task, report.provenance)
         if request.count or request.dry_run:
             report.to_do = count_pending(request.selection)
         if request.dry_run:
             report.end("dry_run", 0)
-        elif not self._anything_pending():
+            return
+        report.provenance = self.task.identify(**request.options)
+        if not (request.allow_mixed or request.replaces_all):
+            runs.refuse_to_mix(self.task, report.provenance)
+        if not self._anything_pending():
             report.end("nothing_pending", 0)
         else:
             self._check_paths()
@@ -145,13 +166,18 @@ class _Run:
             self._rederive()
             self._process(record)
             if self.cut_short:
-                raise Interrupted(f"stopped before the end ({self.cut_short}); run again to go on")
+                raise Interrupted(f"stopped before the end ({self.cut_short}); {self._how_to_go_on()}")
             self.report.end("done", 0)
         except BaseException as error:
             interrupted = isinstance(error, (Interrupted, KeyboardInterrupt))
             self._end_record(record, "stopped" if interrupted else "failed")
             raise
         self._end_record(record, "done")
+
+    def _how_to_go_on(self) -> str:
+        if self.request.selection.overwrite:
+            return "--overwrite begins with the first again: split it with --page"
+        return "run again to go on"
 
     def _end_record(self, record: TaskRun, outcome: str) -> None:
         tally = self.report.tally
@@ -195,7 +221,8 @@ class _Run:
             released = [self.watch.see(lost) for lost in result.lost]
             self._write_lost([values for values in released if values is not None])
             self.on_progress(self.report)
-        self._write_lost(self.watch.release())
+        if not self.cut_short:
+            self._write_lost(self.watch.release())
 
     def _write_lost(self, rows: list[Values]) -> None:
         for start in range(0, len(rows), self.request.chunk):
@@ -205,8 +232,7 @@ class _Run:
                 self.report.tally.count(self.task.output_model(**values))
 
     def _chunks(self, query: peewee.ModelSelect | None) -> Iterator[list[int]]:
-        done = self.report.tally
-        left = None if self.request.limit is None else self.request.limit - done.processed - done.rederived
+        left = None if self.request.limit is None else self.request.limit - self.report.tally.done
         for keys in stream_keys(query, self.request.chunk, left):
             self.cut_short = self._reason_to_stop()
             if self.cut_short:

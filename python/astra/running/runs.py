@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from peewee import fn
+
 import astra
 from astra.database import now, writing
 from astra.errors import ConfigError
@@ -26,12 +28,10 @@ def refuse_to_mix(task: Task, provenance: Provenance) -> None:
     """
     results = task.output_model
     row = results.select(results.task_pk).where(
-        results.run_pk == TaskRun.pk,
-        results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR,
-        ~results.flag_no_result,
+        results.run_pk == TaskRun.pk, results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
     )
-    from peewee import fn
-
+    if hasattr(results, "flag_no_result"):
+        row = row.where(~results.flag_no_result)
     runs = TaskRun.select().where(
         TaskRun.task == task.name, TaskRun.v_astra_major_minor == V_ASTRA_MAJOR_MINOR, fn.EXISTS(row)
     )
@@ -42,7 +42,7 @@ def refuse_to_mix(task: Task, provenance: Provenance) -> None:
                 raise ConfigError(
                     f"rows of {task.name} in this version come from {word} {_said(run, name)}, "
                     f"this run would use {_said(provenance, name)}: run with the same, or give "
-                    "--overwrite (all anew) or --allow-mixed"
+                    "--overwrite (all anew, not a part) or --allow-mixed"
                 )
 
 

@@ -21,6 +21,7 @@ from astra.tasks import Task, find_task
 log = logging.getLogger("astra")
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 PR_SET_PDEATHSIG = 1
 
 
@@ -53,7 +54,9 @@ def _in_processes(
     begin = (task.name, os.getpid(), log.getEffectiveLevel())
     pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=begin)
     try:
-        yield from _in_order(chunks, lambda keys: pool.submit(_process, keys, dict(options), run_pk), workers)
+        yield from _in_order(
+            chunks, lambda keys: _submit(pool, _process, keys, dict(options), run_pk), workers
+        )
     except BrokenProcessPool as error:
         raise AstraError(
             f"a worker process of {task.name} died; what it had in hand stays pending"
@@ -66,6 +69,15 @@ def _in_processes(
         pool.shutdown(wait=True, cancel_futures=True)
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _submit(pool: ProcessPoolExecutor, *call: Any) -> Future:
+    """Submit a call, which may start a process: it must not see signals before it knows to ignore them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        return pool.submit(*call)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _in_order(
@@ -105,8 +117,9 @@ def _begin_worker(task_name: str, parent: int, log_level: int) -> None:
     from astra.models.base import database
 
     set_up_logging(log_level)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     _die_with(parent)
     try:
         database.initialize(open_database())

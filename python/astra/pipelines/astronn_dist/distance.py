@@ -10,13 +10,7 @@ All functions take numbers or arrays, any of which may be NaN, infinite or ``Non
 import numpy as np
 from numpy.typing import ArrayLike
 
-#: A_K / E(B-V), from A_K = 0.918 E(B-V) / 2.61; 0.918 is A_K / E(H - [4.5 um]) of Majewski, Zasowski &
-#: Nidever 2011 (ApJ 739, 25, equation 1), and E(B-V) = 2.61 E(H - [4.5 um]).
-A_K_PER_EBV = 0.3517
-
-#: Catalogues write 99 and the like for a magnitude that was not measured, others -9999.
-SMALLEST_K_MAG = -1.0
-FILLER = 98.0
+from astra.photometry import A_K_PER_EBV, FILLER, SMALLEST_K_MAG
 
 #: From this relative error on, a pseudo-luminosity is unreliable.
 UNRELIABLE = 0.2

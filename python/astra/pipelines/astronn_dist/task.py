@@ -17,6 +17,7 @@ from astra.errors import ConfigError, MissingSpectrum, SpectrumError, UnusableSp
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.astronn_dist import AstroNNdist
 from astra.models.source import Source
+from astra.photometry import FILLER, SMALLEST_K_MAG
 from astra.pipelines.astronn_dist import distance
 from astra.pipelines.astronn_dist.rectify import rectify, usable
 from astra.tasks import Provenance, task
@@ -100,8 +101,8 @@ def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None
 def photometry_changed() -> peewee.Expression:
     """Whether a result rests on other photometry, extinction or source than its spectrum has now."""
     row, spectrum = AstroNNdist, ApogeeCoaddedSpectrumInApStar
-    k_usable = (Source.k_mag > distance.SMALLEST_K_MAG) & (Source.k_mag < distance.FILLER)
-    ebv_usable = (Source.ebv > 0) & (Source.ebv < distance.FILLER)
+    k_usable = (Source.k_mag > SMALLEST_K_MAG) & (Source.k_mag < FILLER)
+    ebv_usable = (Source.ebv > 0) & (Source.ebv < FILLER)
     k_mag = peewee.Case(None, [(k_usable, Source.k_mag)], 0.0)
     ebv = peewee.Case(None, [(ebv_usable, Source.ebv)], 0.0)
     k_missing, ebv_missing = (peewee.Case(None, [(ok, 0)], 1) for ok in (k_usable, ebv_usable))
