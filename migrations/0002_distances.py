@@ -23,9 +23,11 @@ SELECT
     (result.result_flags & 2048) <> 0 AS flag_no_result,
     (result.result_flags & 4) <> 0 AS flag_warn,
     (result.result_flags & 2051) <> 0 AS flag_bad,
-    NOT EXISTS (
+    (result.result_flags & 2048) = 0 AND NOT EXISTS (
         SELECT 1 FROM apogee_coadded_spectrum_in_apstar AS other
+        JOIN astro_nn_dist AS measured ON measured.spectrum_pk = other.spectrum_pk
         WHERE other.source_pk = spectrum.source_pk
+          AND (measured.result_flags & 2048) = 0
           AND (COALESCE(other.snr, -1) > COALESCE(spectrum.snr, -1)
                OR (COALESCE(other.snr, -1) = COALESCE(spectrum.snr, -1)
                    AND other.spectrum_pk < spectrum.spectrum_pk))

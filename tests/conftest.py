@@ -147,7 +147,8 @@ def toy_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _existing(path: Path) -> Path:
     if not path.exists():
-        pytest.skip(f"needs {path}, which is not there (ASTRA_SHARED names the folder of shared data)")
+        missing = pytest.fail if CI else pytest.skip
+        missing(f"needs {path}, which is not there (ASTRA_SHARED names the folder of shared data)")
     return path
 
 

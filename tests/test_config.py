@@ -118,6 +118,7 @@ def test_two_databases_at_once_are_an_error_that_names_both(monkeypatch):
         ("database: {pth: x}", "'database.pth'.*known settings"),
         ("database: x.db", "'database' a group of them"),
         ("- a list", "must hold 'name: value' lines"),
+        ("database: {dbname: 'postgresql://me:geheim@h/d'}", "'database.dbname'"),
         ("database: {port: many}", "'database.port' .file .*valid integer"),
         ("database: {schema: 'A; DROP'}", "'database.schema'"),
         ("a: b: c", "not valid YAML"),
@@ -131,6 +132,15 @@ def test_a_wrong_file_is_one_line_that_names_the_setting(settings_file, content,
         load_settings()
     assert "\n" not in str(caught.value)
     assert os.environ["ASTRA_CONFIG"] in str(caught.value) or "known" in str(caught.value)
+
+
+def test_no_message_about_a_file_quotes_its_lines(settings_file):
+    settings_file(f"database:\n  password: {SECRET}: oops\n")
+
+    with pytest.raises(ConfigError, match=r"line 2") as caught:
+        load_settings()
+
+    assert SECRET not in str(caught.value)
 
 
 def test_a_named_file_that_is_not_there_is_an_error(monkeypatch, tmp_path):

@@ -160,7 +160,9 @@ def test_the_star_that_has_a_name_goes_before_another_one_observed_under_it(db):
     assert sources_of(["A"]) == (star.pk,)
 
 
-@pytest.mark.parametrize(("star", "kind"), [("4711", "sdss_id"), ("2M99999999+9999999", "APOGEE id")])
+@pytest.mark.parametrize(
+    ("star", "kind"), [("4711", "sdss_id"), ("9" * 19, "sdss_id"), ("2M99999999+9999999", "APOGEE id")]
+)
 def test_an_unknown_star_is_an_error_that_names_it(db, star, kind):
     with pytest.raises(UsageError, match=f"no star with {kind} {star.replace('+', '.')}"):
         sources_of([star])

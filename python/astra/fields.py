@@ -6,6 +6,7 @@ attribute keeps its spelling.
 """
 
 import math
+import numbers
 import re
 from datetime import datetime
 from typing import Any
@@ -94,16 +95,36 @@ class FloatField(_Described, peewee.DoubleField):
         return math.nan if value is None else float(value)
 
     def __eq__(self, other: Any) -> peewee.Expression:
-        return self.is_null() if _is_nan(other) else super().__eq__(other)
+        return self.is_null() if _is_nan(other) else super().__eq__(self._comparable(other))
 
     def __ne__(self, other: Any) -> peewee.Expression:
-        return self.is_null(False) if _is_nan(other) else super().__ne__(other)
+        return self.is_null(False) if _is_nan(other) else super().__ne__(self._comparable(other))
+
+    def __lt__(self, other: Any) -> peewee.Expression:
+        return super().__lt__(self._comparable(other))
+
+    def __le__(self, other: Any) -> peewee.Expression:
+        return super().__le__(self._comparable(other))
+
+    def __gt__(self, other: Any) -> peewee.Expression:
+        return super().__gt__(self._comparable(other))
+
+    def __ge__(self, other: Any) -> peewee.Expression:
+        return super().__ge__(self._comparable(other))
 
     __hash__ = peewee.DoubleField.__hash__
 
+    def _comparable(self, value: Any) -> Any:
+        if isinstance(value, numbers.Real) and not math.isfinite(value):
+            # As a parameter it would be NULL, and the comparison true for no row at all.
+            raise ValueError(
+                f"{self.name} cannot be compared with {value}: absent values are NULL, use is_null()"
+            )
+        return value
+
 
 def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+    return isinstance(value, numbers.Real) and math.isnan(value)
 
 
 class BitField(_Described, peewee.BitField):

@@ -17,6 +17,8 @@ from astra.models.source import Source
 from astra.tasks import Task, find_task
 from astra.version import V_ASTRA_MAJOR_MINOR
 
+_LARGEST_SDSS_ID = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -103,21 +105,28 @@ def sources_of(stars: list[str]) -> tuple[int, ...] | None:
     """
     if not stars:
         return None
-    spectra = ApogeeCoaddedSpectrumInApStar
     found: list[int] = []
     for star in stars:
-        same = Source.sdss_id == int(star) if star.isdigit() else Source.sdss4_apogee_id == star
-        keys = [pk for (pk,) in Source.select(Source.pk).where(same).tuples()]
-        if not keys and not star.isdigit():
-            # A star with two names is stored under one of them.
-            observed = spectra.select(spectra.source).distinct()
-            observed = observed.where(spectra.obj == star, spectra.source.is_null(False))
-            keys = [pk for (pk,) in observed.tuples()]
+        keys = _keys_of(star)
         if not keys:
-            kind = "sdss_id" if star.isdigit() else "APOGEE id"
+            kind = "sdss_id" if star.isdecimal() else "APOGEE id"
             raise UsageError(f"no star with {kind} {star} in the database; ingest its spectra first")
         found += keys
     return tuple(found)
+
+
+def _keys_of(star: str) -> list[int]:
+    # SQLite raises on a number that no column can hold.
+    if star.isdecimal() and int(star) > _LARGEST_SDSS_ID:
+        return []
+    same = Source.sdss_id == int(star) if star.isdecimal() else Source.sdss4_apogee_id == star
+    keys = [pk for (pk,) in Source.select(Source.pk).where(same).tuples()]
+    if keys or star.isdecimal():
+        return keys
+    # A star with two names is stored under one of them.
+    spectra = ApogeeCoaddedSpectrumInApStar
+    observed = spectra.select(spectra.source).where(spectra.obj == star, spectra.source.is_null(False))
+    return [pk for (pk,) in observed.distinct().tuples()]
 
 
 def generate_queries_for_task(

@@ -18,6 +18,33 @@ def test_an_unknown_keyword_is_a_type_error(db):
         Source.insert_many([{"sdss_id": 1, "kmag": 10.0}])
 
 
+@pytest.mark.parametrize("call", ["insert", "update", "create"])
+def test_no_way_of_writing_takes_a_misspelt_column(db, call):
+    with pytest.raises(TypeError, match="AstroNNdist has no 'e_distt'"):
+        getattr(AstroNNdist, call)(e_distt=1.0)
+    with pytest.raises(TypeError, match="AstroNNdist has no 'save'"):
+        AstroNNdist(save=1)
+
+
+def test_rows_can_be_created_in_bulk(db):
+    rows = [AstroNNdist.from_spectrum(a_spectrum(), dist=float(number)) for number in range(3)]
+
+    AstroNNdist.bulk_create(rows)
+
+    assert sorted(row.dist for row in AstroNNdist.select()) == [0.0, 1.0, 2.0]
+    assert {row.v_astra_major_minor for row in AstroNNdist.select()} == {rows[0].v_astra // 1000}
+
+
+def test_a_value_that_is_set_to_what_it_was_changes_nothing(db):
+    source = Source.get_by_id(a_source(k_mag=float("nan")).pk)
+    before = source.modified
+
+    source.k_mag, source.ebv = float("nan"), source.ebv
+    source.save()
+
+    assert Source.get_by_id(source.pk).modified == before
+
+
 def test_a_query_may_still_add_columns_of_its_own(db):
     from peewee import fn
 

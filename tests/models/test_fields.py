@@ -37,6 +37,20 @@ def test_comparing_with_nan_in_a_query_means_is_null(db):
     assert list(Source.select().where(Source.k_mag > 0)) == [with_k]
 
 
+@pytest.mark.parametrize("absent", [np.float32("nan"), np.float64("nan")], ids=["float32", "float64"])
+def test_nan_of_any_type_means_is_null(db, absent):
+    without = a_source(k_mag=math.nan)
+    a_source(k_mag=9.5)
+
+    assert list(Source.select().where(Source.k_mag == absent)) == [without]
+
+
+@pytest.mark.parametrize("operator", ["__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__"])
+def test_a_comparison_with_infinity_is_refused_and_not_silently_empty(operator):
+    with pytest.raises(ValueError, match="k_mag cannot be compared with inf"):
+        getattr(Source.k_mag, operator)(math.inf)
+
+
 def test_an_average_leaves_out_what_is_absent(db):
     for k_mag in (math.nan, 8.0, math.inf, 10.0):
         a_source(k_mag=k_mag)

@@ -94,6 +94,18 @@ def test_the_primary_spectrum_of_a_star_is_the_one_with_the_best_snr(db):
     assert len(primary) == 2
 
 
+def test_a_better_spectrum_without_a_result_hides_no_star(db):
+    source = a_source()
+    missing, failed, good = (a_spectrum(source, snr=snr) for snr in (300.0, 200.0, 100.0))
+    a_result(failed, flag_no_result=True)
+    a_result(good)
+
+    primary = [row.spectrum_pk for row in Distance.select().where(Distance.primary_spectrum)]
+
+    assert primary == [good.spectrum_pk]
+    assert missing.spectrum_pk not in [row.spectrum_pk for row in Distance.select()]
+
+
 def test_the_view_shows_the_newest_result_of_a_spectrum_alone(db):
     spectrum = a_spectrum(a_source())
     a_result(spectrum, dist=1.0)

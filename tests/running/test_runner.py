@@ -131,6 +131,42 @@ def test_a_rerun_updates_the_row_and_keeps_when_it_was_made(db, toy):
     assert changed.modified > before.modified
 
 
+def test_a_rerun_keeps_the_label_that_somebody_gave_a_row(db, toy):
+    _spectra(1)
+    _run(toy)
+    AstroNNdist.update(tag="mine").execute()
+
+    _run(toy, {"overwrite": True})
+
+    assert AstroNNdist.get().tag == "mine"
+
+
+def test_rows_held_back_are_not_written_when_the_run_is_cut_short(db, toy):
+    _spectra(8)
+
+    def make(spectrum):
+        if len(toy.seen) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return _lost(spectrum)
+
+    toy.make = make
+    report = _run(toy, chunk=2)
+
+    assert report.exit_code == 75
+    assert AstroNNdist.select().count() == 0
+
+
+def test_a_part_that_is_overwritten_with_other_weights_is_a_mixture(db, toy):
+    _spectra(3)
+    _run(toy)
+
+    refused = _run(toy, {"overwrite": True}, limit=1, options={"weights": "B"})
+
+    assert refused.exit_code == 78
+    assert "--allow-mixed" in refused.error
+    assert _run(toy, {"overwrite": True}, limit=1, options={"weights": "B"}, allow_mixed=True).exit_code == 0
+
+
 def test_inputs_are_stamped_before_they_are_read(db, toy):
     (spectrum,) = _spectra(1)
 

@@ -2,18 +2,19 @@
 
 import logging
 import sys
+from typing import Annotated
 
 import typer
 
 from astra.cli import config, ingest, init, run, status, version
-from astra.cli.console import fail
+from astra.cli.console import fail, say
 from astra.errors import AstraError
 from astra.logs import set_up_logging
 
 app = typer.Typer(
     name="astra",
     help="Spectrophotometric distances from APOGEE spectra.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -28,9 +29,12 @@ app.command(epilog=version.EXAMPLES)(version.version)
 
 @app.callback()
 def _options(
-    debug: bool = typer.Option(False, "--debug", help="Show tracebacks and debugging messages."),
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debugging messages.")] = False,
 ) -> None:
     set_up_logging(logging.DEBUG if debug else logging.INFO)
+    if context.invoked_subcommand is None:
+        say(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,7 +4,7 @@ import typer
 
 from astra.cli.console import say, say_json
 
-app = typer.Typer(help="Show the settings.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Show the settings.", rich_markup_mode=None)
 
 EXAMPLES = """Examples:
 

@@ -11,7 +11,7 @@ from astra.cli.console import progress, say, say_json
 if TYPE_CHECKING:
     from astra.ingest.records import IngestCounts
 
-app = typer.Typer(help="Register sources and spectra.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Register sources and spectra.", rich_markup_mode=None)
 
 EXAMPLES_APSTAR = """Examples:
 

@@ -116,7 +116,7 @@ class Distance(BaseModel):
     flag_warn = BooleanField(help_text="Look twice: the extinction is missing")
     flag_bad = BooleanField(help_text="Discard: unreliable, without photometry, or no result")
     primary_spectrum = BooleanField(
-        help_text="Whether this spectrum has the best signal-to-noise ratio of its star"
+        help_text="Whether it has the best signal-to-noise ratio of the spectra of its star with a result"
     )
     good = BooleanField(help_text="Fit for science: not flag_bad, and STARFLAG bits 0, 3 and 4 are not set")
 

@@ -52,7 +52,7 @@ class BaseModel(peewee.Model):
         # it loads itself (it marks them) may carry aliases of a query.
         if "__no_default__" not in kwargs:
             for name in kwargs:
-                if not hasattr(type(self), name):
+                if not hasattr(type(self), name) or callable(getattr(type(self), name)):
                     raise TypeError(f"{type(self).__name__} has no {name!r}")
         super().__init__(*args, **kwargs)
 
@@ -62,18 +62,43 @@ class BaseModel(peewee.Model):
         return [field for field in cls._meta.sorted_fields if not isinstance(field, GeneratedField)]
 
     def save(self, force_insert: bool = False, only: Iterable[peewee.Field] | None = None) -> int | bool:
-        """Write the changed values; ``modified`` moves with them, and generated columns stay out."""
+        """Write the values that differ from the stored ones; ``modified`` moves with them.
+
+        Generated columns stay out.
+        """
         dirty = [field for field in (only or self.dirty_fields) if not isinstance(field, GeneratedField)]
-        updates = self._pk is not None and not force_insert
-        if updates and not dirty:
-            return False
+        if self._pk is None or force_insert:
+            return super().save(force_insert=force_insert, only=dirty)
+        changed = self._changed(dirty)
         stamped = self._meta.fields.get("modified")
-        if updates and stamped is not None:
+        if changed and stamped is not None:
             from astra.database import now
 
             self.modified = now(self._meta.database)
-            dirty.append(stamped)
-        return super().save(force_insert=force_insert, only=dirty)
+            changed.append(stamped)
+        rows = super().save(only=changed) if changed else False
+        self._dirty -= {field.name for field in dirty}
+        return rows
+
+    def _changed(self, fields: list[peewee.Field]) -> list[peewee.Field]:
+        if not fields:
+            return []
+        stored = type(self).select(*fields).where(self._pk_expr()).tuples().first()
+        if stored is None:
+            return fields
+        mine = [field.db_value(self.__data__.get(field.name)) for field in fields]
+        return [
+            field
+            for field, value, old in zip(fields, mine, stored, strict=True)
+            if value != field.db_value(old)
+        ]
+
+    @classmethod
+    def _normalize_data(cls, data: Any, kwargs: dict[str, Any]) -> Any:
+        for name in [*(data if isinstance(data, dict) else ()), *kwargs]:
+            if isinstance(name, str):
+                _field_name(cls, name)
+        return super()._normalize_data(data, kwargs)
 
     @classmethod
     def insert(cls, __data: Any = None, **insert: Any) -> peewee.ModelInsert:
@@ -89,7 +114,12 @@ class BaseModel(peewee.Model):
     def insert_many(cls, rows: Iterable[Any], fields: Iterable[Any] | None = None) -> peewee.ModelInsert:
         """Insert rows; unlike peewee's, no key of a later row is lost because the first lacks it."""
         rows = list(rows)
-        if fields is None and rows and all(isinstance(row, dict) for row in rows):
+        if fields is not None and not any(isinstance(row, dict) for row in rows):
+            fields = list(fields)
+            written = [place for place, field in enumerate(fields) if _is_written(field, place, rows)]
+            fields = [fields[place] for place in written]
+            rows = [tuple(row[place] for place in written) for row in rows]
+        elif fields is None and rows and all(isinstance(row, dict) for row in rows):
             names = dict.fromkeys(_field_name(cls, key) for row in rows for key in row)
             fields = [cls._meta.fields[name] for name in names]
             fields = [field for field in fields if not isinstance(field, GeneratedField)]
@@ -97,6 +127,14 @@ class BaseModel(peewee.Model):
             blank = {f.name: f.default() if callable(f.default) else f.default for f in fields}
             rows = [tuple(row.get(name, blank[name]) for name in blank) for row in rows]
         return super().insert_many(rows, fields=fields)
+
+
+def _is_written(field: Any, place: int, rows: list[Any]) -> bool:
+    """Whether a column is for the program to write: not computed, and not left to the database's default."""
+    if isinstance(field, GeneratedField):
+        return False
+    optional = not isinstance(field, peewee.Field) or field.null
+    return optional or any(row[place] is not None for row in rows)
 
 
 def _field_name(model: type[BaseModel], key: Any) -> str:
