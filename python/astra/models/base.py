@@ -133,7 +133,7 @@ def _is_written(field: Any, place: int, rows: list[Any]) -> bool:
     """Whether a column is for the program to write: not computed, and not left to the database's default."""
     if isinstance(field, GeneratedField):
         return False
-    optional = not isinstance(field, peewee.Field) or field.null
+    optional = not isinstance(field, peewee.Field) or field.null or field.primary_key
     return optional or any(row[place] is not None for row in rows)
 
 
