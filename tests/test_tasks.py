@@ -5,8 +5,10 @@ import sys
 from collections.abc import Iterable, Iterator
 
 import pytest
+from builders import a_source, a_spectrum
 
 import astra
+from astra.database import is_postgresql
 from astra.errors import UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
 from astra.tasks import find_task, task, task_names
@@ -70,13 +72,20 @@ def test_an_unknown_task_is_named_with_those_that_exist():
 TOY = '''
 from collections.abc import Iterable, Iterator
 from astra import task
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
+from astra.fields import FloatField
+from astra.models import ApogeeCoaddedSpectrumInApStar, PipelineOutputModel
+
+class PixelCount(PipelineOutputModel):
+    """A result without any flag, in a table of its own."""
+    pixels = FloatField(help_text="Number of something")
+
+    class Meta:
+        indexes = (PipelineOutputModel.UNIQUE,)
 
 @task
-def count_pixels(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[AstroNNdist]:
-    """Not a distance: shows that a foreign task is run and stored like any other."""
+def count_pixels(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[PixelCount]:
     for spectrum in spectra:
-        yield AstroNNdist.from_spectrum(spectrum, dist=float(spectrum.pk), tag="count_pixels")
+        yield PixelCount.from_spectrum(spectrum, pixels=float(spectrum.pk))
 '''
 SETUP = """
 [metadata]
@@ -118,21 +127,36 @@ def _astra(*arguments):
     return subprocess.run([sys.executable, "-m", "astra", *arguments], capture_output=True, text=True)
 
 
-def test_another_package_adds_a_task(db, with_toy_package):
-    from builders import a_source, a_spectrum
+@pytest.fixture
+def toy_table(db):
+    """The table of the foreign task, which its package would make by a migration of its own."""
+    moment = (
+        "timezone('utc', clock_timestamp())" if is_postgresql(db) else "(strftime('%Y-%m-%d %H:%M:%f000'))"
+    )
+    db.execute_sql(
+        f"CREATE TABLE pixel_count (task_pk {'BIGSERIAL' if is_postgresql(db) else 'INTEGER'} PRIMARY KEY, "
+        "source_pk BIGINT, spectrum_pk BIGINT NOT NULL, run_pk BIGINT, v_astra INTEGER NOT NULL, "
+        "v_astra_major_minor BIGINT GENERATED ALWAYS AS (v_astra / 1000) STORED, "
+        f"created TIMESTAMP NOT NULL DEFAULT {moment}, modified TIMESTAMP NOT NULL DEFAULT {moment}, "
+        "inputs_read TIMESTAMP, t_elapsed DOUBLE PRECISION, t_overhead DOUBLE PRECISION, tag TEXT, "
+        "pixels DOUBLE PRECISION, UNIQUE (spectrum_pk, v_astra_major_minor))"
+    )
 
+
+def test_another_package_adds_a_task_with_results_of_its_own(db, with_toy_package, toy_table):
     spectra = [a_spectrum(a_source()) for _ in range(3)]
 
-    ran = _astra("run", "count_pixels")
+    first, second = _astra("run", "count_pixels"), _astra("run", "count_pixels", "--retry", "no_result")
 
-    assert ran.returncode == 0, ran.stderr
-    assert "3 measured + 0 no_result = 3 processed" in ran.stdout
-    assert [row.dist for row in AstroNNdist.select().order_by(AstroNNdist.spectrum_pk)] == [
-        s.pk for s in spectra
-    ]
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
+    assert "3 measured + 0 no_result = 3 processed" in first.stdout
+    assert second.stdout == "nothing is pending for count_pixels\n"
+    rows = db.execute_sql("SELECT pixels FROM pixel_count ORDER BY spectrum_pk").fetchall()
+    assert rows == [(spectrum.pk,) for spectrum in spectra]
+    assert _astra("status", "count_pixels").returncode == 0
 
 
-def test_a_broken_package_stops_its_own_task_alone(db, with_toy_package):
+def test_a_broken_package_stops_its_own_task_alone(db, with_toy_package, toy_table):
     ran = _astra("run", "broken")
 
     assert ran.returncode == 78

@@ -302,6 +302,20 @@ def test_a_server_that_is_not_there(astra, monkeypatch):
     assert "geheim" not in out + err
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["me:geheim@127.0.0.1/x", "postgresql://me:ge/heim@127.0.0.1/x", "postgresql://me:geh%eim@127.0.0.1:1/x"],
+)
+def test_no_part_of_a_password_is_shown_for_a_wrong_address(astra, monkeypatch, address):
+    monkeypatch.setenv("ASTRA_DATABASE_URL", address)
+
+    code, out, err = astra("--debug", "run", "astronn_dist", "--json")
+
+    assert code == 78
+    assert "database.url is n" in _one_line_error(err.split("Traceback")[0] + err.splitlines()[-1])
+    assert not any(part in out + err for part in ("geheim", '"ge"', "heim", "geh%eim"))
+
+
 @pytest.mark.postgres
 def test_a_database_that_is_not_there(astra, monkeypatch, postgres):
     monkeypatch.setenv("ASTRA_DATABASE_URL", postgres.url("no_such_database"))
@@ -420,6 +434,29 @@ def test_a_signal_to_a_real_process_ends_in_75_and_the_next_run_finishes(
     assert AstroNNdist.select().count() == report["processed"]
     assert name in _one_line_error(err)
     assert TaskRun.get().outcome == "stopped"
+
+
+def test_a_signal_to_the_whole_group_while_workers_start_is_no_fault(db, tmp_path, toy_weights):
+    import signal
+
+    path = write_apstar(tmp_path / "apStar-dr17-x.fits")
+    for _ in range(50):
+        a_spectrum(None, path)
+    command = [sys.executable, "-m", "astra", "run", "astronn_dist", "--weights", str(toy_weights), "--json"]
+    command += ["--batch-size", "4", "--workers", "2"]
+
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not TaskRun.select().exists():  # the record is made just before the workers are
+        time.sleep(0.02)
+    time.sleep(0.3)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+
+    assert (process.returncode, json.loads(out)["exit_code"]) == (75, 75), err
+    assert "Traceback" not in err
+    assert AstroNNdist.select().count() == json.loads(out)["processed"]
 
 
 def _wait_for_rows(count):
