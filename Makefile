@@ -34,7 +34,7 @@ has-data:
 	@for needed in "$(DATA)/apstar/targets.csv" "$(WEIGHTS)"; do [ -e "$$needed" ] || \
 	  { echo "no $$needed: make run SHARED=/path/to/the/shared/data" >&2; exit 1; }; done
 
-test: $(TEST)    ## all tests but the slow ones, on SQLite and PostgreSQL
+test: $(TEST)    ## the tests, on SQLite and on PostgreSQL
 	@$(PYTEST)
 
 check-slow: $(TEST)    ## the tests that take minutes
