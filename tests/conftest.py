@@ -25,6 +25,7 @@ import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import peewee
 import pytest
@@ -55,6 +56,13 @@ CI = os.environ.get("CI", "").lower() not in ("", "0", "false")
 # PG*: libpq would fill in from them what an address leaves out.
 USERS_PREFIXES = ("ASTRA_", "PG", "XDG_")
 USERS_VARIABLES = ("MWM_ASTRA", "SAS_BASE_DIR")
+
+
+# The same examples at every run of a merge check: a new one that fails is for who looks for it, locally.
+hypothesis.settings.register_profile("ci", derandomize=True)
+hypothesis.settings.register_profile("thorough", max_examples=2000)
+if CI:
+    hypothesis.settings.load_profile("ci")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
