@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import peewee
@@ -44,8 +45,6 @@ def open_database(settings: Settings | None = None, *, create: bool = False) -> 
 
 
 def _open_sqlite(path: str, create: bool) -> peewee.Database:
-    from pathlib import Path
-
     file = Path(path).absolute()
     if create:
         try:
@@ -211,7 +210,6 @@ def upsert(
     key: Collection[str],
     keep: Collection[str] = (),
     uncounted: Collection[str] = (),
-    blank_keeps: bool = False,
 ) -> None:
     """Insert rows, or update those whose key is there already.
 
@@ -223,7 +221,6 @@ def upsert(
         key: Fields of the unique index that identifies a row.
         keep: Fields that an update leaves as they are.
         uncounted: Fields that are updated but do not count as a change (timings, provenance).
-        blank_keeps: An absent new value leaves the stored one as it is.
     """
     rows = list(rows)
     if not rows:
@@ -231,19 +228,19 @@ def upsert(
     meta = model._meta
     names = list(rows[0])
     changing = [name for name in names if name not in {*key, *keep}]
-    update = _assignments(model, changing, uncounted, blank_keeps)
+    update = _assignments(model, changing, uncounted)
     size = max(1, MAX_PARAMETERS // len(names))
     for start in range(0, len(rows), size):
         part = [tuple(row[name] for name in names) for row in rows[start : start + size]]
         query = model.insert_many(part, fields=[meta.fields[name] for name in names])
         target = [meta.fields[name] for name in key]
-        # Without this, peewee on PostgreSQL returns every new primary key.
         query = query.on_conflict(conflict_target=target, update=update)
+        # Returning nothing: left alone, peewee on PostgreSQL fetches every new primary key.
         (query.returning() if is_postgresql(meta.database) else query).execute()
 
 
 def _assignments(
-    model: type[peewee.Model], names: list[str], uncounted: Collection[str], blank_keeps: bool
+    model: type[peewee.Model], names: list[str], uncounted: Collection[str]
 ) -> dict[peewee.Field, peewee.SQL]:
     meta = model._meta
     differs = "IS DISTINCT FROM" if is_postgresql(meta.database) else "IS NOT"
@@ -251,8 +248,6 @@ def _assignments(
     for name in names:
         column = meta.fields[name].column_name
         old, new = f'"{meta.table_name}"."{column}"', f'EXCLUDED."{column}"'
-        if blank_keeps:
-            new = f"COALESCE({new}, {old})"
         update[meta.fields[name]] = peewee.SQL(new)
         if name not in uncounted:
             changes.append(f"{new} {differs} {old}")

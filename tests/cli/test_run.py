@@ -132,7 +132,7 @@ def test_two_workers_do_what_one_does(astra, three_stars, toy_weights):
         (["run", "astronn_dist", "--workers", "0"], "--workers"),
         (["run", "astronn_dist", "--device", "tpu"], "--device"),
         (["run", "astronn_dist", "--retry", "all"], "--retry"),
-        (["run", "astronn_dist", "99999999999999999999"], "'99999999999999999999' is no star"),
+        (["run", "astronn_dist", "99999999999999999999"], "no star with sdss_id 99999999999999999999"),
         (["run", "astronn_dist", "--seed", "99999999999999999999"], "--seed"),
         (["run"], "task"),
         (["ingest"], "Missing command"),

@@ -59,7 +59,7 @@ class PipelineOutputModel(BaseModel):
     #: Whether there is no result because the file system withheld the file; a task sets it on such rows.
     file_lost = False
     #: Fields that say how a row was made, not what was found: they change without moving ``modified``.
-    PROVENANCE = ("run_pk", "v_astra", "inputs_read", "t_elapsed", "t_overhead", "tag")
+    PROVENANCE = ("run_pk", "v_astra", "inputs_read", "t_elapsed", "t_overhead")
 
     # > Identifiers
     task_pk = AutoField()

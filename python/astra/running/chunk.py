@@ -105,7 +105,7 @@ def write(task: Task, rows: list[Values]) -> None:
             results,
             rows,
             key=("spectrum_pk", "v_astra_major_minor"),
-            keep=("task_pk", "created", "modified", "tag"),
+            keep=("tag",),
             uncounted=results.PROVENANCE,
         )
 
@@ -131,5 +131,6 @@ def rederive(task: Task, keys: list[int]) -> Tally:
 
 
 def _values(row: PipelineOutputModel) -> Values:
+    """What is written of a row: all but what the database gives it."""
     skipped = {"task_pk", "created", "modified"}
     return {f.name: getattr(row, f.name) for f in type(row).written_fields() if f.name not in skipped}

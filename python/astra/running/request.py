@@ -9,9 +9,6 @@ from astra.errors import UsageError
 from astra.pending import Selection, sources_of
 from astra.tasks import Task
 
-#: The largest integer that a database holds.
-LARGEST_ID = 2**63 - 1
-
 #: Spectra in one chunk: one transaction, and what a stop has to wait for.
 CHUNK = 100
 
@@ -77,7 +74,7 @@ def read_targets(task: Task, words: Iterable[str], page: str | None = None) -> T
     if words and not _STAR.fullmatch(words[0]):
         _check_model(task, words.pop(0))
     for word in words:
-        if not _STAR.fullmatch(word) or (word.isdigit() and int(word) > LARGEST_ID):
+        if not _STAR.fullmatch(word):
             raise UsageError(f"{word!r} is no star: give an sdss_id (digits) or an APOGEE id (2M… or AP…)")
     return Targets(tuple(words), _read_page(page))
 
