@@ -440,7 +440,17 @@ def test_a_name_is_a_safetensors_file_before_a_checkpoint_before_a_folder(settin
     assert find_weights("m", settings) == ours
 
 
-def test_a_slash_a_suffix_or_a_folder_that_exists_makes_a_path(settings, tmp_path, monkeypatch):
+def test_a_folder_that_lies_here_hides_no_model_of_its_name(settings, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    assert find_weights("mine", settings).resolve() == tmp_path / "mine"
+
+    (settings.models_dir / "mine.safetensors").touch()
+
+    assert find_weights("mine", settings) == settings.models_dir / "mine.safetensors"
+
+
+def test_a_slash_or_a_suffix_makes_a_path(settings, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("m.pt", "m.safetensors", "sub"):
         (settings.models_dir / name).touch()
@@ -448,7 +458,7 @@ def test_a_slash_a_suffix_or_a_folder_that_exists_makes_a_path(settings, tmp_pat
     for name in ("m.pt", "m.safetensors", "sub/deeper"):
         Path(name).touch()
 
-    for value in ("m.pt", "m.safetensors", "./m.pt", "sub", "sub/deeper", str(tmp_path / "m.pt")):
+    for value in ("m.pt", "m.safetensors", "./m.pt", "./sub", "sub/deeper", str(tmp_path / "m.pt")):
         assert find_weights(value, settings).resolve() == (tmp_path / value).resolve()
 
 

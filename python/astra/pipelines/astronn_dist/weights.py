@@ -79,8 +79,8 @@ def find_weights(option: str | None, settings: WeightsSettings) -> Path:
     """The file or folder of the weights in force.
 
     In this order: the option, the configuration, the published model below ``MWM_ASTRA``. A value with a
-    "/" or a known suffix, or that names an existing folder, is a path; any other is the name of a model in
-    ``models_dir``.
+    "/" or a known suffix is a path; any other is the name of a model in ``models_dir``, or else of a folder
+    that exists.
 
     Raises:
         ConfigError: Nothing is named, or what is named is not there.
@@ -99,9 +99,11 @@ def _named(value: str, origin: str, models_dir: Path) -> Path:
     if not value:
         raise ConfigError(f"{origin}: empty; {remedy}")
     path = Path(os.path.expanduser(value))
-    if "/" in value or path.suffix in SUFFIXES or os.path.isdir(path):
+    if "/" in value or path.suffix in SUFFIXES:
         return _existing([path], origin, remedy)
     candidates = [models_dir / (value + suffix) for suffix in (*SUFFIXES, "")]
+    if os.path.isdir(path):
+        candidates.append(path)  # last: a folder that happens to lie here hides no model of that name
     return _existing(candidates, origin, f"put the model there, or {remedy}")
 
 
