@@ -1,5 +1,6 @@
 """How far a task is: pending, done, flagged, and its recent runs."""
 
+from collections import Counter
 from typing import Any
 
 import astra
@@ -44,11 +45,8 @@ def _reasons(task: Task, current: Any) -> dict[str, int]:
         return {}
     # Up to the first colon a reason names its kind, after it the file.
     query = task.output_model.select(reason).where(current, reason.is_null(False)).tuples()
-    kinds: dict[str, int] = {}
-    for (text,) in query.iterator():
-        kind = text.partition(":")[0]
-        kinds[kind] = kinds.get(kind, 0) + 1
-    return dict(sorted(kinds.items(), key=lambda item: -item[1])[:COMMON_REASONS])
+    kinds = Counter(text.partition(":")[0] for (text,) in query.iterator())
+    return dict(kinds.most_common(COMMON_REASONS))
 
 
 def _recent_runs(task: Task) -> list[dict[str, Any]]:
