@@ -4,7 +4,6 @@ Every worker is the same: it opens its own connection, computes with the threads
 writes its own rows. Children never inherit an open connection.
 """
 
-import ctypes
 import logging
 import multiprocessing
 import os
@@ -15,14 +14,13 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from astra.errors import AstraError
+from astra.processes import die_with, shared_cores
 from astra.running.chunk import ChunkResult, process
 from astra.tasks import Task, find_task
 
 log = logging.getLogger("astra")
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
-PR_SET_PDEATHSIG = 1
 
 
 def run_chunks(
@@ -47,28 +45,24 @@ def run_chunks(
 def _in_processes(
     task: Task, chunks: Iterator[list[int]], options: Mapping[str, Any], run_pk: int, workers: int
 ) -> Iterator[ChunkResult]:
-    threads = str(max(1, _cores() // workers))
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, threads))
-    context = multiprocessing.get_context("spawn")
-    begin = (task.name, os.getpid(), log.getEffectiveLevel())
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=begin)
-    try:
-        yield from _in_order(
-            chunks, lambda keys: _submit(pool, _process, keys, dict(options), run_pk), workers
-        )
-    except BrokenProcessPool as error:
-        raise AstraError(
-            f"a worker process of {task.name} died; what it had in hand stays pending"
-        ) from error
-    except (KeyboardInterrupt, GeneratorExit):
-        for child in list(pool._processes.values()):
-            child.kill()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with shared_cores(workers):
+        context = multiprocessing.get_context("spawn")
+        begin = (task.name, os.getpid(), log.getEffectiveLevel())
+        pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=begin)
+        try:
+            yield from _in_order(
+                chunks, lambda keys: _submit(pool, _process, keys, dict(options), run_pk), workers
+            )
+        except BrokenProcessPool as error:
+            raise AstraError(
+                f"a worker process of {task.name} died; what it had in hand stays pending"
+            ) from error
+        except (KeyboardInterrupt, GeneratorExit):
+            for child in list(pool._processes.values()):
+                child.kill()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _submit(pool: ProcessPoolExecutor, *call: Any) -> Future:
@@ -100,11 +94,6 @@ def _in_order(
             yield running.pop(0).result()
 
 
-def _cores() -> int:
-    # What this process may use, which in a job of a scheduler is less than the machine has.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 _task: Task | None = None
 _problem: AstraError | None = None
 
@@ -120,22 +109,13 @@ def _begin_worker(task_name: str, parent: int, log_level: int) -> None:
     for number in _STOPPING:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
-    _die_with(parent)
+    die_with(parent)
     try:
         database.initialize(open_database())
         _task = find_task(task_name)
     except AstraError as error:
         # Raised here, it would only break the pool; raised by the first chunk, it reaches the parent.
         _problem = error
-
-
-def _die_with(parent: int) -> None:
-    # A parent that is killed cannot tell its workers; without this they would wait for ever (Linux only).
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
 
 
 def _process(keys: list[int], options: Mapping[str, Any], run_pk: int) -> ChunkResult:

@@ -1,0 +1,39 @@
+"""What child processes need: their share of the cores, and an end when their parent ends."""
+
+import ctypes
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_PR_SET_PDEATHSIG = 1
+
+
+def cores() -> int:
+    """How many cores this process may use, which in a job of a scheduler is less than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def shared_cores(processes: int) -> Iterator[None]:
+    """Give each process that is spawned meanwhile its share of the cores as compute threads."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(max(1, cores() // processes))))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def die_with(parent: int) -> None:
+    """End this process when its parent ends, however that happens (Linux only).
+
+    A parent that is killed cannot tell its children; without this they would wait for ever.
+    """
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)

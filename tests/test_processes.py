@@ -1,0 +1,100 @@
+"""The share of a child process, and its end."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from astra.processes import cores, shared_cores
+
+VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent ended")
+
+
+def test_there_are_as_many_cores_as_this_process_may_use():
+    assert 1 <= cores() <= os.cpu_count()
+
+
+@linux
+def test_a_process_that_is_bound_to_one_core_has_one():
+    one = {min(os.sched_getaffinity(0))}
+    script = f"import os; os.sched_setaffinity(0, {one}); import astra.processes as p; print(p.cores())"
+
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "1"
+
+
+@pytest.mark.parametrize("processes", [1, 2, 1000])
+def test_cores_are_shared_among_the_processes_that_start_meanwhile(processes):
+    script = f"import os; print(*[os.environ.get(name) for name in {VARIABLES}])"
+
+    with shared_cores(processes):
+        seen = subprocess.check_output([sys.executable, "-c", script], text=True).split()
+
+    assert seen == [str(max(1, cores() // processes))] * 3
+
+
+def test_afterwards_the_environment_is_what_it_was(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+
+    def fail():
+        with shared_cores(2):
+            assert os.environ["MKL_NUM_THREADS"]
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert "MKL_NUM_THREADS" not in os.environ
+
+
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE, text=True)
+child.stdout.readline()
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+CHILD = """
+import os, time
+from astra.processes import die_with
+die_with(os.getppid())
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+@linux
+def test_a_child_ends_when_its_parent_is_killed():
+    with subprocess.Popen([sys.executable, "-c", PARENT, CHILD], stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
+        assert _runs(child)
+
+        parent.send_signal(signal.SIGKILL)
+
+    deadline = time.monotonic() + 10
+    while _runs(child) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(child)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and is no zombie that nobody has waited for."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@linux
+def test_a_child_whose_parent_ended_before_it_could_say_so_ends_too():
+    script = "from astra.processes import die_with; die_with(1 << 22); print('still here')"
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (1, "")
