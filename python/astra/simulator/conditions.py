@@ -1,0 +1,60 @@
+"""Under which conditions stars are observed, and how far the emulators may be from the truth."""
+
+from dataclasses import dataclass, field
+
+from astra.simulator.stars import MIX
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Numbers that a simulation is drawn with; pairs are a median and a logarithmic scatter, or a range."""
+
+    mix: dict[str, float] = field(default_factory=lambda: dict(MIX))
+    """Share of each class of stars."""
+
+    snr: tuple[float, float] = (20.0, 500.0)
+    """Range of the signal-to-noise ratio per pixel, drawn evenly in its logarithm."""
+
+    noise: bool = True
+    """Whether to add photon noise, residuals of sky lines and of bad pixels, and lost pixels."""
+
+    label_jitter: tuple[float, float, float, float] = (35.0, 0.04, 0.03, 0.02)
+    """Standard deviation of a spectrum's labels from those of the isochrone: [K], [dex], [dex], [dex]."""
+
+    foreign: float = 0.25
+    """Share of stars whose spectrum lies between the emulator's and that of an alternative one."""
+
+    mismatch: float = 1.0
+    """Scale of the differences between emulated and real spectra, in units of the scatter of the emulator."""
+
+    edges: float = 0.02
+    """Standard deviation of the flux at the ends of detectors, which no emulator of real stars covers."""
+
+    depth: tuple[float, float] = (0.02, 0.05)
+    """Standard deviation of the strength of all lines of a detector, and of neighbouring lines."""
+
+    velocity: float = 1.5
+    """Standard deviation of the residual radial velocity [km/s]; every thirtieth star has six times that."""
+
+    turbulence: float = 2.4
+    """Scale of additional Gaussian broadening [km/s]."""
+
+    wiggle: float = 0.005
+    """Standard deviation of what is left of the blaze, Legendre orders 3 to 8 of each detector."""
+
+    telluric: float = 0.015
+    """Standard deviation of the depth of telluric residuals."""
+
+    persistence: float = 0.05
+    """Scale of the light of earlier exposures in the affected pixels, at S/N 100."""
+
+    companions: dict[str, float] = field(
+        default_factory=lambda: {"dwarf": 0.2, "m_dwarf": 0.1, "subgiant": 0.15, "hot": 0.15}
+    )
+    """Share of stars of a class with an unresolved companion that matters."""
+
+    twins: float = 0.3
+    """Share of companions that are as bright as the star itself."""
+
+    double_lined: float = 0.7
+    """Share of companions whose lines come apart: by 10 to 150 km/s when they are farthest."""

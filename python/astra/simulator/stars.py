@@ -1,0 +1,173 @@
+"""Stars as rows of labels, and how they are drawn from isochrones."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+#: The classes that results are reported by; :func:`classify` says what they are.
+KINDS = ("rgb", "red_clump", "subgiant", "dwarf", "m_dwarf", "hot")
+
+#: Share of each class among the stars that are drawn: every class well represented, not as in the sky.
+MIX = {"rgb": 0.34, "red_clump": 0.20, "subgiant": 0.17, "dwarf": 0.22, "m_dwarf": 0.04, "hot": 0.03}
+
+# Kelvin and dex, where one class ends and the next begins.
+HOT, GIANT_HOT, M_DWARF = 7000.0, 5500.0, 4150.0
+GIANT_LOGG, DWARF_LOGG = 3.5, 4.1
+
+# Above this the thick disc has few stars, below it the thin disc [dex].
+DISCS_METALLICITY, DISCS_WIDTH = -0.35, 0.25
+
+
+@dataclass(frozen=True)
+class Stars:
+    """Labels of N stars, arrays of shape (N,)."""
+
+    teff: np.ndarray
+    """Effective temperature [K]."""
+
+    logg: np.ndarray
+    """Logarithm of the surface gravity [dex, cgs]."""
+
+    metallicity: np.ndarray
+    """[Fe/H] [dex]."""
+
+    alpha: np.ndarray
+    """[alpha/Fe] [dex]."""
+
+    mass: np.ndarray
+    """Present mass [solar masses]."""
+
+    log_age: np.ndarray
+    """Logarithm of the age in years [dex]."""
+
+    abs_j: np.ndarray
+    """Absolute 2MASS J magnitude [mag]."""
+
+    abs_h: np.ndarray
+    """Absolute 2MASS H magnitude [mag]."""
+
+    abs_ks: np.ndarray
+    """Absolute 2MASS Ks magnitude [mag]."""
+
+    kind: np.ndarray
+    """One of ``KINDS``."""
+
+    def __len__(self) -> int:
+        return len(self.teff)
+
+    def labels(self) -> np.ndarray:
+        """What an emulator needs: temperature, gravity, [Fe/H], [alpha/Fe], shape (N, 4)."""
+        return np.stack([self.teff, self.logg, self.metallicity, self.alpha], axis=1)
+
+    def take(self, indices: np.ndarray) -> "Stars":
+        """The stars at these indices, or where a mask is true."""
+        return Stars(**{field.name: getattr(self, field.name)[indices] for field in fields(self)})
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Segments of isochrones: from the star at index ``i`` of ``stars`` to the one at ``i + 1``."""
+
+    stars: Stars
+    """Vertices; ``metallicity`` is that of the scaled-solar mixture, ``alpha`` is 0."""
+
+    start: np.ndarray
+    """Index of the vertex where each of S segments begins, shape (S,)."""
+
+    number: np.ndarray
+    """Stars born in the segment per unit of mass formed, times the time it stands for, shape (S,)."""
+
+    def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] = MIX) -> Stars:
+        """Draw stars.
+
+        Ages and masses are those of stars that form at a constant rate with Chabrier's mass function;
+        metallicities are a wide normal distribution with a tail of poor stars. Within a class (the clump
+        excepted, which has a magnitude of its own), bright stars are given more weight, so that the rare tip
+        of the giant branch is nearly as well represented as its foot.
+
+        Args:
+            n: How many stars.
+            rng: Source of randomness.
+            mix: Share of each class.
+        """
+        kinds, middles = self.stars.kind[self.start], _middles(self)
+        number = self.number * _abundance(self.stars.metallicity[self.start])
+        wanted = rng.choice(len(mix), size=n, p=np.array(list(mix.values())) / sum(mix.values()))
+        segments = np.empty(n, np.int64)
+        for index, kind in enumerate(mix):
+            rows = np.flatnonzero(wanted == index)
+            members = np.flatnonzero(kinds == kind)
+            weight = number[members]
+            if kind != "red_clump":
+                weight = _evened(middles[members], weight)
+            segments[rows] = rng.choice(members, size=len(rows), p=weight / weight.sum())
+        return _enriched(_between(self, segments, rng), rng)
+
+
+def classify(teff: np.ndarray, logg: np.ndarray, burns_helium: np.ndarray) -> np.ndarray:
+    """The class of each star, shape (N,).
+
+    Args:
+        teff, logg: Labels [K], [dex].
+        burns_helium: Whether the core burns helium quietly (the clump and the horizontal branch).
+    """
+    conditions = {
+        "hot": (teff > HOT) | ((logg < GIANT_LOGG) & (teff > GIANT_HOT)),
+        "red_clump": burns_helium,
+        "rgb": logg < GIANT_LOGG,
+        "subgiant": logg < DWARF_LOGG,
+        "m_dwarf": teff < M_DWARF,
+    }
+    return np.select(list(conditions.values()), list(conditions), default="dwarf").astype("U10")
+
+
+def _middles(tracks: Tracks) -> np.ndarray:
+    magnitude = tracks.stars.abs_ks
+    return 0.5 * (magnitude[tracks.start] + magnitude[tracks.start + 1])
+
+
+def _abundance(metallicity: np.ndarray) -> np.ndarray:
+    """Relative number of stars of a metallicity [M/H] [dex]; sums over equal steps."""
+    return np.exp(-0.5 * ((metallicity + 0.2) / 0.4) ** 2) + 0.06
+
+
+def _evened(magnitude: np.ndarray, number: np.ndarray, width: float = 0.25) -> np.ndarray:
+    """Numbers such that their sum in a range of magnitudes is the fourth root of what it was."""
+    cell = np.floor(magnitude / width).astype(int)
+    cell -= cell.min()
+    total = np.bincount(cell, number)
+    return number * (np.where(total > 0, total, 1.0) ** -0.75)[cell]
+
+
+def _between(tracks: Tracks, segments: np.ndarray, rng: np.random.Generator) -> Stars:
+    """A star somewhere on each segment."""
+    start = tracks.start[segments]
+    share = rng.uniform(size=len(segments))
+    values = {}
+    for field in fields(Stars):
+        column = getattr(tracks.stars, field.name)
+        if field.name == "kind":
+            values["kind"] = column[start]
+        else:
+            values[field.name] = column[start] * (1 - share) + column[start + 1] * share
+    return Stars(**values)
+
+
+def _enriched(stars: Stars, rng: np.random.Generator) -> Stars:
+    """Give each star an alpha enhancement, and the [Fe/H] that goes with its total metallicity.
+
+    An alpha-enhanced star lies on the scaled-solar isochrone of the same total metallicity: [M/H] = [Fe/H] +
+    log10(0.638 x 10^[alpha/Fe] + 0.362) (Salaris, Chieffi & Straniero 1993, ApJ 414, 580, equation 3). Stars
+    younger than 5 Gyr belong to the thin disc; older ones to the thick disc, the more likely the poorer
+    in metals they are.
+    """
+    n = len(stars)
+    total = stars.metallicity + rng.uniform(-0.05, 0.05, n)
+    thick_share = 1 / (1 + np.exp((total - DISCS_METALLICITY) / (0.4 * DISCS_WIDTH)))
+    is_thick = (stars.log_age > 9.7) & (rng.uniform(size=n) < 0.15 + 0.75 * thick_share)
+    alpha = np.where(
+        is_thick, rng.normal(0.24, 0.06, n), rng.normal(0.04, 0.04, n) - 0.06 * np.clip(total, 0, 1)
+    )
+    alpha = np.clip(alpha, -0.15, 0.45)
+    metallicity = total - np.log10(0.638 * 10**alpha + 0.362)
+    return Stars(**{**vars(stars), "metallicity": metallicity, "alpha": alpha})
