@@ -4,8 +4,12 @@
 
 PYTHON ?= python3
 SHARED ?= ../shared
+# Of default-model and compact-simulator: the published emulators, isochrones and spectra.
 DATA ?= $(SHARED)/data
-WEIGHTS ?= $(SHARED)/reference/astroNN_dist_model_parameter.pt
+SEED ?= 0
+MODEL ?= simulated-1
+# Of the demonstration: weights other than the embedded ones (a path or a name).
+WEIGHTS ?=
 
 VENV := .venv
 # -qq: errors only.
@@ -17,7 +21,7 @@ RUFF := $(VENV)/bin/ruff
 PYTEST := ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run has-data test check-slow bench lint format clean
+.PHONY: help setup run compact-simulator default-model validate test check-slow bench lint format clean
 # Two pips in one environment would trip over each other.
 .NOTPARALLEL:
 
@@ -26,13 +30,8 @@ help:    ## list the targets
 
 setup: $(TEST)    ## make .venv with all that tests and lints need
 
-run: has-data $(RUN)    ## a fresh demonstration on SQLite, in demo/
-	@DATA="$(DATA)" WEIGHTS="$(WEIGHTS)" bin/demo
-
-# Asked before the installation, which takes minutes.
-has-data:
-	@for needed in "$(DATA)/apstar/targets.csv" "$(WEIGHTS)"; do [ -e "$$needed" ] || \
-	  { echo "no $$needed: make run SHARED=/path/to/the/shared/data" >&2; exit 1; }; done
+run: $(RUN)    ## a fresh demonstration on SQLite, in demo/
+	@WEIGHTS="$(WEIGHTS)" bin/demo
 
 test: $(TEST)    ## the tests, on SQLite and on PostgreSQL
 	@$(PYTEST)
@@ -43,6 +42,20 @@ check-slow: $(TEST)    ## the tests that take minutes
 bench: $(TEST)    ## measure; results on stdout
 	@set -- benchmarks/bench_*.py; [ -e "$$1" ] || { echo "no benchmarks"; exit 0; }; \
 	for file; do echo "$$file"; ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python "$$file" || exit; done
+
+compact-simulator: $(TEST)    ## fit the simulator of the package again, from the emulators and isochrones in DATA
+	@$(VENV)/bin/python bin/fit-compact-simulator "$(DATA)/spectra_models" "$(DATA)/isochrones/padova_jhk"
+
+default-model: $(TEST)    ## train the embedded model again, from DATA, to build/ (an hour on two cores; goes on after a kill)
+	@mkdir -p build/default-model
+	@$(VENV)/bin/astra train astronn_dist --from simulator --seed $(SEED) \
+	  --spectra-models "$(DATA)/spectra_models" --isochrones "$(DATA)/isochrones/padova_jhk" \
+	  --masks-from "$(DATA)/apstar" --work build/default-model \
+	  --output build/default-model/$(MODEL)-seed$(SEED).safetensors
+
+validate: $(TEST)    ## measure the embedded model (or WEIGHTS) against every figure that it has to meet
+	@$(VENV)/bin/python benchmarks/default_model --shared "$(SHARED)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") \
+	  --out build/validation
 
 lint: $(TEST)    ## rules and format, changing nothing
 	@$(RUFF) check .

@@ -12,7 +12,11 @@ HEAVY = ("torch", "astropy", "numpy", "peewee", "rich", "yaml")
     "arguments",
     [
         ["--help"],
-        *([command, "--help"] for command in ("init", "run", "status", "version", "ingest", "config")),
+        *(
+            [command, "--help"]
+            for command in ("init", "run", "status", "version", "ingest", "config", "models")
+        ),
+        *([command, "--help"] for command in ("simulate", "compare")),
     ],
     ids=" ".join,
 )
@@ -31,6 +35,8 @@ def test_help_loads_nothing_heavy(arguments):
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["simulate"],
+        ["compare"],
         ["init"],
         ["run"],
         ["status"],
@@ -38,6 +44,9 @@ def test_help_loads_nothing_heavy(arguments):
         ["ingest", "apstar"],
         ["ingest", "allstar"],
         ["config", "show"],
+        ["models", "list"],
+        ["models", "show"],
+        ["models", "import"],
     ],
     ids=" ".join,
 )

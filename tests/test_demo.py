@@ -1,0 +1,46 @@
+"""The demonstration of `make run`: from nothing to distances beside the true ones."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout in a folder of its own, so that the demonstration does not touch that of the developer."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    shutil.copytree(ROOT / "bin", folder / "bin")
+    (folder / "python").symlink_to(ROOT / "python")
+    return folder
+
+
+def test_the_demonstration_needs_nothing_beside_the_project(checkout, toy_weights):
+    """Other settings of the user's do not count, and what was in demo/ is gone."""
+    (checkout / "demo").mkdir()
+    (checkout / "demo" / "old").touch()
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    users = {"ASTRA_DATABASE_PATH": "/nowhere/x.db", "SAS_BASE_DIR": "/nowhere", "MWM_ASTRA": "/nowhere"}
+    environment = os.environ | users | {"PATH": path, "WEIGHTS": str(toy_weights), "STARS": "12"}
+
+    ran = subprocess.run([checkout / "bin" / "demo"], capture_output=True, text=True, env=environment)
+
+    assert ran.returncode == 0, ran.stderr
+    assert [line.split()[2] for line in ran.stdout.splitlines() if line.startswith("$ astra")] == [
+        "simulate",
+        "init",
+        "ingest",
+        "run",
+        "compare",
+    ]
+    assert "spectra: 12 new" in ran.stdout
+    assert "catalogue rows: 12 matched, 0 unmatched" in ran.stdout
+    assert "12 measured + 0 no_result = 12 processed" in ran.stdout
+    assert ran.stdout.rstrip().splitlines()[-2].split()[:3] == ["all", "12", "12"]
+    assert not (checkout / "demo" / "old").exists()
+    assert len(list((checkout / "demo" / "spectra").glob("apStar-dr17-2M*.fits"))) == 12
