@@ -153,6 +153,17 @@ def toy_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def embedded_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder in the place of the package's own with the embedded default."""
+    from astra.pipelines.astronn_dist import finding
+
+    folder = tmp_path / "embedded"
+    folder.mkdir()
+    monkeypatch.setattr(finding, "EMBEDDED_FOLDER", folder)
+    return folder
+
+
 def _existing(path: Path) -> Path:
     if not path.exists():
         missing = pytest.fail if CI else pytest.skip

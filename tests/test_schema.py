@@ -5,7 +5,7 @@ import sys
 
 import peewee
 import pytest
-from builders import a_result, a_source, a_spectrum
+from builders import a_result, a_run, a_source, a_spectrum
 from playhouse.migrations import MigrationError
 
 from astra import schema
@@ -14,6 +14,8 @@ from astra.database import is_postgresql, open_database
 from astra.errors import ConfigError
 from astra.models import TABLES, Distance, Source, TaskRun
 from astra.models.base import bound_to
+
+ALL = ["0001_tables", "0002_distances", "0003_weights_of_runs"]
 
 
 def _columns(database, table):
@@ -65,7 +67,7 @@ def test_down_and_up_again_keeps_every_row(db):
     a_result(a_spectrum(a_source()))
     before = Distance.select().dicts().get()
 
-    assert schema.runner(db).down() == ["0002_distances"]
+    assert schema.runner(db).down("0002_distances") == ["0003_weights_of_runs", "0002_distances"]
     with pytest.raises(ConfigError, match="older than this Astra.*astra init"):
         schema.check(db)
     schema.runner(db).up()
@@ -74,9 +76,24 @@ def test_down_and_up_again_keeps_every_row(db):
     assert repr(Distance.select().dicts().get()) == repr(before)
 
 
+def test_the_runs_so_far_stay_as_they_were_when_their_weights_get_new_columns(db):
+    a_result(a_spectrum(a_source()), run_pk=a_run(weights_name="old", measured=1).pk)
+    assert schema.runner(db).down() == ["0003_weights_of_runs"]
+    tables = ("task_run", "astro_nn_dist", "distances")
+    before = {table: db.execute_sql(f"SELECT * FROM {table}").fetchall() for table in tables}
+
+    assert schema.runner(db).up() == ["0003_weights_of_runs"]
+
+    (run,) = db.execute_sql("SELECT * FROM task_run").fetchall()
+    assert (run[:-2], run[-2:]) == (before["task_run"][0], (None, None))
+    for table in tables[1:]:
+        assert db.execute_sql(f"SELECT * FROM {table}").fetchall() == before[table]
+    assert TaskRun.get().weights_range is None
+
+
 def test_tables_with_rows_are_not_dropped(db):
     source = a_source()
-    schema.runner(db).down()
+    schema.runner(db).down("0002_distances")
 
     with pytest.raises(ValueError, match="table source holds 1 rows"):
         schema.runner(db).down()
@@ -95,7 +112,7 @@ def test_empty_tables_go_down_and_come_up_again(db):
 def test_init_says_what_it_applied_and_repeats_without_harm(empty_database):
     settings = load_settings()
 
-    assert schema.upgrade(empty_database, settings) == ["0001_tables", "0002_distances"]
+    assert schema.upgrade(empty_database, settings) == ALL
     assert schema.upgrade(empty_database, settings) == []
 
 

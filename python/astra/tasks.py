@@ -29,13 +29,18 @@ log = logging.getLogger("astra")
 
 @dataclass(frozen=True)
 class Provenance:
-    """What the numbers of a run depend on, apart from the spectra; rows that differ in it do not mix."""
+    """What the numbers of a run depend on, apart from the spectra; rows that differ in it do not mix.
+
+    The last two say how the weights were chosen, and what they are good for; no number depends on them.
+    """
 
     weights_name: str | None = None
     weights_sha256: str | None = None
     seed: int | None = None
     n_draws: int | None = None
     precision: str | None = None
+    weights_origin: str | None = None
+    weights_range: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class Task:
             last = time.perf_counter()
 
     def identify(self, **options: Any) -> Provenance:
-        """What the numbers of a run with these options would depend on; cheap, checks no content."""
+        """What the numbers of a run with these options would depend on; cheap, for it reads no tensors."""
         return self._identify(**options)
 
     def prepare(self, **options: Any) -> None:

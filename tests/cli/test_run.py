@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import psycopg2
@@ -14,6 +15,7 @@ from builders import a_source, a_spectrum, write_apstar
 
 from astra.cli import main
 from astra.models import AstroNNdist, TaskRun
+from astra.pipelines.astronn_dist.weights import load_weights, save_weights
 
 KEYS = (
     "task v_astra run_pk processed measured rederived no_result flags bad warn pending "
@@ -87,7 +89,8 @@ def test_json_is_one_object_with_all_keys(astra, three_stars, toy_weights):
     assert list(found) == KEYS
     assert (found["outcome"], found["exit_code"], found["error"], code) == ("done", 0, None, 0)
     assert (found["measured"], found["no_result"], found["processed"], found["pending"]) == (3, 0, 3, None)
-    assert (found["weights"]["name"], found["seed"]) == ("toy", 5)
+    assert found["weights"] == {"name": "toy", "sha256": load_weights(toy_weights).sha256, "range": None}
+    assert found["seed"] == 5
     assert set(found["flags"]) == {
         f"flag_{name}"
         for name in ("fakemag_unreliable", "missing_photometry", "missing_extinction", "no_result")
@@ -103,6 +106,47 @@ def test_the_arguments_are_on_record(astra, three_stars, toy_weights):
         "workers": 1,
         "weights": str(toy_weights),
     }
+
+
+# > Which weights
+
+
+def _said_of_weights(stderr):
+    return [line for line in stderr.splitlines() if line.startswith("astra: INFO: weights ")]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_run_says_once_which_weights_it_takes_and_keeps_it(astra, three_stars, toy_weights, workers):
+    _, _, err = astra("run", "astronn_dist", "--weights", toy_weights, "--workers", workers)
+
+    sha256 = load_weights(toy_weights).sha256
+    assert _said_of_weights(err) == [f"astra: INFO: weights toy (sha256 {sha256[:12]}); --weights"]
+    record = TaskRun.get()
+    assert (record.weights_name, record.weights_sha256) == ("toy", sha256)
+    assert (record.weights_origin, record.weights_range) == ("--weights", None)
+
+
+def test_the_embedded_default_is_taken_last_and_announced_with_its_range(
+    astra, three_stars, toy_weights, embedded_folder
+):
+    weights = load_weights(toy_weights)
+    path = embedded_folder / "sim1.safetensors"
+    save_weights(replace(weights, details={"range": "giants and dwarfs"}), path)
+
+    code, out, err = astra("run", "astronn_dist", "--json")
+
+    sha256 = load_weights(path).sha256
+    said = f"sim1 (sha256 {sha256[:12]}); embedded default; range of validity: giants and dwarfs"
+    assert code == 0
+    assert _said_of_weights(err) == [f"astra: INFO: weights {said}"]
+    assert json.loads(out)["weights"] == {"name": "sim1", "sha256": sha256, "range": "giants and dwarfs"}
+    record = TaskRun.get()
+    assert (record.weights_origin, record.weights_range) == ("embedded default", "giants and dwarfs")
+    assert AstroNNdist.select().count() == 3
+
+
+def test_where_nothing_is_pending_no_weights_are_announced(astra, db, toy_weights):
+    assert _said_of_weights(astra("run", "astronn_dist", "--weights", toy_weights)[2]) == []
 
 
 def test_two_workers_do_what_one_does(astra, three_stars, toy_weights):
@@ -221,7 +265,7 @@ def test_bad_weights_stop_the_run_before_the_first_spectrum(astra, three_stars, 
     assert not (tmp_path / "trapped").exists()
 
 
-def test_no_weights_at_all_name_the_remedy(astra, three_stars):
+def test_no_weights_at_all_name_the_remedy(astra, three_stars, embedded_folder):
     code, _, err = astra("run", "astronn_dist")
 
     assert code == 78
@@ -264,7 +308,7 @@ def test_an_older_schema_is_refused(astra, db, toy_weights):
     code, _, err = astra("run", "astronn_dist", "--weights", toy_weights)
 
     assert code == 78
-    assert "older than this Astra (missing 0002_distances): run `astra init`" in _one_line_error(err)
+    assert "older than this Astra (missing 0003_weights_of_runs): run `astra init`" in _one_line_error(err)
 
 
 def test_a_sqlite_file_that_is_not_there_is_not_made(astra, monkeypatch, tmp_path):

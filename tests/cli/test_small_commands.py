@@ -1,6 +1,7 @@
 """``astra init``, ``status`` and ``config show``, as a user sees them."""
 
 import json
+from pathlib import Path
 
 import pytest
 from builders import a_result, a_run, a_source, a_spectrum
@@ -25,7 +26,8 @@ def test_init_says_what_it_did_and_repeats_without_harm(astra, database_url, mon
 
     first, second = astra("init"), astra("init")
 
-    assert first == (0, f"{database_url}: schema is ready\n", "applied 0001_tables\napplied 0002_distances\n")
+    applied = "applied 0001_tables\napplied 0002_distances\napplied 0003_weights_of_runs\n"
+    assert first == (0, f"{database_url}: schema is ready\n", applied)
     assert second == (0, f"{database_url}: schema was up to date\n", "")
 
 
@@ -102,9 +104,10 @@ def test_debug_shows_the_traceback_and_nothing_else_does(astra, db, monkeypatch)
     a_spectrum(a_source())
     monkeypatch.setattr(AstroNNdist, "from_spectrum", lambda *a, **k: 1 / 0)
     from astra.pipelines.astronn_dist import task as room
+    from astra.pipelines.astronn_dist.finding import Chosen
 
-    monkeypatch.setattr(room, "_network", lambda *a: None)
-    monkeypatch.setattr(room, "_weights_path", lambda *a: __file__)
+    monkeypatch.setattr(room, "_model", lambda *a: (None, None))
+    monkeypatch.setattr(room, "_chosen", lambda *a: Chosen(Path(__file__), "--weights"))
     monkeypatch.setattr("astra.pipelines.astronn_dist.weights.identify", lambda path: ("x", "0" * 64))
 
     quiet, loud = astra("run", "astronn_dist"), astra("--debug", "run", "astronn_dist")

@@ -46,7 +46,7 @@ Page = Annotated[str | None, typer.Option(metavar="I/N", help="Only spectra with
 Workers = Annotated[int, typer.Option(min=1, help="Local processes.")]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Spectra in one transaction.")]
 DeviceName = Annotated[Device | None, typer.Option(help="Where the network runs.")]
-Weights = Annotated[str | None, typer.Option(help="Weights: a path or a name.")]
+Weights = Annotated[str | None, typer.Option(help="Weights: a path, or a name of `astra models list`.")]
 Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the dropout masks.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Take all spectra, done or not.")]
 RetryWhich = Annotated[Retry | None, typer.Option(help="Take failed spectra again.")]

@@ -29,6 +29,8 @@ class TaskRun(BaseModel):
     v_astra_major_minor = IntegerField(help_text="Major and minor version of Astra: major * 1000 + minor")
     weights_name = TextField(null=True)
     weights_sha256 = TextField(null=True)
+    weights_origin = TextField(null=True)
+    weights_range = TextField(null=True)
     seed = BigIntegerField(null=True)
     n_draws = IntegerField(null=True)
     precision = TextField(null=True)

@@ -65,7 +65,9 @@ class Report:
             "pending": left,
             "elapsed_s": round(self.elapsed_s, 3),
             "spectra_per_s": round(rate, 3),
-            "weights": {"name": self.provenance.weights_name, "sha256": self.provenance.weights_sha256},
+            "weights": {
+                name: getattr(self.provenance, f"weights_{name}") for name in ("name", "sha256", "range")
+            },
             "seed": self.provenance.seed,
             "outcome": self.outcome,
             "exit_code": self.exit_code,
@@ -160,6 +162,7 @@ class _Run:
             self._recorded()
 
     def _recorded(self) -> None:
+        runs.announce(self.report.provenance)
         record = runs.begin(self.task, self.report.provenance, self.request.arguments)
         self.report.run_pk = record.pk
         try:

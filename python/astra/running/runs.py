@@ -1,6 +1,7 @@
 """The record of every run, and the rule that results of different weights do not mix."""
 
 import json
+import logging
 import os
 import socket
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from astra.errors import ConfigError
 from astra.models.pipeline import TaskRun
 from astra.tasks import Provenance, Task
 from astra.version import V_ASTRA_MAJOR_MINOR
+
+log = logging.getLogger("astra")
 
 #: What numbers depend on, and how a message calls it. The name of the weights is not among them.
 _IDENTITY = {"weights_sha256": "weights", "seed": "seed", "n_draws": "draws", "precision": "precision"}
@@ -51,6 +54,15 @@ def _said(holder: TaskRun | Provenance, name: str) -> str:
     if name == "weights_sha256":
         return f"{holder.weights_name} (sha256 {(value or 'none')[:12]})"
     return str(value)
+
+
+def announce(provenance: Provenance) -> None:
+    """Say at the start of a run which weights it takes, why, and what they are good for."""
+    if provenance.weights_name is not None:
+        facts = [_said(provenance, "weights_sha256"), provenance.weights_origin or ""]
+        if provenance.weights_range:
+            facts.append(f"range of validity: {provenance.weights_range}")
+        log.info("weights %s", "; ".join(filter(None, facts)))
 
 
 def begin(task: Task, provenance: Provenance, arguments: Mapping[str, Any]) -> TaskRun:

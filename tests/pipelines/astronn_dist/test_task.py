@@ -1,6 +1,7 @@
 """The task: one row for each spectrum, with its own photometry, and flags that say what is missing."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source
 from astra.pending import Selection, with_sources
 from astra.pipelines.astronn_dist import astronn_dist
+from astra.pipelines.astronn_dist.validity import Validity
 from astra.pipelines.astronn_dist.weights import Weights, load_weights, save_weights
 from astra.running.request import Request
 from astra.running.runner import Report, run
@@ -330,6 +332,60 @@ def test_the_astronn_package_can_rectify_instead(a_star_with_a_file, toy_weights
     )
 
     assert theirs.L_fakemag == pytest.approx(ours.L_fakemag, rel=1e-6)
+
+
+def test_a_model_that_knows_its_training_widens_the_error_of_strange_spectra_alone(
+    a_star_with_a_file, toy_weights, tmp_path
+):
+    random = np.random.default_rng(2)
+    plain = a_star_with_a_file("plain", 100 + random.normal(0, 1, 8575))
+    strange = a_star_with_a_file("strange", 100 + random.normal(0, 30, 8575))
+    validity = Validity(
+        np.zeros(7514),
+        random.normal(0, 0.01, (2, 7514)),
+        np.array([0.0, 0.05, 0.2]),
+        np.array([0.0, 0.0, 2.0]),
+    )
+    aware = tmp_path / "aware.safetensors"
+    save_weights(replace(load_weights(toy_weights), validity=validity), aware)
+    _run(toy_weights)
+    before = [_row(spectrum) for spectrum in (plain, strange)]
+
+    _run(aware, overwrite=True)
+
+    after = [_row(spectrum) for spectrum in (plain, strange)]
+    for old, new in zip(before, after, strict=True):
+        assert (new.L_fakemag, new.e_model_L_fakemag, new.dist) == (
+            old.L_fakemag,
+            old.e_model_L_fakemag,
+            old.dist,
+        )
+    assert after[0].e_L_fakemag == before[0].e_L_fakemag
+    assert after[1].e_L_fakemag == pytest.approx(np.hypot(before[1].e_L_fakemag, 2 * before[1].L_fakemag))
+    assert after[1].e_dist == pytest.approx(after[1].dist * after[1].e_L_fakemag / after[1].L_fakemag)
+    assert after[1].flag_fakemag_unreliable
+
+
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_widened_errors_do_not_depend_on_how_the_work_was_cut(
+    a_star_with_a_file, toy_weights, tmp_path, chunk
+):
+    random = np.random.default_rng(3)
+    for number in range(5):
+        a_star_with_a_file(str(number), 100 + random.normal(0, 5 + 5 * number, 8575))
+    validity = Validity(
+        np.zeros(7514), random.normal(0, 0.01, (3, 7514)), np.array([0.0, 0.5]), np.array([0.0, 5.0])
+    )
+    aware = tmp_path / "aware.safetensors"
+    save_weights(replace(load_weights(toy_weights), validity=validity), aware)
+    _run(aware, chunk=5)
+    together = {row.spectrum_pk: row.e_L_fakemag for row in AstroNNdist.select()}
+
+    _run(aware, overwrite=True, chunk=chunk, options={"batch_size": 2})
+
+    assert {row.spectrum_pk: row.e_L_fakemag for row in AstroNNdist.select()} == pytest.approx(
+        together, rel=1e-6
+    )
 
 
 def test_weights_that_cannot_be_used_fail_before_any_spectrum(a_star_with_a_file, tmp_path):

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -17,13 +16,14 @@ import safetensors.numpy
 import torch
 
 from astra.errors import ConfigError
+from astra.pipelines.astronn_dist.validity import Validity
+from astra.pipelines.astronn_dist.weight_formats import to_safetensors
 from astra.pipelines.astronn_dist.weights import (
-    MWM_ASTRA_FILE,
     SHAPES,
     Weights,
-    find_weights,
     identify,
     load_weights,
+    range_of,
     save_weights,
 )
 
@@ -35,13 +35,6 @@ def tensors():
     random = np.random.default_rng(0)
     tensors = {name: random.normal(0, 0.1, shape).astype(np.float32) for name, shape in SHAPES.items()}
     return tensors | {"labels_std": np.array([100.0], np.float32)}
-
-
-@pytest.fixture
-def settings(tmp_path):
-    models_dir = tmp_path / "models"
-    models_dir.mkdir()
-    return SimpleNamespace(weights=None, mwm_astra=None, models_dir=models_dir)
 
 
 def write_checkpoint(path, tensors):
@@ -80,9 +73,15 @@ def write_folder(path, tensors, first=0, group="model_weights", **parameters):
     return path
 
 
-def write_safetensors(path, tensors, details=None):
-    save_weights(Weights("", "", tensors, details or {}), path)
+def write_safetensors(path, tensors, details=None, validity=None):
+    save_weights(Weights("", "", tensors, details or {}, validity), path)
     return path
+
+
+def a_validity(count=3, table=((0.0, 0.02, 0.05), (0.0, 0.1, 1.5))):
+    random = np.random.default_rng(1)
+    mean, components = random.normal(0, 0.1, 7514), random.normal(0, 0.01, (count, 7514))
+    return Validity(mean.astype(np.float16), components.astype(np.float16), *map(np.array, table))
 
 
 WRITERS = {"checkpoint.pt": write_checkpoint, "ours.safetensors": write_safetensors, "folder": write_folder}
@@ -233,6 +232,156 @@ def test_what_cannot_be_written_is_refused_and_leaves_no_file(tmp_path, tensors)
         assert not list(folder.iterdir())
 
 
+def test_a_failed_write_leaves_the_file_that_was_there(tmp_path, tensors, monkeypatch):
+    path = write_safetensors(tmp_path / "model.safetensors", tensors)
+    before = path.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ConfigError, match="No space left on device"):
+        write_safetensors(path, tensors, {"other": 1})
+
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.glob("*model*")] == [path.name]
+    assert [file.name for file in tmp_path.glob(".*model*")] == []
+
+
+# > What a model knows of its range
+
+
+def test_a_model_may_say_what_it_is_good_for(tmp_path, tensors):
+    path = write_safetensors(tmp_path / "model.safetensors", tensors, {"range": "red giants, S/N > 50"})
+
+    assert range_of(path) == load_weights(path).range == "red giants, S/N > 50"
+
+
+def test_no_range_is_none_in_every_format(written):
+    assert range_of(written) is None
+    assert load_weights(written).range is None
+
+
+@pytest.mark.parametrize("stated", [5, ["giants"], "two\nlines", "\x1b[2J"])
+def test_a_range_that_is_no_line_of_text_is_neither_written_nor_read(tmp_path, tensors, stated):
+    with pytest.raises(ConfigError, match="range in its details is not one line of text"):
+        write_safetensors(tmp_path / "model.safetensors", tensors, {"range": stated})
+
+    path = tmp_path / "other.safetensors"
+    path.write_bytes(to_safetensors(tensors, {"range": stated}))
+    assert_refused(path, "range in its details")
+    with pytest.raises(ConfigError, match="range in its details"):
+        range_of(path)
+
+
+def test_a_damaged_file_has_no_range_to_tell(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"no model")
+
+    with pytest.raises(ConfigError, match="model.safetensors: damaged"):
+        range_of(path)
+
+
+def test_validity_comes_back_as_it_was_written(tmp_path, tensors):
+    validity = a_validity()
+    path = write_safetensors(tmp_path / "model.safetensors", tensors, {"validity": {"note": 1}}, validity)
+
+    weights = load_weights(path)
+
+    assert weights.tensors.keys() == SHAPES.keys()
+    for name in ("mean", "components", "excess", "relative_error"):
+        np.testing.assert_array_equal(getattr(weights.validity, name), getattr(validity, name))
+    table = {"excess": [0.0, 0.02, 0.05], "relative_error": [0.0, 0.1, 1.5]}
+    assert weights.details == {"validity": table | {"note": 1}}
+    with safetensors.safe_open(path, framework="numpy") as file:
+        assert file.get_tensor("validity.components").dtype == np.float16
+
+
+def test_equal_models_with_validity_have_equal_files(tmp_path, tensors):
+    validity = a_validity(table=((0, 1), (0, 2)))
+    wider = Validity(
+        validity.mean.astype(float), validity.components.astype(np.float32), np.array([0.0, 1.0]), [0.0, 2.0]
+    )
+    one = write_safetensors(tmp_path / "one.safetensors", tensors, {"a": 1}, validity)
+    other = write_safetensors(tmp_path / "other.safetensors", tensors, {"a": 1}, wider)
+    again = tmp_path / "again.safetensors"
+    save_weights(load_weights(one), again)
+
+    assert one.read_bytes() == other.read_bytes() == again.read_bytes()
+
+
+TABLE = {"excess": [0.0, 1.0], "relative_error": [0.0, 1.0]}
+
+
+@pytest.mark.parametrize(
+    ("change", "table", "words"),
+    [
+        ({"validity.mean": None}, TABLE, "missing: validity.mean"),
+        ({"validity.components": None}, TABLE, "missing: validity.components"),
+        ({}, None, "missing: validity in the details"),
+        ({"validity.mean": None, "validity.components": None}, TABLE, "missing: validity.mean"),
+        ({"validity.more": np.zeros(3, np.float16)}, TABLE, "do not belong: validity.more"),
+        ({"validity.mean": np.zeros(7513, np.float16)}, TABLE, "validity.mean has shape"),
+        ({"validity.mean": np.zeros((1, 7514), np.float16)}, TABLE, "validity.mean has shape"),
+        ({"validity.mean": np.zeros(7514, np.int32)}, TABLE, "validity.mean is int32, not float"),
+        ({"validity.components": np.zeros(7514, np.float16)}, TABLE, "validity.components has shape"),
+        ({"validity.components": np.zeros((0, 7514), np.float16)}, TABLE, "validity.components has shape"),
+        ({"validity.components": np.zeros((752, 7514), np.float16)}, TABLE, "validity.components has shape"),
+        ({"validity.components": np.full((1, 7514), np.nan)}, TABLE, "validity.components holds NaN"),
+        ({"validity.mean": np.full(7514, np.inf, np.float16)}, TABLE, "validity.mean holds NaN or infinity"),
+        ({"validity.mean": np.full(7514, 1e6)}, TABLE, "more than float16 can"),
+        ({}, 5, "no lists excess and relative_error"),
+        ({}, [], "no lists excess and relative_error"),
+        ({}, {"excess": [0.0]}, "no lists excess and relative_error"),
+        ({}, {"excess": "01", "relative_error": [0, 1]}, "no lists excess and relative_error"),
+        ({}, {"excess": [], "relative_error": []}, "0 excesses and 0 errors"),
+        ({}, {"excess": [0, 1], "relative_error": [0]}, "2 excesses and 1 errors"),
+        ({}, {"excess": [1, 0], "relative_error": [0, 1]}, "not in ascending order"),
+        ({}, {"excess": [1, 1], "relative_error": [0, 1]}, "not in ascending order"),
+        ({}, {"excess": [-1, 1], "relative_error": [0, 1]}, "negative number"),
+        ({}, {"excess": [0, 1], "relative_error": [0, -1]}, "negative number"),
+        ({}, {"excess": [0, "1"], "relative_error": [0, 1]}, "something other than numbers"),
+        ({}, {"excess": [0, None], "relative_error": [0, 1]}, "something other than numbers"),
+        ({}, {"excess": [False, True], "relative_error": [0, 1]}, "something other than numbers"),
+        ({}, {"excess": [0, [1]], "relative_error": [0, 1]}, "something other than numbers"),
+        ({}, {"excess": [0, 10**400], "relative_error": [0, 1]}, "a number too large"),
+    ],
+)
+def test_half_a_validity_is_refused(tmp_path, tensors, change, table, words):
+    validity = a_validity()
+    held = tensors | {"validity.mean": validity.mean, "validity.components": validity.components} | change
+    details = {} if table is None else {"validity": table}
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(to_safetensors({n: v for n, v in held.items() if v is not None}, details))
+
+    assert_refused(path, words)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_details_that_hold_no_finite_number_are_refused(tmp_path, tensors, number):
+    note = '{"architecture": "ApogeeDistBCNN", "details": {"loss": [0.5, NUMBER]}}'.replace("NUMBER", number)
+    path = tmp_path / "model.safetensors"
+    safetensors.numpy.save_file(tensors, path, {"astra": note})
+
+    assert_refused(path, f"details in its metadata hold {number}")
+
+
+def test_a_validity_that_could_not_be_read_again_is_not_written(tmp_path, tensors):
+    path = tmp_path / "model.safetensors"
+    good = a_validity()
+    for validity, details in (
+        (Validity(good.mean[:5], good.components, good.excess, good.relative_error), {}),
+        (Validity(good.mean, good.components, good.excess[::-1], good.relative_error), {}),
+        (Validity(good.mean, good.components, good.excess * np.nan, good.relative_error), {}),
+        (None, {"validity": TABLE}),
+        (good, {"validity": 5}),
+    ):
+        with pytest.raises(ConfigError, match=r"model.safetensors"):
+            write_safetensors(path, tensors, details, validity)
+
+        assert not path.exists()
+
+
 # > What is not weights
 
 
@@ -342,7 +491,15 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "metadata", [None, {"astra": "{"}, {"astra": "[]"}, {"astra": '{"architecture": "X"}'}]
+    "metadata",
+    [
+        None,
+        {"astra": "{"},
+        {"astra": "[]"},
+        {"astra": '{"architecture": "X"}'},
+        {"astra": '{"architecture": "ApogeeDistBCNN"}'},
+        {"astra": '{"architecture": "ApogeeDistBCNN", "details": [1]}'},
+    ],
 )
 def test_a_safetensors_file_that_is_not_ours_is_refused(tmp_path, tensors, metadata):
     path = tmp_path / "model.safetensors"
@@ -399,100 +556,3 @@ def test_what_may_not_be_read_is_refused(open_tmp_path, ordinary_user, tensors, 
     last_line = done.stderr.strip().splitlines()[-1]
     assert last_line.startswith("astra.errors.ConfigError: ")
     assert "Permission denied" in last_line
-
-
-# > Finding
-
-
-def test_the_option_comes_first_then_the_configuration_then_mwm_astra(settings, tmp_path):
-    published = tmp_path / MWM_ASTRA_FILE
-    published.parent.mkdir(parents=True)
-    for path in (published, settings.models_dir / "a.pt", settings.models_dir / "b.pt"):
-        path.touch()
-    settings.mwm_astra = tmp_path
-
-    assert find_weights(None, settings) == published
-    settings.weights = "b"
-    assert find_weights(None, settings) == settings.models_dir / "b.pt"
-    assert find_weights("a", settings) == settings.models_dir / "a.pt"
-
-
-def test_without_any_setting_the_message_asks_for_weights(settings):
-    with pytest.raises(ConfigError, match=r"no default model is embedded.*--weights"):
-        find_weights(None, settings)
-
-
-def test_mwm_astra_without_the_file_is_an_error_and_no_fallback(settings, tmp_path):
-    settings.mwm_astra = tmp_path / "mwm"
-
-    with pytest.raises(ConfigError, match=r"MWM_ASTRA: not found: .*/mwm/pipelines/astroNN_dist/"):
-        find_weights(None, settings)
-
-
-def test_a_name_is_a_safetensors_file_before_a_checkpoint_before_a_folder(settings):
-    folder, checkpoint, ours = (settings.models_dir / name for name in ("m", "m.pt", "m.safetensors"))
-
-    folder.mkdir()
-    assert find_weights("m", settings) == folder
-    checkpoint.touch()
-    assert find_weights("m", settings) == checkpoint
-    ours.touch()
-    assert find_weights("m", settings) == ours
-
-
-def test_a_folder_that_lies_here_hides_no_model_of_its_name(settings, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("mine").mkdir()
-    assert find_weights("mine", settings).resolve() == tmp_path / "mine"
-
-    (settings.models_dir / "mine.safetensors").touch()
-
-    assert find_weights("mine", settings) == settings.models_dir / "mine.safetensors"
-
-
-def test_a_slash_or_a_suffix_makes_a_path(settings, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("m.pt", "m.safetensors", "sub"):
-        (settings.models_dir / name).touch()
-    Path("sub/deeper").mkdir(parents=True)
-    for name in ("m.pt", "m.safetensors", "sub/deeper"):
-        Path(name).touch()
-
-    for value in ("m.pt", "m.safetensors", "./m.pt", "./sub", "sub/deeper", str(tmp_path / "m.pt")):
-        assert find_weights(value, settings).resolve() == (tmp_path / value).resolve()
-
-
-def test_a_tilde_is_the_home_of_the_user(settings):
-    path = Path.home() / "model.pt"
-    path.touch()
-
-    assert find_weights("~/model.pt", settings) == path
-
-
-@pytest.mark.parametrize("value", ["m", "m.pt", "./m", "/no/such/m.safetensors", "~nobody-of-this-name/m.pt"])
-@pytest.mark.parametrize("origin", ["--weights", "configuration"])
-def test_what_is_not_found_is_named_with_where_it_was_named(settings, value, origin):
-    option = value if origin == "--weights" else None
-    settings.weights = value
-
-    with pytest.raises(ConfigError, match=rf"{origin}: not found: .*m.*{settings.models_dir}"):
-        find_weights(option, settings)
-
-
-@pytest.mark.parametrize("value", ["", "two\nlines", "nul\0", "x" * 5000, "file/m.pt"])
-def test_odd_names_are_refused_on_one_line(settings, value, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("file").touch()
-
-    with pytest.raises(ConfigError, match="--weights") as caught:
-        find_weights(value, settings)
-
-    assert str(caught.value).isprintable()
-
-
-def test_a_name_is_looked_up_even_if_the_folder_of_models_is_none(settings, tmp_path):
-    (tmp_path / "file").touch()
-    settings.models_dir = tmp_path / "file"
-
-    with pytest.raises(ConfigError, match="Not a directory"):
-        find_weights("m", settings)

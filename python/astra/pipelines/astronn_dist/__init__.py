@@ -4,9 +4,11 @@ A Bayesian network predicts the Ks luminosity of a star from its rectified spect
 magnitude and the extinction turn it into a distance.
 
     rectify.py    counts on 8575 pixels -> continuum-normalised flux on 7514
+    finding.py    which weights are in force, and why
     weights.py    files of weights -> arrays, with name and checksum
     network.py    flux -> luminosity and its log-variance
     sampling.py   Monte Carlo dropout: luminosity and its two errors
+    validity.py   how unlike the training's a spectrum is, and what that adds to its error
     distance.py   luminosity, Ks, E(B-V) -> parsecs
     task.py       the task: files in, rows out
 """

@@ -91,10 +91,14 @@ class ApogeeDistBCNN(nn.Module):
         Returns:
             Prediction and log-variance, each of shape (N,) or (draws,), before scaling by ``labels_std``.
         """
+        dense = self.dense(encoded, dropout)
+        return F.softplus(self.dense_output(dense)).squeeze(1), self.dense_var(dense).squeeze(1)
+
+    def dense(self, encoded: Tensor, dropout: Dropout = NO_DROPOUT) -> Tensor:
+        """What the two heads see, shape (N, 64) or (draws, 64); arguments as of :meth:`decode`."""
         features = F.relu(self._convolve_and_pool(encoded * dropout.conv1)).flatten(1)
         dense = F.relu(self.dense_1(features * dropout.features))
-        dense = F.relu(self.dense_2(dense * dropout.dense_1))
-        return F.softplus(self.dense_output(dense)).squeeze(1), self.dense_var(dense).squeeze(1)
+        return F.relu(self.dense_2(dense * dropout.dense_1))
 
     def _convolve_and_pool(self, encoded: Tensor) -> Tensor:
         """``max_pool1d(conv2(…), 4)`` with the channel fastest, (N, 7514, 2) -> (N, 1878, 4).

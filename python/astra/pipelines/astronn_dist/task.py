@@ -23,8 +23,10 @@ from astra.pipelines.astronn_dist.rectify import rectify, usable
 from astra.tasks import Provenance, task
 
 if TYPE_CHECKING:
+    from astra.pipelines.astronn_dist.finding import Chosen
     from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
     from astra.pipelines.astronn_dist.sampling import Prediction
+    from astra.pipelines.astronn_dist.validity import Validity
     from astra.products.apstar import CombinedSpectrum
 
 log = logging.getLogger("astra")
@@ -70,14 +72,16 @@ def astronn_dist(
     """
     weights = _upstreams(weights, model_path, parallel=parallel, cpu_count=cpu_count)
     start = time.perf_counter()
-    network = _network(weights, _device(device))
+    network, validity = _model(weights, _device(device))
     overhead = time.perf_counter() - start
 
     def predict(arrays: tuple[np.ndarray, ...], identities: list[str]) -> "Prediction":
         from astra.pipelines.astronn_dist.sampling import sample
+        from astra.pipelines.astronn_dist.validity import widened
 
-        flux, _ = rectify(*arrays, backend=backend)
-        return sample(network, flux, identities, n_draws=n_draws, seed=seed, device=_device(device))
+        flux, e_flux = rectify(*arrays, backend=backend)
+        found = sample(network, flux, identities, n_draws=n_draws, seed=seed, device=_device(device))
+        return found if validity is None else widened(found, flux, e_flux, validity)
 
     for batch in _batches(spectra, batch_size):
         rows = _measure(batch, predict, overhead)
@@ -87,15 +91,16 @@ def astronn_dist(
 
 @astronn_dist.identified_by
 def _identify(weights: str | None = None, seed: int = 0, n_draws: int = N_DRAWS, **_: Any) -> Provenance:
-    from astra.pipelines.astronn_dist.weights import identify
+    from astra.pipelines.astronn_dist.weights import identify, range_of
 
-    name, sha256 = identify(_weights_path(weights))
-    return Provenance(name, sha256, seed, n_draws, PRECISION)
+    chosen = _chosen(weights)
+    name, sha256 = identify(chosen.path)
+    return Provenance(name, sha256, seed, n_draws, PRECISION, chosen.origin, range_of(chosen.path))
 
 
 @astronn_dist.prepared_by
 def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None:
-    _network(weights, _device(device))
+    _model(weights, _device(device))
 
 
 def photometry_changed() -> peewee.Expression:
@@ -237,28 +242,29 @@ def _upstreams(weights: str | None, model_path: str | None, **without_effect: An
     return weights if model_path is None else model_path
 
 
-def _weights_path(weights: str | None) -> Path:
+def _chosen(weights: str | None) -> "Chosen":
     from astra.config import load_settings
-    from astra.pipelines.astronn_dist.weights import find_weights
+    from astra.pipelines.astronn_dist.finding import find_weights
 
     return find_weights(weights, load_settings())
 
 
-def _network(weights: str | None, device: str) -> "ApogeeDistBCNN":
+def _model(weights: str | None, device: str) -> "tuple[ApogeeDistBCNN, Validity | None]":
     from astra.pipelines.astronn_dist.weights import identify
 
-    path = _weights_path(weights)
+    path = _chosen(weights).path
     _, sha256 = identify(path)
     return _loaded(path, sha256, device)
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(path: Path, sha256: str, device: str) -> "ApogeeDistBCNN":
+def _loaded(path: Path, sha256: str, device: str) -> "tuple[ApogeeDistBCNN, Validity | None]":
     # The checksum is part of the key: weights that were replaced on disk are loaded anew.
     from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
     from astra.pipelines.astronn_dist.weights import load_weights
 
-    return ApogeeDistBCNN.from_weights(load_weights(path)).to(device)
+    weights = load_weights(path)
+    return ApogeeDistBCNN.from_weights(weights).to(device), weights.validity
 
 
 def _device(name: str) -> str:

@@ -6,6 +6,7 @@ a folder       of astroNN: astroNN_model_parameter.json and Keras' model_weights
 """
 
 import json
+import math
 import pickle
 import re
 import warnings
@@ -77,12 +78,30 @@ def read_safetensors(path: Path) -> tuple[Tensors, Mapping[str, Any]]:
     """Read what :func:`to_safetensors` wrote."""
     from safetensors import safe_open
 
+    details = read_details(path)
     with safe_open(path, framework="numpy") as file:
-        note = json.loads((file.metadata() or {}).get("astra", "null"))
-        tensors = {name: file.get_tensor(name) for name in file.offset_keys()}
+        return {name: file.get_tensor(name) for name in file.offset_keys()}, details
+
+
+def read_details(path: Path) -> Mapping[str, Any]:
+    """What the maker of a ``.safetensors`` file noted in it, without reading its tensors."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        text = (file.metadata() or {}).get("astra", "null")
+    note = json.loads(text, parse_float=_finite, parse_constant=_finite)
     if not isinstance(note, dict) or note.get("architecture") != ARCHITECTURE:
         raise WrongWeights(f"its metadata does not say astra: architecture {ARCHITECTURE}")
-    return tensors, note["details"]
+    if not isinstance(note.get("details"), dict):
+        raise WrongWeights("the details in its metadata are no JSON object")
+    return note["details"]
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise WrongWeights(f"the details in its metadata hold {text}")
+    return number
 
 
 def to_safetensors(tensors: Tensors, details: Mapping[str, Any]) -> bytes:

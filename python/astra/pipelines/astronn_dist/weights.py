@@ -1,20 +1,22 @@
-"""The numbers of a trained network: where they are found, how they are read, checked and written.
+"""The numbers of a trained network: how they are read, checked and written.
 
 Whatever is wrong with weights is a :class:`~astra.errors.ConfigError` before the first spectrum, on one
-line. The formats themselves are in ``weight_formats.py``.
+line. The formats themselves are in ``weight_formats.py``; which weights are in force, in ``finding.py``.
 """
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist import weight_formats
+from astra.pipelines.astronn_dist import validity, weight_formats
+from astra.pipelines.astronn_dist.validity import Validity
 from astra.pipelines.astronn_dist.weight_formats import (
     FOLDER_FILES,
     READERS,
@@ -40,11 +42,13 @@ SHAPES = {
     "dense_var.bias": (1,),
 }
 
-#: Suffixes of files of weights; by name, the first that exists is taken, and then a folder.
+#: Suffixes of files of weights.
 SUFFIXES = tuple(READERS)
 
-#: The published model below the folder that ``MWM_ASTRA`` names.
-MWM_ASTRA_FILE = Path("pipelines", "astroNN_dist", "astroNN_dist_model_parameter.pt")
+#: The suffix of our own format, the only one that is written.
+OURS = ".safetensors"
+
+REMEDY = "name others with --weights"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,66 +65,18 @@ class Weights:
     """float32 arrays as in ``SHAPES``: ``input_mean`` is in normalised flux, ``labels_std`` in mas."""
 
     details: Mapping[str, Any] = field(default_factory=dict)
-    """What the maker of the weights noted; plain JSON."""
+    """What the maker of the weights noted; plain JSON. ``range``: what they are good for, on one line."""
+
+    validity: Validity | None = None
+    """What it needs to notice spectra unlike its training's; its table is in ``details`` as well."""
+
+    @property
+    def range(self) -> str | None:
+        """What the maker of the weights says they are good for, on one line."""
+        return _stated_range(self.details)
 
 
-class WeightsSettings(Protocol):
-    """The settings that :func:`find_weights` looks at."""
-
-    weights: str | None
-    mwm_astra: Path | None
-    models_dir: Path
-
-
-# > Finding
-
-
-def find_weights(option: str | None, settings: WeightsSettings) -> Path:
-    """The file or folder of the weights in force.
-
-    In this order: the option, the configuration, the published model below ``MWM_ASTRA``. A value with a
-    "/" or a known suffix is a path; any other is the name of a model in ``models_dir``, or else of a folder
-    that exists.
-
-    Raises:
-        ConfigError: Nothing is named, or what is named is not there.
-    """
-    for value, origin in ((option, "--weights"), (settings.weights, "weights in the configuration")):
-        if value is not None:
-            return _named(value, origin, settings.models_dir)
-    if settings.mwm_astra is not None:
-        path = Path(settings.mwm_astra, MWM_ASTRA_FILE)
-        return _existing([path], "weights of MWM_ASTRA", "correct or unset MWM_ASTRA, or give --weights")
-    raise ConfigError("no weights are named, and no default model is embedded yet; give --weights")
-
-
-def _named(value: str, origin: str, models_dir: Path) -> Path:
-    remedy = f"give a path that exists, or the name of a model in {_shown(models_dir)}"
-    if not value:
-        raise ConfigError(f"{origin}: empty; {remedy}")
-    path = Path(os.path.expanduser(value))
-    if "/" in value or path.suffix in SUFFIXES:
-        return _existing([path], origin, remedy)
-    candidates = [models_dir / (value + suffix) for suffix in (*SUFFIXES, "")]
-    if os.path.isdir(path):
-        candidates.append(path)  # last: a folder that happens to lie here hides no model of that name
-    return _existing(candidates, origin, f"put the model there, or {remedy}")
-
-
-def _existing(candidates: list[Path], origin: str, remedy: str) -> Path:
-    """The first that exists."""
-    for path in candidates:
-        try:
-            path.stat()
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{origin}: {_shown(path)}: {_reason(error)}; {remedy}") from error
-        return path
-    raise ConfigError(f"{origin}: not found: {', '.join(map(_shown, candidates))}; {remedy}")
-
-
-# > Reading and writing
+# > Reading
 
 
 def identify(path: str | os.PathLike[str]) -> tuple[str, str]:
@@ -129,10 +85,53 @@ def identify(path: str | os.PathLike[str]) -> tuple[str, str]:
     Raises:
         ConfigError: The path cannot be read, or is neither a folder nor a file of a known suffix.
     """
+    with _faults_of(Path(path)):
+        return _identity(Path(path))
+
+
+def range_of(path: str | os.PathLike[str]) -> str | None:
+    """What weights are good for, in the words of their maker; ``None`` where the format has no place for it.
+
+    Raises:
+        ConfigError: The file is damaged, or of another format.
+    """
     path = Path(path)
+    with _faults_of(path), _damage():
+        return _stated_range(weight_formats.read_details(path)) if path.suffix == OURS else None
+
+
+def load_weights(path: str | os.PathLike[str], remedy: str = REMEDY) -> Weights:
+    """Read an Astra checkpoint (``.pt``), a ``.safetensors`` file or an astroNN model folder.
+
+    Raises:
+        ConfigError: The path cannot be read, or does not hold finite weights of this network; it ends with
+            the remedy.
+    """
+    with _faults_of(Path(path), remedy):
+        return read_weights(path)
+
+
+def read_weights(path: str | os.PathLike[str]) -> Weights:
+    """As :func:`load_weights`, for whoever has something else to say of a fault.
+
+    Raises:
+        WrongWeights: What is wrong, on one line, without the path.
+    """
+    path = Path(path)
+    name, sha256 = _identity(path)
+    read = read_astronn_folder if os.path.isdir(path) else READERS[path.suffix]
+    with _damage():
+        tensors, details = read(path)
+        extra = {name: tensors[name] for name in (validity.MEAN, validity.COMPONENTS) if name in tensors}
+        checked = _checked({name: tensor for name, tensor in tensors.items() if name not in extra})
+        _stated_range(details)
+        return Weights(name, sha256, checked, details, validity.from_file(extra, details))
+
+
+def _identity(path: Path) -> tuple[str, str]:
     is_folder = os.path.isdir(path)
     if not is_folder and path.suffix not in SUFFIXES:
-        raise _fault(path, f"neither a folder nor a {' or '.join(SUFFIXES)} file")
+        raise WrongWeights(f"neither a folder nor a {' or '.join(SUFFIXES)} file")
     digest = hashlib.sha256()
     try:
         for file in [path / name for name in FOLDER_FILES] if is_folder else [path]:
@@ -141,44 +140,56 @@ def identify(path: str | os.PathLike[str]) -> tuple[str, str]:
                     digest.update(chunk)
     except (OSError, ValueError) as error:
         needs = f"; a model folder holds {' and '.join(FOLDER_FILES)}" if is_folder else ""
-        raise _fault(path, _reason(error) + needs) from error
+        raise WrongWeights(reason(error) + needs) from error
     return path.resolve().name if is_folder else path.stem, digest.hexdigest()
 
 
-def load_weights(path: str | os.PathLike[str]) -> Weights:
-    """Read an Astra checkpoint (``.pt``), a ``.safetensors`` file or an astroNN model folder.
-
-    Raises:
-        ConfigError: The path cannot be read, or does not hold finite weights of this network.
-    """
-    path = Path(path)
-    name, sha256 = identify(path)
-    read = read_astronn_folder if os.path.isdir(path) else READERS[path.suffix]
-    try:
-        tensors, details = read(path)
-        tensors = _checked(tensors)
-    except WrongWeights as error:
-        raise _fault(path, str(error)) from error
-    except Exception as error:  # noqa: BLE001 - of a damaged file, the libraries raise almost anything
-        raise _fault(path, f"damaged, or of another format ({_reason(error)})") from error
-    return Weights(name, sha256, tensors, details)
+# > Writing
 
 
 def save_weights(weights: Weights, path: str | os.PathLike[str]) -> None:
     """Write weights as ``.safetensors``; equal tensors and details give equal bytes.
 
+    The file is there whole or, if this fails, as it was before.
+
     Raises:
         ConfigError: They are not weights of this network, or the file cannot be written.
     """
     path = Path(path)
-    if path.suffix != ".safetensors":
-        raise _fault(path, "weights are written as .safetensors only", "give the path that suffix")
+    if path.suffix != OURS:
+        raise _fault(path, f"weights are written as {OURS} only", "give the path that suffix")
     try:
-        path.write_bytes(weight_formats.to_safetensors(_checked(weights.tensors), weights.details))
+        _write(path, _content(weights))
     except WrongWeights as error:
         raise _fault(path, str(error), "nothing was written") from error
     except (OSError, ValueError, TypeError) as error:
-        raise _fault(path, _reason(error), "choose another path, or details that JSON can hold") from error
+        raise _fault(path, reason(error), "choose another path, or details that JSON can hold") from error
+
+
+def _content(weights: Weights) -> bytes:
+    tensors, details = _checked(weights.tensors), dict(weights.details)
+    _stated_range(details)
+    if weights.validity is not None:
+        extra, table = validity.to_file(weights.validity)
+        # Its maker may have noted more beside the table.
+        details[validity.TABLE] = dict(details.get(validity.TABLE, {})) | table
+        tensors |= extra
+    elif validity.TABLE in details:
+        raise WrongWeights("its details have a table of validity, but there is none that it belongs to")
+    return weight_formats.to_safetensors(tensors, details)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write beside the file, then move it there in one step."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+# > Checks
 
 
 def _checked(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -203,18 +214,45 @@ def _checked(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return checked
 
 
+def _stated_range(details: Mapping[str, Any]) -> str | None:
+    stated = details.get("range")
+    if stated is not None and not (isinstance(stated, str) and stated.isprintable()):
+        raise WrongWeights("the range in its details is not one line of text")
+    return stated or None
+
+
 # > Messages, on one line whatever a path or a library holds
 
 
-def _fault(path: Path, problem: str, remedy: str = "name others with --weights") -> ConfigError:
-    return ConfigError(f"weights {_shown(path)}: {' '.join(problem.split())}; {remedy}")
+@contextlib.contextmanager
+def _damage() -> Iterator[None]:
+    try:
+        yield
+    except WrongWeights:
+        raise
+    except Exception as error:  # noqa: BLE001 - of a damaged file, the libraries raise almost anything
+        raise WrongWeights(f"damaged, or of another format ({reason(error)})") from error
 
 
-def _shown(path: Path) -> str:
+@contextlib.contextmanager
+def _faults_of(path: Path, remedy: str = REMEDY) -> Iterator[None]:
+    try:
+        yield
+    except WrongWeights as error:
+        raise _fault(path, str(error), remedy) from error
+
+
+def _fault(path: Path, problem: str, remedy: str) -> ConfigError:
+    return ConfigError(f"weights {shown(path)}: {' '.join(problem.split())}; {remedy}")
+
+
+def shown(path: Path) -> str:
+    """A path for a message, on one line."""
     return str(path) if str(path).isprintable() else repr(str(path))
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What an exception says, on one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

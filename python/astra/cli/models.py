@@ -1,0 +1,171 @@
+"""``astra models``."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from astra.cli.console import say, say_json
+
+if TYPE_CHECKING:
+    from astra.pipelines.astronn_dist.library import Listed
+
+app = typer.Typer(help="List, inspect and import models (weights).", rich_markup_mode=None)
+
+EXAMPLES_LIST = """Examples:
+
+  astra models list
+
+  astra models list --json
+"""
+EXAMPLES_SHOW = """Examples:
+
+  astra models show
+
+  astra models show dr17
+
+  astra models show downloads/model.safetensors --json
+"""
+EXAMPLES_IMPORT = """Examples:
+
+  astra models import astroNN_dist_model_parameter.pt --name dr17
+
+  astra models import downloads/astroNN_gaia_dr17_model_3 --name dr17 --overwrite
+
+  astra run astronn_dist --weights dr17
+"""
+
+#: Columns of a table that goes to a file or a pipe, where no terminal sets a limit.
+UNLIMITED = 10_000
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command("list", epilog=EXAMPLES_LIST)
+def list_models(as_json: AsJson = False) -> None:
+    """Show the embedded default, the models in ASTRA_MODELS_DIR, and which is in force (*)."""
+    from astra.config import load_settings
+    from astra.pipelines.astronn_dist import library
+
+    settings = load_settings()
+    found = library.list_models(settings)
+    if as_json:
+        models = [dataclasses.asdict(model) for model in found.models]
+        say_json({"models_dir": settings.models_dir, "models": models, "problem": found.problem})
+        return
+    if found.models:
+        _say_table([_row(model) for model in found.models])
+    for model in found.models:
+        if model.chosen_by:
+            say(f"* in force: {_clean(model.name)} ({model.chosen_by})")
+    if found.problem:
+        say(f"in force: none ({found.problem})")
+    say(f"models folder: {_clean(settings.models_dir)}")
+
+
+@app.command(epilog=EXAMPLES_SHOW)
+def show(
+    name: Annotated[str | None, typer.Argument(help="A name or a path; default: the one in force.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what is known of a model: what it was made from, what it is good for, how it was measured."""
+    from astra.config import load_settings
+    from astra.pipelines.astronn_dist.library import describe_model
+
+    found = describe_model(name, load_settings())
+    if as_json:
+        say_json(found)
+    else:
+        _say_model(found)
+
+
+@app.command("import", epilog=EXAMPLES_IMPORT)
+def import_model(
+    path: Annotated[str, typer.Argument(help="A .pt checkpoint, an astroNN folder or a .safetensors file.")],
+    name: Annotated[str, typer.Option(help="What --weights shall call it.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of this name.")] = False,
+) -> None:
+    """Convert a model of any format to .safetensors in ASTRA_MODELS_DIR, under a name of your choice."""
+    from astra.config import load_settings
+    from astra.pipelines.astronn_dist import library
+
+    found = library.import_model(path, name, load_settings(), overwrite=overwrite)
+    say(f"imported: {_clean(found['path'])} (sha256 {found['sha256'][:12]})")
+    say(f"to use it: {_clean(found['use'])}")
+
+
+# > Presentation
+
+
+def _row(model: "Listed") -> list[str]:
+    remark = f"cannot be used: {model.fault}" if model.fault else model.range or "not stated"
+    if model.hidden_by:
+        remark = f"by its path only, for {model.hidden_by.name} has the name; {remark}"
+    size, sha256 = f"{model.bytes / 1e6:.1f} MB", (model.sha256 or "-")[:12]
+    return ["*" if model.chosen_by else "", model.name, model.format, model.place, size, sha256, remark]
+
+
+def _say_table(rows: list[list[str]]) -> None:
+    import sys
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("", "name", "format", "place", "size", "sha256"):
+        table.add_column(heading, no_wrap=True, justify="right" if heading == "size" else "left")
+    table.add_column("range of validity", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_clean(cell)) for cell in row))
+    console = Console(width=None if sys.stdout.isatty() else UNLIMITED)
+    with console.capture() as captured:
+        console.print(table)
+    say("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
+def _say_model(found: dict[str, Any]) -> None:
+    chosen = f" (in force: {found['chosen_by']})" if found["chosen_by"] else ""
+    widens = f"yes ({found['components']} components)" if found["widens_errors"] else "no"
+    facts = {
+        "name": found["name"] + chosen,
+        "sha256": found["sha256"],
+        "path": found["path"],
+        "format": f"{found['format']}, {found['bytes'] / 1e6:.1f} MB",
+        "parameters": f"{found['parameters']:,}",
+        "labels_std": f"{found['labels_std']:.6g} mas",
+        "range of validity": found["range"] or "not stated",
+        "widens errors out of range": widens,
+    }
+    for name, value in (*facts.items(), ("details", found["details"] or "its maker noted none")):
+        for line in _lines(name, value):
+            say(line)
+    say(f"to use it: {_clean(found['use'])}")
+
+
+def _lines(name: str, value: Any, indent: str = "") -> Iterator[str]:
+    """A name with its value, on one line where it fits, else with the parts of the value below."""
+    head = f"{indent}{_clean(name)}:"
+    if isinstance(value, dict) and value:
+        yield head
+        for key, part in value.items():
+            yield from _lines(str(key).replace("_", " "), part, indent + "  ")
+    elif isinstance(value, list) and any(isinstance(part, dict | list) for part in value):
+        yield head
+        for number, part in enumerate(value, 1):
+            yield from _lines(str(number), part, indent + "  ")
+    else:
+        parts = value if isinstance(value, list) else [value]
+        yield f"{head} {', '.join(map(_word, parts))}".rstrip()
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, dict):
+        return "none"
+    return f"{value:.6g}" if isinstance(value, float) else _clean(value)
+
+
+def _clean(text: Any) -> str:
+    """Text that moves no cursor and changes no colour, whoever wrote it into a file."""
+    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in str(text))

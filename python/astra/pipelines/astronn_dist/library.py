@@ -1,0 +1,265 @@
+"""The models at hand: which there are, what is known of each, and how another one is brought in."""
+
+import dataclasses
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astra.errors import ConfigError, UsageError
+from astra.pipelines.astronn_dist.finding import (
+    Chosen,
+    WeightsSettings,
+    embedded_default,
+    files_of,
+    find_weights,
+    named,
+)
+from astra.pipelines.astronn_dist.weight_formats import FOLDER_FILES, WrongWeights
+from astra.pipelines.astronn_dist.weights import (
+    OURS,
+    SUFFIXES,
+    Weights,
+    identify,
+    load_weights,
+    read_weights,
+    reason,
+    save_weights,
+    shown,
+)
+
+FORMATS = {".safetensors": "safetensors", ".pt": "checkpoint"}
+FOLDER_FORMAT = "astroNN folder"
+
+#: Where a model lies.
+PACKAGE, MODELS_FOLDER, ELSEWHERE = "package", "models folder", "elsewhere"
+
+_NAME = re.compile(r"[^\W_][\w.+-]*")
+_NORMALISATION = ("input_mean", "labels_std")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One model of the list; of a damaged one, what is wrong with it."""
+
+    name: str
+    path: Path
+    place: str
+    format: str
+    bytes: int
+    sha256: str | None
+    range: str | None = None
+    fault: str | None = None
+    chosen_by: str | None = None
+    """What chose it, if it is the one in force."""
+    hidden_by: Path | None = None
+    """The model that is taken for the name in its place; this one is found by its path alone."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """All models at hand, and why none is in force, if none is."""
+
+    models: list[Listed]
+    problem: str | None
+
+
+# > What there is
+
+
+def list_models(settings: WeightsSettings) -> Listing:
+    """The embedded default, those in the folder of models, and the one in force, wherever it lies.
+
+    Raises:
+        ConfigError: The folder of models is there but cannot be read.
+    """
+    chosen, problem = None, None
+    try:
+        chosen = find_weights(None, settings)
+    except ConfigError as error:
+        problem = str(error)
+    places = dict.fromkeys(_in_folder(settings.models_dir), MODELS_FOLDER)
+    if (embedded := embedded_default()) is not None:
+        places = {embedded: PACKAGE} | places
+    if chosen is not None and not any(_same(path, chosen.path) for path in places):
+        places[chosen.path] = ELSEWHERE
+    return Listing([_listed(path, place, chosen, settings) for path, place in places.items()], problem)
+
+
+def _in_folder(folder: Path) -> Iterator[Path]:
+    try:
+        found = sorted(folder.iterdir(), key=lambda path: (_name(path), path.name))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ConfigError(f"models folder {shown(folder)}: {reason(error)}; set ASTRA_MODELS_DIR") from error
+    for path in found:
+        holds_model = path.suffix in SUFFIXES or any(os.path.exists(path / name) for name in FOLDER_FILES)
+        if holds_model and not path.name.startswith("."):
+            yield path
+
+
+def _listed(path: Path, place: str, chosen: Chosen | None, settings: WeightsSettings) -> Listed:
+    facts: dict[str, Any] = {}
+    try:
+        facts["range"] = read_weights(path).range
+    except WrongWeights as error:
+        facts["fault"] = str(error)
+    if chosen is not None and _same(path, chosen.path):
+        facts["chosen_by"] = chosen.origin
+    if place != ELSEWHERE:
+        taken = _taken(_name(path), settings)
+        facts["hidden_by"] = None if taken is None or _same(path, taken) else taken
+    return Listed(_name(path), path, place, _format(path), _size(path), _sha256(path), **facts)
+
+
+def _taken(name: str, settings: WeightsSettings) -> Path | None:
+    """What is found by a name."""
+    try:
+        return named(name, "name", settings.models_dir)
+    except ConfigError:
+        return None
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return identify(path)[1]
+    except ConfigError:
+        return None
+
+
+# > One of them
+
+
+def describe_model(value: str | None, settings: WeightsSettings) -> dict[str, Any]:
+    """All that is known of a model, as JSON can hold it.
+
+    Args:
+        value: A name or a path; ``None`` takes the model in force.
+        settings: Where models are, and which is in force.
+
+    Raises:
+        ConfigError: There is no such model, or it is damaged.
+    """
+    if value is None:
+        path = find_weights(None, settings).path
+    else:
+        path = named(value, "model", settings.models_dir)
+    return _described(path, load_weights(path, "see `astra models list`"), settings)
+
+
+def _described(path: Path, weights: Weights, settings: WeightsSettings) -> dict[str, Any]:
+    sizes = {name: tensor.size for name, tensor in weights.tensors.items()}
+    validity = weights.validity
+    return {
+        "name": weights.name,
+        "sha256": weights.sha256,
+        "path": str(path),
+        "format": _format(path),
+        "bytes": _size(path),
+        "chosen_by": _chosen_by(path, settings),
+        "parameters": sum(size for name, size in sizes.items() if name not in _NORMALISATION),
+        "labels_std": weights.tensors["labels_std"].item(),
+        "range": weights.range,
+        "widens_errors": validity is not None,
+        "components": 0 if validity is None else len(validity.components),
+        "details": {name: value for name, value in weights.details.items() if name != "range"},
+        "use": _command(path, settings),
+    }
+
+
+def _chosen_by(path: Path, settings: WeightsSettings) -> str | None:
+    """What chose this model, if it is the one in force."""
+    try:
+        chosen = find_weights(None, settings)
+    except ConfigError:
+        return None
+    return chosen.origin if _same(path, chosen.path) else None
+
+
+def _command(path: Path, settings: WeightsSettings) -> str:
+    """A command that runs with this model."""
+    taken = _taken(_name(path), settings)
+    by_name = taken is not None and _same(path, taken)
+    value = _name(path) if by_name else str(path.absolute())
+    return f"astra run astronn_dist --weights {shlex.quote(value)}"
+
+
+# > Another one
+
+
+def import_model(
+    path: str | os.PathLike[str], name: str, settings: WeightsSettings, *, overwrite: bool = False
+) -> dict[str, Any]:
+    """Convert weights of any format to ``.safetensors`` in the folder of models.
+
+    Args:
+        path: A checkpoint, an astroNN folder or a ``.safetensors`` file.
+        name: What ``--weights`` shall call it.
+        settings: Where models are.
+        overwrite: Replace a model of this name.
+
+    Returns:
+        The new model, as :func:`describe_model` gives it.
+
+    Raises:
+        UsageError: The name is none, or taken.
+        ConfigError: The weights cannot be read, or the folder of models not be written.
+    """
+    _check_name(name)
+    taken = [file for file in files_of(name, settings.models_dir) if os.path.lexists(file)]
+    if taken and not overwrite:
+        raise UsageError(
+            f"there is a model {name} already ({shown(taken[0])}); choose another name, or give --overwrite"
+        )
+    weights = load_weights(path, "nothing was imported")
+    source: dict[str, Any] = {"file": os.path.basename(os.path.realpath(path)), "sha256": weights.sha256}
+    if "imported_from" in weights.details:
+        source["imported_from"] = weights.details["imported_from"]
+    target = settings.models_dir / (name + OURS)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"models folder {shown(target.parent)}: {reason(error)}; set ASTRA_MODELS_DIR"
+        ) from error
+    save_weights(
+        dataclasses.replace(weights, details=dict(weights.details) | {"imported_from": source}), target
+    )
+    return _described(target, load_weights(target), settings)
+
+
+def _check_name(name: str) -> None:
+    embedded = embedded_default()
+    if not _NAME.fullmatch(name):
+        fault = "begin with a letter or a digit, and go on with these or any of . _ + -"
+    elif name.endswith(SUFFIXES):
+        fault = f"leave out {' and '.join(SUFFIXES)}"
+    elif embedded is not None and name == embedded.stem:
+        fault = "this is the name of the embedded default"
+    else:
+        return
+    raise UsageError(f"{name!r} is no name for a model: {fault}")
+
+
+# > Files
+
+
+def _same(path: Path, other: Path) -> bool:
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
+def _name(path: Path) -> str:
+    return path.stem if path.suffix in SUFFIXES else path.absolute().name
+
+
+def _format(path: Path) -> str:
+    return FOLDER_FORMAT if os.path.isdir(path) else FORMATS.get(path.suffix, "unknown")
+
+
+def _size(path: Path) -> int:
+    files = [path / name for name in FOLDER_FILES] if os.path.isdir(path) else [path]
+    return sum(os.path.getsize(file) for file in files if os.path.exists(file))
