@@ -1,0 +1,197 @@
+"""How good predictions are: errors of the distance, pulls and flags, class by class.
+
+An error of the distance is ``r = d / d_true - 1 = fakemag_true / fakemag - 1``: of two stars of the same
+magnitude, the one with half the pseudo-luminosity is twice as far away. A pull is the error of the
+pseudo-luminosity divided by the one that was stated.
+"""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from astra.pipelines.astronn_dist.distance import unreliable
+
+#: Name of the entry for stars of all classes together.
+ALL = "all"
+
+#: Above this signal-to-noise ratio per pixel, a flag is more the network's doing than the spectrum's.
+BRIGHT_SNR = 100.0
+
+#: A larger pull is an outlier.
+LARGEST_PULL = 3.0
+
+# The middle 68 per cent; half their range is the standard deviation of a normal distribution.
+_LOW, _HIGH = 0.16, 0.84
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """What is to be known of the predictions for the stars of one class; NaN where no star decides it."""
+
+    n: int
+    """Stars."""
+
+    median_r: float
+    """Median of the relative error of the distance."""
+
+    median_abs_r: float
+    """Median of its absolute value."""
+
+    half_width_r: float
+    """Half the range of the middle 68 % of it."""
+
+    median_pull: float
+    """Median of the pulls."""
+
+    pull_width: float
+    """Half the range of the middle 68 % of the pulls; 1 if the stated errors are right."""
+
+    pull_outliers: float
+    """Share of stars with a pull beyond 3 or with no prediction."""
+
+    flagged: float
+    """Share of stars flagged as unreliable."""
+
+    n_bright: int
+    """Stars with a signal-to-noise ratio above 100."""
+
+    flagged_bright: float
+    """Share of these that are flagged."""
+
+    def as_dict(self) -> dict[str, float | None]:
+        """Plain numbers for JSON, which has no NaN."""
+        values = dataclasses.asdict(self)
+        return {name: value if math.isfinite(value) else None for name, value in values.items()}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What a limit on the stated relative error does, for each of M limits."""
+
+    limit: np.ndarray
+    """Largest relative error of the pseudo-luminosity that is let through, shape (M,)."""
+
+    kept: np.ndarray
+    """Share of the stars that are let through."""
+
+    median_abs_r: np.ndarray
+    """Median |r| of these; NaN where there are none."""
+
+
+def distance_error(fakemag_true: np.ndarray, fakemag: np.ndarray) -> np.ndarray:
+    """Relative error of the distance, shape (N,); NaN where there is no positive prediction.
+
+    Args:
+        fakemag_true: True pseudo-luminosity [mas].
+        fakemag: The prediction [mas].
+    """
+    fakemag = np.asarray(fakemag, float)
+    return np.asarray(fakemag_true, float) / np.where(fakemag > 0, fakemag, np.nan) - 1
+
+
+def pulls(
+    fakemag_true: np.ndarray, fakemag: np.ndarray, e_fakemag: np.ndarray, e_true: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """Error of each pseudo-luminosity in units of its standard deviation, shape (N,).
+
+    Args:
+        fakemag_true: True pseudo-luminosity [mas], or one measured.
+        fakemag: The prediction [mas].
+        e_fakemag: Its stated error [mas].
+        e_true: Error of the measured one [mas].
+    """
+    error = np.asarray(fakemag, float) - np.asarray(fakemag_true, float)
+    scale = np.hypot(np.asarray(e_fakemag, float), e_true)
+    return error / np.where(scale > 0, scale, np.nan)
+
+
+def evaluate(
+    kind: np.ndarray,
+    fakemag_true: np.ndarray,
+    fakemag: np.ndarray,
+    e_fakemag: np.ndarray,
+    snr: np.ndarray,
+    e_true: np.ndarray | float = 0.0,
+) -> dict[str, ClassMetrics]:
+    """Compare predictions with the truth, class by class.
+
+    Args:
+        kind: Name of the class of each of N stars.
+        fakemag_true: True pseudo-luminosity [mas], or one from a parallax, which may be negative.
+        fakemag: The prediction [mas]; NaN where there is none.
+        e_fakemag: Its stated error [mas].
+        snr: Signal-to-noise ratio per pixel.
+        e_true: Error of a pseudo-luminosity from a parallax [mas].
+
+    Returns:
+        One entry for each class, in the order of their names, and last ``ALL`` of them together.
+    """
+    kind = np.asarray(kind)
+    r = distance_error(fakemag_true, fakemag)
+    pull = pulls(fakemag_true, fakemag, e_fakemag, e_true)
+    columns = (r, pull, unreliable(fakemag, e_fakemag), np.asarray(snr, float))
+    found = {str(name): _metrics(*(column[kind == name] for column in columns)) for name in np.unique(kind)}
+    return found | {ALL: _metrics(*columns)}
+
+
+def flagged_by_error(r: np.ndarray, flagged: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Share of flagged stars in each interval of |r|: honest flags grow with the error.
+
+    Args:
+        r: Relative errors of the distance, shape (N,).
+        flagged: Which stars are flagged, bool of shape (N,).
+        edges: Limits of the M intervals, ascending, shape (M + 1,).
+
+    Returns:
+        Shape (M,); NaN where an interval has no star.
+    """
+    counts, hits = (
+        np.histogram(np.abs(r[rows]), edges)[0] for rows in (np.isfinite(r), np.isfinite(r) & flagged)
+    )
+    return np.divide(hits, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+
+
+def coverage(r: np.ndarray, relative_error: np.ndarray, limits: np.ndarray) -> Curve:
+    """How many stars a limit on the stated error keeps, and how good these are.
+
+    Args:
+        r: Relative errors of the distance, shape (N,).
+        relative_error: Stated error of each pseudo-luminosity divided by it.
+        limits: Limits to try, shape (M,).
+    """
+    kept = [relative_error < limit for limit in limits]
+    medians = [_median(np.abs(r[rows])) for rows in kept]
+    shares = [float(rows.mean()) if len(rows) else math.nan for rows in kept]
+    return Curve(np.asarray(limits, float), np.array(shares), np.array(medians))
+
+
+def _metrics(r: np.ndarray, pull: np.ndarray, flagged: np.ndarray, snr: np.ndarray) -> ClassMetrics:
+    bright = snr > BRIGHT_SNR
+    return ClassMetrics(
+        n=len(r),
+        median_r=_median(r),
+        median_abs_r=_median(np.abs(r)),
+        half_width_r=_half_width(r),
+        median_pull=_median(pull),
+        pull_width=_half_width(pull),
+        pull_outliers=_share(~(np.abs(pull) <= LARGEST_PULL)),
+        flagged=_share(flagged),
+        n_bright=int(bright.sum()),
+        flagged_bright=_share(flagged[bright]),
+    )
+
+
+def _median(values: np.ndarray) -> float:
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if len(values) else math.nan
+
+
+def _half_width(values: np.ndarray) -> float:
+    values = values[np.isfinite(values)]
+    return float(np.diff(np.quantile(values, (_LOW, _HIGH)))[0] / 2) if len(values) else math.nan
+
+
+def _share(condition: np.ndarray) -> float:
+    return float(condition.mean()) if len(condition) else math.nan

@@ -1,0 +1,279 @@
+"""The recipe of ``astra train --from simulator``: from simulated stars to a file of weights."""
+
+import logging
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import astra
+from astra.errors import UsageError
+from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
+from astra.pipelines.astronn_dist.rectify import rectify
+from astra.pipelines.astronn_dist.sampling import Prediction
+from astra.pipelines.astronn_dist.sampling import sample as predict
+from astra.pipelines.astronn_dist.training.calibrate import calibrate
+from astra.pipelines.astronn_dist.training.evaluate import evaluate
+from astra.pipelines.astronn_dist.training.examples import Examples
+from astra.pipelines.astronn_dist.training.loop import CHECKPOINT, Trained, train
+from astra.pipelines.astronn_dist.training.options import TrainingOptions
+from astra.pipelines.astronn_dist.training.report import Report, check_available, write_report
+from astra.pipelines.astronn_dist.training.request import (
+    Progress,
+    TrainingRequest,
+    session,
+    told_of_training,
+)
+from astra.pipelines.astronn_dist.training.simulated import Recipe, simulated_examples
+from astra.pipelines.astronn_dist.training.validity_fit import fit_validity, principal_components
+from astra.pipelines.astronn_dist.validity import excess, widened
+from astra.pipelines.astronn_dist.weights import Weights, identify, save_weights
+from astra.simulator import compact
+from astra.simulator.conditions import Conditions
+from astra.simulator.masks import read_patterns
+from astra.simulator.sample import NO_PATTERNS, Sample, simulate, without_noise
+from astra.simulator.simulators import Simulator, full_simulator
+
+log = logging.getLogger("astra")
+
+N_STARS = 160_000
+EPOCHS = 20
+LEARNING_RATE = 1.5e-3
+
+#: Stars of the other sets; of a smaller training, each is at most a quarter of it.
+SIZES = {"validation": 5_000, "calibration": 16_000, "doubt": 4_000, "test": 5_000}
+
+# All trainings see the same stars: those of several seeds are compared on the same test.
+SEEDS = {"training": 101, "validation": 102, "calibration": 103, "doubt": 104, "test": 105}
+
+#: Below this signal-to-noise ratio, stars do not enter the figures of the test.
+LEAST_SNR = 50.0
+
+#: Spectra predicted between two reports of progress.
+CHUNK = 64
+
+RANGE = (
+    "stars of 3500 to 12000 K, [Fe/H] -2 to +0.35, S/N above 20: giants to M_Ks = -7, subgiants, FGK dwarfs; "
+    "less exact for hot stars and M dwarfs above 3500 K; not for cooler dwarfs, and blind to close twins"
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What each part of the work needs to know."""
+
+    request: TrainingRequest
+    simulator: Simulator
+    patterns: np.ndarray
+    """Masks of real spectra, shape (M, 8575)."""
+
+    n_stars: int
+    device: str
+    progress: Progress
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of the state of this seed's training; the examples serve all seeds."""
+        return self.request.folder / f"seed-{self.request.seed}"
+
+    def size(self, name: str) -> int:
+        """Stars of a set."""
+        return self.n_stars if name == "training" else min(SIZES[name], max(64, self.n_stars // 4))
+
+    def examples(self, name: str) -> Examples:
+        """A set that the network learns from, kept on disk."""
+        conditions = without_noise(Conditions()) if name == "training" else Conditions()
+        recipe = Recipe(self.size(name), SEEDS[name], conditions)
+        told = partial(self.progress, f"{name} stars")
+        folder = self.request.folder
+        return simulated_examples(self.simulator, recipe, folder, patterns=self.patterns, on_progress=told)
+
+    def sample(self, name: str) -> Sample:
+        """A set with everything that is known of it."""
+        self.progress(f"{name} stars", 0, None)
+        return simulate(self.simulator, self.size(name), seed=SEEDS[name], patterns=self.patterns)
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Stars of the test set that count, S/N above 50 and without a companion or with one; shape (N,) each."""
+
+    sample: Sample
+    prediction: Prediction
+    excess: np.ndarray
+
+
+def train_from_simulator(
+    request: TrainingRequest,
+    *,
+    n_stars: int | None = None,
+    spectra_models: Path | None = None,
+    isochrones: Path | None = None,
+    masks_from: Path | None = None,
+    on_progress: Progress = lambda what, done, total: None,
+) -> Path:
+    """Train on simulated stars, and write the weights and a report beside them.
+
+    Args:
+        request: Where to, and how.
+        n_stars: How many stars to learn from.
+        spectra_models, isochrones: Folders of published emulators and isochrones, both or neither; without
+            them the compact simulator of the package draws the stars.
+        masks_from: Folder of apStar files whose masks are used besides invented ones.
+        on_progress: Told how far the work is.
+
+    Returns:
+        The file.
+
+    Raises:
+        UsageError: One folder is given without the other, or the output cannot be written.
+        ConfigError: A file is not what it should be, or an option cannot be.
+        StorageError: The disk is full.
+        Interrupted: A signal came; the same call goes on.
+    """
+    check_available()
+    options = request.options(loss="logarithmic", epochs=EPOCHS, learning_rate=LEARNING_RATE)
+    simulator, patterns = _sources(spectra_models, isochrones, masks_from)
+    with session(request, on_progress) as (device, progress):
+        stage = Stage(request, simulator, patterns, n_stars or N_STARS, device, progress)
+        training, validation = stage.examples("training"), stage.examples("validation")
+        trained = train(
+            training,
+            validation,
+            options,
+            stage.checkpoints,
+            seed=request.seed,
+            device=device,
+            progress=told_of_training(progress),
+        )
+        weights = _calibrated(stage, trained, training)
+        tested = _tested(stage, weights)
+        weights = replace(weights, details=_details(stage, options, trained, tested))
+        save_weights(weights, request.output)
+        _report(request, trained, weights, tested)
+        (stage.checkpoints / CHECKPOINT).unlink(missing_ok=True)
+    return request.output
+
+
+def _sources(
+    spectra_models: Path | None, isochrones: Path | None, masks_from: Path | None
+) -> tuple[Simulator, np.ndarray]:
+    if (spectra_models is None) != (isochrones is None):
+        raise UsageError("--spectra-models and --isochrones belong together; give both or neither")
+    patterns = NO_PATTERNS if masks_from is None else read_patterns(masks_from)
+    if spectra_models is None or isochrones is None:
+        log.warning("training on the compact simulator: good for a trial; see --spectra-models")
+        return compact.load(), patterns
+    return full_simulator(spectra_models, isochrones), patterns
+
+
+def _calibrated(stage: Stage, trained: Trained, training: Examples) -> Weights:
+    """The trained network with errors that fit stars it has not learnt from, and a sense of its limits."""
+    calibration = stage.examples("calibration")
+    stage.progress("calibration", 0, None)
+    tensors = calibrate(trained.tensors, calibration, seed=stage.request.seed, device=stage.device)
+    sample = stage.sample("doubt")
+    spectra = rectify(sample.flux, sample.e_flux, sample.pixel_flags)
+    validity = fit_validity(*principal_components(training), *spectra)
+    return Weights(stage.request.output.stem, "", tensors, validity=validity)
+
+
+# > What it is worth
+
+
+def _tested(stage: Stage, weights: Weights) -> Tested:
+    """Predictions, as they will be made, for stars that the network has not seen."""
+    network = ApogeeDistBCNN.from_weights(weights).to(stage.device)
+    sample = stage.sample("test")
+    parts, measured = [], []
+    for start in range(0, len(sample), CHUNK):
+        stage.progress("test", start, len(sample))
+        rows = slice(start, start + CHUNK)
+        flux, e_flux = rectify(sample.flux[rows], sample.e_flux[rows], sample.pixel_flags[rows])
+        names = [f"test {start + row}" for row in range(len(flux))]
+        found = predict(network, flux, names, device=stage.device)
+        parts.append(widened(found, flux, e_flux, weights.validity))
+        measured.append(excess(flux, e_flux, weights.validity.mean, weights.validity.components))
+    columns = [field.name for field in fields(Prediction)]
+    joined = (np.concatenate([getattr(part, name) for part in parts]) for name in columns)
+    return Tested(sample, Prediction(*joined), np.concatenate(measured))
+
+
+def _metrics(tested: Tested) -> dict[str, Any]:
+    """By class, of single stars and of those with a companion, at S/N above 50."""
+    sample, prediction = tested.sample, tested.prediction
+    found = {}
+    for name, chosen in (("single", sample.flux_ratio == 0), ("with companion", sample.flux_ratio > 0)):
+        rows = chosen & (sample.snr >= LEAST_SNR)
+        classes = evaluate(
+            sample.stars.kind[rows],
+            sample.fakemag[rows],
+            prediction.fakemag[rows],
+            prediction.e_fakemag[rows],
+            sample.snr[rows],
+        )
+        found[name] = {kind: _plain(asdict(metrics)) for kind, metrics in classes.items()}
+    return found
+
+
+def _plain(numbers: dict[str, Any]) -> dict[str, Any]:
+    """Numbers as JSON knows them, with the digits that mean something."""
+    return {
+        name: float(f"{value:.4g}") if isinstance(value, float) else value
+        for name, value in numbers.items()
+        if np.isfinite(value)
+    }
+
+
+# > What the file says of itself
+
+
+def _details(stage: Stage, options: TrainingOptions, trained: Trained, tested: Tested) -> dict[str, Any]:
+    best = trained.history[trained.best_epoch - 1]
+    return {
+        "description": f"Trained on {stage.n_stars:,} simulated stars",
+        "range": RANGE,
+        "trained_on": {
+            "simulator": stage.simulator.name,
+            "stars": {name: stage.size(name) for name in SEEDS},
+            "seeds": SEEDS,
+            "real_masks": len(stage.patterns),
+            "conditions": asdict(Conditions()),
+        },
+        "metrics": _metrics(tested)
+        | {
+            "best_epoch": trained.best_epoch,
+            "epochs": len(trained.history),
+            "training_loss": best.training_loss,
+            "validation_loss": best.validation_nll,
+        },
+        "seed": stage.request.seed,
+        "version": astra.__version__,
+        "options": stage.request.provenance(options, stage.device),
+    }
+
+
+def _report(request: TrainingRequest, trained: Trained, weights: Weights, tested: Tested) -> None:
+    sample, prediction = tested.sample, tested.prediction
+    _, sha256 = identify(request.output)
+    report = Report(
+        name=weights.name,
+        sha256=sha256,
+        details=weights.details,
+        history=trained.history,
+        best_epoch=trained.best_epoch,
+        true=sample.fakemag,
+        e_true=np.zeros(len(sample)),
+        kind=sample.stars.kind,
+        snr=sample.snr,
+        fakemag=prediction.fakemag,
+        e_fakemag=prediction.e_fakemag,
+        e_model_fakemag=prediction.e_model_fakemag,
+        flux_ratio=sample.flux_ratio,
+        teff=sample.stars.teff,
+        logg=sample.stars.logg,
+        excess=tested.excess,
+    )
+    write_report(request.output.with_suffix(".report.html"), report)

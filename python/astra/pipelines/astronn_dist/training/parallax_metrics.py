@@ -1,0 +1,48 @@
+"""How well predictions of luminosities agree with labels from parallaxes, most of which say little."""
+
+from typing import Any
+
+import numpy as np
+
+# Labels this good, compared with the *prediction*: chosen by their own value, they would be the large ones.
+PRECISE = 0.05
+
+
+def agreement(
+    prediction: np.ndarray, e_prediction: np.ndarray, label: np.ndarray, e_label: np.ndarray, unit: float
+) -> dict[str, Any]:
+    """Compare N predictions with labels that may be negative.
+
+    Args:
+        prediction, e_prediction: Pseudo-luminosities p and their total errors [mas].
+        label, e_label: Labels y, linear in the parallax, and their errors [mas].
+        unit: ``labels_std`` [mas], in which the likelihood is given.
+
+    Returns:
+        Plain JSON; with v = e_p^2 + e_y^2:
+
+        - ``number``: N
+        - ``nll``: mean of 0.5 (y - p)^2 / v + 0.5 ln v, in units of ``unit``
+        - ``scale``, ``e_scale``: the factor of p that fits y best, sum(p y / v) / sum(p^2 / v), and its error
+        - ``pull_width``: half the range of the middle 68 % of (y - p) / sqrt(v); 1 for honest errors
+        - ``scatter``: the same of y / p where e_y < 0.05 p, and ``number_precise`` of these; ``None`` where
+          there are none
+    """
+    p, y = (np.asarray(array, float) for array in (prediction, label))
+    variance = np.square(e_prediction, dtype=float) + np.square(e_label, dtype=float)
+    information = np.sum(p**2 / variance)
+    precise = np.asarray(e_label) < PRECISE * p
+    likelihood = 0.5 * (y - p) ** 2 / variance + 0.5 * np.log(variance / unit**2)
+    return {
+        "number": len(p),
+        "nll": float(likelihood.mean()),
+        "scale": float(np.sum(p * y / variance) / information),
+        "e_scale": float(information**-0.5),
+        "pull_width": _width((y - p) / np.sqrt(variance)),
+        "scatter": _width(y[precise] / p[precise]) if precise.any() else None,
+        "number_precise": int(precise.sum()),
+    }
+
+
+def _width(values: np.ndarray) -> float:
+    return float(np.diff(np.quantile(values, (0.16, 0.84)))[0] / 2)

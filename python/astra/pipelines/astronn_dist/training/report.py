@@ -1,0 +1,66 @@
+"""The report of a training: one HTML file that needs nothing else, neither network nor scripts.
+
+    report_data.py        what it is made from, and the columns that follow
+    report_sections.py    what it says
+    report_tables.py      tables of metrics
+    report_errors.py      figures of how wrong the predictions are
+    report_trust.py       figures of whether stated errors can be believed, and of the training
+    report_svg.py         figures as SVG that follow the colours of the page
+    report_page.py        HTML; report_style.py: its style sheet
+
+The same inputs give the same bytes. The figures need matplotlib, the extra ``train`` of the package.
+"""
+
+import os
+from pathlib import Path
+
+from astra.errors import ConfigError, StorageError
+from astra.pipelines.astronn_dist.training.report_data import Report
+from astra.pipelines.astronn_dist.training.report_page import page
+from astra.pipelines.astronn_dist.training.report_sections import head, sections
+from astra.pipelines.astronn_dist.training.report_svg import drawing
+
+__all__ = ["Report", "check_available", "report_path", "write_report"]
+
+_SUFFIX = ".report.html"
+
+
+def check_available() -> None:
+    """Refuse a training whose report could not be drawn, before it begins.
+
+    Raises:
+        ConfigError: matplotlib is missing.
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"the report of a training needs matplotlib ({error}): install the extra [train], or matplotlib"
+        ) from error
+
+
+def report_path(weights: Path) -> Path:
+    """Where the report of a file of weights lies: beside it."""
+    return weights.with_suffix(_SUFFIX)
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write the report; it is there whole or, if this fails, as it was before.
+
+    Raises:
+        ConfigError: matplotlib is missing.
+        StorageError: The file cannot be written.
+    """
+    check_available()
+    with drawing():
+        text = page(f"{report.name}: training report", head(report), sections(report))
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(beside, path)
+    except OSError as error:
+        raise StorageError(
+            f"report {path}: {error.strerror or error}; make room or give another place"
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)

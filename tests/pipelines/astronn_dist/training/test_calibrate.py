@@ -1,0 +1,90 @@
+"""The heads, fitted once more."""
+
+import numpy as np
+import pytest
+import torch
+
+from astra.errors import ConfigError
+from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
+from astra.pipelines.astronn_dist.sampling import summarise
+from astra.pipelines.astronn_dist.training.calibrate import HEADS, calibrate, fit_heads, summarised
+
+
+def simulated(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
+    """Features of draws, the true pseudo-luminosities, and the heads that know them."""
+    generator = torch.Generator().manual_seed(seed)
+    truth = torch.randn(n, 1, 64, generator=generator)
+    noise = torch.randn(n, 3, 64, generator=generator)
+    features = torch.relu(1 + 0.5 * truth + 0.1 * noise)
+    weight = torch.linspace(-0.3, 0.3, 64)[None]
+    heads = [weight, torch.zeros(1, 64), torch.zeros(1), torch.full((1,), 0.0)]
+    return features, summarised(features, heads)[0], heads
+
+
+def pulls(features, label, e_label, heads) -> np.ndarray:
+    prediction, log_variance = summarised(features, heads)
+    return ((label - prediction) / torch.sqrt(log_variance.exp() + e_label**2)).numpy()
+
+
+@pytest.mark.parametrize("loss", ["logarithmic", "linear"])
+def test_errors_that_counted_dropout_twice_become_right(loss):
+    features, truth, heads = simulated(22_000, 1)
+    generator = torch.Generator().manual_seed(2)
+    scatter = torch.randn(len(truth), generator=generator)
+    if loss == "logarithmic":
+        label, e_label = truth * torch.exp(0.15 * scatter), torch.zeros(len(truth))
+    else:
+        e_label = torch.linspace(0, 0.3, len(truth))[torch.randperm(len(truth), generator=generator)]
+        label = truth + torch.hypot(torch.tensor(0.2), e_label) * scatter
+    before = pulls(features, label, e_label, heads)
+    learnt, held_out = slice(12_000), slice(12_000, None)
+
+    fitted = fit_heads(features[learnt], label[learnt], e_label[learnt], heads=heads, loss=loss)
+
+    after = pulls(features[held_out], label[held_out], e_label[held_out], fitted)
+    assert before.std() < 0.8
+    if loss == "logarithmic":
+        prediction, log_variance = summarised(features[held_out], fitted)
+        after = (torch.log(label[held_out] / prediction) * prediction * torch.exp(-log_variance / 2)).numpy()
+    assert after.std() == pytest.approx(1, abs=0.03)
+    assert abs(after.mean()) < 0.05
+
+
+def test_what_is_fitted_is_what_inference_says():
+    features, _, heads = simulated(20, 3)
+    weights, biases = torch.cat(heads[:2]), torch.cat(heads[2:])
+    output, log_variance = (features @ weights.T + biases).unbind(2)
+    expected = summarise(torch.nn.functional.softplus(output).numpy(), log_variance.numpy(), 1.0)
+
+    prediction, total = summarised(features, heads)
+
+    np.testing.assert_allclose(prediction, expected.fakemag, rtol=1e-5)
+    np.testing.assert_allclose(total.exp().sqrt(), expected.e_fakemag, rtol=1e-5)
+
+
+@pytest.fixture
+def tensors() -> dict[str, np.ndarray]:
+    torch.manual_seed(5)
+    state = ApogeeDistBCNN().state_dict()
+    state["input_mean"] += 1
+    state["labels_std"] *= 100
+    return {name: value.numpy() for name, value in state.items()}
+
+
+def test_only_the_heads_change_and_always_in_the_same_way(make_examples, tensors):
+    examples = make_examples(70, noise=0.02, masked=0.2)
+
+    once, again = (calibrate(tensors, examples, n_draws=3, seed=4, passes=2) for _ in range(2))
+
+    for name, value in tensors.items():
+        assert once[name].dtype == np.float32
+        assert (once[name] == value).all() == (name not in HEADS), name
+        np.testing.assert_array_equal(once[name], again[name])
+
+
+def test_examples_that_cannot_be_used_are_refused(make_examples, tensors):
+    examples = make_examples(3)
+    examples.fakemag[0] = np.nan
+
+    with pytest.raises(ConfigError, match="calibration examples: 1 of fakemag"):
+        calibrate(tensors, examples)
