@@ -1,0 +1,135 @@
+"""Measure a model against every figure that the default model must reach.
+
+    python benchmarks/default_model [--weights FILE_OR_NAME] [--shared DIR] [--n 5000] [--out DIR] [--quick]
+
+Ends with one table: what was measured, its value, its target, and whether it is met. Exit codes: 0 all met,
+1 a target is missed, 2 wrong usage, 78 no model or no data. The same numbers as JSON, and plots, go to the
+folder of --out.
+
+    __main__.py          this: the order of things
+    measuring.py         the model; predictions for simulated spectra
+    table.py             lines, sections, the table, the JSON
+    held_out.py          simulated stars of another seed
+    isochrone_labels.py  what isochrones say of a star with given labels
+    catalogs.py          stars with real labels and real luminosities
+    clusters.py          published distances of clusters
+    real_labels.py       spectra simulated from these labels
+    second_simulator.py  another simulator, other masks, other noise
+    real_spectra.py      the real files, through astra ingest and astra run
+    mean_spectrum.py     the mean spectrum against the published one
+    model_file.py        the file itself
+    plots.py             PNG files
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from astra.errors import AstraError, UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: Stars per part with --quick.
+FEW = 500
+
+#: Stars whose mean spectrum is compared.
+N_MEAN = 2500
+
+
+def main() -> int:
+    """Read the arguments, measure, print; gives the exit code."""
+    arguments = _arguments()
+    try:
+        return _validate(arguments)
+    except AstraError as error:
+        print(f"default_model: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.exit_code
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="default_model", description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", help="path or name of a model; default: the one that astra run takes")
+    parser.add_argument(
+        "--shared", type=Path, default=os.environ.get("ASTRA_SHARED", ROOT.parent / "shared"),
+        help="folder of public data (default: $ASTRA_SHARED, else ../shared)",
+    )  # fmt: skip
+    parser.add_argument("--n", type=int, default=5000, help="simulated stars")
+    parser.add_argument("--seed", type=int, default=900, help="of the stars; other than that of any training")
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/validation"), help="folder for plots and JSON"
+    )
+    parser.add_argument("--quick", action="store_true", help=f"at most {FEW} stars in each part")
+    return parser.parse_args()
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    if arguments.n < 1:
+        raise UsageError(f"--n {arguments.n}: give 1 or more stars")
+    started = time.monotonic()
+    # Only now: torch takes seconds, and --help should not.
+    from measuring import load_model
+    from table import all_met, printed, save
+
+    model = load_model(arguments.weights)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    sections = _measured(model, arguments)
+    about = {
+        "weights": {"name": model.weights.name, "sha256": model.weights.sha256, "path": str(model.path)},
+        "seed": arguments.seed,
+        "quick": arguments.quick,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    print(f"model {model.weights.name}, sha256 {model.weights.sha256[:12]}, {model.path}\n")
+    print(printed(sections))
+    save(sections, about, arguments.out / "metrics.json")
+    print(f"\n{arguments.out}: metrics.json and plots; {about['seconds']:.0f} s", file=sys.stderr)
+    return 0 if all_met(sections) else 1
+
+
+def _measured(model, arguments: argparse.Namespace) -> list:
+    """All sections, one part after the other; plots on the way."""
+    import plots
+    from held_out import held_out_section, measured_held_out
+    from isochrone_labels import draw_neighbours
+    from mean_spectrum import mean_section
+    from model_file import file_section
+    from real_labels import RealLabels, cluster_medians, label_sections
+    from real_spectra import real_section
+    from second_simulator import second_sections
+
+    from astra.simulator.conditions import Conditions
+    from astra.simulator.masks import read_patterns
+    from astra.simulator.sample import simulate
+    from astra.simulator.simulators import full_simulator
+
+    data, out, seed = arguments.shared / "data", arguments.out, arguments.seed
+    n = min(arguments.n, FEW) if arguments.quick else arguments.n
+    simulator = full_simulator(data / "spectra_models", data / "isochrones" / "padova_jhk")
+    patterns = read_patterns(data / "apstar")
+
+    real = real_section(model, data / "apstar")
+    found = measured_held_out(model, simulator, patterns, n, seed)
+    plots.plot_held_out(found, out)
+
+    isochrones = draw_neighbours(simulator.population, seed)
+    measurer = RealLabels(model, simulator, isochrones, patterns, seed)
+    of_labels, compared = label_sections(measurer, isochrones, data, FEW if arguments.quick else None)
+    for name in ("Hipparcos", "APOKASC"):
+        each = compared[name]
+        plots.plot_comparison(name, each.catalog.fakemag, each.r, each.r_labels, each.catalog.group, out)
+    plots.plot_clusters(cluster_medians(compared["clusters"]), out)
+
+    of_second, _ = second_sections(model, simulator, found, n, seed)
+    giants = [compared[name].catalog for name in ("Hipparcos", "APOKASC", "clusters")]
+    of_mean, spectra = mean_section(
+        model, simulator, patterns, giants, data / "published_model", min(n, N_MEAN), seed
+    )
+    plots.plot_mean(spectra, out)
+    few = simulate(simulator, 8, seed=seed, conditions=Conditions(), patterns=patterns)
+    return [held_out_section(found), *of_labels, *of_second, real, of_mean, file_section(model, few)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""Predictions for simulated spectra, by the same steps as for real ones."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from astra.cli.console import progress
+from astra.config import load_settings
+from astra.pipelines.astronn_dist.distance import unreliable
+from astra.pipelines.astronn_dist.finding import find_weights
+from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
+from astra.pipelines.astronn_dist.rectify import rectify
+from astra.pipelines.astronn_dist.sampling import Prediction, sample
+from astra.pipelines.astronn_dist.training.evaluate import distance_error, pulls
+from astra.pipelines.astronn_dist.validity import widened
+from astra.pipelines.astronn_dist.weights import Weights, load_weights
+from astra.simulator.sample import Sample
+from astra.simulator.stars import Stars
+
+#: As in ``astra run``.
+N_DRAWS = 100
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model that is measured."""
+
+    path: Path
+    weights: Weights
+    network: ApogeeDistBCNN
+
+    def predict(self, spectra: Sample, name: str) -> Prediction:
+        """What ``astra run`` would find; the name tells these spectra from all others."""
+        flux, e_flux = rectify(spectra.flux, spectra.e_flux, spectra.pixel_flags)
+        identities = [f"{name}/{number}" for number in range(len(flux))]
+        found = sample(self.network, flux, identities, n_draws=N_DRAWS)
+        validity = self.weights.validity
+        return found if validity is None else widened(found, flux, e_flux, validity)
+
+
+def load_model(named: str | None) -> Model:
+    """The model of a path or a name, or the one that ``astra run`` would take.
+
+    Raises:
+        ConfigError: There is none, or its file cannot be used.
+    """
+    # With more threads, spectra that are computed one by one take no less time, and all the cores.
+    torch.set_num_threads(1)
+    path = find_weights(named, load_settings()).path
+    weights = load_weights(path)
+    return Model(path, weights, ApogeeDistBCNN.from_weights(weights))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """N simulated stars and what the model says of them; arrays of shape (N,)."""
+
+    stars: Stars
+    flux_ratio: np.ndarray
+    separation: np.ndarray
+    snr: np.ndarray
+
+    fakemag_true: np.ndarray
+    """Pseudo-luminosity of the star, its companion included, or the one measured otherwise [mas]."""
+
+    fakemag: np.ndarray
+    e_fakemag: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.fakemag)
+
+    def take(self, rows: np.ndarray) -> "Measured":
+        """The stars at these indices, or where a mask is true."""
+        columns = {name: column[rows] for name, column in self._columns().items()}
+        return Measured(stars=self.stars.take(rows), **columns)
+
+    @property
+    def r(self) -> np.ndarray:
+        """Relative error of each distance."""
+        return distance_error(self.fakemag_true, self.fakemag)
+
+    @property
+    def pull(self) -> np.ndarray:
+        """Error of each pseudo-luminosity in units of the stated one."""
+        return pulls(self.fakemag_true, self.fakemag, self.e_fakemag)
+
+    @property
+    def flagged(self) -> np.ndarray:
+        """Which are unreliable by their own account."""
+        return unreliable(self.fakemag, self.e_fakemag)
+
+    @property
+    def single(self) -> np.ndarray:
+        """Which have no companion."""
+        return self.flux_ratio == 0
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "stars"}
+
+
+def measure(model: Model, chunks: Iterator[Sample], total: int, name: str) -> Measured:
+    """Predict chunk by chunk, so that few spectra are in memory at once.
+
+    Args:
+        model: The model.
+        chunks: Simulated spectra; what goes beyond the total is left out.
+        total: How many spectra.
+        name: What they are, for the progress and the dropout masks.
+    """
+    parts, done = [], 0
+    with progress(name) as update:
+        update(0, total)
+        for number, chunk in enumerate(_ahead(chunks)):
+            found = model.predict(chunk, f"{name}/{number}")
+            parts.append(
+                Measured(
+                    chunk.stars, chunk.flux_ratio, chunk.separation, chunk.snr,
+                    chunk.fakemag, found.fakemag, found.e_fakemag,
+                )
+            )  # fmt: skip
+            done += len(chunk)
+            update(min(done, total), total)
+    return joined(parts).take(np.arange(min(done, total)))
+
+
+def _ahead(chunks: Iterator[Sample]) -> Iterator[Sample]:
+    """The same chunks, each simulated while the one before is predicted."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, chunks, None)
+        while (chunk := following.result()) is not None:
+            following = pool.submit(next, chunks, None)
+            yield chunk
+
+
+def joined(parts: list[Measured]) -> Measured:
+    """Several as one."""
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in (field.name for field in fields(Measured) if field.name != "stars")
+    }
+    stars = {
+        field.name: np.concatenate([getattr(part.stars, field.name) for part in parts])
+        for field in fields(Stars)
+    }
+    return Measured(stars=Stars(**stars), **columns)
