@@ -9,10 +9,12 @@ What is where:
     models/                  the tables: sources, spectra, results, runs
     products/                files: identity and layout of an apStar product, and its reader
     ingest/                  files and catalogues -> sources and spectra
+    simulator/               simulated stars, their spectra, and files of these; comparison.py: with results
     tasks.py                 @task and the registry of tasks
     pending.py, status.py    which spectra still need a task, and how far it is
     running/                 a run: from a request to rows, in one process or several
     pipelines/               the tasks themselves, compute apart from files and rows
+    processes.py             child processes: their share of the cores, their end
     cli/                     one file per command
 """
 

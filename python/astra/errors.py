@@ -4,7 +4,7 @@ AstraError                    an internal error: exit 70
 ├── UsageError                the caller: a wrong argument; exit 2
 ├── ConfigError               the operator, before the first spectrum: settings, schema, weights; exit 78
 ├── DatabaseUnreachable       the operator: no server, wrong password, no such database; exit 69
-├── StorageError              the operator: the database refused a write, the batch was rolled back; exit 74
+├── StorageError              the operator: a database or a disk refused a write; exit 74
 ├── Interrupted               nobody: stopped before the end, run again; exit 75
 └── SpectrumError             nobody at run time: one spectrum, one flagged row
     ├── UnreadableSpectrum    the file is truncated, or no FITS file, or of the wrong shape
@@ -41,7 +41,7 @@ class DatabaseUnreachable(AstraError):
 
 
 class StorageError(AstraError):
-    """The database refused a write; the transaction was rolled back."""
+    """The database refused a write, and the transaction was rolled back; or a disk did."""
 
     exit_code = 74
 

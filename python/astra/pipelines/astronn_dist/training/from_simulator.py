@@ -19,8 +19,7 @@ from astra.pipelines.astronn_dist.training.evaluate import evaluate
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.loop import CHECKPOINT, Trained, train
 from astra.pipelines.astronn_dist.training.options import TrainingOptions
-from astra.pipelines.astronn_dist.training.report import Report, check_available, write_report
-from astra.pipelines.astronn_dist.training.request import (
+from astra.pipelines.astronn_dist.training.report import Report, check_available, report_path, write_reportfrom astra.pipelines.astronn_dist.training.request import (
     Progress,
     TrainingRequest,
     session,
@@ -276,4 +275,4 @@ def _report(request: TrainingRequest, trained: Trained, weights: Weights, tested
         logg=sample.stars.logg,
         excess=tested.excess,
     )
-    write_report(request.output.with_suffix(".report.html"), report)
+    write_report(report_path(request.output), report)

@@ -1,0 +1,117 @@
+"""The parts of benchmarks/default_model that are arithmetic."""
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from astra.simulator.stars import Stars
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "default_model"
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """Imports a module of the benchmark, and forgets it afterwards."""
+    monkeypatch.syspath_prepend(FOLDER)
+    before = set(sys.modules)
+    yield importlib.import_module
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(FOLDER)):
+            del sys.modules[name]
+
+
+def stars_of(teff, logg, metallicity, abs_ks):
+    nothing = np.zeros(len(teff))
+    kind = np.full(len(teff), "rgb")
+    return Stars(teff, logg, metallicity, nothing, nothing + 1, nothing, nothing, nothing, abs_ks, kind)
+
+
+def test_the_shares_of_a_mixture_are_found_again(module):
+    mean_spectrum = module("mean_spectrum")
+    spectra = np.random.default_rng(0).uniform(0.5, 1.0, (6, 7514))
+    shares = np.array([0.5, 0.0, 0.2, 0.0, 0.3, 0.0])
+
+    found = mean_spectrum.mixture_shares(spectra, shares @ spectra)
+
+    np.testing.assert_allclose(found, shares, atol=1e-8)
+
+
+def test_no_share_of_a_mixture_is_negative_and_none_of_them_could_be_better(module):
+    mean_spectrum = module("mean_spectrum")
+    rng = np.random.default_rng(1)
+    spectra = rng.uniform(0.5, 1.0, (6, 7514))
+    target = np.array([0.9, -0.4, 0.3, -0.2, 0.2, 0.2]) @ spectra
+
+    shares = mean_spectrum.mixture_shares(spectra, target)
+
+    covered = mean_spectrum.COVERED
+    gradient = spectra[:, covered] @ (target - shares @ spectra)[covered]
+    assert (shares >= 0).all()
+    assert (shares == 0).any()
+    np.testing.assert_allclose(gradient[shares > 0], 0, atol=1e-6)
+    assert (gradient[shares == 0] < 1e-6).all()
+
+
+def test_isochrones_give_the_mean_of_the_stars_near_the_labels(module):
+    labels = module("isochrone_labels")
+    rng = np.random.default_rng(2)
+    logg = np.sort(rng.uniform(1, 4, 20_000))
+    teff, metallicity = rng.uniform(4000, 5000, 20_000), rng.uniform(-1, 0, 20_000)
+    neighbours = labels.Neighbours(stars_of(teff, logg, metallicity, 2 * logg - 6))
+
+    near, far = neighbours.abs_ks(
+        np.array([[4500.0, 2.5, -0.5, 0.0], [4500.0, 2.5, -3.0, 0.0]]), (90.0, 0.1, 0.08)
+    )
+
+    assert near == pytest.approx(-1, abs=0.03)
+    assert far == pytest.approx(-1, abs=0.2)
+
+
+def test_the_sun_has_the_radius_and_the_luminosity_of_the_sun(module):
+    labels = module("isochrone_labels")
+
+    radius = labels.radius_from_gravity(np.array([1.0]), np.array([4.438]))
+
+    assert radius == pytest.approx(1)
+    assert labels.bolometric(radius, np.array([5772.0])) == pytest.approx(4.74)
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "target", "met"),
+    [
+        (0.09, {"high": 0.1}, "<= 0.100", True),
+        (0.11, {"high": 0.1}, "<= 0.100", False),
+        (float("nan"), {"high": 0.1}, "<= 0.100", False),
+        (-0.05, {"low": -0.04, "high": 0.04}, "within 0.040", False),
+        (1.1, {"low": 0.85, "high": 1.15}, "0.850 to 1.150", True),
+        (5.0, {}, "", None),
+    ],
+)
+def test_a_target_is_met_or_missed_and_a_number_without_one_is_neither(module, value, limits, target, met):
+    line = module("table").Line("something", value, **limits)
+
+    assert (line.target, line.met) == (target, met)
+
+
+def test_the_report_says_how_many_targets_are_missed(module, tmp_path):
+    table = module("table")
+    lines = [table.Line("a", 1.0, high=2), table.Line("b", float("nan"), high=2), table.Line("c", 3.0)]
+    sections = [table.Section("first", lines)]
+
+    table.save(sections, {}, tmp_path / "metrics.json")
+
+    assert "1 of 2 targets met, 1 missed" in table.printed(sections)
+    assert not table.all_met(sections)
+    assert '"value": null' in (tmp_path / "metrics.json").read_text()
+
+
+def test_wrong_usage_is_one_line():
+    done = subprocess.run(
+        [sys.executable, str(FOLDER), "--n", "0"], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (2, "default_model: error: --n 0: give 1 or more stars\n")
