@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import peewee
 
-from astra.errors import ConfigError, MissingSpectrum, SpectrumError, UnusableSpectrum
+from astra.errors import MissingSpectrum, SpectrumError, UnusableSpectrum
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.astronn_dist import AstroNNdist
 from astra.models.source import Source
 from astra.photometry import FILLER, SMALLEST_K_MAG
 from astra.pipelines.astronn_dist import distance
+from astra.pipelines.astronn_dist.devices import choose_device
 from astra.pipelines.astronn_dist.rectify import rectify, usable
 from astra.tasks import Provenance, task
 
@@ -72,7 +73,7 @@ def astronn_dist(
     """
     weights = _upstreams(weights, model_path, parallel=parallel, cpu_count=cpu_count)
     start = time.perf_counter()
-    network, validity = _model(weights, _device(device))
+    network, validity = _model(weights, choose_device(device))
     overhead = time.perf_counter() - start
 
     def predict(arrays: tuple[np.ndarray, ...], identities: list[str]) -> "Prediction":
@@ -80,7 +81,7 @@ def astronn_dist(
         from astra.pipelines.astronn_dist.validity import widened
 
         flux, e_flux = rectify(*arrays, backend=backend)
-        found = sample(network, flux, identities, n_draws=n_draws, seed=seed, device=_device(device))
+        found = sample(network, flux, identities, n_draws=n_draws, seed=seed, device=choose_device(device))
         return found if validity is None else widened(found, flux, e_flux, validity)
 
     for batch in _batches(spectra, batch_size):
@@ -100,7 +101,7 @@ def _identify(weights: str | None = None, seed: int = 0, n_draws: int = N_DRAWS,
 
 @astronn_dist.prepared_by
 def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None:
-    _model(weights, _device(device))
+    _model(weights, choose_device(device))
 
 
 def photometry_changed() -> peewee.Expression:
@@ -265,14 +266,3 @@ def _loaded(path: Path, sha256: str, device: str) -> "tuple[ApogeeDistBCNN, Vali
 
     weights = load_weights(path)
     return ApogeeDistBCNN.from_weights(weights).to(device), weights.validity
-
-
-def _device(name: str) -> str:
-    if name == "cpu":
-        return name
-    import torch
-
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise ConfigError("device cuda: this machine has none that torch can use; take --device cpu")
-    return "cuda" if available else "cpu"

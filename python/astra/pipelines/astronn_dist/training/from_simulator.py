@@ -19,7 +19,8 @@ from astra.pipelines.astronn_dist.training.evaluate import evaluate
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.loop import CHECKPOINT, Trained, train
 from astra.pipelines.astronn_dist.training.options import TrainingOptions
-from astra.pipelines.astronn_dist.training.report import Report, check_available, report_path, write_reportfrom astra.pipelines.astronn_dist.training.request import (
+from astra.pipelines.astronn_dist.training.report import Report, check_available, report_path, write_report
+from astra.pipelines.astronn_dist.training.request import (
     Progress,
     TrainingRequest,
     session,
