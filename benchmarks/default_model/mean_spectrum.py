@@ -12,7 +12,7 @@ the difference beyond a polynomial for each detector.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from astra.simulator.conditions import Conditions
 from astra.simulator.pixels import DETECTORS, EMULATED, wavelength
 from astra.simulator.sample import CHUNK, Sample, observed, simulate_chunk
 from astra.simulator.simulators import Simulator
+from astra.simulator.stars import Stars
 
 PUBLISHED = "astroNN_gaia_dr17_model_3.astroNN_model_parameter.json"
 
@@ -76,12 +77,10 @@ def mean_section(
     """
     target = read_published(published)
     conditions = replace(Conditions(), noise=False)
-    chunks = [simulate_chunk(simulator, seed, index, conditions, patterns) for index in range(-(-n // CHUNK))]
-    bare, masked = (_binned(chunks, with_masks) for with_masks in (False, True))
-    shares, shares_masked = (mixture_shares(np.stack(list(bins.values())), target) for bins in (bare, masked))
-    mixture, mixture_masked = (
-        share @ np.stack(list(bins.values())) for share, bins in ((shares, bare), (shares_masked, masked))
-    )
+    stars, bare, masked = _simulated(simulator, patterns, conditions, n, seed)
+    means, means_masked = (_binned(stars, flux) for flux in (bare, masked))
+    shares, shares_masked = (mixture_shares(spectra, target) for spectra in (means, means_masked))
+    mixture, mixture_masked = shares @ means, shares_masked @ means_masked
     at_labels = np.mean(
         [
             _rectified(chunk, False).mean(axis=0)
@@ -108,7 +107,9 @@ def mean_section(
     ]
     lines.append(Line(f"largest difference, at {worst[0][0]:.1f} Angstrom", worst[0][1], form="+.3f"))
     details = {
-        "shares": {name: round(float(share), 4) for name, share in zip(bare, shares, strict=True)},
+        "shares": {
+            name: round(float(share), 4) for name, share in zip(_bin_names(stars), shares, strict=True)
+        },
         "rms_by_detector": [_rms(difference[chip][COVERED[chip]]) for chip in CHIPS],
         "worst": [{"wavelength": place, "difference": value} for place, value in worst],
     }
@@ -169,20 +170,39 @@ def smooth_part(difference: np.ndarray) -> np.ndarray:
     return smooth
 
 
-def _binned(chunks: list[Sample], with_masks: bool) -> dict[str, np.ndarray]:
-    """Mean rectified flux in each bin of class and temperature."""
-    kind = np.concatenate([chunk.stars.kind for chunk in chunks])
-    teff = np.concatenate([chunk.stars.teff for chunk in chunks])
-    flux = np.concatenate([_rectified(chunk, with_masks) for chunk in chunks])
-    bins = {}
-    for name, count in BINS.items():
-        rows = np.flatnonzero(kind == name)
-        for part in np.array_split(rows[np.argsort(teff[rows])], count):
-            if len(part):
-                bins[f"{name} {teff[part].min():.0f}-{teff[part].max():.0f} K"] = flux[part].mean(
-                    axis=0, dtype=float
-                )
+def _simulated(
+    simulator: Simulator, patterns: np.ndarray, conditions: Conditions, n: int, seed: int
+) -> tuple[Stars, np.ndarray, np.ndarray]:
+    """Stars and their rectified flux, float32 of shape (N, 7514), without and with masks."""
+    chunks = (simulate_chunk(simulator, seed, index, conditions, patterns) for index in range(-(-n // CHUNK)))
+    parts = [(chunk.stars, _rectified(chunk, False), _rectified(chunk, True)) for chunk in chunks]
+    stars, bare, masked = zip(*parts, strict=True)
+    columns = {
+        field.name: np.concatenate([getattr(part, field.name) for part in stars]) for field in fields(Stars)
+    }
+    return Stars(**columns), np.concatenate(bare), np.concatenate(masked)
+
+
+def _bins(stars: Stars) -> list[tuple[str, np.ndarray]]:
+    """Class and rows of each bin; in a bin are as many stars as in any other of its class."""
+    bins = []
+    for kind, count in BINS.items():
+        rows = np.flatnonzero(stars.kind == kind)
+        parts = np.array_split(rows[np.argsort(stars.teff[rows])], count)
+        bins += [(kind, part) for part in parts if len(part)]
     return bins
+
+
+def _bin_names(stars: Stars) -> list[str]:
+    """Class and range of temperature of each bin."""
+    return [
+        f"{kind} {stars.teff[part].min():.0f}-{stars.teff[part].max():.0f} K" for kind, part in _bins(stars)
+    ]
+
+
+def _binned(stars: Stars, flux: np.ndarray) -> np.ndarray:
+    """Mean rectified flux of each bin, shape (K, 7514)."""
+    return np.stack([flux[part].mean(axis=0, dtype=float) for _, part in _bins(stars)])
 
 
 def _rectified(chunk: Sample, with_masks: bool) -> np.ndarray:
