@@ -15,7 +15,9 @@ from astra.simulator.sample import observed
 IDEAL = Conditions(
     noise=False,
     label_jitter=(0.0, 0.0, 0.0, 0.0),
+    foreign=0.0,
     mismatch=0.0,
+    edges=0.0,
     depth=(0.0, 0.0),
     velocity=0.0,
     turbulence=0.0,
@@ -67,7 +69,7 @@ def test_of_an_ideal_observation_the_normalisation_gives_the_emulated_spectrum(f
     ("changes", "least", "most"),
     [
         ({"mismatch": 1.0}, 0.004, 0.012),  # the scatter of the emulator of giants is 0.006 in the median
-        ({"wiggle": 0.008}, 0.002, 0.006),
+        ({"wiggle": 0.005}, 0.003, 0.006),
         ({"depth": (0.02, 0.05)}, 0.001, 0.006),
         ({"velocity": 1.5}, 0.001, 0.02),
         ({"turbulence": 4.0}, 0.0005, 0.02),
