@@ -1,5 +1,6 @@
 """What becomes of a spectrum on its way into the archive."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +22,7 @@ IDEAL = Conditions(
     depth=(0.0, 0.0),
     velocity=0.0,
     turbulence=0.0,
+    response=(0.0, 0.0),
     wiggle=0.0,
     telluric=0.0,
     persistence=0.0,
@@ -70,6 +72,7 @@ def test_of_an_ideal_observation_the_normalisation_gives_the_emulated_spectrum(f
     [
         ({"mismatch": 1.0}, 0.004, 0.012),  # the scatter of the emulator of giants is 0.006 in the median
         ({"wiggle": 0.005}, 0.003, 0.006),
+        ({"response": (1.0, 0.0)}, 0.006, 0.012),
         ({"depth": (0.02, 0.05)}, 0.001, 0.006),
         ({"velocity": 1.5}, 0.001, 0.02),
         ({"turbulence": 4.0}, 0.0005, 0.02),
@@ -192,3 +195,19 @@ def test_rotation_washes_out_the_lines_of_hot_stars_and_not_those_of_giants(full
 
     assert np.median(narrow_structure(hot) / narrow_structure(still)) < 0.8
     assert np.median(narrow_structure(cool) / narrow_structure(emulated)) == pytest.approx(1, abs=0.01)
+
+
+def test_the_response_is_that_of_real_spectra(full, giants, shared):
+    """Of the green detector, where a parabola leaves most; real spectra are those of the published mean."""
+    path = shared / "data/published_model/astroNN_gaia_dr17_model_3.astroNN_model_parameter.json"
+    published = np.array(json.loads(path.read_text())["input_mean"]["input"])
+    green = np.flatnonzero(SEEN & (COVERED >= DETECTORS[1][0]) & (COVERED < DETECTORS[1][1]))
+    place = np.linspace(-1, 1, len(green))
+    orders = {}
+    for size in (0.0, 1.0):
+        sample = _observed(full, giants, response=(size, 0.0))
+        difference = _rectified(sample.flux, sample.e_flux).mean(axis=0) - published
+        orders[size] = np.polynomial.legendre.legfit(place, difference[green], 6)[4]
+
+    assert orders[0.0] > 0.03
+    assert abs(orders[1.0]) < 0.01

@@ -19,7 +19,7 @@ _CANDIDATES = 600
 _MOST_EXPOSURES = 6
 
 # Where lines begin to come apart, and the widest that close pairs show, at their largest [km/s].
-_SMALLEST_SEPARATION, _LARGEST_SEPARATION = 10.0, 150.0
+_SMALLEST_SEPARATION, _LARGEST_SEPARATION = 10.0, 250.0
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,20 @@ def _combined(
     apart = separation[:, None] * np.sin(phase)
     share = (ratio / (1 + ratio))[:, None]
     taken_out = np.where(rng.uniform(size=(n, 1)) < 0.5, share * apart, 0.0)
-    still = np.zeros(n)
-    first = broaden(first, -taken_out, still, still)
-    second = broaden(second, apart - taken_out, still, still)
+    still, vsini = np.zeros(n), _synchronous(separation, rng)
+    first = broaden(first, -taken_out, still, vsini)
+    second = broaden(second, apart - taken_out, still, vsini)
     return (first + ratio[:, None] * second) / np.float32(1 + ratio)[:, None]
+
+
+def _synchronous(separation: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Projected velocity of rotation [km/s], shape (N,), of stars that turn once an orbit.
+
+    The velocity of an orbit falls with the third root of its period, that of such a rotation with the period
+    itself. At the typical radius, 200 km/s between two stars like the Sun are a period of four days.
+    """
+    size = 20.0 * (separation / 200.0) ** 3 * rng.lognormal(0.0, 0.4, len(separation))
+    return np.where(size > 1.5, np.minimum(size, 100.0), 0.0)
 
 
 def _partners(stars: Stars, candidates: Stars, rng: np.random.Generator) -> np.ndarray:

@@ -21,13 +21,13 @@ class Conditions:
     label_jitter: tuple[float, float, float, float] = (35.0, 0.04, 0.03, 0.02)
     """Standard deviation of a spectrum's labels from those of the isochrone: [K], [dex], [dex], [dex]."""
 
-    foreign: float = 0.25
+    foreign: float = 0.35
     """Share of stars whose spectrum lies between the emulator's and that of an alternative one."""
 
     mismatch: float = 1.0
     """Scale of the differences between emulated and real spectra, in units of the scatter of the emulator."""
 
-    edges: float = 0.02
+    edges: float = 0.03
     """Standard deviation of the flux at the ends of detectors, which no emulator of real stars covers."""
 
     depth: tuple[float, float] = (0.02, 0.05)
@@ -39,8 +39,11 @@ class Conditions:
     turbulence: float = 2.4
     """Scale of additional Gaussian broadening [km/s]."""
 
-    wiggle: float = 0.005
-    """Standard deviation of what is left of the blaze, Legendre orders 3 to 8 of each detector."""
+    response: tuple[float, float] = (1.0, 0.4)
+    """Size of each detector's response, relative to that of real spectra: its mean and standard deviation."""
+
+    wiggle: float = 0.006
+    """Standard deviation of what else is left of the blaze, Legendre orders 3 to 8 of each detector."""
 
     telluric: float = 0.015
     """Standard deviation of the depth of telluric residuals."""
@@ -49,7 +52,7 @@ class Conditions:
     """Scale of the light of earlier exposures in the affected pixels, at S/N 100."""
 
     companions: dict[str, float] = field(
-        default_factory=lambda: {"dwarf": 0.2, "m_dwarf": 0.1, "subgiant": 0.15, "hot": 0.15}
+        default_factory=lambda: {"dwarf": 0.12, "m_dwarf": 0.1, "subgiant": 0.12, "hot": 0.15}
     )
     """Share of stars of a class with an unresolved companion that matters."""
 
@@ -57,4 +60,4 @@ class Conditions:
     """Share of companions that are as bright as the star itself."""
 
     double_lined: float = 0.7
-    """Share of companions whose lines come apart: by 10 to 150 km/s when they are farthest."""
+    """Share of companions whose lines come apart: by 10 to 250 km/s when they are farthest."""

@@ -1,5 +1,6 @@
 """From the spectrum that a star sends out to the one that a survey stores."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from astra.simulator.broadening import broaden
 from astra.simulator.conditions import Conditions
 from astra.simulator.masks import BADPIX, PERSIST_HIGH, REPLACED, SKYLINE, MaskModel, telluric_depth
-from astra.simulator.pixels import COVERED, DETECTORS, EDGES, N_PIXELS
+from astra.simulator.pixels import COVERED, DETECTORS, EDGES, EMULATED, N_PIXELS
 from astra.simulator.stars import Stars
 
 #: Scale of the counts; only ratios matter.
@@ -15,6 +16,14 @@ COUNTS = 1000.0
 
 #: The error that the reduction gives to a pixel without information.
 LOST = 1e10
+
+# What is left of the response of each detector, on average over real spectra, when a parabola has been divided
+# out: Legendre orders 3 to 6. Found from the published mean of rectified spectra; single real ones show it too.
+_RESPONSE = (
+    (-0.0060, -0.0055, 0.0028, 0.0003),
+    (0.0200, -0.0400, 0.0042, 0.0002),
+    (-0.0195, 0.0048, -0.0016, -0.0003),
+)
 
 _GAPS = np.setdiff1d(np.arange(N_PIXELS), COVERED)
 
@@ -127,17 +136,30 @@ def _broadened(
 
 def _continuum(n: int, rng: np.random.Generator, conditions: Conditions) -> np.ndarray:
     """Shape of the continuum of each detector, of order 1, shape (N, 8575)."""
-    continuum = np.ones((n, N_PIXELS), np.float32)
+    continuum, response = np.ones((n, N_PIXELS), np.float32), _response()
     slope = rng.normal(0, 0.25, n)
     for number, (begin, end) in enumerate(DETECTORS):
         x = np.linspace(-1, 1, end - begin)
         basis = np.polynomial.legendre.legvander(x, 8).astype(np.float32)
-        size = np.array([0.0, 0.1, 0.05, *conditions.wiggle * np.sqrt((2 * np.arange(3, 9) + 1) / 6)])
-        coefficients = rng.standard_normal((n, 9)) * size
+        scale = np.array([0.0, 0.1, 0.05, *conditions.wiggle * np.sqrt((2 * np.arange(3, 9) + 1) / 6)])
+        coefficients = rng.standard_normal((n, 9)) * scale
         coefficients[:, 0] = rng.normal(0, 0.03, n) + slope * (1 - number)
         coefficients[:, 1] -= 0.3 * slope
-        continuum[:, begin:end] = np.clip(1 + coefficients.astype(np.float32) @ basis.T, 0.05, None)
+        size = rng.normal(*conditions.response, (n, 1)).astype(np.float32)
+        shape = coefficients.astype(np.float32) @ basis.T + size * response[begin:end]
+        continuum[:, begin:end] = np.clip(1 + shape, 0.05, None)
     return continuum
+
+
+@functools.cache
+def _response() -> np.ndarray:
+    """The mean response less 1, shape (8575,); 0 at the ends of detectors, whose emulator matches without."""
+    response = np.zeros(N_PIXELS, np.float32)
+    for (begin, end), orders in zip(DETECTORS, _RESPONSE, strict=True):
+        x = np.linspace(-1, 1, end - begin)
+        response[begin:end] = np.polynomial.legendre.legval(x, (0, 0, 0, *orders))
+    response[np.setdiff1d(np.arange(N_PIXELS), EMULATED)] = 0.0
+    return response
 
 
 def _persistence(

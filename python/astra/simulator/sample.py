@@ -117,7 +117,7 @@ def _varied(
     """Emulated spectra, some of them on the way to what another emulator makes of the same labels."""
     flux = simulator.emulator.spectra(labels)
     is_foreign = rng.uniform(size=len(labels)) < conditions.foreign
-    which, share = rng.integers(1 << 16, size=len(labels)), rng.uniform(size=len(labels))
+    which, share = rng.integers(1 << 16, size=len(labels)), np.sqrt(rng.uniform(size=len(labels)))
     for number, emulator in enumerate(simulator.alternatives):
         rows = np.flatnonzero(is_foreign & (which % len(simulator.alternatives) == number))
         if len(rows):

@@ -14,6 +14,9 @@ MIX = {"rgb": 0.34, "red_clump": 0.20, "subgiant": 0.17, "dwarf": 0.22, "m_dwarf
 HOT, GIANT_HOT, M_DWARF = 7000.0, 5500.0, 4150.0
 GIANT_LOGG, DWARF_LOGG = 3.5, 4.1
 
+# To which power the numbers of stars of a luminosity are taken: in other classes, in the red clump.
+_EVENED = (0.25, 0.6)
+
 # Above this the thick disc has few stars, below it the thin disc [dex].
 DISCS_METALLICITY, DISCS_WIDTH = -0.35, 0.25
 
@@ -81,9 +84,9 @@ class Tracks:
         """Draw stars.
 
         Ages and masses are those of stars that form at a constant rate with Chabrier's mass function;
-        metallicities are a wide normal distribution with a tail of poor stars. Within a class (the clump
-        excepted, which has a magnitude of its own), bright stars are given more weight, so that the rare tip
-        of the giant branch is nearly as well represented as its foot.
+        metallicities are a wide normal distribution with a tail of poor stars. Within a class, rare
+        luminosities are given more weight, so that the tip of the giant branch is nearly as well represented
+        as its foot; less so in the clump, which has a magnitude of its own.
 
         Args:
             n: How many stars.
@@ -97,9 +100,7 @@ class Tracks:
         for index, kind in enumerate(mix):
             rows = np.flatnonzero(wanted == index)
             members = np.flatnonzero(kinds == kind)
-            weight = number[members]
-            if kind != "red_clump":
-                weight = _evened(middles[members], weight)
+            weight = _evened(middles[members], number[members], _EVENED[kind == "red_clump"])
             segments[rows] = rng.choice(members, size=len(rows), p=weight / weight.sum())
         return _enriched(_between(self, segments, rng), rng)
 
@@ -131,12 +132,12 @@ def _abundance(metallicity: np.ndarray) -> np.ndarray:
     return np.exp(-0.5 * ((metallicity + 0.2) / 0.4) ** 2) + 0.06
 
 
-def _evened(magnitude: np.ndarray, number: np.ndarray, width: float = 0.25) -> np.ndarray:
-    """Numbers such that their sum in a range of magnitudes is the fourth root of what it was."""
+def _evened(magnitude: np.ndarray, number: np.ndarray, power: float, width: float = 0.25) -> np.ndarray:
+    """Numbers such that their sum in a range of magnitudes is this power of what it was."""
     cell = np.floor(magnitude / width).astype(int)
     cell -= cell.min()
     total = np.bincount(cell, number)
-    return number * (np.where(total > 0, total, 1.0) ** -0.75)[cell]
+    return number * (np.where(total > 0, total, 1.0) ** (power - 1))[cell]
 
 
 def _between(tracks: Tracks, segments: np.ndarray, rng: np.random.Generator) -> Stars:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from astra.simulator.emulators.giants_scale import OnGiantsScale
 from astra.simulator.emulators.grid import NAME, GridEmulator, read_grid
 from astra.simulator.emulators.labels import LOGG, TEFF, Emulator, Extended
 from astra.simulator.emulators.neural import DWARF_BOX, SYNTHETIC_BOX, read_dwarfs, read_synthetic
@@ -72,7 +73,7 @@ def read_blended(folder: Path) -> BlendedEmulator:
     synthetic = Extended(read_synthetic(folder / "main_sequence"), SYNTHETIC_BOX, grid)
     dwarfs = read_dwarfs(folder / "main_sequence")
     return BlendedEmulator(
-        Extended(giants, BOX, synthetic),
+        OnGiantsScale(Extended(giants, BOX, synthetic)),
         Extended(dwarfs, DWARF_BOX, synthetic),
         synthetic,
         grid,

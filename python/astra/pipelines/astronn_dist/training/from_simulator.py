@@ -55,7 +55,7 @@ LEAST_SNR = 50.0
 CHUNK = 64
 
 RANGE = (
-    "stars of 3500 to 12000 K, [Fe/H] -2 to +0.35, S/N above 20: giants to M_Ks = -7, subgiants, FGK dwarfs; "
+    "stars of 3500 to 12000 K, [Fe/H] -2 to +0.25, S/N above 20: giants to M_Ks = -7, subgiants, FGK dwarfs; "
     "less exact for hot stars and M dwarfs above 3500 K; not for cooler dwarfs, and blind to close twins"
 )
 

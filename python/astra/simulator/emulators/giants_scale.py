@@ -1,0 +1,44 @@
+"""From the labels of isochrones to those that the emulator of giants was fitted with."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from astra.simulator.emulators.labels import ALPHA, METALLICITY, TEFF, Emulator
+
+# Differences of the labels that the emulator was fitted with from those of the second scale of the APOKASC
+# catalogue (Pinsonneault et al. 2014, ApJS 215, 19), for 1,628 stars in both. Gravities agree: both are
+# seismic. With that scale, and not with the emulator's own, the isochrones give the seismic luminosities.
+# They change with temperature: one value for cool giants, another for warm ones, smooth between.
+_BETWEEN = (4430.0, 4630.0)  # [K]
+_TEFF = (-20.0, 100.0)  # [K]
+_METALLICITY, _METALLICITY_SLOPE = (-0.025, 0.046), -0.175  # [dex]
+_ALPHA, _ALPHA_SLOPE = (-0.011, 0.041), (0.0, -0.16)  # [dex]
+
+
+def on_giants_scale(labels: np.ndarray) -> np.ndarray:
+    """What the emulator of giants calls stars of these labels, shape (N, 4)."""
+    low, high = _BETWEEN
+    warm = np.clip((labels[:, TEFF] - low) / (high - low), 0, 1)
+    warm = warm * warm * (3 - 2 * warm)
+    metallicity, alpha = labels[:, METALLICITY].clip(-1, 0.4), labels[:, ALPHA].clip(-0.05, 0.3)
+    moved = np.array(labels, float)
+    moved[:, TEFF] += _mixed(_TEFF, warm)
+    moved[:, METALLICITY] += _mixed(_METALLICITY, warm) + _METALLICITY_SLOPE * metallicity
+    moved[:, ALPHA] += _mixed(_ALPHA, warm) + _mixed(_ALPHA_SLOPE, warm) * alpha
+    return moved
+
+
+def _mixed(values: tuple[float, float], share: np.ndarray) -> np.ndarray:
+    return values[0] + (values[1] - values[0]) * share
+
+
+@dataclass(frozen=True)
+class OnGiantsScale:
+    """The emulator of giants, for labels on the scale of the isochrones."""
+
+    inner: Emulator
+
+    def spectra(self, labels: np.ndarray) -> np.ndarray:
+        """As in :class:`~astra.simulator.emulators.labels.Emulator`."""
+        return self.inner.spectra(on_giants_scale(labels))
