@@ -24,8 +24,9 @@ from table import Line, Section
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist.continuum_pixels import CHIPS, N_PIXELS
 from astra.pipelines.astronn_dist.rectify import MASKED_BITS, rectify
+from astra.products.grid import DETECTORS, wavelength
 from astra.simulator.conditions import Conditions
-from astra.simulator.pixels import DETECTORS, EMULATED, wavelength
+from astra.simulator.pixels import EMULATED
 from astra.simulator.sample import CHUNK, Sample, observed, simulate_chunk
 from astra.simulator.simulators import Simulator
 from astra.simulator.stars import Stars

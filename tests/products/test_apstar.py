@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astra.errors import MissingSpectrum, SpectrumError, UnreadableSpectrum
-from astra.products.apstar import N_PIXELS, read_combined, read_header, wavelength
+from astra.products.apstar import read_combined, read_header
+from astra.products.grid import N_PIXELS, wavelength
 
 
 @pytest.fixture

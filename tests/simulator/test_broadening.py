@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from astra.products.grid import N_PIXELS
 from astra.simulator.broadening import LIMB_DARKENING, broaden
-from astra.simulator.pixels import N_PIXELS, PIXEL_KMS
+from astra.simulator.pixels import PIXEL_KMS
 
 PIXELS = np.arange(N_PIXELS)
 ZERO = np.zeros(1)

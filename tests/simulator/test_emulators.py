@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra.errors import ConfigError
+from astra.products.grid import DETECTORS, N_PIXELS, wavelength
 from astra.simulator.broadening import broaden
 from astra.simulator.emulators.blended import read_blended
 from astra.simulator.emulators.grid import COOL, HOT, LOGGS, METALLICITIES, NAME, _vacuum, read_grid
@@ -16,7 +17,7 @@ from astra.simulator.emulators.labels import Box, Extended
 from astra.simulator.emulators.neural import VMACRO, read_dwarfs, read_synthetic
 from astra.simulator.emulators.quadratic import NAME as QUADRATIC
 from astra.simulator.emulators.quadratic import read_quadratic
-from astra.simulator.pixels import DETECTORS, EMULATED, N_PIXELS, wavelength
+from astra.simulator.pixels import EMULATED
 
 GIANT, DWARF = [4700.0, 2.5, -0.2, 0.1], [5600.0, 4.5, 0.1, 0.0]
 CHIPS = ((322, 3242), (3648, 6048), (6412, 8306))

@@ -15,7 +15,7 @@ SEISMIC = ("TEFF_SCALE_2", "KASC_RG_LOGG_SCALE_2", "METAL_SCALE_2", "CORR_ASPCAP
 
 @pytest.fixture(scope="module")
 def common(shared: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Labels of the same giants, by the seismic catalogue and in the fit of the emulator, shape (N, 4) each."""
+    """Labels of the same giants: of the seismic catalogue, and of the fit; shape (N, 4) each."""
     table = shared / "data/spectra_models/cannon_giants/training_apokasc_gc_ind_feh_fix.txt"
     rows = [line.split() for line in table.read_text().splitlines()]
     fitted = {row[0].rsplit("-", 1)[-1].removesuffix(".fits"): [float(v) for v in row[1:]] for row in rows}

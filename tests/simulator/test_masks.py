@@ -8,6 +8,7 @@ import pytest
 
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist.rectify import MASKED_BITS
+from astra.products.grid import N_PIXELS
 from astra.simulator.masks import (
     BADDARK,
     BADFLAT,
@@ -25,7 +26,7 @@ from astra.simulator.masks import (
     read_patterns,
     telluric_depth,
 )
-from astra.simulator.pixels import COVERED, N_PIXELS
+from astra.simulator.pixels import COVERED
 
 NO_PATTERNS = np.zeros((0, N_PIXELS), np.int32)
 FAULTS = 0xFF

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from astra.pipelines.astronn_dist.rectify import rectify, usable
+from astra.products.grid import DETECTORS, N_PIXELS
 from astra.simulator.conditions import Conditions
 from astra.simulator.masks import BADPIX, PERSIST_HIGH, REPLACED, SKYLINE
 from astra.simulator.observe import LOST
-from astra.simulator.pixels import COVERED, DETECTORS, EMULATED, N_PIXELS
+from astra.simulator.pixels import COVERED, EMULATED
 from astra.simulator.sample import observed
 
 IDEAL = Conditions(

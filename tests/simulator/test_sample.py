@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from toy_simulator import toy_simulator
 
+from astra.products.grid import N_PIXELS
 from astra.simulator import sample as module
 from astra.simulator.conditions import Conditions
-from astra.simulator.pixels import N_PIXELS
 from astra.simulator.sample import Sample, simulate, simulate_chunk
 from astra.simulator.stars import MIX
 

@@ -16,7 +16,8 @@ from astra.ingest.apstar import ingest_apstar
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 from astra.products.apstar import read_header
 from astra.simulator import apstar_files, sample
-from astra.simulator.survey import choose_simulator, write_survey
+from astra.simulator.simulators import choose_simulator
+from astra.simulator.survey import write_survey
 
 
 @pytest.fixture(autouse=True)

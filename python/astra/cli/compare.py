@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from astra.cli.console import note, say, say_json
+from astra.cli.console import note, say, say_json, say_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,9 +23,6 @@ EXAMPLES = """Examples:
 
   astra compare demo/spectra --json
 """
-
-#: Columns where no terminal sets a limit.
-WIDE = 120
 
 _QUANTITIES = ("S/N", "true [pc]", "distance [pc]", "off [%]", "off [sigma]")
 _SHARES = (
@@ -50,8 +47,9 @@ def compare(folder: Folder, only_summary: OnlySummary = False, as_json: AsJson =
         say_json({"stars": [_as_json(row) for row in rows], "kinds": [_as_json(kind) for kind in kinds]})
         return
     if not only_summary:
-        _show(_stars(rows))
-    _show(_kinds(kinds))
+        say_table(_stars(rows))
+        say("")
+    say_table(_kinds(kinds))
     absent = sum(comparison.ABSENT in row.flags for row in rows)
     if absent:
         note(f"{absent:,} of {len(rows):,} stars are not in the database: ingest and run first")
@@ -122,14 +120,3 @@ def _text(content: str) -> "Text":
 
 def _number(value: float, form: str) -> str:
     return format(value, form) if math.isfinite(value) else "-"
-
-
-def _show(table: "Table") -> None:
-    import sys
-
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else WIDE)
-    with console.capture() as captured:
-        console.print(table)
-    say("\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n")

@@ -5,9 +5,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+# Columns of a table that goes to a file or a pipe.
+_UNLIMITED = 10_000
 
 #: Seconds between two lines of progress where there is no terminal.
 QUIET_S = 10.0
@@ -21,6 +27,16 @@ def say(text: str) -> None:
 def say_json(content: Any) -> None:
     """Print a result for a program; absent numbers become null, as JSON has no NaN."""
     typer.echo(json.dumps(content, default=str, allow_nan=False))
+
+
+def say_table(table: "Table") -> None:
+    """Print a table: as wide as the terminal, or as it needs to be where there is none."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else _UNLIMITED)
+    with console.capture() as captured:
+        console.print(table)
+    say("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def note(text: str) -> None:

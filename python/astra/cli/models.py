@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from astra.cli.console import say, say_json
+from astra.cli.console import say, say_json, say_table
 
 if TYPE_CHECKING:
     from astra.pipelines.astronn_dist.library import Listed
@@ -35,9 +35,6 @@ EXAMPLES_IMPORT = """Examples:
 
   astra run astronn_dist --weights dr17
 """
-
-#: Columns of a table that goes to a file or a pipe, where no terminal sets a limit.
-UNLIMITED = 10_000
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -107,9 +104,6 @@ def _row(model: "Listed") -> list[str]:
 
 
 def _say_table(rows: list[list[str]]) -> None:
-    import sys
-
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -119,10 +113,7 @@ def _say_table(rows: list[list[str]]) -> None:
     table.add_column("range of validity", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_clean(cell)) for cell in row))
-    console = Console(width=None if sys.stdout.isatty() else UNLIMITED)
-    with console.capture() as captured:
-        console.print(table)
-    say("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    say_table(table)
 
 
 def _say_model(found: dict[str, Any]) -> None:

@@ -46,7 +46,8 @@ def simulate(
     The files have the layout of the survey's own, and say that they are simulated. `astra compare DIR`
     compares the distances in the database with the truth.
     """
-    from astra.simulator.survey import choose_simulator, write_survey
+    from astra.simulator.simulators import choose_simulator
+    from astra.simulator.survey import write_survey
 
     simulator = choose_simulator(spectra_models, isochrones)
     with progress("stars") as update:

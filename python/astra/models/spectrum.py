@@ -73,6 +73,6 @@ class SpectrumMixin:
     @property
     def wavelength(self) -> "np.ndarray":
         """Vacuum wavelength in the rest frame of the star [Angstrom]."""
-        from astra.products.apstar import wavelength
+        from astra.products.grid import wavelength
 
         return wavelength()

@@ -21,11 +21,9 @@ import numpy as np
 
 from astra.errors import MissingSpectrum, SpectrumError, UnreadableSpectrum
 from astra.products.fits_structure import check_structure
+from astra.products.grid import N_PIXELS
 
-N_PIXELS = 8575
 GZIP_MAGIC = b"\x1f\x8b"
-# log10 of the vacuum wavelength [Angstrom] of pixel 0, and its step (CRVAL1, CDELT1 of every apStar file).
-LOG_WAVELENGTH_0, LOG_WAVELENGTH_STEP = 4.179, 6e-6
 
 # What the file system says when the fault is its own, or the file is gone with its disk.
 _FILE_SYSTEM = {
@@ -65,11 +63,6 @@ class CombinedSpectrum:
         for array in (self.flux, self.e_flux, self.pixel_flags):
             content.update(np.ascontiguousarray(array).tobytes())
         return content.hexdigest()
-
-
-def wavelength() -> np.ndarray:
-    """Vacuum wavelength of the apStar pixels, shape ``(8575,)`` [Angstrom]."""
-    return 10 ** (LOG_WAVELENGTH_0 + LOG_WAVELENGTH_STEP * np.arange(N_PIXELS))
 
 
 def read_combined(path: str | Path) -> CombinedSpectrum:

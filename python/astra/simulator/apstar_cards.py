@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from astra.products.grid import DETECTORS, LOG_WAVELENGTH_0, LOG_WAVELENGTH_STEP, N_PIXELS
 from astra.simulator.fits_bytes import Card
-from astra.simulator.pixels import DETECTORS, LOG_WAVELENGTH_0, LOG_WAVELENGTH_STEP, N_PIXELS
 
 FIELD = "simulated"
 #: No plate has this number.

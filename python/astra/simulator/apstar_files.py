@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astra.photometry import A_K_PER_EBV
+from astra.products.grid import N_PIXELS
 from astra.simulator.apstar_cards import Visits, draw_visits, primary_cards, wavelength_cards
 from astra.simulator.apstar_velocities import velocity_row
 from astra.simulator.fits_bytes import image, primary, table
-from astra.simulator.pixels import N_PIXELS
 
 if TYPE_CHECKING:
     from astra.simulator.observables import Observables

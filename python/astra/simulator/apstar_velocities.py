@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from astra.products.grid import LOG_WAVELENGTH_STEP
 from astra.simulator.apstar_cards import PLATE, Visits
-from astra.simulator.pixels import LOG_WAVELENGTH_STEP
 
 #: Shifts at which spectra are correlated with a template [pixels].
 LAGS = np.arange(-200, 201)

@@ -4,7 +4,8 @@ import functools
 
 import numpy as np
 
-from astra.simulator.pixels import N_PIXELS, PIXEL_KMS
+from astra.products.grid import N_PIXELS
+from astra.simulator.pixels import PIXEL_KMS
 
 # Transforms of 8640 points are fast; the pixels added are continuum.
 _LENGTH = 8640

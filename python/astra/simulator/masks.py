@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from astra.errors import ConfigError
-from astra.simulator.pixels import COVERED, DETECTORS, N_PIXELS
+from astra.products.grid import DETECTORS, N_PIXELS
+from astra.simulator.pixels import COVERED
 from astra.simulator.reading import reading
 
 #: Bits of the apStar pixel mask.

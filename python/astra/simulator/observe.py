@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from astra.products.grid import DETECTORS, N_PIXELS
 from astra.simulator.broadening import broaden
 from astra.simulator.conditions import Conditions
 from astra.simulator.masks import BADPIX, PERSIST_HIGH, REPLACED, SKYLINE, MaskModel, telluric_depth
-from astra.simulator.pixels import COVERED, DETECTORS, EDGES, EMULATED, N_PIXELS
+from astra.simulator.pixels import COVERED, EDGES, EMULATED
 from astra.simulator.stars import Stars
 
 #: Scale of the counts; only ratios matter.
@@ -17,8 +18,9 @@ COUNTS = 1000.0
 #: The error that the reduction gives to a pixel without information.
 LOST = 1e10
 
-# What is left of the response of each detector, on average over real spectra, when a parabola has been divided
-# out: Legendre orders 3 to 6. Found from the published mean of rectified spectra; single real ones show it too.
+# What is left of the response of each detector, on average over real spectra, when a parabola has been
+# divided out: Legendre orders 3 to 6. Found from the published mean of rectified spectra; single real ones
+# show it too.
 _RESPONSE = (
     (-0.0060, -0.0055, 0.0028, 0.0003),
     (0.0200, -0.0400, 0.0042, 0.0002),

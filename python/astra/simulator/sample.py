@@ -4,11 +4,11 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from astra.products.grid import N_PIXELS
 from astra.simulator.companions import add_companions
 from astra.simulator.conditions import Conditions
 from astra.simulator.masks import MaskModel
 from astra.simulator.observe import observe
-from astra.simulator.pixels import N_PIXELS
 from astra.simulator.simulators import Simulator
 from astra.simulator.stars import Stars
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from astra.errors import UsageError
 from astra.simulator.emulators.labels import Emulator
 from astra.simulator.stars import MIX, Stars
 
@@ -55,3 +56,19 @@ def full_simulator(spectra_models: Path, isochrones: Path) -> Simulator:
         "published isochrones and emulators",
         alternatives=(emulator.synthetic, emulator.grid),
     )
+
+
+def choose_simulator(spectra_models: Path | None, isochrones: Path | None) -> Simulator:
+    """The shipped simulator, or the one from the files of published models.
+
+    Raises:
+        UsageError: Only one of the two folders is given.
+        ConfigError: A file is not there or is another.
+    """
+    if (spectra_models is None) != (isochrones is None):
+        raise UsageError("--spectra-models and --isochrones go together: give both, or none of them")
+    if spectra_models is None or isochrones is None:
+        from astra.simulator.compact import load
+
+        return load()
+    return full_simulator(spectra_models, isochrones)

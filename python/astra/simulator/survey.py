@@ -67,24 +67,6 @@ class Survey:
             self.ranges[name] = (float(low), float(high))
 
 
-def choose_simulator(spectra_models: Path | None, isochrones: Path | None) -> "Simulator":
-    """The shipped simulator, or the one from the files of published models.
-
-    Raises:
-        UsageError: Only one of the two folders is given.
-        ConfigError: A file is not there or is another.
-    """
-    if (spectra_models is None) != (isochrones is None):
-        raise UsageError("--spectra-models and --isochrones go together: give both, or none of them")
-    if spectra_models is None or isochrones is None:
-        from astra.simulator.compact import load
-
-        return load()
-    from astra.simulator.simulators import full_simulator
-
-    return full_simulator(spectra_models, isochrones)
-
-
 def write_survey(
     folder: Path,
     simulator: "Simulator",

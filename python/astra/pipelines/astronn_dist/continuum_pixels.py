@@ -8,11 +8,9 @@ was trained with.
 
 import numpy as np
 
-N_GRID = 8575
-N_PIXELS = 7514
+from astra.products.grid import DETECTORS
 
-#: First and one-past-last pixel on the grid of the blue, the green and the red detector.
-DETECTORS = ((246, 3274), (3585, 6080), (6344, 8335))
+N_PIXELS = 7514
 
 _CONTINUUM = """
 0 11 25 33 39 64-65 89 111 129 140-141 155-156 161 164 251-252 258 260-265 270-271 276 290 300 319-321 324

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from astra.products.grid import N_PIXELS
 from astra.simulator.emulators.giants_scale import OnGiantsScale
 from astra.simulator.emulators.grid import NAME, GridEmulator, read_grid
 from astra.simulator.emulators.labels import LOGG, TEFF, Emulator, Extended
 from astra.simulator.emulators.neural import DWARF_BOX, SYNTHETIC_BOX, read_dwarfs, read_synthetic
 from astra.simulator.emulators.quadratic import BOX, read_quadratic
-from astra.simulator.pixels import EMULATED, N_PIXELS
+from astra.simulator.pixels import EMULATED
 
 # Where one emulator hands over to the next: its weight falls from 1 to 0 between the two values.
 GIANT_LOGG, GRID_TEFF, COOL_DWARF_TEFF = (3.5, 4.0), (6800.0, 7500.0), (4150.0, 3900.0)

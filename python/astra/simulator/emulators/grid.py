@@ -7,8 +7,8 @@ import numpy as np
 from astropy.io import fits
 
 from astra.products.fits_structure import check_structure
+from astra.products.grid import N_PIXELS, wavelength
 from astra.simulator.emulators.labels import LOGG, METALLICITY, TEFF
-from astra.simulator.pixels import N_PIXELS, wavelength
 from astra.simulator.reading import reading
 
 NAME = "apg_rvsynthgrid.fits"

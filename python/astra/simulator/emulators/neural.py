@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from astra.products.grid import N_PIXELS
 from astra.simulator.emulators.labels import ALPHA, LOGG, METALLICITY, TEFF, Box
-from astra.simulator.pixels import EMULATED, N_PIXELS
+from astra.simulator.pixels import EMULATED
 from astra.simulator.reading import reading
 
 #: Dwarfs, fitted to real spectra (El-Badry et al. 2018, MNRAS 476, 528).

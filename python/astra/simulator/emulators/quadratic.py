@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from astra.products.grid import N_PIXELS
 from astra.simulator.emulators.labels import Box
-from astra.simulator.pixels import EMULATED, N_PIXELS
+from astra.simulator.pixels import EMULATED
 from astra.simulator.reading import reading
 
 #: Where 1801 training giants are dense enough; beyond, a quadratic runs away.

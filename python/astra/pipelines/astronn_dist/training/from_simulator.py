@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 import astra
-from astra.errors import UsageError
 from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.rectify import rectify
 from astra.pipelines.astronn_dist.sampling import Prediction
@@ -30,11 +29,10 @@ from astra.pipelines.astronn_dist.training.simulated import Recipe, simulated_ex
 from astra.pipelines.astronn_dist.training.validity_fit import fit_validity, principal_components
 from astra.pipelines.astronn_dist.validity import excess, widened
 from astra.pipelines.astronn_dist.weights import Weights, identify, save_weights
-from astra.simulator import compact
 from astra.simulator.conditions import Conditions
 from astra.simulator.masks import read_patterns
 from astra.simulator.sample import NO_PATTERNS, Sample, simulate, without_noise
-from astra.simulator.simulators import Simulator, full_simulator
+from astra.simulator.simulators import Simulator, choose_simulator
 
 log = logging.getLogger("astra")
 
@@ -135,7 +133,10 @@ def train_from_simulator(
     """
     check_available()
     options = request.options(loss="logarithmic", epochs=EPOCHS, learning_rate=LEARNING_RATE)
-    simulator, patterns = _sources(spectra_models, isochrones, masks_from)
+    simulator = choose_simulator(spectra_models, isochrones)
+    if spectra_models is None:
+        log.warning("training on the compact simulator: good for a trial; see --spectra-models")
+    patterns = NO_PATTERNS if masks_from is None else read_patterns(masks_from)
     with session(request, on_progress) as (device, progress):
         stage = Stage(request, simulator, patterns, n_stars or N_STARS, device, progress)
         training, validation = stage.examples("training"), stage.examples("validation")
@@ -155,18 +156,6 @@ def train_from_simulator(
         _report(request, trained, weights, tested)
         (stage.checkpoints / CHECKPOINT).unlink(missing_ok=True)
     return request.output
-
-
-def _sources(
-    spectra_models: Path | None, isochrones: Path | None, masks_from: Path | None
-) -> tuple[Simulator, np.ndarray]:
-    if (spectra_models is None) != (isochrones is None):
-        raise UsageError("--spectra-models and --isochrones belong together; give both or neither")
-    patterns = NO_PATTERNS if masks_from is None else read_patterns(masks_from)
-    if spectra_models is None or isochrones is None:
-        log.warning("training on the compact simulator: good for a trial; see --spectra-models")
-        return compact.load(), patterns
-    return full_simulator(spectra_models, isochrones), patterns
 
 
 def _calibrated(stage: Stage, trained: Trained, training: Examples) -> Weights:

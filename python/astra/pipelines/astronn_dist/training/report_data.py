@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from astra.pipelines.astronn_dist.distance import unreliable
+from astra.pipelines.astronn_dist.training import parallax_metrics
 from astra.pipelines.astronn_dist.training.evaluate import distance_error, pulls
 
 if TYPE_CHECKING:
@@ -234,15 +235,10 @@ def extent(values: np.ndarray, level: float, least: float, most: float) -> float
 
 
 def scale(report: Report) -> tuple[float, float]:
-    """The factor of the predictions p that fits the labels y best, and its error; NaN if no star decides it.
-
-    With v the square of both errors together, it is sum(p y / v) / sum(p^2 / v): linear in the labels, so
-    that negative ones do no harm.
-    """
-    p, v = report.fakemag, report.e_fakemag**2 + report.e_true**2
-    known = np.isfinite(p) & np.isfinite(report.true) & np.isfinite(v) & (p > 0) & (v > 0)
+    """The factor of the predictions that fits the labels best, and its error; NaN if no star decides it."""
+    variance = report.e_fakemag**2 + report.e_true**2
+    known = np.isfinite(report.fakemag) & np.isfinite(report.true) & np.isfinite(variance)
+    known &= (report.fakemag > 0) & (variance > 0)
     if not known.any():
         return math.nan, math.nan
-    p, y, v = p[known], report.true[known], v[known]
-    information = float(np.sum(p**2 / v))
-    return float(np.sum(p * y / v)) / information, information**-0.5
+    return parallax_metrics.scale(report.fakemag[known], report.true[known], variance[known])

@@ -1,0 +1,16 @@
+"""The pixels of apStar spectra: 8575 in constant steps of log wavelength, on three detectors."""
+
+import numpy as np
+
+N_PIXELS = 8575
+
+#: log10 of the vacuum wavelength [Angstrom] of pixel 0, and the step (CRVAL1, CDELT1 of every apStar file).
+LOG_WAVELENGTH_0, LOG_WAVELENGTH_STEP = 4.179, 6e-6
+
+#: First and one-past-last pixel of the blue, the green and the red detector.
+DETECTORS = ((246, 3274), (3585, 6080), (6344, 8335))
+
+
+def wavelength() -> np.ndarray:
+    """Vacuum wavelength of the pixels, shape ``(8575,)`` [Angstrom]."""
+    return 10 ** (LOG_WAVELENGTH_0 + LOG_WAVELENGTH_STEP * np.arange(N_PIXELS))
