@@ -21,7 +21,7 @@ from astra.pipelines.astronn_dist.network import ApogeeDistBCNN, Dropout
 from astra.pipelines.astronn_dist.sampling import DROPOUT_RATE, LAYERS
 from astra.pipelines.astronn_dist.training.batches import TRAINING
 from astra.pipelines.astronn_dist.training.examples import Examples
-from astra.pipelines.astronn_dist.training.forward import PART_SIZE, Forward, one_thread_each
+from astra.pipelines.astronn_dist.training.forward import PART_SIZE, Forward, compute_threads
 from astra.pipelines.astronn_dist.training.loop import train
 from astra.pipelines.astronn_dist.training.losses import logarithmic
 from astra.pipelines.astronn_dist.training.options import TrainingOptions
@@ -143,7 +143,7 @@ def parts(examples: Examples, steps: int, device: str) -> None:
                 value.lerp_(parameter, 0.001)
 
     indices = np.arange(PART_SIZE)
-    with one_thread_each():
+    with compute_threads():
         for number in range(steps):
             batch = batches.make(indices, TRAINING, number)
             making, dropping, passing, learning, updating = clocks.values()

@@ -25,14 +25,6 @@ LARGEST_EBV = 1.5
 #: Simulated stars have identifiers that no catalogue gives to a real one.
 FIRST_SDSS_ID = 10**15
 
-# Rows of the matrix are the galactic axes in ICRS (ESA 1997, The Hipparcos Catalogue, SP-1200, eq. 1.5.11).
-_GALACTIC = np.array(
-    [
-        [-0.0548755604, -0.8734370902, -0.4838350155],
-        [+0.4941094279, -0.4448296300, +0.7469822445],
-        [-0.8676661490, -0.1980763734, +0.4559837762],
-    ]
-)
 _SOUTHERN_LIMIT = -25.0  # declination that Apache Point still observes [deg]
 _PLACES = 16  # places that are drawn for a star; the first one in reach is taken
 _STREAM = 0x0B5E
@@ -190,10 +182,11 @@ def _places(across: np.ndarray, along: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _equatorial(longitude: np.ndarray, latitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    longitude, latitude = np.radians(longitude), np.radians(latitude)
-    axes = (np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude))
-    x, y, z = np.tensordot(_GALACTIC.T, np.stack(axes), axes=1)
-    return np.degrees(np.arctan2(y, x)) % 360, np.degrees(np.arcsin(np.clip(z, -1, 1)))
+    from astropy import units as u
+    from astropy.coordinates import SkyCoord
+
+    place = SkyCoord(l=longitude * u.deg, b=latitude * u.deg, frame="galactic").icrs
+    return place.ra.deg, place.dec.deg
 
 
 def _h_magnitude(absolute_h: np.ndarray, snr: np.ndarray, uniform: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.training.calibrate import draw_features
 from astra.pipelines.astronn_dist.training.checked_calibration import N_DRAWS, calibrate_if_better
 from astra.pipelines.astronn_dist.training.examples import Examples
+from astra.pipelines.astronn_dist.training.forward import compute_threads
 from astra.pipelines.astronn_dist.weights import load_weights
 
 N = 160
@@ -38,8 +39,8 @@ def seen(tensors):
     network = ApogeeDistBCNN()
     network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
     blank = examples_of(flux, np.ones(N), np.ones(N))
-    with torch.no_grad():
-        features = draw_features(network, blank, n_draws=N_DRAWS, seed=0, passes=1)
+    with compute_threads() as threads, torch.no_grad():
+        features = draw_features(network, blank, threads, n_draws=N_DRAWS, seed=0, passes=1)
         draws = F.softplus(network.dense_output(features)).squeeze(2).numpy() * 30
     return flux, draws.mean(axis=1), draws.std(axis=1, ddof=1)
 

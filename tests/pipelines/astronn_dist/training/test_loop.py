@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 
 from astra.errors import ConfigError, Interrupted
 from astra.pipelines.astronn_dist.training.examples import Examples
+from astra.pipelines.astronn_dist.training.forward import compute_threads
 from astra.pipelines.astronn_dist.training.loop import CHECKPOINT, Trained, train
 from astra.pipelines.astronn_dist.training.options import TrainingOptions
 from astra.pipelines.astronn_dist.weights import SHAPES, Weights, load_weights, save_weights
@@ -76,6 +78,36 @@ def test_one_seed_gives_the_same_numbers_and_another_gives_others(examples, tmp_
 
     assert_same(again, once)
     assert (other.tensors["dense_2.weight"] != once.tensors["dense_2.weight"]).all()
+
+
+def test_any_number_of_threads_gives_the_same_numbers(make_examples, tmp_path):
+    # Batches of two parts, for which there may be two threads.
+    sets = make_examples(100, 1), make_examples(16, 2)
+    options, before = TrainingOptions(epochs=1, batch_size=100), torch.get_num_threads()
+    found = []
+    try:
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            found.append(train(*sets, options, tmp_path / str(number), seed=1))
+    finally:
+        torch.set_num_threads(before)
+
+    assert_same(*found)
+
+
+@pytest.mark.parametrize(("allowed", "taken"), [(1, 1), (2, 2), (16, 2)])
+def test_no_more_threads_compute_than_torch_may_use(allowed, taken):
+    before = torch.get_num_threads()
+    torch.set_num_threads(allowed)
+    try:
+        with compute_threads() as threads:
+            barrier = threading.Barrier(taken + 1)
+            waiting = [threads.submit(barrier.wait, 0.5) for _ in range(taken + 1)]
+            names = {future.exception(5).__class__ for future in waiting}
+        assert names == {threading.BrokenBarrierError}  # taken + 1 never ran at once
+        assert torch.get_num_threads() == allowed
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_neither_torchs_random_numbers_nor_its_threads_are_touched(examples, tmp_path):

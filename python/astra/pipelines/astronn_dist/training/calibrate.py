@@ -3,13 +3,12 @@
 Inference adds the variance of the draws to the one that the network predicts. But this one was learnt with
 dropout, and so holds the noise of dropout already: counted twice, it makes the errors too large. Here only
 the 130 numbers of the two heads are fitted, on what they see in many draws of each example, to exactly what
-:func:`~astra.pipelines.astronn_dist.sampling.summarise` says: for simulated stars, whose errors have wider
-wings than a normal distribution, by a likelihood that allows for these, and then the variance so that one
-standard deviation holds 68 % of the stars.
+:func:`~astra.pipelines.astronn_dist.sampling.summarise` says: by a likelihood that allows for wider wings
+than those of a normal distribution, and then the variance so that one standard deviation holds 68 % of them.
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 
 import numpy as np
 import torch
@@ -21,13 +20,12 @@ from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.training.batches import CALIBRATION, new_generator, random_bits
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.forward import (
-    N_THREADS,
     PART_SIZE,
     Forward,
+    compute_threads,
     network_of,
-    one_thread_each,
 )
-from astra.pipelines.astronn_dist.training.losses import Loss, linear, quantile, robust
+from astra.pipelines.astronn_dist.training.losses import quantile, robust
 
 ITERATIONS = 300
 
@@ -45,10 +43,9 @@ def calibrate(
     n_draws: int = 30,
     seed: int = 0,
     passes: int = 1,
-    loss: Loss = "logarithmic",
     device: str | torch.device = "cpu",
 ) -> dict[str, np.ndarray]:
-    """Fit the two heads to examples that the network did not learn from.
+    """Fit the two heads to simulated examples that the network did not learn from.
 
     Args:
         tensors: Arrays as in ``weights.SHAPES``.
@@ -56,7 +53,6 @@ def calibrate(
         n_draws: Draws of each, at least 2.
         seed: Decides noise, masks and dropout.
         passes: How often each example is used, with other noise and masks each time.
-        loss: That of the training.
         device: Where to compute.
 
     Returns:
@@ -69,19 +65,16 @@ def calibrate(
     network = network_of({name: torch.tensor(value) for name, value in tensors.items()}, device)
     state = network.state_dict()
     heads = [state[name] for name in HEADS]
-    with one_thread_each():
-        features = draw_features(network, examples, n_draws=n_draws, seed=seed, passes=passes)
-        labels = [
-            torch.from_numpy(np.tile(value, passes)).to(features) / network.labels_std
-            for value in (examples.fakemag, examples.e_fakemag)
-        ]
-        heads = fit_heads(features, *labels, heads=heads, loss=loss)
+    with compute_threads() as threads:
+        features = draw_features(network, examples, threads, n_draws=n_draws, seed=seed, passes=passes)
+        label = torch.from_numpy(np.tile(examples.fakemag, passes)).to(features) / network.labels_std
+        heads = fit_heads(features, label, heads=heads)
     state.update(zip(HEADS, heads, strict=True))
     return {name: value.float().cpu().numpy().copy() for name, value in state.items()}
 
 
 def draw_features(
-    network: ApogeeDistBCNN, examples: Examples, *, n_draws: int, seed: int, passes: int
+    network: ApogeeDistBCNN, examples: Examples, threads: Executor, *, n_draws: int, seed: int, passes: int
 ) -> Tensor:
     """What the heads see in each draw, float32 (passes * N, draws, 64) on the device of the network."""
     forward = Forward(network.labels_std.device)
@@ -101,22 +94,17 @@ def draw_features(
                 drawn = batch._replace(bits=bits, seed=batch.seed + draw)
                 target[:, draw] = forward.dense_features(network, drawn)
 
-    with ThreadPoolExecutor(N_THREADS) as threads:
-        list(threads.map(fill, tasks))
+    list(threads.map(fill, tasks))
     return features
 
 
-def fit_heads(
-    features: Tensor, label: Tensor, e_label: Tensor, *, heads: list[Tensor], loss: Loss
-) -> list[Tensor]:
+def fit_heads(features: Tensor, label: Tensor, *, heads: list[Tensor]) -> list[Tensor]:
     """The heads that make all labels most likely.
 
     Args:
         features: What the heads see, shape (M, draws, 64).
         label: y, shape (M,), in units of ``labels_std``.
-        e_label: Its error, shape (M,).
         heads: Where to start: both weights (1, 64), both biases (1,), that of the prediction first.
-        loss: The likelihood.
 
     Returns:
         As ``heads``.
@@ -125,9 +113,6 @@ def fit_heads(
         ConfigError: The fit diverged.
     """
     parameters = [head.detach().to(features).clone() for head in heads]
-    if loss == "linear":
-        _minimise(parameters, parameters, features, lambda p, s: linear(p, s, label, e_label))
-        return parameters
     _minimise(parameters, parameters, features, lambda p, s: robust(p, s, label))
     # Both parts of the variance head alone: the predictions stay.
     _minimise(parameters, parameters[1::2], features, lambda p, s: quantile(p, s, label))

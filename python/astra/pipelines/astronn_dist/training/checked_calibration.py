@@ -20,6 +20,7 @@ labels have no errors.
 
 import logging
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Self
 
@@ -31,7 +32,7 @@ from torch.nn import functional as F
 from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.training.calibrate import draw_features
 from astra.pipelines.astronn_dist.training.examples import Examples
-from astra.pipelines.astronn_dist.training.forward import one_thread_each
+from astra.pipelines.astronn_dist.training.forward import compute_threads
 from astra.pipelines.astronn_dist.training.losses import linear
 from astra.pipelines.astronn_dist.training.split import split
 
@@ -72,8 +73,8 @@ def calibrate_if_better(
     examples.check("calibration")
     network = ApogeeDistBCNN().to(device)
     network.load_state_dict({name: torch.tensor(value) for name, value in tensors.items()})
-    with one_thread_each(), torch.no_grad():
-        seen = _Seen.of(network, examples, seed)
+    with compute_threads() as threads, torch.no_grad():
+        seen = _Seen.of(network, examples, threads, seed)
         chosen = _Chosen.of(network)
         gain = _gain(chosen, [seen.take(rows) for rows in split(examples, HALVES_SEED, HALVES)[:2]])
         if gain <= 0:
@@ -99,8 +100,8 @@ class _Seen:
     e_label: Tensor
 
     @classmethod
-    def of(cls, network: ApogeeDistBCNN, examples: Examples, seed: int) -> Self:
-        features = draw_features(network, examples, n_draws=N_DRAWS, seed=seed, passes=1)
+    def of(cls, network: ApogeeDistBCNN, examples: Examples, threads: Executor, seed: int) -> Self:
+        features = draw_features(network, examples, threads, n_draws=N_DRAWS, seed=seed, passes=1)
         draws = F.softplus(network.dense_output(features)).squeeze(2).double()
         labels = (
             torch.from_numpy(np.asarray(label)).to(draws) / network.labels_std

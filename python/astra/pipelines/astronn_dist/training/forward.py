@@ -1,14 +1,14 @@
 """The pass of a batch through the network in training: dropout, and the fastest way on each device."""
 
 import contextlib
-import os
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
-from astra.pipelines.astronn_dist.network import NO_DROPOUT, ApogeeDistBCNN, Dropout
+from astra.pipelines.astronn_dist.network import ApogeeDistBCNN, Dropout
 from astra.pipelines.astronn_dist.sampling import KEPT, LAYERS
 from astra.pipelines.astronn_dist.training import convolution
 from astra.pipelines.astronn_dist.training.batches import Batch, Batches
@@ -18,16 +18,17 @@ from astra.pipelines.astronn_dist.training.examples import Examples
 PART_SIZE = 64
 
 # More would have nothing to do in the usual batch.
-N_THREADS = min(2, os.cpu_count() or 1)
+MOST_THREADS = 2
 
 
 @contextlib.contextmanager
-def one_thread_each() -> Iterator[None]:
-    """No threads within the operations of torch."""
+def compute_threads() -> Iterator[Executor]:
+    """Threads that compute a part each: as many as torch may use, whose own operations then use one."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with ThreadPoolExecutor(min(MOST_THREADS, before)) as threads:
+            yield threads
     finally:
         torch.set_num_threads(before)
 
@@ -66,18 +67,12 @@ class Forward:
             with_bits=on_cpu if with_bits is None else with_bits,
         )
 
-    def __call__(self, network: ApogeeDistBCNN, batch: Batch, *, drop: bool = True) -> tuple[Tensor, Tensor]:
-        """Prediction and log-variance of each example, shape (B,), in units of ``labels_std``.
-
-        Args:
-            network: The network, on the device.
-            batch: The batch.
-            drop: Whether there is dropout.
-        """
+    def __call__(self, network: ApogeeDistBCNN, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Prediction and log-variance with dropout, shape (B,) each, in units of ``labels_std``."""
         flux = self._seen(network, batch)
         if self.device.type == "cpu":
-            return convolution.predict(network, flux, batch.bits if drop else None, self._workspace)
-        return network.decode(network.encode(flux), self.dropout(batch) if drop else NO_DROPOUT)
+            return convolution.predict(network, flux, batch.bits, self._workspace)
+        return network.decode(network.encode(flux), self.dropout(batch))
 
     def dense_features(self, network: ApogeeDistBCNN, batch: Batch) -> Tensor:
         """What the two heads see, with dropout, shape (B, 64)."""

@@ -14,7 +14,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,10 @@ from astra.pipelines.astronn_dist.training import checkpoint
 from astra.pipelines.astronn_dist.training.batches import VALIDATION, Batch
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.forward import (
-    N_THREADS,
     PART_SIZE,
     Forward,
+    compute_threads,
     network_of,
-    one_thread_each,
 )
 from astra.pipelines.astronn_dist.training.initial import initial_network
 from astra.pipelines.astronn_dist.training.losses import likelihood
@@ -120,7 +119,7 @@ def train(
         raise StorageError(f"training folder {work}: {error.strerror}; name another one") from error
     # cuDNN's fastest gradients come out differently each time.
     flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
-    with StopRequest() as stop, flags, one_thread_each(), ThreadPoolExecutor(N_THREADS) as threads:
+    with StopRequest() as stop, flags, compute_threads() as threads:
         run = _Run(training, validation, options, work / CHECKPOINT, seed, torch.device(device), threads)
         while not run.finished:
             run.train_epoch(stop, progress)
