@@ -33,8 +33,9 @@ setup: $(TEST)    ## make .venv with all that tests and lints need
 run: $(RUN)    ## a fresh demonstration on SQLite, in demo/
 	@WEIGHTS="$(WEIGHTS)" bin/demo
 
+# worksteal: tests of one file mostly stay together, and share what is made once for a file.
 test: $(TEST)    ## the tests, on SQLite and on PostgreSQL
-	@$(PYTEST)
+	@$(PYTEST) -n 2 --dist worksteal
 
 check-slow: $(TEST)    ## the tests that take minutes
 	@$(PYTEST) -m slow

@@ -17,7 +17,7 @@ from astra.simulator.sample import observed
 IDEAL = Conditions(
     noise=False,
     label_jitter=(0.0, 0.0, 0.0, 0.0),
-    foreign=0.0,
+    foreign={},
     mismatch=0.0,
     edges=0.0,
     depth=(0.0, 0.0),

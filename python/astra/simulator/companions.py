@@ -12,6 +12,9 @@ from astra.simulator.stars import Stars
 #: Lowest ratio of the masses; fainter companions change neither spectrum nor luminosity.
 LOWEST_MASS_RATIO = 0.45
 
+# Multiplicity grows with mass [K].
+WARM = 6000.0
+
 # Candidates to choose companions from, for one batch of stars.
 _CANDIDATES = 600
 
@@ -46,6 +49,8 @@ def add_companions(
     """
     n = len(stars)
     chance = np.array([conditions.companions.get(kind, 0.0) for kind in stars.kind])
+    warm = (stars.teff > WARM) & np.isin(stars.kind, ("dwarf", "subgiant"))
+    chance = np.where(warm & (chance > 0), np.maximum(chance, conditions.warm_companions), chance)
     rows = np.flatnonzero(rng.uniform(size=n) < chance)
     ratio, separation = np.zeros(n), np.zeros(n)
     candidates = simulator.population.draw(_CANDIDATES, rng, {"dwarf": 0.6, "m_dwarf": 0.2, "subgiant": 0.2})

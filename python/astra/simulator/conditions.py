@@ -21,8 +21,16 @@ class Conditions:
     label_jitter: tuple[float, float, float, float] = (35.0, 0.04, 0.03, 0.02)
     """Standard deviation of a spectrum's labels from those of the isochrone: [K], [dex], [dex], [dex]."""
 
-    foreign: float = 0.35
-    """Share of stars whose spectrum lies between the emulator's and that of an alternative one."""
+    foreign: dict[str, float] = field(
+        default_factory=lambda: {
+            "rgb": 0.25,
+            "red_clump": 0.25,
+            "subgiant": 0.45,
+            "dwarf": 0.4,
+            "m_dwarf": 0.4,
+        }
+    )
+    """Share of stars of a class whose spectrum lies between the emulator's and that of an alternative one."""
 
     mismatch: float = 1.0
     """Scale of the differences between emulated and real spectra, in units of the scatter of the emulator."""
@@ -55,6 +63,9 @@ class Conditions:
         default_factory=lambda: {"dwarf": 0.12, "m_dwarf": 0.1, "subgiant": 0.12, "hot": 0.15}
     )
     """Share of stars of a class with an unresolved companion that matters."""
+
+    warm_companions: float = 0.3
+    """At least this share of the dwarfs and subgiants above 6000 K, if any of these have companions."""
 
     twins: float = 0.3
     """Share of companions that are as bright as the star itself."""

@@ -99,7 +99,7 @@ def observed(
     """Observe given stars; those that the conditions give a companion get one."""
     jitter = rng.standard_normal((len(stars), 4)) * conditions.label_jitter
     labels = stars.labels() + jitter
-    flux = _varied(simulator, labels, rng, conditions)
+    flux = _varied(simulator, labels, stars.kind, rng, conditions)
     pairs = add_companions(simulator, stars, flux, rng, conditions)
     seen = observe(pairs.flux, stars, simulator.scatter, MaskModel(patterns), rng, conditions)
     return Sample(
@@ -112,11 +112,15 @@ def observed(
 
 
 def _varied(
-    simulator: Simulator, labels: np.ndarray, rng: np.random.Generator, conditions: Conditions
+    simulator: Simulator,
+    labels: np.ndarray,
+    kinds: np.ndarray,
+    rng: np.random.Generator,
+    conditions: Conditions,
 ) -> np.ndarray:
     """Emulated spectra, some of them on the way to what another emulator makes of the same labels."""
     flux = simulator.emulator.spectra(labels)
-    is_foreign = rng.uniform(size=len(labels)) < conditions.foreign
+    is_foreign = rng.uniform(size=len(labels)) < [conditions.foreign.get(kind, 0.0) for kind in kinds]
     which, share = rng.integers(1 << 16, size=len(labels)), np.sqrt(rng.uniform(size=len(labels)))
     for number, emulator in enumerate(simulator.alternatives):
         rows = np.flatnonzero(is_foreign & (which % len(simulator.alternatives) == number))

@@ -8,14 +8,14 @@ import numpy as np
 KINDS = ("rgb", "red_clump", "subgiant", "dwarf", "m_dwarf", "hot")
 
 #: Share of each class among the stars that are drawn: every class well represented, not as in the sky.
-MIX = {"rgb": 0.34, "red_clump": 0.20, "subgiant": 0.17, "dwarf": 0.22, "m_dwarf": 0.04, "hot": 0.03}
+MIX = {"rgb": 0.38, "red_clump": 0.18, "subgiant": 0.16, "dwarf": 0.21, "m_dwarf": 0.04, "hot": 0.03}
 
 # Kelvin and dex, where one class ends and the next begins.
 HOT, GIANT_HOT, M_DWARF = 7000.0, 5500.0, 4150.0
 GIANT_LOGG, DWARF_LOGG = 3.5, 4.1
 
 # To which power the numbers of stars of a luminosity are taken: in other classes, in the red clump.
-_EVENED = (0.25, 0.6)
+_EVENED = (0.25, 0.85)
 
 # Above this the thick disc has few stars, below it the thin disc [dex].
 DISCS_METALLICITY, DISCS_WIDTH = -0.35, 0.25

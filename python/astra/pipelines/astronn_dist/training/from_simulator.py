@@ -36,7 +36,7 @@ from astra.simulator.simulators import Simulator, choose_simulator
 
 log = logging.getLogger("astra")
 
-N_STARS = 160_000
+N_STARS = 200_000
 EPOCHS = 20
 LEARNING_RATE = 1.5e-3
 
