@@ -1,6 +1,6 @@
 """Under which conditions stars are observed, and how far the emulators may be from the truth."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from astra.simulator.stars import MIX
 
@@ -72,3 +72,8 @@ class Conditions:
 
     double_lined: float = 0.7
     """Share of companions whose lines come apart: by 10 to 250 km/s when they are farthest."""
+
+    def with_companions(self, share: float) -> "Conditions":
+        """The same with this share of the companions."""
+        companions = {kind: share * chance for kind, chance in self.companions.items()}
+        return replace(self, companions=companions, warm_companions=share * self.warm_companions)
