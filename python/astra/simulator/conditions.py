@@ -1,13 +1,13 @@
 """Under which conditions stars are observed, and how far the emulators may be from the truth."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from astra.simulator.stars import MIX
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """Numbers that a simulation is drawn with; pairs are a median and a logarithmic scatter, or a range."""
+    """Numbers that a simulation is drawn with."""
 
     mix: dict[str, float] = field(default_factory=lambda: dict(MIX))
     """Share of each class of stars."""
@@ -65,15 +65,10 @@ class Conditions:
     """Share of stars of a class with an unresolved companion that matters."""
 
     warm_companions: float = 0.3
-    """At least this share of the dwarfs and subgiants above 6000 K, if any of these have companions."""
+    """The same above 6000 K, of dwarfs and subgiants if these have companions at all; no less than those."""
 
     twins: float = 0.3
     """Share of companions that are as bright as the star itself."""
 
     double_lined: float = 0.7
     """Share of companions whose lines come apart: by 10 to 250 km/s when they are farthest."""
-
-    def with_companions(self, share: float) -> "Conditions":
-        """The same with this share of the companions."""
-        companions = {kind: share * chance for kind, chance in self.companions.items()}
-        return replace(self, companions=companions, warm_companions=share * self.warm_companions)

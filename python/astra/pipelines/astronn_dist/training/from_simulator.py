@@ -46,10 +46,6 @@ SIZES = {"validation": 5_000, "calibration": 16_000, "doubt": 4_000, "test": 5_0
 # All trainings see the same stars: those of several seeds are compared on the same test.
 SEEDS = {"training": 101, "validation": 102, "calibration": 103, "doubt": 104, "test": 105}
 
-#: Pairs are learnt from more often than they occur. Errors that suited all of these would be too large for
-#: single stars; with this share of them, they are right for both to a sixth.
-CALIBRATION_COMPANIONS = 0.85
-
 #: Below this signal-to-noise ratio, stars do not enter the figures of the test.
 LEAST_SNR = 50.0
 
@@ -86,7 +82,8 @@ class Stage:
 
     def examples(self, name: str) -> Examples:
         """A set that the network learns from, kept on disk."""
-        recipe = Recipe(self.size(name), SEEDS[name], _conditions(name))
+        conditions = without_noise(Conditions()) if name == "training" else Conditions()
+        recipe = Recipe(self.size(name), SEEDS[name], conditions)
         told = partial(self.progress, f"{name} stars")
         folder = self.request.folder
         return simulated_examples(self.simulator, recipe, folder, patterns=self.patterns, on_progress=told)
@@ -97,18 +94,9 @@ class Stage:
         return simulate(self.simulator, self.size(name), seed=SEEDS[name], patterns=self.patterns)
 
 
-def _conditions(name: str) -> Conditions:
-    """How the stars of a set are observed."""
-    if name == "training":
-        return without_noise(Conditions())
-    if name == "calibration":
-        return Conditions().with_companions(CALIBRATION_COMPANIONS)
-    return Conditions()
-
-
 @dataclass(frozen=True)
 class Tested:
-    """Stars of the test set that count, S/N above 50 and without a companion or with one; shape (N,) each."""
+    """The N stars of the test set, and what was found for them; shape (N,) each."""
 
     sample: Sample
     prediction: Prediction
