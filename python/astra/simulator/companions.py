@@ -59,7 +59,7 @@ def add_companions(
     twins = 10 ** (-0.4 * rng.uniform(0, 0.1, len(rows)))
     ratio[rows] = np.where(is_twin, twins, _ratios(stars.take(rows), partners))
     apart = rng.uniform(size=len(rows)) < conditions.double_lined
-    speed = np.exp(rng.uniform(np.log(_SMALLEST_SEPARATION), np.log(_LARGEST_SEPARATION), len(rows)))
+    speed = rng.uniform(_SMALLEST_SEPARATION, _LARGEST_SEPARATION, len(rows))
     separation[rows] = np.where(apart, speed, rng.uniform(0, _SMALLEST_SEPARATION, len(rows)))
     if len(rows):
         flux = flux.copy()

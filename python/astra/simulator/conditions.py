@@ -26,8 +26,8 @@ class Conditions:
             "rgb": 0.25,
             "red_clump": 0.25,
             "subgiant": 0.45,
-            "dwarf": 0.4,
-            "m_dwarf": 0.4,
+            "dwarf": 0.5,
+            "m_dwarf": 0.5,
         }
     )
     """Share of stars of a class whose spectrum lies between the emulator's and that of an alternative one."""
@@ -67,7 +67,7 @@ class Conditions:
     warm_companions: float = 0.3
     """The same above 6000 K, of dwarfs and subgiants if these have companions at all; no less than those."""
 
-    twins: float = 0.3
+    twins: float = 0.4
     """Share of companions that are as bright as the star itself."""
 
     double_lined: float = 0.7

@@ -11,11 +11,13 @@ from astra.simulator.emulators.labels import ALPHA, METALLICITY, TEFF, Emulator
 # seismic. With that scale, and not with the emulator's own, the isochrones give the seismic luminosities.
 # The differences change with temperature: one value for cool giants, another for warm ones, smooth between.
 # Nearly all of these stars have 4230 to 4930 K, logg 1.65 to 3.2, and [Fe/H] -0.8 to +0.3; elsewhere, the
-# differences are those of the nearest of them.
+# differences are those of the nearest of them, but for metal-poor stars: those that the emulator was fitted
+# to are members of globular clusters, with the metallicities of these.
 _BETWEEN = (4430.0, 4630.0)  # [K]
 _TEFF = (-20.0, 100.0)  # [K]
 _METALLICITY, _METALLICITY_SLOPE = (-0.025, 0.046), -0.175  # [dex]
-_ALPHA, _ALPHA_SLOPE = (-0.011, 0.041), (0.0, -0.16)  # [dex]
+_RICHEST_POOR, _FADING = -0.8, 0.4  # [dex]: the difference in metallicity falls to 0 over so much below
+_ALPHA = (-0.011, 0.041)  # [dex]
 
 
 def on_giants_scale(labels: np.ndarray) -> np.ndarray:
@@ -23,11 +25,12 @@ def on_giants_scale(labels: np.ndarray) -> np.ndarray:
     low, high = _BETWEEN
     warm = np.clip((labels[:, TEFF] - low) / (high - low), 0, 1)
     warm = warm * warm * (3 - 2 * warm)
-    metallicity, alpha = labels[:, METALLICITY].clip(-1, 0.4), labels[:, ALPHA].clip(-0.05, 0.3)
+    poor = np.clip((_RICHEST_POOR - labels[:, METALLICITY]) / _FADING, 0, 1)
+    metallicity = labels[:, METALLICITY].clip(_RICHEST_POOR, 0.4)
     moved = np.array(labels, float)
     moved[:, TEFF] += _mixed(_TEFF, warm)
-    moved[:, METALLICITY] += _mixed(_METALLICITY, warm) + _METALLICITY_SLOPE * metallicity
-    moved[:, ALPHA] += _mixed(_ALPHA, warm) + _mixed(_ALPHA_SLOPE, warm) * alpha
+    moved[:, METALLICITY] += (_mixed(_METALLICITY, warm) + _METALLICITY_SLOPE * metallicity) * (1 - poor)
+    moved[:, ALPHA] += _mixed(_ALPHA, warm)
     return moved
 
 

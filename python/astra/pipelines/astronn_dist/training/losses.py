@@ -37,7 +37,8 @@ def logarithmic(prediction: Tensor, log_variance: Tensor, label: Tensor, beta: f
         label: y > 0, shape (N,).
         beta: Exponent of the variance of ln y, the weight of each star. A network that learns its variance
             too neglects what it predicts badly at first; 0.5 helps (Seitzer et al. 2022, On the Pitfalls of
-            Heteroscedastic Uncertainty Estimation with Probabilistic Neural Networks, equation 5).
+            Heteroscedastic Uncertainty Estimation with Probabilistic Neural Networks, equation 5). No weight
+            exceeds 1: a star predicted near 0 would decide a step alone.
 
     Returns:
         Shape (N,); with ``beta``, a likelihood no more, but with the right minimum of the prediction.
@@ -45,7 +46,7 @@ def logarithmic(prediction: Tensor, log_variance: Tensor, label: Tensor, beta: f
     log_prediction = prediction.clamp(min=LEAST).log()
     log_variance = log_variance - 2 * log_prediction
     nll = 0.5 * (label.log() - log_prediction) ** 2 * torch.exp(-log_variance) + 0.5 * log_variance
-    return nll * torch.exp(beta * log_variance).detach() if beta else nll
+    return nll * torch.exp(beta * log_variance.clamp(max=0.0)).detach() if beta else nll
 
 
 def robust(prediction: Tensor, log_variance: Tensor, label: Tensor) -> Tensor:
