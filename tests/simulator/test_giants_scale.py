@@ -59,6 +59,23 @@ def test_the_scale_holds_at_all_metallicities(common, low, high):
     )
 
 
+@pytest.mark.parametrize(("low", "high"), [(-0.05, 0.05), (0.05, 0.15), (0.15, 0.3)])
+def test_the_scale_holds_at_all_mixtures(common, low, high):
+    seismic, fitted = common
+    rows = (seismic[:, 3] > low) & (seismic[:, 3] < high)
+    assert rows.sum() > 60
+
+    assert np.all(
+        np.abs(np.median((fitted - on_giants_scale(seismic))[rows], axis=0)) < [25, 0.01, 0.03, 0.02]
+    )
+
+
+def test_metal_poor_giants_keep_the_metallicity_of_their_cluster():
+    labels = np.array([[4600.0, 1.5, metallicity, 0.2] for metallicity in (-1.2, -1.5, -2.2)])
+
+    assert on_giants_scale(labels)[:, 2].tolist() == labels[:, 2].tolist()
+
+
 @given(st.floats(3500, 7000), st.floats(0, 40))
 def test_a_hotter_star_is_hotter_on_any_scale(teff, step):
     cooler, hotter = on_giants_scale(np.array([[teff, 2.5, 0.0, 0.0], [teff + step, 2.5, 0.0, 0.0]]))
