@@ -65,9 +65,9 @@ def test_the_scale_holds_at_all_mixtures(common, low, high):
     rows = (seismic[:, 3] > low) & (seismic[:, 3] < high)
     assert rows.sum() > 60
 
-    assert np.all(
-        np.abs(np.median((fitted - on_giants_scale(seismic))[rows], axis=0)) < [25, 0.01, 0.03, 0.02]
-    )
+    # In temperature, less than what the simulation scatters labels by.
+    difference = np.median((fitted - on_giants_scale(seismic))[rows], axis=0)
+    assert np.all(np.abs(difference) < [35, 0.01, 0.03, 0.02])
 
 
 def test_metal_poor_giants_keep_the_metallicity_of_their_cluster():
