@@ -64,7 +64,7 @@ class Conditions:
     )
     """Share of stars of a class with an unresolved companion that matters."""
 
-    warm_companions: float = 0.3
+    warm_companions: float = 0.4
     """The same above 6000 K, of dwarfs and subgiants if these have companions at all; no less than those."""
 
     twins: float = 0.4
