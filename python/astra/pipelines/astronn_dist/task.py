@@ -25,8 +25,7 @@ from astra.tasks import Provenance, task
 
 if TYPE_CHECKING:
     from astra.pipelines.astronn_dist.finding import Chosen
-    from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
-    from astra.pipelines.astronn_dist.sampling import Prediction
+    from astra.pipelines.astronn_dist.sampling import Network, Prediction
     from astra.pipelines.astronn_dist.validity import Validity
     from astra.products.apstar import CombinedSpectrum
 
@@ -81,7 +80,7 @@ def astronn_dist(
         from astra.pipelines.astronn_dist.validity import widened
 
         flux, e_flux = rectify(*arrays, backend=backend)
-        found = sample(network, flux, identities, n_draws=n_draws, seed=seed, device=choose_device(device))
+        found = sample(network, flux, identities, n_draws=n_draws, seed=seed)
         return found if validity is None else widened(found, flux, e_flux, validity)
 
     for batch in _batches(spectra, batch_size):
@@ -250,7 +249,7 @@ def _chosen(weights: str | None) -> "Chosen":
     return find_weights(weights, load_settings())
 
 
-def _model(weights: str | None, device: str) -> "tuple[ApogeeDistBCNN, Validity | None]":
+def _model(weights: str | None, device: str) -> "tuple[Network, Validity | None]":
     from astra.pipelines.astronn_dist.weights import identify
 
     path = _chosen(weights).path
@@ -259,10 +258,10 @@ def _model(weights: str | None, device: str) -> "tuple[ApogeeDistBCNN, Validity 
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(path: Path, sha256: str, device: str) -> "tuple[ApogeeDistBCNN, Validity | None]":
+def _loaded(path: Path, sha256: str, device: str) -> "tuple[Network, Validity | None]":
     # The checksum is part of the key: weights that were replaced on disk are loaded anew.
-    from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
+    from astra.pipelines.astronn_dist.sampling import network_on
     from astra.pipelines.astronn_dist.weights import load_weights
 
     weights = load_weights(path)
-    return ApogeeDistBCNN.from_weights(weights).to(device), weights.validity
+    return network_on(device, weights), weights.validity

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from astra.errors import ConfigError
+from astra.pipelines.astronn_dist.dropout import KEPT, THRESHOLD
 from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
-from astra.pipelines.astronn_dist.sampling import KEPT, THRESHOLD
 
 # Of bits read as a signed number.
 SIGNED_THRESHOLD = THRESHOLD - (1 << 15)
