@@ -7,11 +7,12 @@ import pytest
 from builders import a_result, a_source, a_spectrum
 
 from astra import generate_queries_for_task
-from astra.database import now, settled_now, upsert
+from astra.database import now, settled_now
 from astra.errors import UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source
 from astra.pending import Selection, count_pending, pending_query, sources_of, stale_query, stream_keys
 from astra.pipelines.astronn_dist import astronn_dist
+from astra.upsert import upsert
 
 LATER = timedelta(hours=1)
 

@@ -111,14 +111,17 @@ class BaseModel(peewee.Model):
         return super().insert(normalized)
 
     @classmethod
+    def written(cls, fields: list[Any], rows: list[tuple]) -> tuple[list[Any], list[tuple]]:
+        """Those of the fields that are for the program to write, and the rows without the others."""
+        places = [place for place, field in enumerate(fields) if _is_written(field, place, rows)]
+        return [fields[place] for place in places], [tuple(row[place] for place in places) for row in rows]
+
+    @classmethod
     def insert_many(cls, rows: Iterable[Any], fields: Iterable[Any] | None = None) -> peewee.ModelInsert:
         """Insert rows; unlike peewee's, no key of a later row is lost because the first lacks it."""
         rows = list(rows)
         if fields is not None and not any(isinstance(row, dict) for row in rows):
-            fields = list(fields)
-            written = [place for place, field in enumerate(fields) if _is_written(field, place, rows)]
-            fields = [fields[place] for place in written]
-            rows = [tuple(row[place] for place in written) for row in rows]
+            fields, rows = cls.written(list(fields), rows)
         elif fields is None and rows and all(isinstance(row, dict) for row in rows):
             names = dict.fromkeys(_field_name(cls, key) for row in rows for key in row)
             fields = [cls._meta.fields[name] for name in names]

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from astra.database import locked, settled_now, upsert, writing
+from astra.database import locked, settled_now, writing
 from astra.errors import AstraError
 from astra.models.base import database
 from astra.models.pipeline import PipelineOutputModel
 from astra.pending import with_sources
 from astra.tasks import Task
+from astra.upsert import upsert
 from astra.version import V_ASTRA_MAJOR_MINOR
 
 #: Values of a row, by field name.
