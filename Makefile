@@ -7,7 +7,7 @@ SHARED ?= ../shared
 # Of default-model and compact-simulator: the published emulators, isochrones and spectra.
 DATA ?= $(SHARED)/data
 SEED ?= 0
-MODEL ?= simulated-1
+MODEL ?= simulated-2
 # Of the demonstration: weights other than the embedded ones (a path or a name).
 WEIGHTS ?=
 
@@ -47,7 +47,7 @@ bench: $(TEST)    ## measure; results on stdout
 compact-simulator: $(TEST)    ## fit the simulator of the package again, from the emulators and isochrones in DATA
 	@$(VENV)/bin/python bin/fit-compact-simulator "$(DATA)/spectra_models" "$(DATA)/isochrones/padova_jhk"
 
-default-model: $(TEST)    ## train the embedded model again, from DATA, to build/ (an hour on two cores; goes on after a kill)
+default-model: $(TEST)    ## train the embedded model again, from DATA, to build/ (half an hour on two cores; goes on after a kill)
 	@mkdir -p build/default-model
 	@$(VENV)/bin/astra train astronn_dist --from simulator --seed $(SEED) \
 	  --spectra-models "$(DATA)/spectra_models" --isochrones "$(DATA)/isochrones/padova_jhk" \

@@ -5,9 +5,8 @@ of class and temperature, and the shares of the bins, none of them negative, are
 spectra whose pixels are masked, as those behind the published mean were to some extent, lines are shallower
 on average; the mixture is fitted without masks, and once more with all of them.
 
-What is smooth of the difference is the response of the spectrograph that is left when a parabola has been
-divided out, as far as the simulator does not know it. So the table also says what is left of the difference
-beyond a polynomial for each detector.
+The simulator's response of the detectors was fitted to this very mean. So only what is left of the difference
+beyond a smooth curve for each detector is a test of it; the table says both.
 """
 
 import json

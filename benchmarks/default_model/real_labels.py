@@ -76,16 +76,29 @@ class RealLabels:
     """Observes stars with given labels, and predicts."""
 
     def __init__(
-        self, model: Model, simulator: Simulator, isochrones: Neighbours, patterns: np.ndarray, seed: int
+        self,
+        model: Model,
+        simulator: Simulator,
+        isochrones: Neighbours,
+        patterns: np.ndarray,
+        seed: int,
+        conditions: Conditions = CONDITIONS,
     ) -> None:
         self._model, self._simulator, self._isochrones = model, simulator, isochrones
-        self._patterns, self._seed = patterns, seed
+        self._patterns, self._seed, self._conditions = patterns, seed, conditions
 
     def as_fitted(self) -> "RealLabels":
-        """The same for labels on the scale that the emulator of giants was fitted to."""
+        """The same for labels on the scale that the emulator of giants was fitted to, and with it alone."""
         emulator = replace(self._simulator.emulator, giants=self._simulator.emulator.giants.inner)
         simulator = replace(self._simulator, emulator=emulator)
-        return RealLabels(self._model, simulator, self._isochrones, self._patterns, self._seed)
+        return RealLabels(
+            self._model,
+            simulator,
+            self._isochrones,
+            self._patterns,
+            self._seed,
+            replace(self._conditions, foreign={}),
+        )
 
     def compare(
         self, name: str, catalog: Labelled, errors: tuple[float, float, float], limit: int | None
@@ -102,7 +115,7 @@ class RealLabels:
     def _observed(self, stars: Stars, rng: np.random.Generator) -> Iterator[Sample]:
         for begin in range(0, len(stars), CHUNK):
             part = stars.take(np.arange(begin, min(begin + CHUNK, len(stars))))
-            yield observed(self._simulator, part, rng, CONDITIONS, self._patterns)
+            yield observed(self._simulator, part, rng, self._conditions, self._patterns)
 
 
 def stars_with(catalog: Labelled) -> Stars:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from astra.errors import MissingSpectrum, SpectrumError, UnreadableSpectrum
 from astra.products.apstar import read_combined, read_header
-from astra.products.grid import N_PIXELS, wavelength
+from astra.products.grid import N_GRID, wavelength
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_the_wavelengths_are_those_of_the_headers(apstar_files):
 
 @pytest.mark.parametrize("stacked", [True, False], ids=["stack", "single visit"])
 def test_stacks_and_single_visits_read_alike(tmp_path, stacked):
-    flux = np.arange(N_PIXELS, dtype=float)
+    flux = np.arange(N_GRID, dtype=float)
     path = write_apstar(tmp_path / "a.fits", flux, stacked=stacked)
 
     assert np.array_equal(read_combined(path).flux, flux)
@@ -83,7 +83,7 @@ def test_a_gzip_of_a_good_file_reads_like_the_file(good, tmp_path, name):
 
 
 def test_the_digest_tells_pixels_apart_and_nothing_else(tmp_path):
-    flux = np.ones(N_PIXELS)
+    flux = np.ones(N_GRID)
     one = write_apstar(tmp_path / "1.fits", flux, header={"SNR": 1.0})
     two = write_apstar(tmp_path / "2.fits", flux, header={"SNR": 2.0})
     flux[4000] = 1.0001
@@ -160,7 +160,7 @@ def test_a_table_where_the_flux_should_be_is_refused(good, tmp_path):
 def test_a_mask_of_floats_is_refused(good, tmp_path):
     path = tmp_path / "a.fits"
     with fits.open(good) as hdus:
-        hdus[3] = fits.ImageHDU(np.ones((4, N_PIXELS)))
+        hdus[3] = fits.ImageHDU(np.ones((4, N_GRID)))
         hdus.writeto(path)
 
     assert _reason(path).startswith("not a pixel mask: HDU 3 of ")
@@ -237,5 +237,5 @@ def test_flipped_bytes_give_a_spectrum_or_a_reason_and_nothing_else(good, tmp_pa
     except SpectrumError as error:
         as_promised = str(error).count("\n") == 0
     else:
-        as_promised = {array.shape for array in vars(spectrum).values()} == {(N_PIXELS,)}
+        as_promised = {array.shape for array in vars(spectrum).values()} == {(N_GRID,)}
     assert as_promised

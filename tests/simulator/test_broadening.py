@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astra.products.grid import N_PIXELS
+from astra.products.grid import N_GRID
 from astra.simulator.broadening import LIMB_DARKENING, broaden
 from astra.simulator.pixels import PIXEL_KMS
 
-PIXELS = np.arange(N_PIXELS)
+PIXELS = np.arange(N_GRID)
 ZERO = np.zeros(1)
 
 velocities = st.floats(-150, 150)
@@ -61,7 +61,7 @@ def _profile(x):
 @pytest.mark.parametrize("vsini", [2.0, 10.0, 40.0, 120.0, 250.0])
 def test_rotation_is_the_convolution_with_the_profile_of_a_disc(vsini):
     step = 0.05  # of a grid on which the profile is smooth [pixels]
-    fine = np.arange(0, N_PIXELS, step)
+    fine = np.arange(0, N_GRID, step)
     rng = np.random.default_rng(0)
     lines = list(zip(rng.uniform(500, 8000, 60), rng.uniform(0.05, 0.4, 60), strict=True))
     flux, exact = (np.prod([_line(*line, 2.5, grid) for line in lines], axis=0) for grid in (PIXELS, fine))
@@ -98,7 +98,7 @@ def test_each_spectrum_is_broadened_on_its_own():
 
 
 def test_no_line_comes_back_at_the_other_end():
-    flux = _line(N_PIXELS - 5)
+    flux = _line(N_GRID - 5)
 
     found = _one(flux, velocity=150.0, vsini=100.0)
 
@@ -108,4 +108,4 @@ def test_no_line_comes_back_at_the_other_end():
 def test_no_spectra_give_no_spectra():
     empty = np.zeros(0)
 
-    assert broaden(np.zeros((0, N_PIXELS)), empty, empty, empty).shape == (0, N_PIXELS)
+    assert broaden(np.zeros((0, N_GRID)), empty, empty, empty).shape == (0, N_GRID)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from astra.simulator.companions import LOWEST_MASS_RATIO, _partners, add_companions
+from astra.simulator.companions import LOWEST_MASS_RATIO, _partners, _synchronous, add_companions
 from astra.simulator.conditions import Conditions
 from astra.simulator.pixels import EMULATED
 from astra.simulator.stars import KINDS
@@ -112,3 +112,28 @@ def test_without_stars_that_have_companions_nothing_is_done(full, stars, flux):
 
     assert np.array_equal(pairs.flux, flux)
     assert not pairs.flux_ratio.any()
+
+
+def test_more_of_the_warm_stars_have_companions(full, stars, flux):
+    conditions = Conditions(companions={"dwarf": 0.1, "subgiant": 0.1}, warm_companions=0.9)
+
+    has = add_companions(full, stars, flux, np.random.default_rng(6), conditions).flux_ratio > 0
+
+    warm, others = stars.teff > 6000, np.isin(stars.kind, ("dwarf", "subgiant"))
+    assert has[warm & others].mean() > 0.7
+    assert has[~warm & others].mean() < 0.25
+    assert not has[stars.kind == "m_dwarf"].any()
+
+
+def test_without_companions_warm_stars_have_none_either(full, stars, flux):
+    conditions = Conditions(companions={}, warm_companions=0.9)
+
+    assert not add_companions(full, stars, flux, np.random.default_rng(6), conditions).flux_ratio.any()
+
+
+def test_close_pairs_turn_once_an_orbit_and_wide_ones_hardly():
+    rng = np.random.default_rng(7)
+
+    assert np.median(_synchronous(np.full(2000, 200.0), rng)) == pytest.approx(20, rel=0.05)
+    assert not _synchronous(np.full(2000, 30.0), rng).any()
+    assert _synchronous(np.full(2000, 250.0), rng).max() <= 100

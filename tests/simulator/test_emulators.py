@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra.errors import ConfigError
-from astra.products.grid import DETECTORS, N_PIXELS, wavelength
+from astra.products.grid import DETECTORS, N_GRID, wavelength
 from astra.simulator.broadening import broaden
 from astra.simulator.emulators.blended import read_blended
 from astra.simulator.emulators.grid import COOL, HOT, LOGGS, METALLICITIES, NAME, _vacuum, read_grid
@@ -67,7 +67,7 @@ def test_the_grid_gives_its_own_spectra_at_its_nodes(emulator):
 
     flux = emulator.grid.spectra(np.array(labels))
 
-    stored = np.concatenate([emulator.grid.cool.reshape(-1, N_PIXELS), emulator.grid.hot])
+    stored = np.concatenate([emulator.grid.cool.reshape(-1, N_GRID), emulator.grid.hot])
     assert np.allclose(flux, stored, atol=1e-6)
 
 
@@ -174,7 +174,7 @@ def test_no_spectrum_of_a_drawn_star_is_absurd(full):
     flux = full.emulator.spectra(stars.labels())
 
     assert flux.dtype == np.float32
-    assert flux.shape == (300, N_PIXELS)
+    assert flux.shape == (300, N_GRID)
     assert 0.2 < flux.min() < 0.6
     assert 1.0 < flux.max() < 1.25
     means = flux[:, EMULATED].mean(axis=1)
@@ -209,7 +209,7 @@ class _Linear:
         self.slope = slope
 
     def spectra(self, labels):
-        return np.repeat(self.slope * labels[:, :1], N_PIXELS, axis=1)
+        return np.repeat(self.slope * labels[:, :1], N_GRID, axis=1)
 
 
 @settings(max_examples=20)

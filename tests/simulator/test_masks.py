@@ -8,7 +8,7 @@ import pytest
 
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist.rectify import MASKED_BITS
-from astra.products.grid import N_PIXELS
+from astra.products.grid import N_GRID
 from astra.simulator.masks import (
     BADDARK,
     BADFLAT,
@@ -28,7 +28,7 @@ from astra.simulator.masks import (
 )
 from astra.simulator.pixels import COVERED
 
-NO_PATTERNS = np.zeros((0, N_PIXELS), np.int32)
+NO_PATTERNS = np.zeros((0, N_GRID), np.int32)
 FAULTS = 0xFF
 
 # As often as in the 22 real files.
@@ -130,7 +130,7 @@ def test_half_of_the_masks_are_real_patterns_where_there_are_some(patterns):
 def test_tellurics_are_shallow_bands_that_move_with_the_star():
     depth = telluric_depth(50, np.random.default_rng(8))
 
-    assert depth.shape == (50, N_PIXELS)
+    assert depth.shape == (50, N_GRID)
     assert depth.min() >= 0
     assert 0.5 < depth.max() <= 1
     assert len(np.unique(depth.argmax(axis=1))) > 20
@@ -150,7 +150,7 @@ def test_patterns_are_those_of_the_combined_spectra(folder, apstar_files, patter
     (pattern,) = read_patterns(folder)
 
     assert np.array_equal(pattern, patterns[0])
-    assert patterns.shape == (22, N_PIXELS)
+    assert patterns.shape == (22, N_GRID)
 
 
 def test_a_folder_without_spectra_is_one_clear_line(tmp_path):

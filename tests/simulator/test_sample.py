@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from toy_simulator import toy_simulator
 
-from astra.products.grid import N_PIXELS
+from astra.products.grid import N_GRID
 from astra.simulator import sample as module
 from astra.simulator.conditions import Conditions
 from astra.simulator.sample import Sample, simulate, simulate_chunk
@@ -62,7 +62,7 @@ def test_chunks_of_a_seed_have_no_star_in_common(toy):
 def test_a_sample_has_a_row_for_each_star_in_every_array(noisy):
     assert len(noisy) == len(noisy.stars) == 256
     for name in ("flux", "e_flux", "pixel_flags"):
-        assert getattr(noisy, name).shape == (256, N_PIXELS)
+        assert getattr(noisy, name).shape == (256, N_GRID)
     for name in ("abs_ks", "fakemag", "flux_ratio", "separation", "snr", "n_visits"):
         assert getattr(noisy, name).shape == (256,)
 
@@ -126,3 +126,14 @@ def test_labels_of_a_spectrum_are_a_little_off_those_of_the_star(toy, monkeypatc
     offset = seen[0] - sample.stars.labels()
     assert np.allclose(offset.std(axis=0), conditions.label_jitter, rtol=0.3)
     assert np.abs(offset.mean(axis=0) / conditions.label_jitter).max() < 0.4
+
+
+def test_only_stars_of_the_classes_named_get_spectra_of_other_emulators(full):
+    conditions = Conditions(foreign={"dwarf": 1.0}, companions={})
+    without = replace(conditions, foreign={})
+
+    mixed, pure = (simulate(full, CHUNK, seed=4, conditions=each) for each in (conditions, without))
+
+    changed = (mixed.flux != pure.flux).any(axis=1)
+    assert set(mixed.stars.kind[changed]) == {"dwarf"}
+    assert changed[mixed.stars.kind == "dwarf"].all()

@@ -21,7 +21,7 @@ import numpy as np
 
 from astra.errors import MissingSpectrum, SpectrumError, UnreadableSpectrum
 from astra.products.fits_structure import check_structure
-from astra.products.grid import N_PIXELS
+from astra.products.grid import N_GRID
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -141,9 +141,9 @@ def _combined_row(hdus, index: int, path: str | Path) -> np.ndarray:
     except IndexError:
         raise UnreadableSpectrum(f"truncated: {path} has no HDU {index}") from None
     shape = getattr(hdu, "shape", None)
-    if not shape or len(shape) > 2 or shape[-1] != N_PIXELS or shape[0] < 1:
+    if not shape or len(shape) > 2 or shape[-1] != N_GRID or shape[0] < 1:
         raise UnreadableSpectrum(
-            f"wrong shape: HDU {index} of {path} is {shape}, not (n, {N_PIXELS}) or ({N_PIXELS},)"
+            f"wrong shape: HDU {index} of {path} is {shape}, not (n, {N_GRID}) or ({N_GRID},)"
         )
     section = hdu.section
     return np.asarray(section[:] if len(shape) == 1 else section[0, :])

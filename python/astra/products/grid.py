@@ -2,7 +2,7 @@
 
 import numpy as np
 
-N_PIXELS = 8575
+N_GRID = 8575
 
 #: log10 of the vacuum wavelength [Angstrom] of pixel 0, and the step (CRVAL1, CDELT1 of every apStar file).
 LOG_WAVELENGTH_0, LOG_WAVELENGTH_STEP = 4.179, 6e-6
@@ -13,4 +13,4 @@ DETECTORS = ((246, 3274), (3585, 6080), (6344, 8335))
 
 def wavelength() -> np.ndarray:
     """Vacuum wavelength of the pixels, shape ``(8575,)`` [Angstrom]."""
-    return 10 ** (LOG_WAVELENGTH_0 + LOG_WAVELENGTH_STEP * np.arange(N_PIXELS))
+    return 10 ** (LOG_WAVELENGTH_0 + LOG_WAVELENGTH_STEP * np.arange(N_GRID))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from astra.products.grid import DETECTORS, LOG_WAVELENGTH_0, LOG_WAVELENGTH_STEP, N_PIXELS
+from astra.products.grid import DETECTORS, LOG_WAVELENGTH_0, LOG_WAVELENGTH_STEP, N_GRID
 from astra.simulator.fits_bytes import Card
 
 FIELD = "simulated"
@@ -147,7 +147,7 @@ def primary_cards(
     for index in range(len(visits)):
         yield from _visit_cards(star, visits, index, star_flags)
     yield from _range_cards(has_data)
-    yield "NWAVE", N_PIXELS, "Pixels of each row"
+    yield "NWAVE", N_GRID, "Pixels of each row"
     yield from wavelength_cards()
     yield from (("HISTORY", line) for line in HISTORY)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astra.photometry import A_K_PER_EBV
-from astra.products.grid import N_PIXELS
+from astra.products.grid import N_GRID
 from astra.simulator.apstar_cards import Visits, draw_visits, primary_cards, wavelength_cards
 from astra.simulator.apstar_velocities import velocity_row
 from astra.simulator.fits_bytes import image, primary, table
@@ -169,8 +169,8 @@ def _visit_flags(flags: np.ndarray, has_data: np.ndarray, n: int, rng: np.random
 
     Persistence stays; every other flag is set in one of the visits, and in each other one by chance.
     """
-    set_here = rng.random((n, N_PIXELS), dtype=np.float32) < 0.6
-    set_here[rng.integers(n, size=N_PIXELS), np.arange(N_PIXELS)] = True
+    set_here = rng.random((n, N_GRID), dtype=np.float32) < 0.6
+    set_here[rng.integers(n, size=N_GRID), np.arange(N_GRID)] = True
     set_here[:, ~has_data] = True
     return np.where(set_here, flags, flags & _mask(_PERSISTENCE))
 

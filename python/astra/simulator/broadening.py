@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from astra.products.grid import N_PIXELS
+from astra.products.grid import N_GRID
 from astra.simulator.pixels import PIXEL_KMS
 
 # Transforms of 8640 points are fast; the pixels added are continuum.
@@ -28,7 +28,7 @@ def broaden(flux: np.ndarray, velocity: np.ndarray, gaussian: np.ndarray, vsini:
         (Gray 2005, The Observation and Analysis of Stellar Photospheres, equation 18.14).
     """
     padded = np.zeros((len(flux), _LENGTH), np.float32)
-    padded[:, :N_PIXELS] = flux - 1
+    padded[:, :N_GRID] = flux - 1
     frequency = 2 * np.pi * np.fft.rfftfreq(_LENGTH).astype(np.float32)
     sigma, rotation = (
         (np.asarray(value, np.float32) / np.float32(PIXEL_KMS))[:, None] for value in (gaussian, vsini)
@@ -36,7 +36,7 @@ def broaden(flux: np.ndarray, velocity: np.ndarray, gaussian: np.ndarray, vsini:
     transfer = np.exp(-0.5 * (frequency * sigma) ** 2) * _shift(frequency, velocity)
     rotating = np.flatnonzero(rotation[:, 0] > 0)
     transfer[rotating] *= _rotation(frequency * rotation[rotating])
-    return np.fft.irfft(np.fft.rfft(padded) * transfer, _LENGTH)[:, :N_PIXELS].astype(np.float32) + 1
+    return np.fft.irfft(np.fft.rfft(padded) * transfer, _LENGTH)[:, :N_GRID].astype(np.float32) + 1
 
 
 def _shift(frequency: np.ndarray, velocity: np.ndarray) -> np.ndarray:

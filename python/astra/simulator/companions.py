@@ -12,8 +12,8 @@ from astra.simulator.stars import Stars
 #: Lowest ratio of the masses; fainter companions change neither spectrum nor luminosity.
 LOWEST_MASS_RATIO = 0.45
 
-# Multiplicity grows with mass [K].
-WARM = 6000.0
+# Above this [K] more dwarfs and subgiants have companions.
+_WARM = 6000.0
 
 # Candidates to choose companions from, for one batch of stars.
 _CANDIDATES = 600
@@ -49,7 +49,7 @@ def add_companions(
     """
     n = len(stars)
     chance = np.array([conditions.companions.get(kind, 0.0) for kind in stars.kind])
-    warm = (stars.teff > WARM) & np.isin(stars.kind, ("dwarf", "subgiant"))
+    warm = (stars.teff > _WARM) & np.isin(stars.kind, ("dwarf", "subgiant"))
     chance = np.where(warm & (chance > 0), np.maximum(chance, conditions.warm_companions), chance)
     rows = np.flatnonzero(rng.uniform(size=n) < chance)
     ratio, separation = np.zeros(n), np.zeros(n)
@@ -94,7 +94,7 @@ def _synchronous(separation: np.ndarray, rng: np.random.Generator) -> np.ndarray
     """Projected velocity of rotation [km/s], shape (N,), of stars that turn once an orbit.
 
     The velocity of an orbit falls with the third root of its period, that of such a rotation with the period
-    itself. At the typical radius, 200 km/s between two stars like the Sun are a period of four days.
+    itself. 200 km/s between two stars like the Sun are a period of 2.4 days, and so a rotation of 20 km/s.
     """
     size = 20.0 * (separation / 200.0) ** 3 * rng.lognormal(0.0, 0.4, len(separation))
     return np.where(size > 1.5, np.minimum(size, 100.0), 0.0)

@@ -7,7 +7,7 @@ from astra.simulator.stars import MIX
 
 @dataclass(frozen=True)
 class Conditions:
-    """Numbers that a simulation is drawn with; pairs are a median and a logarithmic scatter, or a range."""
+    """Numbers that a simulation is drawn with."""
 
     mix: dict[str, float] = field(default_factory=lambda: dict(MIX))
     """Share of each class of stars."""
@@ -65,7 +65,7 @@ class Conditions:
     """Share of stars of a class with an unresolved companion that matters."""
 
     warm_companions: float = 0.3
-    """At least this share of the dwarfs and subgiants above 6000 K, if any of these have companions."""
+    """The same above 6000 K, of dwarfs and subgiants if these have companions at all; no less than those."""
 
     twins: float = 0.3
     """Share of companions that are as bright as the star itself."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from astra.errors import ConfigError
-from astra.products.grid import DETECTORS, N_PIXELS
+from astra.products.grid import DETECTORS, N_GRID
 from astra.simulator.pixels import COVERED
 from astra.simulator.reading import reading
 
@@ -63,7 +63,7 @@ class MaskModel:
 
     def _pattern(self, rng: np.random.Generator) -> np.ndarray:
         """A real pattern, or two on top of each other, moved as another velocity would move it."""
-        mask = np.zeros(N_PIXELS, np.int32)
+        mask = np.zeros(N_GRID, np.int32)
         for _ in range(1 + (rng.uniform() < 0.25)):
             pattern = self.patterns[rng.integers(len(self.patterns))]
             mask |= np.roll(pattern, rng.integers(-SHIFT, SHIFT + 1))
@@ -92,8 +92,8 @@ def _read_pattern(path: Path) -> np.ndarray:
             check_structure(file, path.name)
         with fits.open(path) as hdus:
             mask = np.atleast_2d(hdus[3].data)[0].astype(np.int32)
-        if mask.shape != (N_PIXELS,):
-            raise ValueError(f"HDU 3 has {mask.size} pixels, not {N_PIXELS}")
+        if mask.shape != (N_GRID,):
+            raise ValueError(f"HDU 3 has {mask.size} pixels, not {N_GRID}")
     return mask
 
 
@@ -105,7 +105,7 @@ def _atmosphere() -> tuple[np.ndarray, np.ndarray]:
     every star moves them elsewhere.
     """
     rng = np.random.default_rng(1670)
-    pixel = np.arange(-2 * SHIFT, N_PIXELS + 2 * SHIFT)
+    pixel = np.arange(-2 * SHIFT, N_GRID + 2 * SHIFT)
     sky, telluric = np.zeros(len(pixel)), np.zeros(len(pixel))
     for centre, strength in zip(rng.uniform(*pixel[[0, -1]], 360), rng.lognormal(0, 1.5, 360), strict=True):
         sky += strength / (1 + ((pixel - centre) / 1.6) ** 2) ** 1.5
@@ -121,7 +121,7 @@ def _atmosphere() -> tuple[np.ndarray, np.ndarray]:
 
 def _shifted(profile: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """A profile of the atmosphere as seen by stars of other velocities, shape (N, 8575)."""
-    return profile[np.arange(N_PIXELS) + 2 * SHIFT - shift[:, None]]
+    return profile[np.arange(N_GRID) + 2 * SHIFT - shift[:, None]]
 
 
 def telluric_depth(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -141,7 +141,7 @@ def _sky_lines(n_visits: np.ndarray, cover: tuple[float, float], rng: np.random.
         moved = np.clip(star[rows] + rng.integers(-7, 8, len(rows)), -2 * SHIFT, 2 * SHIFT)
         brightest[rows] = np.maximum(brightest[rows], _shifted(sky, moved))
     share = np.clip(np.exp(np.log(cover[0]) + cover[1] * rng.standard_normal(n)), 0.01, 0.62)
-    flags = np.zeros((n, N_PIXELS), np.int32)
+    flags = np.zeros((n, N_GRID), np.int32)
     flags |= (brightest > _quantiles(brightest, share)[:, None]).astype(np.int32) << SKYLINE
     depth = _shifted(telluric, star)
     deep = depth > _quantiles(depth, rng.uniform(0.04, 0.17, n))[:, None]
@@ -159,12 +159,12 @@ def _bad_pixels(n_visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Faults of the detector: short runs, the more the more visits landed on different pixels."""
     n = len(n_visits)
     share = 0.0075 * n_visits**0.9 * rng.lognormal(0, 0.35, n)
-    number = rng.poisson(share * N_PIXELS / np.dot(_RUN_LENGTHS, _RUN_SHARES))
+    number = rng.poisson(share * N_GRID / np.dot(_RUN_LENGTHS, _RUN_SHARES))
     row = np.repeat(np.arange(n), number)
-    start = rng.integers(0, N_PIXELS - _RUN_LENGTHS[-1], len(row))
+    start = rng.integers(0, N_GRID - _RUN_LENGTHS[-1], len(row))
     length = rng.choice(_RUN_LENGTHS, len(row), p=_RUN_SHARES)
     fault = rng.choice(_FAULTS, len(row), p=_FAULT_SHARES)
-    flags = np.zeros((n, N_PIXELS), np.int32)
+    flags = np.zeros((n, N_GRID), np.int32)
     for offset in range(_RUN_LENGTHS[-1]):
         long = length > offset
         np.bitwise_or.at(flags, (row[long], start[long] + offset), fault[long])
@@ -173,7 +173,7 @@ def _bad_pixels(n_visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _bands(n: int, rng: np.random.Generator) -> np.ndarray:
     """The ghost of the grating, and persistence: in most spectra the blue detector, in all some bands."""
-    flags = np.zeros((n, N_PIXELS), np.int32)
+    flags = np.zeros((n, N_GRID), np.int32)
     blue, green, _ = DETECTORS
     for row in flags:
         ghost = rng.integers(4100, 4500)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astra.products.grid import DETECTORS, N_PIXELS
+from astra.products.grid import DETECTORS, N_GRID
 from astra.simulator.broadening import broaden
 from astra.simulator.conditions import Conditions
 from astra.simulator.masks import BADPIX, PERSIST_HIGH, REPLACED, SKYLINE, MaskModel, telluric_depth
@@ -18,16 +18,15 @@ COUNTS = 1000.0
 #: The error that the reduction gives to a pixel without information.
 LOST = 1e10
 
-# What is left of the response of each detector, on average over real spectra, when a parabola has been
-# divided out: Legendre orders 3 to 6. Found from the published mean of rectified spectra; single real ones
-# show it too.
+# What real spectra have beyond emulated ones when a parabola has been divided out, on average: Legendre
+# orders 3 to 6 of each detector. Fitted to the published mean of rectified spectra.
 _RESPONSE = (
     (-0.0060, -0.0055, 0.0028, 0.0003),
     (0.0200, -0.0400, 0.0042, 0.0002),
     (-0.0195, 0.0048, -0.0016, -0.0003),
 )
 
-_GAPS = np.setdiff1d(np.arange(N_PIXELS), COVERED)
+_GAPS = np.setdiff1d(np.arange(N_GRID), COVERED)
 
 # Differences from the emulators, relative to its scatter among giants, by class.
 _MISMATCH = {"rgb": 1.0, "red_clump": 1.0, "subgiant": 1.3, "dwarf": 1.3, "m_dwarf": 2.0, "hot": 2.0}
@@ -138,7 +137,7 @@ def _broadened(
 
 def _continuum(n: int, rng: np.random.Generator, conditions: Conditions) -> np.ndarray:
     """Shape of the continuum of each detector, of order 1, shape (N, 8575)."""
-    continuum, response = np.ones((n, N_PIXELS), np.float32), _response()
+    continuum, response = np.ones((n, N_GRID), np.float32), _response()
     slope = rng.normal(0, 0.25, n)
     for number, (begin, end) in enumerate(DETECTORS):
         x = np.linspace(-1, 1, end - begin)
@@ -155,12 +154,12 @@ def _continuum(n: int, rng: np.random.Generator, conditions: Conditions) -> np.n
 
 @functools.cache
 def _response() -> np.ndarray:
-    """The mean response less 1, shape (8575,); 0 at the ends of detectors, whose emulator matches without."""
-    response = np.zeros(N_PIXELS, np.float32)
+    """The mean response less 1, shape (8575,); 0 at the ends of detectors, which come nearer without it."""
+    response = np.zeros(N_GRID, np.float32)
     for (begin, end), orders in zip(DETECTORS, _RESPONSE, strict=True):
         x = np.linspace(-1, 1, end - begin)
         response[begin:end] = np.polynomial.legendre.legval(x, (0, 0, 0, *orders))
-    response[np.setdiff1d(np.arange(N_PIXELS), EMULATED)] = 0.0
+    response[np.setdiff1d(np.arange(N_GRID), EMULATED)] = 0.0
     return response
 
 
@@ -182,7 +181,7 @@ def _persistence(
 
 def _sigma(flags: np.ndarray, snr: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Standard deviation of the noise relative to the continuum, shape (N, 8575)."""
-    profile = np.ones(N_PIXELS, np.float32)
+    profile = np.ones(N_GRID, np.float32)
     for begin, end in DETECTORS:
         x = np.linspace(-1, 1, end - begin)
         profile[begin:end] = 0.92 + 0.3 * x**4

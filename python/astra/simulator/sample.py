@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from astra.products.grid import N_PIXELS
+from astra.products.grid import N_GRID
 from astra.simulator.companions import add_companions
 from astra.simulator.conditions import Conditions
 from astra.simulator.masks import MaskModel
@@ -15,7 +15,7 @@ from astra.simulator.stars import Stars
 #: Stars drawn together. The n-th star of a seed is the same however many are drawn.
 CHUNK = 256
 
-NO_PATTERNS = np.zeros((0, N_PIXELS), np.int32)
+NO_PATTERNS = np.zeros((0, N_GRID), np.int32)
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,7 @@ def _varied(
 ) -> np.ndarray:
     """Emulated spectra, some of them on the way to what another emulator makes of the same labels."""
     flux = simulator.emulator.spectra(labels)
+    # Nearer to the alternative than to the first more often than not: real stars may be as unlike the first.
     is_foreign = rng.uniform(size=len(labels)) < [conditions.foreign.get(kind, 0.0) for kind in kinds]
     which, share = rng.integers(1 << 16, size=len(labels)), np.sqrt(rng.uniform(size=len(labels)))
     for number, emulator in enumerate(simulator.alternatives):

@@ -14,8 +14,8 @@ MIX = {"rgb": 0.38, "red_clump": 0.18, "subgiant": 0.16, "dwarf": 0.21, "m_dwarf
 HOT, GIANT_HOT, M_DWARF = 7000.0, 5500.0, 4150.0
 GIANT_LOGG, DWARF_LOGG = 3.5, 4.1
 
-# To which power the numbers of stars of a luminosity are taken: in other classes, in the red clump.
-_EVENED = (0.25, 0.85)
+# The number of stars in a range of luminosities is taken to this power; in the red clump, to another.
+_POWER, _CLUMP_POWER = 0.25, 0.85
 
 # Above this the thick disc has few stars, below it the thin disc [dex].
 DISCS_METALLICITY, DISCS_WIDTH = -0.35, 0.25
@@ -100,7 +100,8 @@ class Tracks:
         for index, kind in enumerate(mix):
             rows = np.flatnonzero(wanted == index)
             members = np.flatnonzero(kinds == kind)
-            weight = _evened(middles[members], number[members], _EVENED[kind == "red_clump"])
+            power = _CLUMP_POWER if kind == "red_clump" else _POWER
+            weight = _evened(middles[members], number[members], power)
             segments[rows] = rng.choice(members, size=len(rows), p=weight / weight.sum())
         return _enriched(_between(self, segments, rng), rng)
 

@@ -15,8 +15,7 @@ import astra.pipelines.astronn_dist
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist.continuum_pixels import CHIPS, CONTINUUM, N_PIXELS
 from astra.pipelines.astronn_dist.rectify import rectify, usable
-from astra.products.grid import DETECTORS
-from astra.products.grid import N_PIXELS as N_GRID
+from astra.products.grid import DETECTORS, N_GRID
 
 MASKED_BITS = (0, 1, 2, 3, 4, 5, 6, 7, 12)
 OTHER_BITS = (8, 9, 10, 11, 13, 14)

@@ -23,8 +23,7 @@ from numpy.polynomial.polyutils import mapdomain
 
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist.continuum_pixels import CHIPS, CONTINUUM
-from astra.products.grid import DETECTORS
-from astra.products.grid import N_PIXELS as N_GRID
+from astra.products.grid import DETECTORS, N_GRID
 
 #: apStar mask bits whose pixels are replaced: BADPIX, CRPIX, SATPIX, UNFIXABLE, BADDARK, BADFLAT, BADERR,
 #: NOSKY (0-7) and SIG_SKYLINE (12).

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from astra.products.grid import N_PIXELS
+from astra.products.grid import N_GRID
 from astra.simulator.emulators.giants_scale import OnGiantsScale
 from astra.simulator.emulators.grid import NAME, GridEmulator, read_grid
 from astra.simulator.emulators.labels import LOGG, TEFF, Emulator, Extended
@@ -17,7 +17,7 @@ from astra.simulator.pixels import EMULATED
 GIANT_LOGG, GRID_TEFF, COOL_DWARF_TEFF = (3.5, 4.0), (6800.0, 7500.0), (4150.0, 3900.0)
 
 
-_EDGES = np.setdiff1d(np.arange(N_PIXELS), EMULATED)
+_EDGES = np.setdiff1d(np.arange(N_GRID), EMULATED)
 
 
 @dataclass(frozen=True)

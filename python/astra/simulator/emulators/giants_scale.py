@@ -7,9 +7,11 @@ import numpy as np
 from astra.simulator.emulators.labels import ALPHA, METALLICITY, TEFF, Emulator
 
 # Differences of the labels that the emulator was fitted with from those of the second scale of the APOKASC
-# catalogue (Pinsonneault et al. 2014, ApJS 215, 19), for 1,628 stars in both. Gravities agree: both are
+# catalogue (Pinsonneault et al. 2014, ApJS 215, 19), for 1,641 stars in both. Gravities agree: both are
 # seismic. With that scale, and not with the emulator's own, the isochrones give the seismic luminosities.
-# They change with temperature: one value for cool giants, another for warm ones, smooth between.
+# The differences change with temperature: one value for cool giants, another for warm ones, smooth between.
+# Nearly all of these stars have 4230 to 4930 K, logg 1.65 to 3.2, and [Fe/H] -0.8 to +0.3; elsewhere, the
+# differences are those of the nearest of them.
 _BETWEEN = (4430.0, 4630.0)  # [K]
 _TEFF = (-20.0, 100.0)  # [K]
 _METALLICITY, _METALLICITY_SLOPE = (-0.025, 0.046), -0.175  # [dex]

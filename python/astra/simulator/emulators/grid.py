@@ -7,7 +7,7 @@ import numpy as np
 from astropy.io import fits
 
 from astra.products.fits_structure import check_structure
-from astra.products.grid import N_PIXELS, wavelength
+from astra.products.grid import N_GRID, wavelength
 from astra.simulator.emulators.labels import LOGG, METALLICITY, TEFF
 from astra.simulator.reading import reading
 
@@ -34,7 +34,7 @@ class GridEmulator:
     def spectra(self, labels: np.ndarray) -> np.ndarray:
         """As in :class:`~astra.simulator.emulators.labels.Emulator`; the nearest edge outside the grid."""
         temperatures = np.concatenate([COOL, HOT])
-        flux = np.zeros((len(labels), N_PIXELS), np.float32)
+        flux = np.zeros((len(labels), N_GRID), np.float32)
         for t, share_t in _neighbours(temperatures, labels[:, TEFF]):
             is_hot = t >= len(COOL)
             flux[is_hot] += share_t[is_hot, None] * self.hot[t[is_hot] - len(COOL)]
@@ -72,7 +72,7 @@ def read_grid(path: Path) -> GridEmulator:
         nodes = [(t, g, m) for t in COOL for g in LOGGS for m in METALLICITIES]
         cool = [spectra[(teff == t) & (logg == g) & (metallicity == m)][0] for t, g, m in nodes]
         hot = [spectra[(teff == t) & (np.abs(metallicity) < 0.1)][0] for t in HOT]
-    shape = len(COOL), len(LOGGS), len(METALLICITIES), N_PIXELS
+    shape = len(COOL), len(LOGGS), len(METALLICITIES), N_GRID
     return GridEmulator(np.array(cool, np.float32).reshape(shape), np.array(hot, np.float32))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from astra.products.grid import N_PIXELS
+from astra.products.grid import N_GRID
 from astra.simulator.emulators.labels import ALPHA, LOGG, METALLICITY, TEFF, Box
 from astra.simulator.pixels import EMULATED
 from astra.simulator.reading import reading
@@ -56,7 +56,7 @@ class NeuralEmulator:
             columns.append(np.full(len(labels), VMACRO))
         scaled = ((np.stack(columns, axis=1) - self.low) / (self.high - self.low) - 0.5).astype(np.float32)
         units = self.w_hidden.reshape(-1, scaled.shape[1])
-        flux = np.ones((len(labels), N_PIXELS), np.float32)
+        flux = np.ones((len(labels), N_GRID), np.float32)
         # Some spectra at a time: their hidden units stay in the cache.
         for begin in range(0, len(labels), 16):
             rows = slice(begin, begin + 16)

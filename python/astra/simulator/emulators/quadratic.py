@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from astra.products.grid import N_PIXELS
+from astra.products.grid import N_GRID
 from astra.simulator.emulators.labels import Box
 from astra.simulator.pixels import EMULATED
 from astra.simulator.reading import reading
@@ -36,7 +36,7 @@ class QuadraticEmulator:
         terms = np.concatenate(
             [np.ones((len(labels), 1)), offset, offset[:, first] * offset[:, second]], axis=1
         )
-        flux = np.ones((len(labels), N_PIXELS), np.float32)
+        flux = np.ones((len(labels), N_GRID), np.float32)
         flux[:, EMULATED] = terms.astype(np.float32) @ self.coefficients
         return flux
 
@@ -49,7 +49,7 @@ def read_quadratic(folder: Path) -> QuadraticEmulator:
     """
     coefficients = _numbers(folder / f"{NAME}.txt", (15, len(EMULATED))).astype(np.float32)
     scatter = _numbers(folder / f"{NAME}_scatter.txt", (len(EMULATED),))
-    everywhere = np.full(N_PIXELS, np.median(scatter), np.float32)
+    everywhere = np.full(N_GRID, np.median(scatter), np.float32)
     everywhere[EMULATED] = scatter
     baseline = _numbers(folder / "baseline_labels.txt", (4,))
     return QuadraticEmulator(coefficients, baseline, everywhere)

@@ -101,7 +101,7 @@ def _told(function, recipes):
 
 
 def test_one_folder_of_published_data_without_the_other_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="--isochrones belong together"):
+    with pytest.raises(UsageError, match="--isochrones go together"):
         train_from_simulator(request(tmp_path), n_stars=N_STARS, spectra_models=tmp_path)
 
 

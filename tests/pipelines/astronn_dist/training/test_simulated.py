@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from toy_simulator import toy_simulator
 
-import astra.simulator
+import astra
 from astra import processes
 from astra.errors import AstraError, StorageError
 from astra.pipelines.astronn_dist.continuum_pixels import N_PIXELS
@@ -169,11 +169,14 @@ def test_another_seed_number_simulator_or_pattern_makes_another_set(monkeypatch,
         _name(simulator=replace(toy_simulator(), scatter=np.full(8575, 0.02, np.float32))),
         _name(patterns=np.ones((1, 8575), np.int32)),
     ]
-    source = Path(shutil.copytree(Path(astra.simulator.__file__).parent, tmp_path / "simulator"))
-    with (source / "masks.py").open("a") as file:
-        file.write("\n# another model of masks\n")
-    monkeypatch.setattr(astra.simulator, "__file__", str(source / "__init__.py"))
-    names += [_name()]
+    sources = shutil.ignore_patterns("*.safetensors", "__pycache__")
+    package = Path(shutil.copytree(Path(astra.__file__).parent, tmp_path / "astra", ignore=sources))
+    monkeypatch.setattr(astra, "__file__", str(package / "__init__.py"))
+    assert _name() == names[0]
+    for changed in ("simulator/masks.py", "pipelines/astronn_dist/rectify.py", "products/grid.py"):
+        with (package / changed).open("a") as file:
+            file.write("\n# another model\n")
+        names += [_name()]
 
     assert len(set(names)) == len(names)
 

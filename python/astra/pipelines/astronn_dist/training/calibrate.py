@@ -4,7 +4,8 @@ Inference adds the variance of the draws to the one that the network predicts. B
 dropout, and so holds the noise of dropout already: counted twice, it makes the errors too large. Here only
 the 130 numbers of the two heads are fitted, on what they see in many draws of each example, to exactly what
 :func:`~astra.pipelines.astronn_dist.sampling.summarise` says: by a likelihood that allows for wider wings
-than those of a normal distribution, and then the variance so that one standard deviation holds 68 % of them.
+than those of a normal distribution, and then the variance so that one standard deviation holds 68 % of the
+stars.
 """
 
 from collections.abc import Callable, Mapping

@@ -23,7 +23,7 @@ MOST_THREADS = 2
 
 @contextlib.contextmanager
 def compute_threads() -> Iterator[Executor]:
-    """Threads that compute a part each: as many as torch may use, whose own operations then use one."""
+    """Threads that compute a part each: as many as torch may use, but two at most."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

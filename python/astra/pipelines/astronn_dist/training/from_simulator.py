@@ -95,7 +95,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Tested:
-    """Stars of the test set that count, S/N above 50 and without a companion or with one; shape (N,) each."""
+    """The N stars of the test set, and what was found for them; shape (N,) each."""
 
     sample: Sample
     prediction: Prediction

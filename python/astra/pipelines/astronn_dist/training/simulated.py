@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-import astra.simulator
+import astra
 from astra.errors import AstraError, StorageError
 from astra.pipelines.astronn_dist.continuum_pixels import N_PIXELS
 from astra.pipelines.astronn_dist.rectify import FILL, MASKED_BITS, rectify
@@ -161,16 +161,20 @@ def _chunk(index: int) -> tuple[int, np.ndarray, dict[str, np.ndarray]]:
 _STORED = np.dtype("<f2")
 _ROW = N_PIXELS * _STORED.itemsize
 
-# What the numbers of a simulation come from, besides its arguments.
-_SOURCES = ("broadening", "companions", "masks", "observe", "pixels", "sample", "stars", "emulators/*")
+# What the numbers of the examples come from, besides the arguments; below the package.
+_SOURCES = (
+    *(f"simulator/{name}.py" for name in ("broadening", "companions", "masks", "observe", "pixels")),
+    *("simulator/sample.py", "simulator/stars.py", "simulator/emulators/*.py", "products/grid.py"),
+    *("pipelines/astronn_dist/rectify.py", "pipelines/astronn_dist/continuum_pixels.py"),
+)
 
 
 def _fingerprint(simulator: Simulator, recipe: Recipe, patterns: np.ndarray) -> str:
     digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
     digest.update(pickle.dumps(simulator, protocol=4))
     digest.update(np.ascontiguousarray(patterns))
-    simulators = Path(astra.simulator.__file__).parent
-    for path in sorted(path for name in _SOURCES for path in simulators.glob(f"{name}.py")):
+    package = Path(astra.__file__).parent
+    for path in sorted(path for name in _SOURCES for path in package.glob(name)):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
