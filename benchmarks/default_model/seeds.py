@@ -21,6 +21,7 @@ from measuring import Measured, Model, load_model, measure
 from table import Line, Section, all_met, printed
 
 from astra.errors import AstraError, ConfigError
+from astra.pipelines.astronn_dist.training.evaluate import half_width
 from astra.simulator.conditions import Conditions
 from astra.simulator.masks import read_patterns
 from astra.simulator.sample import CHUNK, Sample, simulate_chunk
@@ -85,15 +86,13 @@ def _agreement(title: str, one: Measured, other: Measured) -> Section:
         rows = one.single & (one.stars.kind == kind)
         if rows.any():
             relative = difference[rows] / one.fakemag[rows]
-            note = f"{rows.sum():,} stars; median {np.median(relative):+.3f}, width {_width(relative):.3f}"
+            note = (
+                f"{rows.sum():,} stars; median {np.median(relative):+.3f}, width {half_width(relative):.3f}"
+            )
             label = f"{kind.replace('_', ' ')}: width of the differences over the errors"
-            width = _width(difference[rows] / error[rows])
+            width = half_width(difference[rows] / error[rows])
             lines.append(Line(label, width, high=LARGEST, form=".2f", note=note))
     return Section(title, lines)
-
-
-def _width(values: np.ndarray) -> float:
-    return float(np.diff(np.percentile(values, (16, 84)))[0] / 2)
 
 
 if __name__ == "__main__":

@@ -7,20 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from astra.cli import main
 from astra.pipelines.astronn_dist.weight_formats import to_safetensors
 from astra.pipelines.astronn_dist.weights import SHAPES, load_weights
-
-
-@pytest.fixture
-def astra(capsys):
-    """Runs a command line; gives exit code, stdout, stderr."""
-
-    def call(*arguments):
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture

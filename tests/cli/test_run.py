@@ -13,7 +13,6 @@ import psycopg2
 import pytest
 from builders import a_source, a_spectrum, write_apstar
 
-from astra.cli import main
 from astra.models import AstroNNdist, TaskRun
 from astra.pipelines.astronn_dist.weights import load_weights, save_weights
 
@@ -21,17 +20,6 @@ KEYS = (
     "task v_astra run_pk processed measured rederived no_result flags bad warn pending "
     "elapsed_s spectra_per_s weights seed outcome exit_code error"
 ).split()
-
-
-@pytest.fixture
-def astra(capsys):
-    """Runs a command line; gives exit code, stdout, stderr."""
-
-    def call(*arguments):
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from parallax_survey import insert_stars, luminosities, observed, write_stars
 
-from astra.cli import main
 from astra.pipelines.astronn_dist.weights import load_weights
 
 TRAIN = ("train", "astronn_dist", "--from", "database")
@@ -18,17 +17,6 @@ HEAVY = ("torch", "astropy", "numpy", "peewee", "rich", "yaml")
 
 # What is computed does not depend on the database.
 on_sqlite = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def astra(capsys):
-    """Runs a command line; gives exit code, stdout, stderr."""
-
-    def call(*arguments):
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture

@@ -173,9 +173,9 @@ def _metrics(r: np.ndarray, pull: np.ndarray, flagged: np.ndarray, snr: np.ndarr
         n=len(r),
         median_r=_median(r),
         median_abs_r=_median(np.abs(r)),
-        half_width_r=_half_width(r),
+        half_width_r=half_width(r),
         median_pull=_median(pull),
-        pull_width=_half_width(pull),
+        pull_width=half_width(pull),
         pull_outliers=_share(~(np.abs(pull) <= LARGEST_PULL)),
         flagged=_share(flagged),
         n_bright=int(bright.sum()),
@@ -188,7 +188,8 @@ def _median(values: np.ndarray) -> float:
     return float(np.median(values)) if len(values) else math.nan
 
 
-def _half_width(values: np.ndarray) -> float:
+def half_width(values: np.ndarray) -> float:
+    """Half the range of the middle 68 per cent of what is finite: of a normal distribution, its scatter."""
     values = values[np.isfinite(values)]
     return float(np.diff(np.quantile(values, (_LOW, _HIGH)))[0] / 2) if len(values) else math.nan
 

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from astra.pipelines.astronn_dist.training.evaluate import half_width
+
 # Labels this good, compared with the *prediction*: chosen by their own value, they would be the large ones.
 PRECISE = 0.05
 
@@ -38,8 +40,8 @@ def agreement(
         "nll": float(likelihood.mean()),
         "scale": factor,
         "e_scale": e_factor,
-        "pull_width": _width((y - p) / np.sqrt(variance)),
-        "scatter": _width(y[precise] / p[precise]) if precise.any() else None,
+        "pull_width": half_width((y - p) / np.sqrt(variance)),
+        "scatter": half_width(y[precise] / p[precise]) if precise.any() else None,
         "number_precise": int(precise.sum()),
     }
 
@@ -55,7 +57,3 @@ def scale(prediction: np.ndarray, label: np.ndarray, variance: np.ndarray) -> tu
     """
     information = np.sum(prediction**2 / variance)
     return float(np.sum(prediction * label / variance) / information), float(information**-0.5)
-
-
-def _width(values: np.ndarray) -> float:
-    return float(np.diff(np.quantile(values, (0.16, 0.84)))[0] / 2)
