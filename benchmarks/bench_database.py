@@ -47,7 +47,11 @@ def main() -> None:
     )
     parser.add_argument("--count", type=int, default=1_100_000, help="spectra")
     count = parser.parse_args().count
-    with temporary_server(find_binaries()) as server, server.database() as name, tempfile.TemporaryDirectory():
+    with (
+        temporary_server(find_binaries()) as server,
+        server.database() as name,
+        tempfile.TemporaryDirectory(),
+    ):
         os.environ["ASTRA_DATABASE_URL"] = server.url(name)
         measure(count)
 
@@ -72,7 +76,10 @@ def measure(count: int) -> None:
             database.execute_sql(RESULTS.format(results=results, version=V_ASTRA, share=share))
             database.execute_sql("ANALYZE")
             first, following, n = chunk_times()
-            print(f"{share:7.2%} done: first chunk {first:6.3f} s, each next {following:6.1f} ms (of {n})", flush=True)
+            print(
+                f"{share:7.2%} done: first chunk {first:6.3f} s, each next {following:6.1f} ms (of {n})",
+                flush=True,
+            )
         for what, rate in insert_rates(count):
             print(f"{what}: {rate:,.0f} rows/s")
 

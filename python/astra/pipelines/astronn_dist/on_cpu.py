@@ -9,8 +9,6 @@ from astra.pipelines.astronn_dist import kernels
 from astra.pipelines.astronn_dist.dropout import DRAWS_PER_WORD, KEPT, dropout_factors, key
 from astra.pipelines.astronn_dist.weights import Weights
 
-_LEFT, _RIGHT = 3, 5
-
 
 class CpuNetwork:
     """As :class:`~astra.pipelines.astronn_dist.sampling.Network`; not for two threads at once."""
@@ -21,7 +19,10 @@ class CpuNetwork:
             tensors: Arrays as in ``weights.SHAPES``.
         """
         self._tensors = {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}
-        self._features = np.empty((kernels.N_POOLS * 4, kernels.DRAWS), np.float32)
+        self._rows = np.ascontiguousarray(self._tensors["dense_1.weight"].T)
+        self._chosen = np.empty_like(self._rows)
+        self._units = np.empty(len(self._rows), np.int64)
+        self._features = np.empty((len(self._rows), kernels.DRAWS), np.float32)
         self.labels_std = float(self._tensors["labels_std"].item())
 
     @classmethod
@@ -45,11 +46,8 @@ class CpuNetwork:
 
     def _encoded(self, flux: np.ndarray) -> np.ndarray:
         """The part before the first dropout: flux (7514,) -> map (2, 7522) with zeros at both ends."""
-        padded = np.pad(flux - self._tensors["input_mean"], (_LEFT, _RIGHT - 1))
-        windows = np.lib.stride_tricks.sliding_window_view(padded, kernels.KERNEL)
-        with np.errstate(over="ignore", invalid="ignore"):
-            map_ = self._tensors["conv1.weight"][:, 0] @ windows.T + self._tensors["conv1.bias"][:, None]
-        return np.pad(np.maximum(map_, 0), ((0, 0), (_LEFT, _RIGHT)))
+        tensors = self._tensors
+        return kernels.encoded(flux - tensors["input_mean"], tensors["conv1.weight"], tensors["conv1.bias"])
 
     def _decoded(self, map_: np.ndarray, identity: str, seed: int, first: int) -> np.ndarray:
         """The part from the first dropout on, for ``kernels.DRAWS`` draws."""
@@ -57,9 +55,11 @@ class CpuNetwork:
         keys = (np.uint64(key(layer, seed, identity)) for layer in ("conv1", "features"))
         word = np.uint64(first // DRAWS_PER_WORD)
         kernel, bias = tensors["conv2.weight"], tensors["conv2.bias"]
-        kernels.convolved(map_, kernel, bias, *keys, word, KEPT, self._features)
+        count = kernels.convolved(map_, kernel, bias, *keys, word, KEPT, self._units, self._features)
+        # A third of the units is 0 in all draws of a usual spectrum, and of no use in the product.
+        rows = np.take(self._rows, self._units[:count], axis=0, out=self._chosen[:count], mode="clip")
         with np.errstate(over="ignore", invalid="ignore"):
-            dense = _relu(tensors["dense_1.weight"] @ self._features + tensors["dense_1.bias"][:, None])
+            dense = _relu(rows.T @ self._features[:count] + tensors["dense_1.bias"][:, None])
             dense *= dropout_factors("dense_1", seed, identity, first, kernels.DRAWS).T
             dense = _relu(tensors["dense_2.weight"] @ dense + tensors["dense_2.bias"][:, None])
             prediction = tensors["dense_output.weight"] @ dense + tensors["dense_output.bias"][:, None]
