@@ -18,12 +18,13 @@ LATER = timedelta(hours=1)
 
 
 def _pending(**selection):
-    query = pending_query(Selection(astronn_dist, **selection))
-    return [pk for chunk in stream_keys(query, 2) for pk in chunk]
+    chosen = Selection(astronn_dist, **selection)
+    return [pk for chunk in stream_keys(pending_query, chosen, 2) for pk in chunk]
 
 
 def _stale(**selection):
-    return [pk for chunk in stream_keys(stale_query(Selection(astronn_dist, **selection)), 2) for pk in chunk]
+    chosen = Selection(astronn_dist, **selection)
+    return [pk for chunk in stream_keys(stale_query, chosen, 2) for pk in chunk]
 
 
 def _done(db, spectrum, **values):
@@ -171,15 +172,15 @@ def test_an_unknown_star_is_an_error_that_names_it(db, star, kind):
 
 def test_keys_are_streamed_in_order_and_limited(db):
     keys = [a_spectrum(a_source()).spectrum_pk for _ in range(5)]
-    query = pending_query(Selection(astronn_dist))
+    selection = Selection(astronn_dist)
 
-    assert list(stream_keys(query, 2)) == [keys[:2], keys[2:4], keys[4:]]
-    assert list(stream_keys(query, 2, limit=3)) == [keys[:2], keys[2:3]]
+    assert list(stream_keys(pending_query, selection, 2)) == [keys[:2], keys[2:4], keys[4:]]
+    assert list(stream_keys(pending_query, selection, 2, limit=3)) == [keys[:2], keys[2:3]]
 
 
 def test_what_others_finish_in_the_meantime_is_not_handed_out_again(db):
     spectra = [a_spectrum(a_source()) for _ in range(4)]
-    chunks = stream_keys(pending_query(Selection(astronn_dist)), 2)
+    chunks = stream_keys(pending_query, Selection(astronn_dist), 2)
 
     next(chunks)
     _done(db, spectra[2])

@@ -5,14 +5,18 @@ several times as fast as one with a parameter for each value, and which needs no
 """
 
 import functools
+import itertools
+import json
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 import peewee
 
 from astra.database import MAX_PARAMETERS, is_postgresql, now_sql
-from astra.models.base import BaseModel
+from astra.models.base import BaseModel, is_written
+
+#: Values for the database, by field.
+Columns = dict[peewee.Field, list[Any]]
 
 #: Rows of one statement on PostgreSQL, whose size is limited by memory alone.
 ROWS = 5000
@@ -41,55 +45,53 @@ def upsert(
     if not rows:
         return
     meta = model._meta
-    fields = [meta.fields[name] for name in rows[0]]
-    target = [meta.fields[name].column_name for name in key]
-    changing = [field.column_name for field in fields if field.name not in {*key, *keep}]
+    columns = {meta.fields[name]: [row[name] for row in rows] for name in rows[0]}
+    columns = {
+        field: [field.db_value(value) for value in values]
+        for field, values in columns.items()
+        if is_written(field, values)
+    }
+    changing = [field.column_name for field in columns if field.name not in {*key, *keep}]
     not_counted = {meta.fields[name].column_name for name in uncounted}
-    conflict = _on_conflict(model, target, changing, not_counted)
-    insert, size = (
-        (_insert_arrays, ROWS)
-        if is_postgresql(meta.database)
-        else (_insert_values, max(1, MAX_PARAMETERS // len(fields)))
-    )
+    conflict = _on_conflict(model, [meta.fields[name].column_name for name in key], changing, not_counted)
+    if is_postgresql(meta.database):
+        insert, size = _insert_arrays, ROWS
+    else:
+        insert, size = _insert_values, max(1, MAX_PARAMETERS // len(columns))
     for start in range(0, len(rows), size):
-        part = [tuple(row[field.name] for field in fields) for row in rows[start : start + size]]
-        written, part = model.written(fields, part)
-        insert(model, written, part, conflict)
+        insert(model, {field: values[start : start + size] for field, values in columns.items()}, conflict)
 
 
-def _insert_values(
-    model: type[BaseModel], fields: list[peewee.Field], rows: list[tuple[Any, ...]], conflict: str
-) -> None:
-    places = ", ".join(["(" + ", ".join("?" * len(fields)) + ")"] * len(rows))
-    values = [field.db_value(value) for row in rows for field, value in zip(fields, row, strict=True)]
-    model._meta.database.execute_sql(f"{_insert(model, fields)} VALUES {places} {conflict}", values)
+def _insert_values(model: type[BaseModel], columns: Columns, conflict: str) -> None:
+    rows = list(zip(*columns.values(), strict=True))
+    places = ", ".join(["(" + ", ".join("?" * len(columns)) + ")"] * len(rows))
+    values = list(itertools.chain.from_iterable(rows))
+    model._meta.database.execute_sql(f"{_insert(model, columns)} VALUES {places} {conflict}", values)
 
 
-def _insert_arrays(
-    model: type[BaseModel], fields: list[peewee.Field], rows: list[tuple[Any, ...]], conflict: str
-) -> None:
+def _insert_arrays(model: type[BaseModel], columns: Columns, conflict: str) -> None:
     database, table = model._meta.database, model._meta.table_name
     types = _types(database, table)
-    arrays = ", ".join(f"%s::{types[field.column_name]}[]" for field in fields)
-    columns = zip(fields, zip(*rows, strict=True), strict=True)
-    values = ["{" + ",".join(map(_literal, map(field.db_value, column))) + "}" for field, column in columns]
-    database.execute_sql(f"{_insert(model, fields)} SELECT * FROM unnest({arrays}) {conflict}", values)
+    arrays = ", ".join(f"%s::{types[field.column_name]}[]" for field in columns)
+    values = [_array(values) for values in columns.values()]
+    database.execute_sql(f"{_insert(model, columns)} SELECT * FROM unnest({arrays}) {conflict}", values)
 
 
-def _insert(model: type[BaseModel], fields: list[peewee.Field]) -> str:
+def _insert(model: type[BaseModel], fields: Iterable[peewee.Field]) -> str:
     columns = ", ".join(f'"{field.column_name}"' for field in fields)
     return f'INSERT INTO "{model._meta.table_name}" ({columns})'
 
 
-def _literal(value: Any) -> str:
-    """A value within the text of an array of PostgreSQL."""
-    if value is None:
-        return "NULL"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, datetime):
-        return f'"{value.isoformat()}"'
-    return str(value)
+def _array(values: list[Any]) -> str:
+    """The text of an array of PostgreSQL, which writes numbers and null as JSON does, but not texts."""
+    if any(isinstance(value, str) for value in values):
+        return "{" + ",".join("NULL" if value is None else _quoted(value) for value in values) + "}"
+    return "{" + json.dumps(values, allow_nan=False)[1:-1] + "}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 @functools.cache

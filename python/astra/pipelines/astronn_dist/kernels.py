@@ -129,8 +129,8 @@ def _drop(value, bits, row):
         row[draw] = value if bits[draw] < _THRESHOLD else np.float32(0)
 
 
-# The taps of one input channel for the four pixels of a pool, written out: the eight coefficients and the four
-# sums stay in registers, and each row is loaded once.
+# The taps of one input channel for the four pixels of a pool, written out: the eight coefficients and the
+# four sums stay in registers, and each row is loaded once.
 
 
 @_compiled

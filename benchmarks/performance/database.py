@@ -1,23 +1,14 @@
-"""Selecting and writing at the size of a data release: 1.1 million spectra on PostgreSQL.
+"""Selecting and writing at the size of a data release, on PostgreSQL."""
 
-    python benchmarks/bench_database.py [--count 1100000]
-
-For shares of spectra that are done, with the others spread at random, the time until the first chunk of
-pending keys is found, and until each of the following. Then rows per second of the upsert, into the full
-table, new rows and known ones.
-"""
-
-import argparse
 import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from table import Table
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 from postgres_server import find_binaries, temporary_server  # noqa: E402
 
@@ -40,24 +31,20 @@ FROM spectrum WHERE ('x' || substr(md5(pk::text), 1, 6))::bit(24)::int < {share}
 """
 
 
-def main() -> None:
-    """Fill a database, measure, and print one table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--count", type=int, default=1_100_000, help="spectra")
-    count = parser.parse_args().count
-    with (
-        temporary_server(find_binaries()) as server,
-        server.database() as name,
-        tempfile.TemporaryDirectory(),
-    ):
+def measure(table: Table, count: int) -> None:
+    """Add the lines of a database of so many spectra, of which shares spread at random are done."""
+    with temporary_server(find_binaries()) as server, server.database() as name:
         os.environ["ASTRA_DATABASE_URL"] = server.url(name)
-        measure(count)
+        before = os.environ.pop("ASTRA_DATABASE_PATH", None)
+        try:
+            _measure(table, count)
+        finally:
+            del os.environ["ASTRA_DATABASE_URL"]
+            if before is not None:
+                os.environ["ASTRA_DATABASE_PATH"] = before
 
 
-def measure(count: int) -> None:
-    """Measure on the configured database, which is empty."""
+def _measure(table: Table, count: int) -> None:
     from astra.config import load_settings
     from astra.database import open_database
     from astra.models import AstroNNdist
@@ -67,39 +54,37 @@ def measure(count: int) -> None:
 
     settings = load_settings()
     database = open_database(settings)
+    results = f'"{AstroNNdist._meta.table_name}"'
     with bound_to(database):
         upgrade(database, settings)
         database.execute_sql(SPECTRA.format(count=count))
-        results = f'"{AstroNNdist._meta.table_name}"'
         for share in SHARES:
             database.execute_sql(f"TRUNCATE {results}")
             database.execute_sql(RESULTS.format(results=results, version=V_ASTRA, share=share))
             database.execute_sql("ANALYZE")
-            first, following, n = chunk_times()
-            print(
-                f"{share:7.2%} done: first chunk {first:6.3f} s, each next {following:6.1f} ms (of {n})",
-                flush=True,
-            )
+            first, following = chunk_times()
+            section = f"Selection, {count:,} spectra on PostgreSQL"
+            table.add(section, f"first chunk of {CHUNK}, {share:.2%} done", first, "s", "< 2")
+            if following:
+                what = f"each next one, {share:.2%} done (mean of {len(following)})"
+                table.add(section, what, 1e3 * float(np.mean(following)), "ms", "< 50")
         for what, rate in insert_rates(count):
-            print(f"{what}: {rate:,.0f} rows/s")
+            table.add(f"Writing, into {count:,} rows on PostgreSQL", what, rate, "rows/s", ">= 30,000")
+    database.close()
 
 
-def chunk_times() -> tuple[float, float, int]:
-    """Seconds until the first chunk, mean milliseconds until the next ones, and how many were measured."""
+def chunk_times() -> tuple[float, list[float]]:
+    """Seconds until the first chunk, and until each of those that follow."""
     from astra.pending import Selection, pending_query, stream_keys
     from astra.tasks import find_task
 
-    started = time.perf_counter()
-    chunks = stream_keys(pending_query(Selection(find_task("astronn_dist"))), CHUNK)
-    next(chunks, None)
-    first = time.perf_counter() - started
-    spent = []
-    for _ in range(FOLLOWING):
-        started = time.perf_counter()
-        if next(chunks, None) is None:
-            break
+    spent, started = [], time.perf_counter()
+    for number, _ in enumerate(stream_keys(pending_query, Selection(find_task("astronn_dist")), CHUNK)):
         spent.append(time.perf_counter() - started)
-    return first, 1000 * float(np.mean(spent)) if spent else float("nan"), len(spent)
+        if number == FOLLOWING:
+            break
+        started = time.perf_counter()
+    return spent[0], spent[1:]
 
 
 def insert_rates(count: int) -> list[tuple[str, float]]:
@@ -128,7 +113,3 @@ def insert_rates(count: int) -> list[tuple[str, float]]:
             write(task, rows[start : start + 1000])
         rates.append((f"upsert, {what}", len(rows) / (time.perf_counter() - started)))
     return rates
-
-
-if __name__ == "__main__":
-    main()
