@@ -9,10 +9,9 @@ from builders import a_result, a_source, a_spectrum
 from astra import generate_queries_for_task
 from astra.database import now, settled_now
 from astra.errors import UsageError
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source
+from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 from astra.pending import Selection, count_pending, pending_query, sources_of, stale_query, stream_keys
 from astra.pipelines.astronn_dist import astronn_dist
-from astra.upsert import upsert
 
 LATER = timedelta(hours=1)
 
@@ -212,19 +211,3 @@ def test_upstreams_generator_of_queries_gives_spectra_with_their_sources(db):
 
 def test_a_moment_is_settled_only_when_changes_in_flight_are_visible(db):
     assert settled_now(db) <= now(db)
-
-
-def test_an_upsert_moves_modified_only_where_a_counted_value_changed(db):
-    spectrum = a_spectrum(a_source())
-    row = a_result(spectrum)
-    values = {"spectrum_pk": spectrum.spectrum_pk, "v_astra": row.v_astra, "dist": row.dist, "t_elapsed": 9.0}
-    key = {"key": ("spectrum_pk", "v_astra_major_minor"), "uncounted": ("t_elapsed", "v_astra")}
-
-    upsert(AstroNNdist, [values], **key)
-    same = AstroNNdist.get_by_id(row.task_pk)
-    upsert(AstroNNdist, [values | {"dist": 1.0}], **key)
-    changed = AstroNNdist.get_by_id(row.task_pk)
-
-    assert (same.t_elapsed, same.modified, same.created) == (9.0, row.modified, row.created)
-    assert (changed.dist, changed.created) == (1.0, row.created)
-    assert changed.modified > row.modified

@@ -1,4 +1,4 @@
-"""One chunk of work: read the rows of some spectra, run the task, write its rows in one transaction."""
+"""One chunk of work: read some spectra, run the task on them, write its rows in one transaction."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -69,11 +69,12 @@ class ChunkResult:
     lost: list[Values | None]
 
 
-def process(task: Task, keys: list[int], options: Mapping[str, Any], run_pk: int | None) -> ChunkResult:
-    """Run a task on some spectra and write its rows, all but those of files that are not there.
+def measure(
+    task: Task, keys: list[int], options: Mapping[str, Any], run_pk: int | None
+) -> list[PipelineOutputModel]:
+    """Run a task on some spectra; nothing is written.
 
     Raises:
-        StorageError: The database refused the rows; none of them was kept.
         AstraError: The task broke its contract of one row per spectrum, in order.
     """
     inputs_read = settled_now(database)
@@ -84,9 +85,19 @@ def process(task: Task, keys: list[int], options: Mapping[str, Any], run_pk: int
         raise AstraError(
             f"task {task.name} gave {len(rows)} rows for {len(spectra)} spectra, or in another order"
         )
-    tally, lost = Tally(), []
     for row in rows:
         row.run_pk, row.inputs_read = run_pk, inputs_read
+    return rows
+
+
+def store(task: Task, rows: list[PipelineOutputModel]) -> ChunkResult:
+    """Write the rows of some spectra, all but those of files that are not there.
+
+    Raises:
+        StorageError: The database refused the rows; none of them was kept.
+    """
+    tally, lost = Tally(), []
+    for row in rows:
         lost.append(_values(row) if row.file_lost else None)
         if not row.file_lost:
             tally.count(row)

@@ -7,12 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra.errors import UsageError
+from astra.pipelines.astronn_dist.dropout import DROPOUT_RATE, LAYERS
+from astra.pipelines.astronn_dist.network import Dropout
 from astra.pipelines.astronn_dist.on_cpu import CpuNetwork
 from astra.pipelines.astronn_dist.on_torch import TorchNetwork
 from astra.pipelines.astronn_dist.sampling import network_on, sample, summarise
 from astra.pipelines.astronn_dist.weights import SHAPES, Weights, load_weights
 
 N_REFERENCE = 2000
+
+# Of the 22 real spectra: an F star, an L dwarf, the M giant; the others are for the slow tests.
+QUICK = (0, 12, 20)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -143,6 +148,55 @@ def test_a_summary_is_mean_and_variances_in_units_of_labels_std():
     assert found.e_fakemag == pytest.approx([10 * np.sqrt(2 + 7)])
 
 
+@pytest.mark.parametrize(
+    "index", [index if index in QUICK else pytest.param(index, marks=pytest.mark.slow) for index in range(22)]
+)
+def test_means_of_100_draws_are_distributed_as_those_of_other_dropout(network, readable, flux, names, index):
+    """Kolmogorov and Smirnov's test of 200 seeds against 200 means with the random numbers of torch."""
+    ours = means_of_200_seeds(network, flux, names, index)
+
+    theirs = independent_draws(readable.network, flux[index], 200 * 100).reshape(200, 100).mean(axis=1)
+
+    assert same_distribution(ours, theirs) > 0.001 / 22
+
+
+def test_the_test_of_distributions_tells_a_dropout_rate_of_a_third(network, readable, flux, names):
+    ours = means_of_200_seeds(network, flux, names, 0)
+
+    theirs = (
+        independent_draws(readable.network, flux[0], 200 * 100, rate=1 / 3).reshape(200, 100).mean(axis=1)
+    )
+
+    assert same_distribution(ours, theirs) < 0.001
+
+
+def means_of_200_seeds(network, flux, names, index):
+    spectrum, name = flux[[index]], names[index : index + 1]
+    return [network.draw(spectrum, name, 100, seed)[0, 0].mean() for seed in range(200)]
+
+
+def independent_draws(network, flux, n_draws, rate=DROPOUT_RATE):
+    """Predictions with torch's own dropout, float64 of shape (n_draws,)."""
+    found = []
+    with torch.random.fork_rng(), torch.inference_mode():
+        torch.manual_seed(0)
+        encoded = network.encode(torch.tensor(flux[None], dtype=torch.float32))
+        for _ in range(n_draws // 100):
+            ones = (torch.ones(100, *shape) for shape in LAYERS.values())
+            factors = (torch.nn.functional.dropout(one, rate) for one in ones)
+            found.append(network.decode(encoded, Dropout(*factors))[0].double().numpy())
+    return np.concatenate(found)
+
+
+def same_distribution(one, other):
+    """The probability of a larger distance between two samples of one distribution (Smirnov 1948)."""
+    both = np.sort(np.concatenate([one, other]))
+    shares = [np.searchsorted(np.sort(sample), both, side="right") / len(sample) for sample in (one, other)]
+    size = np.sqrt(len(one) * len(other) / (len(one) + len(other))) * np.abs(shares[0] - shares[1]).max()
+    terms = np.arange(1, 101)
+    return min(1.0, 2 * np.sum((-1.0) ** (terms - 1) * np.exp(-2 * (terms * size) ** 2)))
+
+
 # > What a result depends on
 
 
@@ -205,6 +259,17 @@ def test_both_agree_whatever_the_weights_and_the_flux_are(seed, size, level):
 
     expected = TorchNetwork.from_weights(weights).draw(flux, ["a", "b"], 12, seed)
     np.testing.assert_allclose(compiled, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+def test_both_agree_where_all_units_are_0_in_every_draw(weights, flux, names):
+    tensors = weights.tensors | {"conv2.bias": np.full(4, -1e3, np.float32)}
+    dead = Weights("dead", "", tensors)
+
+    compiled = CpuNetwork.from_weights(dead).draw(flux[:2], names[:2], 12, 0)
+
+    np.testing.assert_allclose(
+        compiled, TorchNetwork.from_weights(dead).draw(flux[:2], names[:2], 12, 0), rtol=1e-5, atol=1e-6
+    )
 
 
 def random_tensors(seed):
