@@ -11,9 +11,8 @@ import pytest
 
 from astra.pipelines.astronn_dist.distance import unreliable
 from astra.pipelines.astronn_dist.finding import embedded_default
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.rectify import rectify
-from astra.pipelines.astronn_dist.sampling import sample
+from astra.pipelines.astronn_dist.sampling import network_on, sample
 from astra.pipelines.astronn_dist.validity import widened
 from astra.pipelines.astronn_dist.weights import load_weights
 from astra.products.apstar import read_combined
@@ -34,7 +33,7 @@ def weights():
 @pytest.fixture(scope="module")
 def predict(weights):
     """Predictions as the task makes them, from pixels."""
-    network = ApogeeDistBCNN.from_weights(weights)
+    network = network_on("cpu", weights)
 
     def predict(pixels, names):
         flux, e_flux = rectify(*pixels)

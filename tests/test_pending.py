@@ -7,9 +7,9 @@ import pytest
 from builders import a_result, a_source, a_spectrum
 
 from astra import generate_queries_for_task
-from astra.database import now, settled_now, upsert
+from astra.database import now, settled_now
 from astra.errors import UsageError
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source
+from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 from astra.pending import Selection, count_pending, pending_query, sources_of, stale_query, stream_keys
 from astra.pipelines.astronn_dist import astronn_dist
 
@@ -17,12 +17,13 @@ LATER = timedelta(hours=1)
 
 
 def _pending(**selection):
-    query = pending_query(Selection(astronn_dist, **selection))
-    return [pk for chunk in stream_keys(query, 2) for pk in chunk]
+    chosen = Selection(astronn_dist, **selection)
+    return [pk for chunk in stream_keys(pending_query, chosen, 2) for pk in chunk]
 
 
 def _stale(**selection):
-    return [pk for chunk in stream_keys(stale_query(Selection(astronn_dist, **selection)), 2) for pk in chunk]
+    chosen = Selection(astronn_dist, **selection)
+    return [pk for chunk in stream_keys(stale_query, chosen, 2) for pk in chunk]
 
 
 def _done(db, spectrum, **values):
@@ -170,15 +171,15 @@ def test_an_unknown_star_is_an_error_that_names_it(db, star, kind):
 
 def test_keys_are_streamed_in_order_and_limited(db):
     keys = [a_spectrum(a_source()).spectrum_pk for _ in range(5)]
-    query = pending_query(Selection(astronn_dist))
+    selection = Selection(astronn_dist)
 
-    assert list(stream_keys(query, 2)) == [keys[:2], keys[2:4], keys[4:]]
-    assert list(stream_keys(query, 2, limit=3)) == [keys[:2], keys[2:3]]
+    assert list(stream_keys(pending_query, selection, 2)) == [keys[:2], keys[2:4], keys[4:]]
+    assert list(stream_keys(pending_query, selection, 2, limit=3)) == [keys[:2], keys[2:3]]
 
 
 def test_what_others_finish_in_the_meantime_is_not_handed_out_again(db):
     spectra = [a_spectrum(a_source()) for _ in range(4)]
-    chunks = stream_keys(pending_query(Selection(astronn_dist)), 2)
+    chunks = stream_keys(pending_query, Selection(astronn_dist), 2)
 
     next(chunks)
     _done(db, spectra[2])
@@ -210,19 +211,3 @@ def test_upstreams_generator_of_queries_gives_spectra_with_their_sources(db):
 
 def test_a_moment_is_settled_only_when_changes_in_flight_are_visible(db):
     assert settled_now(db) <= now(db)
-
-
-def test_an_upsert_moves_modified_only_where_a_counted_value_changed(db):
-    spectrum = a_spectrum(a_source())
-    row = a_result(spectrum)
-    values = {"spectrum_pk": spectrum.spectrum_pk, "v_astra": row.v_astra, "dist": row.dist, "t_elapsed": 9.0}
-    key = {"key": ("spectrum_pk", "v_astra_major_minor"), "uncounted": ("t_elapsed", "v_astra")}
-
-    upsert(AstroNNdist, [values], **key)
-    same = AstroNNdist.get_by_id(row.task_pk)
-    upsert(AstroNNdist, [values | {"dist": 1.0}], **key)
-    changed = AstroNNdist.get_by_id(row.task_pk)
-
-    assert (same.t_elapsed, same.modified, same.created) == (9.0, row.modified, row.created)
-    assert (changed.dist, changed.created) == (1.0, row.created)
-    assert changed.modified > row.modified

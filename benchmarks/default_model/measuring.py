@@ -6,15 +6,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from astra.cli.console import progress
 from astra.config import load_settings
 from astra.pipelines.astronn_dist.distance import unreliable
 from astra.pipelines.astronn_dist.finding import find_weights
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.rectify import rectify
-from astra.pipelines.astronn_dist.sampling import Prediction, sample
+from astra.pipelines.astronn_dist.sampling import Network, Prediction, network_on, sample
 from astra.pipelines.astronn_dist.training.evaluate import distance_error, pulls
 from astra.pipelines.astronn_dist.validity import widened
 from astra.pipelines.astronn_dist.weights import Weights, load_weights
@@ -31,7 +29,7 @@ class Model:
 
     path: Path
     weights: Weights
-    network: ApogeeDistBCNN
+    network: Network
 
     def predict(self, spectra: Sample, name: str) -> Prediction:
         """What ``astra run`` would find; the name tells these spectra from all others."""
@@ -48,11 +46,9 @@ def load_model(named: str | None) -> Model:
     Raises:
         ConfigError: There is none, or its file cannot be used.
     """
-    # With more threads, spectra that are computed one by one take no less time, and all the cores.
-    torch.set_num_threads(1)
     path = find_weights(named, load_settings()).path
     weights = load_weights(path)
-    return Model(path, weights, ApogeeDistBCNN.from_weights(weights))
+    return Model(path, weights, network_on("cpu", weights))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ that no other module asks which of the two it talks to.
 
 import math
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -201,57 +201,3 @@ def translated(error: peewee.PeeweeException, verb: str = "refused") -> AstraErr
     if lost or code.startswith(("57P", "08")):
         return DatabaseUnreachable(f"connection to the database lost: {one_line(error)}")
     return StorageError(f"the database {verb}: {one_line(error)}")
-
-
-def upsert(
-    model: type[peewee.Model],
-    rows: Iterable[Mapping[str, Any]],
-    *,
-    key: Collection[str],
-    keep: Collection[str] = (),
-    uncounted: Collection[str] = (),
-) -> None:
-    """Insert rows, or update those whose key is there already.
-
-    ``modified`` moves only where a counted value changed; ``created`` and the primary key stay.
-
-    Args:
-        model: A model with the columns ``created`` and ``modified``.
-        rows: Values by field name; every row has the same names.
-        key: Fields of the unique index that identifies a row.
-        keep: Fields that an update leaves as they are.
-        uncounted: Fields that are updated but do not count as a change (timings, provenance).
-    """
-    rows = list(rows)
-    if not rows:
-        return
-    meta = model._meta
-    names = list(rows[0])
-    changing = [name for name in names if name not in {*key, *keep}]
-    update = _assignments(model, changing, uncounted)
-    size = max(1, MAX_PARAMETERS // len(names))
-    for start in range(0, len(rows), size):
-        part = [tuple(row[name] for name in names) for row in rows[start : start + size]]
-        query = model.insert_many(part, fields=[meta.fields[name] for name in names])
-        target = [meta.fields[name] for name in key]
-        query = query.on_conflict(conflict_target=target, update=update)
-        # Returning nothing: left alone, peewee on PostgreSQL fetches every new primary key.
-        (query.returning() if is_postgresql(meta.database) else query).execute()
-
-
-def _assignments(
-    model: type[peewee.Model], names: list[str], uncounted: Collection[str]
-) -> dict[peewee.Field, peewee.SQL]:
-    meta = model._meta
-    differs = "IS DISTINCT FROM" if is_postgresql(meta.database) else "IS NOT"
-    changes, update = [], {}
-    for name in names:
-        column = meta.fields[name].column_name
-        old, new = f'"{meta.table_name}"."{column}"', f'EXCLUDED."{column}"'
-        update[meta.fields[name]] = peewee.SQL(new)
-        if name not in uncounted:
-            changes.append(f"{new} {differs} {old}")
-    changed = " OR ".join(changes) or "1 = 0"
-    stamp = f'CASE WHEN {changed} THEN {now_sql(meta.database)} ELSE "{meta.table_name}"."modified" END'
-    update[meta.fields["modified"]] = peewee.SQL(stamp)
-    return update

@@ -5,7 +5,7 @@ were read. When only its source changed, its row is *stale*: the result is deriv
 stored, and the spectrum stays closed. Keys are streamed in order; nothing loads all spectra.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import peewee
@@ -39,48 +39,69 @@ class Selection:
     overwrite: bool = False
 
 
-def pending_query(selection: Selection) -> peewee.ModelSelect:
-    """The keys (``spectrum_pk``) of the pending spectra, in no particular order."""
+def pending_query(selection: Selection, after: int | None = None) -> peewee.ModelSelect:
+    """The keys (``spectrum_pk``) of the pending spectra, in no particular order.
+
+    Args:
+        selection: What a run works on.
+        after: Only larger keys.
+    """
     spectra, results = selection.task.spectrum_model, selection.task.output_model
     query = spectra.select(spectra.spectrum_pk).join(
-        results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection)
+        results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, after)
     )
     if not selection.overwrite:
         needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
         if selection.retry_no_result and hasattr(results, "flag_no_result"):
             needed |= results.flag_no_result
         query = query.where(needed)
-    return _restricted(query, selection)
+    return _restricted(query, selection, after)
 
 
-def stale_query(selection: Selection) -> peewee.ModelSelect | None:
-    """The keys of rows to derive again from their changed source; ``None`` if the task cannot."""
+def stale_query(selection: Selection, after: int | None = None) -> peewee.ModelSelect | None:
+    """The keys of rows to derive again from their changed source; ``None`` if the task cannot.
+
+    Args:
+        selection: What a run works on.
+        after: Only larger keys.
+    """
     rederivation = selection.task.rederivation
     if rederivation is None or selection.overwrite:
         return None
     spectra, results = selection.task.spectrum_model, selection.task.output_model
     query = (
         spectra.select(spectra.spectrum_pk)
-        .join(results, on=_same_spectrum(selection))
+        .join(results, on=_same_spectrum(selection, after))
         .switch(spectra)
         .join(Source, peewee.JOIN.LEFT_OUTER, on=(spectra.source == Source.pk))
         .where(spectra.modified < results.inputs_read, rederivation.stale())
     )
-    return _restricted(query, selection)
+    return _restricted(query, selection, after)
 
 
-def stream_keys(query: peewee.ModelSelect | None, size: int, limit: int | None = None) -> Iterator[list[int]]:
-    """The keys of a query in ascending order, ``size`` at a time, each chunk selected anew.
+def stream_keys(
+    find: Callable[[Selection, int], peewee.ModelSelect | None],
+    selection: Selection,
+    size: int,
+    limit: int | None = None,
+) -> Iterator[list[int]]:
+    """The keys of a selection in ascending order, ``size`` at a time, each chunk selected anew.
 
     Work that others finish while this iterates is not handed out again.
+
+    Args:
+        find: ``pending_query`` or ``stale_query``.
+        selection: What a run works on.
+        size: Keys of a chunk.
+        limit: At most this many keys in all.
     """
-    if query is None:
-        return
-    key = query.model.spectrum_pk
     last, left = 0, limit
     while left is None or left > 0:
-        count = size if left is None else min(size, left)
-        chunk = [pk for (pk,) in query.where(key > last).order_by(key).limit(count).tuples()]
+        query = find(selection, last)
+        if query is None:
+            return
+        key, count = query.model.spectrum_pk, size if left is None else min(size, left)
+        chunk = [pk for (pk,) in query.order_by(key).limit(count).tuples()]
         if not chunk:
             return
         yield chunk
@@ -162,14 +183,18 @@ def with_sources(model: type[BaseModel]) -> peewee.ModelSelect:
     )
 
 
-def _same_spectrum(selection: Selection) -> peewee.Expression:
+def _same_spectrum(selection: Selection, after: int | None) -> peewee.Expression:
     spectra, results = selection.task.spectrum_model, selection.task.output_model
     version = results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
-    return (results.spectrum_pk == spectra.spectrum_pk) & version
+    same = (results.spectrum_pk == spectra.spectrum_pk) & version
+    # PostgreSQL does not conclude this from the other condition, and reads all the rows before it.
+    return same if after is None else same & (results.spectrum_pk > after)
 
 
-def _restricted(query: peewee.ModelSelect, selection: Selection) -> peewee.ModelSelect:
+def _restricted(query: peewee.ModelSelect, selection: Selection, after: int | None) -> peewee.ModelSelect:
     spectra = selection.task.spectrum_model
+    if after is not None:
+        query = query.where(spectra.spectrum_pk > after)
     if selection.sources is not None:
         query = query.where(spectra.source << selection.sources)
     if selection.page is not None:

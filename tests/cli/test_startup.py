@@ -1,9 +1,11 @@
 """The command line answers at once: what is not needed is not loaded."""
 
+import json
 import subprocess
 import sys
 
 import pytest
+from builders import a_source, a_spectrum, write_apstar
 
 HEAVY = ("torch", "astropy", "numpy", "peewee", "rich", "yaml")
 
@@ -67,6 +69,20 @@ def test_a_run_with_nothing_pending_does_not_load_torch(db, toy_weights):
     ran = subprocess.run(command, capture_output=True, text=True)
 
     assert ran.stdout.splitlines() == ["nothing is pending for astronn_dist", "False"], ran.stderr
+
+
+def test_a_run_on_a_cpu_does_without_torch(db, toy_weights, tmp_path):
+    a_spectrum(a_source(), write_apstar(tmp_path / "apStar-dr17-x.fits"))
+    # None: an import fails.
+    code = "import sys; sys.modules['torch'] = None; from astra.cli import main; sys.exit(main(sys.argv[1:]))"
+    options = ["--weights", str(toy_weights), "--device", "cpu", "--json"]
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code, "run", "astronn_dist", *options], capture_output=True, text=True
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["measured"] == 1
 
 
 def test_the_version_is_that_of_the_package(capsys):

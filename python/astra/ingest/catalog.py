@@ -6,7 +6,6 @@ Columns are named as in ``source``, in lower or in upper case; ``apogee_id`` sta
 that has a value gives it.
 """
 
-import warnings
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from astra.ingest.precedence import Values
 from astra.ingest.records import Tally
 from astra.ingest.stars import VALUE_COLUMNS, Ids
 from astra.ingest.values import clean, clean_column, unreadable
+from astra.silence import silenced
 
 _FORMATS = {
     ".csv": "ascii.csv",
@@ -154,9 +154,7 @@ def _read(path: Path) -> Any:
     if kind == "votable":
         options["use_names_over_ids"] = True
     try:
-        with warnings.catch_warnings():
-            # About units and keywords that nobody here reads.
-            warnings.simplefilter("ignore")
+        with silenced():
             return Table.read(path, format=kind, **options)
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, SyntaxError) as error:
         detail = " ".join(str(error).split())

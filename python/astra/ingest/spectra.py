@@ -14,9 +14,10 @@ from typing import Any
 
 import peewee
 
-from astra.database import MAX_PARAMETERS, next_key, now_sql, upsert
+from astra.database import MAX_PARAMETERS, next_key, now_sql
 from astra.ingest.records import Record, stored_rows
 from astra.models import TABLES, ApogeeCoaddedSpectrumInApStar, Spectrum
+from astra.upsert import upsert
 
 Row = dict[str, Any]
 

@@ -1,7 +1,6 @@
 """Reads a large FITS table a piece at a time, compressed or not, in little memory."""
 
 import gzip
-import warnings
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from astra.errors import UsageError
+from astra.silence import silenced
 
 _GZIP, _FITS = b"\x1f\x8b", b"SIMPLE  ="
 _BLOCK = 2880
@@ -85,9 +85,7 @@ class FitsTable:
         header["NAXIS2"], header["PCOUNT"] = rows, 0
         text = header.tostring().encode("ascii", "replace")
         padding = bytes(-size % _BLOCK)
-        with warnings.catch_warnings():
-            # About units and keywords that nobody here reads.
-            warnings.simplefilter("ignore")
+        with silenced():
             return fits.BinTableHDU.fromstring(text + content + padding, character_as_bytes=True).data
 
 

@@ -115,10 +115,12 @@ class BaseModel(peewee.Model):
         """Insert rows; unlike peewee's, no key of a later row is lost because the first lacks it."""
         rows = list(rows)
         if fields is not None and not any(isinstance(row, dict) for row in rows):
-            fields = list(fields)
-            written = [place for place, field in enumerate(fields) if _is_written(field, place, rows)]
-            fields = [fields[place] for place in written]
-            rows = [tuple(row[place] for place in written) for row in rows]
+            columns = zip(*rows, strict=True) if rows else [()] * len(fields)
+            written = [pair for pair in zip(fields, columns, strict=True) if is_written(*pair)]
+            fields, rows = (
+                [field for field, _ in written],
+                list(zip(*(column for _, column in written), strict=True)),
+            )
         elif fields is None and rows and all(isinstance(row, dict) for row in rows):
             names = dict.fromkeys(_field_name(cls, key) for row in rows for key in row)
             fields = [cls._meta.fields[name] for name in names]
@@ -129,12 +131,12 @@ class BaseModel(peewee.Model):
         return super().insert_many(rows, fields=fields)
 
 
-def _is_written(field: Any, place: int, rows: list[Any]) -> bool:
+def is_written(field: Any, values: Iterable[Any]) -> bool:
     """Whether a column is for the program to write: not computed, and not left to the database's default."""
     if isinstance(field, GeneratedField):
         return False
     optional = not isinstance(field, peewee.Field) or field.null or field.primary_key
-    return optional or any(row[place] is not None for row in rows)
+    return optional or any(value is not None for value in values)
 
 
 def _field_name(model: type[BaseModel], key: Any) -> str:

@@ -9,7 +9,6 @@ import errno
 import gzip
 import hashlib
 import stat
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -22,6 +21,7 @@ import numpy as np
 from astra.errors import MissingSpectrum, SpectrumError, UnreadableSpectrum
 from astra.products.fits_structure import check_structure
 from astra.products.grid import N_GRID
+from astra.silence import silenced
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -104,9 +104,8 @@ def _opened(path: Path) -> Iterator:
         # A named pipe would keep us waiting, and a device never ends.
         if not stat.S_ISREG(path.stat().st_mode):
             raise UnreadableSpectrum(f"not a file: {path}")
-        with warnings.catch_warnings():
-            # The structure is checked first; what else astropy warns of concerns nobody here.
-            warnings.simplefilter("ignore")
+        # The structure is checked first; what else astropy warns of concerns nobody here.
+        with silenced():
             # Opened here, because astropy leaves a file open that it stumbles over.
             with path.open("rb") as raw, _plain(raw) as file:
                 check_structure(file, str(path))

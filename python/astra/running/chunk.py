@@ -1,16 +1,17 @@
-"""One chunk of work: read the rows of some spectra, run the task, write its rows in one transaction."""
+"""One chunk of work: read some spectra, run the task on them, write its rows in one transaction."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from astra.database import locked, settled_now, upsert, writing
+from astra.database import locked, settled_now, writing
 from astra.errors import AstraError
 from astra.models.base import database
 from astra.models.pipeline import PipelineOutputModel
 from astra.pending import with_sources
 from astra.tasks import Task
+from astra.upsert import upsert
 from astra.version import V_ASTRA_MAJOR_MINOR
 
 #: Values of a row, by field name.
@@ -68,11 +69,12 @@ class ChunkResult:
     lost: list[Values | None]
 
 
-def process(task: Task, keys: list[int], options: Mapping[str, Any], run_pk: int | None) -> ChunkResult:
-    """Run a task on some spectra and write its rows, all but those of files that are not there.
+def measure(
+    task: Task, keys: list[int], options: Mapping[str, Any], run_pk: int | None
+) -> list[PipelineOutputModel]:
+    """Run a task on some spectra; nothing is written.
 
     Raises:
-        StorageError: The database refused the rows; none of them was kept.
         AstraError: The task broke its contract of one row per spectrum, in order.
     """
     inputs_read = settled_now(database)
@@ -83,9 +85,19 @@ def process(task: Task, keys: list[int], options: Mapping[str, Any], run_pk: int
         raise AstraError(
             f"task {task.name} gave {len(rows)} rows for {len(spectra)} spectra, or in another order"
         )
-    tally, lost = Tally(), []
     for row in rows:
         row.run_pk, row.inputs_read = run_pk, inputs_read
+    return rows
+
+
+def store(task: Task, rows: list[PipelineOutputModel]) -> ChunkResult:
+    """Write the rows of some spectra, all but those of files that are not there.
+
+    Raises:
+        StorageError: The database refused the rows; none of them was kept.
+    """
+    tally, lost = Tally(), []
+    for row in rows:
         lost.append(_values(row) if row.file_lost else None)
         if not row.file_lost:
             tally.count(row)

@@ -211,12 +211,12 @@ class _Run:
                     raise
 
     def _rederive(self) -> None:
-        for keys in self._chunks(stale_query(self.request.selection)):
+        for keys in self._chunks(stale_query):
             self.report.tally.add(rederive(self.task, keys))
             self.on_progress(self.report)
 
     def _process(self, record: TaskRun) -> None:
-        chunks = iter(()) if self.cut_short else self._chunks(pending_query(self.request.selection))
+        chunks = iter(()) if self.cut_short else self._chunks(pending_query)
         for result in workers.run_chunks(
             self.task, chunks, self.request.options, record.pk, self.request.workers
         ):
@@ -234,9 +234,9 @@ class _Run:
             for values in part:
                 self.report.tally.count(self.task.output_model(**values))
 
-    def _chunks(self, query: peewee.ModelSelect | None) -> Iterator[list[int]]:
+    def _chunks(self, find: Callable[..., peewee.ModelSelect | None]) -> Iterator[list[int]]:
         left = None if self.request.limit is None else self.request.limit - self.report.tally.done
-        for keys in stream_keys(query, self.request.chunk, left):
+        for keys in stream_keys(find, self.request.selection, self.request.chunk, left):
             self.cut_short = self._reason_to_stop()
             if self.cut_short:
                 return

@@ -1,25 +1,23 @@
-"""Monte Carlo dropout: the numbers of the reference, whatever is computed together, and fair masks."""
-
-import hashlib
+"""Monte Carlo dropout: the numbers of the reference, the same everywhere, whatever is computed together."""
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from astra.errors import UsageError
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
-from astra.pipelines.astronn_dist.sampling import (
-    DROPOUT_RATE,
-    LAYERS,
-    THRESHOLD,
-    draw,
-    dropout_factors,
-    sample,
-    summarise,
-)
-from astra.pipelines.astronn_dist.weights import load_weights
+from astra.pipelines.astronn_dist.dropout import DROPOUT_RATE, LAYERS
+from astra.pipelines.astronn_dist.network import Dropout
+from astra.pipelines.astronn_dist.on_cpu import CpuNetwork
+from astra.pipelines.astronn_dist.on_torch import TorchNetwork
+from astra.pipelines.astronn_dist.sampling import network_on, sample, summarise
+from astra.pipelines.astronn_dist.weights import SHAPES, Weights, load_weights
 
 N_REFERENCE = 2000
+
+# Of the 22 real spectra: an F star, an L dwarf, the M giant; the others are for the slow tests.
+QUICK = (0, 12, 20)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,8 +29,20 @@ def one_thread():
 
 
 @pytest.fixture(scope="module")
-def network(reference_weights):
-    return ApogeeDistBCNN.from_weights(load_weights(reference_weights))
+def weights(reference_weights):
+    return load_weights(reference_weights)
+
+
+@pytest.fixture(scope="module")
+def readable(weights):
+    """The network in torch: what the fast one is compared with."""
+    return TorchNetwork.from_weights(weights)
+
+
+@pytest.fixture(scope="module")
+def network(weights):
+    """The network that runs take."""
+    return CpuNetwork.from_weights(weights)
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +74,8 @@ def many_of_the_folder(network, reference):
 
 
 def many_draws(network, flux, names):
-    draws = [draw(network, row, name, N_REFERENCE, 0) for row, name in zip(flux, names, strict=True)]
-    prediction, log_variance = np.swapaxes(draws, 0, 1)
-    return prediction, log_variance, network.labels_std.item()
+    prediction, log_variance = network.draw(flux, names, N_REFERENCE, 0).swapaxes(0, 1)
+    return prediction, log_variance, network.labels_std
 
 
 def assert_within_5_bootstrap_errors(statistic, draws, expected):
@@ -139,11 +148,60 @@ def test_a_summary_is_mean_and_variances_in_units_of_labels_std():
     assert found.e_fakemag == pytest.approx([10 * np.sqrt(2 + 7)])
 
 
+@pytest.mark.parametrize(
+    "index", [index if index in QUICK else pytest.param(index, marks=pytest.mark.slow) for index in range(22)]
+)
+def test_means_of_100_draws_are_distributed_as_those_of_other_dropout(network, readable, flux, names, index):
+    """Kolmogorov and Smirnov's test of 200 seeds against 200 means with the random numbers of torch."""
+    ours = means_of_200_seeds(network, flux, names, index)
+
+    theirs = independent_draws(readable.network, flux[index], 200 * 100).reshape(200, 100).mean(axis=1)
+
+    assert same_distribution(ours, theirs) > 0.001 / 22
+
+
+def test_the_test_of_distributions_tells_a_dropout_rate_of_a_third(network, readable, flux, names):
+    ours = means_of_200_seeds(network, flux, names, 0)
+
+    theirs = (
+        independent_draws(readable.network, flux[0], 200 * 100, rate=1 / 3).reshape(200, 100).mean(axis=1)
+    )
+
+    assert same_distribution(ours, theirs) < 0.001
+
+
+def means_of_200_seeds(network, flux, names, index):
+    spectrum, name = flux[[index]], names[index : index + 1]
+    return [network.draw(spectrum, name, 100, seed)[0, 0].mean() for seed in range(200)]
+
+
+def independent_draws(network, flux, n_draws, rate=DROPOUT_RATE):
+    """Predictions with torch's own dropout, float64 of shape (n_draws,)."""
+    found = []
+    with torch.random.fork_rng(), torch.inference_mode():
+        torch.manual_seed(0)
+        encoded = network.encode(torch.tensor(flux[None], dtype=torch.float32))
+        for _ in range(n_draws // 100):
+            ones = (torch.ones(100, *shape) for shape in LAYERS.values())
+            factors = (torch.nn.functional.dropout(one, rate) for one in ones)
+            found.append(network.decode(encoded, Dropout(*factors))[0].double().numpy())
+    return np.concatenate(found)
+
+
+def same_distribution(one, other):
+    """The probability of a larger distance between two samples of one distribution (Smirnov 1948)."""
+    both = np.sort(np.concatenate([one, other]))
+    shares = [np.searchsorted(np.sort(sample), both, side="right") / len(sample) for sample in (one, other)]
+    size = np.sqrt(len(one) * len(other) / (len(one) + len(other))) * np.abs(shares[0] - shares[1]).max()
+    terms = np.arange(1, 101)
+    return min(1.0, 2 * np.sum((-1.0) ** (terms - 1) * np.exp(-2 * (terms * size) ** 2)))
+
+
 # > What a result depends on
 
 
 def test_the_first_100_draws_of_2000_are_the_100_draws(network, flux, names, many):
-    prediction, log_variance = draw(network, flux[0], names[0], 100, 0)
+    prediction, log_variance = network.draw(flux[:1], names[:1], 100, 0)[0]
 
     np.testing.assert_array_equal(prediction, many[0][0, :100])
     np.testing.assert_array_equal(log_variance, many[1][0, :100])
@@ -185,24 +243,58 @@ def test_another_seed_or_another_name_gives_another_result_and_the_same_ones_the
     assert len(set(results)) == 3
 
 
-def test_two_threads_give_the_same_to_1e_5(network, flux, names):
-    one = sample(network, flux[:2], names[:2])
-    torch.set_num_threads(2)
-    try:
-        two = sample(network, flux[:2], names[:2])
-    finally:
-        torch.set_num_threads(1)
+def test_the_compiled_network_makes_the_draws_of_the_readable_one(network, readable, flux, names):
+    np.testing.assert_allclose(
+        network.draw(flux, names, 210, 5), readable.draw(flux, names, 210, 5), rtol=1e-5
+    )
 
-    for array, other in zip(columns(one), columns(two), strict=True):
-        np.testing.assert_allclose(other, array, rtol=1e-5)
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.001, 100), st.floats(-3, 3))
+def test_both_agree_whatever_the_weights_and_the_flux_are(seed, size, level):
+    weights = Weights("random", "", random_tensors(seed))
+    flux = level + size * np.random.default_rng(seed).standard_normal((2, 7514))
+
+    compiled = CpuNetwork.from_weights(weights).draw(flux, ["a", "b"], 12, seed)
+
+    expected = TorchNetwork.from_weights(weights).draw(flux, ["a", "b"], 12, seed)
+    np.testing.assert_allclose(compiled, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+def test_both_agree_where_all_units_are_0_in_every_draw(weights, flux, names):
+    tensors = weights.tensors | {"conv2.bias": np.full(4, -1e3, np.float32)}
+    dead = Weights("dead", "", tensors)
+
+    compiled = CpuNetwork.from_weights(dead).draw(flux[:2], names[:2], 12, 0)
+
+    np.testing.assert_allclose(
+        compiled, TorchNetwork.from_weights(dead).draw(flux[:2], names[:2], 12, 0), rtol=1e-5, atol=1e-6
+    )
+
+
+def random_tensors(seed):
+    generator = np.random.default_rng(seed)
+    return {
+        name: generator.normal(0, 1 / np.sqrt(max(1, np.prod(shape[1:]))), shape).astype(np.float32)
+        for name, shape in SHAPES.items()
+    }
+
+
+@pytest.mark.parametrize("together", [2, 7, 22])
+def test_spectra_that_torch_computes_together_get_what_they_get_alone(readable, flux, names, together):
+    alone = readable.draw(flux, names, 100, 0)
+
+    parts = [slice(first, first + together) for first in range(0, len(flux), together)]
+    found = np.concatenate([readable._draw(flux[part], names[part], 100, 0) for part in parts])
+
+    np.testing.assert_allclose(found, alone, rtol=1e-5)
 
 
 @pytest.mark.gpu
-def test_a_gpu_gives_the_same_to_1e_5(reference_weights, flux, names):
-    network = ApogeeDistBCNN.from_weights(load_weights(reference_weights))
-    cpu = sample(network, flux, names)
+def test_a_gpu_gives_the_same_to_1e_5(weights, flux, names):
+    cpu = sample(network_on("cpu", weights), flux, names)
 
-    gpu = sample(network, flux, names, device="cuda")
+    gpu = sample(network_on("cuda", weights), flux, names)
 
     for array, other in zip(columns(cpu), columns(gpu), strict=True):
         np.testing.assert_allclose(other, array, rtol=1e-5)
@@ -261,7 +353,7 @@ def test_flux_of_another_shape_or_without_names_is_refused(network, flux, names)
             sample(network, wrong, its_names)
 
 
-def test_the_state_of_torch_is_the_same_afterwards(network, flux, names):
+def test_the_state_of_torch_is_the_same_afterwards(readable, flux, names):
     def state():
         return (
             torch.random.get_rng_state().tolist(),
@@ -273,85 +365,6 @@ def test_the_state_of_torch_is_the_same_afterwards(network, flux, names):
 
     before = state()
 
-    sample(network, flux[:1], names[:1])
+    sample(readable, flux[:1], names[:1])
 
     assert state() == before
-
-
-# > Masks
-
-
-@pytest.fixture(scope="module")
-def kept():
-    """For each layer, which units 400 draws of a spectrum keep: bool of shape (400, units)."""
-    return {layer: (dropout_factors(layer, 0, "a star", 0, 400) > 0).reshape(400, -1) for layer in LAYERS}
-
-
-def assert_uncorrelated(one, other):
-    correlation = np.corrcoef(one.ravel(), other.ravel())[0, 1]
-    assert abs(correlation) < 5 / np.sqrt(one.size)
-
-
-def test_a_factor_is_0_or_makes_up_for_those_that_are():
-    for layer, shape in LAYERS.items():
-        factors = dropout_factors(layer, 0, "a star", 0, 3)
-
-        assert factors.shape == (3, *shape)
-        assert factors.dtype == np.float32
-        assert set(np.unique(factors)) == {np.float32(0), np.float32(1 / (1 - DROPOUT_RATE))}
-
-
-def test_the_threshold_is_the_rate_to_16_bits():
-    assert abs(THRESHOLD / 2**16 - (1 - DROPOUT_RATE)) < 2**-17
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_units_are_kept_at_the_rate_in_all_in_each_draw_and_each_of_them(kept, layer):
-    share = 1 - DROPOUT_RATE
-    for axis in (None, 0, 1):
-        rate = kept[layer].mean(axis=axis)
-        size = kept[layer].size // rate.size
-
-        deviation = (rate - share) / np.sqrt(share * DROPOUT_RATE / size)
-        # Of 15,028 units, one in 600 such arrays goes beyond 5.5.
-        assert (np.abs(deviation) < 5.5).all()
-        if rate.size > 1:
-            assert np.std(deviation) == pytest.approx(1, abs=5 / np.sqrt(2 * rate.size))
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_draws_neighbouring_units_and_blocks_of_random_bits_are_independent(kept, layer):
-    assert_uncorrelated(kept[layer][1:], kept[layer][:-1])
-    for distance in (1, 2, 4, 16):
-        assert_uncorrelated(kept[layer][:, distance:], kept[layer][:, :-distance])
-
-
-def test_layers_are_independent(kept):
-    for one, other in (("conv1", "features"), ("features", "dense_1"), ("conv1", "dense_1")):
-        units = min(kept[one].shape[1], kept[other].shape[1])
-        assert_uncorrelated(kept[one][:, :units], kept[other][:, :units])
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_stars_and_seeds_are_independent(kept, layer):
-    for seed, name in ((0, "another star"), (1, "a star"), (-1, "a star"), (0, "a star "), (0, "")):
-        other = (dropout_factors(layer, seed, name, 0, 400) > 0).reshape(400, -1)
-        assert_uncorrelated(kept[layer], other)
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_a_draw_is_the_same_wherever_one_starts(layer):
-    whole = dropout_factors(layer, 5, "a star", 0, 20)
-
-    np.testing.assert_array_equal(dropout_factors(layer, 5, "a star", 7, 3), whole[7:10])
-
-
-def test_masks_are_for_ever():
-    """Other masks would move every published distance; they come with a new version of the pipeline only."""
-    digest = hashlib.sha256()
-    for layer in LAYERS:
-        digest.update(
-            np.packbits(dropout_factors(layer, 0, "apstar/…/2M00000068+5710233", 98, 4) > 0).tobytes()
-        )
-
-    assert digest.hexdigest() == "d357e908238c188c368cee4d5048992e01763fb33bae5871045da927ff5e8b71"

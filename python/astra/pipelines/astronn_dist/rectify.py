@@ -14,7 +14,6 @@ fixed result here:
 - No flux in the result is NaN, infinite or negative; no error in it is NaN.
 """
 
-import warnings
 from typing import Literal
 
 import numpy as np
@@ -24,6 +23,7 @@ from numpy.polynomial.polyutils import mapdomain
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist.continuum_pixels import CHIPS, CONTINUUM
 from astra.products.grid import DETECTORS, N_GRID
+from astra.silence import silenced
 
 #: apStar mask bits whose pixels are replaced: BADPIX, CRPIX, SATPIX, UNFIXABLE, BADDARK, BADFLAT, BADERR,
 #: NOSKY (0-7) and SIG_SKYLINE (12).
@@ -132,9 +132,8 @@ def _normalise(flux: np.ndarray, e_flux: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _normalise_with_astronn(flux: np.ndarray, e_flux: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    with warnings.catch_warnings():
-        # Of setuptools at the import, and of polynomials that the data do not determine.
-        warnings.simplefilter("ignore")
+    # Of setuptools at the import, and of polynomials that the data do not determine.
+    with silenced():
         try:
             from astroNN.apogee import apogee_continuum
         except ImportError as error:

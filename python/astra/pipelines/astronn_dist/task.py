@@ -6,6 +6,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,16 +26,15 @@ from astra.tasks import Provenance, task
 
 if TYPE_CHECKING:
     from astra.pipelines.astronn_dist.finding import Chosen
-    from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
-    from astra.pipelines.astronn_dist.sampling import Prediction
+    from astra.pipelines.astronn_dist.sampling import Network, Prediction
     from astra.pipelines.astronn_dist.validity import Validity
     from astra.products.apstar import CombinedSpectrum
 
 log = logging.getLogger("astra")
 
 N_DRAWS = 100
-#: Spectra read and rectified together; the numbers do not depend on it.
-BATCH = 64
+#: Spectra read and rectified together, while those before them are sampled; the numbers do not depend on it.
+BATCH = 32
 PRECISION = "float32"
 
 
@@ -81,10 +81,10 @@ def astronn_dist(
         from astra.pipelines.astronn_dist.validity import widened
 
         flux, e_flux = rectify(*arrays, backend=backend)
-        found = sample(network, flux, identities, n_draws=n_draws, seed=seed, device=choose_device(device))
+        found = sample(network, flux, identities, n_draws=n_draws, seed=seed)
         return found if validity is None else widened(found, flux, e_flux, validity)
 
-    for batch in _batches(spectra, batch_size):
+    for batch in _read_ahead(spectra, batch_size):
         rows = _measure(batch, predict, overhead)
         overhead = 0.0
         yield from rows
@@ -139,24 +139,22 @@ class _Read:
 
 
 def _measure(
-    spectra: list[ApogeeCoaddedSpectrumInApStar],
+    batch: list[_Read],
     predict: Callable[[tuple[np.ndarray, ...], list[str]], "Prediction"],
     overhead: float,
 ) -> list[AstroNNdist]:
     """The rows of one batch; ``overhead`` [s] is what was spent before it on no spectrum in particular."""
-    begun = time.perf_counter()
-    batch = [_read(spectrum) for spectrum in spectra]
     start = time.perf_counter()
     good = _usable([item for item in batch if item.pixels is not None])
     if good:
         found = predict(_stacked(good), [item.spectrum.product_id for item in good])
         _fill([i.row for i in good], [i.spectrum.source for i in good], _luminosity(found))
-    share = (time.perf_counter() - start) / max(1, len(good))
+    spent = time.perf_counter() - start
+    if not good:
+        overhead += spent
     for item in batch:
-        item.row.t_elapsed = item.seconds + (0.0 if item.row.flag_no_result else share)
-    overhead += time.perf_counter() - begun - sum(item.row.t_elapsed for item in batch)
-    for item in batch:
-        item.row.t_overhead = max(0.0, overhead) / len(batch)
+        item.row.t_elapsed = item.seconds + (0.0 if item.row.flag_no_result else spent / len(good))
+        item.row.t_overhead = overhead / len(batch)
     return [item.row for item in batch]
 
 
@@ -227,10 +225,25 @@ def _fill(rows: list[AstroNNdist], sources: list[Source | None], luminosity: np.
             setattr(row, name, value)
 
 
-def _batches(spectra: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    iterator = iter(spectra)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch
+def _read_ahead(spectra: Iterable[ApogeeCoaddedSpectrumInApStar], size: int) -> Iterator[list[_Read]]:
+    """Batches of spectra, each read while whoever asked for the one before it works on that.
+
+    Only the files are read in another thread: where the spectra come from is asked in this one.
+    """
+    spectra = iter(spectra)
+    with ThreadPoolExecutor(1, "astra-reader") as reader:
+
+        def begin() -> "list[Future[_Read]]":
+            return [reader.submit(_read, spectrum) for spectrum in itertools.islice(spectra, size)]
+
+        batch = begin()
+        try:
+            while batch:
+                following = begin()
+                yield [future.result() for future in batch]
+                batch = following
+        finally:
+            reader.shutdown(cancel_futures=True)
 
 
 def _upstreams(weights: str | None, model_path: str | None, **without_effect: Any) -> str | None:
@@ -250,7 +263,7 @@ def _chosen(weights: str | None) -> "Chosen":
     return find_weights(weights, load_settings())
 
 
-def _model(weights: str | None, device: str) -> "tuple[ApogeeDistBCNN, Validity | None]":
+def _model(weights: str | None, device: str) -> "tuple[Network, Validity | None]":
     from astra.pipelines.astronn_dist.weights import identify
 
     path = _chosen(weights).path
@@ -259,10 +272,10 @@ def _model(weights: str | None, device: str) -> "tuple[ApogeeDistBCNN, Validity 
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(path: Path, sha256: str, device: str) -> "tuple[ApogeeDistBCNN, Validity | None]":
+def _loaded(path: Path, sha256: str, device: str) -> "tuple[Network, Validity | None]":
     # The checksum is part of the key: weights that were replaced on disk are loaded anew.
-    from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
+    from astra.pipelines.astronn_dist.sampling import network_on
     from astra.pipelines.astronn_dist.weights import load_weights
 
     weights = load_weights(path)
-    return ApogeeDistBCNN.from_weights(weights).to(device), weights.validity
+    return network_on(device, weights), weights.validity

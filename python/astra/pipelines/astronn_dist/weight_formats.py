@@ -9,12 +9,13 @@ import json
 import math
 import pickle
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from astra.silence import silenced
 
 ARCHITECTURE = "ApogeeDistBCNN"
 
@@ -52,10 +53,8 @@ def read_checkpoint(path: Path) -> tuple[Tensors, Mapping[str, Any]]:
             f"upgrade torch to {SAFE_TORCH}, or convert the weights to .safetensors elsewhere"
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # of kinds of pickles, in many lines; what matters is refused below
+        # Of kinds of pickles, in many lines; what matters is refused below.
+        with silenced():
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WrongWeights(

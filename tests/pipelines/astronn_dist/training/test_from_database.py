@@ -9,9 +9,8 @@ from parallax_survey import insert_stars, luminosities, observed, write_stars
 
 from astra.errors import ConfigError, Interrupted, UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.rectify import rectify
-from astra.pipelines.astronn_dist.sampling import sample
+from astra.pipelines.astronn_dist.sampling import network_on, sample
 from astra.pipelines.astronn_dist.training.from_database import train_from_database
 from astra.pipelines.astronn_dist.training.loop import CHECKPOINT
 from astra.pipelines.astronn_dist.training.parallaxes import Cuts
@@ -167,4 +166,4 @@ def predictions(weights, files):
     """What inference makes of these files."""
     pixels = [read_combined(file) for file in files]
     flux, _ = rectify(*(np.stack([getattr(each, name) for each in pixels]) for name in PIXELS))
-    return sample(ApogeeDistBCNN.from_weights(weights), flux, [file.name for file in files])
+    return sample(network_on("cpu", weights), flux, [file.name for file in files])

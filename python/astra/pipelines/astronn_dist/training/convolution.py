@@ -3,7 +3,6 @@
 :func:`predict` gives what ``network.decode(network.encode(flux), dropout)`` gives, with the same gradients.
 """
 
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from astra.errors import ConfigError
+from astra.pipelines.astronn_dist.dropout import KEPT, THRESHOLD
 from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
-from astra.pipelines.astronn_dist.sampling import KEPT, THRESHOLD
+from astra.pipelines.astronn_dist.training import kernels
 
 # Of bits read as a signed number.
 SIGNED_THRESHOLD = THRESHOLD - (1 << 15)
@@ -30,21 +29,6 @@ class Bits(NamedTuple):
 
     dense_1: np.ndarray
     """Shape (B, 192)."""
-
-
-def compiled() -> ModuleType:
-    """The kernels, which are compiled when they are first used, and kept on disk.
-
-    Raises:
-        ConfigError: numba is missing.
-    """
-    try:
-        from astra.pipelines.astronn_dist.training import kernels
-    except ImportError as error:
-        raise ConfigError(
-            f"training on a CPU needs numba ({error}): install the extra [train], or numba; or use a GPU"
-        ) from error
-    return kernels
 
 
 class Workspace:
@@ -106,7 +90,6 @@ class Convolutions(torch.autograd.Function):
         ctx: Any, flux: Tensor, bits: Bits | None, workspace: Workspace, *parameters: Tensor
     ) -> Tensor:
         """See :func:`predict`."""
-        kernels = compiled()
         values = flux.detach().contiguous().numpy()
         size, dtype = len(values), values.dtype
         kernels_and_biases = [parameter.detach().contiguous().numpy() for parameter in parameters]
@@ -127,7 +110,6 @@ class Convolutions(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients with respect to the kernels and biases; the flux needs none."""
-        kernels = compiled()
         flux, parameters, kept, map_, largest = ctx.saved
         gradients = [np.empty_like(parameter) for parameter in parameters]
         kernels.backward(

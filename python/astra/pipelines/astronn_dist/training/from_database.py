@@ -11,8 +11,7 @@ import numpy as np
 
 import astra
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
-from astra.pipelines.astronn_dist.sampling import Prediction, sample
+from astra.pipelines.astronn_dist.sampling import Network, Prediction, network_on, sample
 from astra.pipelines.astronn_dist.training.checked_calibration import calibrate_if_better
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.loop import CHECKPOINT, Trained, train
@@ -155,25 +154,23 @@ class _Seen:
 def _seen(
     weights: Weights, examples: Examples, parts: Split, device: str, progress: Progress
 ) -> dict[str, _Seen]:
-    network = ApogeeDistBCNN.from_weights(weights).to(device)
+    network = network_on(device, weights)
     seen = {}
     for name in ("validation", "test"):
         indices = getattr(parts, name)
         indices = indices[:: -(-len(indices) // EVALUATED)]
-        prediction = _predict(network, examples, indices, device, partial(progress, name))
+        prediction = _predict(network, examples, indices, partial(progress, name))
         seen[name] = _Seen(examples.take(indices), prediction)
     return seen
 
 
-def _predict(
-    network: ApogeeDistBCNN, examples: Examples, indices: np.ndarray, device: str, progress: Any
-) -> Prediction:
+def _predict(network: Network, examples: Examples, indices: np.ndarray, progress: Any) -> Prediction:
     found = []
     for start in range(0, len(indices), CHUNK):
         progress(start, len(indices))
         rows = indices[start : start + CHUNK]
         flux = 1 + examples.flux[rows].astype(np.float32)
-        found.append(sample(network, flux, [str(row) for row in rows], device=device))
+        found.append(sample(network, flux, [str(row) for row in rows]))
     progress(len(indices), len(indices))
     arrays = zip(*((part.fakemag, part.e_fakemag, part.e_model_fakemag) for part in found), strict=True)
     return Prediction(*(np.concatenate(array) for array in arrays))

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 import astra
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.rectify import rectify
-from astra.pipelines.astronn_dist.sampling import Prediction
+from astra.pipelines.astronn_dist.sampling import Prediction, network_on
 from astra.pipelines.astronn_dist.sampling import sample as predict
 from astra.pipelines.astronn_dist.training.calibrate import calibrate
 from astra.pipelines.astronn_dist.training.evaluate import evaluate
@@ -174,7 +173,7 @@ def _calibrated(stage: Stage, trained: Trained, training: Examples) -> Weights:
 
 def _tested(stage: Stage, weights: Weights) -> Tested:
     """Predictions, as they will be made, for stars that the network has not seen."""
-    network = ApogeeDistBCNN.from_weights(weights).to(stage.device)
+    network = network_on(stage.device, weights)
     sample = stage.sample("test")
     parts, measured = [], []
     for start in range(0, len(sample), CHUNK):
@@ -182,7 +181,7 @@ def _tested(stage: Stage, weights: Weights) -> Tested:
         rows = slice(start, start + CHUNK)
         flux, e_flux = rectify(sample.flux[rows], sample.e_flux[rows], sample.pixel_flags[rows])
         names = [f"test {start + row}" for row in range(len(flux))]
-        found = predict(network, flux, names, device=stage.device)
+        found = predict(network, flux, names)
         parts.append(widened(found, flux, e_flux, weights.validity))
         measured.append(excess(flux, e_flux, weights.validity.mean, weights.validity.components))
     columns = [field.name for field in fields(Prediction)]

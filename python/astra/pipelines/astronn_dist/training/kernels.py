@@ -7,17 +7,21 @@ Arrays: B examples; kernels as in torch, ``kernel_1`` (2, 1, 8), ``kernel_2`` (4
 the convolutions (B, 2, 7522), with zeros beyond the ends; features (B, 7512), the channel fastest.
 """
 
-import numba
 import numpy as np
 
-N_POOLS, LEFT = 1878, 3
+from astra.compiled import compiled
+from astra.pipelines.astronn_dist.kernels import N_POOLS
+
+LEFT = 3
 #: Length of a row of the map: the pixels and the zeros on both sides.
 PADDED = 7522
 #: In ``largest``: the feature is 0.
 NOTHING = 255
 
+_compiled = compiled(fastmath=True)
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+
+@_compiled
 def forward(
     flux, kernel_1, bias_1, kernel_2, bias_2, bits, bits_features, threshold, kept, map_, features, largest
 ):
@@ -59,7 +63,7 @@ def forward(
                 largest[n, unit] = where if stays else NOTHING
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+@_compiled
 def _first(padded, kernel, bias, bits, threshold, kept, row):
     k0, k1, k2, k3, k4, k5, k6, k7 = kernel
     for p in range(bits.shape[0]):
@@ -77,7 +81,7 @@ def _first(padded, kernel, bias, bits, threshold, kept, row):
         row[p + LEFT] = max(value, 0.0) * kept if bits[p] < threshold else 0.0
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+@_compiled
 def _second(map_, kernel, bias, row):
     k0, k1, k2, k3, k4, k5, k6, k7 = kernel[0]
     q0, q1, q2, q3, q4, q5, q6, q7 = kernel[1]
@@ -104,7 +108,7 @@ def _second(map_, kernel, bias, row):
         )
 
 
-@numba.njit(nogil=True, fastmath=True, cache=True)
+@_compiled
 def backward(
     flux, gradient, kernel_2, kept, map_, largest, grad_kernel_1, grad_bias_1, grad_kernel_2, grad_bias_2
 ):

@@ -12,7 +12,6 @@ from filelock import FileLock, Timeout
 
 from astra.errors import ConfigError, Interrupted, UsageError
 from astra.pipelines.astronn_dist.devices import choose_device
-from astra.pipelines.astronn_dist.training.convolution import compiled
 from astra.pipelines.astronn_dist.training.loop import Epoch
 from astra.pipelines.astronn_dist.training.options import TrainingOptions
 from astra.pipelines.astronn_dist.weights import OURS
@@ -101,8 +100,6 @@ def session(request: TrainingRequest, on_progress: Progress) -> Iterator[tuple[s
     """
     request.check()
     device = choose_device(request.device)
-    if device == "cpu":
-        compiled()  # or there is no point in making examples first
     with ExitStack() as stack:
         stack.enter_context(_alone(request.folder))
         stack.enter_context(_threads(request.threads))

@@ -1,0 +1,105 @@
+"""How fast the pipeline is, how much memory it takes, and where the time goes: one table.
+
+    python benchmarks/performance [--full] [--shared ../shared] [--out build/performance]
+
+In a few minutes: sampling against the reference and against the floor of arithmetic, the stages of a
+spectrum, whole runs against workers and size, start-up, and the database at 1.1 million spectra. With
+``--full`` 10,000 files of their own and 100,000 spectra, which takes half an hour and 16 GB of disk.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from pathlib import Path
+
+# Before numpy is imported: all but what upstream does is measured on one core.
+os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+
+import database  # noqa: E402
+import plots  # noqa: E402
+import sampling  # noqa: E402
+import stages  # noqa: E402
+from pipeline import Survey, astra  # noqa: E402
+from table import Table  # noqa: E402
+
+from astra.config import load_settings  # noqa: E402
+from astra.pipelines.astronn_dist.finding import find_weights  # noqa: E402
+from astra.pipelines.astronn_dist.weights import load_weights  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+SPECTRA = 1_100_000
+
+
+def main() -> None:
+    """Read the arguments, measure, print the table, and draw cost against size."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--shared", type=Path, default=os.environ.get("ASTRA_SHARED", ROOT.parent / "shared"))
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "performance", help="table and plot")
+    parser.add_argument("--full", action="store_true", help="10,000 files and 100,000 spectra")
+    parser.add_argument("--workers", type=int, default=2, help="local processes of the runs (default 2)")
+    arguments = parser.parse_args()
+    originals = sorted((arguments.shared / "data" / "apstar").glob("apStar-*.fits"))
+    if not originals:
+        parser.error(f"no apStar files in {arguments.shared}/data/apstar; name the folder with --shared")
+    table = Table()
+    upstream = one_by_one(table, originals)
+    with tempfile.TemporaryDirectory(prefix="astra-bench-") as folder:
+        survey = Survey(Path(folder), originals, 10_000 if arguments.full else 1_000)
+        start_up(table)
+        cost = whole_runs(table, survey, upstream, arguments.workers, full=arguments.full)
+    database.measure(table, SPECTRA)
+    table.save(arguments.out / "table.json")
+    plots.cost(cost, arguments.out / "cost.svg")
+    print(f"\n{arguments.out / 'table.json'}, {arguments.out / 'cost.svg'}")
+
+
+def one_by_one(table: Table, originals: list[Path]) -> float:
+    """Sampling, then all stages; seconds of a spectrum as upstream runs it."""
+    weights = load_weights(find_weights(None, load_settings()).path)
+    pixels = stages.read(originals)
+    draw = sampling.measure(table, weights, stages.rectified(pixels))
+    return draw + stages.measure(table, weights, originals)
+
+
+def start_up(table: Table) -> None:
+    """Commands that have little to do; the first run of all compiles."""
+    for what, arguments in (
+        ("astra --help", ("--help",)),
+        ("run of one spectrum", ("run", "astronn_dist", "--limit", "1")),
+        ("the same once more", ("run", "astronn_dist", "--limit", "1")),
+        ("the same with --workers 2", ("run", "astronn_dist", "--limit", "1", "--workers", "2")),
+    ):
+        table.add("Start-up", what, astra(*arguments).wall, "s")
+
+
+def whole_runs(
+    table: Table, survey: Survey, upstream: float, workers: int, *, full: bool
+) -> list[tuple[int, float, float]]:
+    """Runs of 1, 2, ... workers, then of growing size; for each size its wall and processor seconds."""
+    files = survey.files
+    table.add("Whole runs", "ingest apstar", files / survey.ingested.wall, "files/s")
+    for count in range(1, workers + 1):
+        done = survey.run("--workers", str(count), "--limit", str(files if count == workers else 1000))
+        speed = done.report["processed"] / done.wall
+        table.add("Whole runs", f"{done.report['processed']:,} spectra, {count} workers", speed, "spectra/s")
+        table.add("Whole runs", "  of its largest process", done.memory, "MB", "< 600")
+    table.add("Whole runs", "as upstream runs it, one by one", 1 / upstream, "spectra/s")
+    table.add("Whole runs", "ratio", speed * upstream, "times", ">= 18")
+    cost = []
+    for size in (100, 1000, 10_000, *([100_000] if full else [])):
+        survey.grow(size)
+        done = survey.run("--workers", str(workers), "--limit", str(size))
+        cost.append((size, done.wall, done.cpu))
+        table.add("Size", f"{size:,} spectra", done.wall, "s")
+        table.add("Size", "  processor time of each", 1e3 * done.cpu / size, "ms")
+        table.add("Size", "  of its largest process", done.memory, "MB")
+    return cost
+
+
+if __name__ == "__main__":
+    started = time.perf_counter()
+    main()
+    print(f"{time.perf_counter() - started:.0f} s")

@@ -1,0 +1,115 @@
+"""Selecting and writing at the size of a data release, on PostgreSQL."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from table import Table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+from postgres_server import find_binaries, temporary_server  # noqa: E402
+
+CHUNK, FOLLOWING = 256, 20
+SHARES = (0.0, 0.5, 0.99, 0.9999)
+
+SPECTRA = """
+INSERT INTO spectrum (pk) SELECT generate_series(1, {count});
+INSERT INTO source (pk, sdss_id, k_mag, ebv) SELECT n, n, 10, 0.1 FROM generate_series(1, {count}) n;
+INSERT INTO apogee_coadded_spectrum_in_apstar (source_pk, spectrum_pk, product_id, release, filetype, apred,
+    apstar, obj, telescope, field, prefix, reduction, commissioning, path, spectrum_flags)
+SELECT n, n, 'apstar/dr17/apo25m/field/2M' || n, 'dr17', 'apstar', 'dr17', 'stars', '2M' || n, 'apo25m',
+    'field', 'ap', '2M' || n, false, '/data/' || n || '.fits', 0 FROM generate_series(1, {count}) n;
+"""
+
+RESULTS = """
+INSERT INTO {results} (spectrum_pk, source_pk, v_astra, inputs_read, k_mag, ebv, l_fakemag, result_flags)
+SELECT pk, pk, {version}, timezone('utc', now()) + interval '1 hour', 10, 0.1, 20, 0
+FROM spectrum WHERE ('x' || substr(md5(pk::text), 1, 6))::bit(24)::int < {share} * 16777216
+"""
+
+
+def measure(table: Table, count: int) -> None:
+    """Add the lines of a database of so many spectra, of which shares spread at random are done."""
+    with temporary_server(find_binaries()) as server, server.database() as name:
+        os.environ["ASTRA_DATABASE_URL"] = server.url(name)
+        before = os.environ.pop("ASTRA_DATABASE_PATH", None)
+        try:
+            _measure(table, count)
+        finally:
+            del os.environ["ASTRA_DATABASE_URL"]
+            if before is not None:
+                os.environ["ASTRA_DATABASE_PATH"] = before
+
+
+def _measure(table: Table, count: int) -> None:
+    from astra.config import load_settings
+    from astra.database import open_database
+    from astra.models import AstroNNdist
+    from astra.models.base import bound_to
+    from astra.schema import upgrade
+    from astra.version import V_ASTRA
+
+    settings = load_settings()
+    database = open_database(settings)
+    results = f'"{AstroNNdist._meta.table_name}"'
+    with bound_to(database):
+        upgrade(database, settings)
+        database.execute_sql(SPECTRA.format(count=count))
+        for share in SHARES:
+            database.execute_sql(f"TRUNCATE {results}")
+            database.execute_sql(RESULTS.format(results=results, version=V_ASTRA, share=share))
+            database.execute_sql("ANALYZE")
+            first, following = chunk_times()
+            section = f"Selection, {count:,} spectra on PostgreSQL"
+            table.add(section, f"first chunk of {CHUNK}, {share:.2%} done", first, "s", "< 2")
+            if following:
+                what = f"each next one, {share:.2%} done (mean of {len(following)})"
+                table.add(section, what, 1e3 * float(np.mean(following)), "ms", "< 50")
+        for what, rate in insert_rates(count):
+            table.add(f"Writing, into {count:,} rows on PostgreSQL", what, rate, "rows/s", ">= 30,000")
+    database.close()
+
+
+def chunk_times() -> tuple[float, list[float]]:
+    """Seconds until the first chunk, and until each of those that follow."""
+    from astra.pending import Selection, pending_query, stream_keys
+    from astra.tasks import find_task
+
+    spent, started = [], time.perf_counter()
+    for number, _ in enumerate(stream_keys(pending_query, Selection(find_task("astronn_dist")), CHUNK)):
+        spent.append(time.perf_counter() - started)
+        if number == FOLLOWING:
+            break
+        started = time.perf_counter()
+    return spent[0], spent[1:]
+
+
+def insert_rates(count: int) -> list[tuple[str, float]]:
+    """Rows per second of the task's own writing, into the table as it is."""
+    from astra.models import AstroNNdist
+    from astra.running.chunk import write
+    from astra.tasks import find_task
+    from astra.version import V_ASTRA
+
+    task, rates = find_task("astronn_dist"), []
+    blank = {field.name: None for field in AstroNNdist.written_fields()}
+    for name in ("task_pk", "created", "modified", "run_pk", "v_astra_major_minor"):
+        blank.pop(name, None)
+    database = AstroNNdist._meta.database
+    database.execute_sql(f'DELETE FROM "{AstroNNdist._meta.table_name}" WHERE spectrum_pk <= 20000')
+    for what in ("new rows", "known rows, changed", "known rows, as they were"):
+        value = 1.0 if what == "new rows" else 2.0
+        rows = [
+            blank
+            | {"spectrum_pk": pk, "source_pk": pk, "v_astra": V_ASTRA, "L_fakemag": value * pk, "dist": value}
+            | {"result_flags": 0, "k_mag": 10.0, "ebv": 0.1, "t_elapsed": 0.1}
+            for pk in range(1, min(20_000, count) + 1)
+        ]
+        started = time.perf_counter()
+        for start in range(0, len(rows), 1000):
+            write(task, rows[start : start + 1000])
+        rates.append((f"upsert, {what}", len(rows) / (time.perf_counter() - started)))
+    return rates

@@ -1,0 +1,106 @@
+"""The main job from end to end, as processes of its own: speed against workers and size, and memory."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from clone import clone  # noqa: E402
+
+#: What the processes of a run must not inherit: how many threads this one computes with.
+THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Command:
+    """What one command of astra did, and what it took."""
+
+    out: str
+    wall: float
+    """[s]"""
+
+    cpu: float
+    """Of all its processes [s]."""
+
+    memory: float
+    """Of its largest process [MB]."""
+
+    @property
+    def report(self) -> dict:
+        """What ``--json`` printed."""
+        return json.loads(self.out)
+
+
+def astra(*arguments: str) -> Command:
+    """Run a command of astra."""
+    environment = {name: value for name, value in os.environ.items() if name not in THREADS}
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "astra", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        text=True,
+    )
+    out = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - started
+    if status:
+        raise SystemExit(f"astra {' '.join(arguments)} failed")
+    return Command(out, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+class Survey:
+    """A database of spectra, each in a file of its own up to ``files``, and beyond that in one of these.
+
+    Args:
+        folder: Where it is kept.
+        originals: Real apStar files.
+        files: How many files to make.
+    """
+
+    def __init__(self, folder: Path, originals: list[Path], files: int) -> None:
+        self.path = folder / "bench.db"
+        os.environ["ASTRA_DATABASE_PATH"] = str(self.path)
+        (folder / "files").mkdir()
+        clone(originals, folder / "files", files)
+        astra("init")
+        self.ingested = astra("ingest", "apstar", str(folder / "files"))
+        self.files = self.size = files
+
+    def grow(self, size: int) -> None:
+        """Bring it to so many spectra; those without a file of their own have other names and stars."""
+        with sqlite3.connect(self.path) as connection:
+            columns = {}
+            for table in ("source", "spectrum", "apogee_coadded_spectrum_in_apstar"):
+                columns[table] = [row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')]
+            while self.size < size:
+                for table, names in columns.items():
+                    values = ", ".join(self._shifted(name) for name in names)
+                    key = "pk" if "pk" in names else "spectrum_pk"
+                    connection.execute(
+                        f'INSERT INTO "{table}" ({", ".join(names)}) SELECT {values} FROM "{table}" '
+                        f"WHERE {key} <= {min(self.files, size - self.size)}"
+                    )
+                self.size += min(self.files, size - self.size)
+        connection.close()
+
+    def _shifted(self, name: str) -> str:
+        if name in ("pk", "spectrum_pk", "source_pk"):
+            return f"{name} + {self.size}"
+        if name in ("sdss4_apogee_id", "product_id", "obj"):
+            return f"{name} || '+{self.size}'"
+        return f"{name} + {self.size}" if name in ("sdss_id", "gaia_dr3_source_id") else name
+
+    def run(self, *arguments: str) -> Command:
+        """Run the task on all of it, from the start."""
+        with sqlite3.connect(self.path) as connection:
+            connection.execute("DELETE FROM astro_nn_dist")
+        connection.close()
+        return astra("run", "astronn_dist", "--json", *arguments)

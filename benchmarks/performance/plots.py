@@ -1,0 +1,33 @@
+"""Cost against size."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("svg")
+
+from matplotlib import pyplot as plt  # noqa: E402
+
+
+def cost(points: list[tuple[int, float, float]], path: Path) -> None:
+    """Draw wall and processor seconds of runs against their number of spectra.
+
+    Args:
+        points: Spectra, wall time [s], processor time [s].
+        path: The SVG file.
+    """
+    sizes, walls, cpus = zip(*points, strict=True)
+    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    # A straight line through what is left after the start: the slope is the cost of one spectrum.
+    slope = (walls[-1] - walls[0]) / (sizes[-1] - sizes[0])
+    start = walls[0] - slope * sizes[0]
+    line = [start + slope * size for size in sizes]
+    axes.loglog(sizes, line, color="0.7", label=f"{start:.1f} s + {1e3 * slope:.1f} ms each")
+    axes.loglog(sizes, walls, "o", color="C0", label="wall time, 2 workers")
+    axes.loglog(sizes, cpus, "s", color="C1", markerfacecolor="none", label="processor time, all processes")
+    axes.set_xlabel("spectra")
+    axes.set_ylabel("seconds")
+    axes.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)

@@ -1,0 +1,142 @@
+"""Monte Carlo dropout for one spectrum: as upstream draws, with torch, compiled; and the floor of arithmetic.
+
+Upstream draws one forward pass at a time, of one spectrum, with two threads. All are measured in turn, so
+that what else the machine does meanwhile falls on each of them.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from table import Table
+from torch.nn import functional as F
+
+from astra.pipelines.astronn_dist import kernels
+from astra.pipelines.astronn_dist.dropout import DRAWS_PER_WORD, DROPOUT_RATE, KEPT, LAYERS, key
+from astra.pipelines.astronn_dist.network import ApogeeDistBCNN, Dropout
+from astra.pipelines.astronn_dist.on_cpu import CpuNetwork
+from astra.pipelines.astronn_dist.on_torch import TorchNetwork
+from astra.pipelines.astronn_dist.weights import Weights
+
+DRAWS, ROUNDS = 100, 9
+UPSTREAM_THREADS = 2
+
+#: Operations of 100 draws: the second convolution, and the first dense layer.
+FLOP = 386e6
+
+SIDE = 2048
+
+
+def measure(table: Table, weights: Weights, flux: np.ndarray) -> float:
+    """Add the lines of sampling, for spectra of shape (N, 7514).
+
+    Returns:
+        Seconds per spectrum as upstream draws.
+    """
+    network = ApogeeDistBCNN.from_weights(weights)
+    compiled, batched = CpuNetwork.from_weights(weights), TorchNetwork(network)
+    square = np.random.default_rng(0).random((SIDE, SIDE), np.float32)
+    ways: dict[str, Callable[[np.ndarray], object]] = {
+        "upstream": lambda row: as_upstream(network, row),
+        "torch": lambda row: batched.draw(row[None], ["spectrum"], DRAWS, 0),
+        "compiled": lambda row: compiled.draw(row[None], ["spectrum"], DRAWS, 0),
+        "gemm": lambda row: square @ square,
+        "first": compiled._encoded,
+        "masks": Masks(compiled),
+        "kernel": Kernel(compiled),
+    }
+    seconds = in_turn(ways, flux)
+    gflops = 2 * SIDE**3 / seconds["gemm"] / 1e9
+    floor = FLOP / gflops / 1e9
+    section = "Sampling, 100 draws of one spectrum"
+    add = lambda what, value, unit, target="": table.add(section, what, value, unit, target)  # noqa: E731
+    add("reference as upstream runs it (one pass at a time, 2 threads)", 1e3 * seconds["upstream"], "ms")
+    add("reference, all draws at once (one thread)", 1e3 * seconds["torch"], "ms")
+    add("compiled (one thread)", 1e3 * seconds["compiled"], "ms")
+    masks = seconds["masks"] - seconds["first"]
+    add("  random bits and dropout", 1e3 * masks, "ms")
+    add("  convolutions and pooling", 1e3 * (seconds["kernel"] - masks), "ms")
+    add("  dense layers", 1e3 * (seconds["compiled"] - seconds["kernel"]), "ms")
+    add("float32 matrix product, 2048 x 2048, one thread", gflops, "GFLOP/s")
+    add("floor: 386 MFLOP at that speed", 1e3 * floor, "ms")
+    add("as upstream runs it / compiled", seconds["upstream"] / seconds["compiled"], "times", ">= 12")
+    add("compiled / floor", seconds["compiled"] / floor, "times", "<= 2.0")
+    return seconds["upstream"]
+
+
+def as_upstream(network: ApogeeDistBCNN, row: np.ndarray) -> list[torch.Tensor]:
+    """A hundred forward passes of one spectrum, one after the other."""
+    torch.set_num_threads(UPSTREAM_THREADS)
+    found = []
+    with torch.inference_mode():
+        flux = torch.from_numpy(row[None])
+        for _ in range(DRAWS):
+            masks = (F.dropout(torch.ones(1, *shape), DROPOUT_RATE) for shape in LAYERS.values())
+            found.append(torch.cat(network.decode(network.encode(flux), Dropout(*masks))))
+    torch.set_num_threads(1)
+    return found
+
+
+class Kernel:
+    """The compiled part alone, with the first convolution."""
+
+    def __init__(self, network: CpuNetwork) -> None:
+        self.network = network
+        self.keys = [np.uint64(key(layer, 0, "spectrum")) for layer in ("conv1", "features")]
+
+    def __call__(self, row: np.ndarray) -> int:
+        network, tensors = self.network, self.network._tensors
+        parameters = tensors["conv2.weight"], tensors["conv2.bias"]
+        map_ = network._encoded(row)
+        return kernels.convolved(
+            map_, *parameters, *self.keys, np.uint64(0), KEPT, network._units, network._features
+        )
+
+
+class Masks(Kernel):
+    """The random bits that this part needs, and the dropout of the first layer; and the first convolution."""
+
+    def __call__(self, row: np.ndarray) -> None:
+        drop_alone(self.network._encoded(row), *self.keys)
+
+
+@kernels._compiled
+def drop_alone(map_, key_1, key_2):
+    """As ``kernels.convolved``, without the convolution."""
+    words = np.empty(kernels.DRAWS // DRAWS_PER_WORD, np.uint64)
+    bits, row = words.view(np.uint16), np.empty(kernels.DRAWS, np.float32)
+    left = np.uint64(0)
+    for unit, value in enumerate(map_.flat):
+        if value != 0:
+            kernels._draw_words(key_1, np.uint64(unit), np.uint64(0), words)
+            kernels._drop(value, bits, row)
+            left ^= _together(row.view(np.uint64))
+    for unit in range(4 * kernels.N_POOLS):
+        kernels._draw_words(key_2, np.uint64(unit), np.uint64(0), words)
+        left ^= _together(words)
+    return left
+
+
+@kernels._compiled
+def _together(words):
+    """All of them in one: what is never read would not be computed."""
+    found = np.uint64(0)
+    for word in words:
+        found ^= word
+    return found
+
+
+def in_turn(ways: dict[str, Callable[[np.ndarray], object]], flux: np.ndarray) -> dict[str, float]:
+    """Median wall seconds of each way, over rounds in which every one has its turn."""
+    torch.set_num_threads(1)
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for way in ways.values():
+        way(flux[0])
+    for number in range(ROUNDS):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            way(flux[number % len(flux)])
+            spent[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in spent.items()}

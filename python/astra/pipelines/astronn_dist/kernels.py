@@ -1,0 +1,182 @@
+"""The convolutional part of the network for many draws of one spectrum, compiled.
+
+Dropout, the second convolution, ``relu`` and the maximum over four pixels are one pass over the pixels, of
+which a few lie in the cache at a time; the draws are what the vectors of the processor hold. A unit that is 0
+needs no random bits, and what is 0 in all draws is left out of what the dense layers get.
+"""
+
+import numpy as np
+
+from astra.compiled import compiled
+from astra.pipelines.astronn_dist.dropout import (
+    DRAWS_PER_WORD,
+    GAMMA,
+    MIX_FACTORS,
+    MIX_SHIFTS,
+    STRIDE,
+    THRESHOLD,
+)
+
+#: Draws that are computed together: whole vectors of a processor, and not many more than the usual 100.
+DRAWS = 104
+
+N_POOLS, POOL, KERNEL = 1878, 4, 8
+
+# Zeros before the map and after it; one more after it than the convolution needs, for whole pools.
+_LEFT, _RIGHT = 3, 5
+
+# Pools in the cache at a time, and the pixels that they need: with more, they leave the innermost cache.
+_TILE = 4
+_SPAN = POOL * _TILE + KERNEL - 1
+
+_STEP, _STRIDE = np.uint64(GAMMA), np.uint64(STRIDE)
+_SHIFT_1, _SHIFT_2, _SHIFT_3 = map(np.uint64, MIX_SHIFTS)
+_FACTOR_1, _FACTOR_2 = map(np.uint64, MIX_FACTORS)
+_THRESHOLD = np.uint16(THRESHOLD)
+
+# What may be done to the arithmetic; not to take for granted that no number is infinite.
+_FAST = {"contract", "reassoc", "nsz", "arcp"}
+
+_compiled = compiled(fastmath=_FAST)
+
+
+@_compiled
+def encoded(flux, kernel, bias):
+    """The first convolution and ``relu``.
+
+    Args:
+        flux: Flux minus the mean, (7514,).
+        kernel, bias: Of the convolution, (2, 1, 8) and (2,).
+
+    Returns:
+        The map, float32 of shape (2, 7522), with 3 zeros before it and 5 after it.
+    """
+    n_pixels = len(flux)
+    padded = np.zeros(_LEFT + n_pixels + _RIGHT, np.float32)
+    padded[_LEFT : _LEFT + n_pixels] = flux
+    map_ = np.zeros((2, len(padded)), np.float32)
+    for channel in range(2):
+        k0, k1, k2, k3, k4, k5, k6, k7 = kernel[channel, 0]
+        for pixel in range(n_pixels):
+            left = bias[channel] + k0 * padded[pixel] + k1 * padded[pixel + 1] + k2 * padded[pixel + 2]
+            middle = k3 * padded[pixel + 3] + k4 * padded[pixel + 4] + k5 * padded[pixel + 5]
+            value = left + middle + k6 * padded[pixel + 6] + k7 * padded[pixel + 7]
+            # Not max(): it would hide a NaN.
+            map_[channel, _LEFT + pixel] = np.float32(0) if value <= 0 else value
+    return map_
+
+
+@_compiled
+def convolved(map_, kernel, bias, key_1, key_2, first, kept, units, features):
+    """Compute what the first dense layer sees in each draw.
+
+    Args:
+        map_: Output of the first convolution, (2, 7522), with 3 zeros before it and 5 after it; finite.
+        kernel, bias: Of the second convolution, (4, 2, 8) and (4,).
+        key_1, key_2: Streams of random bits of the layers "conv1" and "features".
+        first: Number of the first word of a unit, uint64.
+        kept: Factor on units that stay.
+        units: Filled with the numbers of the units that are not 0 in all draws, ascending; shape (7512,).
+        features: Filled with these units; shape (7512, ``DRAWS``).
+
+    Returns:
+        How many these are.
+    """
+    rows = np.zeros((2, _SPAN, DRAWS), np.float32)
+    words = np.empty(DRAWS // DRAWS_PER_WORD, np.uint64)
+    bits = words.view(np.uint16)
+    sums = np.empty((POOL, DRAWS), np.float32)
+    count = 0
+    for tile in range(0, N_POOLS, _TILE):
+        known = KERNEL - 1 if tile else 0
+        for channel in range(2):
+            rows[channel, :known] = rows[channel, _SPAN - known :]
+            for pixel in range(known, _SPAN):
+                place = POOL * tile + pixel
+                value = map_[channel, place] * kept if place < map_.shape[1] else np.float32(0)
+                if value != 0:
+                    # Units of the layer are numbered without the zeros, the channel fastest.
+                    _draw_words(key_1, np.uint64(2 * (place - _LEFT) + channel), first, words)
+                    _drop(value, bits, rows[channel, pixel])
+                else:
+                    rows[channel, pixel] = 0.0
+        for pool in range(min(_TILE, N_POOLS - tile)):
+            pixels = slice(POOL * pool, POOL * pool + POOL + KERNEL - 1)
+            for channel in range(4):
+                _convolve_one(kernel[channel, 0], bias[channel], rows[0, pixels], sums)
+                unit = 4 * (tile + pool) + channel
+                _draw_words(key_2, np.uint64(unit), first, words)
+                units[count] = unit
+                count += _convolve_and_pool(
+                    kernel[channel, 1], sums, rows[1, pixels], bits, kept, features[count]
+                )
+    return count
+
+
+@_compiled
+def _draw_words(key, unit, first, words):
+    start = key + (unit * _STRIDE + first) * _STEP
+    for number in range(words.shape[0]):
+        word = start + np.uint64(number) * _STEP
+        word = (word ^ (word >> _SHIFT_1)) * _FACTOR_1
+        word = (word ^ (word >> _SHIFT_2)) * _FACTOR_2
+        words[number] = word ^ (word >> _SHIFT_3)
+
+
+@_compiled
+def _drop(value, bits, row):
+    for draw in range(row.shape[0]):
+        row[draw] = value if bits[draw] < _THRESHOLD else np.float32(0)
+
+
+# The taps of one input channel for the four pixels of a pool, written out: the eight coefficients and the
+# four sums stay in registers, and each row is loaded once.
+
+
+@_compiled
+def _convolve_one(kernel, bias, rows, sums):
+    k0, k1, k2, k3, k4, k5, k6, k7 = kernel
+    for draw in range(sums.shape[1]):
+        r0 = rows[0, draw]
+        r1 = rows[1, draw]
+        r2 = rows[2, draw]
+        r3 = rows[3, draw]
+        r4 = rows[4, draw]
+        r5 = rows[5, draw]
+        r6 = rows[6, draw]
+        r7 = rows[7, draw]
+        r8 = rows[8, draw]
+        r9 = rows[9, draw]
+        r10 = rows[10, draw]
+        sums[0, draw] = bias + k0 * r0 + k1 * r1 + k2 * r2 + k3 * r3 + k4 * r4 + k5 * r5 + k6 * r6 + k7 * r7
+        sums[1, draw] = bias + k0 * r1 + k1 * r2 + k2 * r3 + k3 * r4 + k4 * r5 + k5 * r6 + k6 * r7 + k7 * r8
+        sums[2, draw] = bias + k0 * r2 + k1 * r3 + k2 * r4 + k3 * r5 + k4 * r6 + k5 * r7 + k6 * r8 + k7 * r9
+        sums[3, draw] = bias + k0 * r3 + k1 * r4 + k2 * r5 + k3 * r6 + k4 * r7 + k5 * r8 + k6 * r9 + k7 * r10
+
+
+@_compiled
+def _convolve_and_pool(kernel, sums, rows, bits, kept, feature):
+    """Whether the feature is more than 0 in any draw."""
+    k0, k1, k2, k3, k4, k5, k6, k7 = kernel
+    total = np.float32(0)
+    for draw in range(sums.shape[1]):
+        r0 = rows[0, draw]
+        r1 = rows[1, draw]
+        r2 = rows[2, draw]
+        r3 = rows[3, draw]
+        r4 = rows[4, draw]
+        r5 = rows[5, draw]
+        r6 = rows[6, draw]
+        r7 = rows[7, draw]
+        r8 = rows[8, draw]
+        r9 = rows[9, draw]
+        r10 = rows[10, draw]
+        s0 = sums[0, draw] + k0 * r0 + k1 * r1 + k2 * r2 + k3 * r3 + k4 * r4 + k5 * r5 + k6 * r6 + k7 * r7
+        s1 = sums[1, draw] + k0 * r1 + k1 * r2 + k2 * r3 + k3 * r4 + k4 * r5 + k5 * r6 + k6 * r7 + k7 * r8
+        s2 = sums[2, draw] + k0 * r2 + k1 * r3 + k2 * r4 + k3 * r5 + k4 * r6 + k5 * r7 + k6 * r8 + k7 * r9
+        s3 = sums[3, draw] + k0 * r3 + k1 * r4 + k2 * r5 + k3 * r6 + k4 * r7 + k5 * r8 + k6 * r9 + k7 * r10
+        best = max(max(s0, s1), max(s2, s3))
+        value = best * kept if (best > 0) & (bits[draw] < _THRESHOLD) else np.float32(0)
+        feature[draw] = value
+        total += value
+    return total > 0

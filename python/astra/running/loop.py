@@ -1,0 +1,43 @@
+"""What every worker does: one chunk after the other, each written while the next is computed."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from astra.models.base import database
+from astra.running.chunk import ChunkResult, measure, store
+from astra.tasks import Task
+
+
+def work(
+    task: Task, chunks: Iterable[list[int]], options: Mapping[str, Any], run_pk: int | None
+) -> Iterator[ChunkResult]:
+    """Process chunks of spectra, and yield what became of each, in order, when it is written.
+
+    Two chunks are in hand: one that is computed, and one that is written in a thread with a connection of
+    its own.
+
+    Raises:
+        StorageError: The database refused a chunk.
+        AstraError: The task broke its contract of one row per spectrum, in order.
+    """
+    in_hand: list[Future[ChunkResult]] = []
+
+    def written() -> Iterator[ChunkResult]:
+        while in_hand:
+            yield in_hand.pop().result()
+
+    with ThreadPoolExecutor(1, "astra-writer") as writer:
+        try:
+            for keys in chunks:
+                rows = measure(task, keys, options, run_pk)
+                yield from written()
+                in_hand.append(writer.submit(store, task, rows))
+        except (Exception, KeyboardInterrupt):
+            # What is written counts, whatever became of the next.
+            yield from written()
+            raise
+        else:
+            yield from written()
+        finally:
+            writer.submit(database.close)
