@@ -7,7 +7,7 @@ SHARED ?= ../shared
 # Of default-model and compact-simulator: the published emulators, isochrones and spectra.
 DATA ?= $(SHARED)/data
 SEED ?= 0
-MODEL ?= simulated-2
+MODEL ?= simulated-3
 # Of the demonstration: weights other than the embedded ones (a path or a name).
 WEIGHTS ?=
 

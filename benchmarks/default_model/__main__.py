@@ -58,7 +58,7 @@ def _arguments() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--n", type=int, default=5000, help="simulated stars")
     parser.add_argument(
-        "--seed", type=int, default=2900, help="of the stars; other than that of any training"
+        "--seed", type=int, default=3100, help="of the stars; other than that of any training"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("build/validation"), help="folder for plots and JSON"
