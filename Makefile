@@ -21,12 +21,12 @@ RUFF := $(VENV)/bin/ruff
 PYTEST := ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run compact-simulator default-model validate test check-slow bench lint format clean
+.PHONY: help setup run compact-simulator default-model validate test check-slow bench bench-training lint format clean
 # Two pips in one environment would trip over each other.
 .NOTPARALLEL:
 
 help:    ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(TEST)    ## make .venv with all that tests and lints need
 
@@ -40,9 +40,11 @@ test: $(TEST)    ## the tests, on SQLite and on PostgreSQL
 check-slow: $(TEST)    ## the tests that take minutes
 	@$(PYTEST) -m slow
 
-bench: $(TEST)    ## measure; results on stdout
-	@set -- benchmarks/bench_*.py; [ -e "$$1" ] || { echo "no benchmarks"; exit 0; }; \
-	for file; do echo "$$file"; ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python "$$file" || exit; done
+bench: $(TEST)    ## speed and memory in one table, a few minutes (FULL=1: larger, half an hour)
+	@$(VENV)/bin/python benchmarks/performance --shared "$(SHARED)" $(if $(FULL),--full) --out build/performance
+
+bench-training: $(TEST)    ## a training step against the same step in torch
+	@$(VENV)/bin/python benchmarks/bench_training.py
 
 compact-simulator: $(TEST)    ## fit the simulator of the package again, from the emulators and isochrones in DATA
 	@$(VENV)/bin/python bin/fit-compact-simulator "$(DATA)/spectra_models" "$(DATA)/isochrones/padova_jhk"

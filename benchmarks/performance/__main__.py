@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--shared", type=Path, default=os.environ.get("ASTRA_SHARED", ROOT.parent / "shared"))
+    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "performance", help="table and plot")
     parser.add_argument("--full", action="store_true", help="10,000 files and 100,000 spectra")
     parser.add_argument("--workers", type=int, default=2, help="local processes of the runs (default 2)")
