@@ -5,6 +5,7 @@ What is where:
     request.py   what a run is asked to do
     runner.py    the run: checks, then derives again, then processes; one report for every ending
     workers.py   where chunks are processed: here, or in several local processes
+    loop.py      what each worker does: one chunk after the other, written while the next is computed
     chunk.py     one chunk: spectra in, rows out, one transaction
     runs.py      the record of every run, and the rule that weights do not mix
     disk.py      tells a lost disk from bad files

@@ -426,3 +426,20 @@ def test_spectra_come_with_their_sources_in_one_query(a_star_with_a_file):
     assert spectrum.__rel__["source"].k_mag == 10.0
     assert Distance.select().count() == 0
     assert now(ApogeeCoaddedSpectrumInApStar._meta.database) >= spectrum.created
+
+
+def test_files_are_read_ahead_by_one_batch_and_no_more(db, a_star_with_a_file, toy_weights):
+    for number in range(5):
+        a_star_with_a_file(str(number))
+    handed_out = []
+
+    def spectra():
+        for spectrum in with_sources(ApogeeCoaddedSpectrumInApStar):
+            handed_out.append(spectrum)
+            yield spectrum
+
+    rows = astronn_dist(spectra(), weights=str(toy_weights), device="cpu", batch_size=1)
+    seen = [(next(rows).spectrum_pk, len(handed_out)) for _ in range(5)]
+
+    assert [pk for pk, _ in seen] == [spectrum.spectrum_pk for spectrum in handed_out]
+    assert [count for _, count in seen] == [2, 3, 4, 5, 5]

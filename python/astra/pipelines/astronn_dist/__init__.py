@@ -8,6 +8,9 @@ magnitude and the extinction turn it into a distance.
     weights.py    files of weights -> arrays, with name and checksum
     network.py    flux -> luminosity and its log-variance
     sampling.py   Monte Carlo dropout: luminosity and its two errors
+    dropout.py    the random bits of dropout, the same on every machine
+    on_cpu.py     the network where there is no GPU; kernels.py: its convolutions, compiled
+    on_torch.py   the network on a GPU, and in readable form
     validity.py   how unlike the training's a spectrum is, and what that adds to its error
     distance.py   luminosity, Ks, E(B-V) -> parsecs
     task.py       the task: files in, rows out
