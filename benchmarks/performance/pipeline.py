@@ -5,7 +5,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,23 +36,28 @@ class Command:
         return json.loads(self.out)
 
 
+# Runs a command and says what it took. A process of its own: the system counts the memory of whoever starts
+# a process to it, and this one holds torch.
+MEASURED = """
+import json, os, subprocess, sys, time
+started = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+out = process.stdout.read()
+_, status, usage = os.wait4(process.pid, 0)
+wall, cpu = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+print(json.dumps([out, wall, cpu, usage.ru_maxrss / 1024]))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
 def astra(*arguments: str) -> Command:
     """Run a command of astra."""
     environment = {name: value for name, value in os.environ.items() if name not in THREADS}
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "astra", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        text=True,
-    )
-    out = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - started
-    if status:
+    command = [sys.executable, "-c", MEASURED, sys.executable, "-m", "astra", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, text=True)
+    if done.returncode:
         raise SystemExit(f"astra {' '.join(arguments)} failed")
-    return Command(out, wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    return Command(*json.loads(done.stdout))
 
 
 class Survey:

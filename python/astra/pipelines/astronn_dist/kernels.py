@@ -114,6 +114,23 @@ def convolved(map_, kernel, bias, key_1, key_2, first, kept, units, features):
 
 
 @_compiled
+def drop(values, key, first, kept):
+    """Dropout of the first dense layer, in place.
+
+    Args:
+        values: Shape (192, ``DRAWS``).
+        key: Stream of random bits of the layer.
+        first, kept: As of :func:`convolved`.
+    """
+    words = np.empty(DRAWS // DRAWS_PER_WORD, np.uint64)
+    bits = words.view(np.uint16)
+    for unit in range(values.shape[0]):
+        _draw_words(key, np.uint64(unit), first, words)
+        for draw in range(DRAWS):
+            values[unit, draw] = values[unit, draw] * kept if bits[draw] < _THRESHOLD else np.float32(0)
+
+
+@_compiled
 def _draw_words(key, unit, first, words):
     start = key + (unit * _STRIDE + first) * _STEP
     for number in range(words.shape[0]):

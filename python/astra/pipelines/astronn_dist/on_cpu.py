@@ -6,8 +6,11 @@ from typing import Self
 import numpy as np
 
 from astra.pipelines.astronn_dist import kernels
-from astra.pipelines.astronn_dist.dropout import DRAWS_PER_WORD, KEPT, dropout_factors, key
+from astra.pipelines.astronn_dist.dropout import DRAWS_PER_WORD, KEPT, key
 from astra.pipelines.astronn_dist.weights import Weights
+
+#: Units that are multiplied together.
+BLOCK = 512
 
 
 class CpuNetwork:
@@ -20,7 +23,8 @@ class CpuNetwork:
         """
         self._tensors = {name: np.ascontiguousarray(value, np.float32) for name, value in tensors.items()}
         self._rows = np.ascontiguousarray(self._tensors["dense_1.weight"].T)
-        self._chosen = np.empty_like(self._rows)
+        self._chosen = np.empty((BLOCK, self._rows.shape[1]), np.float32)
+        self._product = np.empty((self._rows.shape[1], kernels.DRAWS), np.float32)
         self._units = np.empty(len(self._rows), np.int64)
         self._features = np.empty((len(self._rows), kernels.DRAWS), np.float32)
         self.labels_std = float(self._tensors["labels_std"].item())
@@ -56,15 +60,26 @@ class CpuNetwork:
         word = np.uint64(first // DRAWS_PER_WORD)
         kernel, bias = tensors["conv2.weight"], tensors["conv2.bias"]
         count = kernels.convolved(map_, kernel, bias, *keys, word, KEPT, self._units, self._features)
-        # A third of the units is 0 in all draws of a usual spectrum, and of no use in the product.
-        rows = np.take(self._rows, self._units[:count], axis=0, out=self._chosen[:count], mode="clip")
         with np.errstate(over="ignore", invalid="ignore"):
-            dense = _relu(rows.T @ self._features[:count] + tensors["dense_1.bias"][:, None])
-            dense *= dropout_factors("dense_1", seed, identity, first, kernels.DRAWS).T
+            dense = _relu(self._weighted(count) + tensors["dense_1.bias"][:, None])
+            kernels.drop(dense, np.uint64(key("dense_1", seed, identity)), word, KEPT)
             dense = _relu(tensors["dense_2.weight"] @ dense + tensors["dense_2.bias"][:, None])
             prediction = tensors["dense_output.weight"] @ dense + tensors["dense_output.bias"][:, None]
             log_variance = tensors["dense_var.weight"] @ dense + tensors["dense_var.bias"][:, None]
             return np.concatenate([np.logaddexp(prediction, np.float32(0)), log_variance]).astype(float)
+
+    def _weighted(self, count: int) -> np.ndarray:
+        """The product of the first dense layer with the features, (192, draws).
+
+        A third of the units is 0 in all draws of a usual spectrum, and left out. So the weights of the
+        others are copied, as many at a time as stay in the cache until they are multiplied.
+        """
+        found = np.zeros_like(self._product)
+        for start in range(0, count, BLOCK):
+            units = self._units[start : min(start + BLOCK, count)]
+            rows = np.take(self._rows, units, axis=0, out=self._chosen[: len(units)], mode="clip")
+            found += np.matmul(rows.T, self._features[start : start + len(units)], out=self._product)
+        return found
 
 
 def _relu(values: np.ndarray) -> np.ndarray:
