@@ -12,6 +12,7 @@ from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source
 from astra.pending import Selection, with_sources
 from astra.pipelines.astronn_dist import astronn_dist
+from astra.pipelines.astronn_dist.on_cpu import CpuNetwork
 from astra.pipelines.astronn_dist.validity import Validity
 from astra.pipelines.astronn_dist.weights import Weights, load_weights, save_weights
 from astra.running.request import Request
@@ -443,3 +444,12 @@ def test_files_are_read_ahead_by_one_batch_and_no_more(db, a_star_with_a_file, t
 
     assert [pk for pk, _ in seen] == [spectrum.spectrum_pk for spectrum in handed_out]
     assert [count for _, count in seen] == [2, 3, 4, 5, 5]
+
+
+def test_what_workers_need_compiled_is_compiled_before_they_start(toy_weights, monkeypatch):
+    drawn, draw = [], CpuNetwork.draw
+    monkeypatch.setattr(CpuNetwork, "draw", lambda self, *args: drawn.append(1) or draw(self, *args))
+
+    astronn_dist.prepare(weights=str(toy_weights), device="cpu")
+
+    assert drawn == [1]

@@ -20,6 +20,7 @@ from astra.models.astronn_dist import AstroNNdist
 from astra.models.source import Source
 from astra.photometry import FILLER, SMALLEST_K_MAG
 from astra.pipelines.astronn_dist import distance
+from astra.pipelines.astronn_dist.continuum_pixels import N_PIXELS
 from astra.pipelines.astronn_dist.devices import choose_device
 from astra.pipelines.astronn_dist.rectify import rectify, usable
 from astra.tasks import Provenance, task
@@ -101,7 +102,9 @@ def _identify(weights: str | None = None, seed: int = 0, n_draws: int = N_DRAWS,
 
 @astronn_dist.prepared_by
 def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None:
-    _model(weights, choose_device(device))
+    network, _ = _model(weights, choose_device(device))
+    # What is compiled at the first draw is kept, and found by the workers that start after this.
+    network.draw(np.ones((1, N_PIXELS), np.float32), [""], 2, 0)
 
 
 def photometry_changed() -> peewee.Expression:
