@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
 from postgres_server import find_binaries, temporary_server  # noqa: E402
 
-CHUNK, FOLLOWING = 256, 20
+FOLLOWING = 20
 ROWS, PART = 20_000, 1000
 SHARES = (0.0, 0.5, 0.99, 0.9999)
 
@@ -51,6 +51,7 @@ def _measure(table: Table, count: int) -> None:
     from astra.database import open_database
     from astra.models import AstroNNdist
     from astra.models.base import bound_to
+    from astra.running.request import CHUNK
     from astra.schema import upgrade
     from astra.version import V_ASTRA
 
@@ -79,6 +80,7 @@ def _measure(table: Table, count: int) -> None:
 def chunk_times() -> tuple[float, list[float]]:
     """Seconds until the first chunk, and until each of those that follow."""
     from astra.pending import Selection, pending_query, stream_keys
+    from astra.running.request import CHUNK
     from astra.tasks import find_task
 
     spent, started = [], time.perf_counter()

@@ -23,7 +23,7 @@ def cost(points: list[tuple[int, float, float]], path: Path) -> None:
     start = walls[0] - slope * sizes[0]
     line = [start + slope * size for size in sizes]
     axes.loglog(sizes, line, color="0.7", label=f"{start:.1f} s + {1e3 * slope:.1f} ms each")
-    axes.loglog(sizes, walls, "o", color="C0", label="wall time, 2 workers")
+    axes.loglog(sizes, walls, "o", color="C0", label="wall time")
     axes.loglog(sizes, cpus, "s", color="C1", markerfacecolor="none", label="processor time, all processes")
     axes.set_xlabel("spectra")
     axes.set_ylabel("seconds")

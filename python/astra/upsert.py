@@ -72,6 +72,10 @@ def _insert_values(model: type[BaseModel], columns: Columns, conflict: str) -> N
 def _insert_arrays(model: type[BaseModel], columns: Columns, conflict: str) -> None:
     database, table = model._meta.database, model._meta.table_name
     types = _types(database, table)
+    if not {field.column_name for field in columns} <= types.keys():
+        # Read before a migration.
+        _types.cache_clear()
+        types = _types(database, table)
     arrays = ", ".join(f"%s::{types[field.column_name]}[]" for field in columns)
     values = [_array(values) for values in columns.values()]
     database.execute_sql(f"{_insert(model, columns)} SELECT * FROM unnest({arrays}) {conflict}", values)

@@ -1,7 +1,7 @@
 """What every worker does: one chunk after the other, each written while the next is computed."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from astra.models.base import database
@@ -25,6 +25,8 @@ def work(
 
     def written() -> Iterator[ChunkResult]:
         while in_hand:
+            # Interrupted while it waits, it leaves the chunk in hand.
+            wait(in_hand)
             yield in_hand.pop().result()
 
     with ThreadPoolExecutor(1, "astra-writer") as writer:
@@ -33,11 +35,10 @@ def work(
                 rows = measure(task, keys, options, run_pk)
                 yield from written()
                 in_hand.append(writer.submit(store, task, rows))
+            yield from written()
         except (Exception, KeyboardInterrupt):
             # What is written counts, whatever became of the next.
             yield from written()
             raise
-        else:
-            yield from written()
         finally:
             writer.submit(database.close)

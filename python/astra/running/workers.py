@@ -1,6 +1,6 @@
 """Where chunks are processed: in this process, or in several local ones.
 
-Every worker is the same loop: it opens its own connection, computes with the threads it is given, and
+Every worker is the same loop: it opens its own connections, computes with the threads it is given, and
 writes its own rows. A child asks for a chunk when it is about to need one. Children never inherit an open
 connection.
 """
@@ -113,7 +113,10 @@ def _collect(
             if isinstance(message, ChunkResult):
                 yield child.in_hand.popleft(), message
             elif message == _NEXT:
-                keys = None if failure else next(chunks, None)
+                try:
+                    keys = None if failure else next(chunks, None)
+                except Exception as error:  # noqa: BLE001 - it is raised when the others are done
+                    keys, failure = None, error
                 if keys is not None:
                     child.in_hand.append(next(numbers))
                 with suppress(BrokenPipeError):  # its end is noticed by what it sends no more
@@ -130,6 +133,8 @@ def _received(pipe: Connection, task: Task) -> Any:
         return pipe.recv()
     except (EOFError, OSError):
         return AstraError(f"a worker process of {task.name} died; what it had in hand stays pending")
+    except Exception as error:  # noqa: BLE001 - an exception that this process cannot make
+        return AstraError(f"internal error in a worker process: {type(error).__name__}: {error}")
 
 
 def _in_order(results: Iterator[tuple[int, ChunkResult]]) -> Iterator[ChunkResult]:
@@ -189,6 +194,6 @@ def _portable(error: Exception) -> Exception:
     """The error, or what it says if it cannot travel to another process."""
     try:
         pickle.loads(pickle.dumps(error))
-    except (pickle.PickleError, TypeError, AttributeError):
+    except Exception:  # noqa: BLE001 - whatever its own code raises
         return AstraError(f"internal error: {type(error).__name__}: {error}")
     return error

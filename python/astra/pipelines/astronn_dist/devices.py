@@ -4,8 +4,8 @@ import os
 
 from astra.errors import ConfigError
 
-# What the driver of a GPU puts there, on Linux and below Windows: looking is faster than to load torch.
-_DRIVERS = ("/dev/nvidiactl", "/dev/dxg")
+# What the drivers of GPUs put there (NVIDIA, below Windows, AMD): looking is faster than to load torch.
+_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 
 def choose_device(name: str) -> str:

@@ -5,6 +5,9 @@ n of a stream is a mixture of ``key + n * GAMMA``, so that no word needs another
 for each layer, whose key comes from the seed, the identity of the spectrum and the name of the layer. Four
 draws of a unit share a word, 16 bits for each: draw d of unit u has bits ``16 (d mod 4)`` and following of
 word ``u * STRIDE + d // 4``.
+
+This is the readable form; the compiled one and that of torch are tested against it. Compiled code that is
+kept on disk notices a change of ``kernels.py``, not one of the constants here: change both.
 """
 
 import hashlib

@@ -22,8 +22,8 @@ DRAWS = 104
 
 N_POOLS, POOL, KERNEL = 1878, 4, 8
 
-# Zeros before the map and after it; one more after it than the convolution needs, for whole pools.
-_LEFT, _RIGHT = 3, 5
+#: Zeros before the map and after it; one more after it than the convolution needs, for whole pools.
+LEFT, RIGHT = 3, 5
 
 # Pools in the cache at a time, and the pixels that they need: with more, they leave the innermost cache.
 _TILE = 4
@@ -52,8 +52,8 @@ def encoded(flux, kernel, bias):
         The map, float32 of shape (2, 7522), with 3 zeros before it and 5 after it.
     """
     n_pixels = len(flux)
-    padded = np.zeros(_LEFT + n_pixels + _RIGHT, np.float32)
-    padded[_LEFT : _LEFT + n_pixels] = flux
+    padded = np.zeros(LEFT + n_pixels + RIGHT, np.float32)
+    padded[LEFT : LEFT + n_pixels] = flux
     map_ = np.zeros((2, len(padded)), np.float32)
     for channel in range(2):
         k0, k1, k2, k3, k4, k5, k6, k7 = kernel[channel, 0]
@@ -62,7 +62,7 @@ def encoded(flux, kernel, bias):
             middle = k3 * padded[pixel + 3] + k4 * padded[pixel + 4] + k5 * padded[pixel + 5]
             value = left + middle + k6 * padded[pixel + 6] + k7 * padded[pixel + 7]
             # Not max(): it would hide a NaN.
-            map_[channel, _LEFT + pixel] = np.float32(0) if value <= 0 else value
+            map_[channel, LEFT + pixel] = np.float32(0) if value <= 0 else value
     return map_
 
 
@@ -96,7 +96,7 @@ def convolved(map_, kernel, bias, key_1, key_2, first, kept, units, features):
                 value = map_[channel, place] * kept if place < map_.shape[1] else np.float32(0)
                 if value != 0:
                     # Units of the layer are numbered without the zeros, the channel fastest.
-                    _draw_words(key_1, np.uint64(2 * (place - _LEFT) + channel), first, words)
+                    _draw_words(key_1, np.uint64(2 * (place - LEFT) + channel), first, words)
                     _drop(value, bits, rows[channel, pixel])
                 else:
                     rows[channel, pixel] = 0.0

@@ -1,5 +1,6 @@
 """The network on a processor: the convolutions compiled, the dense layers left to BLAS."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -14,7 +15,7 @@ BLOCK = 512
 
 
 class CpuNetwork:
-    """As :class:`~astra.pipelines.astronn_dist.sampling.Network`; not for two threads at once."""
+    """As :class:`~astra.pipelines.astronn_dist.sampling.Network`; one thread at a time."""
 
     def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
         """
@@ -27,6 +28,7 @@ class CpuNetwork:
         self._product = np.empty((self._rows.shape[1], kernels.DRAWS), np.float32)
         self._units = np.empty(len(self._rows), np.int64)
         self._features = np.empty((len(self._rows), kernels.DRAWS), np.float32)
+        self._alone = threading.Lock()
         self.labels_std = float(self._tensors["labels_std"].item())
 
     @classmethod
@@ -37,7 +39,8 @@ class CpuNetwork:
     def draw(self, flux: np.ndarray, identities: Sequence[str], n_draws: int, seed: int) -> np.ndarray:
         """As in :class:`~astra.pipelines.astronn_dist.sampling.Network`."""
         spectra = zip(flux, identities, strict=True)
-        return np.stack([self._draw(row, name, n_draws, seed) for row, name in spectra])
+        with self._alone:
+            return np.stack([self._draw(row, name, n_draws, seed) for row, name in spectra])
 
     def _draw(self, flux: np.ndarray, identity: str, n_draws: int, seed: int) -> np.ndarray:
         """Predictions and log-variances of one spectrum, shape (2, n_draws)."""

@@ -22,7 +22,8 @@ from astra.pipelines.astronn_dist.dropout import (
 from astra.pipelines.astronn_dist.network import ApogeeDistBCNN, Dropout
 from astra.pipelines.astronn_dist.weights import Weights
 
-#: Draws that are computed together; always this many, for a product of another size may round otherwise.
+#: Draws of a spectrum that are computed together; always this many, for products of another size may round
+#: otherwise. On a GPU, so may those of fewer spectra: to 1e-6.
 DRAWS = 100
 
 # Spectra that a GPU computes together.

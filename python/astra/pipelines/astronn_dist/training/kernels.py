@@ -10,11 +10,11 @@ the convolutions (B, 2, 7522), with zeros beyond the ends; features (B, 7512), t
 import numpy as np
 
 from astra.compiled import compiled
-from astra.pipelines.astronn_dist.kernels import N_POOLS
+from astra.pipelines.astronn_dist.continuum_pixels import N_PIXELS
+from astra.pipelines.astronn_dist.kernels import LEFT, N_POOLS, RIGHT
 
-LEFT = 3
 #: Length of a row of the map: the pixels and the zeros on both sides.
-PADDED = 7522
+PADDED = LEFT + N_PIXELS + RIGHT
 #: In ``largest``: the feature is 0.
 NOTHING = 255
 
