@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 
 matplotlib.use("svg")
 
@@ -21,8 +22,9 @@ def cost(points: list[tuple[int, float, float]], path: Path) -> None:
     # A straight line through what is left after the start: the slope is the cost of one spectrum.
     slope = (walls[-1] - walls[0]) / (sizes[-1] - sizes[0])
     start = walls[0] - slope * sizes[0]
-    line = [start + slope * size for size in sizes]
-    axes.loglog(sizes, line, color="0.7", label=f"{start:.1f} s + {1e3 * slope:.1f} ms each")
+    smooth = np.geomspace(sizes[0], sizes[-1], 100)
+    label = f"{start:.1f} s + {1e3 * slope:.1f} ms each"
+    axes.loglog(smooth, start + slope * smooth, color="0.7", label=label)
     axes.loglog(sizes, walls, "o", color="C0", label="wall time")
     axes.loglog(sizes, cpus, "s", color="C1", markerfacecolor="none", label="processor time, all processes")
     axes.set_xlabel("spectra")
