@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from builders import a_result, a_run, a_source, a_spectrum
@@ -106,7 +107,7 @@ def test_debug_shows_the_traceback_and_nothing_else_does(astra, db, monkeypatch)
     from astra.pipelines.astronn_dist import task as room
     from astra.pipelines.astronn_dist.finding import Chosen
 
-    monkeypatch.setattr(room, "_model", lambda *a: (None, None))
+    monkeypatch.setattr(room, "_model", lambda *a: (SimpleNamespace(draw=lambda *a: None), None))
     monkeypatch.setattr(room, "_chosen", lambda *a: Chosen(Path(__file__), "--weights"))
     monkeypatch.setattr("astra.pipelines.astronn_dist.weights.identify", lambda path: ("x", "0" * 64))
 
