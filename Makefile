@@ -40,7 +40,7 @@ test: $(TEST)    ## the tests, on SQLite and on PostgreSQL
 check-slow: $(TEST)    ## the tests that take minutes
 	@$(PYTEST) -m slow
 
-bench: $(TEST)    ## speed and memory in one table, a few minutes (FULL=1: larger, half an hour)
+bench: $(TEST)    ## speed and memory in one table, a few minutes (FULL=1: larger, 20 minutes)
 	@$(VENV)/bin/python benchmarks/performance --shared "$(SHARED)" $(if $(FULL),--full) --out build/performance
 
 bench-training: $(TEST)    ## a training step against the same step in torch

@@ -1,8 +1,7 @@
 """The one door to the database: connections, clocks, transactions.
 
 What differs between SQLite and PostgreSQL is decided here (and in ``schema``, for making tables, and in
-``upsert``), so
-that no other module asks which of the two it talks to.
+``upsert``), so that no other module asks which of the two it talks to.
 """
 
 import math
