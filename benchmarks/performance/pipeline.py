@@ -20,7 +20,6 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 class Command:
     """What one command of astra did, and what it took."""
 
-    out: str
     wall: float
     """[s]"""
 
@@ -30,22 +29,16 @@ class Command:
     memory: float
     """Of its largest process [MB]."""
 
-    @property
-    def report(self) -> dict:
-        """What ``--json`` printed."""
-        return json.loads(self.out)
-
 
 # Runs a command and says what it took. A process of its own: the system counts the memory of whoever starts
 # a process to it, and this one holds torch.
 MEASURED = """
 import json, os, subprocess, sys, time
 started = time.perf_counter()
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-out = process.stdout.read()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 _, status, usage = os.wait4(process.pid, 0)
 wall, cpu = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
-print(json.dumps([out, wall, cpu, usage.ru_maxrss / 1024]))
+print(json.dumps([wall, cpu, usage.ru_maxrss / 1024]))
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 
@@ -107,4 +100,4 @@ class Survey:
         with sqlite3.connect(self.path) as connection:
             connection.execute("DELETE FROM astro_nn_dist")
         connection.close()
-        return astra("run", "astronn_dist", "--json", *arguments)
+        return astra("run", "astronn_dist", *arguments)
