@@ -1,6 +1,7 @@
 """The share of a child process, and its end."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -50,6 +51,32 @@ def test_afterwards_the_environment_is_what_it_was(monkeypatch):
 
     assert os.environ["OMP_NUM_THREADS"] == "7"
     assert "MKL_NUM_THREADS" not in os.environ
+
+
+MEMORY = """
+import sys
+from astra.processes import keep_memory
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+if sys.argv[1] == "kept":
+    keep_memory()
+before = resident()
+block = bytearray(50_000_000)
+del block
+print(resident() - before)
+"""
+
+
+@linux
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library can be told")
+def test_freed_memory_is_kept_for_what_comes_next_once_asked_for():
+    def left(how):
+        done = subprocess.run([sys.executable, "-c", MEMORY, how], capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert left("kept") > 45_000_000
+    assert left("as usual") < 5_000_000
 
 
 PARENT = """

@@ -106,10 +106,12 @@ def _carry_out(arguments: dict[str, Any]) -> int:
 
 def _execute(report: "Report", arguments: dict[str, Any], stop: "StopRequest") -> None:
     from astra.cli.session import database_session
+    from astra.processes import keep_memory
     from astra.running.request import CHUNK, build_request, read_targets
     from astra.running.runner import carry_out
     from astra.tasks import find_task
 
+    keep_memory()
     task = find_task(report.task)
     targets = read_targets(task, arguments["what"] or [], arguments["page"])
     device = arguments["device"]

@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from astra.errors import AstraError
-from astra.processes import die_with, shared_cores
+from astra.processes import die_with, keep_memory, shared_cores
 from astra.running.chunk import ChunkResult
 from astra.running.loop import work
 from astra.tasks import Task, find_task
@@ -164,6 +164,7 @@ def _serve(
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     die_with(parent)
+    keep_memory()
     try:
         _open_database()
         for result in work(find_task(task_name), _asked_for(pipe), options, run_pk):

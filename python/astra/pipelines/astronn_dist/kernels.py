@@ -2,7 +2,8 @@
 
 Dropout, the second convolution, ``relu`` and the maximum over four pixels are one pass over the pixels, of
 which a few lie in the cache at a time; the draws are what the vectors of the processor hold. A unit that is 0
-needs no random bits, and what is 0 in all draws is left out of what the dense layers get.
+needs no random bits, a channel that is 0 about a pool no convolution (half of all cases for one of the two),
+and what is 0 in all draws is left out of what the dense layers get.
 """
 
 import numpy as np
@@ -24,6 +25,9 @@ N_POOLS, POOL, KERNEL = 1878, 4, 8
 
 #: Zeros before the map and after it; one more after it than the convolution needs, for whole pools.
 LEFT, RIGHT = 3, 5
+
+# Pixels that a pool needs.
+_WINDOW = POOL + KERNEL - 1
 
 # Pools in the cache at a time, and the pixels that they need: with more, they leave the innermost cache.
 _TILE = 4
@@ -101,14 +105,20 @@ def convolved(map_, kernel, bias, key_1, key_2, first, kept, units, features):
                 else:
                     rows[channel, pixel] = 0.0
         for pool in range(min(_TILE, N_POOLS - tile)):
-            pixels = slice(POOL * pool, POOL * pool + POOL + KERNEL - 1)
+            pixels = slice(POOL * pool, POOL * pool + _WINDOW)
+            # What comes first may be left out.
+            begin = 1 if _is_zero(map_[1], POOL * (tile + pool)) else 0
+            left_out = begin == 1 or _is_zero(map_[0], POOL * (tile + pool))
             for channel in range(4):
-                _convolve_one(kernel[channel, 0], bias[channel], rows[0, pixels], sums)
+                if left_out:
+                    sums[:] = bias[channel]
+                else:
+                    _convolve_one(kernel[channel, begin], bias[channel], rows[begin, pixels], sums)
                 unit = 4 * (tile + pool) + channel
                 _draw_words(key_2, np.uint64(unit), first, words)
                 units[count] = unit
                 count += _convolve_and_pool(
-                    kernel[channel, 1], sums, rows[1, pixels], bits, kept, features[count]
+                    kernel[channel, 1 - begin], sums, rows[1 - begin, pixels], bits, kept, features[count]
                 )
     return count
 
@@ -128,6 +138,15 @@ def drop(values, key, first, kept):
         _draw_words(key, np.uint64(unit), first, words)
         for draw in range(DRAWS):
             values[unit, draw] = values[unit, draw] * kept if bits[draw] < _THRESHOLD else np.float32(0)
+
+
+@_compiled
+def _is_zero(channel, place):
+    """Whether a channel of the map is 0 in all pixels that a pool needs."""
+    for value in channel[place : place + _WINDOW]:
+        if value != 0:
+            return False
+    return True
 
 
 @_compiled
