@@ -1,13 +1,15 @@
 """Small rows and files for tests: valid as they are, with what a test is about given by keyword."""
 
 import itertools
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
 
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spectrum, TaskRun
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spectrum, TaskClaim, TaskRun
+from astra.running.chunk import Chunk
 
 N_PIXELS = 8575
 _numbers = itertools.count(1)
@@ -48,6 +50,15 @@ def a_run(**values: Any) -> TaskRun:
     """The record of a run."""
     given = {"task": "astronn_dist", "version": "0", "v_astra_major_minor": 1, "host": "here", "pid": 1}
     return TaskRun.create(**(given | values))
+
+
+def a_chunk(keys: list[int], task: str = "astronn_dist", *, alone: bool = False) -> Chunk:
+    """Spectra that are claimed by nobody who could die."""
+    chunk = Chunk(list(keys), next(_numbers), alone)
+    for pk in chunk.keys:
+        claim = {"task": task, "spectrum_pk": pk, "worker_pk": -1, "token": chunk.token, "suspect": alone}
+        TaskClaim.insert(claim | {"attempts": 0, "since": datetime(2026, 1, 1)}).execute()
+    return chunk
 
 
 def a_result(spectrum: ApogeeCoaddedSpectrumInApStar, **values: Any) -> AstroNNdist:

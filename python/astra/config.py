@@ -23,6 +23,7 @@ ENVIRONMENT = {
     "database.url": "ASTRA_DATABASE_URL",
     "database.password": "ASTRA_DATABASE_PASSWORD",
     "database.schema": "ASTRA_DATABASE_SCHEMA",
+    "database.patience": "ASTRA_DATABASE_PATIENCE",
     "sas_base_dir": "SAS_BASE_DIR",
     "mwm_astra": "MWM_ASTRA",
     "models_dir": "ASTRA_MODELS_DIR",
@@ -53,6 +54,7 @@ class DatabaseSettings(_Section):
     port: int | None = None
     password: SecretStr | None = None
     schema_: str = Field("astra", alias="schema", pattern=r"^[a-z_][a-z0-9_]*$")
+    patience: float = Field(300.0, ge=0)
 
 
 class Settings(_Section):

@@ -7,6 +7,7 @@ stored, and the spectrum stays closed. Keys are streamed in order; nothing loads
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 import peewee
 
@@ -30,6 +31,8 @@ class Selection:
         page: ``(I, N)``: only spectra with ``spectrum_pk % N == I - 1``.
         retry_no_result: Also rows whose spectrum gave no result.
         overwrite: All spectra, whether or not they have a row.
+        before: Of the rows that one of the last two takes, only those whose inputs were read before this
+            time (UTC): so several workers, or several runs, take each of them once.
     """
 
     task: Task
@@ -37,6 +40,7 @@ class Selection:
     page: tuple[int, int] | None = None
     retry_no_result: bool = False
     overwrite: bool = False
+    before: datetime | None = None
 
 
 def pending_query(selection: Selection, after: int | None = None) -> peewee.ModelSelect:
@@ -50,12 +54,24 @@ def pending_query(selection: Selection, after: int | None = None) -> peewee.Mode
     query = spectra.select(spectra.spectrum_pk).join(
         results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, after)
     )
-    if not selection.overwrite:
+    again = _taken_again(selection)
+    if again is not True:
         needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
-        if selection.retry_no_result and hasattr(results, "flag_no_result"):
-            needed |= results.flag_no_result
-        query = query.where(needed)
+        query = query.where(needed if again is None else needed | again)
     return _restricted(query, selection, after)
+
+
+def _taken_again(selection: Selection) -> peewee.Expression | bool | None:
+    """Which rows are taken although nothing has changed; ``True`` for all, ``None`` for none."""
+    results, chosen = selection.task.output_model, None
+    if selection.overwrite:
+        chosen = True
+    elif selection.retry_no_result and hasattr(results, "flag_no_result"):
+        chosen = results.flag_no_result
+    if chosen is None or selection.before is None:
+        return chosen
+    older = results.inputs_read.is_null() | (results.inputs_read < selection.before)
+    return older if chosen is True else chosen & older
 
 
 def stale_query(selection: Selection, after: int | None = None) -> peewee.ModelSelect | None:

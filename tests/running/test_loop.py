@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable, Iterator
 
 import pytest
-from builders import a_run, a_source, a_spectrum
+from builders import a_chunk, a_run, a_source, a_spectrum
 
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
 from astra.running import loop
@@ -14,9 +14,9 @@ from astra.tasks import task
 
 @pytest.fixture
 def chunks(db):
-    """The keys of four spectra, two at a time."""
+    """Four spectra, two at a time."""
     keys = [a_spectrum(a_source()).spectrum_pk for _ in range(4)]
-    return [keys[:2], keys[2:]]
+    return [a_chunk(keys[:2], "toy"), a_chunk(keys[2:], "toy")]
 
 
 def a_task(before_each):
@@ -33,15 +33,15 @@ def test_a_chunk_is_written_while_the_next_is_computed(chunks, monkeypatch):
     computing = threading.Event()
     store = loop.store
 
-    def store_when_the_next_is_computed(task, rows):
-        if rows[0].spectrum_pk == chunks[0][0]:
+    def store_when_the_next_is_computed(task, chunk, rows):
+        if chunk == chunks[0]:
             assert computing.wait(10)
-        return store(task, rows)
+        return store(task, chunk, rows)
 
     monkeypatch.setattr(loop, "store", store_when_the_next_is_computed)
 
     def before_each(spectrum):
-        if spectrum.spectrum_pk == chunks[1][0]:
+        if spectrum.spectrum_pk == chunks[1].keys[0]:
             computing.set()
 
     results = list(work(a_task(before_each), chunks, {}, a_run().pk))
@@ -52,7 +52,7 @@ def test_a_chunk_is_written_while_the_next_is_computed(chunks, monkeypatch):
 
 def test_a_chunk_that_is_written_counts_when_the_next_fails(chunks):
     def before_each(spectrum):
-        if spectrum.spectrum_pk == chunks[1][1]:
+        if spectrum.spectrum_pk == chunks[1].keys[1]:
             raise ZeroDivisionError
 
     results = work(a_task(before_each), chunks, {}, a_run().pk)
@@ -75,3 +75,20 @@ def test_the_thread_that_writes_closes_its_connection(chunks, db, monkeypatch):
 
     assert open_in == {"astra-writer_0": False}
     assert not db.is_closed()
+
+
+def test_a_suspect_has_nothing_else_in_hand_beside_it(db, monkeypatch):
+    keys = [a_spectrum(a_source()).spectrum_pk for _ in range(3)]
+    chunks = [a_chunk([pk], "toy", alone=pk == keys[1]) for pk in keys]
+    order, store = [], loop.store
+
+    def noted(task, chunk, rows):
+        order.append(("written", chunk.keys))
+        return store(task, chunk, rows)
+
+    monkeypatch.setattr(loop, "store", noted)
+    toy = a_task(lambda spectrum: order.append(("measured", [spectrum.spectrum_pk])))
+
+    list(work(toy, chunks, {}, a_run().pk))
+
+    assert order == [(what, [pk]) for pk in keys for what in ("measured", "written")]

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from builders import a_run, a_spectrum, write_apstar
+from builders import a_chunk, a_run, a_spectrum, write_apstar
 
 from astra.errors import AstraError, DatabaseUnreachable
 from astra.models import AstroNNdist
@@ -24,8 +24,18 @@ def keys(db, tmp_path):
     return [a_spectrum(None, path).spectrum_pk for _ in range(60)]
 
 
-def _chunks(keys, size=4):
-    return iter([keys[start : start + size] for start in range(0, len(keys), size)])
+class Supply:
+    """Chunks of these spectra, and a list of those whose worker died."""
+
+    def __init__(self, keys, size=4):
+        self._chunks = iter([a_chunk(keys[start : start + size]) for start in range(0, len(keys), size)])
+        self.mourned = []
+
+    def take(self):
+        return next(self._chunks, None)
+
+    def mourn(self, chunks):
+        self.mourned += chunks
 
 
 def _workers() -> list[int]:
@@ -44,40 +54,55 @@ def _kill_a_worker_when_there_are_rows() -> None:
     os.kill(_workers()[0], signal.SIGKILL)
 
 
-def test_results_come_in_the_order_of_the_chunks(keys, toy_weights):
+def test_every_chunk_has_a_result(keys, toy_weights):
     options = {"weights": str(toy_weights), "device": "cpu"}
 
-    results = list(run_chunks(astronn_dist, _chunks(keys[:12]), options, a_run().pk, 3))
+    results = list(run_chunks(astronn_dist, Supply(keys[:12]), options, a_run().pk, 3))
 
-    assert [len(result.lost) for result in results] == [4, 4, 4]
+    assert sorted(result.chunk.keys for result in results) == [keys[:4], keys[4:8], keys[8:12]]
     assert AstroNNdist.select().count() == 12
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds its children in /proc")
-def test_a_killed_worker_ends_the_run_and_leaves_nobody_behind(keys, toy_weights):
-    options = {"weights": str(toy_weights), "device": "cpu"}
+def test_a_killed_worker_is_replaced_and_what_it_had_in_hand_is_said(keys, toy_weights):
+    options, supply = {"weights": str(toy_weights), "device": "cpu"}, Supply(keys, 2)
     killer = threading.Thread(target=_kill_a_worker_when_there_are_rows)
     killer.start()
 
-    with pytest.raises(AstraError, match="a worker process of astronn_dist died"):
-        list(run_chunks(astronn_dist, _chunks(keys, 2), options, a_run().pk, 2))
+    results = list(run_chunks(astronn_dist, supply, options, a_run().pk, 2))
     killer.join(timeout=30)
 
     assert _workers() == []
-    assert AstroNNdist.select().count() < 60
+    lost = {pk for chunk in supply.mourned for pk in chunk.keys}
+    done = {row.spectrum_pk for row in AstroNNdist.select()}
+    assert len(lost) in (2, 4)
+    assert done | lost == set(keys)
+    assert sum(result.tally.processed for result in results) == len(done)
+
+
+def test_workers_that_only_die_end_the_run(keys, monkeypatch):
+    """Their interpreter does not even start."""
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")
+    supply = Supply(keys)
+
+    with pytest.raises(AstraError, match=r"worker processes of astronn_dist die \(exit code 1\)"):
+        list(run_chunks(astronn_dist, supply, {}, a_run().pk, 2))
+
+    assert AstroNNdist.select().count() == 0
 
 
 def test_a_worker_without_a_database_says_why(keys, toy_weights, monkeypatch):
     monkeypatch.delenv("ASTRA_DATABASE_PATH", raising=False)
     monkeypatch.setenv("ASTRA_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv("ASTRA_DATABASE_PATIENCE", "0")
 
     with pytest.raises(DatabaseUnreachable, match="cannot reach PostgreSQL"):
-        list(run_chunks(astronn_dist, _chunks(keys), {"weights": str(toy_weights)}, a_run().pk, 2))
+        list(run_chunks(astronn_dist, Supply(keys), {"weights": str(toy_weights)}, a_run().pk, 2))
 
 
 def test_the_environment_is_as_it_was_afterwards(keys, toy_weights):
     before = dict(os.environ)
 
-    list(run_chunks(astronn_dist, _chunks(keys[:4]), {"weights": str(toy_weights)}, a_run().pk, 2))
+    list(run_chunks(astronn_dist, Supply(keys[:4]), {"weights": str(toy_weights)}, a_run().pk, 2))
 
     assert dict(os.environ) == before

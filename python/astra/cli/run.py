@@ -50,6 +50,10 @@ Weights = Annotated[str | None, typer.Option(help="Weights: a path, or a name of
 Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the dropout masks.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Take all spectra, done or not.")]
 RetryWhich = Annotated[Retry | None, typer.Option(help="Take failed spectra again.")]
+Before = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Of rows taken again, only those from before TIME (UTC; default: now)."),
+]
 AllowMixed = Annotated[bool, typer.Option("--allow-mixed", help="Accept rows made by other weights.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what is pending, and do nothing.")]
 Count = Annotated[bool, typer.Option("--count", help="Count what is pending before starting.")]
@@ -69,7 +73,12 @@ def run(
     seed: Seed = None,
     overwrite: Overwrite = False,
     retry: RetryWhich = None,
-    allow_mixed: AllowMixed = False,
+    before: Before = None,
+    allow_mixed: Before = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Of rows taken again, only those from before TIME (UTC; default: now)."),
+]
+AllowMixed = False,
     dry_run: DryRun = False,
     count: Count = False,
     max_runtime: MaxRuntime = None,
@@ -113,7 +122,7 @@ def _execute(report: "Report", arguments: dict[str, Any], stop: "StopRequest") -
 
     keep_memory()
     task = find_task(report.task)
-    targets = read_targets(task, arguments["what"] or [], arguments["page"])
+    targets = read_targets(task, arguments["what"] or [], arguments["page"], arguments["before"])
     device = arguments["device"]
     options = {name: arguments[name] for name in ("weights", "seed")}
     options["device"] = device.value if device else None

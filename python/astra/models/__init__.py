@@ -2,12 +2,13 @@
 
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.astronn_dist import AstroNNdist, Distance
+from astra.models.claims import TaskClaim, TaskWorker
 from astra.models.pipeline import PipelineOutputModel, TaskRun
 from astra.models.source import Source
 from astra.models.spectrum import Spectrum
 
 #: Every table, in an order in which they can be created.
-TABLES = (Source, Spectrum, ApogeeCoaddedSpectrumInApStar, TaskRun, AstroNNdist)
+TABLES = (Source, Spectrum, ApogeeCoaddedSpectrumInApStar, TaskRun, TaskWorker, TaskClaim, AstroNNdist)
 
 __all__ = [
     "TABLES",
@@ -17,5 +18,7 @@ __all__ = [
     "PipelineOutputModel",
     "Source",
     "Spectrum",
+    "TaskClaim",
     "TaskRun",
+    "TaskWorker",
 ]

@@ -1,18 +1,24 @@
 """One chunk of work: read some spectra, run the task on them, write its rows in one transaction."""
 
+import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from astra.database import locked, settled_now, writing
 from astra.errors import AstraError
-from astra.models.base import database
+from astra.models.base import BaseModel, database
 from astra.models.pipeline import PipelineOutputModel
 from astra.pending import with_sources
+from astra.reconnecting import persistent
+from astra.running.claims.settling import settle
 from astra.tasks import Task
 from astra.upsert import upsert
 from astra.version import V_ASTRA_MAJOR_MINOR
+
+log = logging.getLogger("astra")
 
 #: Values of a row, by field name.
 Values = dict[str, Any]
@@ -55,31 +61,47 @@ class Tally:
         self.flags.update(name for name in row.flag_names() if getattr(row, name))
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Spectra to be worked on by one worker.
+
+    Attributes:
+        keys: Their keys, ascending.
+        token: With which they are claimed, and their results are written.
+        alone: One spectrum whose worker died: nothing else may be in hand meanwhile.
+    """
+
+    keys: list[int]
+    token: int
+    alone: bool = False
+
+
 @dataclass
 class ChunkResult:
     """What became of one chunk.
 
     Attributes:
+        chunk: The chunk.
         tally: Counts of the rows that were written.
         lost: In the order of the spectra, for each the values of its row if the file system withheld
-            the file (these were not written), else ``None``.
+            the file (these were not written, and stay claimed), else ``None``.
     """
 
+    chunk: Chunk
     tally: Tally
     lost: list[Values | None]
 
 
 def measure(
-    task: Task, keys: list[int], options: Mapping[str, Any], run_pk: int | None
+    task: Task, chunk: Chunk, options: Mapping[str, Any], run_pk: int | None
 ) -> list[PipelineOutputModel]:
     """Run a task on some spectra; nothing is written.
 
     Raises:
         AstraError: The task broke its contract of one row per spectrum, in order.
+        DatabaseUnreachable: The database cannot be read, and did not come back.
     """
-    inputs_read = settled_now(database)
-    model = task.spectrum_model
-    spectra = list(with_sources(model).where(model.spectrum_pk << keys).order_by(model.spectrum_pk))
+    inputs_read, spectra = persistent(lambda: _inputs(task, chunk.keys))
     rows = list(task(spectra, **options))
     if [row.spectrum_pk for row in rows] != [spectrum.spectrum_pk for spectrum in spectra]:
         raise AstraError(
@@ -90,36 +112,104 @@ def measure(
     return rows
 
 
-def store(task: Task, rows: list[PipelineOutputModel]) -> ChunkResult:
-    """Write the rows of some spectra, all but those of files that are not there.
+def _inputs(task: Task, keys: Collection[int]) -> tuple[datetime, list[BaseModel]]:
+    """Some spectra, and a moment before they were read."""
+    moment, model = settled_now(database), task.spectrum_model
+    return moment, list(with_sources(model).where(model.spectrum_pk << keys).order_by(model.spectrum_pk))
+
+
+def store(task: Task, chunk: Chunk, rows: list[PipelineOutputModel]) -> ChunkResult:
+    """Write the rows of a chunk, all but those of files that are not there.
+
+    Raises:
+        StorageError: The database refused the rows; none of them was kept.
+        DatabaseUnreachable: The connection was lost, and the server did not come back.
+    """
+    tally, found = Tally(), [row for row in rows if not row.file_lost]
+    values = [_values(row) for row in found]
+    written = persistent(lambda: write_claimed(task, chunk.token, values))
+    for row in found:
+        if row.spectrum_pk in written:
+            tally.count(row)
+    if len(written) < len(found):
+        log.warning(
+            "%d of %d results were not written: others took over their spectra while the connection was lost",
+            len(found) - len(written),
+            len(found),
+        )
+    return ChunkResult(chunk, tally, [_values(row) if row.file_lost else None for row in rows])
+
+
+def write_claimed(task: Task, token: int, rows: list[Values]) -> set[int]:
+    """Upsert those rows whose spectra are still claimed with a token, and drop these claims.
+
+    Returns:
+        The keys of the spectra whose rows were written, now or by a commit that was not confirmed.
 
     Raises:
         StorageError: The database refused the rows; none of them was kept.
     """
-    tally, lost = Tally(), []
-    for row in rows:
-        lost.append(_values(row) if row.file_lost else None)
-        if not row.file_lost:
-            tally.count(row)
-    write(task, [_values(row) for row in rows if not row.file_lost])
-    return ChunkResult(tally, lost)
+    keys = {values["spectrum_pk"] for values in rows}
+    with writing(database):
+        held = settle(task.name, token, keys)
+        write(task, [values for values in rows if values["spectrum_pk"] in held])
+    return held | _written_before(task, [values for values in rows if values["spectrum_pk"] not in held])
+
+
+def _written_before(task: Task, rows: list[Values]) -> set[int]:
+    """Those of some rows that are there already: of the same run, and read at the same moment."""
+    if not rows:
+        return set()
+    results, some = task.output_model, rows[0]
+    same = (results.run_pk == some["run_pk"]) & (results.inputs_read == some["inputs_read"])
+    keys = [values["spectrum_pk"] for values in rows]
+    return {pk for (pk,) in results.select(results.spectrum_pk).where(same, results.spectrum_pk << keys).tuples()}
+
+
+def recovered(task: Task, chunk: Chunk, run_pk: int | None) -> ChunkResult:
+    """What became of a chunk whose worker died: it may have been written before that."""
+    results, tally = task.output_model, Tally()
+    query = results.select().where(results.spectrum_pk << chunk.keys, results.run_pk == run_pk)
+    rows = {row.spectrum_pk: row for row in query}
+    for row in rows.values():
+        tally.count(row)
+    return ChunkResult(chunk, tally, [None] * len(rows))
+
+
+def write_failures(task: Task, keys: Collection[int], run_pk: int | None, reason: str) -> Tally | None:
+    """Write that there is no result of some spectra, and why.
+
+    Returns:
+        What was written; ``None`` if the task's results cannot say that.
+
+    Raises:
+        StorageError: The database refused the rows; none of them was kept.
+    """
+    results, tally = task.output_model, Tally()
+    if not hasattr(results, "flag_no_result"):
+        return None
+    moment, spectra = _inputs(task, keys)
+    rows = []
+    for spectrum in spectra:
+        row = results.from_spectrum(spectrum, flag_no_result=True, run_pk=run_pk, inputs_read=moment)
+        row.no_result_reason, row.t_elapsed, row.t_overhead = f"{reason}: {spectrum.path}", 0.0, 0.0
+        tally.count(row)
+        rows.append(_values(row))
+    with writing(database):
+        write(task, rows)
+    return tally
 
 
 def write(task: Task, rows: list[Values]) -> None:
-    """Upsert rows in one transaction; a rerun keeps ``created`` and ``task_pk``.
-
-    Raises:
-        StorageError: The database refused them; none of them was kept.
-    """
+    """Insert rows or update them, within ``writing``; a rerun keeps ``created`` and ``task_pk``."""
     results = task.output_model
-    with writing(database):
-        upsert(
-            results,
-            rows,
-            key=("spectrum_pk", "v_astra_major_minor"),
-            keep=("tag",),
-            uncounted=results.PROVENANCE,
-        )
+    upsert(
+        results,
+        rows,
+        key=("spectrum_pk", "v_astra_major_minor"),
+        keep=("tag",),
+        uncounted=results.PROVENANCE,
+    )
 
 
 def rederive(task: Task, keys: list[int]) -> Tally:
@@ -132,7 +222,7 @@ def rederive(task: Task, keys: list[int]) -> Tally:
     with writing(database):
         query = results.select().where(
             results.spectrum_pk << keys, results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
-        )
+        ).order_by(results.spectrum_pk)
         rows = {row.spectrum_pk: row for row in locked(query)}
         for spectrum in with_sources(spectra).where(spectra.spectrum_pk << list(rows)):
             row = rows[spectrum.spectrum_pk]

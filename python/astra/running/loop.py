@@ -5,17 +5,17 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from astra.models.base import database
-from astra.running.chunk import ChunkResult, measure, store
+from astra.running.chunk import Chunk, ChunkResult, measure, store
 from astra.tasks import Task
 
 
 def work(
-    task: Task, chunks: Iterable[list[int]], options: Mapping[str, Any], run_pk: int | None
+    task: Task, chunks: Iterable[Chunk], options: Mapping[str, Any], run_pk: int | None
 ) -> Iterator[ChunkResult]:
     """Process chunks of spectra, and yield what became of each, in order, when it is written.
 
     Two chunks are in hand: one that is computed, and one that is written in a thread with a connection of
-    its own.
+    its own. A chunk that is to be alone is the only one.
 
     Raises:
         StorageError: The database refused a chunk.
@@ -31,10 +31,14 @@ def work(
 
     with ThreadPoolExecutor(1, "astra-writer") as writer:
         try:
-            for keys in chunks:
-                rows = measure(task, keys, options, run_pk)
+            for chunk in chunks:
+                if chunk.alone:
+                    yield from written()
+                rows = measure(task, chunk, options, run_pk)
                 yield from written()
-                in_hand.append(writer.submit(store, task, rows))
+                in_hand.append(writer.submit(store, task, chunk, rows))
+                if chunk.alone:
+                    yield from written()
             yield from written()
         except (Exception, KeyboardInterrupt):
             # What is written counts, whatever became of the next.

@@ -3,9 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+from astra.database import now
 from astra.errors import UsageError
+from astra.models.base import database
 from astra.pending import Selection, sources_of
 from astra.tasks import Task
 
@@ -58,17 +61,21 @@ class Targets:
     Attributes:
         stars: Names of stars; none means all.
         page: ``(I, N)``, or ``None``.
+        before: Which rows to take again; ``None`` means those from before the run.
     """
 
     stars: tuple[str, ...] = ()
     page: tuple[int, int] | None = None
+    before: datetime | None = None
 
 
-def read_targets(task: Task, words: Iterable[str], page: str | None = None) -> Targets:
-    """Understand ``[MODEL] [STAR]… --page I/N``.
+def read_targets(
+    task: Task, words: Iterable[str], page: str | None = None, before: str | None = None
+) -> Targets:
+    """Understand ``[MODEL] [STAR]… --page I/N --before TIME``.
 
     Raises:
-        UsageError: A word is neither a model that the task takes nor a star, or the page is none.
+        UsageError: A word is neither a model that the task takes nor a star, or an option cannot be read.
     """
     words = list(words)
     if words and not _STAR.fullmatch(words[0]):
@@ -76,7 +83,7 @@ def read_targets(task: Task, words: Iterable[str], page: str | None = None) -> T
     for word in words:
         if not _STAR.fullmatch(word):
             raise UsageError(f"{word!r} is no star: give an sdss_id (digits) or an APOGEE id (2M… or AP…)")
-    return Targets(tuple(words), _read_page(page))
+    return Targets(tuple(words), _read_page(page), _read_time(before))
 
 
 def build_request(
@@ -104,7 +111,13 @@ def build_request(
     given = {name: value for name, value in options.items() if value is not None}
     for name in given.keys() - task.options:
         raise UsageError(f"task {task.name} has no option --{name.replace('_', '-')}")
-    selection = Selection(task, sources_of(list(targets.stars)), targets.page, retry_no_result, overwrite)
+    again = retry_no_result or overwrite
+    if targets.before and not again:
+        raise UsageError("--before says which rows to take again: give --overwrite or --retry with it")
+    # By the clock of the database, as all times in it.
+    before = (targets.before or now(database)) if again else None
+    sources = sources_of(list(targets.stars))
+    selection = Selection(task, sources, targets.page, retry_no_result, overwrite, before)
     return Request(selection, given, **rest)
 
 
@@ -125,3 +138,13 @@ def _read_page(text: str | None) -> tuple[int, int] | None:
     if not 1 <= part <= parts:
         raise UsageError(f"--page {text}: give I/N with 1 <= I <= N, e.g. 1/4")
     return part, parts
+
+
+def _read_time(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--before {text}: give a time (UTC), e.g. 2026-11-23T20:15:00") from None
+    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found

@@ -1,5 +1,6 @@
 """Runs a task on what is pending, and says what was done in one report for every way it can end."""
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -14,11 +15,14 @@ from astra.errors import AstraError, ConfigError, Interrupted
 from astra.models.pipeline import TaskRun
 from astra.pending import count_pending, pending_query, stale_query, stream_keys
 from astra.products.location import check_base_dir
+from astra.reconnecting import persistent
 from astra.running import runs, workers
-from astra.running.chunk import Tally, Values, rederive, write
+from astra.running.chunk import Tally, Values, rederive, write_claimed
+from astra.running.claims.claims import Claims
 from astra.running.disk import DiskWatch
 from astra.running.request import Request
 from astra.running.signals import StopRequest
+from astra.running.supply import ClaimedSupply
 from astra.tasks import Provenance
 from astra.version import V_ASTRA
 
@@ -140,7 +144,7 @@ class _Run:
         self.request, self.report, self.stop, self.on_progress = request, report, stop, on_progress
         self.task = request.selection.task
         self.deadline = None if request.max_runtime is None else report.started + request.max_runtime
-        self.watch: DiskWatch[Values] = DiskWatch()
+        self.watch: DiskWatch[tuple[int, Values]] = DiskWatch()
         self.cut_short: str | None = None
 
     def go(self) -> None:
@@ -152,8 +156,9 @@ class _Run:
             report.end("dry_run", 0)
             return
         report.provenance = self.task.identify(**request.options)
-        if not (request.allow_mixed or request.replaces_all):
-            runs.refuse_to_mix(self.task, report.provenance)
+        before = request.selection.before if request.replaces_all else None
+        if not (request.allow_mixed or (request.replaces_all and before is None)):
+            runs.refuse_to_mix(self.task, report.provenance, before)
         if not self._anything_pending():
             report.end("nothing_pending", 0)
         else:
@@ -178,8 +183,9 @@ class _Run:
         self._end_record(record, "done")
 
     def _how_to_go_on(self) -> str:
-        if self.request.selection.overwrite:
-            return "--overwrite begins with the first again: split it with --page"
+        chosen = self.request.selection
+        if chosen.overwrite or chosen.retry_no_result:
+            return f"run again with --before {chosen.before.isoformat(timespec='microseconds')} to go on"
         return "run again to go on"
 
     def _end_record(self, record: TaskRun, outcome: str) -> None:
@@ -211,39 +217,44 @@ class _Run:
                     raise
 
     def _rederive(self) -> None:
-        for keys in self._chunks(stale_query):
-            self.report.tally.add(rederive(self.task, keys))
-            self.on_progress(self.report)
-
-    def _process(self, record: TaskRun) -> None:
-        chunks = iter(()) if self.cut_short else self._chunks(pending_query)
-        for result in workers.run_chunks(
-            self.task, chunks, self.request.options, record.pk, self.request.workers
-        ):
-            self.report.tally.add(result.tally)
-            released = [self.watch.see(lost) for lost in result.lost]
-            self._write_lost([values for values in released if values is not None])
-            self.on_progress(self.report)
-        if not self.cut_short:
-            self._write_lost(self.watch.release())
-
-    def _write_lost(self, rows: list[Values]) -> None:
-        for start in range(0, len(rows), self.request.chunk):
-            part = rows[start : start + self.request.chunk]
-            write(self.task, part)
-            for values in part:
-                self.report.tally.count(self.task.output_model(**values))
-
-    def _chunks(self, find: Callable[..., peewee.ModelSelect | None]) -> Iterator[list[int]]:
-        left = None if self.request.limit is None else self.request.limit - self.report.tally.done
-        for keys in stream_keys(find, self.request.selection, self.request.chunk, left):
+        left = self.request.limit
+        for keys in stream_keys(stale_query, self.request.selection, self.request.chunk, left):
             self.cut_short = self._reason_to_stop()
             if self.cut_short:
                 return
-            yield keys
+            self.report.tally.add(persistent(lambda keys=keys: rederive(self.task, keys)))
+            self.on_progress(self.report)
+
+    def _process(self, record: TaskRun) -> None:
+        if self.cut_short:
+            return
+        with Claims(self.request.selection, record.pk) as claims:
+            supply = ClaimedSupply(claims, self.request, self._reason_to_stop, self.report.tally.rederived)
+            for result in workers.run_chunks(
+                self.task, supply, self.request.options, record.pk, self.request.workers
+            ):
+                self.report.tally.add(result.tally)
+                supply.note(result)
+                held_back = [lost and (result.chunk.token, lost) for lost in result.lost]
+                released = [self.watch.see(lost) for lost in held_back]
+                self._write_lost([lost for lost in released if lost is not None])
+                self.on_progress(self.report)
+            self.report.tally.add(claims.given_up)
+            self.cut_short = supply.cut_short
+            if not self.cut_short:
+                self._write_lost(self.watch.release())
+
+    def _write_lost(self, lost: list[tuple[int, Values]]) -> None:
+        for token, group in itertools.groupby(lost, key=lambda item: item[0]):
+            rows = [values for _, values in group]
+            written = persistent(lambda token=token, rows=rows: write_claimed(self.task, token, rows))
+            for values in rows:
+                if values["spectrum_pk"] in written:
+                    self.report.tally.count(self.task.output_model(**values))
 
     def _reason_to_stop(self) -> str | None:
         if self.stop.reason:
             return self.stop.reason
         over = self.deadline is not None and time.monotonic() > self.deadline
         return f"--max-runtime {self.request.max_runtime:g} s" if over else None
+

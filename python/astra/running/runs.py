@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from peewee import fn
@@ -23,8 +24,13 @@ log = logging.getLogger("astra")
 _IDENTITY = {"weights_sha256": "weights", "seed": "seed", "n_draws": "draws", "precision": "precision"}
 
 
-def refuse_to_mix(task: Task, provenance: Provenance) -> None:
+def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = None) -> None:
     """Stop before rows of this version would come from different weights, seeds, draws or precisions.
+
+    Args:
+        task: The task.
+        provenance: What this run would use.
+        since: Only rows made at this time (UTC) or later will stay; ``None``: all of them.
 
     Raises:
         ConfigError: There are such rows; it says which.
@@ -35,6 +41,8 @@ def refuse_to_mix(task: Task, provenance: Provenance) -> None:
     )
     if hasattr(results, "flag_no_result"):
         row = row.where(~results.flag_no_result)
+    if since is not None:
+        row = row.where(results.inputs_read >= since)
     runs = TaskRun.select().where(
         TaskRun.task == task.name, TaskRun.v_astra_major_minor == V_ASTRA_MAJOR_MINOR, fn.EXISTS(row)
     )

@@ -4,6 +4,8 @@ import signal
 from types import FrameType, TracebackType
 from typing import Self
 
+from astra.reconnecting import out_of_patience
+
 
 class StopRequest:
     """A context in which signals are noted; ``reason`` says which came, or is ``None``."""
@@ -15,6 +17,7 @@ class StopRequest:
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._note)
+        out_of_patience.clear()
         return self
 
     def __exit__(
@@ -22,8 +25,10 @@ class StopRequest:
     ) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        out_of_patience.clear()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and self.reason == "SIGINT":
             raise KeyboardInterrupt
         self.reason = signal.Signals(number).name
+        out_of_patience.set()

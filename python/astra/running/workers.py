@@ -2,31 +2,33 @@
 
 Every worker is the same loop: it opens its own connections, computes with the threads it is given, and
 writes its own rows. A child asks for a chunk when it is about to need one. Children never inherit an open
-connection.
+connection. One that dies is replaced, and whoever hands out the chunks learns what it had in hand.
 """
 
-import itertools
 import logging
 import multiprocessing
 import os
 import pickle
 import signal
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Protocol
 
 from astra.errors import AstraError
 from astra.processes import die_with, keep_memory, shared_cores
-from astra.running.chunk import ChunkResult
+from astra.reconnecting import persistent
+from astra.running.chunk import Chunk, ChunkResult, recovered
 from astra.running.loop import work
 from astra.tasks import Task, find_task
 
 log = logging.getLogger("astra")
+
+#: After so many deaths in a row without one chunk finished, workers cannot work here at all.
+MOST_DEATHS = 10
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -35,58 +37,142 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 _NEXT, _DONE = "next", "done"
 
 
+class Supply(Protocol):
+    """Who hands out chunks."""
+
+    def take(self) -> Chunk | None:
+        """A chunk that nobody else has; ``None`` if there is nothing to do."""
+
+    def mourn(self, chunks: list[Chunk]) -> None:
+        """A worker died that had these chunks in hand."""
+
+
 @dataclass
 class _Child:
     process: BaseProcess
-    pipe: Connection
-    in_hand: deque[int] = field(default_factory=deque)
-    """Numbers of the chunks that it has and whose results have not come."""
+    in_hand: list[Chunk] = field(default_factory=list)
+    """Chunks whose results have not come."""
 
 
 def run_chunks(
-    task: Task, chunks: Iterator[list[int]], options: Mapping[str, Any], run_pk: int, workers: int
+    task: Task, supply: Supply, options: Mapping[str, Any], run_pk: int, workers: int
 ) -> Iterator[ChunkResult]:
-    """Process chunks of spectra, and yield what became of each, in the order of the chunks.
+    """Process chunks of spectra, and yield what became of each, as they are done.
 
-    A chunk is taken from ``chunks`` only when a worker is about to need it, so whoever stops giving
-    chunks gets back those in hand.
+    A chunk is taken only when a worker is about to need it.
 
     Raises:
         StorageError: The database refused a chunk.
-        AstraError: A worker process died.
+        AstraError: Worker processes die one after the other without doing anything.
     """
     if workers == 1:
-        yield from work(task, chunks, options, run_pk)
+        yield from work(task, iter(supply.take, None), options, run_pk)
         return
-    with _children(task, options, run_pk, workers) as children:
-        yield from _in_order(_collect(task, chunks, children))
+    with _Crew(task, options, run_pk, workers) as crew:
+        yield from crew.results(supply)
 
 
-@contextmanager
-def _children(
-    task: Task, options: Mapping[str, Any], run_pk: int, workers: int
-) -> Iterator[dict[Connection, _Child]]:
-    context, children = multiprocessing.get_context("spawn"), {}
-    arguments = (task.name, dict(options), run_pk, os.getpid(), log.getEffectiveLevel())
-    # Where it starts with the first child, it lets signals through again before that child is there.
-    resource_tracker.ensure_running()
-    try:
-        with shared_cores(workers), _signals_held():
-            for _ in range(workers):
-                pipe, its_end = context.Pipe()
-                process = context.Process(target=_serve, args=(its_end, *arguments), daemon=True)
-                process.start()
-                its_end.close()
-                children[pipe] = _Child(process, pipe)
-        yield children
-    except BaseException:
-        for child in children.values():
-            child.process.kill()
-        raise
-    finally:
-        for child in children.values():
-            child.pipe.close()
+class _Crew:
+    """Child processes that work on chunks."""
+
+    def __init__(self, task: Task, options: Mapping[str, Any], run_pk: int, workers: int) -> None:
+        self._task, self._run_pk, self._workers = task, run_pk, workers
+        self._arguments = (task.name, dict(options), run_pk, os.getpid(), log.getEffectiveLevel())
+        self._children: dict[Connection, _Child] = {}
+        self._deaths = 0
+        self._failure: Exception | None = None
+
+    def __enter__(self) -> "_Crew":
+        # Where it starts with the first child, it lets signals through again before that child is there.
+        resource_tracker.ensure_running()
+        try:
+            for _ in range(self._workers):
+                self._start()
+        except BaseException:
+            self._end(at_once=True)
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._end(at_once=kind is not None)
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        pipe, its_end = context.Pipe()
+        process = context.Process(target=_serve, args=(its_end, *self._arguments), daemon=True)
+        with shared_cores(self._workers), _signals_held():
+            process.start()
+        its_end.close()
+        self._children[pipe] = _Child(process)
+
+    def _end(self, at_once: bool) -> None:
+        for pipe, child in self._children.items():
+            if at_once:
+                child.process.kill()
+            pipe.close()
             child.process.join()
+
+    def results(self, supply: Supply) -> Iterator[ChunkResult]:
+        """Hand out chunks until there are no more, and yield results as they come.
+
+        After a failure no more are handed out, and those in hand come first.
+        """
+        while self._children:
+            for pipe in wait(list(self._children)):
+                yield from self._heard(pipe, supply)
+        if self._failure:
+            raise self._failure
+
+    def _heard(self, pipe: Connection, supply: Supply) -> Iterator[ChunkResult]:
+        child, message = self._children[pipe], _received(pipe)
+        if isinstance(message, ChunkResult):
+            self._deaths = 0
+            child.in_hand = [chunk for chunk in child.in_hand if chunk.token != message.chunk.token]
+            yield message
+        elif message == _NEXT:
+            self._hand_out(pipe, child, supply)
+        elif message is None:
+            yield from self._dead(pipe, supply)
+        else:
+            self._dismiss(pipe)
+            if message != _DONE:
+                self._failure = self._failure or message
+
+    def _hand_out(self, pipe: Connection, child: _Child, supply: Supply) -> None:
+        chunk = None
+        if not self._failure:
+            try:
+                chunk = supply.take()
+            except Exception as error:  # noqa: BLE001 - it is raised when the others are done
+                self._failure = error
+        if chunk is not None:
+            child.in_hand.append(chunk)
+        with suppress(BrokenPipeError):  # its end is noticed by what it sends no more
+            pipe.send(chunk)
+
+    def _dead(self, pipe: Connection, supply: Supply) -> Iterator[ChunkResult]:
+        child = self._dismiss(pipe)
+        log.warning("worker process %d died (%s)", child.process.pid, _how(child.process.exitcode))
+        self._deaths += 1
+        try:
+            for chunk in child.in_hand:
+                yield recovered(self._task, chunk, self._run_pk)
+            supply.mourn(child.in_hand)
+        except Exception as error:  # noqa: BLE001 - it is raised when the others are done
+            self._failure = self._failure or error
+        if self._deaths > MOST_DEATHS:
+            reason = f"worker processes of {self._task.name} die ({_how(child.process.exitcode)})"
+            self._failure = self._failure or AstraError(
+                f"{reason}: {self._deaths} in a row without a result; what they had in hand stays pending"
+            )
+        if not self._failure:
+            self._start()
+
+    def _dismiss(self, pipe: Connection) -> _Child:
+        child = self._children.pop(pipe)
+        pipe.close()
+        child.process.join()
+        return child
 
 
 @contextmanager
@@ -99,55 +185,22 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _collect(
-    task: Task, chunks: Iterator[list[int]], children: dict[Connection, _Child]
-) -> Iterator[tuple[int, ChunkResult]]:
-    """Hand out chunks until there are no more, and yield their numbers and results as they come.
-
-    After a failure no more are handed out, and those in hand come first.
-    """
-    numbers, working, failure = itertools.count(), dict(children), None
-    while working:
-        for pipe in wait(list(working)):
-            message, child = _received(pipe, task), working[pipe]
-            if isinstance(message, ChunkResult):
-                yield child.in_hand.popleft(), message
-            elif message == _NEXT:
-                try:
-                    keys = None if failure else next(chunks, None)
-                except Exception as error:  # noqa: BLE001 - it is raised when the others are done
-                    keys, failure = None, error
-                if keys is not None:
-                    child.in_hand.append(next(numbers))
-                with suppress(BrokenPipeError):  # its end is noticed by what it sends no more
-                    pipe.send(keys)
-            else:
-                del working[pipe]
-                failure = failure or (None if message == _DONE else message)
-    if failure:
-        raise failure
-
-
-def _received(pipe: Connection, task: Task) -> Any:
+def _received(pipe: Connection) -> Any:
+    """What a child sent; ``None`` if it died."""
     try:
         return pipe.recv()
     except (EOFError, OSError):
-        return AstraError(f"a worker process of {task.name} died; what it had in hand stays pending")
+        return None
     except Exception as error:  # noqa: BLE001 - an exception that this process cannot make
         return AstraError(f"internal error in a worker process: {type(error).__name__}: {error}")
 
 
-def _in_order(results: Iterator[tuple[int, ChunkResult]]) -> Iterator[ChunkResult]:
-    following, early = 0, {}
-    try:
-        for number, result in results:
-            early[number] = result
-            while following in early:
-                yield early.pop(following)
-                following += 1
-    except (Exception, KeyboardInterrupt):
-        yield from (early[number] for number in sorted(early))
-        raise
+def _how(exit_code: int | None) -> str:
+    """An exit code in words."""
+    if exit_code is not None and exit_code < 0:
+        with suppress(ValueError):
+            return signal.Signals(-exit_code).name
+    return f"exit code {exit_code}"
 
 
 # > In a child
@@ -166,7 +219,7 @@ def _serve(
     die_with(parent)
     keep_memory()
     try:
-        _open_database()
+        persistent(_open_database)
         for result in work(find_task(task_name), _asked_for(pipe), options, run_pk):
             pipe.send(result)
         pipe.send(_DONE)
@@ -175,13 +228,13 @@ def _serve(
         pipe.send(_portable(error))
 
 
-def _asked_for(pipe: Connection) -> Iterator[list[int]]:
+def _asked_for(pipe: Connection) -> Iterator[Chunk]:
     while True:
         pipe.send(_NEXT)
-        keys = pipe.recv()
-        if keys is None:
+        chunk = pipe.recv()
+        if chunk is None:
             return
-        yield keys
+        yield chunk
 
 
 def _open_database() -> None:

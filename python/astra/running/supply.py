@@ -1,0 +1,57 @@
+"""What a run hands out to its workers: what can be claimed, within its limits."""
+
+from collections.abc import Callable
+
+from astra.reconnecting import out_of_patience, persistent
+from astra.running.chunk import Chunk, ChunkResult
+from astra.running.claims.claims import Claims
+from astra.running.request import Request
+
+#: How long until it is looked again whether a worker is back [s].
+_LOOK_AGAIN_S = 1.0
+
+
+class ClaimedSupply:
+    """As in :class:`~astra.running.workers.Supply`.
+
+    Args:
+        claims: What this run has in hand.
+        request: How much may be handed out, and in which parts.
+        reason_to_stop: Why nothing more is to be begun, if there is a reason.
+        done: Spectra that the run has dealt with already.
+    """
+
+    def __init__(
+        self, claims: Claims, request: Request, reason_to_stop: Callable[[], str | None], done: int
+    ) -> None:
+        self._claims, self._request, self._reason_to_stop = claims, request, reason_to_stop
+        self._handed_out = done
+        self.cut_short: str | None = None
+
+    def take(self) -> Chunk | None:
+        """As in :class:`~astra.running.workers.Supply`."""
+        while (count := self._allowed()) > 0:
+            if reason := self._reason_to_stop():
+                self.cut_short = reason if persistent(self._claims.anything_left) else None
+                return None
+            chunk = persistent(lambda count=count: self._claims.take(count))
+            if chunk is not None:
+                self._handed_out += len(chunk.keys)
+                return chunk
+            if not persistent(self._claims.is_waiting):
+                return None
+            out_of_patience.wait(_LOOK_AGAIN_S)
+        return None
+
+    def mourn(self, chunks: list[Chunk]) -> None:
+        """As in :class:`~astra.running.workers.Supply`."""
+        persistent(lambda: self._claims.mourn(chunks))
+
+    def note(self, result: ChunkResult) -> None:
+        """Take note of what became of a chunk: what others have taken over does not count as handed out."""
+        held_back = sum(lost is not None for lost in result.lost)
+        self._handed_out -= len(result.chunk.keys) - result.tally.processed - held_back
+
+    def _allowed(self) -> int:
+        chunk, limit = self._request.chunk, self._request.limit
+        return chunk if limit is None else min(chunk, limit - self._handed_out)

@@ -1,0 +1,188 @@
+"""Many workers share the work: nothing is lost, nothing is done by two."""
+
+import pytest
+from builders import a_result, a_run
+
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskRun, TaskWorker
+from astra.models.base import database
+from astra.pending import Selection
+from astra.running.chunk import measure, store
+from astra.running.claims.claims import MOST_DEATHS, Claims
+from astra.tasks import find_task
+
+
+def _result(pk):
+    return AstroNNdist(spectrum_pk=pk, L_fakemag=7.0, t_elapsed=0.0, t_overhead=0.0)
+
+
+def _store(chunk):
+    return store(find_task("astronn_dist"), chunk, [_result(pk) for pk in chunk.keys])
+
+
+def _done():
+    return sorted(row.spectrum_pk for row in AstroNNdist.select())
+
+
+def test_what_one_worker_has_in_hand_no_other_gets(claims, holding, spectra):
+    other = holding(4)
+
+    mine = claims.take(100)
+
+    assert other.chunks[0][0] == spectra[:4]
+    assert mine.keys == spectra[4:]
+    assert claims.take(100) is None
+
+
+def test_a_chunk_that_is_written_is_in_nobodys_hand(claims, spectra):
+    chunk = claims.take(4)
+
+    result = _store(chunk)
+
+    assert result.tally.processed == 4
+    assert _done() == spectra[:4]
+    assert TaskClaim.select().count() == 0
+    assert claims.take(100).keys == spectra[4:]
+
+
+def test_who_leaves_in_good_order_gives_back_what_it_had(claims, holding, spectra):
+    holding(4).leave()
+
+    assert TaskWorker.select().count() == 1
+    assert claims.take(100).keys == spectra
+
+
+def test_what_a_dead_worker_had_is_taken_one_by_one(claims, holding, spectra):
+    other = holding(3, 2)
+    other.kill()
+
+    chunks = [claims.take(100) for _ in range(6)]
+
+    assert [chunk.keys for chunk in chunks] == [[pk] for pk in spectra[:5]] + [spectra[5:]]
+    assert [chunk.alone for chunk in chunks] == [True] * 5 + [False]
+    assert {claim.attempts for claim in TaskClaim.select()} == {0}
+    assert TaskWorker.select().count() == 1
+
+
+def test_the_run_of_a_dead_worker_is_closed(claims, holding):
+    other = holding(3)
+    run_pk = TaskWorker.select(TaskWorker.run_pk).order_by(TaskWorker.pk.desc()).scalar()
+    other.kill()
+
+    claims.take(1)
+
+    run = TaskRun.get_by_id(run_pk)
+    assert (run.outcome, run.finished is None) == ("died", False)
+
+
+def test_a_spectrum_over_which_workers_die_gets_no_result_and_its_neighbours_theirs(claims, holding, spectra):
+    holding(3).kill()
+    for _ in range(MOST_DEATHS):
+        other = holding(3)
+        assert other.chunks == [[spectra[:1], other.chunks[0][1], True]]
+        other.kill()
+
+    chunk = claims.take(100)
+
+    assert chunk.keys == spectra[1:2]
+    row = AstroNNdist.get()
+    assert (row.spectrum_pk, row.flag_no_result, row.flag_bad) == (spectra[0], True, True)
+    path = ApogeeCoaddedSpectrumInApStar.get(spectrum_pk=spectra[0]).path
+    assert row.no_result_reason == f"its worker died 3 times over this spectrum alone: {path}"
+    assert claims.given_up.no_result == 1
+    assert TaskClaim.get_or_none(spectrum_pk=spectra[0]) is None
+
+
+def test_a_death_with_two_chunks_in_hand_is_no_spectrums_fault(claims, holding, spectra):
+    holding(2).kill()
+    holding(100, 100).kill()
+
+    claims.take(100)
+
+    assert {claim.attempts for claim in TaskClaim.select()} == {0}
+
+
+def test_a_suspect_that_is_given_back_stays_a_suspect(claims, holding, spectra):
+    holding(2).kill()
+    holding(100).leave()
+
+    chunk = claims.take(100)
+
+    assert (chunk.keys, chunk.alone) == (spectra[:1], True)
+    assert TaskClaim.get(spectrum_pk=spectra[0]).attempts == 0
+
+
+def test_what_others_have_taken_over_is_not_written(claims, holding, spectra):
+    """As of a worker that was cut off, given up for dead, and comes back."""
+    chunk = claims.take(4)
+    TaskClaim.update(token=chunk.token + 1).where(TaskClaim.spectrum_pk << spectra[:2]).execute()
+
+    result = _store(chunk)
+
+    assert _done() == spectra[2:4]
+    assert result.tally.processed == 2
+    assert TaskClaim.select().count() == 2
+
+
+def test_a_commit_that_was_not_confirmed_is_counted_once_and_not_repeated(claims, spectra, monkeypatch):
+    from astra.errors import DatabaseUnreachable
+    from astra.running import chunk as module
+
+    chunk, calls, settle = claims.take(4), [], module.settle
+    rows = measure(find_task("astronn_dist"), chunk, {}, a_run().pk)
+    before = module.write_claimed
+
+    def unconfirmed(*arguments):
+        found = before(*arguments)
+        calls.append(found)
+        if len(calls) == 1:
+            raise DatabaseUnreachable("lost")
+        return found
+
+    monkeypatch.setattr(module, "write_claimed", unconfirmed)
+    for row in rows:
+        row.file_lost = False
+    result = store(find_task("astronn_dist"), chunk, rows)
+
+    assert len(calls) == 2
+    assert result.tally.processed == 4
+    assert _done() == spectra[:4]
+    assert settle is module.settle
+
+
+def test_one_star_does_not_take_the_suspects_of_others(claims, holding, spectra):
+    holding(2).kill()
+    claims.release()
+    source = ApogeeCoaddedSpectrumInApStar.get(spectrum_pk=spectra[1]).source_pk
+    task = find_task("astronn_dist")
+
+    with Claims(Selection(task, sources=(source,)), a_run().pk) as mine:
+        assert mine.take(100).keys == [spectra[1]]
+        assert mine.take(100) is None
+
+
+def test_another_task_has_its_own_claims(claims, spectra):
+    TaskClaim.insert(
+        task="other", spectrum_pk=spectra[0], worker_pk=1, token=1, suspect=False, attempts=0, since="2026-01-01"
+    ).execute()
+
+    assert claims.take(100).keys == spectra
+
+
+def test_what_is_done_already_is_not_claimed(claims, spectra):
+    a_result(ApogeeCoaddedSpectrumInApStar.get(spectrum_pk=spectra[0]))
+
+    assert claims.take(100).keys[0] == spectra[0 if AstroNNdist.get().inputs_read is None else 1]
+
+
+@pytest.mark.postgres
+def test_a_worker_that_lost_its_connection_keeps_what_it_has(claims, spectra):
+    if not database.opened().__class__.__name__.startswith("Postgres"):
+        pytest.skip("SQLite has no connections to lose")
+    chunk = claims.take(4)
+
+    database.close()
+    following = claims.take(2)
+
+    assert following.keys == spectra[4:6]
+    assert TaskWorker.select().count() == 1
+    assert _store(chunk).tally.processed == 4
