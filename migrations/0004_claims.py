@@ -4,14 +4,14 @@ from peewee import PostgresqlDatabase
 
 WORKER = """
 CREATE TABLE task_worker (
-    pk {key}, task TEXT NOT NULL, run_pk BIGINT, host TEXT NOT NULL, pid INTEGER NOT NULL,
+    pk {key}, task TEXT NOT NULL, run_pk {integer}, host TEXT NOT NULL, pid INTEGER NOT NULL,
     started {time} NOT NULL
 )
 """
 
 CLAIM = """
 CREATE TABLE task_claim (
-    task TEXT NOT NULL, spectrum_pk BIGINT NOT NULL, worker_pk BIGINT, token BIGINT,
+    task TEXT NOT NULL, spectrum_pk {integer} NOT NULL, worker_pk {integer}, token {integer},
     suspect BOOLEAN NOT NULL, attempts INTEGER NOT NULL, since {time} NOT NULL,
     PRIMARY KEY (task, spectrum_pk)
 )
@@ -25,7 +25,8 @@ def up(migrator, db):
     """Make both tables; no column refers to another table, so that nobody waits for a claim."""
     is_postgresql = isinstance(db, PostgresqlDatabase)
     types = {
-        "key": "BIGSERIAL PRIMARY KEY" if is_postgresql else "INTEGER PRIMARY KEY AUTOINCREMENT",
+        "key": "BIGSERIAL PRIMARY KEY" if is_postgresql else "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT",
+        "integer": "BIGINT" if is_postgresql else "INTEGER",
         "time": "TIMESTAMP" if is_postgresql else "DATETIME",
     }
     db.execute_sql(WORKER.format(**types))

@@ -50,10 +50,7 @@ Weights = Annotated[str | None, typer.Option(help="Weights: a path, or a name of
 Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Seed of the dropout masks.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Take all spectra, done or not.")]
 RetryWhich = Annotated[Retry | None, typer.Option(help="Take failed spectra again.")]
-Before = Annotated[
-    str | None,
-    typer.Option(metavar="TIME", help="Of rows taken again, only those from before TIME (UTC; default: now)."),
-]
+Before = Annotated[str | None, typer.Option(metavar="TIME", help="Take again only what is older (UTC).")]
 AllowMixed = Annotated[bool, typer.Option("--allow-mixed", help="Accept rows made by other weights.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what is pending, and do nothing.")]
 Count = Annotated[bool, typer.Option("--count", help="Count what is pending before starting.")]
@@ -74,11 +71,7 @@ def run(
     overwrite: Overwrite = False,
     retry: RetryWhich = None,
     before: Before = None,
-    allow_mixed: Before = Annotated[
-    str | None,
-    typer.Option(metavar="TIME", help="Of rows taken again, only those from before TIME (UTC; default: now)."),
-]
-AllowMixed = False,
+    allow_mixed: AllowMixed = False,
     dry_run: DryRun = False,
     count: Count = False,
     max_runtime: MaxRuntime = None,

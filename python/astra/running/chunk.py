@@ -163,7 +163,8 @@ def _written_before(task: Task, rows: list[Values]) -> set[int]:
     results, some = task.output_model, rows[0]
     same = (results.run_pk == some["run_pk"]) & (results.inputs_read == some["inputs_read"])
     keys = [values["spectrum_pk"] for values in rows]
-    return {pk for (pk,) in results.select(results.spectrum_pk).where(same, results.spectrum_pk << keys).tuples()}
+    query = results.select(results.spectrum_pk).where(same, results.spectrum_pk << keys)
+    return {pk for (pk,) in query.tuples()}
 
 
 def recovered(task: Task, chunk: Chunk, run_pk: int | None) -> ChunkResult:
@@ -220,9 +221,11 @@ def rederive(task: Task, keys: list[int]) -> Tally:
     """
     results, spectra = task.output_model, task.spectrum_model
     with writing(database):
-        query = results.select().where(
-            results.spectrum_pk << keys, results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
-        ).order_by(results.spectrum_pk)
+        query = (
+            results.select()
+            .where(results.spectrum_pk << keys, results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR)
+            .order_by(results.spectrum_pk)
+        )
         rows = {row.spectrum_pk: row for row in locked(query)}
         for spectrum in with_sources(spectra).where(spectra.spectrum_pk << list(rows)):
             row = rows[spectrum.spectrum_pk]

@@ -257,4 +257,3 @@ class _Run:
             return self.stop.reason
         over = self.deadline is not None and time.monotonic() > self.deadline
         return f"--max-runtime {self.request.max_runtime:g} s" if over else None
-

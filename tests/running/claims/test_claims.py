@@ -1,8 +1,9 @@
 """Many workers share the work: nothing is lost, nothing is done by two."""
 
 import pytest
-from builders import a_result, a_run
+from builders import a_chunk, a_result, a_run
 
+from astra.database import now
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskRun, TaskWorker
 from astra.models.base import database
 from astra.pending import Selection
@@ -161,17 +162,15 @@ def test_one_star_does_not_take_the_suspects_of_others(claims, holding, spectra)
 
 
 def test_another_task_has_its_own_claims(claims, spectra):
-    TaskClaim.insert(
-        task="other", spectrum_pk=spectra[0], worker_pk=1, token=1, suspect=False, attempts=0, since="2026-01-01"
-    ).execute()
+    a_chunk(spectra[:2], "other")
 
     assert claims.take(100).keys == spectra
 
 
 def test_what_is_done_already_is_not_claimed(claims, spectra):
-    a_result(ApogeeCoaddedSpectrumInApStar.get(spectrum_pk=spectra[0]))
+    a_result(ApogeeCoaddedSpectrumInApStar.get(spectrum_pk=spectra[0]), inputs_read=now(database))
 
-    assert claims.take(100).keys[0] == spectra[0 if AstroNNdist.get().inputs_read is None else 1]
+    assert claims.take(100).keys == spectra[1:]
 
 
 @pytest.mark.postgres

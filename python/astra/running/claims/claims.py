@@ -131,9 +131,9 @@ class Claims:
     def _take_back_deaths(self) -> None:
         """This worker was away and counted as dead: that was not the fault of what it had alone."""
         for chunk in self._alone:
-            counted = (TaskClaim.attempts > 0) & (TaskClaim.token.is_null() | (TaskClaim.token != chunk.token))
+            counted = TaskClaim.token.is_null() | (TaskClaim.token != chunk.token)
             TaskClaim.update(attempts=TaskClaim.attempts - 1).where(
-                _on(self._task.name, chunk.keys), counted
+                _on(self._task.name, chunk.keys), TaskClaim.attempts > 0, counted
             ).execute()
         self._alone.clear()
 

@@ -57,9 +57,9 @@ class SessionLocks:
     # Key 2 in pg_locks: a lock on two numbers of 4 bytes.
     _MISSING = """
         SELECT worker.pk FROM task_worker worker WHERE worker.task = %s AND worker.pk <> %s AND NOT EXISTS (
-            SELECT 1 FROM pg_locks held WHERE held.locktype = 'advisory' AND held.objsubid = 2 AND held.granted
+            SELECT 1 FROM pg_locks held WHERE held.locktype = 'advisory' AND held.objsubid = 2
+                AND held.granted AND held.classid::bigint = %s AND held.objid::bigint = worker.pk
                 AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-                AND held.classid::bigint = %s AND held.objid::bigint = worker.pk
         ) AND {which} (
             worker.started > timezone('utc', pg_postmaster_start_time())
             OR clock_timestamp() > pg_postmaster_start_time() + %s * interval '1 second'
