@@ -12,7 +12,7 @@ CREATE TABLE task_worker (
 CLAIM = """
 CREATE TABLE task_claim (
     task TEXT NOT NULL, spectrum_pk {integer} NOT NULL, worker_pk {integer}, token {integer},
-    suspect BOOLEAN NOT NULL, attempts INTEGER NOT NULL, since {time} NOT NULL,
+    suspect {boolean} NOT NULL, attempts INTEGER NOT NULL, since {time} NOT NULL,
     PRIMARY KEY (task, spectrum_pk)
 )
 """
@@ -26,6 +26,7 @@ def up(migrator, db):
     is_postgresql = isinstance(db, PostgresqlDatabase)
     types = {
         "key": "BIGSERIAL PRIMARY KEY" if is_postgresql else "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT",
+        "boolean": "BOOLEAN" if is_postgresql else "INTEGER",
         "integer": "BIGINT" if is_postgresql else "INTEGER",
         "time": "TIMESTAMP" if is_postgresql else "DATETIME",
     }

@@ -14,12 +14,13 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg2
@@ -128,8 +129,22 @@ def as_user(account: pwd.struct_passwd | None) -> dict:
     return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []} if account else {}
 
 
+@dataclasses.dataclass(frozen=True)
+class OwnServer(Server):
+    """A server that was started here."""
+
+    start: Callable[[], subprocess.Popen]
+    processes: list[subprocess.Popen] = dataclasses.field(default_factory=list)
+
+    def restart(self) -> None:
+        """Shut it down in immediate mode, which cuts off all sessions, and start it again."""
+        self.processes[-1].send_signal(signal.SIGQUIT)
+        self.processes[-1].wait(STARTUP_SECONDS)
+        self.processes.append(self.start())
+
+
 @contextlib.contextmanager
-def temporary_server(binaries: Path) -> Iterator[Server]:
+def temporary_server(binaries: Path) -> Iterator[OwnServer]:
     """Run a server of its own, with its files under /tmp."""
     account = unprivileged("postgres", "nobody")  # PostgreSQL refuses to run as root
     # Not pytest's own folder: root's is closed to everyone else.
@@ -169,28 +184,44 @@ def _initialise(binaries: Path, base: Path, options: dict) -> None:
 
 
 @contextlib.contextmanager
-def _running(binaries: Path, base: Path, options: dict) -> Iterator[Server]:
+def _running(binaries: Path, base: Path, options: dict) -> Iterator[OwnServer]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        server = Server("127.0.0.1", free.getsockname()[1], SUPERUSER)
+        host, port = free.getsockname()
     command = ["sh", "-c", WATCHED, "sh", base, binaries / "postgres", "-D", base / "data", "-k", base]
-    command += ["-h", server.host, "-p", str(server.port)]
+    command += ["-h", host, "-p", str(port)]
     command += [word for name, value in SETTINGS.items() for word in ("-c", f"{name}={value}")]
-    with (base / "log").open("wb") as log:
-        # A session of its own: Ctrl-C is for pytest, which then stops the server in good order.
-        process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, **options
-        )
+
+    def start() -> subprocess.Popen:
+        with (base / "log").open("ab") as log:
+            # A session of its own: Ctrl-C is for pytest, which then stops the server in good order.
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, **options
+            )
         try:
             _wait_until_ready(server, process, base / "log")
-            yield server
-        finally:
-            process.stdin.close()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        except BaseException:
+            _stop(process)
+            raise
+        return process
+
+    server = OwnServer(host, port, SUPERUSER, start)
+    server.processes.append(start())
+    try:
+        yield server
+    finally:
+        # Those that are gone left a watchdog behind, which removes the files: last.
+        for process in reversed(server.processes):
+            _stop(process)
+
+
+def _stop(process: subprocess.Popen) -> None:
+    process.stdin.close()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _wait_until_ready(server: Server, process: subprocess.Popen, log: Path) -> None:

@@ -42,7 +42,8 @@ def test_option_beats_environment_beats_file_beats_default(settings_file, monkey
 
 @pytest.mark.parametrize(("name", "variable"), ENVIRONMENT.items())
 def test_every_variable_sets_its_setting(monkeypatch, name, variable):
-    value = {"database.url": "postgresql://a@b/c", "database.schema": "other"}.get(name, "/some/where")
+    values = {"database.url": "postgresql://a@b/c", "database.schema": "other", "database.patience": "10"}
+    value = values.get(name, "/some/where")
     monkeypatch.setenv(variable, value)
 
     assert _shown()[name][1] == f"environment {variable}"

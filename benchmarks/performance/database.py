@@ -66,7 +66,7 @@ def _measure(table: Table, count: int) -> None:
             database.execute_sql(RESULTS.format(results=results, version=V_ASTRA, share=share))
             database.execute_sql("ANALYZE")
             first, following = chunk_times()
-            section = f"Selection, {count:,} spectra on PostgreSQL"
+            section = f"Claiming, {count:,} spectra on PostgreSQL"
             table.add(section, f"first chunk of {CHUNK}, {share:.2%} done", first, "s", "< 2")
             if following:
                 what = f"each next one, {share:.2%} done (mean of {len(following)})"
@@ -78,23 +78,25 @@ def _measure(table: Table, count: int) -> None:
 
 
 def chunk_times() -> tuple[float, list[float]]:
-    """Seconds until the first chunk, and until each of those that follow."""
-    from astra.pending import Selection, pending_query, stream_keys
+    """Seconds until the first chunk is claimed, and until each of those that follow."""
+    from astra.pending import Selection
+    from astra.running.claims.claims import Claims
     from astra.running.request import CHUNK
     from astra.tasks import find_task
 
     spent, started = [], time.perf_counter()
-    for number, _ in enumerate(stream_keys(pending_query, Selection(find_task("astronn_dist")), CHUNK)):
-        spent.append(time.perf_counter() - started)
-        if number == FOLLOWING:
-            break
-        started = time.perf_counter()
+    with Claims(Selection(find_task("astronn_dist")), None) as claims:
+        while len(spent) <= FOLLOWING and claims.take(CHUNK):
+            spent.append(time.perf_counter() - started)
+            started = time.perf_counter()
     return spent[0], spent[1:]
 
 
 def insert_rates(count: int) -> list[tuple[str, float]]:
     """Rows per second into the table as it is: as the task writes, and in two usual ways, for comparison."""
+    from astra.database import writing
     from astra.models import AstroNNdist
+    from astra.models.base import database
     from astra.running.chunk import write
     from astra.tasks import find_task
 
@@ -110,6 +112,10 @@ def insert_rates(count: int) -> list[tuple[str, float]]:
             write_part(rows[start : start + PART])
         return len(rows) / (time.perf_counter() - started)
 
+    def as_the_task(rows: list[dict]) -> None:
+        with writing(database):
+            write(task, rows)
+
     rates = []
     for what, write_part in (
         ("peewee's insert_many, new rows", lambda rows: AstroNNdist.insert_many(rows).returning().execute()),
@@ -123,7 +129,7 @@ def insert_rates(count: int) -> list[tuple[str, float]]:
         ("known rows, changed", other),
         ("known rows, as they were", other),
     ):
-        rates.append((f"upsert, {what}", rate(lambda part: write(task, part), rows)))
+        rates.append((f"upsert, {what}", rate(as_the_task, rows)))
     return rates
 
 

@@ -39,7 +39,7 @@ class Claims:
         run_pk: The run.
     """
 
-    def __init__(self, selection: Selection, run_pk: int) -> None:
+    def __init__(self, selection: Selection, run_pk: int | None) -> None:
         self._selection, self._task, self._run_pk = selection, selection.task, run_pk
         self._liveness = liveness_of(database.opened())
         self._worker = 0

@@ -1,0 +1,169 @@
+"""Workers are killed, the server is restarted, files are broken: at the end every spectrum has one row."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import peewee
+import pytest
+from builders import a_spectrum, write_apstar
+
+from astra import schema
+from astra.config import load_settings
+from astra.database import open_database
+from astra.models import AstroNNdist, TaskClaim, TaskWorker
+from astra.models.base import bound_to
+
+from postgres_server import OwnServer, find_binaries, temporary_server
+
+CHUNK = 20
+
+# `astra run` with a network that only notes which spectra it was given; nothing to compile or to load.
+WORKER = """
+import os, sys
+import numpy as np
+from astra.pipelines.astronn_dist import task
+
+class Noting:
+    labels_std = 100.0
+    log = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    def draw(self, flux, identities, n_draws, seed):
+        os.write(self.log, "".join(f"{name}\\n" for name in identities).encode())
+        ramp = np.linspace(0.1, 0.2, n_draws)
+        return np.stack([np.stack([ramp, np.full(n_draws, -5.0)])] * len(identities))
+
+# Also in the processes that this one starts.
+task._model = lambda weights, device: (Noting(), None)
+if __name__ == "__main__":
+    from astra.cli import main
+    sys.exit(main(["run", "astronn_dist", *sys.argv[2:]]))
+"""
+
+
+class Storm:
+    """Many runs at once, some of which are killed and replaced."""
+
+    def __init__(self, folder: Path, count: int, seed: int, workers: int = 4, options: tuple = ()) -> None:
+        self.random, self.workers, self.count = random.Random(seed), workers, count
+        self.script, self.log, self.errors = folder / "worker.py", folder / "drawn", folder / "errors"
+        self.script.write_text(WORKER)
+        self.options = ("--batch-size", str(CHUNK), *options)
+        self.processes: list[subprocess.Popen] = []
+        self.kills = 0
+
+    def start(self) -> None:
+        command = [sys.executable, str(self.script), str(self.log), *self.options]
+        with self.errors.open("ab") as errors:
+            self.processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors))
+
+    def rage(self, pause: float, restarts: list[int], restart: Callable[[], None] = lambda: None) -> None:
+        """Kill one after the other until all is done; restart the server before some of the kills."""
+        deadline = time.monotonic() + 600
+        while self._pending():
+            assert time.monotonic() < deadline, self.errors.read_text()[-3000:]
+            self.processes = [process for process in self.processes if process.poll() is None]
+            while len(self.processes) < self.workers:
+                self.start()
+            time.sleep(self.random.uniform(0.5, 1.5) * pause)
+            if self.kills in restarts:
+                restarts.remove(self.kills)
+                restart()
+            self.random.choice(self.processes).send_signal(signal.SIGKILL)
+            self.kills += 1
+        for process in self.processes:
+            process.wait(120)
+        # What the last of the killed had in hand.
+        self.start()
+        assert self.processes[-1].wait(120) == 0, self.errors.read_text()[-3000:]
+
+    def _pending(self) -> bool:
+        while True:
+            try:
+                return AstroNNdist.select().count() < self.count
+            except peewee.PeeweeException:  # the server is restarting
+                AstroNNdist._meta.database.close()
+                time.sleep(0.1)
+
+
+def _survey(folder: Path, count: int) -> set[int]:
+    """So many spectra, of which one in a hundred has a broken file; gives the keys of these."""
+    good, broken = write_apstar(folder / "apStar-dr17-x.fits"), folder / "apStar-dr17-y.fits"
+    broken.write_bytes(good.read_bytes()[:20_000])
+    with AstroNNdist._meta.database.atomic():
+        spectra = [a_spectrum(None, broken if number % 100 == 50 else good) for number in range(count)]
+    return {spectrum.spectrum_pk for spectrum in spectra[50::100]}
+
+
+def _check(storm: Storm, broken: set[int]) -> None:
+    rows = Counter(row.spectrum_pk for row in AstroNNdist.select())
+    assert (len(rows), set(rows.values())) == (storm.count, {1})
+    failed = {row.spectrum_pk for row in AstroNNdist.select().where(AstroNNdist.flag_no_result)}
+    assert failed == broken
+    assert (TaskClaim.select().count(), TaskWorker.select().count()) == (0, 0)
+    drawn = Counter(storm.log.read_text().split())
+    assert len(drawn) == storm.count - len(broken)
+    # One chunk is computed while another is written.
+    assert drawn.total() - len(drawn) <= 2 * CHUNK * storm.kills
+
+
+@pytest.fixture
+def own_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnServer]:
+    """A database with all tables on a server that a test may restart."""
+    with temporary_server(find_binaries()) as server, server.database() as name:
+        monkeypatch.setenv("ASTRA_DATABASE_URL", server.url(name))
+        settings = load_settings()
+        with bound_to(open_database(settings)) as database:
+            schema.upgrade(database, settings)
+            yield server
+
+
+@pytest.mark.postgres
+def test_after_a_small_storm_every_spectrum_has_one_row(own_server, tmp_path):
+    broken = _survey(tmp_path, 600)
+    storm = Storm(tmp_path, 600, seed=1)
+
+    storm.rage(2.0, [1], own_server.restart)
+
+    _check(storm, broken)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.parametrize("seed", range(20))
+def test_after_a_storm_every_spectrum_has_one_row(own_server, tmp_path, seed):
+    broken = _survey(tmp_path, 4000)
+    storm = Storm(tmp_path, 4000, seed)
+
+    storm.rage(2.5, [2, 5], own_server.restart)
+
+    _check(storm, broken)
+    assert storm.kills > 5
+
+
+@pytest.mark.parametrize(("count", "kills"), [(300, 3), pytest.param(2000, 20, marks=pytest.mark.slow)])
+def test_a_run_of_two_workers_on_sqlite_that_is_killed_again_and_again_loses_nothing(
+    tmp_path, sqlite_template, monkeypatch, count, kills
+):
+    path = tmp_path / "astra.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    monkeypatch.setenv("ASTRA_DATABASE_PATH", str(path))
+    with bound_to(open_database(load_settings())):
+        broken = _survey(tmp_path, count)
+        storm = Storm(tmp_path, count, seed=kills, workers=1, options=("--workers", "2", "--limit", "100"))
+        while storm.kills < kills:
+            storm.start()
+            time.sleep(storm.random.uniform(1.5, 4))
+            os.kill(storm.processes[-1].pid, signal.SIGKILL)
+            storm.processes.pop().wait()
+            storm.kills += 1
+        storm.options = storm.options[:-2]
+        storm.start()
+        assert storm.processes[-1].wait(300) == 0, storm.errors.read_text()[-3000:]
+
+        _check(storm, broken)
