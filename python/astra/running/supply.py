@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from astra.reconnecting import out_of_patience, persistent
 from astra.running.chunk import Chunk, ChunkResult
-from astra.running.claims.claims import Claims
+from astra.running.claims.claims import Claims, new_token
 from astra.running.request import Request
 
 #: How long until it is looked again whether a worker is back [s].
@@ -34,7 +34,8 @@ class ClaimedSupply:
             if reason := self._reason_to_stop():
                 self.cut_short = reason if persistent(self._claims.anything_left) else None
                 return None
-            chunk = persistent(lambda count=count: self._claims.take(count))
+            token = new_token()
+            chunk = persistent(lambda count=count, token=token: self._claims.take(count, token))
             if chunk is not None:
                 self._handed_out += len(chunk.keys)
                 return chunk

@@ -9,9 +9,8 @@ from collections.abc import Collection, Iterable
 from typing import Self
 
 import peewee
-from peewee import fn
 
-from astra.database import is_postgresql, locked, now, writing
+from astra.database import is_postgresql, locked, now, now_sql, writing
 from astra.models.base import database
 from astra.models.claims import TaskClaim, TaskWorker
 from astra.models.pipeline import TaskRun
@@ -29,6 +28,11 @@ _REMEMBERED = 256
 
 # First half of the advisory lock of whoever claims; the second is made of the task's name.
 _CLAIM_LOCK = 0x61737463
+
+
+def new_token() -> int:
+    """A token that no other chunk has."""
+    return secrets.randbits(62)
 
 
 class Claims:
@@ -57,11 +61,13 @@ class Claims:
         except Exception as failure:  # noqa: BLE001 - what ended the run says more, and others give it up
             log.warning("what was in hand could not be given back, and is taken by the next run: %s", failure)
 
-    def take(self, count: int) -> Chunk | None:
+    def take(self, count: int, token: int | None = None) -> Chunk | None:
         """Claim pending spectra that nobody else has in hand.
 
         Args:
             count: At most so many.
+            token: Of the chunk; ``None`` makes one. With the same token again it gives the same chunk, for
+                whoever does not know whether it was claimed because the connection was lost.
 
         Returns:
             A chunk; ``None`` if there is nothing to take.
@@ -71,21 +77,22 @@ class Claims:
             DatabaseUnreachable: The connection was lost; it can be tried again.
             ConfigError: Locks do not last in this database.
         """
+        token = new_token() if token is None else token
         if not self._liveness.holds():
             self._join()
         with writing(database):
             self._wait_for_others()
             for worker in self._liveness.dead(self._task.name, self._worker):
                 self._bury(worker)
-            alone = self._suspect()
-            keys = alone or self._pending(count)
-            chunk = Chunk(keys, secrets.randbits(62), bool(alone))
-            self._claim(chunk)
-        if alone:
+            claims = self._claimed(token) or self._claim(token, count)
+        if not claims:
+            return None
+        chunk = Chunk([claim.spectrum_pk for claim in claims], token, claims[0].suspect)
+        if chunk.alone:
             self._alone.append(chunk)
-        elif keys:
-            self._last = keys[-1]
-        return chunk if keys else None
+        else:
+            self._last = chunk.keys[-1]
+        return chunk
 
     def is_waiting(self) -> bool:
         """Whether something is in hand of a worker of which nobody knows yet whether it lives."""
@@ -93,7 +100,7 @@ class Claims:
 
     def anything_left(self) -> bool:
         """Whether there is something that could be taken."""
-        return bool(self._suspect() or self._pending(1))
+        return bool(self._suspect()) or self._pending().exists()
 
     def mourn(self, chunks: Iterable[Chunk]) -> None:
         """A process of this worker died and had these chunks in hand: what is left of them is taken alone."""
@@ -143,13 +150,15 @@ class Claims:
             query = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
             database.execute_sql(query, (_CLAIM_LOCK, self._task.name))
 
-    def _pending(self, count: int) -> list[int]:
-        key = self._task.spectrum_model.spectrum_pk
-        in_hand = TaskClaim.select(peewee.Value(1)).where(
-            TaskClaim.task == self._task.name, TaskClaim.spectrum_pk == key
+    def _pending(self) -> peewee.ModelSelect:
+        """What nobody has in hand, from where this worker is on."""
+        # NOT IN: read once. Of NOT EXISTS the planner of PostgreSQL makes a join, and knows too little of a
+        # table that changes so fast: it would go through all of it for each spectrum.
+        in_hand = TaskClaim.select(TaskClaim.spectrum_pk).where(
+            TaskClaim.task == self._task.name, TaskClaim.spectrum_pk > self._last
         )
-        query = pending_query(self._selection, self._last).where(~fn.EXISTS(in_hand))
-        return [pk for (pk,) in query.order_by(key).limit(count).tuples()]
+        key = self._task.spectrum_model.spectrum_pk
+        return pending_query(self._selection, self._last).where(key.not_in(in_hand))
 
     def _suspect(self) -> list[int]:
         """One of those that wait to be taken alone, if there is one in the selection."""
@@ -162,16 +171,28 @@ class Claims:
         query = pending_query(self._selection).where(key << waiting)
         return [pk for (pk,) in query.order_by(key).limit(1).tuples()]
 
-    def _claim(self, chunk: Chunk) -> None:
-        values = {"worker_pk": self._worker, "token": chunk.token, "since": now(database)}
-        if chunk.alone:
-            TaskClaim.update(**values).where(_on(self._task.name, chunk.keys)).execute()
-        elif chunk.keys:
-            rows = [
-                {"task": self._task.name, "spectrum_pk": pk, "suspect": False, "attempts": 0} | values
-                for pk in chunk.keys
-            ]
-            TaskClaim.insert_many(rows).execute()
+    def _claim(self, token: int, count: int) -> list[TaskClaim]:
+        if alone := self._suspect():
+            values = {"worker_pk": self._worker, "token": token, "since": now(database)}
+            TaskClaim.update(**values).where(_on(self._task.name, alone)).execute()
+        else:
+            key = self._task.spectrum_model.spectrum_pk
+            values = {
+                TaskClaim.task: peewee.Value(self._task.name),
+                TaskClaim.spectrum_pk: key,
+                TaskClaim.worker_pk: peewee.Value(self._worker),
+                TaskClaim.token: peewee.Value(token),
+                TaskClaim.suspect: peewee.Value(False),
+                TaskClaim.attempts: peewee.Value(0),
+                TaskClaim.since: peewee.SQL(now_sql(database)),
+            }
+            query = self._pending().columns(*values.values()).order_by(key).limit(count)
+            TaskClaim.insert_from(query, list(values)).execute()
+        return self._claimed(token)
+
+    def _claimed(self, token: int) -> list[TaskClaim]:
+        mine = (TaskClaim.worker_pk == self._worker) & (TaskClaim.token == token)
+        return list(TaskClaim.select().where(mine).order_by(TaskClaim.spectrum_pk))
 
     def _bury(self, worker: int) -> None:
         """Take what a dead worker had in hand from it, and close the record of its run."""
