@@ -192,7 +192,7 @@ def writing(database: peewee.Database) -> Iterator[None]:
 
 def translated(error: peewee.PeeweeException, verb: str = "refused") -> AstraError:
     """The error of the project that says who has to act on a database error."""
-    cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    cause = getattr(error, "orig", None) or error
     code = getattr(cause, "pgcode", None) or ""
     lost = isinstance(error, peewee.InterfaceError) or (
         isinstance(error, peewee.OperationalError) and not isinstance(cause, sqlite3.Error) and not code

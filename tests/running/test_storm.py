@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import peewee
 import pytest
 from builders import a_spectrum, write_apstar
+from fake_runs import FakeRuns
 
 from astra import schema
 from astra.config import load_settings
@@ -24,49 +24,25 @@ from postgres_server import OwnServer, find_binaries, temporary_server
 
 CHUNK = 20
 
-# `astra run` with a network that only notes which spectra it was given; nothing to compile or to load.
-WORKER = """
-import os, sys
-import numpy as np
-from astra.pipelines.astronn_dist import task
-
-class Noting:
-    labels_std = 100.0
-    log = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    def draw(self, flux, identities, n_draws, seed):
-        os.write(self.log, "".join(f"{name}\\n" for name in identities).encode())
-        ramp = np.linspace(0.1, 0.2, n_draws)
-        return np.stack([np.stack([ramp, np.full(n_draws, -5.0)])] * len(identities))
-
-# Also in the processes that this one starts.
-task._model = lambda weights, device: (Noting(), None)
-if __name__ == "__main__":
-    from astra.cli import main
-    sys.exit(main(["run", "astronn_dist", *sys.argv[2:]]))
-"""
-
 
 class Storm:
     """Many runs at once, some of which are killed and replaced."""
 
     def __init__(self, folder: Path, count: int, seed: int, workers: int = 4, options: tuple = ()) -> None:
         self.random, self.workers, self.count = random.Random(seed), workers, count
-        self.script, self.log, self.errors = folder / "worker.py", folder / "drawn", folder / "errors"
-        self.script.write_text(WORKER)
+        self.runs = FakeRuns(folder)
         self.options = ("--batch-size", str(CHUNK), *options)
         self.processes: list[subprocess.Popen] = []
         self.kills = 0
 
     def start(self) -> None:
-        command = [sys.executable, str(self.script), str(self.log), *self.options]
-        with self.errors.open("ab") as errors:
-            self.processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors))
+        self.processes.append(self.runs.start(*self.options))
 
     def rage(self, pause: float, restarts: list[int], restart: Callable[[], None] = lambda: None) -> None:
         """Kill one after the other until all is done; restart the server before some of the kills."""
         deadline = time.monotonic() + 600
         while self._pending():
-            assert time.monotonic() < deadline, self.errors.read_text()[-3000:]
+            assert time.monotonic() < deadline, self.runs.errors[-3000:]
             self.processes = [process for process in self.processes if process.poll() is None]
             while len(self.processes) < self.workers:
                 self.start()
@@ -80,7 +56,7 @@ class Storm:
             process.wait(120)
         # What the last of the killed had in hand.
         self.start()
-        assert self.processes[-1].wait(120) == 0, self.errors.read_text()[-3000:]
+        assert self.processes[-1].wait(120) == 0, self.runs.errors[-3000:]
 
     def _pending(self) -> bool:
         while True:
@@ -106,7 +82,7 @@ def _check(storm: Storm, broken: set[int]) -> None:
     failed = {row.spectrum_pk for row in AstroNNdist.select().where(AstroNNdist.flag_no_result)}
     assert failed == broken
     assert (TaskClaim.select().count(), TaskWorker.select().count()) == (0, 0)
-    drawn = Counter(storm.log.read_text().split())
+    drawn = storm.runs.drawn()
     assert len(drawn) == storm.count - len(broken)
     # One chunk is computed while another is written.
     assert drawn.total() - len(drawn) <= 2 * CHUNK * storm.kills
@@ -164,6 +140,6 @@ def test_a_run_of_two_workers_on_sqlite_that_is_killed_again_and_again_loses_not
             storm.kills += 1
         storm.options = storm.options[:-2]
         storm.start()
-        assert storm.processes[-1].wait(300) == 0, storm.errors.read_text()[-3000:]
+        assert storm.processes[-1].wait(300) == 0, storm.runs.errors[-3000:]
 
         _check(storm, broken)

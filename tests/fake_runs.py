@@ -1,0 +1,59 @@
+"""`astra run` in processes of its own, with a network that needs no weights and notes what it was given."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+# What a test adds stands in the place of EXTRA; it holds for the processes that this one starts, too.
+SCRIPT = """
+import os, sys
+import numpy as np
+from astra.pipelines.astronn_dist import task
+
+class Noting:
+    labels_std = 100.0
+    log = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    def draw(self, flux, identities, n_draws, seed):
+        os.write(self.log, "".join(f"{name}\\n" for name in identities).encode())
+        ramp = np.linspace(0.1, 0.2, n_draws)
+        return np.stack([np.stack([ramp, np.full(n_draws, -5.0)])] * len(identities))
+
+task._model = lambda weights, device: (Noting(), None)
+EXTRA
+if __name__ == "__main__":
+    from astra.cli import main
+    sys.exit(main(["run", "astronn_dist", *sys.argv[2:]]))
+"""
+
+
+class FakeRuns:
+    """Starts such runs.
+
+    Args:
+        folder: For what they leave behind.
+        extra: Code of the test.
+    """
+
+    def __init__(self, folder: Path, extra: str = "") -> None:
+        self._script, self._log, self._errors = (folder / name for name in ("run.py", "drawn", "errors"))
+        self._script.write_text(SCRIPT.replace("EXTRA", extra))
+
+    def start(self, *options: str) -> subprocess.Popen:
+        """A run that goes on meanwhile."""
+        command = [sys.executable, str(self._script), str(self._log), *options]
+        with self._errors.open("ab") as errors:
+            return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+
+    def run(self, *options: str, timeout: float = 120) -> int:
+        """A run from its begin to its end; gives the exit code."""
+        return self.start(*options).wait(timeout)
+
+    @property
+    def errors(self) -> str:
+        """What all of them have printed to stderr."""
+        return self._errors.read_text() if self._errors.exists() else ""
+
+    def drawn(self) -> Counter:
+        """How often the network was given which spectrum."""
+        return Counter(self._log.read_text().split())

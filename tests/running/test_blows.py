@@ -1,0 +1,222 @@
+"""What breaks other task systems: each blow loses nothing, doubles nothing, and tells the caller."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import psycopg2
+import pytest
+from builders import a_result, a_run, a_source, a_spectrum, write_apstar
+from fake_runs import FakeRuns
+
+from astra.database import is_postgresql, writing
+from astra.models import AstroNNdist, TaskClaim, TaskRun
+from astra.models.base import database
+from astra.pending import Selection
+from astra.running.claims.claims import Claims
+from astra.tasks import find_task
+
+# Work that takes long enough to be hit.
+SLOW = """
+import time
+draw = Noting.draw
+Noting.draw = lambda self, *rest: time.sleep(0.02 * len(rest[1])) or draw(self, *rest)
+"""
+
+
+@pytest.fixture
+def survey(db, tmp_path):
+    """Ninety spectra of stars that all have another magnitude."""
+    path = write_apstar(tmp_path / "apStar-dr17-x.fits")
+    with database.atomic():
+        return [a_spectrum(a_source(k_mag=5 + 0.1 * number), path) for number in range(90)]
+
+
+def _all_once():
+    rows = [row.spectrum_pk for row in AstroNNdist.select()]
+    assert len(rows) == len(set(rows)) == 90
+    assert TaskClaim.select().count() == 0
+
+
+def _wait_for_rows(count=1, seconds=60):
+    deadline = time.monotonic() + seconds
+    while AstroNNdist.select().count() < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_a_run_whose_local_worker_is_killed_ends_and_has_done_all(survey, tmp_path):
+    runs = FakeRuns(tmp_path, SLOW)
+    process = runs.start("--workers", "2", "--batch-size", "5")
+    _wait_for_rows()
+
+    # The first child is the tracker of resources.
+    os.kill(_children(process.pid)[-1], signal.SIGKILL)
+
+    assert process.wait(120) == 0, runs.errors
+    _all_once()
+
+
+def test_four_workers_give_every_star_its_own_photometry(survey, tmp_path):
+    runs = FakeRuns(tmp_path)
+
+    assert runs.run("--workers", "4", "--batch-size", "3") == 0, runs.errors
+
+    _all_once()
+    own = {spectrum.spectrum_pk: spectrum.source.k_mag for spectrum in survey}
+    assert {row.spectrum_pk: row.k_mag for row in AstroNNdist.select()} == own
+
+
+def test_pages_one_after_the_other_leave_nothing_out(survey, tmp_path):
+    runs = FakeRuns(tmp_path)
+
+    for page in ("1/3", "2/3", "3/3"):
+        assert runs.run("--page", page, "--batch-size", "7") == 0, runs.errors
+
+    _all_once()
+
+
+def test_two_runs_at_once_share_the_work(survey, tmp_path):
+    runs = FakeRuns(tmp_path, SLOW)
+
+    processes = [runs.start("--batch-size", "5") for _ in range(2)]
+
+    assert [process.wait(120) for process in processes] == [0, 0], runs.errors
+    _all_once()
+    assert {count for name, count in runs.drawn().items() if name != ""} == {1}
+    assert sum(run.processed for run in TaskRun.select()) == 90
+
+
+def test_two_runs_at_once_take_all_anew_once(survey, tmp_path):
+    runs = FakeRuns(tmp_path, SLOW)
+    assert runs.run() == 0
+    (now,) = database.execute_sql("SELECT max(modified) FROM astro_nn_dist").fetchone()
+    before = str(now).replace(" ", "T")
+
+    options = ("--overwrite", "--before", before, "--batch-size", "5")
+    processes = [runs.start(*options) for _ in range(2)]
+
+    assert [process.wait(120) for process in processes] == [0, 0], runs.errors
+    assert set(runs.drawn().values()) == {2}
+
+
+def test_an_interrupted_run_says_so_and_the_next_one_goes_on(survey, tmp_path):
+    runs = FakeRuns(tmp_path, SLOW)
+    process = runs.start("--batch-size", "5")
+    _wait_for_rows()
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(60) == 75
+    assert 0 < AstroNNdist.select().count() < 90
+    assert TaskClaim.select().count() == 0
+    assert runs.run() == 0
+    _all_once()
+    assert max(runs.drawn().values()) == 1
+
+
+def test_a_limit_counts_what_this_run_did(survey, tmp_path):
+    runs = FakeRuns(tmp_path, SLOW)
+
+    processes = [runs.start("--limit", "30", "--workers", "2", "--batch-size", "4") for _ in range(2)]
+
+    assert [process.wait(120) for process in processes] == [0, 0], runs.errors
+    assert [run.processed for run in TaskRun.select()] == [30, 30]
+    assert AstroNNdist.select().count() == 60
+
+
+def test_a_disk_that_vanishes_in_the_middle_leaves_its_spectra_pending(db, tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    paths = [write_apstar(folder / f"apStar-dr17-{number}.fits") for number in range(10)]
+    with database.atomic():
+        keys = [a_spectrum(None, paths[number % 10]).spectrum_pk for number in range(400)]
+    runs = FakeRuns(tmp_path, SLOW)
+    process = runs.start("--batch-size", "20")
+    _wait_for_rows(20)
+
+    folder.rename(tmp_path / "unmounted")
+
+    assert process.wait(60) == 75, runs.errors
+    assert "is the disk mounted?" in runs.errors
+    assert not AstroNNdist.select().where(AstroNNdist.flag_no_result).exists()
+    (tmp_path / "unmounted").rename(folder)
+    assert runs.run() == 0
+    assert sorted(row.spectrum_pk for row in AstroNNdist.select()) == keys
+    assert not AstroNNdist.select().where(AstroNNdist.flag_no_result).exists()
+
+
+def test_a_full_database_stops_the_run_in_one_line(db, tmp_path):
+    if is_postgresql(db):
+        pytest.skip("the size of a SQLite file can be limited")
+    with database.atomic():
+        for _ in range(200):
+            a_spectrum(a_source(), write_apstar(tmp_path / "apStar-dr17-x.fits"))
+    full = """
+from astra import database as module
+opened = module.open_database
+def limited(*rest, **named):
+    found = opened(*rest, **named)
+    pages = found.execute_sql("PRAGMA page_count").fetchone()[0]
+    found._pragmas.append(("max_page_count", pages + 3))
+    found.close()
+    return found
+module.open_database = limited
+"""
+    runs = FakeRuns(tmp_path, full)
+
+    assert runs.run() == 74
+    assert "database or disk is full" in runs.errors
+    assert "Traceback" not in runs.errors
+    assert runs.errors.count("astra: error:") == 1
+
+
+def test_other_pipelines_are_not_kept_waiting(db, survey):
+    """They may refer to a spectrum that is in hand, even while its result is about to be written."""
+    if not is_postgresql(db):
+        pytest.skip("SQLite has one writer at a time")
+    with Claims(Selection(find_task("astronn_dist")), a_run().pk) as claims:
+        chunk = claims.take(90)
+        other = psycopg2.connect(
+            os.environ["ASTRA_DATABASE_URL"], options="-c search_path=astra -c lock_timeout=500"
+        )
+        with writing(database):
+            a_result(survey[0])
+            with other, other.cursor() as cursor:
+                cursor.execute("CREATE TABLE other_results (spectrum_pk BIGINT REFERENCES spectrum (pk))")
+                cursor.executemany("INSERT INTO other_results VALUES (%s)", [[pk] for pk in chunk.keys])
+        other.close()
+
+
+def test_secrets_appear_nowhere(db, survey, tmp_path, monkeypatch):
+    if not is_postgresql(db):
+        pytest.skip("SQLite has no password")
+    address = os.environ["ASTRA_DATABASE_URL"].replace("://postgres@", "://postgres:s3cr3t@")
+    monkeypatch.setenv("ASTRA_DATABASE_URL", address)
+    runs = FakeRuns(tmp_path, SLOW)
+
+    process = runs.start("--workers", "2", "--json", "--batch-size", "5")
+    _wait_for_rows()
+    arguments = [Path(f"/proc/{pid}/cmdline").read_text() for pid in (process.pid, *_children(process.pid))]
+
+    assert process.wait(120) == 0
+    shown = [runs.errors, *arguments, *(json.dumps(row, default=str) for row in TaskRun.select().dicts())]
+    assert "s3cr3t" not in "".join(shown)
+
+
+def test_a_revoked_right_gives_back_what_was_in_hand(db, survey, tmp_path):
+    if not is_postgresql(db):
+        pytest.skip("SQLite has no rights")
+    runs = FakeRuns(tmp_path, SLOW)
+    refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+    database.execute_sql(refuse + "$$ BEGIN RAISE insufficient_privilege; END $$")
+    database.execute_sql("CREATE TRIGGER refuse BEFORE INSERT ON astro_nn_dist EXECUTE FUNCTION refuse()")
+
+    assert runs.run("--workers", "2", "--batch-size", "5") == 74
+    assert (AstroNNdist.select().count(), TaskClaim.select().count()) == (0, 0)
