@@ -1,7 +1,7 @@
 """Pending: no row in this version, or modified since it was read; stale: only its source changed."""
 
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from builders import a_result, a_source, a_spectrum
@@ -122,6 +122,20 @@ def test_retry_takes_failed_rows_again_and_overwrite_takes_all(db):
 
     assert _pending(retry_no_result=True) == [failed.spectrum_pk]
     assert _pending(overwrite=True) == [failed.spectrum_pk, good.spectrum_pk]
+
+
+def test_of_rows_taken_again_only_older_ones(db):
+    first, second, third = (a_spectrum(a_source()) for _ in range(3))
+    a_result(first, inputs_read=datetime(2030, 1, 1), flag_no_result=True)
+    a_result(second, inputs_read=datetime(2030, 1, 3), flag_no_result=True)
+    chosen = {"before": datetime(2030, 1, 2)}
+
+    overwrite, retry = (
+        [pk for (pk,) in pending_query(Selection(astronn_dist, **chosen, **{name: True})).tuples()]
+        for name in ("overwrite", "retry_no_result")
+    )
+
+    assert sorted(overwrite) == sorted(retry) == [first.spectrum_pk, third.spectrum_pk]
 
 
 def test_pages_are_disjoint_and_leave_nothing_out(db):

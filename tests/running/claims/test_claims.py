@@ -3,7 +3,8 @@
 import pytest
 from builders import a_chunk, a_result, a_run
 
-from astra.database import now
+from astra.database import is_postgresql, now
+from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskRun, TaskWorker
 from astra.models.base import database
 from astra.pending import Selection
@@ -173,9 +174,8 @@ def test_what_is_done_already_is_not_claimed(claims, spectra):
     assert claims.take(100).keys == spectra[1:]
 
 
-@pytest.mark.postgres
 def test_a_worker_that_lost_its_connection_keeps_what_it_has(claims, spectra):
-    if not database.opened().__class__.__name__.startswith("Postgres"):
+    if not is_postgresql(database):
         pytest.skip("SQLite has no connections to lose")
     chunk = claims.take(4)
 
@@ -185,3 +185,36 @@ def test_a_worker_that_lost_its_connection_keeps_what_it_has(claims, spectra):
     assert following.keys == spectra[4:6]
     assert TaskWorker.select().count() == 1
     assert _store(chunk).tally.processed == 4
+
+
+def test_a_death_that_was_none_is_no_spectrums_fault(claims, holding, spectra):
+    """Cut off with a suspect in hand, it was taken for dead, and comes back."""
+    if not is_postgresql(database):
+        pytest.skip("SQLite has no connections to lose")
+    holding(1).kill()
+    assert claims.take(100).alone
+    database.close()
+    other = holding(100)
+    assert other.chunks[0][0] == spectra[:1]
+    assert TaskClaim.get(spectrum_pk=spectra[0]).attempts == 1
+
+    claims.take(1)
+
+    assert TaskClaim.get(spectrum_pk=spectra[0]).attempts == 0
+
+
+def test_the_same_token_gives_the_same_chunk(claims, spectra):
+    """For whoever does not know whether the first attempt was committed."""
+    first = claims.take(4, token=17)
+
+    assert claims.take(4, token=17) == first
+    assert claims.take(100).keys == spectra[4:]
+
+
+def test_a_proxy_that_shares_out_sessions_is_noticed(claims):
+    if not is_postgresql(database):
+        pytest.skip("no proxy stands before SQLite")
+    database.execute_sql("SELECT pg_advisory_unlock_all()")
+
+    with pytest.raises(ConfigError, match="pool_mode = session"):
+        claims.take(1)
