@@ -20,6 +20,12 @@ from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageEr
 SQLITE_WAIT_S = 60
 # Below SQLite's limit of 32,766 and PostgreSQL's of 65,535 parameters in one statement.
 MAX_PARAMETERS = 30_000
+# Both ends notice within 40 s that the other one is gone: after so many seconds of silence, so often.
+_IDLE_S, _INTERVAL_S, _COUNT = 10, 10, 3
+_SERVERS_KEEPALIVES = (
+    f"-c tcp_keepalives_idle={_IDLE_S} -c tcp_keepalives_interval={_INTERVAL_S} "
+    f"-c tcp_keepalives_count={_COUNT}"
+)
 # The advisory lock of whoever changes inputs, and of whoever asks for a settled moment.
 INPUTS_LOCK = 0x61737472_61696E70
 
@@ -85,13 +91,13 @@ def _open_postgresql(chosen: Any, url: str) -> peewee.Database:
         parameters["password"] = chosen.password.get_secret_value()
     database = peewee.PostgresqlDatabase(
         f"postgresql://{url.partition('://')[2]}" if url else chosen.dbname or chosen.user or "",
-        options=f"-c search_path={chosen.schema_} -c timezone=UTC",
+        options=f"-c search_path={chosen.schema_} -c timezone=UTC {_SERVERS_KEEPALIVES}",
         application_name="astra",
         connect_timeout=10,
         keepalives=1,
-        keepalives_idle=10,
-        keepalives_interval=10,
-        keepalives_count=3,
+        keepalives_idle=_IDLE_S,
+        keepalives_interval=_INTERVAL_S,
+        keepalives_count=_COUNT,
         **{name: value for name, value in parameters.items() if value is not None},
     )
     try:

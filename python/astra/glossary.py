@@ -111,7 +111,7 @@ class Glossary:
     measured = "Spectra with a result"
     rederived = "Results whose distance was derived again from changed photometry or extinction"
     no_result = "Spectra that could not be read or used"
-    outcome = "How the run ended: done, nothing_pending, stopped or failed"
+    outcome = "How the run ended: done, stopped or failed; died: killed, which others noticed"
 
     # > Results of the distance pipeline
     A_k_mag = "Ks-band extinction used: 0.3517 E(B-V) [mag]"

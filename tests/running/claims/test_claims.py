@@ -218,3 +218,13 @@ def test_a_proxy_that_shares_out_sessions_is_noticed(claims):
 
     with pytest.raises(ConfigError, match="pool_mode = session"):
         claims.take(1)
+
+
+def test_the_server_notices_a_dead_host_within_a_minute(claims):
+    if not is_postgresql(database):
+        pytest.skip("SQLite has no server")
+
+    names = ("idle", "interval", "count")
+    shown = [database.execute_sql(f"SHOW tcp_keepalives_{name}").fetchone()[0] for name in names]
+
+    assert shown == ["10", "10", "3"]
