@@ -12,7 +12,8 @@ CREATE TABLE task_worker (
 CLAIM = """
 CREATE TABLE task_claim (
     task TEXT NOT NULL, spectrum_pk {integer} NOT NULL, worker_pk {integer}, token {integer},
-    suspect {boolean} NOT NULL, attempts INTEGER NOT NULL, since {time} NOT NULL,
+    suspect {boolean} NOT NULL,
+    held_back {boolean} NOT NULL, attempts INTEGER NOT NULL, since {time} NOT NULL,
     PRIMARY KEY (task, spectrum_pk)
 )
 """

@@ -57,7 +57,7 @@ def a_chunk(keys: list[int], task: str = "astronn_dist", *, alone: bool = False)
     chunk = Chunk(list(keys), next(_numbers), alone)
     for pk in chunk.keys:
         claim = {"task": task, "spectrum_pk": pk, "worker_pk": -1, "token": chunk.token, "suspect": alone}
-        TaskClaim.insert(claim | {"attempts": 0, "since": datetime(2026, 1, 1)}).execute()
+        TaskClaim.insert(claim | {"attempts": 0, "held_back": False, "since": datetime(2026, 1, 1)}).execute()
     return chunk
 
 

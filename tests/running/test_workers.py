@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,7 @@ def test_a_killed_worker_is_replaced_and_what_it_had_in_hand_is_said(keys, toy_w
 
 def test_workers_that_only_die_end_the_run(keys, monkeypatch):
     """Their interpreter does not even start."""
+    resource_tracker.ensure_running()  # it stays what it is
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     supply = Supply(keys)
 

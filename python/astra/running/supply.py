@@ -50,8 +50,10 @@ class ClaimedSupply:
 
     def note(self, result: ChunkResult) -> None:
         """Take note of what became of a chunk: what others have taken over does not count as handed out."""
-        held_back = sum(lost is not None for lost in result.lost)
-        self._handed_out -= len(result.chunk.keys) - result.tally.processed - held_back
+        held_back = [lost["spectrum_pk"] for lost in result.lost if lost is not None]
+        self._handed_out -= len(result.chunk.keys) - result.tally.processed - len(held_back)
+        if held_back:
+            persistent(lambda: self._claims.hold_back(held_back))
 
     def _allowed(self) -> int:
         chunk, limit = self._request.chunk, self._request.limit

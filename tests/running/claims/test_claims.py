@@ -103,6 +103,18 @@ def test_a_death_with_two_chunks_in_hand_is_no_spectrums_fault(claims, holding, 
     assert {claim.attempts for claim in TaskClaim.select()} == {0}
 
 
+def test_what_waits_for_its_disk_hides_no_culprit_and_is_no_suspect(claims, spectra):
+    """Rows of lost files are held back; their spectra stay in hand meanwhile."""
+    lost = claims.take(3)
+    claims.hold_back(lost.keys)
+    alone = claims.take(1)
+    TaskClaim.update(suspect=True).where(TaskClaim.token == alone.token).execute()
+
+    claims.mourn([lost, alone])
+
+    assert [(claim.spectrum_pk, claim.attempts) for claim in TaskClaim.select()] == [(alone.keys[0], 1)]
+
+
 def test_a_suspect_that_is_given_back_stays_a_suspect(claims, holding, spectra):
     holding(2).kill()
     holding(100).leave()

@@ -109,12 +109,18 @@ class Claims:
             held = TaskClaim.token << [chunk.token for chunk in chunks]
             self._orphan(held & (TaskClaim.worker_pk == self._worker))
 
+    def hold_back(self, keys: Collection[int]) -> None:
+        """Keep spectra that are worked on no more: their rows wait until it is clear whether the disk is lost."""
+        with writing(database):
+            mine = TaskClaim.worker_pk == self._worker
+            TaskClaim.update(held_back=True).where(_on(self._task.name, keys), mine).execute()
+
     def release(self) -> None:
         """Give back all that is in hand, and be a worker no more."""
         with writing(database):
             mine = TaskClaim.worker_pk == self._worker
             TaskClaim.delete().where(mine, ~TaskClaim.suspect).execute()
-            TaskClaim.update(worker_pk=None, token=None).where(mine).execute()
+            TaskClaim.update(worker_pk=None, token=None, held_back=False).where(mine).execute()
             TaskWorker.delete().where(TaskWorker.pk == self._worker).execute()
             self._liveness.release(self._worker)
 
@@ -183,6 +189,7 @@ class Claims:
                 TaskClaim.worker_pk: peewee.Value(self._worker),
                 TaskClaim.token: peewee.Value(token),
                 TaskClaim.suspect: peewee.Value(False),
+                TaskClaim.held_back: peewee.Value(False),
                 TaskClaim.attempts: peewee.Value(0),
                 TaskClaim.since: peewee.SQL(now_sql(database)),
             }
@@ -197,7 +204,9 @@ class Claims:
     def _bury(self, worker: int) -> None:
         """Take what a dead worker had in hand from it, and close the record of its run."""
         self._orphan(TaskClaim.worker_pk == worker)
-        record = TaskWorker.get_by_id(worker)
+        record = TaskWorker.get_or_none(TaskWorker.pk == worker)
+        if record is None:  # it came back, with another key, or left in good order
+            return
         log.warning("worker %d on %s (process %d) died; what it had in hand is taken one by one",
                     worker, record.host, record.pid)  # fmt: skip
         TaskWorker.delete().where(TaskWorker.pk == worker).execute()
@@ -208,10 +217,18 @@ class Claims:
     def _orphan(self, had: peewee.Expression) -> None:
         """Let claims wait to be taken alone; count a death where one alone was in hand."""
         query = TaskClaim.select().where(had).order_by(TaskClaim.spectrum_pk)
-        claims = list(locked(query))
+        held = list(locked(query))
+        TaskClaim.delete().where(had, TaskClaim.held_back, ~TaskClaim.suspect).execute()
+        claims = [claim for claim in held if claim.suspect or not claim.held_back]
         keys = [claim.spectrum_pk for claim in claims]
-        deaths = 1 if [claim.suspect for claim in claims] == [True] else 0
-        waiting = {"worker_pk": None, "token": None, "suspect": True, "since": now(database)}
+        deaths = 1 if [claim.suspect for claim in claims if not claim.held_back] == [True] else 0
+        waiting = {
+            "worker_pk": None,
+            "token": None,
+            "suspect": True,
+            "held_back": False,
+            "since": now(database),
+        }
         TaskClaim.update(attempts=TaskClaim.attempts + deaths, **waiting).where(
             _on(self._task.name, keys)
         ).execute()

@@ -93,9 +93,7 @@ class SessionLocks:
         )
 
     def release(self, worker: int) -> None:
-        """As in :class:`Liveness`."""
-        if worker == self._worker and self._database.connection() is self._session:
-            self._database.execute_sql("SELECT pg_advisory_unlock(%s, %s)", (WORKER_LOCK, worker))
+        """It ends with the session, and no key is used twice: until then it says nothing to anybody."""
 
     def dead(self, task: str, me: int) -> list[int]:
         """As in :class:`Liveness`."""
