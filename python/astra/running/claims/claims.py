@@ -110,7 +110,7 @@ class Claims:
             self._orphan(held & (TaskClaim.worker_pk == self._worker))
 
     def hold_back(self, keys: Collection[int]) -> None:
-        """Keep spectra that are worked on no more: their rows wait until it is clear that the disk is there."""
+        """Keep spectra that are worked on no more: their rows wait until the disk is known to be there."""
         with writing(database):
             mine = TaskClaim.worker_pk == self._worker
             TaskClaim.update(held_back=True).where(_on(self._task.name, keys), mine).execute()
