@@ -17,6 +17,7 @@ PIP := $(VENV)/bin/python -m pip --disable-pip-version-check -qq
 INPUTS := setup.cfg pyproject.toml constraints.txt
 RUN := $(VENV)/.ready-to-run
 TEST := $(VENV)/.ready-to-test
+AIRFLOW := .venv-airflow/.ready
 RUFF := $(VENV)/bin/ruff
 PYTEST := ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python -m pytest
 
@@ -37,7 +38,7 @@ run: $(RUN)    ## a fresh demonstration on SQLite, in demo/
 test: $(TEST)    ## the tests, on SQLite and on PostgreSQL
 	@$(PYTEST) -n 2 --dist worksteal
 
-check-slow: $(TEST)    ## the tests that take minutes
+check-slow: $(TEST) $(AIRFLOW)    ## the tests that take minutes, an hour in all; some want Airflow, which is installed beside
 	@$(PYTEST) -m slow
 
 bench: $(TEST)    ## speed and memory in one table, a few minutes (FULL=1: larger, 20 minutes)
@@ -69,7 +70,7 @@ format: $(TEST)    ## apply the format, and the fixes that are safe
 	@$(RUFF) format .
 
 clean:    ## remove all that is built, the environment too
-	rm -rf $(VENV) demo build dist python/*.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-airflow demo build dist python/*.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -91,3 +92,10 @@ $(TEST): $(INPUTS) | $(VENV)/bin/python
 	@$(PIP) install --editable '.[test]' --constraint constraints.txt
 	@$(PIP) install --no-deps astroNN --constraint constraints.txt
 	@touch $@ $(RUN)
+
+# An environment of its own: Airflow wants other versions of many things.
+$(AIRFLOW): constraints-airflow.txt | $(VENV)/bin/python
+	@echo "installing Airflow in .venv-airflow"
+	@$(PYTHON) -m venv .venv-airflow
+	@.venv-airflow/bin/python -m pip --disable-pip-version-check -qq install apache-airflow --constraint $<
+	@touch $@

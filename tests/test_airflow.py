@@ -1,0 +1,92 @@
+"""The DAG that comes as an example, in a real Airflow: it runs, and exit codes decide what is tried again."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from builders import write_apstar
+
+from astra.models import AstroNNdist
+
+ROOT = Path(__file__).resolve().parents[1]
+DAGS = ROOT / "docs" / "airflow"
+# Of an environment of its own, because Airflow wants other versions of many things.
+AIRFLOW = Path(os.environ.get("ASTRA_TEST_AIRFLOW") or ROOT / ".venv-airflow" / "bin" / "airflow")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not AIRFLOW.exists(), reason=f"no Airflow at {AIRFLOW}: `make check-slow` installs it"),
+]
+
+# Runs the first step with a command that only has an exit code, and prints what Airflow is told.
+ONE_STEP = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from astra_distances import tasks
+try:
+    print("result", tasks[0].execute({}))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+@pytest.fixture
+def airflow(tmp_path, monkeypatch):
+    """Runs a command of Airflow with a home of its own."""
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
+    monkeypatch.setenv("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
+    monkeypatch.setenv("AIRFLOW__CORE__DAGS_FOLDER", str(DAGS))
+
+    def call(*arguments):
+        return subprocess.run([AIRFLOW, *arguments], capture_output=True, text=True, check=False)
+
+    done = call("db", "migrate")
+    assert done.returncode == 0, done.stderr
+    return call
+
+
+def test_the_dag_ingests_runs_and_checks(db, airflow, tmp_path, toy_weights, monkeypatch):
+    spectra = tmp_path / "spectra"
+    spectra.mkdir()
+    for number in range(3):
+        write_apstar(spectra / f"apStar-dr17-2M0000000{number}+0000000.fits")
+    catalog = tmp_path / "targets.csv"
+    catalog.write_text("apogee_id,k_mag,ebv\n2M00000000+0000000,10.0,0.1\n")
+    monkeypatch.setenv("ASTRA_COMMAND", str(Path(sys.executable).with_name("astra")))
+    monkeypatch.setenv("ASTRA_SPECTRA", str(spectra))
+    monkeypatch.setenv("ASTRA_CATALOG", str(catalog))
+    monkeypatch.setenv("ASTRA_WEIGHTS", str(toy_weights))
+    db.close()
+
+    done = airflow("dags", "test", "astra_distances", "--dagfile-path", str(DAGS / "astra_distances.py"))
+
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-4000:]
+    assert "3 measured + 0 no_result = 3 processed" in said
+    assert AstroNNdist.select().count() == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (0, "result ready"),
+        (69, "AirflowException exit code 69: the database cannot be reached; the next try goes on: ready"),
+        (75, "AirflowException exit code 75: stopped before the end; the next try goes on: ready"),
+        (2, "AirflowFailException exit code 2, which another try would not change: ready"),
+        (74, "AirflowFailException exit code 74, which another try would not change: ready"),
+        (78, "AirflowFailException exit code 78, which another try would not change: ready"),
+    ],
+)
+def test_exit_codes_decide_what_is_tried_again(airflow, tmp_path, monkeypatch, code, told):
+    command = tmp_path / "astra"
+    command.write_text(f"#!/bin/sh\necho ready\nexit {code}\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("ASTRA_COMMAND", str(command))
+
+    done = subprocess.run(
+        [AIRFLOW.with_name("python"), "-c", ONE_STEP, str(DAGS)], capture_output=True, text=True, check=False
+    )
+
+    assert told in done.stdout.splitlines(), done.stdout + done.stderr
