@@ -148,6 +148,8 @@ class LockFiles:
         return []
 
     def _is_locked(self, worker: int) -> bool:
+        if not self._path(worker).exists():
+            return False
         lock = FileLock(self._path(worker))
         try:
             lock.acquire(timeout=0)
