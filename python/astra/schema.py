@@ -33,7 +33,7 @@ def upgrade(database: peewee.Database, settings: Settings) -> list[str]:
         StorageError: The database refused a change; that migration was rolled back.
     """
     try:
-        with _only_one(database):
+        with alone(database):
             if is_postgresql(database):
                 _create_schema(database, settings.database.schema_)
             _refuse_newer(runner(database))
@@ -78,7 +78,12 @@ def _refuse_newer(plan: Runner) -> None:
 
 
 @contextmanager
-def _only_one(database: peewee.Database) -> Iterator[None]:
+def alone(database: peewee.Database) -> Iterator[None]:
+    """One at a time changes the schema, or who may use it.
+
+    Raises:
+        StorageError: One may not write beside the file of the database.
+    """
     # Not one transaction around all of it: each migration has its own, and is kept when it is done.
     if is_postgresql(database):
         database.execute_sql("SELECT pg_advisory_lock(%s)", (INIT_LOCK,))
