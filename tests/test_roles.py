@@ -223,6 +223,24 @@ def test_a_run_as_a_reader_ends_with_one_line(astra, three_stars, become, prefix
     assert "Traceback" not in err
 
 
+def test_the_doctor_tells_a_writer_from_a_reader(
+    astra, three_stars, become, prefix, toy_weights, monkeypatch
+):
+    monkeypatch.setenv("ASTRA_WEIGHTS", str(toy_weights))
+    roles(astra, prefix)
+
+    become(f"{prefix}_writer")
+    assert astra("doctor")[0] == 0
+    become(f"{prefix}_reader")
+    code, out, _ = astra("doctor")
+
+    assert code == 74
+    (line,) = [line for line in out.splitlines() if line.startswith("fail")]
+    assert "it lacks INSERT on source, spectrum, apogee_coadded_spectrum_in_apstar, task_run" in line
+    assert "USAGE on " in line
+    assert "GRANT it the writer of `astra init --roles`" in line
+
+
 def test_somebody_without_a_role_cannot_even_read(astra, survey, become, prefix):
     roles(astra, prefix)
     sql(survey, f'CREATE ROLE "{prefix}_nobody"')
