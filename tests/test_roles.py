@@ -247,6 +247,10 @@ def test_somebody_without_a_role_cannot_even_read(astra, survey, become, prefix)
 
     with pytest.raises(psycopg2.Error, match=REFUSED):
         sql(become(f"{prefix}_nobody"), "SELECT * FROM astra.source")
+    code, _, err = astra("status")
+    assert code == 78
+    assert "may not use the schema astra: let its owner grant it a role" in err
+    assert "run `astra init` first" not in astra("doctor")[1]
 
 
 # > Setting up

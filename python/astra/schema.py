@@ -61,12 +61,29 @@ def check(database: peewee.Database) -> None:
     except peewee.DatabaseError as error:
         raise ConfigError(f"the schema cannot be read: {one_line(error)}; run `astra init`") from error
     if not applied:
+        _refuse_hidden(database)
         raise ConfigError("the database has no Astra schema: run `astra init` first")
     if pending:
         raise ConfigError(
             f"the database schema is older than this Astra (missing {', '.join(pending)}): run `astra init`"
         )
     _refuse_newer(plan)
+
+
+def _refuse_hidden(database: peewee.Database) -> None:
+    """PostgreSQL shows a schema that one may not use as if it were not there."""
+    if not is_postgresql(database):
+        return
+    query = (
+        "SELECT nspname, current_user FROM pg_namespace "
+        "WHERE nspname = current_setting('search_path') AND NOT has_schema_privilege(oid, 'USAGE')"
+    )
+    if found := database.execute_sql(query).fetchone():
+        schema, user = found
+        raise ConfigError(
+            f"the login {user} may not use the schema {schema}: let its owner grant it a role of "
+            "`astra init --roles`"
+        )
 
 
 def _refuse_newer(plan: Runner) -> None:

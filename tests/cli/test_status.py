@@ -10,6 +10,8 @@ import sys
 import pytest
 from builders import a_result, a_run, a_source, a_spectrum
 
+from astra.database import is_postgresql
+
 LATER = {"inputs_read": "2999-01-01 00:00:00.000000"}
 
 KEYS = (
@@ -109,6 +111,23 @@ def test_watching_as_json_prints_an_object_each_time(survey):
 
     assert first["tasks"][0]["done"] == second["tasks"][0]["done"] == 3
     assert first["tasks"][0]["at"] < second["tasks"][0]["at"]
+
+
+def test_watching_goes_on_when_the_connection_is_lost(survey):
+    if not is_postgresql(survey):
+        pytest.skip("SQLite has no connections to lose")
+    command = [sys.executable, "-m", "astra", "status", "--watch", "--every", "0.1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.readline()
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        survey.execute_sql(f"SELECT pg_terminate_backend(pid) {others}")
+        warning, line = process.stderr.readline(), process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+
+    assert "connection to the database lost" in warning
+    assert "done 3" in line
+    assert process.returncode == 0
 
 
 def test_watching_on_a_terminal_redraws_the_page(survey):
