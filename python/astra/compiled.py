@@ -5,6 +5,8 @@ from typing import Any
 
 import numba
 
+_functions: list[Any] = []
+
 
 def compiled(**options: Any) -> Callable[[Callable], Callable]:
     """A decorator: ``numba.njit`` that lets other threads run meanwhile.
@@ -18,8 +20,15 @@ def compiled(**options: Any) -> Callable[[Callable], Callable]:
 
     def decorate(function: Callable) -> Callable:
         try:
-            return numba.njit(nogil=True, cache=True, **options)(function)
+            made = numba.njit(nogil=True, cache=True, **options)(function)
         except RuntimeError:
-            return numba.njit(nogil=True, **options)(function)
+            made = numba.njit(nogil=True, **options)(function)
+        _functions.append(made)
+        return made
 
     return decorate
+
+
+def cache_folders() -> set[str | None]:
+    """Where the functions that are loaded so far are kept; ``None`` stands for those that are not kept."""
+    return {function.stats.cache_path for function in _functions}

@@ -41,17 +41,23 @@ def open_database(settings: Settings | None = None, *, create: bool = False) -> 
         ConfigError: The SQLite file does not exist, or is no database.
         DatabaseUnreachable: There is no server, the login is refused, or the file cannot be opened.
     """
-    chosen = (settings or load_settings()).database
+    settings = settings or load_settings()
+    if (file := sqlite_file(settings)) is not None:
+        return _open_sqlite(file, create)
+    chosen = settings.database
+    return _open_postgresql(chosen, chosen.url.get_secret_value() if chosen.url else "")
+
+
+def sqlite_file(settings: Settings) -> Path | None:
+    """The SQLite file that the settings name; ``None`` where they name PostgreSQL."""
+    chosen = settings.database
     url = chosen.url.get_secret_value() if chosen.url else ""
     if url.startswith("sqlite:///"):
-        return _open_sqlite(url.removeprefix("sqlite:///"), create)
-    if chosen.path is not None:
-        return _open_sqlite(str(chosen.path), create)
-    return _open_postgresql(chosen, url)
+        return Path(url.removeprefix("sqlite:///")).absolute()
+    return None if chosen.path is None else chosen.path.absolute()
 
 
-def _open_sqlite(path: str, create: bool) -> peewee.Database:
-    file = Path(path).absolute()
+def _open_sqlite(file: Path, create: bool) -> peewee.Database:
     if create:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -157,6 +163,13 @@ def settled_now(database: peewee.Database) -> datetime:
 def locked(query: peewee.ModelSelect) -> peewee.ModelSelect:
     """The query, with its rows locked until the transaction ends; SQLite has one writer at a time anyway."""
     return query.for_update() if is_postgresql(query.model._meta.database) else query
+
+
+def until(database: peewee.Database, text: peewee.Field, separator: str) -> peewee.Expression:
+    """The part of a text before a separator; all of it where there is none."""
+    if is_postgresql(database):
+        return peewee.fn.split_part(text, separator, 1)
+    return peewee.fn.substr(text, 1, peewee.fn.instr(text.concat(separator), separator) - 1)
 
 
 def next_key(database: peewee.Database) -> peewee.SQL | None:

@@ -54,11 +54,18 @@ def pending_query(selection: Selection, after: int | None = None) -> peewee.Mode
     query = spectra.select(spectra.spectrum_pk).join(
         results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, after)
     )
+    needed = _needed(selection)
+    return _restricted(query if needed is None else query.where(needed), selection, after)
+
+
+def _needed(selection: Selection) -> peewee.Expression | None:
+    """Which spectra are pending, over a join with their results; ``None`` for all."""
+    spectra, results = selection.task.spectrum_model, selection.task.output_model
     again = _taken_again(selection)
-    if again is not True:
-        needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
-        query = query.where(needed if again is None else needed | again)
-    return _restricted(query, selection, after)
+    if again is True:
+        return None
+    needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
+    return needed if again is None else needed | again
 
 
 def _taken_again(selection: Selection) -> peewee.Expression | bool | None:
@@ -127,8 +134,19 @@ def stream_keys(
 
 def count_pending(selection: Selection) -> int:
     """How many spectra are pending or stale."""
-    stale = stale_query(selection)
-    return pending_query(selection).count() + (stale.count() if stale is not None else 0)
+    needed, rederivation = _needed(selection), selection.task.rederivation
+    if needed is None or rederivation is None or selection.overwrite:
+        return pending_query(selection).count()
+    # In one pass: each of the two queries reads nearly as much as both together.
+    spectra, results = selection.task.spectrum_model, selection.task.output_model
+    query = (
+        spectra.select(spectra.spectrum_pk)
+        .join(results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, None))
+        .switch(spectra)
+        .join(Source, peewee.JOIN.LEFT_OUTER, on=(spectra.source == Source.pk))
+        .where(needed | ((spectra.modified < results.inputs_read) & rederivation.stale()))
+    )
+    return _restricted(query, selection, None).count()
 
 
 def sources_of(stars: list[str]) -> tuple[int, ...] | None:

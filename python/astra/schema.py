@@ -33,7 +33,7 @@ def upgrade(database: peewee.Database, settings: Settings) -> list[str]:
         StorageError: The database refused a change; that migration was rolled back.
     """
     try:
-        with _only_one(database):
+        with alone(database):
             if is_postgresql(database):
                 _create_schema(database, settings.database.schema_)
             _refuse_newer(runner(database))
@@ -61,12 +61,29 @@ def check(database: peewee.Database) -> None:
     except peewee.DatabaseError as error:
         raise ConfigError(f"the schema cannot be read: {one_line(error)}; run `astra init`") from error
     if not applied:
+        _refuse_hidden(database)
         raise ConfigError("the database has no Astra schema: run `astra init` first")
     if pending:
         raise ConfigError(
             f"the database schema is older than this Astra (missing {', '.join(pending)}): run `astra init`"
         )
     _refuse_newer(plan)
+
+
+def _refuse_hidden(database: peewee.Database) -> None:
+    """PostgreSQL shows a schema that one may not use as if it were not there."""
+    if not is_postgresql(database):
+        return
+    query = (
+        "SELECT nspname, current_user FROM pg_namespace "
+        "WHERE nspname = current_setting('search_path') AND NOT has_schema_privilege(oid, 'USAGE')"
+    )
+    if found := database.execute_sql(query).fetchone():
+        schema, user = found
+        raise ConfigError(
+            f"the login {user} may not use the schema {schema}: let its owner grant it a role of "
+            "`astra init --roles`"
+        )
 
 
 def _refuse_newer(plan: Runner) -> None:
@@ -78,7 +95,12 @@ def _refuse_newer(plan: Runner) -> None:
 
 
 @contextmanager
-def _only_one(database: peewee.Database) -> Iterator[None]:
+def alone(database: peewee.Database) -> Iterator[None]:
+    """One at a time changes the schema, or who may use it.
+
+    Raises:
+        StorageError: One may not write beside the file of the database.
+    """
     # Not one transaction around all of it: each migration has its own, and is kept when it is done.
     if is_postgresql(database):
         database.execute_sql("SELECT pg_advisory_lock(%s)", (INIT_LOCK,))

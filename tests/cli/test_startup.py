@@ -18,7 +18,7 @@ HEAVY = ("torch", "astropy", "numpy", "peewee", "rich", "yaml")
             [command, "--help"]
             for command in ("init", "run", "status", "version", "ingest", "config", "models")
         ),
-        *([command, "--help"] for command in ("simulate", "compare")),
+        *([command, "--help"] for command in ("simulate", "compare", "doctor")),
     ],
     ids=" ".join,
 )
@@ -42,6 +42,7 @@ def test_help_loads_nothing_heavy(arguments):
         ["init"],
         ["run"],
         ["status"],
+        ["doctor"],
         ["version"],
         ["ingest", "apstar"],
         ["ingest", "allstar"],

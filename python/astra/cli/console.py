@@ -39,6 +39,23 @@ def say_table(table: "Table") -> None:
     say("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
+@contextmanager
+def redrawing() -> Iterator[Callable[[list[str], list[str]], None]]:
+    """Show something again and again: on a terminal in the same place, elsewhere line below line.
+
+    Yields:
+        A function that takes the whole page for a terminal, and the lines for elsewhere.
+    """
+    if not sys.stdout.isatty():
+        yield lambda page, lines: say("\n".join(lines))
+        return
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(auto_refresh=False, vertical_overflow="visible") as live:
+        yield lambda page, lines: live.update(Text("\n".join(page)), refresh=True)
+
+
 def note(text: str) -> None:
     """Print something for a person to know, which is no result."""
     typer.echo(text, err=True)

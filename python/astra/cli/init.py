@@ -1,6 +1,15 @@
 """``astra init``."""
 
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
 from astra.cli.console import note, say
+
+if TYPE_CHECKING:
+    from peewee import Database
+
+    from astra.config import Settings
 
 EXAMPLES = """Examples:
 
@@ -9,23 +18,64 @@ EXAMPLES = """Examples:
   ASTRA_DATABASE_PATH=my.db astra init
 
   ASTRA_DATABASE_URL=postgresql://me@db.example.org/survey astra init
+
+  astra init --roles --role-prefix survey
+
+  astra init --roles --dry-run > roles.sql
 """
 
+_PLACES = ("database.path", "database.url", "database.dbname", "database.host", "database.user")
 
-def init() -> None:
-    """Create the tables, or upgrade them to this version; safe to repeat."""
-    from astra import schema
+WithRoles = Annotated[
+    bool, typer.Option("--roles", help="Also make roles for workers and readers (PostgreSQL).")
+]
+RolePrefix = Annotated[str, typer.Option(metavar="NAME", help="Their names are NAME_writer and NAME_reader.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the SQL of --roles, and do nothing.")]
+
+
+def init(roles: WithRoles = False, role_prefix: RolePrefix = "astra", dry_run: DryRun = False) -> None:
+    """Create the tables, or upgrade them to this version; safe to repeat.
+
+    With --roles, two roles without a login get the rights that they need in the schema, and no others: a
+    writer, for astra run and astra ingest, and a reader. Grant them to people. Whoever runs astra init owns
+    the tables: let it be the same login each time. Exit codes: 0 done, 2 wrong usage (SQLite has no roles),
+    69 database not reachable, 74 the database refused it, 78 wrong configuration or schema.
+    """
     from astra.config import load_settings
     from astra.database import open_database
+    from astra.errors import UsageError
     from astra.models.base import bound_to
 
+    if dry_run and not roles:
+        raise UsageError("--dry-run prints the SQL of --roles: give both")
     settings = load_settings()
-    place = next(f"{shown}" for name, shown, _ in settings.flat() if name in _PLACES)
+    if roles:
+        from astra.roles import check_possible
+
+        check_possible(settings, role_prefix)
     with bound_to(open_database(settings, create=True)) as database:
-        applied = schema.upgrade(database, settings)
+        if not dry_run:
+            _upgrade(database, settings)
+        if roles:
+            _grant(database, settings, role_prefix, dry_run)
+
+
+def _upgrade(database: "Database", settings: "Settings") -> None:
+    from astra import schema
+
+    place = next(f"{shown}" for name, shown, _ in settings.flat() if name in _PLACES)
+    applied = schema.upgrade(database, settings)
     for name in applied:
         note(f"applied {name}")
     say(f"{place}: {'schema is ready' if applied else 'schema was up to date'}")
 
 
-_PLACES = ("database.path", "database.url", "database.dbname", "database.host", "database.user")
+def _grant(database: "Database", settings: "Settings", prefix: str, dry_run: bool) -> None:
+    from astra.roles import creating, granting, roles_in, set_up
+
+    roles = roles_in(database, settings.database.schema_, prefix)
+    if dry_run:
+        say("\n".join(f"{statement};" for statement in creating(database, roles) + granting(database, roles)))
+        return
+    set_up(database, roles)
+    say(f"roles are ready; to grant one: GRANT {roles.writer} TO …; or GRANT {roles.reader} TO …;")

@@ -1,51 +1,103 @@
 """``astra status``."""
 
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
-from astra.cli.console import say, say_json
+from astra.cli.console import note, redrawing, say, say_json
 
 EXAMPLES = """Examples:
 
   astra status
 
   astra status astronn_dist --json
+
+  astra status astronn_dist --watch --every 30
+
+  astra status astronn_dist --check --max-no-result 2% --max-pending 0
 """
+
+Watch = Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")]
+Every = Annotated[float, typer.Option(min=0.1, metavar="S", help="Seconds between two looks of --watch.")]
+Check = Annotated[bool, typer.Option("--check", help="Compare with the limits; exit 1 if one is broken.")]
+MaxNoResult = Annotated[str | None, typer.Option(metavar="N|P%", help="Limit: no_result, of what is done.")]
+MaxBad = Annotated[str | None, typer.Option(metavar="N|P%", help="Limit: flag_bad, of what is done.")]
+MaxPending = Annotated[str | None, typer.Option(metavar="N|P%", help="Limit: pending, of all spectra.")]
 
 
 def status(
     task: Annotated[str | None, typer.Argument(help="Only this task.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    watch: Watch = False,
+    every: Every = 10.0,
+    check: Check = False,
+    max_no_result: MaxNoResult = None,
+    max_bad: MaxBad = None,
+    max_pending: MaxPending = None,
 ) -> None:
-    """Show what is pending, done and flagged, and the recent runs."""
+    """Show what is pending, done, flagged and in hand, how fast it goes, and the recent runs.
+
+    A limit is a number of spectra (500) or a percentage (2%). --check prints one line for each that is
+    broken. Exit codes: 0 shown, or within the limits, or --watch ended by Ctrl-C; 1 a limit is broken; 2
+    wrong usage; 69 database not reachable; 78 wrong configuration or schema.
+    """
     from astra.cli.session import database_session
-    from astra.status import status_of
+    from astra.errors import UsageError
+    from astra.status.limits import read_limits
+    from astra.status.overview import status_of
     from astra.tasks import find_task, task_names
 
+    limits = read_limits({"no_result": max_no_result, "bad": max_bad, "pending": max_pending})
+    if check != bool(limits):
+        raise UsageError("--check needs a limit, and a limit needs --check, e.g. --check --max-no-result 2%")
+    if check and watch:
+        raise UsageError("--check looks once, --watch again and again: give one of them")
     tasks = [find_task(name) for name in ([task] if task else task_names())]
     with database_session():
+        if watch:
+            _watch(lambda: [status_of(each) for each in tasks], every, as_json)
+            return
         found = [status_of(each) for each in tasks]
+    if check:
+        raise typer.Exit(_checked(found, limits, as_json))
     if as_json:
         say_json({"tasks": found})
-        return
-    for each in found:
-        _show(each)
+    else:
+        say("\n".join(_page(found)))
 
 
-def _show(found: dict[str, Any]) -> None:
-    say(f"{found['task']} (version {found['version']})")
-    say(f"  spectra    {found['spectra']:>12,}")
-    say(f"  done       {found['done']:>12,}")
-    say(f"  pending    {found['pending']:>12,}")
-    say(f"  bad        {found['bad']:>12,}")
-    say(f"  warn       {found['warn']:>12,}")
-    for name, count in found["flags"].items():
-        say(f"    {name:<24} {count:>12,}")
-    for reason, count in found["no_result_reasons"].items():
-        say(f"    no result: {reason} ({count:,})")
-    for run in found["runs"]:
-        outcome = run["outcome"] or "running, or killed"
-        counts = f"{run['measured']:,} measured + {run['no_result']:,} no_result"
-        say(f"  run {run['run_pk']} {run['started']} {run['host']}:{run['pid']} {outcome}")
-        say(f"    {counts}, {run['rederived']:,} derived again")
+def _page(found: list[dict[str, Any]]) -> list[str]:
+    from astra.status.text import page
+
+    return [line for each in found for line in page(each)]
+
+
+def _watch(look: Callable[[], list[dict[str, Any]]], every: float, as_json: bool) -> None:
+    from astra.reconnecting import persistent
+    from astra.status.text import line
+
+    # As with `watch`, Ctrl-C is how one ends it.
+    with suppress(KeyboardInterrupt), redrawing() as show:
+        while True:
+            found = persistent(look)
+            if as_json:
+                say_json({"tasks": found})
+            else:
+                show([*_page(found), f"every {every:g} s; Ctrl-C ends it"], [line(each) for each in found])
+            time.sleep(every)
+
+
+def _checked(found: list[dict[str, Any]], limits: list[Any], as_json: bool) -> int:
+    from astra.status.limits import LIMIT_BROKEN, broken, kept
+
+    lines = [line for each in found for line in broken(each, limits)]
+    if as_json:
+        say_json({"tasks": found, "broken": lines})
+    elif lines:
+        say("\n".join(lines))
+    else:
+        note("\n".join(kept(each, limits) for each in found))
+    return LIMIT_BROKEN if lines else 0

@@ -9,7 +9,7 @@ from astra.pipelines.astronn_dist.devices import choose_device
 
 
 def test_auto_takes_cuda_where_there_is_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(devices, "_DRIVERS", (str(tmp_path),))
+    monkeypatch.setattr(devices, "DRIVERS", (str(tmp_path),))
     for available, device in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
 
@@ -18,7 +18,7 @@ def test_auto_takes_cuda_where_there_is_one(monkeypatch, tmp_path):
 
 
 def test_torch_is_not_asked_where_no_gpu_has_a_driver(monkeypatch, tmp_path):
-    monkeypatch.setattr(devices, "_DRIVERS", (str(tmp_path / "none"),))
+    monkeypatch.setattr(devices, "DRIVERS", (str(tmp_path / "none"),))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: pytest.fail("it was asked"))
 
     assert choose_device("auto") == "cpu"

@@ -4,8 +4,8 @@ import os
 
 from astra.errors import ConfigError
 
-# What the drivers of GPUs put there (NVIDIA, below Windows, AMD): looking is faster than to load torch.
-_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+#: What the drivers of GPUs put there (NVIDIA, below Windows, AMD): looking is faster than to load torch.
+DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 
 def choose_device(name: str) -> str:
@@ -14,7 +14,7 @@ def choose_device(name: str) -> str:
     Raises:
         ConfigError: CUDA is asked for, and torch can use none here.
     """
-    if name == "cpu" or (name == "auto" and not any(map(os.path.exists, _DRIVERS))):
+    if name == "cpu" or (name == "auto" and not any(map(os.path.exists, DRIVERS))):
         return "cpu"
     import torch
 

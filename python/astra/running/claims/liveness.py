@@ -20,6 +20,12 @@ WORKER_LOCK = 0x61737477
 #: After the server has started again, a worker has so long to connect again before it is given up [s].
 GRACE_S = 15.0
 
+#: What is wrong, and what to do, where locks of a session do not last.
+POOLED = (
+    "a proxy between astra and PostgreSQL gives each transaction another session (pgbouncer: pool_mode = "
+    "transaction); connect to the server itself, or with pool_mode = session"
+)
+
 
 class Liveness(Protocol):
     """The locks of the workers in one database. Called within a transaction of ``writing``."""
@@ -86,11 +92,7 @@ class SessionLocks:
         )
         if self._database.execute_sql(query, (WORKER_LOCK, self._worker)).fetchone():
             return True
-        raise ConfigError(
-            "a lock of this session is gone: a proxy between astra and PostgreSQL gives each transaction "
-            "another session (pgbouncer: pool_mode = transaction); connect to the server itself, or with "
-            "pool_mode = session"
-        )
+        raise ConfigError(f"a lock of this session is gone: {POOLED}")
 
     def release(self, worker: int) -> None:
         """It ends with the session, and no key is used twice: until then it says nothing to anybody."""
@@ -146,6 +148,8 @@ class LockFiles:
         return []
 
     def _is_locked(self, worker: int) -> bool:
+        if not self._path(worker).exists():
+            return False
         lock = FileLock(self._path(worker))
         try:
             lock.acquire(timeout=0)

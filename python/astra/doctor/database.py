@@ -1,0 +1,146 @@
+"""The database, its schema, and what this login may do in it."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+
+import peewee
+
+from astra import schema
+from astra.config import Settings
+from astra.database import SQLITE_WAIT_S, is_postgresql, open_database, sqlite_file
+from astra.doctor.findings import FAIL, OK, WARN, Finding
+from astra.doctor.known import Known
+from astra.errors import ConfigError, StorageError
+from astra.models import TABLES, TaskWorker
+from astra.models.base import bound_to
+from astra.roles import needed_by_writer
+from astra.running.claims.liveness import POOLED
+
+#: With fewer connections left, the next worker may get none.
+FEW_CONNECTIONS = 10
+
+#: How long to wait for others who write to a SQLite file [s].
+_PATIENCE_S = 2.0
+
+
+def check_connection(known: Known) -> Iterator[Finding]:
+    """Whether the database can be reached, and as whom."""
+    begin = time.perf_counter()
+    known.database = known.stack.enter_context(bound_to(open_database(known.settings)))
+    milliseconds = 1000 * (time.perf_counter() - begin)
+    if not is_postgresql(known.database):
+        size = sqlite_file(known.settings).stat().st_size / 1e6
+        said = f"SQLite {sqlite3.sqlite_version}, {known.database.database} ({size:,.1f} MB)"
+        yield Finding("database", OK, said)
+        return
+    query = "SELECT current_setting('server_version'), current_database(), current_user"
+    version, name, user = known.database.execute_sql(query).fetchone()
+    where = f"database {name}, schema {known.settings.database.schema_}, as {user}"
+    yield Finding("database", OK, f"PostgreSQL {version}, {where}; connected in {milliseconds:.0f} ms")
+    yield from _connections(known.database)
+    if _is_pooled(known.database, known.settings):
+        yield Finding("database", FAIL, f"two connections share one session: {POOLED}", exit_code=78)
+
+
+def _connections(database: peewee.Database) -> Iterator[Finding]:
+    query = (
+        "SELECT (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL), "
+        "current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+    )
+    used, most = database.execute_sql(query).fetchone()
+    said = f"{used} of {most} connections of the server are in use"
+    if most - used < FEW_CONNECTIONS:
+        remedy = "each worker process takes two, and its run one: start fewer, or raise max_connections"
+        yield Finding("database", WARN, said, remedy)
+    else:
+        yield Finding("database", OK, said)
+
+
+def _is_pooled(database: peewee.Database, settings: Settings) -> bool:
+    """Whether a proxy lets two connections use the same session in turn, so that locks do not last."""
+    other = open_database(settings)
+    try:
+        sessions = {_session(each) for each in (database, other)}
+    finally:
+        other.close()
+    return len(sessions) == 1
+
+
+def _session(database: peewee.Database) -> int:
+    return database.execute_sql("SELECT pg_backend_pid()").fetchone()[0]
+
+
+def check_schema(known: Known) -> Iterator[Finding]:
+    """Whether the tables are those that this version works on."""
+    schema.check(known.database)
+    for model in TABLES:
+        table = model._meta.table_name
+        # Not get_columns: on SQLite it leaves out what is generated.
+        there = {
+            column[0] for column in known.database.execute_sql(f"SELECT * FROM {table} LIMIT 0").description
+        }
+        lacking = [f.column_name for f in model._meta.sorted_fields if f.column_name not in there]
+        if lacking:
+            raise ConfigError(
+                f"the table {table} has no {', '.join(lacking)}, though all migrations were applied: "
+                "somebody has altered it; restore it from a backup, or add what is missing by hand"
+            )
+    known.schema = True
+    yield Finding("schema", OK, f"{len(schema.runner(known.database).applied())} migrations, none is missing")
+
+
+def check_rights(known: Known) -> Iterator[Finding]:
+    """Whether this login may write what a run writes."""
+    if is_postgresql(known.database):
+        _check_grants(known.database)
+    elif not _can_write_soon(known.database):
+        said = f"another process has been writing for {_PATIENCE_S:g} s and more"
+        remedy = f"a run waits up to {SQLITE_WAIT_S} s for each of its writes; many writers want PostgreSQL"
+        yield Finding("rights", WARN, said, remedy)
+        return
+    yield Finding("rights", OK, "this login may run tasks, and ingest")
+
+
+def _check_grants(database: peewee.Database) -> None:
+    lacking: dict[str, list[str]] = {}
+    for table, rights in needed_by_writer().items():
+        for right in rights:
+            query = "SELECT has_table_privilege(%s, %s)"
+            if not database.execute_sql(query, (f'"{table}"', right)).fetchone()[0]:
+                lacking.setdefault(right, []).append(table)
+    sequences = (
+        "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace "
+        "AND CASE WHEN relkind = 'S' THEN NOT has_sequence_privilege(oid, 'USAGE') END ORDER BY relname"
+    )
+    if found := [name for (name,) in database.execute_sql(sequences)]:
+        lacking["USAGE"] = found
+    if lacking:
+        listed = "; ".join(f"{right} on {', '.join(names)}" for right, names in lacking.items())
+        raise StorageError(
+            f"this login may not write what a run writes: it lacks {listed}. "
+            "For a reader that is as it should be; for a worker, GRANT it the writer of `astra init --roles`"
+        )
+
+
+def _can_write_soon(database: peewee.Database) -> bool:
+    """Whether a write on SQLite would be let through.
+
+    Raises:
+        StorageError: It would be refused.
+    """
+    database.execute_sql(f"PRAGMA busy_timeout = {_PATIENCE_S * 1000:.0f}")
+    try:
+        # Of no row: to begin is not enough, for on a read-only file SQLite lets that pass.
+        with database.atomic("IMMEDIATE"):
+            TaskWorker.delete().where(TaskWorker.pk.is_null()).execute()
+        return True
+    except peewee.OperationalError as error:
+        if "locked" in str(error):
+            return False
+        raise StorageError(
+            f"{database.database} cannot be written ({error}); check the permissions of the file and of its "
+            "folder, and the disk"
+        ) from error
+    finally:
+        database.execute_sql(f"PRAGMA busy_timeout = {SQLITE_WAIT_S * 1000}")

@@ -1,0 +1,135 @@
+"""The files of the spectra, and free space."""
+
+import os
+import queue
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from peewee import fn
+
+from astra.database import sqlite_file
+from astra.doctor.findings import FAIL, OK, WARN, Finding
+from astra.doctor.known import Known
+from astra.errors import AstraError, Interrupted, StorageError
+from astra.products.location import absolute, check_base_dir
+from astra.tasks import find_task, task_names
+
+#: So many files are tried, spread over all that are known.
+SAMPLE = 10
+
+#: A disk that takes longer does not answer [s].
+PATIENCE_S = 10.0
+
+#: With less free space a run may not come to its end; with much less it should not begin [bytes].
+LITTLE, NEXT_TO_NOTHING = 2**30, 100 * 2**20
+
+
+def check_spectra(known: Known) -> Iterator[Finding]:
+    """Whether files can be read where the database says that they are."""
+    models = dict.fromkeys(find_task(name).spectrum_model for name in task_names())
+    for model in models:
+        if not hasattr(model, "path"):
+            continue
+        relative = model.select().where(model.path.is_null(False), ~model.path.startswith("/")).exists()
+        if relative and not _answers(check_base_dir):
+            yield _silent("SAS_BASE_DIR")
+            continue
+        paths = list(_sampled(model))
+        if not paths:
+            yield Finding("spectra", WARN, "no files are registered", "`astra ingest apstar` registers them")
+        else:
+            yield _tried(paths)
+
+
+def _sampled(model: Any) -> Iterator[str]:
+    key = model.spectrum_pk
+    first, last = model.select(fn.MIN(key), fn.MAX(key)).tuples().get()
+    if first is None:
+        return
+    for pk in sorted({first + (last - first) * number // (SAMPLE - 1) for number in range(SAMPLE)}):
+        query = model.select(model.path).where(key >= pk, model.path.is_null(False)).order_by(key)
+        yield from (path for (path,) in query.limit(1).tuples())
+
+
+def _tried(paths: list[str]) -> Finding:
+    failures: list[str] = []
+    if not _answers(lambda: failures.extend(filter(None, map(_problem, paths)))):
+        return _silent("the disk of the spectra")
+    said = f"{len(paths) - len(failures)} of {len(paths)} sampled files can be opened"
+    if not failures:
+        return Finding("spectra", OK, said)
+    first = f"{said}; the first that cannot: {failures[0]}"
+    if len(failures) < len(paths):
+        return Finding("spectra", WARN, first, "spectra whose files are missing get rows with flag_no_result")
+    remedy = "is the disk mounted, and SAS_BASE_DIR right?"
+    return Finding("spectra", FAIL, first, remedy, Interrupted.exit_code)
+
+
+def _problem(path: str) -> str | None:
+    """Why the file of a spectrum cannot be opened; ``None`` if it can."""
+    try:
+        with absolute(path).open("rb") as stream:
+            return None if stream.read(6) == b"SIMPLE" else f"{path} (not a FITS file)"
+    except OSError as error:
+        return f"{path} ({error.strerror})"
+    except AstraError as error:
+        return f"{path} ({error})"
+
+
+def _silent(what: str) -> Finding:
+    said = f"{what} has not answered for {PATIENCE_S:g} s"
+    return Finding("spectra", FAIL, said, "is its server up?", Interrupted.exit_code)
+
+
+def _answers(look: Callable[[], None]) -> bool:
+    """Do something with files; ``False`` if that takes too long, as it may for ever on a lost disk.
+
+    Raises:
+        Exception: What it raised.
+    """
+    ended: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            look()
+        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            ended.put(error)
+        else:
+            ended.put(None)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        error = ended.get(timeout=PATIENCE_S)
+    except queue.Empty:
+        return False
+    if error:
+        raise error
+    return True
+
+
+def check_space(known: Known) -> Iterator[Finding]:
+    """Whether there is room for the database, where it is a file, for logs and for temporary files."""
+    file = sqlite_file(known.settings) if known.settings else None
+    places = {"logs": Path.cwd(), "temporary files": Path(tempfile.gettempdir())}
+    if file is not None:
+        places = {"the database": file.parent} | places
+    disks: dict[int, tuple[Path, list[str]]] = {}
+    for what, folder in places.items():
+        if folder.exists():
+            disks.setdefault(os.stat(folder).st_dev, (folder, []))[1].append(what)
+    for folder, kinds in disks.values():
+        yield _space(folder, kinds)
+
+
+def _space(folder: Path, kinds: list[str]) -> Finding:
+    free = shutil.disk_usage(folder).free
+    said = f"{free / 2**30:,.1f} GiB free for {', '.join(kinds)} ({folder})"
+    if free >= LITTLE:
+        return Finding("space", OK, said)
+    if free < NEXT_TO_NOTHING and "the database" in kinds:
+        return Finding("space", FAIL, said, "make room before a run", StorageError.exit_code)
+    return Finding("space", WARN, said, "make room")

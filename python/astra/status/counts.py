@@ -1,0 +1,94 @@
+"""Results of a task by their flags, and why some spectra gave none."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import peewee
+from peewee import fn
+
+from astra.database import until
+from astra.models.pipeline import PipelineOutputModel
+from astra.tasks import Task
+from astra.version import V_ASTRA_MAJOR_MINOR
+
+#: The rate is that of so many last seconds.
+RECENT_S = 300.0
+
+COMMON_REASONS = 5
+
+
+@dataclass
+class Counts:
+    """Results under this version.
+
+    Attributes:
+        done: All of them.
+        bad: Those with ``flag_bad``.
+        warn: Those with ``flag_warn``.
+        flags: How many have each flag.
+        recent_per_s: Results for each second of the last minutes; ``None`` if there are none.
+    """
+
+    done: int = 0
+    bad: int = 0
+    warn: int = 0
+    flags: dict[str, int] = field(default_factory=dict)
+    recent_per_s: float | None = None
+
+
+def count_results(task: Task, moment: datetime) -> Counts:
+    """Count results in one pass over their table.
+
+    The database counts each combination of bits once; there are few of them, however many rows.
+
+    Args:
+        task: The task.
+        moment: Now, by the clock of the database.
+    """
+    results = task.output_model
+    bits = [each for each in results._meta.sorted_fields if isinstance(each, peewee.BitField)]
+    since = results.inputs_read >= moment - timedelta(seconds=RECENT_S)
+    recent = peewee.Case(None, [(since, results.inputs_read)])
+    counted = (
+        fn.COUNT(results.task_pk),
+        _how_many(results, "flag_bad"),
+        _how_many(results, "flag_warn"),
+        fn.COUNT(recent),
+        fn.MIN(recent).converter(results.inputs_read.python_value),
+    )
+    query = results.select(*bits, *counted).where(_current(results)).group_by(*bits)
+    found = Counts(flags=dict.fromkeys(results.flag_names(), 0))
+    latest, firsts = 0, []
+    for *values, done, bad, warn, late, first in query.tuples():
+        found.done, found.bad, found.warn = found.done + done, found.bad + bad, found.warn + warn
+        row = results(**{each.name: value for each, value in zip(bits, values, strict=True)})
+        for name in found.flags:
+            found.flags[name] += done * bool(getattr(row, name))
+        latest += late
+        firsts += [first] if late else []
+    if latest and (seconds := (moment - min(firsts)).total_seconds()) > 0:
+        found.recent_per_s = latest / seconds
+    return found
+
+
+def reasons(task: Task) -> dict[str, int]:
+    """The most common reasons why there is no result, with their numbers."""
+    reason = getattr(task.output_model, "no_result_reason", None)
+    if reason is None:
+        return {}
+    # Up to the first colon a reason names its kind, after it the file.
+    kind, number = until(task.output_model._meta.database, reason, ":"), fn.COUNT(task.output_model.task_pk)
+    query = task.output_model.select(kind, number).where(_current(task.output_model), reason.is_null(False))
+    return dict(query.group_by(kind).order_by(number.desc(), kind).limit(COMMON_REASONS).tuples())
+
+
+def _current(results: type[PipelineOutputModel]) -> peewee.Expression:
+    return results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
+
+
+def _how_many(results: type[PipelineOutputModel], flag: str) -> Any:
+    """The sum that counts rows with a flag that a model computes from others; 0 if it has no such flag."""
+    if not hasattr(results, flag):
+        return peewee.Value(0)
+    return fn.SUM(peewee.Case(None, [(getattr(results, flag), 1)], 0))

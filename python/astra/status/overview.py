@@ -1,0 +1,73 @@
+"""Everything that ``astra status`` knows of one task."""
+
+from typing import Any
+
+import astra
+from astra.database import now
+from astra.models.base import database
+from astra.models.pipeline import TaskRun
+from astra.pending import Selection, count_pending
+from astra.status import counts
+from astra.status.in_flight import WORKING, suspects_of, workers_of
+from astra.tasks import Task
+
+RECENT_RUNS = 5
+
+_OF_A_RUN = (
+    "host",
+    "pid",
+    "started",
+    "finished",
+    "outcome",
+    "processed",
+    "measured",
+    "rederived",
+    "no_result",
+)
+
+
+def status_of(task: Task) -> dict[str, Any]:
+    """Count what a task has done under this version, and what it is doing.
+
+    Returns:
+        The object that ``--json`` prints. ``spectra_per_s`` is ``None`` where nobody works or nothing is done
+        yet, ``seconds_left`` where that cannot be known.
+    """
+    moment = now(database)
+    workers = workers_of(task.name, moment)
+    found = counts.count_results(task, moment)
+    pending = count_pending(Selection(task))
+    working = any(worker["state"] == WORKING for worker in workers)
+    rate = found.recent_per_s if working else None
+    return {
+        "task": task.name,
+        "version": astra.__version__,
+        "at": moment,
+        "spectra": task.spectrum_model.select().count(),
+        "done": found.done,
+        "pending": pending,
+        "bad": found.bad,
+        "warn": found.warn,
+        "flags": found.flags,
+        "no_result_reasons": counts.reasons(task) if found.flags.get("flag_no_result", 1) else {},
+        "in_hand": sum(worker["in_hand"] for worker in workers),
+        "workers": workers,
+        "suspects": suspects_of(task.name),
+        "spectra_per_s": None if rate is None else round(rate, 3),
+        "seconds_left": _seconds_left(pending, rate),
+        "runs": _recent_runs(task, {worker["run_pk"] for worker in workers if worker["state"] == WORKING}),
+    }
+
+
+def _seconds_left(pending: int, rate: float | None) -> float | None:
+    if pending == 0:
+        return 0.0
+    return round(pending / rate, 1) if rate else None
+
+
+def _recent_runs(task: Task, working: set[int]) -> list[dict[str, Any]]:
+    runs = TaskRun.select().where(TaskRun.task == task.name).order_by(TaskRun.pk.desc()).limit(RECENT_RUNS)
+    return [
+        {"run_pk": run.pk} | {name: getattr(run, name) for name in _OF_A_RUN} | {"working": run.pk in working}
+        for run in runs
+    ]

@@ -1,0 +1,84 @@
+"""The status of a task in words: a page for a terminal, a line for a log."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+from astra.status.in_flight import DEAD, UNKNOWN
+
+Found = Mapping[str, Any]
+
+_STATES = {
+    DEAD: "; seems dead: the next `astra run` takes over what it had",
+    UNKNOWN: "; nobody can tell from here whether it lives",
+}
+
+
+def page(found: Found) -> list[str]:
+    """Everything, in lines."""
+    return [
+        f"{found['task']} (version {found['version']})",
+        *(f"  {name:<10} {found[name]:>12,}" for name in ("spectra", "done", "pending", "bad", "warn")),
+        *(f"    {name:<24} {count:>12,}" for name, count in found["flags"].items()),
+        *(f"    no result: {reason} ({count:,})" for reason, count in found["no_result_reasons"].items()),
+        *_in_flight(found),
+        *_runs(found),
+    ]
+
+
+def line(found: Found) -> str:
+    """What changes from minute to minute."""
+    parts = [f"{name} {found[name]:,}" for name in ("done", "pending", "bad")]
+    parts.append(f"no_result {found['flags'].get('flag_no_result', 0):,}")
+    parts.append(_pace(found))
+    return f"{found['at']:%Y-%m-%dT%H:%M:%S}Z {found['task']}: {', '.join(parts)}"
+
+
+def _pace(found: Found) -> str:
+    number = len(found["workers"])
+    parts = [f"{found['in_hand']:,} in hand of {number} worker{'' if number == 1 else 's'}"]
+    if found["spectra_per_s"] is not None:
+        parts.append(f"{found['spectra_per_s']:,.1f} spectra/s")
+    if found["seconds_left"]:
+        parts.append(f"{duration(found['seconds_left'])} left")
+    return ", ".join(parts)
+
+
+def _in_flight(found: Found) -> Iterator[str]:
+    if found["workers"]:
+        yield f"  {_pace(found)}"
+    for worker in found["workers"]:
+        hand = f"{worker['in_hand']:,} in hand"
+        if worker["oldest_s"] is not None:
+            hand += f", the oldest for {duration(worker['oldest_s'])}"
+        place = f"{worker['host']}:{worker['pid']} (run {worker['run_pk']})"
+        yield f"    worker {worker['worker_pk']} {place}: {hand}{_STATES.get(worker['state'], '')}"
+    suspects = found["suspects"]
+    if suspects["waiting"] or suspects["in_hand"]:
+        waiting, being = f"{suspects['waiting']:,} waiting", f"{suspects['in_hand']:,} in hand"
+        yield f"  taken alone, because a worker died that had them: {waiting}, {being}"
+    for each in suspects["spectra"]:
+        if each["deaths"]:
+            yield f"    spectrum {each['spectrum_pk']}: {each['deaths']} of {suspects['most_deaths']} deaths"
+
+
+def _runs(found: Found) -> Iterator[str]:
+    for run in found["runs"]:
+        outcome = run["outcome"] or ("running" if run["working"] else "starting, or killed")
+        counts = f"{run['measured']:,} measured + {run['no_result']:,} no_result"
+        yield f"  run {run['run_pk']} {run['started']} {run['host']}:{run['pid']} {outcome}"
+        if run["outcome"]:
+            yield f"    {counts}, {run['rederived']:,} derived again"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it, to two units: ``3 h 12 min``."""
+    left = timedelta(seconds=max(0, round(seconds)))
+    units = {
+        "d": left.days,
+        "h": left.seconds // 3600,
+        "min": left.seconds // 60 % 60,
+        "s": left.seconds % 60,
+    }
+    given = [f"{number} {unit}" for unit, number in units.items() if number] or ["0 s"]
+    return " ".join(given[:2])

@@ -1,0 +1,446 @@
+"""``astra doctor``: what it finds, what it says to do, and that it goes on after each failure."""
+
+import contextlib
+import json
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from types import SimpleNamespace
+
+import pytest
+from builders import a_result, a_run, a_source, a_spectrum, write_apstar
+
+from astra import schema
+from astra.cli import main
+from astra.config import config_file
+from astra.database import is_postgresql, now
+from astra.doctor import checkup, computing, database, files
+from astra.doctor.checkup import examine
+from astra.doctor.findings import Finding, exit_code_of
+from astra.models import TaskClaim, TaskWorker
+
+NAMES = [name for name, *_ in checkup.CHECKS]
+
+
+@pytest.fixture
+def weights(toy_weights, monkeypatch):
+    """Small weights in force."""
+    monkeypatch.setenv("ASTRA_WEIGHTS", str(toy_weights))
+    return toy_weights
+
+
+@pytest.fixture
+def survey(db, weights, tmp_path):
+    """A database with three spectra whose files are there."""
+    return [
+        a_spectrum(a_source(), write_apstar(tmp_path / f"apStar-dr17-{number}.fits")) for number in range(3)
+    ]
+
+
+def found(check=None):
+    """What was found by one check, or by all, as (level, exit code, text)."""
+    return [
+        (each.level, each.exit_code, each.line())
+        for each in examine()
+        if check is None or each.check == check
+    ]
+
+
+def the(check):
+    (one,) = found(check)
+    return one
+
+
+def go_on_after(check):
+    """Every other check is made, whatever became of this one."""
+    names = list(dict.fromkeys(each.check for each in examine()))
+    assert names == NAMES, names
+    return check in names
+
+
+# > All is well
+
+
+def test_where_all_is_well_every_line_is_ok_and_the_exit_code_0(survey, capsys):
+    code = main(["doctor"])
+
+    out, err = capsys.readouterr()
+    assert [line for line in out.splitlines() if not line.startswith("ok ")] == []
+    assert (code, err.splitlines()[-1].split(", ")[1:]) == (0, ["0 warn", "0 fail"])
+    assert "astronn_dist: toy (sha256 " in out
+    assert "3 of 3 sampled files can be opened" in out
+
+
+def test_json_is_one_object_with_the_findings_and_the_exit_code(survey, capsys):
+    code = main(["doctor", "--json"])
+
+    told = json.loads(capsys.readouterr().out)
+    assert (code, told["exit_code"]) == (0, 0)
+    assert list(dict.fromkeys(each["check"] for each in told["findings"])) == NAMES
+    assert list(told["findings"][0]) == ["check", "level", "said", "remedy", "exit_code"]
+
+
+def test_nothing_is_written_into_the_database(survey):
+    worker = {"task": "astronn_dist", "host": "far", "pid": 7, "started": "2026-01-01 00:00:00"}
+    TaskWorker.insert(worker).execute()
+
+    found()
+
+    assert TaskWorker.select().count() == 1
+
+
+def test_the_exit_code_is_that_of_the_first_failure():
+    findings = [
+        Finding("a", "warn", "x"),
+        Finding("b", "fail", "x", exit_code=69),
+        Finding("c", "fail", "x", "y", 78),
+    ]
+
+    assert exit_code_of(findings) == 69
+    assert exit_code_of(findings[:1]) == 0
+
+
+# > Configuration
+
+
+def test_without_settings_the_rest_is_looked_at(monkeypatch):
+    monkeypatch.setenv("ASTRA_CONFIG", "/nowhere/astra.yml")
+
+    level, code, text = the("configuration")
+
+    assert (level, code) == ("fail", 78)
+    assert "settings file not found: /nowhere/astra.yml" in text
+    assert the("database")[2].endswith("not checked, for that needs the settings")
+    assert go_on_after("configuration")
+
+
+def test_a_password_in_a_file_that_others_may_read_is_worth_a_warning(survey):
+    config_file().write_text("database: {password: geheim}")
+    config_file().chmod(0o644)
+
+    (_, (level, _, text)) = found("configuration")
+
+    assert (level, f"chmod 600 {config_file()}" in text) == ("warn", True)
+    config_file().chmod(0o600)
+    assert [each[0] for each in found("configuration")] == ["ok"]
+
+
+# > Database
+
+
+def test_no_database_at_all_is_one_failure_and_the_rest_goes_on(weights, capsys):
+    code = main(["doctor"])
+
+    out, err = capsys.readouterr()
+    assert code == 78
+    assert "fail  database       no database at" in out
+    assert "run `astra init` first" in out
+    assert "ok    weights" in out
+    assert "Traceback" not in out + err
+
+
+def test_a_server_that_does_not_answer_is_69(weights, monkeypatch):
+    monkeypatch.setenv("ASTRA_DATABASE_URL", "postgresql://me@127.0.0.1:1/x")
+
+    level, code, text = the("database")
+
+    assert (level, code) == ("fail", 69)
+    assert "cannot reach PostgreSQL" in text
+    assert go_on_after("database")
+
+
+def test_a_database_without_tables_is_78(empty_database, weights):
+    level, code, text = the("schema")
+
+    assert (level, code) == ("fail", 78)
+    assert "run `astra init` first" in text
+    assert the("rights")[2].endswith("not checked, for that needs the schema")
+
+
+def test_an_older_schema_is_78(db, weights):
+    schema.runner(db).down()
+
+    level, code, text = the("schema")
+
+    assert (level, code) == ("fail", 78)
+    assert "older than this Astra" in text
+
+
+def test_a_table_that_somebody_has_altered_is_78(db, weights):
+    db.execute_sql("ALTER TABLE task_run DROP COLUMN weights_range")
+
+    level, code, text = the("schema")
+
+    assert (level, code) == ("fail", 78)
+    assert "the table task_run has no weights_range" in text
+
+
+def test_few_connections_left_are_worth_a_warning(survey, db, monkeypatch):
+    if not is_postgresql(db):
+        pytest.skip("SQLite has no connections")
+    monkeypatch.setattr(database, "FEW_CONNECTIONS", 1000)
+
+    levels = [level for level, *_ in found("database")]
+
+    assert levels == ["ok", "warn"]
+
+
+def test_a_proxy_that_lets_connections_share_a_session_is_78(survey, db, monkeypatch):
+    if not is_postgresql(db):
+        pytest.skip("SQLite has no sessions")
+    monkeypatch.setattr(database, "_session", lambda database: 4711)
+
+    level, code, text = found("database")[-1]
+
+    assert (level, code) == ("fail", 78)
+    assert "pgbouncer: pool_mode = transaction" in text
+
+
+def test_another_writer_on_sqlite_is_worth_a_warning(survey, db, monkeypatch):
+    if is_postgresql(db):
+        pytest.skip("many may write to PostgreSQL")
+    monkeypatch.setattr(database, "_PATIENCE_S", 0.1)
+    with contextlib.closing(sqlite3.connect(db.database)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        level, _, text = the("rights")
+
+    assert (level, "another process has been writing" in text) == ("warn", True)
+
+
+def test_a_sqlite_file_that_may_not_be_written_is_74(sqlite_template, weights, ordinary_user, open_tmp_path):
+    file = open_tmp_path / "my.db"
+    shutil.copyfile(sqlite_template, file)
+    file.chmod(0o444)
+    environment = os.environ | {"ASTRA_DATABASE_PATH": str(file), "ASTRA_WEIGHTS": "simulated-3"}
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "astra", "doctor"],
+        capture_output=True,
+        text=True,
+        cwd="/tmp",
+        env=environment,
+        **ordinary_user,
+    )
+
+    assert ran.returncode == 74, ran.stdout + ran.stderr
+    assert "readonly" in ran.stdout
+    assert "check the permissions of the file and of its folder" in ran.stdout
+    assert "Traceback" not in ran.stdout + ran.stderr
+
+
+# > Files
+
+
+def test_relative_paths_without_their_base_are_78(survey):
+    a_spectrum(a_source(), "dr17/x.fits")
+
+    level, code, text = the("spectra")
+
+    assert (level, code) == ("fail", 78)
+    assert "SAS_BASE_DIR is not set" in text
+
+
+def test_relative_paths_are_tried_below_their_base(survey, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAS_BASE_DIR", str(tmp_path))
+    a_spectrum(a_source(), "apStar-dr17-0.fits")
+
+    assert "4 of 4 sampled files can be opened" in the("spectra")[2]
+
+
+def test_a_file_that_is_missing_is_worth_a_warning_and_all_are_a_lost_disk(survey):
+    survey[1].absolute_path.unlink()
+    level, code, text = the("spectra")
+    assert (level, code) == ("warn", 0)
+    assert "2 of 3 sampled files can be opened" in text
+    assert f"{survey[1].path} (No such file or directory)" in text
+
+    for spectrum in survey:
+        spectrum.absolute_path.unlink(missing_ok=True)
+
+    level, code, text = the("spectra")
+    assert (level, code) == ("fail", 75)
+    assert "is the disk mounted" in text
+
+
+def test_what_is_no_fits_file_is_noticed(survey):
+    survey[0].absolute_path.write_text("something else")
+
+    assert "(not a FITS file)" in the("spectra")[2]
+
+
+def test_of_many_files_a_few_are_tried_from_the_first_to_the_last(db, weights, tmp_path):
+    for number in range(40):
+        a_spectrum(a_source(), tmp_path / f"{number}.fits")
+
+    text = the("spectra")[2]
+
+    assert "0 of 10 sampled files" in text
+    assert f"{tmp_path / '0.fits'} (" in text
+
+
+def test_a_disk_that_does_not_answer_is_not_waited_for(survey, monkeypatch):
+    monkeypatch.setattr(files, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(files, "_problem", lambda path: time.sleep(3))
+
+    level, code, text = the("spectra")
+
+    assert (level, code) == ("fail", 75)
+    assert "has not answered for 0.1 s" in text
+
+
+def test_no_spectra_yet_is_worth_a_warning(db, weights):
+    level, _, text = the("spectra")
+
+    assert (level, "`astra ingest apstar` registers them" in text) == ("warn", True)
+
+
+@pytest.mark.parametrize(
+    ("free", "level", "code"), [(2**40, "ok", 0), (2**29, "warn", 0), (2**20, None, None)]
+)
+def test_little_space_is_a_warning_and_next_to_none_for_the_database_a_failure(
+    survey, db, monkeypatch, free, level, code
+):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: usage(2**41, 0, free))
+    if level is None:
+        level, code = ("warn", 0) if is_postgresql(db) else ("fail", 74)
+
+    assert found("space")[0][:2] == (level, code)
+
+
+# > What it computes with
+
+
+def test_weights_that_are_not_there_are_78(survey, monkeypatch):
+    monkeypatch.setenv("ASTRA_WEIGHTS", "/nowhere/model.safetensors")
+
+    level, code, text = the("weights")
+
+    assert (level, code) == ("fail", 78)
+    assert "/nowhere/model.safetensors" in text
+    assert go_on_after("weights")
+
+
+def test_damaged_weights_are_78(survey, tmp_path, monkeypatch):
+    (tmp_path / "model.safetensors").write_bytes(b"not weights")
+    monkeypatch.setenv("ASTRA_WEIGHTS", str(tmp_path / "model.safetensors"))
+
+    assert the("weights")[:2] == ("fail", 78)
+
+
+def test_results_of_other_weights_are_78(survey):
+    from astra.version import V_ASTRA_MAJOR_MINOR
+
+    old = a_run(weights_name="old", weights_sha256="0" * 64, v_astra_major_minor=V_ASTRA_MAJOR_MINOR)
+    a_result(survey[0], run_pk=old.pk)
+
+    level, code, text = the("results")
+
+    assert (level, code) == ("fail", 78)
+    assert "come from weights old (sha256 000000000000)" in text
+
+
+def test_a_gpu_that_torch_cannot_use_is_worth_a_warning(survey, monkeypatch, tmp_path):
+    monkeypatch.setattr("astra.pipelines.astronn_dist.devices.DRIVERS", (str(tmp_path),))
+    torch = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+
+    level, _, text = the("device")
+
+    assert (level, "there is a GPU that torch cannot use" in text) == ("warn", True)
+
+
+def test_a_gpu_is_named(survey, monkeypatch, tmp_path):
+    monkeypatch.setattr("astra.pipelines.astronn_dist.devices.DRIVERS", (str(tmp_path),))
+    cuda = SimpleNamespace(is_available=lambda: True, get_device_name=lambda number: "A Card")
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+
+    assert list(computing.check_device(None)) == [Finding("device", "ok", "CUDA: A Card")]
+
+
+def test_compiled_code_that_cannot_be_kept_is_worth_a_warning(survey, monkeypatch):
+    monkeypatch.setattr("astra.compiled.cache_folders", lambda: {None})
+
+    level, _, text = the("compiled")
+
+    assert (level, "set NUMBA_CACHE_DIR" in text) == ("warn", True)
+
+
+def test_slurm_may_be_there_or_not(survey, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert the("slurm")[2] == "ok    slurm          no sbatch here: runs are local"
+
+    (tmp_path / "sbatch").touch(mode=0o755)
+    assert the("slurm")[2] == f"ok    slurm          {tmp_path / 'sbatch'}"
+
+
+# > What runs have left behind
+
+
+def test_dead_workers_and_what_they_died_of_are_worth_a_warning(survey, db):
+    worker = TaskWorker.insert(task="astronn_dist", host="far", pid=7, started=now(db)).execute()
+    claim = {"task": "astronn_dist", "attempts": 0, "since": now(db)}
+    TaskClaim.insert(claim | {"spectrum_pk": 1, "worker_pk": worker, "suspect": False}).execute()
+    TaskClaim.insert(claim | {"spectrum_pk": 2, "suspect": True}).execute()
+
+    (dead, alone) = found("claims")
+
+    assert (dead[0], alone[0]) == ("warn", "warn")
+    assert "1 workers seem dead (far:7); `astra run astronn_dist` takes over" in dead[2]
+    assert "1 spectra wait to be taken alone" in alone[2]
+
+
+# > What nobody thought of
+
+
+def test_an_internal_error_in_one_check_is_a_line_and_the_others_are_made(survey, monkeypatch, capsys):
+    def check(known):
+        raise ZeroDivisionError("nobody\nthought of it")
+        yield
+
+    checks = [(name, needs, check if name == "rights" else look) for name, needs, look in checkup.CHECKS]
+    monkeypatch.setattr(checkup, "CHECKS", checks)
+
+    code = main(["doctor"])
+
+    out, err = capsys.readouterr()
+    assert code == 70
+    assert (
+        "fail  rights         cannot be checked (ZeroDivisionError: nobody thought of it); `astra --" in out
+    )
+    assert "ok    claims" in out
+    assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:geheim@127.0.0.1:1/x",
+        "postgresql://me:geheim@127.0.0.1:geheim/x",
+        "postgresql://me:ge/heim@@127.0.0.1/x?password=geheim&nonsense=1",
+        "mysql://me:geheim@h/d",
+    ],
+)
+def test_a_password_is_never_printed(weights, monkeypatch, capsys, url):
+    monkeypatch.setenv("ASTRA_DATABASE_URL", url)
+
+    for arguments in (["doctor"], ["doctor", "--json"]):
+        assert main(arguments) in (69, 78)
+        out, err = capsys.readouterr()
+        assert "heim" not in out + err
+
+
+@pytest.mark.postgres
+def test_a_password_is_not_printed_where_all_is_well(survey, db, monkeypatch, capsys):
+    url = os.environ.get("ASTRA_DATABASE_URL", "")
+    if not url:
+        pytest.skip("SQLite has no passwords")
+    monkeypatch.setenv("ASTRA_DATABASE_URL", url.replace("@", ":geheim@"))
+
+    assert main(["doctor"]) == 0
+    assert "geheim" not in "".join(capsys.readouterr())
