@@ -56,8 +56,14 @@ def survey(postgres, postgres_template, monkeypatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def spectra(survey, tmp_path):
-    """Adds pending spectra, all of one file."""
+def spectra(survey, add_spectra):
+    """Adds pending spectra to the survey."""
+    return add_spectra
+
+
+@pytest.fixture
+def add_spectra(tmp_path):
+    """Adds pending spectra, all of one file, to the database in use."""
 
     def add(count: int) -> None:
         path = write_apstar(tmp_path / "apStar-dr17-x.fits")

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from astra.config import load_settings
+from astra.database import open_database
 from astra.models import AstroNNdist, TaskClaim, TaskRun
+from astra.models.base import bound_to
 
 from slurm_cluster import jobs, wait_until
 
@@ -53,14 +56,28 @@ def test_an_array_of_four_does_all_spectra_once_and_ends_with_0(slurm, spectra, 
     assert len(runs) == len(set(runs))
 
 
-def test_a_limit_is_for_all_tasks_together_and_processes_share_a_task(spectra, srun_json):
-    spectra(20)
+def test_a_limit_is_for_all_tasks_together(spectra, srun_json):
+    spectra(12)
 
-    report, err = srun_json("--nodes", 2, "--procs", 2, "--limit", 7, "--batch-size", 1)
+    report, err = srun_json("--nodes", 2, "--limit", 7, "--batch-size", 1)
 
     assert (report["exit_code"], report["processed"], report["nodes"]) == (0, 7, 2), err
     assert _rows() == (7, 7)
     assert sorted(run.processed for run in TaskRun.select()) == [3, 4]
+
+
+def test_the_processes_of_one_node_share_an_sqlite_file(
+    sqlite_template, srun_json, tmp_path, monkeypatch, add_spectra
+):
+    path = shutil.copyfile(sqlite_template, tmp_path / "astra.db")
+    monkeypatch.setenv("ASTRA_DATABASE_PATH", str(path))
+    with bound_to(open_database(load_settings())):
+        add_spectra(6)
+
+        report, err = srun_json("--procs", 2, "--batch-size", 1)
+
+        assert (report["exit_code"], report["processed"]) == (0, 6), err
+        assert _rows() == (6, 6)
 
 
 def test_a_cancelled_task_ends_with_75_and_the_same_again_goes_on_to_0(spectra, srun, srun_json):
@@ -81,7 +98,7 @@ def test_a_cancelled_task_ends_with_75_and_the_same_again_goes_on_to_0(spectra, 
 
 
 def test_tasks_that_were_killed_leave_75_and_what_they_did_counts(spectra, srun, srun_json):
-    spectra(200)
+    spectra(80)
 
     first = srun("--nodes", 2, "--batch-size", 2)
     wait_until(lambda: TaskRun.select().count() == 2)
@@ -96,7 +113,7 @@ def test_tasks_that_were_killed_leave_75_and_what_they_did_counts(spectra, srun,
     assert "tasks 0, 1 killed by SIGKILL; run again to go on" in err
     assert f"= {_rows()[0]} processed" in out
     assert srun_json("--nodes", 2)[0]["exit_code"] == 0
-    assert _rows() == (200, 200)
+    assert _rows() == (80, 80)
 
 
 def test_ctrl_c_lets_the_tasks_finish_what_they_have_in_hand(spectra, srun):
