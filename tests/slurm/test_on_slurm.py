@@ -32,6 +32,12 @@ def _wait_for_rows(count):
     wait_until(lambda: AstroNNdist.select().count() >= count)
 
 
+def _wait_for_both():
+    """Wait until two tasks have begun, and something is written."""
+    wait_until(lambda: TaskRun.select().count() == 2)
+    _wait_for_rows(4)
+
+
 def _rows():
     """How many results there are, and of how many spectra."""
     keys = [row.spectrum_pk_id for row in AstroNNdist.select(AstroNNdist.spectrum_pk)]
@@ -81,10 +87,10 @@ def test_the_processes_of_one_node_share_an_sqlite_file(
 
 
 def test_a_cancelled_task_ends_with_75_and_the_same_again_goes_on_to_0(spectra, srun, srun_json):
-    spectra(120)
+    spectra(300)
 
     first = srun("--nodes", 2, "--batch-size", 2)
-    _wait_for_rows(4)
+    _wait_for_both()
     _scancel(f"{first.job()}_1")
     code, _, err = first.end()
 
@@ -93,16 +99,15 @@ def test_a_cancelled_task_ends_with_75_and_the_same_again_goes_on_to_0(spectra, 
     assert "run again to go on" in err
     again, err = srun_json("--nodes", 2)
     assert again["exit_code"] == 0, err
-    assert _rows() == (120, 120)
+    assert _rows() == (300, 300)
     assert not TaskClaim.select().exists()
 
 
 def test_tasks_that_were_killed_leave_75_and_what_they_did_counts(spectra, srun, srun_json):
-    spectra(80)
+    spectra(300)
 
     first = srun("--nodes", 2, "--batch-size", 2)
-    wait_until(lambda: TaskRun.select().count() == 2)
-    _wait_for_rows(4)
+    _wait_for_both()
     workers = {json.loads(run.arguments)["job"][-1]: run.pid for run in TaskRun.select()}
     shell = int(Path(f"/proc/{workers['1']}/stat").read_text().split()[3])
     for process in (workers["0"], shell, workers["1"]):
@@ -113,7 +118,7 @@ def test_tasks_that_were_killed_leave_75_and_what_they_did_counts(spectra, srun,
     assert "tasks 0, 1 killed by SIGKILL; run again to go on" in err
     assert f"= {_rows()[0]} processed" in out
     assert srun_json("--nodes", 2)[0]["exit_code"] == 0
-    assert _rows() == (80, 80)
+    assert _rows() == (300, 300)
 
 
 def test_ctrl_c_lets_the_tasks_finish_what_they_have_in_hand(spectra, srun):

@@ -98,16 +98,7 @@ def carry_out(
     stop: StopRequest,
     watcher: Watcher,
 ) -> None:
-    """Run a task on Slurm, within ``reporting``; needs the database.
-
-    Args:
-        task: The task.
-        targets: What to run it on.
-        arguments: Those of the command, by name.
-        settings: The settings in force.
-        report: Where all that is found out goes.
-        stop: What signals ask for.
-        watcher: Who hears how it goes.
+    """Run ``targets`` on Slurm with the ``arguments`` of the command, within ``reporting``.
 
     Raises:
         UsageError: A star, a profile or an option does not exist, or Slurm refuses one.
@@ -128,8 +119,7 @@ def carry_out(
     if stop.reason:
         raise Interrupted(f"nothing was submitted ({stop.reason})")
     after = newest_run()
-    _make_folder(report.array.logs)
-    report.job = commands.submit(sbatch_command(report.array), batch_script(report.array))
+    _submit(report)
     watcher.submitted(report)
     if arguments["no_wait"]:
         report.end("submitted", 0)
@@ -176,13 +166,15 @@ def _array(task: Task, request: Request, arguments: Mapping[str, Any], options: 
     )
 
 
-def _make_folder(logs: Path) -> None:
+def _submit(report: SlurmReport) -> None:
+    array = report.array
     try:
-        logs.mkdir(parents=True, exist_ok=True)
+        array.logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(
-            f"cannot make the folder of logs {logs}: {error.strerror}; --logs names another"
+            f"cannot make the folder of logs {array.logs}: {error.strerror}; --logs names another"
         ) from error
+    report.job = commands.submit(sbatch_command(array), batch_script(array))
 
 
 class _Waiting:
