@@ -17,7 +17,9 @@ AIRFLOW = Path(os.environ.get("ASTRA_TEST_AIRFLOW") or ROOT / ".venv-airflow" / 
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not AIRFLOW.exists(), reason=f"no Airflow at {AIRFLOW}: `make check-slow` installs it"),
+    pytest.mark.skipif(
+        not AIRFLOW.exists(), reason=f"no Airflow at {AIRFLOW}: `make check-slow` installs it"
+    ),
 ]
 
 # Runs the first step with a command that only has an exit code, and prints what Airflow is told.

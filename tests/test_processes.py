@@ -27,6 +27,13 @@ def test_a_process_that_is_bound_to_one_core_has_one():
     assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "1"
 
 
+@pytest.mark.parametrize(("given", "expected"), [("1", 1), ("1000", cores()), ("0", cores()), ("", cores())])
+def test_a_job_of_slurm_has_the_cores_it_was_given(monkeypatch, given, expected):
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", given)
+
+    assert cores() == expected
+
+
 @pytest.mark.parametrize("processes", [1, 2, 1000])
 def test_cores_are_shared_among_the_processes_that_start_meanwhile(processes):
     script = f"import os; print(*[os.environ.get(name) for name in {VARIABLES}])"

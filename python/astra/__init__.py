@@ -13,6 +13,7 @@ What is where:
     tasks.py                 @task and the registry of tasks
     pending.py, status.py    which spectra still need a task, and how far it is
     running/                 a run: from a request to rows, in one process or several
+    slurm/                   the same run on a cluster: one job array, watched until its end
     pipelines/               the tasks themselves, compute apart from files and rows
     processes.py             child processes: their share of the cores, their end
     cli/                     one file per command

@@ -13,7 +13,7 @@ from typing import Any
 
 import platformdirs
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from astra.errors import ConfigError
 
@@ -57,10 +57,38 @@ class DatabaseSettings(_Section):
     patience: float = Field(300.0, ge=0)
 
 
+class SlurmSettings(_Section):
+    """Options of ``astra srun``, as one profile or the command line gives them; ``None`` is not given."""
+
+    nodes: int | None = Field(None, ge=1)
+    procs: int | None = Field(None, ge=1)
+    partition: str | None = Field(None, min_length=1)
+    account: str | None = Field(None, min_length=1)
+    qos: str | None = Field(None, min_length=1)
+    time: str | None = Field(None, min_length=1)
+    mem: str | None = Field(None, min_length=1)
+    gres: str | None = Field(None, min_length=1)
+    array_limit: int | None = Field(None, ge=1)
+    logs: Path | None = None
+
+    @field_validator("time", mode="before")
+    @classmethod
+    def _no_number(cls, value: Any) -> Any:
+        if isinstance(value, int):
+            raise ValueError('put it in quotes, as in "48:00:00": without them YAML makes a number of it')
+        return value
+
+    @field_validator("mem", mode="before")
+    @classmethod
+    def _megabytes(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 class Settings(_Section):
     """Everything that can be set, and the origin of each value that was."""
 
     database: DatabaseSettings
+    slurm: Mapping[str, SlurmSettings] = Field(default_factory=dict)
     sas_base_dir: Path | None = None
     mwm_astra: Path | None = None
     models_dir: Path
@@ -69,9 +97,7 @@ class Settings(_Section):
 
     def flat(self) -> Iterator[tuple[str, Any, str]]:
         """Every setting in force as ``(name, value, origin)``; secrets are masked."""
-        values = self.model_dump(by_alias=True)
-        database = {f"database.{key}": value for key, value in values.pop("database").items()}
-        for name, value in (database | values).items():
+        for name, value in _flattened(self.model_dump(by_alias=True)):
             if value is not None:
                 shown = _masked(value) if isinstance(value, SecretStr) else value
                 yield name, shown, self.origins.get(name, "default")
@@ -142,14 +168,33 @@ def _file() -> dict[str, tuple[Any, str]]:
         place = f", line {mark.line + 1}" if mark else ""
         detail = getattr(error, "problem", None) or type(error).__name__
         raise ConfigError(f"settings file is not valid YAML: {path}{place} ({detail})") from None
-    content = {} if content is None else content
+    flat = _of_file({} if content is None else content, path)
+    return {name: (value, f"file {path}") for name, value in flat.items() if value is not None}
+
+
+def _of_file(content: Any, path: Path) -> dict[str, Any]:
+    """The values of a settings file by the names of their settings."""
     if not isinstance(content, dict) or not isinstance(content.get("database") or {}, dict):
         raise ConfigError(
             f"settings file must hold 'name: value' lines, and 'database' a group of them: {path}"
         )
-    database = content.pop("database", None) or {}
-    flat = {f"database.{key}": value for key, value in database.items()} | content
-    return {name: (value, f"file {path}") for name, value in flat.items() if value is not None}
+    profiles = content.get("slurm") or {}
+    if not isinstance(profiles, dict) or not all(isinstance(each or {}, dict) for each in profiles.values()):
+        raise ConfigError(
+            f"settings file: 'slurm' must hold profiles, each a group of 'name: value' lines: {path}"
+        )
+    groups = {"database": content.get("database") or {}}
+    groups |= {f"slurm.{name}": options or {} for name, options in profiles.items()}
+    flat = {f"{group}.{key}": value for group, values in groups.items() for key, value in values.items()}
+    return flat | {name: value for name, value in content.items() if name not in ("database", "slurm")}
+
+
+def _flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flattened(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def _merge(chosen: dict[str, tuple[Any, str]], layer: dict[str, tuple[Any, str]]) -> None:
@@ -168,10 +213,14 @@ def _merge(chosen: dict[str, tuple[Any, str]], layer: dict[str, tuple[Any, str]]
 
 
 def _validate(chosen: dict[str, tuple[Any, str]]) -> Settings:
-    nested: dict[str, Any] = {"database": {}}
+    nested: dict[str, Any] = {"database": {}, "slurm": {}}
     for name, (value, _) in chosen.items():
         group, _, key = name.rpartition(".")
-        (nested[group] if group in nested else nested)[key] = _expanded(value)
+        if group.startswith("slurm."):
+            values = nested["slurm"].setdefault(group.removeprefix("slurm."), {})
+        else:
+            values = nested["database"] if group == "database" else nested
+        values[key] = _expanded(value)
     nested["origins"] = {name: origin for name, (_, origin) in chosen.items()}
     try:
         return Settings.model_validate(nested)
@@ -187,7 +236,8 @@ def _validate(chosen: dict[str, tuple[Any, str]]) -> Settings:
 def _known_names() -> Iterator[str]:
     for name, field in DatabaseSettings.model_fields.items():
         yield f"database.{field.alias or name}"
-    yield from (name for name in Settings.model_fields if name not in ("database", "origins"))
+    yield from (f"slurm.PROFILE.{name}" for name in SlurmSettings.model_fields)
+    yield from (name for name in Settings.model_fields if name not in ("database", "slurm", "origins"))
 
 
 def _expanded(value: Any) -> Any:

@@ -13,7 +13,14 @@ AstraError                    an internal error: exit 70
 
 ``MissingSpectrum`` stands apart because a disk that is lost looks just like a million bad stars: the
 runner counts these, and stops before it writes them.
+
+Of several workers, the failure that comes first in ``SEVERITY`` decides.
 """
+
+from collections.abc import Iterable
+
+#: Exit codes, beginning with the one that most needs somebody to act on it.
+SEVERITY = (78, 70, 74, 69, 75, 0)
 
 
 class AstraError(Exception):
@@ -68,3 +75,17 @@ class MissingSpectrum(SpectrumError):
 
 class UnusableSpectrum(SpectrumError):
     """The spectrum was read, but not one pixel of it can be used."""
+
+
+def worst(codes: Iterable[int]) -> int:
+    """The exit code of several workers together; a code that is none of theirs is an internal error."""
+    known = (code if code in SEVERITY else AstraError.exit_code for code in codes)
+    return min(known, key=SEVERITY.index, default=0)
+
+
+def graver(first: Exception | None, second: Exception) -> Exception:
+    """Of the failures of two workers, the one that decides; the first of equals."""
+    if first is None:
+        return second
+    codes = [worst([getattr(error, "exit_code", AstraError.exit_code)]) for error in (first, second)]
+    return second if SEVERITY.index(codes[1]) < SEVERITY.index(codes[0]) else first

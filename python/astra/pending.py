@@ -149,6 +149,12 @@ def count_pending(selection: Selection) -> int:
     return _restricted(query, selection, None).count()
 
 
+def anything_pending(selection: Selection) -> bool:
+    """Whether a spectrum is pending or stale; cheaper than to count them."""
+    queries = [pending_query(selection), stale_query(selection)]
+    return any(query is not None and query.exists() for query in queries)
+
+
 def sources_of(stars: list[str]) -> tuple[int, ...] | None:
     """The sources of stars named by sdss_id (digits) or APOGEE id, also by one that only spectra carry.
 

@@ -15,7 +15,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 def cores() -> int:
     """How many cores this process may use, which in a job of a scheduler is less than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # Slurm does not confine its jobs everywhere.
+    given = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(there, int(given)) if given.isdecimal() and int(given) else there
 
 
 @contextmanager

@@ -16,7 +16,7 @@ HEAVY = ("torch", "astropy", "numpy", "peewee", "rich", "yaml")
         ["--help"],
         *(
             [command, "--help"]
-            for command in ("init", "run", "status", "version", "ingest", "config", "models")
+            for command in ("init", "run", "srun", "status", "version", "ingest", "config", "models")
         ),
         *([command, "--help"] for command in ("simulate", "compare", "doctor")),
     ],
@@ -41,6 +41,7 @@ def test_help_loads_nothing_heavy(arguments):
         ["compare"],
         ["init"],
         ["run"],
+        ["srun"],
         ["status"],
         ["doctor"],
         ["version"],

@@ -6,7 +6,20 @@ from typing import Annotated
 
 import typer
 
-from astra.cli import compare, config, doctor, ingest, init, models, run, simulate, status, train, version
+from astra.cli import (
+    compare,
+    config,
+    doctor,
+    ingest,
+    init,
+    models,
+    run,
+    simulate,
+    srun,
+    status,
+    train,
+    version,
+)
 from astra.cli.console import fail, say
 from astra.errors import AstraError
 from astra.logs import set_up_logging
@@ -22,6 +35,7 @@ app = typer.Typer(
 app.command(epilog=init.EXAMPLES)(init.init)
 app.add_typer(ingest.app, name="ingest")
 app.command(epilog=run.EXAMPLES)(run.run)
+app.command(epilog=srun.EXAMPLES)(srun.srun)
 app.command(epilog=status.EXAMPLES)(status.status)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.add_typer(models.app, name="models")

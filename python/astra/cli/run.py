@@ -55,6 +55,7 @@ AllowMixed = Annotated[bool, typer.Option("--allow-mixed", help="Accept rows mad
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what is pending, and do nothing.")]
 Count = Annotated[bool, typer.Option("--count", help="Count what is pending before starting.")]
 MaxRuntime = Annotated[float | None, typer.Option(min=0, metavar="S", help="Start no batch after S seconds.")]
+Job = Annotated[str | None, typer.Option(metavar="NAME", help="The job this is a part of, for the record.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the sum as one JSON object.")]
 
 
@@ -75,6 +76,7 @@ def run(
     dry_run: DryRun = False,
     count: Count = False,
     max_runtime: MaxRuntime = None,
+    job: Job = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a task on the spectra it has not analysed yet, one row for each.

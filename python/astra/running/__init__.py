@@ -4,6 +4,7 @@ What is where:
 
     request.py   what a run is asked to do
     runner.py    the run: checks, then derives again, then processes; one report for every ending
+    ending.py    how it ends: outcome, exit code, one line of error
     workers.py   where chunks are processed: here, or in several local processes
     loop.py      what each worker does: one chunk after the other, written while the next is computed
     chunk.py     one chunk: spectra in, rows out, one transaction

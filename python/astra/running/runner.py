@@ -3,23 +3,20 @@
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import peewee
-
-from astra.database import translated
 from astra.errors import AstraError, ConfigError, Interrupted
 from astra.models.pipeline import TaskRun
-from astra.pending import count_pending, pending_query, stale_query, stream_keys
+from astra.pending import Selection, anything_pending, count_pending, pending_query, stale_query, stream_keys
 from astra.products.location import check_base_dir
 from astra.reconnecting import persistent
 from astra.running import runs, workers
 from astra.running.chunk import Tally, Values, rederive, write_claimed
 from astra.running.claims.claims import Claims
 from astra.running.disk import DiskWatch
+from astra.running.ending import Ending, reporting
 from astra.running.request import Request
 from astra.running.signals import StopRequest
 from astra.running.supply import ClaimedSupply
@@ -28,11 +25,9 @@ from astra.version import V_ASTRA
 
 log = logging.getLogger("astra")
 
-KEYBOARD_INTERRUPT = 130
-
 
 @dataclass
-class Report:
+class Report(Ending):
     """How a run went: what it did, and how it ended.
 
     ``to_do`` is what was pending at the start, where it was counted.
@@ -43,11 +38,6 @@ class Report:
     tally: Tally = field(default_factory=Tally)
     run_pk: int | None = None
     to_do: int | None = None
-    started: float = field(default_factory=time.monotonic)
-    elapsed_s: float = 0.0
-    outcome: str = "failed"
-    exit_code: int = AstraError.exit_code
-    error: str | None = None
     flag_names: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -78,10 +68,6 @@ class Report:
             "error": self.error,
         }
 
-    def end(self, outcome: str, exit_code: int, error: str | None = None) -> None:
-        """Note how the run ended."""
-        self.outcome, self.exit_code, self.error = outcome, exit_code, error
-
 
 Progress = Callable[[Report], None]
 
@@ -101,40 +87,27 @@ def run(request: Request, report: Report, on_progress: Progress = lambda report:
         carry_out(request, report, stop, on_progress)
 
 
-@contextmanager
-def reporting(report: Report) -> Iterator[StopRequest]:
-    """Fill in how the work of this context ends; signals are noted from its begin on.
-
-    Yields:
-        What the signals ask for.
-
-    Raises:
-        Exception: An internal error; all others end here, in the report.
-    """
-    try:
-        with StopRequest() as stop:
-            yield stop
-    except Interrupted as error:
-        report.end("stopped", error.exit_code, str(error))
-    except AstraError as error:
-        log.debug("the run failed", exc_info=True)
-        report.end("failed", error.exit_code, str(error))
-    except peewee.PeeweeException as error:
-        log.debug("the run failed", exc_info=True)
-        known = translated(error)
-        report.end("failed", known.exit_code, str(known))
-    except KeyboardInterrupt:
-        report.end("stopped", KEYBOARD_INTERRUPT, "stopped at once; the chunk in hand was not written")
-    except Exception as error:
-        report.end("failed", AstraError.exit_code, f"internal error: {type(error).__name__}: {error}")
-        raise
-    finally:
-        report.elapsed_s = time.monotonic() - report.started
-
-
 def carry_out(request: Request, report: Report, stop: StopRequest, on_progress: Progress) -> None:
     """Run a task on what is pending, within ``reporting``."""
     _Run(request, report, stop, on_progress).go()
+
+
+def refuse_to_mix(request: Request, provenance: Provenance) -> None:
+    """Stop before numbers of this provenance would stand beside others, as far as they would stay.
+
+    Raises:
+        ConfigError: There are such rows; it says which.
+    """
+    before = request.selection.before if request.replaces_all else None
+    if not (request.allow_mixed or (request.replaces_all and before is None)):
+        runs.refuse_to_mix(request.selection.task, provenance, before)
+
+
+def how_to_go_on(selection: Selection) -> str:
+    """What to do when a run of this selection was stopped before its end."""
+    if selection.overwrite or selection.retry_no_result:
+        return f"run again with --before {selection.before.isoformat(timespec='microseconds')} to go on"
+    return "run again to go on"
 
 
 class _Run:
@@ -156,10 +129,8 @@ class _Run:
             report.end("dry_run", 0)
             return
         report.provenance = self.task.identify(**request.options)
-        before = request.selection.before if request.replaces_all else None
-        if not (request.allow_mixed or (request.replaces_all and before is None)):
-            runs.refuse_to_mix(self.task, report.provenance, before)
-        if not self._anything_pending():
+        refuse_to_mix(request, report.provenance)
+        if not anything_pending(request.selection):
             report.end("nothing_pending", 0)
         else:
             self._check_paths()
@@ -174,19 +145,14 @@ class _Run:
             self._rederive()
             self._process(record)
             if self.cut_short:
-                raise Interrupted(f"stopped before the end ({self.cut_short}); {self._how_to_go_on()}")
+                on = how_to_go_on(self.request.selection)
+                raise Interrupted(f"stopped before the end ({self.cut_short}); {on}")
             self.report.end("done", 0)
         except BaseException as error:
             interrupted = isinstance(error, (Interrupted, KeyboardInterrupt))
             self._end_record(record, "stopped" if interrupted else "failed")
             raise
         self._end_record(record, "done")
-
-    def _how_to_go_on(self) -> str:
-        chosen = self.request.selection
-        if chosen.overwrite or chosen.retry_no_result:
-            return f"run again with --before {chosen.before.isoformat(timespec='microseconds')} to go on"
-        return "run again to go on"
 
     def _end_record(self, record: TaskRun, outcome: str) -> None:
         tally = self.report.tally
@@ -198,10 +164,6 @@ class _Run:
             if outcome == "done":
                 raise
             log.warning("run %s could not be closed in task_run: %s", record.pk, error)
-
-    def _anything_pending(self) -> bool:
-        queries = [pending_query(self.request.selection), stale_query(self.request.selection)]
-        return any(query is not None and query.exists() for query in queries)
 
     def _check_paths(self) -> None:
         """Relative paths need their base; looked for only where the base does not stand."""

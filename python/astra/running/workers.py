@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
-from astra.errors import AstraError
+from astra.errors import AstraError, graver
 from astra.processes import die_with, keep_memory, shared_cores
 from astra.reconnecting import persistent
 from astra.running.chunk import Chunk, ChunkResult, recovered
@@ -136,7 +136,7 @@ class _Crew:
         else:
             self._dismiss(pipe)
             if message != _DONE:
-                self._failure = self._failure or message
+                self._failure = graver(self._failure, message)
 
     def _hand_out(self, pipe: Connection, child: _Child, supply: Supply) -> None:
         chunk = None
@@ -144,7 +144,7 @@ class _Crew:
             try:
                 chunk = supply.take()
             except Exception as error:  # noqa: BLE001 - it is raised when the others are done
-                self._failure = error
+                self._failure = graver(self._failure, error)
         if chunk is not None:
             child.in_hand.append(chunk)
         with suppress(BrokenPipeError):  # its end is noticed by what it sends no more
@@ -159,7 +159,7 @@ class _Crew:
                 yield recovered(self._task, chunk, self._run_pk)
             supply.mourn(child.in_hand)
         except Exception as error:  # noqa: BLE001 - it is raised when the others are done
-            self._failure = self._failure or error
+            self._failure = graver(self._failure, error)
         if self._deaths > MOST_DEATHS:
             reason = f"worker processes of {self._task.name} die ({_how(child.process.exitcode)})"
             self._failure = self._failure or AstraError(

@@ -1,5 +1,8 @@
 """Many workers share the work: nothing is lost, nothing is done by two."""
 
+import threading
+import time
+
 import pytest
 from builders import a_chunk, a_result, a_run
 
@@ -51,6 +54,31 @@ def test_who_leaves_in_good_order_gives_back_what_it_had(claims, holding, spectr
 
     assert TaskWorker.select().count() == 1
     assert claims.take(100).keys == spectra
+
+
+def test_who_is_about_to_leave_is_not_taken_for_dead(claims, spectra):
+    gone, run = threading.Event(), a_run()
+
+    def come_and_leave():
+        with Claims(Selection(find_task("astronn_dist")), run.pk) as other:
+            release = other._liveness.release
+
+            def slowly(worker):
+                release(worker)
+                gone.set()
+                time.sleep(0.3)
+
+            other._liveness.release = slowly
+        database.close()
+
+    thread = threading.Thread(target=come_and_leave)
+    thread.start()
+    gone.wait(10)
+    try:
+        assert claims.take(100).keys == spectra
+    finally:
+        thread.join()
+    assert TaskRun.get_by_id(run.pk).outcome is None
 
 
 def test_what_a_dead_worker_had_is_taken_one_by_one(claims, holding, spectra):

@@ -118,6 +118,8 @@ class Claims:
     def release(self) -> None:
         """Give back all that is in hand, and be a worker no more."""
         with writing(database):
+            # Else one who claims could see the worker still, and its lock no more.
+            self._wait_for_others()
             mine = TaskClaim.worker_pk == self._worker
             TaskClaim.delete().where(mine, ~TaskClaim.suspect).execute()
             TaskClaim.update(worker_pk=None, token=None, held_back=False).where(mine).execute()
@@ -128,6 +130,7 @@ class Claims:
         """Become a worker; after a lost connection one with another key, that keeps what is in hand."""
         before = self._worker
         with writing(database):
+            self._wait_for_others()
             worker = TaskWorker.insert(
                 task=self._task.name,
                 run_pk=self._run_pk,

@@ -1,0 +1,165 @@
+"""Slurm's own commands: calling them, and reading what they say."""
+
+import logging
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from astra.errors import AstraError, ConfigError, Interrupted, UsageError
+
+log = logging.getLogger("astra")
+
+#: A command that does not answer in this time counts as not answering [s].
+_PATIENCE_S = 60.0
+
+# What users set to have these commands filter, sort or ask as they like it.
+_HABITS = ("SQUEUE_", "SCANCEL_", "SACCT_", "SCONTROL_")
+
+# What sbatch says when there is nobody to talk to; all else is about what it was asked.
+_NOBODY_THERE = re.compile(
+    r"unable to contact slurm|communication (failure|error)|connection (failure|refused)|timed out|"
+    r"unable to accept job|zero bytes were transmitted",
+    re.IGNORECASE,
+)
+_UNKNOWN_JOB = re.compile(r"invalid job id", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What Slurm has on record of a task that ended: its word for it, and ``code:signal``."""
+
+    state: str
+    exit_code: str
+
+
+def check_installed() -> None:
+    """Look for sbatch before anything else is done.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if shutil.which("sbatch") is None:
+        raise ConfigError("no sbatch on this machine: run it on a submit host of Slurm")
+
+
+def submit(command: list[str], script: str) -> str:
+    """Submit a job.
+
+    Returns:
+        Its number.
+
+    Raises:
+        UsageError: Slurm refuses an option.
+        Interrupted: Slurm does not answer now.
+    """
+    done = _call(command, script)
+    if done is None:
+        raise Interrupted("sbatch does not answer; see whether it submitted with `squeue --me`")
+    said = "; ".join(
+        line.removeprefix("sbatch: ").removeprefix("error: ") for line in done.stderr.splitlines()
+    )
+    if done.returncode:
+        if _NOBODY_THERE.search(said):
+            raise Interrupted(f"Slurm does not answer ({said}): run again later")
+        raise UsageError(f"sbatch: {said}")
+    # With several clusters the name of one follows.
+    job = done.stdout.strip().partition(";")[0]
+    if not job.isdecimal():
+        raise AstraError(f"sbatch answers {done.stdout.strip()!r} where the number of the job should be")
+    return job
+
+
+def states(job: str) -> dict[int, tuple[str, str]] | None:
+    """How the tasks of an array are.
+
+    Returns:
+        By task Slurm's word for its state, and the reason for that; tasks that Slurm has forgotten are
+        missing. ``None`` if it does not answer.
+    """
+    command = ["squeue", "--noheader", "--array", "--states=all", f"--jobs={job}", "--format=%K|%T|%r"]
+    done = _call(command)
+    if done is None or (done.returncode and not _UNKNOWN_JOB.search(done.stderr)):
+        return None
+    return parse_states(done.stdout)
+
+
+def parse_states(text: str) -> dict[int, tuple[str, str]]:
+    """Read ``task|state|reason``; tasks that never began and were cancelled together have no number."""
+    found = {}
+    for line in text.splitlines():
+        task, _, rest = line.strip().partition("|")
+        state, _, reason = rest.partition("|")
+        if task.isdecimal():
+            found[int(task)] = (state, reason)
+    return found
+
+
+def ended(job: str, tasks: Collection[int]) -> dict[int, Ended]:
+    """What Slurm has on record of tasks that ended: what it remembers, else what its accounting has kept."""
+    found = _record(parse_memory, ["scontrol", "--oneliner", "show", "job", job])
+    if not found.keys() >= set(tasks):
+        command = ["sacct", "--noheader", "--allocations", "--parsable2", f"--jobs={job}"]
+        found = _record(parse_accounting, [*command, "--format=JobID,State,ExitCode"]) | found
+    return {task: found[task] for task in tasks if task in found}
+
+
+def _record(parse: Callable[[str], dict[int, Ended]], command: list[str]) -> dict[int, Ended]:
+    done = _call(command)
+    return parse(done.stdout) if done is not None and not done.returncode else {}
+
+
+def parse_accounting(text: str) -> dict[int, Ended]:
+    """Read ``job_task|state|code:signal`` of sacct; ``CANCELLED by 1000`` is ``CANCELLED``."""
+    found = {}
+    for line in text.splitlines():
+        job, _, rest = line.strip().partition("|")
+        state, _, exit_code = rest.partition("|")
+        task = job.partition("_")[2]
+        if task.isdecimal() and state:
+            found[int(task)] = Ended(state.split()[0], exit_code)
+    return found
+
+
+def parse_memory(text: str) -> dict[int, Ended]:
+    """Read the lines of ``scontrol show job``."""
+    found = {}
+    for line in text.splitlines():
+        fields = {
+            name: re.search(rf"\b{name}=(\S+)", line) for name in ("ArrayTaskId", "JobState", "ExitCode")
+        }
+        if all(fields.values()) and fields["ArrayTaskId"][1].isdecimal():
+            found[int(fields["ArrayTaskId"][1])] = Ended(fields["JobState"][1], fields["ExitCode"][1])
+    return found
+
+
+def cancel(job: str, *options: str) -> bool:
+    """Call scancel; whether it did something."""
+    done = _call(["scancel", *options, job])
+    return done is not None and not done.returncode
+
+
+def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess | None:
+    """Call a command; ``None`` if it is not there or does not answer."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_HABITS)}
+    try:
+        # A session of its own: Ctrl-C is for this process.
+        done = subprocess.run(
+            command,
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+            errors="replace",
+            timeout=_PATIENCE_S,
+            env=environment,
+            start_new_session=True,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        log.debug("%s: %s", command[0], error)
+        return None
+    if done.returncode:
+        log.debug("%s: exit code %d: %s", command[0], done.returncode, done.stderr.strip())
+    return done

@@ -1,0 +1,188 @@
+"""A job as Slurm's commands show it: a Slurm that forgets, is silent, or keeps no accounts."""
+
+import textwrap
+import time
+
+import pytest
+from builders import a_result, a_run, a_spectrum
+
+from astra.errors import AstraError, ConfigError, DatabaseUnreachable, Interrupted, UsageError
+from astra.running.signals import StopRequest
+from astra.slurm import commands, job, progress
+from astra.slurm.job import Job, wait_for
+from astra.slurm.outcome import TaskEnd
+from astra.slurm.progress import LiveCount
+from astra.tasks import find_task
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """Puts shell scripts in the place of Slurm's commands; all others are not there."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    missing = "#!/bin/sh\nexit 1\n"
+
+    def put(**scripts):
+        for name in ("sbatch", "squeue", "scancel", "scontrol", "sacct"):
+            path = folder / name
+            path.write_text(f"#!/bin/sh\n{textwrap.dedent(scripts[name])}\n" if name in scripts else missing)
+            path.chmod(0o755)
+
+    return put
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(job, "_SHORTEST_PAUSE_S", 0.01)
+
+
+UNKNOWN = "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1"
+
+
+def _wait(watched):
+    with StopRequest() as stop:
+        wait_for(watched, stop, lambda: None)
+    return watched.ends()
+
+
+def test_what_slurm_has_forgotten_is_known_from_accounting(programs, tmp_path):
+    programs(squeue=UNKNOWN, sacct="echo '5_0|FAILED|69:0'; echo '5_1|TIMEOUT|0:0'")
+
+    assert _wait(Job("5", 2, tmp_path)) == [TaskEnd(0, "FAILED", 69), TaskEnd(1, "TIMEOUT", None)]
+
+
+def test_without_accounting_and_memory_the_kept_codes_count_and_the_rest_is_unknown(programs, tmp_path):
+    programs(squeue=UNKNOWN)
+    (tmp_path / "5_0.exit").write_text("74\n")
+    (tmp_path / "5_2.exit").write_text("")
+
+    assert _wait(Job("5", 3, tmp_path)) == [TaskEnd(0, "", 74), TaskEnd(1, "", None), TaskEnd(2, "", None)]
+
+
+def test_the_last_word_on_a_task_counts_after_slurm_has_forgotten_it(programs, tmp_path):
+    looks = tmp_path / "looks"
+    squeue = f"""
+        echo x >> {looks}
+        if [ $(wc -l < {looks}) = 1 ]; then echo '0|TIMEOUT|TimeLimit'; echo '1|RUNNING|None'
+        else echo '1|COMPLETED|None'; fi
+    """
+    programs(squeue=squeue, scontrol="echo 'ArrayTaskId=1 JobState=COMPLETED ExitCode=0:0'")
+
+    assert _wait(Job("5", 2, tmp_path)) == [TaskEnd(0, "TIMEOUT", None), TaskEnd(1, "COMPLETED", 0)]
+
+
+def test_a_task_that_slurm_starts_again_has_not_ended(programs, tmp_path):
+    looks = tmp_path / "looks"
+    states = ("0|NODE_FAIL|None\\n1|RUNNING|None", "0|RUNNING|None\\n1|RUNNING|None")
+    squeue = f"""
+        echo x >> {looks}
+        case $(wc -l < {looks}) in 1) printf '{states[0]}\\n';; 2) printf '{states[1]}\\n';;
+        *) printf '0|COMPLETED|None\\n1|COMPLETED|None\\n';; esac
+    """
+    scontrol = f"""
+        if [ $(wc -l < {looks}) = 1 ]; then echo 'ArrayTaskId=0 JobState=NODE_FAIL ExitCode=1:0'
+        else for n in 0 1; do echo "ArrayTaskId=$n JobState=COMPLETED ExitCode=0:0"; done; fi
+    """
+    programs(squeue=squeue, scontrol=scontrol)
+
+    assert [end.code for end in _wait(Job("5", 2, tmp_path))] == [0, 0]
+
+
+def test_a_silent_slurm_is_waited_for_and_mentioned_twice(programs, tmp_path, monkeypatch):
+    looks = tmp_path / "looks"
+    squeue = f"""
+        echo x >> {looks}
+        if [ $(wc -l < {looks}) -lt 4 ]; then echo 'Unable to contact slurm controller' >&2; exit 1; fi
+        echo '0|COMPLETED|None'
+    """
+    programs(squeue=squeue, scontrol="echo 'ArrayTaskId=0 JobState=COMPLETED ExitCode=0:0'")
+    said = []
+    monkeypatch.setattr(job.log, "warning", lambda text, *values: said.append(text % values))
+
+    assert _wait(Job("5", 1, tmp_path)) == [TaskEnd(0, "COMPLETED", 0)]
+    assert said == ["Slurm does not answer; waiting on", "Slurm answers again"]
+
+
+def test_the_habits_of_a_user_do_not_hide_the_job(programs, monkeypatch):
+    monkeypatch.setenv("SQUEUE_USERS", "nobody")
+    programs(squeue='[ -z "$SQUEUE_USERS" ] && echo "0|RUNNING|None"')
+
+    assert commands.states("5") == {0: ("RUNNING", "None")}
+
+
+def test_the_summary_says_why_tasks_do_not_begin(programs, tmp_path):
+    programs(
+        squeue="printf '0|RUNNING|None\\n1|PENDING|Resources\\n2|PENDING|Priority\\n3|OUT_OF_MEMORY|x\\n'"
+    )
+    watched = Job("5", 5, tmp_path)
+    watched.look()
+
+    said = "1 out of memory, 2 pending, 1 running, 1 gone (waiting for: Priority, Resources)"
+    assert watched.summary() == said
+
+
+# > Submitting
+
+
+def test_a_submitted_job_has_a_number_also_with_several_clusters(programs):
+    programs(sbatch="cat > /dev/null; echo '42;north'")
+
+    assert commands.submit(["sbatch"], "script") == "42"
+
+
+@pytest.mark.parametrize(
+    ("sbatch", "kind", "says"),
+    [
+        (
+            "echo 'sbatch: error: invalid account' >&2; echo 'sbatch: error: Batch job failed' >&2; exit 1",
+            UsageError,
+            "^sbatch: invalid account; Batch job failed$",
+        ),
+        (
+            "echo 'sbatch: error: Unable to contact slurm controller (connect failure)' >&2; exit 1",
+            Interrupted,
+            "run again later",
+        ),
+        ("echo hello", AstraError, "'hello' where the number"),
+    ],
+)
+def test_who_has_to_act_on_a_refusal(programs, sbatch, kind, says):
+    programs(sbatch=f"cat > /dev/null; {sbatch}")
+
+    with pytest.raises(kind, match=says):
+        commands.submit(["sbatch"], "script")
+
+
+def test_a_machine_without_slurm_is_a_matter_of_configuration(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(ConfigError, match="no sbatch on this machine: run it on a submit host of Slurm"):
+        commands.check_installed()
+
+
+# > Progress
+
+
+def test_a_database_that_is_away_holds_up_nobody(db, monkeypatch):
+    monkeypatch.setattr(progress, "_PAUSE_S", 0.01)
+    run = a_run(arguments='{"job": "slurm-5_0"}', rederived=2)
+    a_result(a_spectrum(), run_pk=run.pk)
+    others = a_run(arguments='{"job": "slurm-55_0"}')
+    a_result(a_spectrum(), run_pk=others.pk)
+    task, original, asked = find_task("astronn_dist"), progress.runs_of, []
+
+    def sometimes_away(*subject):
+        asked.append(subject)
+        if len(asked) < 3:
+            raise DatabaseUnreachable("away")
+        return original(*subject)
+
+    monkeypatch.setattr(progress, "runs_of", sometimes_away)
+    with LiveCount(task, "5", 0) as live:
+        deadline = time.monotonic() + 10
+        while live.done == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    assert live.done == 3
+    assert progress.count_done(task, "5", 0)["processed"] == 1

@@ -1,0 +1,198 @@
+"""Profiles and the command line; what sbatch is asked, and what the tasks of the array run."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astra.config import SlurmSettings, load_settings
+from astra.errors import ConfigError, UsageError
+from astra.slurm.options import JobArray, notice_s, options_in_force, worker_words
+from astra.slurm.script import batch_script, sbatch_command
+
+PROFILES = {
+    "default": SlurmSettings(account="A", time="48:00:00", mem="4000"),
+    "gpu": SlurmSettings(gres="gpu:v100", mem="16000"),
+}
+ARGUMENTS = dict.fromkeys(
+    ("what", "weights", "seed", "device", "batch_size", "retry", "max_runtime", "overwrite", "allow_mixed")
+)
+
+
+def _array(limit=None, words=("run", "astronn_dist"), logs="/logs", **options):
+    values = {"nodes": 1, "procs": 1} | options
+    return JobArray("astra-x", words, SlurmSettings(**values), Path(logs), Path("/here"), limit)
+
+
+# > Profiles
+
+
+def test_the_command_line_beats_the_profile_and_this_the_default():
+    given = {"mem": None, "gres": None, "account": "B"}
+
+    chosen = options_in_force(PROFILES, "gpu", given)
+
+    assert (chosen.account, chosen.mem, chosen.gres, chosen.time) == ("B", "16000", "gpu:v100", "48:00:00")
+    assert (chosen.nodes, chosen.procs, str(chosen.logs)) == (1, 1, "astra-logs")
+    assert options_in_force(PROFILES, None, {}).mem == "4000"
+    assert options_in_force({}, None, {}).mem is None
+
+
+def test_an_unknown_profile_is_wrong_usage_that_names_those_there_are():
+    with pytest.raises(UsageError, match=r"no profile 'cpu' under 'slurm' .*; there are: default, gpu"):
+        options_in_force(PROFILES, "cpu", {})
+
+
+def test_an_empty_option_is_wrong_usage():
+    with pytest.raises(UsageError, match="--account: string should have at least 1 character"):
+        options_in_force({}, None, {"account": ""})
+
+
+@pytest.fixture
+def settings_file():
+    return Path(os.environ["ASTRA_CONFIG"]).write_text
+
+
+def test_profiles_are_settings_with_their_origin(settings_file):
+    settings_file('slurm: {default: {account: A, time: "48:00:00"}, gpu: {mem: 16000, logs: ~/logs}}')
+
+    settings = load_settings()
+    shown = {name: (str(value), origin) for name, value, origin in settings.flat()}
+
+    assert settings.slurm["gpu"].mem == "16000"
+    assert shown["slurm.default.time"] == ("48:00:00", f"file {os.environ['ASTRA_CONFIG']}")
+    assert shown["slurm.gpu.logs"][0] == f"{os.environ['HOME']}/logs"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("slurm: {gpu: {memory: 1}}", "'slurm.gpu.memory'.*known settings: .*slurm.PROFILE.mem"),
+        ("slurm: {gpu: 16}", "'slurm' must hold profiles"),
+        ("slurm: gpu", "'slurm' must hold profiles"),
+        ("slurm: {gpu: {time: 48:00:00}}", "'slurm.gpu.time' .file .*put it in quotes"),
+        ("slurm: {gpu: {nodes: 0}}", "'slurm.gpu.nodes'"),
+    ],
+)
+def test_a_wrong_profile_is_one_line_that_names_it(settings_file, content, says):
+    settings_file(content)
+
+    with pytest.raises(ConfigError, match=says):
+        load_settings()
+
+
+# > The array
+
+
+@given(st.integers(1, 10_000), st.integers(1, 200))
+def test_the_shares_of_a_limit_add_up_and_no_task_has_nothing_to_do(limit, nodes):
+    array = _array(limit, nodes=nodes)
+    share, more = array.shares
+
+    parts = [share + (task < more) for task in range(array.tasks)]
+
+    assert sum(parts) == limit
+    assert min(parts) > 0
+    assert max(parts) - min(parts) <= 1
+    assert len(parts) <= nodes
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [
+        (None, 120), ("48:00:00", 120), ("2-0", 120), ("1", 6), ("10", 60), ("5:00", 30), ("0:05", 1),
+        ("0-0:10", 60), ("0-0:1:40", 10), ("UNLIMITED", 120), ("soon", 120),
+    ],
+)  # fmt: skip
+def test_a_worker_is_told_two_minutes_or_a_tenth_before_the_end(time, seconds):
+    assert notice_s(time) == seconds
+
+
+def test_sbatch_is_asked_for_one_array_of_whole_tasks():
+    array = _array(
+        nodes=10, procs=4, array_limit=3, mem="16000", gres="gpu:v100", account="A", time="48:00:00",
+        partition="p", qos="q",
+    )  # fmt: skip
+
+    assert sbatch_command(array) == [
+        "sbatch", "--parsable", "--job-name=astra-x", "--array=0-9%3", "--nodes=1", "--ntasks=1",
+        "--cpus-per-task=4", "--partition=p", "--account=A", "--qos=q", "--time=48:00:00", "--mem=16000",
+        "--gres=gpu:v100", "--signal=B:TERM@120", "--export=ALL", "--chdir=/here",
+        "--output=/logs/%A_%a.log",
+    ]  # fmt: skip
+
+
+def test_signs_in_the_folder_of_logs_are_not_taken_for_patterns():
+    assert sbatch_command(_array(logs="/lo gs/50%"))[-1] == "--output=/lo gs/50%%/%A_%a.log"
+
+
+def test_a_task_with_a_limit_is_not_started_again_by_slurm():
+    assert "--no-requeue" in sbatch_command(_array(7, nodes=3))
+    assert "--array=0-2" in sbatch_command(_array(7, nodes=3))
+    assert "--array=0-1" in sbatch_command(_array(2, nodes=3))
+
+
+def test_the_words_of_a_worker_are_those_of_the_command():
+    given = {"what": ["2M1"], "weights": "my w", "seed": 3, "retry": "no_result", "allow_mixed": True}
+
+    words = worker_words("astronn_dist", ARGUMENTS | given, "2026-01-01T00:00:00")
+
+    assert words == (
+        "run", "astronn_dist", "2M1", "--weights=my w", "--seed=3", "--retry=no_result", "--allow-mixed",
+        "--before=2026-01-01T00:00:00",
+    )  # fmt: skip
+
+
+# > The script, run by a real shell
+
+
+def _run_script(tmp_path, array, worker, task=1, signals=()):
+    """Run the script with another worker; its exit code, and what it kept."""
+    script = batch_script(array).replace(f"{shlex.quote(sys.executable)} -P -m astra", f"{worker}")
+    environment = {"PATH": os.environ["PATH"], "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": str(task)}
+    with subprocess.Popen(
+        ["bash"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path
+    ) as process:
+        process.stdin.write(script)
+        process.stdin.close()
+        for number in signals:
+            process.stdout.readline()
+            process.send_signal(number)
+        out = process.stdout.read()
+    return process.returncode, (array.logs / f"7_{task}.exit").read_text(), out
+
+
+def test_each_task_gets_its_share_and_keeps_its_exit_code(tmp_path):
+    logs = tmp_path / "it's a $folder"
+    logs.mkdir()
+    array = _array(8, words=("run", "x", "--weights=it's $HOME"), logs=logs, nodes=3, procs=2)
+    worker = "f() { printf '%s\\n' \"$@\"; return 69; }; f"
+    said = [_run_script(tmp_path, array, worker, task)[2].splitlines() for task in range(3)]
+
+    assert said[0] == ["run", "x", "--weights=it's $HOME", "--workers=2", "--job=slurm-7_0", "--limit=3"]
+    assert [words[-1] for words in said] == ["--limit=3", "--limit=3", "--limit=2"]
+    assert _run_script(tmp_path, array, worker)[:2] == (69, "69\n")
+
+
+def test_a_signal_reaches_the_worker_and_its_exit_code_counts(tmp_path):
+    import signal
+
+    code = "import signal, sys, time; n = []; signal.signal(15, lambda *a: (n.append(1), print(flush=True)))"
+    code += "; print(flush=True)\nwhile len(n) < 2: time.sleep(0.01)\nsys.exit(75)"
+    worker = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
+
+    found = _run_script(tmp_path, _array(logs=tmp_path), worker, signals=[signal.SIGTERM] * 2)
+
+    assert found[:2] == (75, "75\n")
+
+
+def test_neither_command_nor_script_holds_the_address_of_the_database(monkeypatch):
+    monkeypatch.setenv("ASTRA_DATABASE_URL", "postgresql://me:geheim@h/d")
+    monkeypatch.setenv("ASTRA_DATABASE_PASSWORD", "geheim")
+
+    assert "geheim" not in " ".join(sbatch_command(_array())) + batch_script(_array())
