@@ -24,7 +24,7 @@ def slow(self, flux, identities, n_draws, seed):
     calls.append(1)
     if len(calls) == 3:
         print("third", file=sys.stderr, flush=True)
-        time.sleep(6)
+        time.sleep(SECONDS)
     return draw(self, flux, identities, n_draws, seed)
 if "--batch-size" in sys.argv:
     Noting.draw = slow
@@ -117,7 +117,8 @@ def test_a_worker_that_was_cut_off_and_comes_back_writes_nothing_of_others(
     path = write_apstar(tmp_path / "apStar-dr17-x.fits")
     with database.atomic():
         keys = [a_spectrum(a_source(), path).spectrum_pk for _ in range(60)]
-    runs, direct = FakeRuns(tmp_path, SLOW_THIRD), os.environ["ASTRA_DATABASE_URL"]
+    runs = FakeRuns(tmp_path, SLOW_THIRD.replace("SECONDS", str(seconds)))
+    direct = os.environ["ASTRA_DATABASE_URL"]
     monkeypatch.setenv("ASTRA_DATABASE_URL", direct.replace(f":{postgres.port}/", f":{line.port}/"))
     cut_off = runs.start("--batch-size", "10")
     monkeypatch.setenv("ASTRA_DATABASE_URL", direct)
@@ -125,9 +126,11 @@ def test_a_worker_that_was_cut_off_and_comes_back_writes_nothing_of_others(
         time.sleep(0.05)
 
     line.cut()
+    begun = time.monotonic()
     assert runs.run() == 0, runs.errors
     rows = {row.spectrum_pk: row.task_pk for row in AstroNNdist.select()}
     by_run = {row.spectrum_pk: row.run_pk for row in AstroNNdist.select()}
+    time.sleep(max(0.0, seconds - 1 - (time.monotonic() - begun)))
     line.mend()
 
     assert cut_off.wait(120) == 0, runs.errors
