@@ -111,9 +111,8 @@ def line(db, request) -> Iterator[Line]:
     made.close()
 
 
-def test_a_worker_that_was_cut_off_and_comes_back_writes_nothing_of_others(
-    line, tmp_path, monkeypatch, postgres
-):
+@pytest.mark.parametrize("seconds", [6, pytest.param(120, marks=pytest.mark.slow)])
+def test_what_others_have_taken_over_stays_theirs(line, tmp_path, monkeypatch, postgres, seconds):
     path = write_apstar(tmp_path / "apStar-dr17-x.fits")
     with database.atomic():
         keys = [a_spectrum(a_source(), path).spectrum_pk for _ in range(60)]
