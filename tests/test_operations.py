@@ -45,7 +45,7 @@ def _is_made_of_two(piece):
 
 def test_every_exit_code_of_the_program_has_its_line():
     from astra.errors import AstraError
-    from astra.running.runner import KEYBOARD_INTERRUPT
+    from astra.running.ending import KEYBOARD_INTERRUPT
     from astra.status.limits import LIMIT_BROKEN
 
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}

@@ -90,8 +90,12 @@ def test_limits_that_make_no_sense_are_wrong_usage(astra, db, arguments):
 # > Again and again
 
 
+# Whoever runs the tests in the background ignores Ctrl-C, and so would what is started here.
+WITH_CTRL_C = ("env", "--default-signal=INT")
+
+
 def test_watching_without_a_terminal_prints_a_line_each_time_and_ctrl_c_ends_it_well(survey):
-    command = [sys.executable, "-m", "astra", "status", "--watch", "--every", "0.1"]
+    command = [*WITH_CTRL_C, sys.executable, "-m", "astra", "status", "--watch", "--every", "0.1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         lines = [process.stdout.readline() for _ in range(3)]
         process.send_signal(signal.SIGINT)
@@ -103,7 +107,7 @@ def test_watching_without_a_terminal_prints_a_line_each_time_and_ctrl_c_ends_it_
 
 
 def test_watching_as_json_prints_an_object_each_time(survey):
-    command = [sys.executable, "-m", "astra", "status", "--watch", "--every", "0.1", "--json"]
+    command = [*WITH_CTRL_C, sys.executable, "-m", "astra", "status", "--watch", "--every", "0.1", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         first, second = (json.loads(process.stdout.readline()) for _ in range(2))
         process.send_signal(signal.SIGINT)
@@ -116,7 +120,7 @@ def test_watching_as_json_prints_an_object_each_time(survey):
 def test_watching_goes_on_when_the_connection_is_lost(survey):
     if not is_postgresql(survey):
         pytest.skip("SQLite has no connections to lose")
-    command = [sys.executable, "-m", "astra", "status", "--watch", "--every", "0.1"]
+    command = [*WITH_CTRL_C, sys.executable, "-m", "astra", "status", "--watch", "--every", "0.1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
         others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -132,7 +136,7 @@ def test_watching_goes_on_when_the_connection_is_lost(survey):
 
 def test_watching_on_a_terminal_redraws_the_page(survey):
     parent, child = pty.openpty()
-    command = [sys.executable, "-m", "astra", "status", "--watch", "--every", "0.1"]
+    command = [*WITH_CTRL_C, sys.executable, "-m", "astra", "status", "--watch", "--every", "0.1"]
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "100", "LINES": "50"}
     with subprocess.Popen(command, stdout=child, stderr=subprocess.PIPE, env=environment) as process:
         os.close(child)
