@@ -76,6 +76,7 @@ def test_the_dag_ingests_runs_and_checks(db, airflow, tmp_path, toy_weights, mon
         (0, "result ready"),
         (69, "AirflowException exit code 69: the database cannot be reached; the next try goes on: ready"),
         (75, "AirflowException exit code 75: stopped before the end; the next try goes on: ready"),
+        (137, "AirflowException killed (exit code 137); the next try goes on: ready"),
         (2, "AirflowFailException exit code 2, which another try would not change: ready"),
         (74, "AirflowFailException exit code 74, which another try would not change: ready"),
         (78, "AirflowFailException exit code 78, which another try would not change: ready"),

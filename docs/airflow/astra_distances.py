@@ -5,6 +5,7 @@ neither the package astra nor its database: each step is a command, and its exit
 
     0        done
     69, 75   the database was away, or the work was stopped before its end: try again
+    killed   by a signal: try again, which also finds a spectrum that kills its worker
     others   somebody has to act: fail at once
 """
 
@@ -21,6 +22,9 @@ SPECTRA = os.environ.get("ASTRA_SPECTRA", "/data/sas/dr17/apogee/spectro/redux/d
 CATALOG = os.environ.get("ASTRA_CATALOG", "/data/catalogs/targets.ecsv")
 
 TRY_AGAIN = {69: "the database cannot be reached", 75: "stopped before the end"}
+
+# A shell adds the number of the signal to this.
+KILLED = 128
 
 
 class AstraOperator(BaseOperator):
@@ -50,6 +54,8 @@ class AstraOperator(BaseOperator):
             return last
         if code in TRY_AGAIN:
             raise AirflowException(f"exit code {code}: {TRY_AGAIN[code]}; the next try goes on: {last}")
+        if code < 0 or code > KILLED:
+            raise AirflowException(f"killed (exit code {code}); the next try goes on: {last}")
         raise AirflowFailException(f"exit code {code}, which another try would not change: {last}")
 
     def on_kill(self) -> None:

@@ -15,16 +15,18 @@ from typing import Any
 import peewee
 
 from astra.config import Settings, load_settings
-from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageError
+from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageError, TryAgain
 
 SQLITE_WAIT_S = 60
 # Below SQLite's limit of 32,766 and PostgreSQL's of 65,535 parameters in one statement.
 MAX_PARAMETERS = 30_000
 # Both ends notice within 40 s that the other one is gone: after so many seconds of silence, so often.
 _IDLE_S, _INTERVAL_S, _COUNT = 10, 10, 3
+# Keepalives are not sent while an answer is due.
+_UNANSWERED_MS = 40_000
 _SERVERS_KEEPALIVES = (
     f"-c tcp_keepalives_idle={_IDLE_S} -c tcp_keepalives_interval={_INTERVAL_S} "
-    f"-c tcp_keepalives_count={_COUNT}"
+    f"-c tcp_keepalives_count={_COUNT} -c tcp_user_timeout={_UNANSWERED_MS}"
 )
 # The advisory lock of whoever changes inputs, and of whoever asks for a settled moment.
 INPUTS_LOCK = 0x61737472_61696E70
@@ -104,6 +106,7 @@ def _open_postgresql(chosen: Any, url: str) -> peewee.Database:
         keepalives_idle=_IDLE_S,
         keepalives_interval=_INTERVAL_S,
         keepalives_count=_COUNT,
+        tcp_user_timeout=_UNANSWERED_MS,
         **{name: value for name, value in parameters.items() if value is not None},
     )
     try:
@@ -219,4 +222,6 @@ def translated(error: peewee.PeeweeException, verb: str = "refused") -> AstraErr
     # 57P: the server is shutting down; 08: connection exception.
     if lost or code.startswith(("57P", "08")):
         return DatabaseUnreachable(f"connection to the database lost: {one_line(error)}")
+    if code.startswith("40"):  # deadlock, serialization failure
+        return TryAgain(f"the database {verb}, for the moment: {one_line(error)}")
     return StorageError(f"the database {verb}: {one_line(error)}")

@@ -4,6 +4,7 @@ AstraError                    an internal error: exit 70
 ├── UsageError                the caller: a wrong argument; exit 2
 ├── ConfigError               the operator, before the first spectrum: settings, schema, weights; exit 78
 ├── DatabaseUnreachable       the operator: no server, wrong password, no such database; exit 69
+│   └── TryAgain              nobody: a deadlock that the database has ended; tried again at once
 ├── StorageError              the operator: a database or a disk refused a write; exit 74
 ├── Interrupted               nobody: stopped before the end, run again; exit 75
 └── SpectrumError             nobody at run time: one spectrum, one flagged row
@@ -45,6 +46,10 @@ class DatabaseUnreachable(AstraError):
     """No connection to the database can be made."""
 
     exit_code = 69
+
+
+class TryAgain(DatabaseUnreachable):
+    """Two transactions stood in each other's way, and this one was undone."""
 
 
 class StorageError(AstraError):

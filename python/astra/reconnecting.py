@@ -12,6 +12,8 @@ from tenacity import (
     Retrying,
     retry_if_exception_type,
     sleep_using_event,
+    stop_after_attempt,
+    stop_all,
     stop_any,
     stop_when_event_set,
     wait_random_exponential,
@@ -19,13 +21,16 @@ from tenacity import (
 
 from astra.config import load_settings
 from astra.database import translated
-from astra.errors import AstraError, DatabaseUnreachable
+from astra.errors import AstraError, DatabaseUnreachable, TryAgain
 from astra.models.base import database
 
 log = logging.getLogger("astra")
 
 #: The longest time between two attempts [s].
 _LONGEST_WAIT_S = 10.0
+
+# Of a process that shall stop.
+_FEW_ATTEMPTS = 3
 
 #: Set: nobody waits for a server any more, because this process shall stop.
 out_of_patience = threading.Event()
@@ -46,7 +51,10 @@ def persistent(operation: Callable[[], T]) -> T:
     attempts = Retrying(
         retry=retry_if_exception_type(DatabaseUnreachable),
         wait=wait_random_exponential(0.2, _LONGEST_WAIT_S),
-        stop=stop_any(_too_late, stop_when_event_set(out_of_patience)),
+        # A session that ended long ago is noticed only now: even then, another one is worth a try.
+        stop=stop_any(
+            _too_late, stop_all(stop_when_event_set(out_of_patience), stop_after_attempt(_FEW_ATTEMPTS))
+        ),
         sleep=sleep_using_event(out_of_patience),
         before_sleep=_say,
         reraise=True,
@@ -59,7 +67,7 @@ def _once(operation: Callable[[], T]) -> T:
         return operation()
     except (peewee.PeeweeException, DatabaseUnreachable) as error:
         known = error if isinstance(error, DatabaseUnreachable) else translated(error)
-        if isinstance(known, DatabaseUnreachable):
+        if isinstance(known, DatabaseUnreachable) and not isinstance(known, TryAgain):
             _hang_up()
         raise known from error
 

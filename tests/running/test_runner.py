@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 
 import pytest
-from builders import a_source, a_spectrum
+from builders import a_chunk, a_source, a_spectrum
 
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskRun
+from astra.database import now
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskRun, TaskWorker
 from astra.pending import Selection, pending_query
 from astra.running.request import Request
 from astra.running.runner import Report, run
@@ -56,6 +57,18 @@ def test_everything_pending_is_run_once(db, toy):
     assert [row.spectrum_pk for row in AstroNNdist.select().order_by(AstroNNdist.task_pk)] == keys
     assert (first.outcome, first.exit_code, first.tally.processed) == ("done", 0, 5)
     assert (second.outcome, second.exit_code, second.tally.processed) == ("nothing_pending", 0, 0)
+
+
+def test_what_the_dead_have_left_is_cleared_away_even_if_nothing_is_pending(db, toy):
+    spectra = _spectra(2)
+    _run(toy)
+    dead = TaskWorker.create(task="toy_task", host="here", pid=1, started=now(db))
+    a_chunk([spectra[0].spectrum_pk], "toy_task")
+    TaskClaim.update(worker_pk=dead.pk).execute()
+
+    assert _run(toy).outcome == "nothing_pending"
+
+    assert (TaskWorker.select().count(), TaskClaim.select().count()) == (0, 0)
 
 
 def test_a_limit_leaves_the_rest_pending(db, toy):

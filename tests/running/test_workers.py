@@ -13,7 +13,7 @@ import pytest
 from builders import a_chunk, a_run, a_spectrum, write_apstar
 
 from astra.errors import AstraError, DatabaseUnreachable
-from astra.models import AstroNNdist
+from astra.models import AstroNNdist, TaskClaim
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.running.workers import run_chunks
 
@@ -37,6 +37,8 @@ class Supply:
 
     def mourn(self, chunks):
         self.mourned += chunks
+        unwritten = TaskClaim.token << [chunk.token for chunk in chunks]
+        return {claim.spectrum_pk for claim in TaskClaim.select().where(unwritten)}
 
 
 def _workers() -> list[int]:

@@ -11,7 +11,7 @@ from astra.database import locked, settled_now, writing
 from astra.errors import AstraError
 from astra.models.base import BaseModel, database
 from astra.models.pipeline import PipelineOutputModel
-from astra.pending import with_sources
+from astra.pending import Selection, stale_query, with_sources
 from astra.reconnecting import persistent
 from astra.running.claims.settling import settle
 from astra.tasks import Task
@@ -167,10 +167,11 @@ def _written_before(task: Task, rows: list[Values]) -> set[int]:
     return {pk for (pk,) in query.tuples()}
 
 
-def recovered(task: Task, chunk: Chunk, run_pk: int | None) -> ChunkResult:
-    """What became of a chunk whose worker died: it may have been written before that."""
+def recovered(task: Task, chunk: Chunk, run_pk: int | None, unwritten: Collection[int]) -> ChunkResult:
+    """What became of a chunk whose worker died: some, or all, may have been written before that."""
     results, tally = task.output_model, Tally()
-    query = results.select().where(results.spectrum_pk << chunk.keys, results.run_pk == run_pk)
+    keys = set(chunk.keys) - set(unwritten)
+    query = results.select().where(results.spectrum_pk << keys, results.run_pk == run_pk)
     rows = {row.spectrum_pk: row for row in query}
     for row in rows.values():
         tally.count(row)
@@ -216,6 +217,8 @@ def write(task: Task, rows: list[Values]) -> None:
 def rederive(task: Task, keys: list[int]) -> Tally:
     """Bring the rows of some spectra up to date with their sources; no spectrum is opened.
 
+    Those that another run has brought up to date meanwhile are left out.
+
     Raises:
         StorageError: The database refused the rows; none of them was kept.
     """
@@ -227,6 +230,8 @@ def rederive(task: Task, keys: list[int]) -> Tally:
             .order_by(results.spectrum_pk)
         )
         rows = {row.spectrum_pk: row for row in locked(query)}
+        stale = stale_query(Selection(task)).where(spectra.spectrum_pk << list(rows))
+        rows = {pk: rows[pk] for (pk,) in stale.order_by(spectra.spectrum_pk).tuples()}
         for spectrum in with_sources(spectra).where(spectra.spectrum_pk << list(rows)):
             row = rows[spectrum.spectrum_pk]
             row.source_pk = spectrum.source_pk

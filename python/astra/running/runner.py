@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from astra.errors import AstraError, ConfigError, Interrupted
+from astra.models.claims import TaskWorker
 from astra.models.pipeline import TaskRun
 from astra.pending import Selection, anything_pending, count_pending, pending_query, stale_query, stream_keys
 from astra.products.location import check_base_dir
@@ -131,15 +132,20 @@ class _Run:
         report.provenance = self.task.identify(**request.options)
         refuse_to_mix(request, report.provenance)
         if not anything_pending(request.selection):
+            self._sweep()
             report.end("nothing_pending", 0)
         else:
             self._check_paths()
             self.task.prepare(**request.options)
             self._recorded()
 
+    def _sweep(self) -> None:
+        if TaskWorker.select().where(TaskWorker.task == self.task.name).exists():
+            Claims(self.request.selection, None).sweep()
+
     def _recorded(self) -> None:
         runs.announce(self.report.provenance)
-        record = runs.begin(self.task, self.report.provenance, self.request.arguments)
+        record = persistent(lambda: runs.begin(self.task, self.report.provenance, self.request.arguments))
         self.report.run_pk = record.pk
         try:
             self._rederive()
@@ -158,7 +164,10 @@ class _Run:
         tally = self.report.tally
         counts = {name: getattr(tally, name) for name in ("processed", "measured", "rederived", "no_result")}
         try:
-            runs.end(record, counts, outcome)
+            if outcome == "failed":
+                runs.end(record, counts, outcome)
+            else:
+                persistent(lambda: runs.end(record, counts, outcome))
         except AstraError as error:
             # The reason of the failure itself says more than the record that could not be closed.
             if outcome == "done":
@@ -191,20 +200,24 @@ class _Run:
         if self.cut_short:
             return
         with Claims(self.request.selection, record.pk) as claims:
-            supply = ClaimedSupply(claims, self.request, self._reason_to_stop, self.report.tally.rederived)
-            for result in workers.run_chunks(
-                self.task, supply, self.request.options, record.pk, self.request.workers
-            ):
-                self.report.tally.add(result.tally)
-                supply.note(result)
-                held_back = [lost and (result.chunk.token, lost) for lost in result.lost]
-                released = [self.watch.see(lost) for lost in held_back]
-                self._write_lost([lost for lost in released if lost is not None])
-                self.on_progress(self.report)
-            self.report.tally.add(claims.given_up)
-            self.cut_short = supply.cut_short
-            if not self.cut_short:
-                self._write_lost(self.watch.release())
+            try:
+                self._hand_out(claims, record)
+            finally:
+                self.report.tally.add(claims.given_up)
+
+    def _hand_out(self, claims: Claims, record: TaskRun) -> None:
+        supply = ClaimedSupply(claims, self.request, self._reason_to_stop, self.report.tally.rederived)
+        options, count = self.request.options, self.request.workers
+        for result in workers.run_chunks(self.task, supply, options, record.pk, count):
+            self.report.tally.add(result.tally)
+            supply.note(result)
+            held_back = [lost and (result.chunk.token, lost) for lost in result.lost]
+            released = [self.watch.see(lost) for lost in held_back]
+            self._write_lost([lost for lost in released if lost is not None])
+            self.on_progress(self.report)
+        self.cut_short = supply.cut_short
+        if not self.cut_short:
+            self._write_lost(self.watch.release())
 
     def _write_lost(self, lost: list[tuple[int, Values]]) -> None:
         for token, group in itertools.groupby(lost, key=lambda item: item[0]):

@@ -44,12 +44,13 @@ class ClaimedSupply:
             out_of_patience.wait(_LOOK_AGAIN_S)
         return None
 
-    def mourn(self, chunks: list[Chunk]) -> None:
+    def mourn(self, chunks: list[Chunk]) -> set[int]:
         """As in :class:`~astra.running.workers.Supply`."""
-        persistent(lambda: self._claims.mourn(chunks))
+        return persistent(lambda: self._claims.mourn(chunks))
 
     def note(self, result: ChunkResult) -> None:
         """Take note of what became of a chunk: what others have taken over does not count as handed out."""
+        self._claims.finished(result.chunk)
         held_back = [lost["spectrum_pk"] for lost in result.lost if lost is not None]
         self._handed_out -= len(result.chunk.keys) - result.tally.processed - len(held_back)
         if held_back:
@@ -57,4 +58,6 @@ class ClaimedSupply:
 
     def _allowed(self) -> int:
         chunk, limit = self._request.chunk, self._request.limit
-        return chunk if limit is None else min(chunk, limit - self._handed_out)
+        if limit is None:
+            return chunk
+        return min(chunk, limit - self._handed_out - self._claims.given_up.done)

@@ -43,8 +43,8 @@ class Supply(Protocol):
     def take(self) -> Chunk | None:
         """A chunk that nobody else has; ``None`` if there is nothing to do."""
 
-    def mourn(self, chunks: list[Chunk]) -> None:
-        """A worker died that had these chunks in hand."""
+    def mourn(self, chunks: list[Chunk]) -> set[int]:
+        """A worker died that had these chunks in hand; gives the spectra whose results it has not written."""
 
 
 @dataclass
@@ -153,11 +153,13 @@ class _Crew:
     def _dead(self, pipe: Connection, supply: Supply) -> Iterator[ChunkResult]:
         child = self._dismiss(pipe)
         log.warning("worker process %d died (%s)", child.process.pid, _how(child.process.exitcode))
-        self._deaths += 1
+        if not any(chunk.alone for chunk in child.in_hand):  # else a spectrum may be to blame
+            self._deaths += 1
         try:
+            # In this order: it waits for what the database still commits for the dead.
+            unwritten = supply.mourn(child.in_hand)
             for chunk in child.in_hand:
-                yield recovered(self._task, chunk, self._run_pk)
-            supply.mourn(child.in_hand)
+                yield recovered(self._task, chunk, self._run_pk, unwritten)
         except Exception as error:  # noqa: BLE001 - it is raised when the others are done
             self._failure = graver(self._failure, error)
         if self._deaths > MOST_DEATHS:

@@ -17,9 +17,6 @@ _NOT_STARTED = (126, 127)
 # What Slurm gives as the signal of a task whose log could not be opened.
 _LAUNCH_FAILURE = 53
 
-# Signals that a fault of the program itself causes; any other one came from outside.
-_FAULTS = {getattr(signal, f"SIG{name}") for name in ("ILL", "TRAP", "ABRT", "BUS", "FPE", "SEGV", "SYS")}
-
 # Tasks that a message names.
 _NAMED = 5
 
@@ -43,10 +40,10 @@ class TaskEnd:
 
     @property
     def killed_by(self) -> str | None:
-        """The signal that ended it from outside, if one did."""
+        """The signal that ended it, if one did: of a fault, too, whose spectrum the next run finds."""
         with suppress(ValueError, TypeError):
             found = signal.Signals(self.code - 128)
-            return None if found in _FAULTS else found.name
+            return found.name
         return None
 
     def exit_code(self, is_pending: bool) -> int:

@@ -7,7 +7,7 @@ from peewee import fn
 
 from astra.models.base import database
 from astra.models.claims import TaskClaim, TaskWorker
-from astra.running.claims.claims import MOST_DEATHS
+from astra.running.claims.burial import MOST_DEATHS
 from astra.running.claims.liveness import liveness_of
 
 #: What a worker does: it holds the lock on its key; it does not; nobody can tell from here.

@@ -169,7 +169,7 @@ def test_a_commit_that_was_not_confirmed_is_counted_once_and_not_repeated(claims
     from astra.errors import DatabaseUnreachable
     from astra.running import chunk as module
 
-    chunk, calls, settle = claims.take(4), [], module.settle
+    chunk, calls = claims.take(4), []
     rows = measure(find_task("astronn_dist"), chunk, {}, a_run().pk)
     before = module.write_claimed
 
@@ -188,7 +188,6 @@ def test_a_commit_that_was_not_confirmed_is_counted_once_and_not_repeated(claims
     assert len(calls) == 2
     assert result.tally.processed == 4
     assert _done() == spectra[:4]
-    assert settle is module.settle
 
 
 def test_one_star_does_not_take_the_suspects_of_others(claims, holding, spectra):
@@ -268,3 +267,38 @@ def test_the_server_notices_a_dead_host_within_a_minute(claims):
     shown = [database.execute_sql(f"SHOW tcp_keepalives_{name}").fetchone()[0] for name in names]
 
     assert shown == ["10", "10", "3"]
+
+
+def test_what_others_give_back_is_taken_in_the_end(claims, holding, spectra):
+    other = holding(5)
+    assert claims.take(100).keys == spectra[5:]
+
+    other.leave()
+
+    assert claims.anything_left()
+    assert claims.take(100).keys == spectra[:5]
+
+
+def test_leaving_after_a_lost_connection_leaves_nothing_behind(claims, spectra):
+    if not is_postgresql(database):
+        pytest.skip("SQLite has no connections to lose")
+    with Claims(Selection(find_task("astronn_dist")), a_run().pk) as other:
+        other.take(4)
+        database.connection().close()
+
+    assert TaskClaim.select().count() == 0
+    assert TaskWorker.select().count() == 1
+
+
+def test_workers_of_another_schema_are_others(claims, spectra):
+    """Each schema counts its workers from 1."""
+    if not is_postgresql(database):
+        pytest.skip("SQLite has no schemas")
+    query = "SELECT classid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+    (mine,) = {row for (row,) in database.execute_sql(query)}
+    database.execute_sql("CREATE SCHEMA other")
+    database.execute_sql("SET search_path = other")
+    (theirs,) = database.execute_sql("SELECT hashtext('astra worker ' || current_schema())::oid").fetchone()
+    database.execute_sql("SET search_path = astra")
+
+    assert mine != theirs

@@ -1,6 +1,7 @@
 """Who has which spectra in hand, so that many workers share the work and a dead one loses none of it.
 
-    claims.py     taking spectra, giving them back, noticing the dead
+    claims.py     taking spectra, giving them back
+    burial.py     what becomes of what the dead had in hand
     settling.py   writing results for what is still one's own
     liveness.py   whether a worker lives: a lock that ends with its process
 

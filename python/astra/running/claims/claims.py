@@ -4,30 +4,27 @@ import logging
 import os
 import secrets
 import socket
-from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Self
 
 import peewee
 
-from astra.database import is_postgresql, locked, now, now_sql, writing
+from astra.database import is_postgresql, now, now_sql, writing
+from astra.errors import DatabaseUnreachable
 from astra.models.base import database
 from astra.models.claims import TaskClaim, TaskWorker
 from astra.models.pipeline import TaskRun
 from astra.pending import Selection, pending_query
-from astra.running.chunk import Chunk, Tally, write_failures
+from astra.reconnecting import persistent
+from astra.running.chunk import Chunk, Tally
+from astra.running.claims.burial import MOST_DEATHS, Burial, on
 from astra.running.claims.liveness import liveness_of
 
 log = logging.getLogger("astra")
 
-#: A spectrum that so many workers died of, each while it had nothing else in hand, gets no result.
-MOST_DEATHS = 3
-
-# Chunks of one spectrum that are remembered; more than a worker has processes.
-_REMEMBERED = 256
-
-# First half of the advisory lock of whoever claims; the second is made of the task's name.
-_CLAIM_LOCK = 0x61737463
+# The advisory lock of whoever claims, of each schema and task its own.
+_CLAIM_LOCK = "SELECT pg_advisory_xact_lock(hashtext('astra claim ' || current_schema()), hashtext(%s))"
 
 
 def new_token() -> int:
@@ -46,18 +43,27 @@ class Claims:
     def __init__(self, selection: Selection, run_pk: int | None) -> None:
         self._selection, self._task, self._run_pk = selection, selection.task, run_pk
         self._liveness = liveness_of(database.opened())
-        self._worker = 0
+        # The last one is in force; those before it may not be known to the database any more.
+        self._keys = [0]
         self._last = 0
-        self._alone: deque[Chunk] = deque(maxlen=_REMEMBERED)
+        self._alone: dict[int, Chunk] = {}
+        self._burial = Burial(self._task, run_pk)
         self.given_up = Tally()
 
+    @property
+    def _worker(self) -> int:
+        return self._keys[-1]
+
     def __enter__(self) -> Self:
-        self._join()
+        persistent(self._join)
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
-            self.release()
+            if isinstance(error, DatabaseUnreachable):  # it was waited for already
+                self.release()
+            else:
+                persistent(self.release)
         except Exception as failure:  # noqa: BLE001 - what ended the run says more, and others give it up
             log.warning("what was in hand could not be given back, and is taken by the next run: %s", failure)
 
@@ -80,16 +86,16 @@ class Claims:
         token = new_token() if token is None else token
         if not self._liveness.holds():
             self._join()
-        with writing(database):
-            self._wait_for_others()
-            for worker in self._liveness.dead(self._task.name, self._worker):
-                self._bury(worker)
+        with self._claiming():
+            self._bury_all()
             claims = self._claimed(token) or self._claim(token, count)
+            if not claims and self._looks_again():
+                claims = self._claim(token, count)
         if not claims:
             return None
         chunk = Chunk([claim.spectrum_pk for claim in claims], token, claims[0].suspect)
         if chunk.alone:
-            self._alone.append(chunk)
+            self._alone[token] = chunk
         else:
             self._last = chunk.keys[-1]
         return chunk
@@ -100,64 +106,116 @@ class Claims:
 
     def anything_left(self) -> bool:
         """Whether there is something that could be taken."""
+        self._looks_again()
         return bool(self._suspect()) or self._pending().exists()
 
-    def mourn(self, chunks: Iterable[Chunk]) -> None:
-        """A process of this worker died and had these chunks in hand: what is left of them is taken alone."""
+    def finished(self, chunk: Chunk) -> None:
+        """Nothing of a chunk is worked on any more."""
+        self._alone.pop(chunk.token, None)
+
+    def sweep(self) -> None:
+        """Clear away what dead workers have left, where nothing is pending; nobody is a worker for that."""
+        task = self._task.name
+        everything = pending_query(Selection(self._task))
+        with self._claiming():
+            self._bury_all()
+            left = (TaskClaim.task == task) & TaskClaim.worker_pk.is_null()
+            keys = [pk for (pk,) in TaskClaim.select(TaskClaim.spectrum_pk).where(left).tuples()]
+            needed = everything.where(self._task.spectrum_model.spectrum_pk << keys).tuples()
+            done = set(keys) - {pk for (pk,) in needed}
+            TaskClaim.delete().where(on(task, done)).execute()
+
+    def mourn(self, chunks: Iterable[Chunk]) -> set[int]:
+        """A process of this worker died and had these chunks in hand: what is left of them is taken alone.
+
+        Returns:
+            Spectra of these chunks whose results it has not written.
+        """
         chunks = list(chunks)
-        with writing(database):
+        for chunk in chunks:
+            self.finished(chunk)
+        with self._claiming():
             held = TaskClaim.token << [chunk.token for chunk in chunks]
-            self._orphan(held & (TaskClaim.worker_pk == self._worker))
+            return self._burial.orphan(held & (TaskClaim.worker_pk == self._worker))
 
     def hold_back(self, keys: Collection[int]) -> None:
         """Keep spectra that are worked on no more: their rows wait until the disk is known to be there."""
         with writing(database):
             mine = TaskClaim.worker_pk == self._worker
-            TaskClaim.update(held_back=True).where(_on(self._task.name, keys), mine).execute()
+            TaskClaim.update(held_back=True).where(on(self._task.name, keys), mine).execute()
 
     def release(self) -> None:
         """Give back all that is in hand, and be a worker no more."""
         with writing(database):
             # Else one who claims could see the worker still, and its lock no more.
             self._wait_for_others()
-            mine = TaskClaim.worker_pk == self._worker
+            mine = TaskClaim.worker_pk << self._keys
             TaskClaim.delete().where(mine, ~TaskClaim.suspect).execute()
             TaskClaim.update(worker_pk=None, token=None, held_back=False).where(mine).execute()
-            TaskWorker.delete().where(TaskWorker.pk == self._worker).execute()
+            TaskWorker.delete().where(TaskWorker.pk << self._keys).execute()
             self._liveness.release(self._worker)
 
     def _join(self) -> None:
         """Become a worker; after a lost connection one with another key, that keeps what is in hand."""
-        before = self._worker
+        worker = None
+        try:
+            with writing(database):
+                self._wait_for_others()
+                worker = self._registered()
+                self._liveness.hold(worker)
+                if self._worker and not TaskWorker.get_or_none(TaskWorker.pk == self._worker):
+                    self._take_back_death()
+                TaskClaim.update(worker_pk=worker).where(TaskClaim.worker_pk << self._keys).execute()
+                TaskWorker.delete().where(TaskWorker.pk << self._keys).execute()
+        except DatabaseUnreachable:
+            if worker is not None:  # nobody knows whether that was committed
+                self._keys.insert(0, worker)
+            raise
+        self._keys.append(worker)
+        self._alone.clear()
+
+    def _registered(self) -> int:
+        return TaskWorker.insert(
+            task=self._task.name,
+            run_pk=self._run_pk,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started=now(database),
+        ).execute()
+
+    def _take_back_death(self) -> None:
+        """This worker was away and counted as dead: that was not the fault of what it had alone."""
+        for chunk in self._alone.values():
+            taken_over = TaskClaim.token.is_null() | (TaskClaim.token != chunk.token)
+            TaskClaim.update(attempts=TaskClaim.attempts - 1).where(
+                on(self._task.name, chunk.keys), TaskClaim.attempts > 0, taken_over
+            ).execute()
+        alive = (TaskRun.pk == self._run_pk) & (TaskRun.outcome == "died")
+        TaskRun.update(outcome=None, finished=None).where(alive).execute()
+
+    @contextmanager
+    def _claiming(self) -> Iterator[None]:
+        """One transaction for claims; what it gives up counts when it is committed."""
+        self._burial.given_up = Tally()
         with writing(database):
             self._wait_for_others()
-            worker = TaskWorker.insert(
-                task=self._task.name,
-                run_pk=self._run_pk,
-                host=socket.gethostname(),
-                pid=os.getpid(),
-                started=now(database),
-            ).execute()
-            self._liveness.hold(worker)
-            TaskClaim.update(worker_pk=worker).where(TaskClaim.worker_pk == before).execute()
-            TaskWorker.delete().where(TaskWorker.pk == before).execute()
-            self._take_back_deaths()
-        self._worker = worker
+            yield
+        self.given_up.add(self._burial.given_up)
 
-    def _take_back_deaths(self) -> None:
-        """This worker was away and counted as dead: that was not the fault of what it had alone."""
-        for chunk in self._alone:
-            counted = TaskClaim.token.is_null() | (TaskClaim.token != chunk.token)
-            TaskClaim.update(attempts=TaskClaim.attempts - 1).where(
-                _on(self._task.name, chunk.keys), TaskClaim.attempts > 0, counted
-            ).execute()
-        self._alone.clear()
+    def _looks_again(self) -> bool:
+        """Begin with the first spectrum again: others may have given back some that came before."""
+        was_first, self._last = self._last == 0, 0
+        return not was_first
+
+    def _bury_all(self) -> None:
+        for worker in self._liveness.dead(self._task.name, self._worker):
+            self._burial.bury(worker)
+            self._liveness.release(worker)
 
     def _wait_for_others(self) -> None:
         """One claims at a time, and sees what those before it have claimed or finished."""
         if is_postgresql(database):
-            query = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"
-            database.execute_sql(query, (_CLAIM_LOCK, self._task.name))
+            database.execute_sql(_CLAIM_LOCK, (self._task.name,))
 
     def _pending(self) -> peewee.ModelSelect:
         """What nobody has in hand, from where this worker is on."""
@@ -167,7 +225,12 @@ class Claims:
             TaskClaim.task == self._task.name, TaskClaim.spectrum_pk > self._last
         )
         key = self._task.spectrum_model.spectrum_pk
-        return pending_query(self._selection, self._last).where(key.not_in(in_hand))
+        query = pending_query(self._selection, self._last).where(key.not_in(in_hand))
+        if self._run_pk is not None:
+            # What this run has done it does not do again, even if it was changed meanwhile.
+            run_pk = self._task.output_model.run_pk
+            query = query.where(run_pk.is_null() | (run_pk != self._run_pk))
+        return query
 
     def _suspect(self) -> list[int]:
         """One of those that wait to be taken alone, if there is one in the selection."""
@@ -183,7 +246,7 @@ class Claims:
     def _claim(self, token: int, count: int) -> list[TaskClaim]:
         if alone := self._suspect():
             values = {"worker_pk": self._worker, "token": token, "since": now(database)}
-            TaskClaim.update(**values).where(_on(self._task.name, alone)).execute()
+            TaskClaim.update(**values).where(on(self._task.name, alone)).execute()
         else:
             key = self._task.spectrum_model.spectrum_pk
             values = {
@@ -203,48 +266,3 @@ class Claims:
     def _claimed(self, token: int) -> list[TaskClaim]:
         mine = (TaskClaim.worker_pk == self._worker) & (TaskClaim.token == token)
         return list(TaskClaim.select().where(mine).order_by(TaskClaim.spectrum_pk))
-
-    def _bury(self, worker: int) -> None:
-        """Take what a dead worker had in hand from it, and close the record of its run."""
-        self._orphan(TaskClaim.worker_pk == worker)
-        record = TaskWorker.get_or_none(TaskWorker.pk == worker)
-        if record is None:  # it came back, with another key, or left in good order
-            return
-        log.warning("worker %d on %s (process %d) died; what it had in hand is taken one by one",
-                    worker, record.host, record.pid)  # fmt: skip
-        TaskWorker.delete().where(TaskWorker.pk == worker).execute()
-        unfinished = (TaskRun.pk == record.run_pk) & TaskRun.finished.is_null()
-        TaskRun.update(outcome="died", finished=now(database)).where(unfinished).execute()
-        self._liveness.release(worker)
-
-    def _orphan(self, had: peewee.Expression) -> None:
-        """Let claims wait to be taken alone; count a death where one alone was in hand."""
-        query = TaskClaim.select().where(had).order_by(TaskClaim.spectrum_pk)
-        held = list(locked(query))
-        TaskClaim.delete().where(had, TaskClaim.held_back, ~TaskClaim.suspect).execute()
-        claims = [claim for claim in held if claim.suspect or not claim.held_back]
-        keys = [claim.spectrum_pk for claim in claims]
-        deaths = 1 if [claim.suspect for claim in claims if not claim.held_back] == [True] else 0
-        waiting = {
-            "worker_pk": None,
-            "token": None,
-            "suspect": True,
-            "held_back": False,
-            "since": now(database),
-        }
-        TaskClaim.update(attempts=TaskClaim.attempts + deaths, **waiting).where(
-            _on(self._task.name, keys)
-        ).execute()
-        if deaths and claims[0].attempts + 1 >= MOST_DEATHS:
-            self._give_up(keys)
-
-    def _give_up(self, keys: list[int]) -> None:
-        reason = f"its worker died {MOST_DEATHS} times over this spectrum alone"
-        written = write_failures(self._task, keys, self._run_pk, reason)
-        if written is not None:
-            self.given_up.add(written)
-            TaskClaim.delete().where(_on(self._task.name, keys)).execute()
-
-
-def _on(task: str, keys: Collection[int]) -> peewee.Expression:
-    return (TaskClaim.task == task) & (TaskClaim.spectrum_pk << list(keys))

@@ -14,8 +14,8 @@ from astra.database import is_postgresql
 from astra.errors import ConfigError, StorageError
 from astra.models.claims import TaskWorker
 
-#: First half of the advisory locks of the workers; the second is the key of the worker.
-WORKER_LOCK = 0x61737477
+# First half of the advisory locks of the workers, of each schema its own; the second is the worker's key.
+_CLASS = "hashtext('astra worker ' || current_schema())"
 
 #: After the server has started again, a worker has so long to connect again before it is given up [s].
 GRACE_S = 15.0
@@ -64,7 +64,7 @@ class SessionLocks:
     _MISSING = """
         SELECT worker.pk FROM task_worker worker WHERE worker.task = %s AND worker.pk <> %s AND NOT EXISTS (
             SELECT 1 FROM pg_locks held WHERE held.locktype = 'advisory' AND held.objsubid = 2
-                AND held.granted AND held.classid::bigint = %s AND held.objid::bigint = worker.pk
+                AND held.granted AND held.classid = {class_}::oid AND held.objid::bigint = worker.pk
                 AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
         ) AND {which} (
             worker.started > timezone('utc', pg_postmaster_start_time())
@@ -79,7 +79,7 @@ class SessionLocks:
 
     def hold(self, worker: int) -> None:
         """As in :class:`Liveness`."""
-        self._database.execute_sql("SELECT pg_advisory_lock(%s, %s)", (WORKER_LOCK, worker))
+        self._database.execute_sql(f"SELECT pg_advisory_lock({_CLASS}, %s)", (worker,))
         self._session, self._worker = self._database.connection(), worker
 
     def holds(self) -> bool:
@@ -88,9 +88,9 @@ class SessionLocks:
             return False
         query = (
             "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted "
-            "AND pid = pg_backend_pid() AND classid::bigint = %s AND objid::bigint = %s"
+            f"AND pid = pg_backend_pid() AND classid = {_CLASS}::oid AND objid::bigint = %s"
         )
-        if self._database.execute_sql(query, (WORKER_LOCK, self._worker)).fetchone():
+        if self._database.execute_sql(query, (self._worker,)).fetchone():
             return True
         raise ConfigError(f"a lock of this session is gone: {POOLED}")
 
@@ -106,8 +106,8 @@ class SessionLocks:
         return self._missing(task, me, "NOT")
 
     def _missing(self, task: str, me: int, which: str) -> list[int]:
-        parameters = (task, me, WORKER_LOCK, GRACE_S)
-        found = self._database.execute_sql(self._MISSING.format(which=which), parameters)
+        parameters = (task, me, GRACE_S)
+        found = self._database.execute_sql(self._MISSING.format(which=which, class_=_CLASS), parameters)
         return [pk for (pk,) in found]
 
 
