@@ -182,8 +182,10 @@ def test_each_task_gets_its_share_and_keeps_its_exit_code(tmp_path):
 def test_a_signal_reaches_the_worker_and_its_exit_code_counts(tmp_path):
     import signal
 
-    code = "import signal, sys, time; n = []; signal.signal(15, lambda *a: (n.append(1), print(flush=True)))"
-    code += "; print(flush=True)\nwhile len(n) < 2: time.sleep(0.01)\nsys.exit(75)"
+    # Not print(): a signal in the middle of it would call it within itself.
+    code = "import os, signal, sys, time; n = []; say = lambda: os.write(1, b'\\n')"
+    code += "; signal.signal(15, lambda *a: (n.append(1), say()))"
+    code += "; say()\nwhile len(n) < 2: time.sleep(0.01)\nsys.exit(75)"
     worker = f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}"
 
     found = _run_script(tmp_path, _array(logs=tmp_path), worker, signals=[signal.SIGTERM] * 2)
