@@ -219,8 +219,8 @@ def translated(error: peewee.PeeweeException, verb: str = "refused") -> AstraErr
     lost = isinstance(error, peewee.InterfaceError) or (
         isinstance(error, peewee.OperationalError) and not isinstance(cause, sqlite3.Error) and not code
     )
-    # 57P: the server is shutting down; 08: connection exception.
-    if lost or code.startswith(("57P", "08")):
+    # 57P: the server is shutting down; 08: connection exception; 25P03: this process was halted for too long.
+    if lost or code.startswith(("57P", "08", "25P03")):
         return DatabaseUnreachable(f"connection to the database lost: {one_line(error)}")
     if code.startswith("40"):  # deadlock, serialization failure
         return TryAgain(f"the database {verb}, for the moment: {one_line(error)}")

@@ -23,8 +23,15 @@ from astra.running.claims.liveness import liveness_of
 
 log = logging.getLogger("astra")
 
-# The advisory lock of whoever claims, of each schema and task its own.
-_CLAIM_LOCK = "SELECT pg_advisory_xact_lock(hashtext('astra claim ' || current_schema()), hashtext(%s))"
+# The advisory lock of whoever claims, of each schema and task its own. A process that is halted while it has
+# it (Ctrl-Z, a frozen machine) would keep all others waiting: after a while the server ends its session.
+_CLAIM_LOCK = (
+    "SELECT set_config('idle_in_transaction_session_timeout', %s, true), "
+    "pg_advisory_xact_lock(hashtext('astra claim ' || current_schema()), hashtext(%s))"
+)
+
+#: So long a claim may be at rest [s].
+LONGEST_REST_S = 30
 
 
 def new_token() -> int:
@@ -215,7 +222,7 @@ class Claims:
     def _wait_for_others(self) -> None:
         """One claims at a time, and sees what those before it have claimed or finished."""
         if is_postgresql(database):
-            database.execute_sql(_CLAIM_LOCK, (self._task.name,))
+            database.execute_sql(_CLAIM_LOCK, (f"{LONGEST_REST_S}s", self._task.name))
 
     def _pending(self) -> peewee.ModelSelect:
         """What nobody has in hand, from where this worker is on."""
