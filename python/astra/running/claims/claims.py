@@ -240,15 +240,23 @@ class Claims:
         return query
 
     def _suspect(self) -> list[int]:
-        """One of those that wait to be taken alone, if there is one in the selection."""
+        """One of those that wait to be taken alone, if there is one in the selection.
+
+        Those that fewest workers died of come first: who is killed again and again for another reason does
+        not blame the same spectrum each time.
+        """
         key = self._task.spectrum_model.spectrum_pk
-        waiting = TaskClaim.select(TaskClaim.spectrum_pk).where(
-            TaskClaim.task == self._task.name,
-            TaskClaim.worker_pk.is_null(),
-            TaskClaim.attempts < MOST_DEATHS,
+        waiting = (
+            TaskClaim.select(TaskClaim.spectrum_pk, TaskClaim.attempts)
+            .where(
+                TaskClaim.task == self._task.name,
+                TaskClaim.worker_pk.is_null(),
+                TaskClaim.attempts < MOST_DEATHS,
+            )
+            .alias("waiting")
         )
-        query = pending_query(self._selection).where(key << waiting)
-        return [pk for (pk,) in query.order_by(key).limit(1).tuples()]
+        query = pending_query(self._selection).join(waiting, on=(key == waiting.c.spectrum_pk))
+        return [pk for (pk,) in query.order_by(waiting.c.attempts, key).limit(1).tuples()]
 
     def _claim(self, token: int, count: int) -> list[TaskClaim]:
         if alone := self._suspect():
