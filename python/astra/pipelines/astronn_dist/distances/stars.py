@@ -1,5 +1,6 @@
 """What is known of stars besides their spectra, and what of it is a measurement."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,6 +53,10 @@ class Stars:
         }
         releases = np.asarray(values.get("gaia_release"), object)
         return cls(**numbers, gaia_release=np.broadcast_to(releases, (count,)))
+
+    def __getitem__(self, part: slice) -> "Stars":
+        """Some of the stars."""
+        return Stars(*(getattr(self, field.name)[part] for field in dataclasses.fields(self)))
 
     def parallax(self) -> tuple[np.ndarray, np.ndarray]:
         """Gaia parallaxes and errors [mas]; both NaN unless both are measurements."""
