@@ -45,6 +45,10 @@ class _Rule:
         nodes = step * np.arange(-count, count + 1)
         return cls(nodes, step * _normal(nodes))
 
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """The mean of values of shape (…, nodes); to the last digit the same whatever stands beside them."""
+        return (values * self.weights).sum(axis=-1)
+
 
 def magnitude_error(e_k_mag: ArrayLike, e_ebv: ArrayLike) -> np.ndarray:
     """What the errors of Ks and E(B-V) add to the logarithm of a distance: ``0.2 ln(10) e(Ks - A_K)``.
@@ -95,7 +99,7 @@ def _over_magnitudes(rule: _Rule, r: np.ndarray, s: np.ndarray) -> Distribution:
         excess = np.expm1(shift - logarithm[..., None])
         reach = -excess / width
         density = _normal(reach) * (1 + excess) / width
-        return density @ rule.weights / positive, _normal_below(reach) @ rule.weights / positive
+        return rule.mean(density) / positive, rule.mean(_normal_below(reach)) / positive
 
     return distribution
 
@@ -107,7 +111,7 @@ def _over_luminosities(rule: _Rule, r: np.ndarray, s: np.ndarray) -> Distributio
     def distribution(logarithm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         reach = (logarithm[..., None] + light) / width
         density = _normal(reach) / width
-        return density @ rule.weights / positive, _normal_below(reach) @ rule.weights / positive
+        return rule.mean(density) / positive, rule.mean(_normal_below(reach)) / positive
 
     return distribution
 
@@ -120,6 +124,7 @@ def _solved(distribution: Distribution, r: np.ndarray, s: np.ndarray) -> np.ndar
     low = np.tile(_without_magnitude(0.07, r) - 2 * s, (2, 1))
     high = np.tile(_without_magnitude(0.93, r) + 2 * s, (2, 1))
     logarithm = np.clip(_without_magnitude(_normal_below(DEVIATIONS), r) + DEVIATIONS * 0.5 * s, low, high)
+    found = np.zeros(logarithm.shape, bool)
     for _ in range(_MOST_STEPS):
         density, below = distribution(logarithm)
         deviation = ndtri(below)
@@ -129,9 +134,11 @@ def _solved(distribution: Distribution, r: np.ndarray, s: np.ndarray) -> np.ndar
         following = logarithm - (deviation - DEVIATIONS) * _normal(deviation) / density
         inside = (following >= low) & (following <= high)
         following = np.where(inside, following, 0.5 * (low + high))
-        moved = np.abs(following - logarithm).max()
+        # What was found stays, so that a star does not depend on those beside it.
+        following = np.where(found, logarithm, following)
+        found |= np.abs(following - logarithm) < _SMALL_STEP
         logarithm = following
-        if moved < _SMALL_STEP:
+        if found.all():
             break
     return np.exp(logarithm)
 
