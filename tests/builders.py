@@ -74,6 +74,7 @@ def a_result(spectrum: ApogeeCoaddedSpectrumInApStar, **values: Any) -> AstroNNd
         "e_dist": 245.98,
         "e_model_dist": 122.99,
     }
+    given["source_read"] = values.get("inputs_read")
     row = AstroNNdist.from_spectrum(spectrum, **(given | values))
     row.save()
     return AstroNNdist.get_by_id(row.task_pk)
@@ -102,8 +103,9 @@ def write_apstar(
         header=fits.Header([(name, value) for name, value in cards.items() if value is not None])
     )
     rows = [np.stack([array] * 4) if stacked else array for array in (flux, error, mask)]
+    grid = fits.Header([("CRVAL1", 4.179), ("CDELT1", 6e-6), ("CRPIX1", 1), ("CTYPE1", "LOG-LINEAR")])
     images = [
-        fits.ImageHDU(rows[0].astype(">f4")),
+        fits.ImageHDU(rows[0].astype(">f4"), grid),
         fits.ImageHDU(rows[1].astype(">f4")),
         fits.ImageHDU(rows[2]),
     ]
