@@ -39,7 +39,7 @@ def batches(database: peewee.Database, query: peewee.Select, size: int = BATCH) 
         query: The query.
         size: Rows of a batch; the last one may have fewer.
     """
-    sql, parameters = _context(database).sql(query).query()
+    sql, parameters = _sql(database, query)
     if not is_postgresql(database):
         cursor = database.execute_sql(sql, parameters)
         while rows := cursor.fetchmany(size):
@@ -53,11 +53,10 @@ def batches(database: peewee.Database, query: peewee.Select, size: int = BATCH) 
     database.execute_sql(f"CLOSE {_CURSOR}")
 
 
-def one_row(database: peewee.Database, query: peewee.Select) -> tuple[Any, ...]:
-    """The only row of a query, as the driver gives it."""
-    sql, parameters = _context(database).sql(query).query()
-    return database.execute_sql(sql, parameters).fetchone()
+def all_rows(database: peewee.Database, query: peewee.Select) -> list[tuple[Any, ...]]:
+    """The rows of a query that has few, as the driver gives them."""
+    return database.execute_sql(*_sql(database, query)).fetchall()
 
 
-def _context(database: peewee.Database) -> peewee.Context:
-    return database.get_sql_context()
+def _sql(database: peewee.Database, query: peewee.Select) -> tuple[str, list]:
+    return database.get_sql_context().sql(query).query()
