@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _CODES = {Kind.LONG: "K", Kind.INT: "J", Kind.DOUBLE: "D", Kind.LOGICAL: "L"}
 _NO_SUM = "0" * 16
+# Characters of a text that one card holds, and of a text and a comment together.
+_LONGEST, _ROOM = 68, 64
+_CONTINUED = ("OGIP 1.0", "long texts go on in CONTINUE cards")
 
 
 def write(stream: BinaryIO, table: Table) -> None:
@@ -70,8 +73,10 @@ def _primary(table: Table) -> "fits.Header":
     header.comments["EXTEND"] = "there are extensions"
     for keyword, value, comment in table.facts():
         text = ascii_of(value).decode("ascii") if isinstance(value, str) else value
-        # A long text takes several cards; a comment after it would make them more than they need be.
-        header[keyword] = (text, "" if keyword in ("FILTER", "W_SHA256") else comment)
+        # No comment where it would not stand on the same card.
+        header[keyword] = (text, comment if len(str(text)) + len(comment) <= _ROOM else "")
+        if len(str(text)) > _LONGEST:
+            header["LONGSTRN"] = _CONTINUED
     if table.date:
         header["TIMESYS"] = ("UTC", "Time system of DATE, created and modified")
     header["COMMENT"] = f"{NAME}: distances from APOGEE spectra, one row for each spectrum."
@@ -98,6 +103,7 @@ def _extension(table: Table, records: Records, name: str, rows: int) -> "fits.He
     header["EXTNAME"] = (name, "name of this table")
     header["INSTRMNT"] = (name, "Instrument")
     header["PIPELINE"] = (PIPELINE, "Pipeline name")
+    header["LONGSTRN"] = _CONTINUED
     return header
 
 

@@ -57,7 +57,7 @@ class Table:
         return facts
 
     def _of_the_weights(self) -> list[Fact]:
-        mixed: Fact = ("MIXED", is_mixed(self.origins), "Results of different weights or seeds or versions")
+        mixed: Fact = ("MIXED", is_mixed(self.origins), "Whether weights, seeds or versions differ")
         if mixed[1] or not self.origins:
             return [mixed]
         origin = self.origins[0]
