@@ -16,12 +16,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from full_survey import fill  # noqa: E402
-from postgres_server import find_binaries, temporary_server  # noqa: E402
 
 from astra import schema  # noqa: E402
 from astra.config import load_settings  # noqa: E402
 from astra.database import open_database  # noqa: E402
 from astra.models.base import bound_to  # noqa: E402
+
+from postgres_server import find_binaries, temporary_server  # noqa: E402
 
 PRODUCT = "astraAllStarAstroNNdist"
 
@@ -61,7 +62,17 @@ def survey(stack: ExitStack, folder: Path, rows: int, *, postgresql: bool) -> No
 
 def create(path: Path, file_format: str) -> tuple[float, float, float]:
     """Seconds, peak memory and size [MB] of one catalogue."""
-    command = [sys.executable, "-m", "astra", "create", PRODUCT, "--output", str(path), "--format", file_format]
+    command = [
+        sys.executable,
+        "-m",
+        "astra",
+        "create",
+        PRODUCT,
+        "--output",
+        str(path),
+        "--format",
+        file_format,
+    ]
     started = time.perf_counter()
     child = os.posix_spawn(sys.executable, command, os.environ | {"PYTHONWARNINGS": "error"})
     _, status, usage = os.wait4(child, 0)

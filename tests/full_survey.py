@@ -1,6 +1,6 @@
 """A survey of any size in the database at once, with every kind of value and every kind of absence.
 
-    fill(database, stars)    the same rows on SQLite and on PostgreSQL; two spectra of every third star
+fill(database, stars)    the same rows on SQLite and on PostgreSQL; two spectra of every third star
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,13 @@ from astra.database import is_postgresql
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spectrum, TaskRun
 from astra.models.base import BaseModel
 
-WEIGHTS = {"weights_name": "survey", "weights_sha256": "ab" * 32, "seed": 7, "n_draws": 100, "precision": "float32"}
+WEIGHTS = {
+    "weights_name": "survey",
+    "weights_sha256": "ab" * 32,
+    "seed": 7,
+    "n_draws": 100,
+    "precision": "float32",
+}
 _PART = 20_000
 
 
@@ -23,7 +29,9 @@ def fill(database: peewee.Database, stars: int, seed: int = 1) -> int:
     Returns:
         How many spectra there are, all of them with a result row.
     """
-    run = TaskRun.create(task="astronn_dist", version="0", v_astra_major_minor=1, host="here", pid=1, **WEIGHTS).pk
+    run = TaskRun.create(
+        task="astronn_dist", version="0", v_astra_major_minor=1, host="here", pid=1, **WEIGHTS
+    ).pk
     spectra = 0
     for first in range(0, stars, _PART):
         some = min(_PART, stars - first)
@@ -95,7 +103,9 @@ def _results(
     bits = generator.choice([0, 0, 0, 1, 2, 4, 5, 2048, 2052], count)
     table["l_fakemag"] = [float(value) for value in 10 ** generator.normal(1, 1, count)]
     table["result_flags"] = [int(value) for value in bits]
-    table["no_result_reason"] = [f"missing: /data/{key}.fits" if bit & 2048 else None for key, bit in zip(keys, bits, strict=True)]
+    table["no_result_reason"] = [
+        f"missing: /data/{key}.fits" if bit & 2048 else None for key, bit in zip(keys, bits, strict=True)
+    ]
     table["source_pk"] = [star + 1 for star in of_star]
     table["spectrum_pk"] = [key + 1 for key in keys]
     table |= {"run_pk": [run] * count, "v_astra": [1000] * count, "tag": [None] * count}
@@ -103,7 +113,10 @@ def _results(
 
 
 def _floats(generator: np.random.Generator, count: int) -> list[float | None]:
-    return _some(generator, [float(value) for value in generator.normal(0, 1, count) * 10.0 ** generator.integers(-8, 9, count)])
+    return _some(
+        generator,
+        [float(value) for value in generator.normal(0, 1, count) * 10.0 ** generator.integers(-8, 9, count)],
+    )
 
 
 def _some(generator: np.random.Generator, values: list) -> list:
@@ -112,7 +125,9 @@ def _some(generator: np.random.Generator, values: list) -> list:
 
 
 def _times(keys: Sequence[int]) -> dict[str, list]:
-    moments = [f"2026-11-{1 + key % 25:02d} {key % 24:02d}:{key % 60:02d}:00.{key % 1_000_000:06d}" for key in keys]
+    moments = [
+        f"2026-11-{1 + key % 25:02d} {key % 24:02d}:{key % 60:02d}:00.{key % 1_000_000:06d}" for key in keys
+    ]
     return {"created": moments, "modified": moments}
 
 

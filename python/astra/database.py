@@ -1,7 +1,7 @@
 """The one door to the database: connections, clocks, transactions.
 
-What differs between SQLite and PostgreSQL is decided here (and in ``schema``, for making tables, in ``upsert``,
-and in ``snapshot``, for reading much), so that no other module asks which of the two it talks to.
+What differs between SQLite and PostgreSQL is decided here (and in ``schema``, for making tables, in
+``upsert``, and in ``snapshot``, for reading much), so that no other module asks which of the two it talks to.
 """
 
 import math
@@ -197,7 +197,9 @@ def like(database: peewee.Database, text: peewee.Node, pattern: str) -> peewee.E
         return peewee.Expression(text, "LIKE", peewee.Value(pattern))
     wild = {"%": "*", "_": "?"}
     parts = re.findall(r"\\?.", pattern, re.DOTALL)
-    return peewee.Expression(text, "GLOB", peewee.Value("".join(wild.get(part) or _literal(part) for part in parts)))
+    return peewee.Expression(
+        text, "GLOB", peewee.Value("".join(wild.get(part) or _literal(part) for part in parts))
+    )
 
 
 def _literal(part: str) -> str:

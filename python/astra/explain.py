@@ -106,7 +106,9 @@ def known_flags(kind: str) -> dict[str, Flag]:
             meaning=flag.help_text,
             flag_warn=result and bool(flag.value & AstroNNdist.WARN),
             flag_bad=result and bool(flag.value & AstroNNdist.BAD),
-            not_good=bool(flag.value & {"result_flags": AstroNNdist.BAD, "spectrum_flags": NOT_GOOD}.get(kind, 0)),
+            not_good=bool(
+                flag.value & {"result_flags": AstroNNdist.BAD, "spectrum_flags": NOT_GOOD}.get(kind, 0)
+            ),
         )
         for name, flag in bits
     }

@@ -2,10 +2,12 @@
 
     columns.py       which columns there are: name, kind, unit, description, UCD, and where each comes from
     published.py     how the columns are called in the catalogue that DR19 published
-    filters.py       a condition on rows, from text to a query, without any of the text in it
+    grammar.py       the language of conditions on rows
+    filters.py       a condition, from text to a query, without any of the text in it
     query.py         the rows of the catalogue, and what is to be known of them before the first is written
     provenance.py    which weights, seeds and versions the rows come from; mixtures are refused
-    rows.py          batches of rows from one snapshot, as values and as packed records
+    table.py         what a format is given: the columns, the facts, the rows
+    rows.py          batches of rows, as values and as packed records
     as_fits.py       one module for each format: all write to a stream, batch by batch
     as_votable.py
     as_parquet.py

@@ -36,7 +36,13 @@ def write_ecsv(stream: BinaryIO, table: Table) -> None:
 
     empty = AstropyTable(
         [
-            Column([], column.name, _TYPES.get(column.kind, "str"), unit=column.unit, description=column.description)
+            Column(
+                [],
+                column.name,
+                _TYPES.get(column.kind, "str"),
+                unit=column.unit,
+                description=column.description,
+            )
             for column in table.columns
         ],
         meta={keyword: value for keyword, value, _ in table.facts()},

@@ -12,7 +12,6 @@ from astra.catalogue.rows import TIME_WIDTH, Batch, Records, ascii_of
 from astra.catalogue.table import NAME, Table
 
 if TYPE_CHECKING:
-    import numpy as np
     from astropy.io.votable.tree import Field, VOTableFile
 
 _DATATYPES = {Kind.LONG: "long", Kind.INT: "int", Kind.DOUBLE: "double", Kind.LOGICAL: "boolean"}

@@ -58,7 +58,7 @@ class Column:
     field: peewee.Field
 
 
-# In the order of the file. What `distances` has beyond these follows in its own order: results, then provenance.
+# In the order of the file. What `distances` has beyond these follows in its own order.
 _FIRST = (
     (Distance, "sdss_id sdss4_apogee_id gaia_dr3_source_id"),
     (Source, "healpix"),

@@ -172,9 +172,13 @@ def _read(
     done = 0
     for batch in batches(rows.database, rows.select()):
         if stop.reason:
-            raise Interrupted(f"stopped by {stop.reason} after {done:,} of {total:,} rows; nothing was written")
+            raise Interrupted(
+                f"stopped by {stop.reason} after {done:,} of {total:,} rows; nothing was written"
+            )
         yield values(batch, rows.columns)
         done += len(batch)
         on_progress(done, total)
     if done != total:
-        raise AstraError(f"the database gave {done:,} rows where it had counted {total:,}; nothing was written")
+        raise AstraError(
+            f"the database gave {done:,} rows where it had counted {total:,}; nothing was written"
+        )

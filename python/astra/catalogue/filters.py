@@ -6,56 +6,18 @@ comparison with it is neither true nor false, so that the row is left out, with 
 """
 
 import difflib
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import peewee
-from lark import Lark, Token, Tree, UnexpectedInput
+from lark import Token, Tree
 
 from astra.catalogue.columns import Column, Kind
+from astra.catalogue.grammar import fault, moment_of, number_of, parsed, text_of
 from astra.database import by_code_point, like
 from astra.errors import UsageError
-
-GRAMMAR = r"""
-?start: either
-?either: both (_OR both)*
-?both: inverse (_AND inverse)*
-?inverse: NOT inverse -> negated
-    | predicate
-?predicate: value COMPARISON value -> compared
-    | value _IS NOT? _NULL -> absent
-    | value NOT? _BETWEEN value _AND value -> between
-    | value NOT? _IN "(" value ("," value)* ")" -> among
-    | value NOT? _LIKE value -> alike
-    | value -> bare
-    | "(" either ")"
-?value: NAME -> column
-    | NUMBER -> number
-    | STRING -> text
-    | TRUE -> logical
-    | FALSE -> logical
-
-_OR.2: /or\b/i
-_AND.2: /and\b/i
-NOT.2: /not\b/i
-_IS.2: /is\b/i
-_NULL.2: /null\b/i
-_BETWEEN.2: /between\b/i
-_IN.2: /in\b/i
-_LIKE.2: /like\b/i
-TRUE.2: /true\b/i
-FALSE.2: /false\b/i
-COMPARISON: "<=" | ">=" | "<>" | "!=" | "=" | "<" | ">"
-NAME: /[A-Za-z_][A-Za-z0-9_]*/
-NUMBER: /[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?/
-STRING: /'([^'\x00-\x1f]|'')*'/
-%ignore /[ \t\r\n]+/
-"""
 
 _TYPES = {
     Kind.LONG: "a number",
@@ -66,7 +28,6 @@ _TYPES = {
     Kind.TIME: "a moment",
 }
 _EQUALITY = ("=", "<>", "!=")
-_LARGEST = 2**63 - 1
 # Far below what the parsers of the databases take.
 _DEEPEST = 50
 _LONGEST = 10_000
@@ -99,13 +60,11 @@ class Filter:
         self._columns = {column.name.lower(): column for column in columns}
         if len(text) > _LONGEST:
             raise UsageError(f"--where: {len(text):,} characters are too many; at most {_LONGEST:,}")
-        self._tree = _parsed(text)
+        self._tree = parsed(text)
         # On a database that is none: all faults of the text come out now.
         self.expression(peewee.SqliteDatabase(None), lambda column: peewee.SQL(column.key))
 
-    def expression(
-        self, database: peewee.Database, node: Callable[[Column], peewee.Node]
-    ) -> peewee.Node:
+    def expression(self, database: peewee.Database, node: Callable[[Column], peewee.Node]) -> peewee.Node:
         """The condition as a part of a query.
 
         Args:
@@ -113,25 +72,6 @@ class Filter:
             node: What stands for a column in that query.
         """
         return _Translation(database, node, self._columns).condition(self._tree)
-
-
-@cache
-def _parser() -> Lark:
-    return Lark(GRAMMAR, parser="lalr", propagate_positions=True)
-
-
-def _parsed(text: str) -> Tree:
-    try:
-        return _parser().parse(text)
-    except UnexpectedInput as error:
-        place = error.pos_in_stream
-        if place is None or place >= len(text.rstrip()) or getattr(error, "token", Token("", "")).type == "$END":
-            raise UsageError("--where: the condition ends too early, after its last character") from None
-        raise _fault(place, f"{text[place:].split()[0][:30]!r} was not expected here") from None
-
-
-def _fault(at: int, what: str) -> UsageError:
-    return UsageError(f"--where: at character {at + 1}: {what}")
 
 
 @dataclass(frozen=True)
@@ -159,13 +99,13 @@ class _Translation:
     def _compared(self, negated: bool, children: list) -> peewee.Node:
         left, operator, right = self._operand(children[0]), str(children[1]), self._operand(children[2])
         if left.column is None and right.column is None:
-            raise _fault(left.at, "no column is compared here")
+            raise fault(left.at, "no column is compared here")
         if left.column is None:
             swapped = operator.translate(str.maketrans("<>", "><")) if operator not in _EQUALITY else operator
             left, operator, right = right, swapped, left
         right = _same_type(left, right)
         if operator not in _EQUALITY and left.type == _TYPES[Kind.LOGICAL]:
-            raise _fault(left.at, f"{left.said} is true or false, so {operator} has no meaning for it")
+            raise fault(left.at, f"{left.said} is true or false, so {operator} has no meaning for it")
         operator = "<>" if operator == "!=" else operator
         return peewee.Expression(self._ordered(left), operator, self._side(right))
 
@@ -176,7 +116,7 @@ class _Translation:
     def _between(self, negated: bool, children: list) -> peewee.Node:
         column, low, high = self._column_of(children[0]), *map(self._operand, children[1:])
         if column.type == _TYPES[Kind.LOGICAL]:
-            raise _fault(column.at, f"{column.said} is true or false, so BETWEEN has no meaning for it")
+            raise fault(column.at, f"{column.said} is true or false, so BETWEEN has no meaning for it")
         bounds = (self._side(_same_type(column, low)), self._side(_same_type(column, high)))
         side = self._ordered(column)
         inside = peewee.Expression(
@@ -193,21 +133,23 @@ class _Translation:
         column, pattern = self._column_of(children[0]), self._operand(children[1])
         for operand in (column, pattern):
             if operand.type != _TYPES[Kind.TEXT] or (operand is pattern and pattern.column):
-                raise _fault(operand.at, "LIKE compares a column of text with a pattern in quotes")
+                raise fault(operand.at, "LIKE compares a column of text with a pattern in quotes")
         if _DANGLING.search(pattern.value):
-            raise _fault(pattern.at, "a pattern does not end with a single backslash")
+            raise fault(pattern.at, "a pattern does not end with a single backslash")
         fits = like(self.database, self._side(column), pattern.value)
         return _negation(fits) if negated else fits
 
     def _bare(self, operand: _Operand) -> peewee.Node:
         if operand.type != _TYPES[Kind.LOGICAL]:
-            raise _fault(operand.at, f"{operand.said} is {operand.type}, not a condition: compare it with something")
+            raise fault(
+                operand.at, f"{operand.said} is {operand.type}, not a condition: compare it with something"
+            )
         return self._side(operand)
 
     def _column_of(self, tree: Tree) -> _Operand:
         operand = self._operand(tree)
         if operand.column is None:
-            raise _fault(operand.at, f"a column is needed here, not {operand.said}")
+            raise fault(operand.at, f"a column is needed here, not {operand.said}")
         return operand
 
     def _operand(self, tree: Tree) -> _Operand:
@@ -216,19 +158,19 @@ class _Translation:
         if tree.data == "column":
             return self._known(at, said)
         if tree.data == "number":
-            return _Operand(_TYPES[Kind.INT], at, said, value=_number(at, said))
+            return _Operand(_TYPES[Kind.INT], at, said, value=number_of(at, said))
         if tree.data == "text":
-            return _Operand(_TYPES[Kind.TEXT], at, said, value=_text(at, said))
+            return _Operand(_TYPES[Kind.TEXT], at, said, value=text_of(at, said))
         return _Operand(_TYPES[Kind.LOGICAL], at, said, value=said.lower() == "true")
 
     def _known(self, at: int, name: str) -> _Operand:
         column = self.columns.get(name.lower())
         if column is None:
             if name.lower() == "null":
-                raise _fault(at, "nothing equals NULL: write IS NULL or IS NOT NULL")
+                raise fault(at, "nothing equals NULL: write IS NULL or IS NOT NULL")
             close = difflib.get_close_matches(name.lower(), self.columns, n=3, cutoff=0.5)
             meant = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(self.columns)}"
-            raise _fault(at, f"there is no column {name}; {meant}")
+            raise fault(at, f"there is no column {name}; {meant}")
         return _Operand(_TYPES[column.kind], at, column.name, column)
 
     def _side(self, operand: _Operand) -> peewee.Node:
@@ -250,41 +192,17 @@ def _same_type(column: _Operand, other: _Operand) -> _Operand:
     if column.type == other.type:
         return other
     if column.type == _TYPES[Kind.TIME] and other.column is None and other.type == _TYPES[Kind.TEXT]:
-        return _Operand(column.type, other.at, other.said, value=_moment(other.at, other.value))
-    raise _fault(other.at, f"{column.said} is {column.type}, and {other.said} is {other.type}")
-
-
-def _number(at: int, said: str) -> int | float:
-    value = int(said) if said.lstrip("+-").isdigit() else float(said)
-    if isinstance(value, int) and abs(value) > _LARGEST:
-        value = float(value) if abs(value) < 2**1023 else math.inf
-    if not math.isfinite(value):
-        raise _fault(at, f"{said} is larger than any value of a column")
-    return value
-
-
-def _text(at: int, said: str) -> str:
-    if not said.isprintable():
-        raise _fault(at, "text may hold printable characters only")
-    return said[1:-1].replace("''", "'")
-
-
-def _moment(at: int, said: str) -> str:
-    """In the form in which SQLite keeps times, and which PostgreSQL understands."""
-    try:
-        value = datetime.fromisoformat(said)
-    except ValueError:
-        raise _fault(at, f"{said!r} is no moment: write it as 2026-11-25 or 2026-11-25T20:15:00 (UTC)") from None
-    if value.tzinfo is not None:
-        value = value.astimezone(UTC).replace(tzinfo=None)
-    return value.isoformat(sep=" ", timespec="microseconds")
+        return _Operand(column.type, other.at, other.said, value=moment_of(other.at, other.value))
+    raise fault(other.at, f"{column.said} is {column.type}, and {other.said} is {other.type}")
 
 
 def _chained(operator: str, parts: list[peewee.Node]) -> peewee.Node:
     """All parts joined, in a tree that is no deeper than it has to be."""
     while len(parts) > 1:
         pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
-        parts = [pair[0] if len(pair) == 1 else peewee.Expression(pair[0], operator, pair[1]) for pair in pairs]
+        parts = [
+            pair[0] if len(pair) == 1 else peewee.Expression(pair[0], operator, pair[1]) for pair in pairs
+        ]
     return parts[0]
 
 

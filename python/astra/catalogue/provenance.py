@@ -62,6 +62,6 @@ def refuse_mixture(origins: Sequence[Origin]) -> None:
     listed = [f"{origin} ({origin.rows:,} rows)" for origin in origins[:_LISTED]]
     more = f"; and {len(origins) - _LISTED} more" if len(origins) > _LISTED else ""
     raise ConfigError(
-        f"the results are a mixture: {'; '.join(listed)}{more}. Give --mixed to take them all and have columns "
+        f"the results are a mixture: {'; '.join(listed)}{more}. Give --mixed to take all, with columns "
         "that say which is which, choose with --where, or make all anew with `astra run … --overwrite`"
     )

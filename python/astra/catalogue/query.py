@@ -12,7 +12,7 @@ from astra.catalogue.filters import Filter
 from astra.catalogue.provenance import Origin
 from astra.database import octets
 from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
-from astra.models import AstroNNdist, Distance, Source, TaskRun
+from astra.models import Distance, Source, TaskRun
 from astra.snapshot import all_rows
 
 _IDENTITY = ("weights_sha256", "weights_name", "seed", "n_draws", "precision")

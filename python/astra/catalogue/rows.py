@@ -1,6 +1,6 @@
 """Batches of rows: as values, and packed into records as FITS and VOTable keep them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -77,10 +77,17 @@ class Records:
             return [_TRUTH[value] for value in content]
         if column.kind in ABSENT:
             return self._integers(column, content)
-        encoded = [ascii_of(value) for value in content]
-        if (longest := max(map(len, encoded))) > self.width(column):
-            raise AstraError(f"column {column.name}: a text of {longest} characters, where the longest was shorter")
-        return encoded
+        return self._texts(column, [value or "" for value in content])
+
+    def _texts(self, column: Column, content: list[str]) -> list[str] | list[bytes]:
+        together = "".join(content)
+        plain = together.isascii() and together.isprintable()
+        texts = content if plain else [ascii_of(value) for value in content]
+        if (longest := max(map(len, texts))) > self.width(column):
+            raise AstraError(
+                f"column {column.name}: a text of {longest} characters, where the longest was shorter"
+            )
+        return texts
 
     def _integers(self, column: Column, content: list) -> list[int]:
         absent = ABSENT[column.kind]
@@ -89,17 +96,9 @@ class Records:
         return [absent if value is None else value for value in content] if None in content else content
 
 
-def ascii_of(text: str | None) -> bytes:
-    """Text as these formats can hold it: others than ASCII as escapes of Python, control characters as spaces."""
-    if text is None:
-        return b""
+def ascii_of(text: str) -> bytes:
+    """Text as these formats hold it: others than ASCII as Python's escapes, control characters as spaces."""
     if text.isascii() and text.isprintable():
         return text.encode("ascii")
     plain = "".join(" " if character < " " or character == "\x7f" else character for character in text)
     return plain.encode("ascii", "backslashreplace")
-
-
-def absent(batch: Batch) -> Iterator[list[bool]]:
-    """For each column, where its values are absent."""
-    for content in batch:
-        yield [value is None for value in content]

@@ -79,7 +79,9 @@ class Table:
             ("NBAD", true["flag_bad"], "Spectra with flag_bad"),
             ("NWARN", true["flag_warn"], "Spectra with flag_warn"),
         ]
-        return counts + [(f"NFLAG{bit}", true[name], f"Spectra with {name}") for name, bit in flag_bits().items()]
+        return counts + [
+            (f"NFLAG{bit}", true[name], f"Spectra with {name}") for name, bit in flag_bits().items()
+        ]
 
 
 def flag_bits() -> dict[str, int]:

@@ -43,9 +43,12 @@ class NamesOf(StrEnum):
 
 Product = Annotated[str, typer.Argument(help="What to create: astraAllStarAstroNNdist.")]
 Output = Annotated[
-    Path | None, typer.Option(metavar="PATH", help="The file; default: PRODUCT-VERSION.FORMAT, in this folder.")
+    Path | None,
+    typer.Option(metavar="PATH", help="The file; default: PRODUCT-VERSION.FORMAT, in this folder."),
 ]
-FormatOf = Annotated[FormatName, typer.Option("--format", help="In which form; parquet needs astra[parquet].")]
+FormatOf = Annotated[
+    FormatName, typer.Option("--format", help="In which form; parquet needs astra[parquet].")
+]
 ColumnNames = Annotated[NamesOf, typer.Option(help="Columns called as in SQL, or as DR19 published them.")]
 Where = Annotated[str | None, typer.Option(metavar="FILTER", help="Only such rows, in the words of SQL.")]
 Mixed = Annotated[bool, typer.Option("--mixed", help="Accept results of different weights or versions.")]
@@ -102,9 +105,13 @@ def create(
 
 def _say(made: "Created") -> None:
     found = made.as_dict()
-    say(f"{found['path']}: {found['spectra']:,} spectra of {found['stars']:,} stars, {found['columns']} columns")
+    rows = f"{found['spectra']:,} spectra of {found['stars']:,} stars, {found['columns']} columns"
+    say(f"{found['path']}: {rows}")
     flags = ", ".join(f"{name} {count:,}" for name, count in found["flags"].items() if count)
-    say(f"good {found['good']:,}, bad {found['bad']:,}, warn {found['warn']:,}" + (f"; {flags}" if flags else ""))
+    say(
+        f"good {found['good']:,}, bad {found['bad']:,}, warn {found['warn']:,}"
+        + (f"; {flags}" if flags else "")
+    )
     note(f"{found['bytes'] / 1e6:,.1f} MB in {found['elapsed_s']:.1f} s")
     if found["mixed"]:
         note("results of different weights or versions; the columns from weights_name on say which")
