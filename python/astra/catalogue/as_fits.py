@@ -4,10 +4,12 @@ Headers come from astropy; the rows go straight from the database into the file.
 in its header, before what they are the sums of: they are written last, in the place that was kept for them.
 """
 
+import io
 from typing import TYPE_CHECKING, BinaryIO
 
 from astra.catalogue.checksum import BLOCK, Checksum, encoded
 from astra.catalogue.columns import Column, Kind
+from astra.catalogue.described import described
 from astra.catalogue.rows import ABSENT, Records, ascii_of
 from astra.catalogue.table import NAME, PIPELINE, Table
 
@@ -104,7 +106,19 @@ def _extension(table: Table, records: Records, name: str, rows: int) -> "fits.He
     header["INSTRMNT"] = (name, "Instrument")
     header["PIPELINE"] = (PIPELINE, "Pipeline name")
     header["LONGSTRN"] = _CONTINUED
+    for line in _for_astropy(table):
+        header.add_comment(line)
     return header
+
+
+def _for_astropy(table: Table) -> list[str]:
+    """Comments in which astropy keeps descriptions, and finds them again: it does not read TCOMM."""
+    from astropy.io import fits
+
+    content = io.BytesIO()
+    described(table.columns).write(content, format="fits")
+    with fits.open(io.BytesIO(content.getvalue())) as hdus:
+        return list(hdus[1].header["COMMENT"])
 
 
 def _describe(header: "fits.Header", number: int, column: Column, records: Records) -> None:

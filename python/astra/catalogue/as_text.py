@@ -7,10 +7,8 @@ import csv
 import io
 from typing import BinaryIO
 
-from astra.catalogue.columns import Kind
+from astra.catalogue.described import described
 from astra.catalogue.table import Table
-
-_TYPES = {Kind.LONG: "int64", Kind.INT: "int32", Kind.DOUBLE: "float64", Kind.LOGICAL: "bool"}
 
 
 def write_csv(stream: BinaryIO, table: Table) -> None:
@@ -31,24 +29,8 @@ def write_ecsv(stream: BinaryIO, table: Table) -> None:
         stream: Empty.
         table: The catalogue.
     """
-    from astropy.table import Column
-    from astropy.table import Table as AstropyTable
-
-    empty = AstropyTable(
-        [
-            Column(
-                [],
-                column.name,
-                _TYPES.get(column.kind, "str"),
-                unit=column.unit,
-                description=column.description,
-            )
-            for column in table.columns
-        ],
-        meta={keyword: value for keyword, value, _ in table.facts()},
-    )
-    for column in table.columns:
-        empty[column.name].meta["ucd"] = column.ucd
+    empty = described(table.columns)
+    empty.meta.update({keyword: value for keyword, value, _ in table.facts()})
     header = io.StringIO()
     empty.write(header, format="ascii.ecsv", delimiter=",")
     stream.write(header.getvalue().encode())
