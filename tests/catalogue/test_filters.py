@@ -157,6 +157,7 @@ def rows(survey, in_sql):
     """What SQL gives, row by row; an empty text is a value there, unlike in FITS."""
     found = in_sql(survey)
     plain = [
+        # Texts as they are.
         found[column.key] if column.kind is Kind.TEXT else from_sql(column, found[column.key])
         for column in ALL
     ]

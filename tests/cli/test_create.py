@@ -73,13 +73,13 @@ def test_no_rows_are_worth_a_word(astra, db):
         (
             [PRODUCT, "--where", "dst < 5"],
             2,
-            "--where: at character 1: there is no column dst; did you mean dist",
+            "--where: at character 1: there is no column dst; did you",
         ),
         ([PRODUCT, "--output", "mine"], 2, "mine exists already: give --overwrite"),
         (
             [PRODUCT, "--output", "nowhere/x.fits"],
             74,
-            "cannot write nowhere/x.fits: No such file or directory",
+            "cannot write nowhere/x.fits: No such file",
         ),
         ([PRODUCT, "--output", "mine/x.fits"], 74, "cannot write mine/x.fits: Not a directory"),
         ([PRODUCT, "--format", "xls"], 2, "'xls'"),

@@ -3,11 +3,12 @@
 import json
 
 import pytest
+from builders import a_result, a_source, a_spectrum
 from hypothesis import given
 from hypothesis import strategies as st
 
 from astra.explain import explain, known_flags
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source
 
 
 @pytest.mark.parametrize("word", ["2053", "0x805", "0b100000000101", "0X805"])
@@ -66,7 +67,7 @@ def test_the_flags_of_a_spectrum_and_of_a_reddening_are_known_too(astra):
     [
         (
             ["no_resalt"],
-            "no_resalt is neither a number nor a flag of result_flags; did you mean flag_no_result?",
+            "neither a number nor a flag of result_flags; did you mean flag_no_result?",
         ),
         (["12q"], "12q is neither a number nor a flag of result_flags; there are flag_fakemag_unreliable"),
         (["1.5"], "neither a number"),
@@ -102,10 +103,6 @@ def test_every_flag_of_a_model_is_known(kind, model):
 
 
 def test_not_good_is_what_the_view_says(db):
-    from builders import a_result, a_source, a_spectrum
-
-    from astra.models import Distance
-
     for bit in range(26):
         a_result(a_spectrum(a_source(), spectrum_flags=1 << bit))
 
