@@ -28,9 +28,8 @@ nitpick_ignore_regex = [("py:.*", r".*")]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 # A page reads the same on the forge: its anchors are those of its headings.
 myst_heading_anchors = 4
-# Files of the project that are no pages, e.g. airflow/astra_distances.py, are copied and linked.
-myst_all_links_external = False
-
+# "--option" is no dash.
+smartquotes = False
 # In docstrings, `text` is code.
 default_role = "code"
 autodoc_member_order = "bysource"

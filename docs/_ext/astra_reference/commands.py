@@ -9,6 +9,8 @@ import typer
 from astra.cli import app
 
 _EXAMPLES = re.compile(r"^Examples?:\n(.*?)(?=^#|\Z)", re.MULTILINE | re.DOTALL)
+_SECTION = re.compile(r"^## `(.*?)`$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+_LISTED = re.compile(r"^\* `([a-z_]+)`: .*$", re.MULTILINE)
 _EXIT_CODES = re.compile(r"(?<=\S)\s(?=Exit codes: )")
 
 
@@ -17,6 +19,7 @@ def commands() -> str:
     command = [sys.executable, "-m", "typer", "astra.cli", "utils", "docs", "--name", "astra"]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     text = re.sub(r"^# ", "## ", text, count=1)
+    text = _SECTION.sub(_linked, re.sub(r"^### ", "## ", text, flags=re.MULTILINE))
     return _EXIT_CODES.sub("\n\n", _EXAMPLES.sub(_examples, text))
 
 
@@ -24,6 +27,18 @@ def options_called(name: str) -> set[str]:
     """The options of one command, e.g. ``--limit``."""
     parser = typer.main.get_command(app).commands[name]
     return {flag for parameter in parser.params for flag in parameter.opts if flag.startswith("-")}
+
+
+def _linked(section: re.Match[str]) -> str:
+    """A section whose list of commands leads to theirs, which say what they do in full."""
+    name, text = section.groups()
+    before, heading, listed = text.partition("**Commands**:")
+    links = _LISTED.sub(lambda found: _link(f"{name} {found[1]}"), listed)
+    return f"## `{name}`{before}{heading}{links}"
+
+
+def _link(command: str) -> str:
+    return f"* [`{command}`](#{command.replace(' ', '-').replace('_', '-')})"
 
 
 def _examples(found: re.Match[str]) -> str:

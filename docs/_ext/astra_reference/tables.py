@@ -14,15 +14,15 @@ from astra.running.ending import KEYBOARD_INTERRUPT
 from astra.status.limits import LIMIT_BROKEN
 
 TYPES = {
-    fields.AutoField: "integer (8 bytes)",
-    fields.BigIntegerField: "integer (8 bytes)",
-    fields.BitField: "bits (8 bytes)",
+    fields.AutoField: "bigint",
+    fields.BigIntegerField: "bigint",
+    fields.BitField: "bigint",
     fields.BooleanField: "boolean",
-    fields.DateTimeField: "time",
-    fields.FloatField: "float (8 bytes)",
-    fields.ForeignKeyField: "integer (8 bytes)",
-    fields.GeneratedField: "integer (8 bytes), computed by the database",
-    fields.IntegerField: "integer (4 bytes)",
+    fields.DateTimeField: "timestamp",
+    fields.FloatField: "double",
+    fields.ForeignKeyField: "bigint",
+    fields.GeneratedField: "bigint",
+    fields.IntegerField: "integer",
     fields.TextField: "text",
 }
 
@@ -33,10 +33,12 @@ def columns(model_name: str) -> str:
     """The columns of a table or a view."""
     rows = []
     for field in getattr(astra.models, model_name)._meta.sorted_fields:
-        python = "the same" if field.name == field.column_name else f"`{field.name}`"
+        name = f"`{field.column_name}`"
+        if field.name != field.column_name:
+            name += f", in Python `{field.name}`"
         meaning = _UNIT.sub("", field.help_text or "")
-        rows.append((f"`{field.column_name}`", python, TYPES[type(field)], field.unit or "", meaning))
-    return table(("column", "in Python", "type", "unit", "meaning"), rows)
+        rows.append((name, TYPES[type(field)], field.unit or "", meaning))
+    return table(("column", "type", "unit", "meaning"), rows)
 
 
 def flags(model_name: str) -> str:
