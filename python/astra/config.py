@@ -103,7 +103,9 @@ class Settings(_Section):
         description="Folder of the survey: `pipelines/astroNN_dist/astroNN_dist_model_parameter.pt` below it "
         "are the weights if none are named",
     )
-    models_dir: Path = Field(description="Folder where weights are found by name; by default `models` in your data folder")
+    models_dir: Path = Field(
+        description="Folder where weights are found by name; by default `models` in your data folder"
+    )
     weights: str | None = Field(None, description="Weights to use: a path, or a name in `models_dir`")
     origins: Mapping[str, str] = Field(default_factory=dict, exclude=True)
 

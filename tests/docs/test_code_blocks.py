@@ -1,16 +1,17 @@
 """Every block of code in the README and in the documentation runs; those of SQL are in test_sql.py."""
 
 import configparser
-import subprocess
+import os
 from pathlib import Path
 
 import pytest
 from astropy.table import Table
 from builders import a_result, a_source, a_spectrum, write_apstar
 
+from astra.cli import main
 from astra.config import load_settings
 
-from documents import ROOT, blocks, pages, path_with, stand_ins
+from documents import ROOT, Shell, blocks, pages, stand_ins
 
 #: Blocks that no test runs, by their page: few, and each says why where it stands.
 NOT_TESTED = {"docs/model-card.md": 1, "docs/sql.md": 1}
@@ -18,6 +19,7 @@ RUN_BY_A_TEST = {"sh", "sql", "python", "yaml", "ini"}
 #: Samples of what the program prints (tests/test_operations.py), and what Sphinx fills in.
 NO_CODE = {"text", "{toctree}", "{reference}", "{eval-rst}", "{include}"}
 STAR = "2M00000001+0000001"
+INGESTED = ("init", "ingest apstar spectra --catalog targets.csv")
 
 WITH_SH = [page for page in pages() if blocks(page, "sh")]
 WITH_PYTHON = [page for page in pages() if blocks(page, "python")]
@@ -39,14 +41,11 @@ def test_every_block_is_of_a_kind_that_a_test_runs():
 
 @pytest.fixture(scope="session")
 def downloads(tmp_path_factory, reference_weights) -> Path:
-    """What the pages take for granted: a star's file, spectra, tables, weights of others."""
+    """What the pages take for granted: spectra, a catalogue, an allStar table, weights of others."""
     folder = tmp_path_factory.mktemp("downloads")
-    (folder / "spectra").mkdir()
-    for number in range(1, 5):
-        name = f"2M0000000{number}+000000{number}"
-        write_apstar(folder / "spectra" / f"apStar-dr17-{name}.fits", header={"OBJID": name})
-    (folder / "targets.csv").write_text(f"apogee_id,k_mag,ebv\n{STAR},10.2,0.08\n")
-    _write_allstar(folder / "allStar.fits")
+    assert main(["simulate", str(folder / "spectra"), "--n", "12"]) == 0
+    (folder / "targets.csv").symlink_to(folder / "spectra" / "targets.csv")
+    _write_allstar(folder / "allStar.fits", a_star(folder))
     for name in ("model_parameter.pt", "astroNN_dist_model_parameter.pt"):
         (folder / name).symlink_to(reference_weights)
     survey = folder / "to" / "mwm_astra" / "pipelines" / "astroNN_dist"
@@ -56,54 +55,53 @@ def downloads(tmp_path_factory, reference_weights) -> Path:
     return folder
 
 
-def _write_allstar(path: Path) -> None:
-    columns = {"APOGEE_ID": STAR, "TELESCOPE": "apo25m", "FIELD": "M67", "FILE": f"apStar-dr17-{STAR}.fits"}
+def a_star(folder: Path) -> str:
+    """One of the stars that were downloaded."""
+    return min((folder / "spectra").glob("apStar-*.fits")).stem.removeprefix("apStar-dr17-")
+
+
+def _write_allstar(path: Path, star: str) -> None:
+    columns = {"APOGEE_ID": star, "TELESCOPE": "apo25m", "FIELD": "M67", "FILE": f"apStar-dr17-{star}.fits"}
     columns |= {"RA": 132.8, "DEC": 11.8, "K": 10.2, "AK_TARG": 0.03, "SFD_EBV": 0.08, "SNR": 100.0}
     Table({name: [value] for name, value in columns.items()}).write(path)
 
 
 @pytest.fixture
 def shell(tmp_path, downloads, monkeypatch):
-    """Runs the blocks of a page, one after the other in one shell, in a folder with what was downloaded."""
+    """Runs the blocks of a page, one after the other, in a folder with what was downloaded."""
     folder = tmp_path / "work"
     folder.mkdir()
     for item in downloads.iterdir():
         (folder / item.name).symlink_to(item)
-    monkeypatch.setenv("PATH", path_with(stand_ins(tmp_path / "stand-ins")))
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(stand_ins(tmp_path / "stand-ins")), os.environ["PATH"]]))
     monkeypatch.setenv("ASTRA_DATABASE_PATH", str(folder / "my.db"))
+    lines = Shell(monkeypatch.setenv, monkeypatch.delenv)
+    places = {"/path/to": str(downloads / "to"), STAR: a_star(downloads)}
 
-    def run(page: str, **places: str) -> None:
-        script = ["set -euo pipefail", "trap 'echo failed: $BASH_COMMAND >&2' ERR"]
-        script += [block.text for block in blocks(page, "sh") if not block.not_tested]
-        text = "\n".join(script).replace("/path/to", str(downloads / "to"))
-        for name, place in places.items():
+    def run(page: str, **more: str) -> None:
+        text = "\n".join(block.text for block in blocks(page, "sh") if not block.not_tested)
+        for name, place in (places | more).items():
             text = text.replace(name, place)
-        done = subprocess.run(["bash", "-c", text], cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        lines.run(text)
 
     return run
 
 
-@pytest.fixture
-def astra(shell, tmp_path):
-    """Runs a command line in the folder of the shell, before the page does."""
-
-    def run(*words: str) -> None:
-        subprocess.run(["astra", *words], cwd=tmp_path / "work", capture_output=True, check=True)
-
-    return run
-
-
-#: Pages that begin where another one has ended.
-INGESTED = ("docs/running.md", "docs/operations.md", "docs/modellers.md", "docs/model-card.md")
+#: What was done before, where a page begins with an ingested survey, or with a measured one.
+BEFORE = {
+    "docs/running.md": INGESTED,
+    "docs/modellers.md": INGESTED,
+    "docs/model-card.md": INGESTED,
+    "docs/operations.md": (*INGESTED, "run astronn_dist"),
+}
 ON_A_SERVER = ("docs/postgresql.md", "docs/slurm.md")
 
 
 @pytest.mark.parametrize("page", [page for page in WITH_SH if page not in ON_A_SERVER])
-def test_the_commands_of_a_page_run(shell, astra, page):
-    if page in INGESTED:
-        astra("init")
-        astra("ingest", "apstar", "spectra", "--catalog", "targets.csv")
+def test_the_commands_of_a_page_run(shell, page):
+    for words in BEFORE.get(page, ()):
+        assert main(words.split()) == 0
 
     shell(page)
 

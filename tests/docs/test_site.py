@@ -20,7 +20,9 @@ def test_nothing_is_loaded_from_elsewhere(site, read):
     pages = sorted(site.rglob("*.html"))
     elsewhere = {name for page in pages for name in read(page).loaded if urlsplit(name).netloc}
     styles = [path.read_text() for path in [*site.rglob("*.css"), *pages]]
-    from_styles = [found for text in styles for found in re.findall(r"(?:url\(|@import)\s*['\"]?(https?:)", text)]
+    from_styles = [
+        found for text in styles for found in re.findall(r"(?:url\(|@import)\s*['\"]?(https?:)", text)
+    ]
 
     assert len(pages) > 30
     assert (elsewhere, from_styles) == (set(), [])

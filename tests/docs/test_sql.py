@@ -275,12 +275,16 @@ def test_old_sql_with_quoted_names_finds_the_values_of_the_columns(upstream):
     for old, row in zip(found.fetchall(), rows, strict=True):
         errors = (row.e_L_fakemag, row.e_L_fakemag, row.dist, row.e_dist, row.e_dist)
         now = (row.A_k_mag, row.L_fakemag, *errors, row.result_flags, row.v_astra)
-        assert [math.nan if value is None else value for value in old] == pytest.approx(list(now), nan_ok=True)
+        assert [math.nan if value is None else value for value in old] == pytest.approx(
+            list(now), nan_ok=True
+        )
 
 
 def test_every_column_of_upstreams_table_is_in_the_view(upstream):
     db, _ = upstream
-    upstreams = "task_pk source_pk spectrum_pk v_astra created modified t_elapsed t_overhead tag k_mag ebv A_k_mag"
+    upstreams = (
+        "task_pk source_pk spectrum_pk v_astra created modified t_elapsed t_overhead tag k_mag ebv A_k_mag"
+    )
     upstreams += " L_fakemag e_L_fakemag dist e_dist result_flags"
 
     names = [name for name, *_ in db.execute_sql("SELECT * FROM astro_nn_dist_upstream").description]
@@ -314,7 +318,9 @@ def test_on_sqlite_old_names_need_no_view(survey):
 @on_postgresql
 def test_rights_are_given_and_taken_as_the_page_on_operations_says(survey):
     (name,) = survey.execute_sql("SELECT current_database()").fetchone()
-    given = [text.replace("DATABASE survey", f"DATABASE {name}") for b in ROLES for text in statements(b.text)]
+    given = [
+        text.replace("DATABASE survey", f"DATABASE {name}") for b in ROLES for text in statements(b.text)
+    ]
 
     for role in ("astra_writer", "astra_reader"):
         survey.execute_sql(f"CREATE ROLE {role}")

@@ -102,4 +102,6 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown; rows may be shorter than its head."""
     lines = [heads, ["---"] * len(heads), *rows]
     padded = ([*line, *[""] * (len(heads) - len(line))] for line in lines)
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in padded)
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in padded
+    )
