@@ -77,7 +77,7 @@ def statements(text: str) -> list[str]:
 
 # > Commands
 
-#: Options that make a command quick. A training takes half an hour: its words are read, and the default is its result.
+#: Options that make a command quick. Of a training, half an hour, the words are read; its result is the default.
 _QUICK = {"train": ["--help"], "srun": ["--dry-run"], "simulate": ["--n", "12"]}
 
 _ASTRA = '#!/bin/sh\nexec "{python}" -m astra "$@"\n'

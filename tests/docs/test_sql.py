@@ -267,14 +267,14 @@ def upstream(survey):
 
 def test_old_sql_with_quoted_names_finds_the_values_of_the_columns(upstream):
     db, _ = upstream
-    names = '"A_k_mag", "L_fakemag", "e_L_fakemag", "L_fakemag_err", dist, e_dist, dist_err, result_flags, v_astra'
+    names = '"A_k_mag", "L_fakemag", "e_L_fakemag", "L_fakemag_err", dist, e_dist, dist_err, result_flags'
 
     found = db.execute_sql(f"SELECT {names} FROM astro_nn_dist_upstream ORDER BY task_pk")
 
     rows = AstroNNdist.select().order_by(AstroNNdist.task_pk)
     for old, row in zip(found.fetchall(), rows, strict=True):
         errors = (row.e_L_fakemag, row.e_L_fakemag, row.dist, row.e_dist, row.e_dist)
-        now = (row.A_k_mag, row.L_fakemag, *errors, row.result_flags, row.v_astra)
+        now = (row.A_k_mag, row.L_fakemag, *errors, row.result_flags)
         assert [math.nan if value is None else value for value in old] == pytest.approx(
             list(now), nan_ok=True
         )

@@ -9,10 +9,11 @@
 tables.py and commands.py give Markdown, and know nothing of Sphinx.
 """
 
-from astra_reference import commands, tables
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+
+from astra_reference import commands, tables
 
 CONTENTS = {
     "columns": tables.columns,

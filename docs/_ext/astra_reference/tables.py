@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from astra_reference.commands import options_called
-
 import astra.models
 from astra import fields
 from astra.config import CONFIG_VARIABLE, ENVIRONMENT, known_settings
 from astra.errors import AstraError
 from astra.running.ending import KEYBOARD_INTERRUPT
 from astra.status.limits import LIMIT_BROKEN
+
+from astra_reference.commands import options_called
 
 TYPES = {
     fields.AutoField: "bigint",
@@ -102,6 +102,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown; rows may be shorter than its head."""
     lines = [heads, ["---"] * len(heads), *rows]
     padded = ([*line, *[""] * (len(heads) - len(line))] for line in lines)
-    return "\n".join(
-        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in padded
-    )
+    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in padded)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|")
