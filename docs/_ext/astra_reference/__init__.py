@@ -32,6 +32,7 @@ class Reference(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """The part as it is now."""
+        self.env.note_reread()  # the code changes, and not the page
         name, *more = self.arguments
         return self.parse_text_to_nodes(CONTENTS[name](*more), allow_section_headings=True)
 

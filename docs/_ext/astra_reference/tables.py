@@ -77,21 +77,20 @@ def settings() -> str:
     """Every setting: where it can be given, its default, its meaning."""
     rows = []
     for name, field in known_settings():
-        option = _option(name)
-        default = "" if field.default is None or field.is_required() else f"`{field.default}`"
-        variable = ENVIRONMENT.get(name)
-        rows.append(
-            (f"`{name}`", option, f"`{variable}`" if variable else "", default, field.description or "")
-        )
+        meaning = field.description or ""
+        if field.default is not None and not field.is_required():
+            meaning += f"; default `{field.default}`"
+        elsewhere = [each for each in (_option(name), ENVIRONMENT.get(name)) if each]
+        rows.append((f"`{name}`", ", ".join(f"`{each}`" for each in elsewhere), meaning))
     where = f"The file is `~/.config/sdss/astra/astra.yml`, or the one that `{CONFIG_VARIABLE}` names.\n\n"
-    return where + table(("setting in the file", "option", "environment", "default", "meaning"), rows)
+    return where + table(("setting in the file", "option, environment", "meaning"), rows)
 
 
-def _option(setting: str) -> str:
+def _option(setting: str) -> str | None:
     """The option of a run that says the same, if there is one."""
     command = "srun" if setting.startswith("slurm.") else "run"
     flag = "--" + setting.rpartition(".")[2].replace("_", "-")
-    return f"`{flag}`" if setting.count(".") != 1 and flag in options_called(command) else ""
+    return flag if setting.count(".") != 1 and flag in options_called(command) else None
 
 
 def _first_line(kind: type) -> str:
