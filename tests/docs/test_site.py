@@ -3,7 +3,7 @@
 import re
 from urllib.parse import unquote, urlsplit
 
-from documents import DOCS
+from documents import DOCS, ROOT
 
 
 def test_it_is_built_without_a_warning(built):
@@ -52,6 +52,13 @@ def test_every_link_leads_somewhere(site, read):
                 broken.append(f"{page.relative_to(site)}: {link}")
 
     assert broken == []
+
+
+def test_the_readme_leads_to_pages_that_are_there():
+    links = re.findall(r"\]\(([^)#]+)", (ROOT / "README.md").read_text())
+
+    assert len(links) > 10
+    assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_formulas_are_there_without_a_script(site, read):
