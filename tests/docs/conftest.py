@@ -1,5 +1,7 @@
 """The site, built once, and a survey that every question of the documentation has an answer in."""
 
+import contextlib
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -8,7 +10,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from astra.config import Settings
+from astra.database import open_database
+from astra.models.base import bound_to
+
 from documents import DOCS
+from small_survey import fill_survey
 
 
 class Page(HTMLParser):
@@ -70,3 +77,28 @@ def read(site):
         return known[path]
 
     return page
+
+
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def filled(request, tmp_path_factory):
+    """A small survey in which every question has an answer."""
+    with contextlib.ExitStack() as stack:
+        if request.param == "sqlite":
+            template = request.getfixturevalue("sqlite_template")
+            database = {"path": shutil.copyfile(template, tmp_path_factory.mktemp("survey") / "astra.db")}
+        else:
+            server = request.getfixturevalue("postgres")
+            dbname = stack.enter_context(server.database(request.getfixturevalue("postgres_template")))
+            database = {"url": server.url(dbname)}
+        settings = Settings.model_validate({"database": database, "models_dir": "/nowhere"})
+        opened = stack.enter_context(bound_to(open_database(settings)))
+        fill_survey()
+        yield opened
+
+
+@pytest.fixture
+def survey(filled):
+    """The survey; what a test does to it is undone."""
+    with filled.atomic() as transaction:
+        yield filled
+        transaction.rollback()

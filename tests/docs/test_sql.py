@@ -1,112 +1,19 @@
 """Every query of the documentation answers its question, on both databases."""
 
-import contextlib
 import math
 import re
-import shutil
 
 import pytest
-from builders import a_result, a_run, a_source, a_spectrum
-
-from astra.config import Settings
-from astra.database import open_database
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
-from astra.models.base import bound_to
-from astra.schema import runner
+from builders import a_run
 
 from documents import Block, blocks, pages, statements
+from small_survey import M67, a_measured, a_star
 
 QUERIES = [block for page in pages() for block in blocks(page, "sql")]
-#: What SQLite has not: schemas, roles, rights.
+#: What SQLite has not, schemas, roles, rights: in test_old_sql.py.
 _ONLY_POSTGRESQL = re.compile(r"\b(CREATE ROLE|REVOKE|CREATE SCHEMA)\b")
 ON_BOTH = [block for block in QUERIES if not _ONLY_POSTGRESQL.search(block.text)]
 COOKBOOK = [block for block in QUERIES if block.page == "docs/sql.md"]
-ROLES = [block for block in QUERIES if re.search(r"\b(CREATE ROLE|REVOKE)\b", block.text)]
-M67 = "2M08511710+1148160"
-
-on_postgresql = pytest.mark.parametrize(
-    "filled", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
-)
-on_sqlite = pytest.mark.parametrize("filled", ["sqlite"], indirect=True)
-
-
-def _star(number: int, dist: float, **values):
-    place = {"ra": 132.85 + 0.01 * number, "dec": 11.81, "l": 215.7, "b": 31.9}
-    motion = {"pmra": -10.97, "pmde": -2.92, "j_mag": 10.8, "ebv_origin": "SFD", "ebv_flags": 8}
-    gaia = {"plx": 1000 / dist + 0.05, "e_plx": 0.05, "ruwe": 1.0}
-    return a_source(**(place | motion | gaia | values))
-
-
-def _measured(source, dist: float, run, *, snr=100.0, telescope="apo25m", v_astra=None, **values):
-    relative = 0.05
-    parallax = 1000 / dist
-    spectrum = a_spectrum(source, snr=snr, telescope=telescope, v_rad=33.9)
-    gaia = {"gaia_parallax": parallax + 0.05, "e_gaia_parallax": 0.05}
-    combined = {"weighted_parallax": parallax + 0.04, "e_weighted_parallax": 0.04}
-    found = {
-        "L_fakemag": 100 * parallax,
-        "e_L_fakemag": 100 * parallax * relative,
-        "dist": dist,
-        "e_dist": dist * relative,
-        "e_dist_full": dist * relative * 1.5,
-        "dist_lo": dist * (1 - relative),
-        "dist_hi": dist * (1 + relative),
-        "nn_parallax": parallax,
-        "e_nn_parallax": parallax * relative,
-        "weighted_dist": 1000 / (parallax + 0.04),
-        "e_weighted_dist": dist * 0.02,
-        "run_pk": run.pk,
-    }
-    version = {} if v_astra is None else {"v_astra": v_astra}
-    return a_result(spectrum, **(found | gaia | combined | version | values))
-
-
-def _fill() -> None:
-    old = a_run(weights_name="old", weights_sha256="0" * 64, seed=0, n_draws=100, processed=1, outcome="done")
-    new = a_run(weights_name="new", weights_sha256="1" * 64, seed=0, n_draws=100, processed=9, outcome="done")
-    first = _star(0, 400.0, sdss4_apogee_id=M67)
-    again = _measured(first, 400.0, new, snr=200.0)
-    _measured(first, 440.0, new, snr=50.0, telescope="lco25m")
-    a_result(_spectrum_of(again), v_astra=0, dist=380.0, run_pk=old.pk)
-    _measured(_star(1, 800.0), 800.0, new)
-    _measured(_star(2, 450.0), 450.0, old)
-    _measured(_star(3, 900.0, ebv=None), 900.0, new, flag_missing_extinction=True)
-    _measured(_star(4, 850.0, k_mag=None), 1.0, new, flag_missing_photometry=True)
-    _measured(_star(5, 850.0), 850.0, new, flag_fakemag_unreliable=True, telescope="lco25m")
-    _measured(_star(6, 820.0), 820.0, new, telescope="lco25m")
-    lost = {"L_fakemag": None, "flag_no_result": True, "no_result_reason": "truncated"}
-    _measured(_star(7, 850.0), math.nan, new, **lost)
-    a_spectrum(_star(8, 850.0))
-
-
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def filled(request, tmp_path_factory):
-    """A small survey in which every question has an answer."""
-    with contextlib.ExitStack() as stack:
-        if request.param == "sqlite":
-            template = request.getfixturevalue("sqlite_template")
-            database = {"path": shutil.copyfile(template, tmp_path_factory.mktemp("survey") / "astra.db")}
-        else:
-            server = request.getfixturevalue("postgres")
-            dbname = stack.enter_context(server.database(request.getfixturevalue("postgres_template")))
-            database = {"url": server.url(dbname)}
-        settings = Settings.model_validate({"database": database, "models_dir": "/nowhere"})
-        opened = stack.enter_context(bound_to(open_database(settings)))
-        _fill()
-        yield opened
-
-
-@pytest.fixture
-def survey(filled):
-    """The survey; what a test does to it is undone."""
-    with filled.atomic() as transaction:
-        yield filled
-        transaction.rollback()
-
-
-def _spectrum_of(result):
-    key = ApogeeCoaddedSpectrumInApStar.spectrum_pk
-    return ApogeeCoaddedSpectrumInApStar.get(key == result.spectrum_pk)
 
 
 def answer(db, block: Block) -> list[tuple]:
@@ -139,7 +46,7 @@ def test_the_cookbook_is_large_enough_and_asks_every_question_once():
 
     assert len(headings) >= 15
     assert len(set(headings)) == len(headings)
-    assert len(ON_BOTH) + len(ROLES) + 1 == len(QUERIES)
+    assert len(ON_BOTH) + 3 == len(QUERIES)
 
 
 # > Answers that can be checked by hand
@@ -163,7 +70,7 @@ def test_a_cone_is_round_on_the_sky(survey):
     inside, outside = (132.85 + angle / cos_dec for angle in (0.499, 0.501))
     run = a_run()
     for ra, dist in ((inside, 111.0), (outside, 222.0)):
-        _measured(_star(0, dist, ra=ra), dist, run)
+        a_measured(a_star(0, dist, ra=ra), dist, run)
 
     found = [row[3] for row in ask(survey, "A cone on the sky")]
 
@@ -252,82 +159,3 @@ def test_two_versions_of_a_result_are_compared(survey):
 
 def test_a_spectrum_without_a_row_is_found(survey):
     assert len(ask(survey, "Spectra without a row")) == 1
-
-
-# > Old SQL, and what is of PostgreSQL alone
-
-
-@pytest.fixture
-def upstream(survey):
-    """The view of upstream's names, as its page makes it."""
-    first, second = blocks("docs/upstream.md", "sql")
-    answer(survey, first)
-    return survey, second
-
-
-def test_old_sql_with_quoted_names_finds_the_values_of_the_columns(upstream):
-    db, _ = upstream
-    names = '"A_k_mag", "L_fakemag", "e_L_fakemag", "L_fakemag_err", dist, e_dist, dist_err, result_flags'
-
-    found = db.execute_sql(f"SELECT {names} FROM astro_nn_dist_upstream ORDER BY task_pk")
-
-    rows = AstroNNdist.select().order_by(AstroNNdist.task_pk)
-    for old, row in zip(found.fetchall(), rows, strict=True):
-        errors = (row.e_L_fakemag, row.e_L_fakemag, row.dist, row.e_dist, row.e_dist)
-        now = (row.A_k_mag, row.L_fakemag, *errors, row.result_flags)
-        assert [math.nan if value is None else value for value in old] == pytest.approx(
-            list(now), nan_ok=True
-        )
-
-
-def test_every_column_of_upstreams_table_is_in_the_view(upstream):
-    db, _ = upstream
-    upstreams = (
-        "task_pk source_pk spectrum_pk v_astra created modified t_elapsed t_overhead tag k_mag ebv A_k_mag"
-    )
-    upstreams += " L_fakemag e_L_fakemag dist e_dist result_flags"
-
-    names = [name for name, *_ in db.execute_sql("SELECT * FROM astro_nn_dist_upstream").description]
-
-    assert set(upstreams.split()) <= set(names)
-
-
-def test_migrations_pass_by_the_view_of_old_names(upstream):
-    """It rests on no view of ours, which migrations make anew."""
-    db, _ = upstream
-
-    runner(db).down()
-    applied = runner(db).up()
-
-    assert len(applied) == 1
-    assert db.execute_sql('SELECT "L_fakemag" FROM astro_nn_dist_upstream').fetchone()
-
-
-@on_postgresql
-def test_old_sql_finds_its_table_by_the_search_path(upstream):
-    db, block = upstream
-
-    assert len(answer(db, block)) == AstroNNdist.select().count()
-
-
-@on_sqlite
-def test_on_sqlite_old_names_need_no_view(survey):
-    assert survey.execute_sql('SELECT "A_k_mag", "L_fakemag" FROM astro_nn_dist').fetchone()
-
-
-@on_postgresql
-def test_rights_are_given_and_taken_as_the_page_on_operations_says(survey):
-    (name,) = survey.execute_sql("SELECT current_database()").fetchone()
-    given = [
-        text.replace("DATABASE survey", f"DATABASE {name}") for b in ROLES for text in statements(b.text)
-    ]
-
-    for role in ("astra_writer", "astra_reader"):
-        survey.execute_sql(f"CREATE ROLE {role}")
-    for statement in given:
-        survey.execute_sql(statement)
-
-    member = "SELECT pg_has_role(%s, 'astra_writer', 'member')"
-    assert survey.execute_sql(member, ("pipeline",)).fetchone() == (True,)
-    assert survey.execute_sql(member, ("ana",)).fetchone() == (False,)
-    assert len(given) == 6
