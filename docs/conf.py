@@ -38,6 +38,8 @@ autodoc_typehints_description_target = "documented"
 napoleon_numpy_docstring = False
 python_use_unqualified_type_names = True
 
+highlight_language = "none"
+
 html_theme = "furo"
 html_title = f"astra {release}"
 html_static_path = ["_static"]
