@@ -13,7 +13,7 @@ def from_sql(column: Column, values: Any) -> list:
     if column.kind is Kind.LOGICAL:
         return [None if value is None else bool(value) for value in values]
     if column.kind is Kind.TIME:
-        return [_moment(value) for value in values]
+        return moments(values)
     # Neither FITS nor CSV knows a difference between no text and an empty one.
     return [None if value == "" else value for value in values]
 
@@ -25,6 +25,7 @@ def from_array(values: Any) -> list:
     return [None if value == "" or value != value else value for value in texts]
 
 
-def _moment(value: Any) -> str:
-    moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    return moment.isoformat(timespec="microseconds")
+def moments(values: Any) -> list[str]:
+    """Moments that a driver gave, as the catalogue writes them."""
+    read = (value if isinstance(value, datetime) else datetime.fromisoformat(value) for value in values)
+    return [value.isoformat(timespec="microseconds") for value in read]

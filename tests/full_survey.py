@@ -63,7 +63,7 @@ def _sources(generator: np.random.Generator, first: int, count: int) -> dict[str
     table["ph_qual"] = _some(generator, ["AAA"] * count)
     table["cc_flg"] = _some(generator, ["0c0"] * count)
     table["ebv_flags"] = [key % 128 for key in keys]
-    table["ebv_origin"] = _some(generator, [f"catalogue {'x' * (key % 7)}" for key in keys])
+    table["ebv_origin"] = _some(generator, [f"catalogue{'x' * (key % 7)}" for key in keys])
     table["gaia_release"] = _some(generator, ["dr3"] * count)
     table["astrometric_params_solved"] = _some(generator, [31] * count)
     return table | _times(keys)

@@ -38,7 +38,6 @@ def create(tmp_path):
 
     def call(name="catalogue.fits", *, on_progress=lambda done, total: None, **wanted):
         request = Request(output=tmp_path / name, **wanted)
-        request.check()
         with StopRequest() as stop:
             return write(request, database, stop, on_progress)
 

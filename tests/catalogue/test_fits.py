@@ -4,19 +4,19 @@ import shutil
 
 import numpy as np
 import pytest
+from astropy import units
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import MaskedColumn, Table
 from builders import a_result, a_run, a_source, a_spectrum
-from catalogue_values import from_array
+from catalogue_values import from_array, from_sql
 from conftest import CI
 from full_survey import fill
 
 import astra
-from astra.catalogue.columns import Names, columns
+from astra.catalogue.columns import Kind, Names, columns
 from astra.config import Settings
 from astra.database import open_database
 from astra.errors import AstraError
-from astra.models import Distance, Source
 from astra.models.base import bound_to
 
 from fitsverify import NoVerifier, check_installed, verdict
@@ -176,17 +176,3 @@ def test_both_databases_give_the_same_file(sqlite_template, postgres, postgres_t
                 contents.append(create("catalogue.fits", overwrite=True).path.read_bytes())
 
     assert contents[0] == contents[1]
-
-
-def test_all_that_is_known_of_a_star_and_its_result_is_a_column():
-    keys = {column.key for column in columns()}
-
-    left_out = {field.column_name for field in Source._meta.sorted_fields} - keys
-    assert left_out == {"pk", "origins", "created", "modified"} - keys
-    assert {field.column_name for field in Distance._meta.sorted_fields} - keys == {"v_astra_major_minor"}
-
-
-def test_no_two_names_differ_only_in_upper_and_lower_case():
-    for names in Names:
-        called = [column.name.lower() for column in columns(names, mixed=True)]
-        assert len(set(called)) == len(called)

@@ -18,7 +18,7 @@ HEAVY = ("torch", "astropy", "numpy", "peewee", "rich", "yaml")
             [command, "--help"]
             for command in ("init", "run", "srun", "status", "version", "ingest", "config", "models")
         ),
-        *([command, "--help"] for command in ("simulate", "compare", "doctor")),
+        *([command, "--help"] for command in ("simulate", "compare", "doctor", "create", "explain")),
     ],
     ids=" ".join,
 )
@@ -39,6 +39,8 @@ def test_help_loads_nothing_heavy(arguments):
     [
         ["simulate"],
         ["compare"],
+        ["create"],
+        ["explain"],
         ["init"],
         ["run"],
         ["srun"],

@@ -75,9 +75,11 @@ def _primary(table: Table) -> "fits.Header":
     header.comments["EXTEND"] = "there are extensions"
     for keyword, value, comment in table.facts():
         text = ascii_of(value).decode("ascii") if isinstance(value, str) else value
+        # A quote is written twice.
+        length = len(str(text).replace("'", "''"))
         # No comment where it would not stand on the same card.
-        header[keyword] = (text, comment if len(str(text)) + len(comment) <= _ROOM else "")
-        if len(str(text)) > _LONGEST:
+        header[keyword] = (text, comment if length + len(comment) <= _ROOM else "")
+        if length > _LONGEST:
             header["LONGSTRN"] = _CONTINUED
     if table.date:
         header["TIMESYS"] = ("UTC", "Time system of DATE, created and modified")

@@ -20,6 +20,7 @@ from astra.catalogue.query import Rows
 from astra.catalogue.rows import Batch, values
 from astra.catalogue.table import NAME, Table, flag_bits
 from astra.errors import AstraError, Interrupted
+from astra.models.base import database as configured
 from astra.running.signals import StopRequest
 from astra.snapshot import batches, snapshot
 
@@ -135,24 +136,26 @@ class Created:
 
 def create(
     request: Request,
-    database: peewee.Database,
-    stop: StopRequest,
+    database: peewee.Database = configured,
+    stop: StopRequest | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Created:
     """Write the catalogue of all results, as they are at this moment.
 
     Args:
         request: What is asked for.
-        database: The database.
-        stop: Whether to stop, looked at after every batch.
+        database: The database; by default the configured one.
+        stop: Whether to stop, looked at after every batch; ``None``: never.
         on_progress: Called with the rows that are written, and those that there are.
 
     Raises:
-        ConfigError: Results of different weights would mix.
+        UsageError: The file is there already, or the condition is none.
+        ConfigError: Results of different weights would mix, or a package is missing.
         StorageError: The disk is full, or one may not write there.
         Interrupted: It was to stop; nothing was written.
     """
     started = time.monotonic()
+    request.check()
     write = import_module(f"astra.catalogue.{_MODULES[request.format]}").WRITERS[request.format.value]
     with whole_file(request.path, overwrite=request.overwrite) as stream, snapshot(database):
         rows = Rows(database, request.columns, request.wanted)
@@ -167,11 +170,11 @@ def create(
 
 
 def _read(
-    rows: Rows, total: int, stop: StopRequest, on_progress: Callable[[int, int], None]
+    rows: Rows, total: int, stop: StopRequest | None, on_progress: Callable[[int, int], None]
 ) -> Iterator[Batch]:
     done = 0
     for batch in batches(rows.database, rows.select()):
-        if stop.reason:
+        if stop and stop.reason:
             raise Interrupted(
                 f"stopped by {stop.reason} after {done:,} of {total:,} rows; nothing was written"
             )
