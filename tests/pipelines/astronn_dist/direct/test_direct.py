@@ -247,11 +247,13 @@ def test_a_spectrum_on_another_grid_or_without_error_or_mask_is_refused(estimate
 def test_a_file_gives_what_its_header_knows_and_keywords_go_before_it(toy_weights, tmp_path):
     path = write_apstar(tmp_path / "apStar-dr17-2M00000001+0000001.fits", header={"K": 9.5, "K_ERR": 0.02})
 
-    of_header, of_keyword = (
-        astra.distance_from_apstar(path, k_mag, 0.2, weights=str(toy_weights)) for k_mag in (None, 8.0)
+    of_header, of_keyword, blank, with_unit = (
+        astra.distance_from_apstar(path, k_mag, 0.2, weights=str(toy_weights))
+        for k_mag in (None, 8.0, math.nan, 8.0 * units.mag)
     )
 
     assert (of_header.k_mag.value, of_keyword.k_mag.value) == (9.5, 8.0)
+    assert (blank.k_mag.value, with_unit.k_mag.value) == (9.5, 8.0)
     assert of_header.L_fakemag == of_keyword.L_fakemag
     assert of_header.dist_hi - of_header.dist_lo == 2 * of_header.e_dist_full
 

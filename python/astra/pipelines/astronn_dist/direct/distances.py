@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from astra.pipelines.astronn_dist.direct.given import identities_from, spectra_from, stars_from
+from astra.pipelines.astronn_dist.direct.given import identities_from, spectra_from, star_values
 from astra.pipelines.astronn_dist.direct.result import StarDistance
 from astra.pipelines.astronn_dist.distances.results import WeightsFrom
 from astra.pipelines.astronn_dist.distances.stars import NAMES, Stars
@@ -58,7 +58,7 @@ def distance(
         UsageError: Fewer than 2 draws, or unknown ``weights_from``.
     """
     spectra, single = spectra_from(flux, e_flux, pixel_flags)
-    stars = stars_from({"k_mag": k_mag, "ebv": ebv} | star, len(spectra))
+    stars = Stars.of(star_values({"k_mag": k_mag, "ebv": ebv} | star, len(spectra)), len(spectra))
     names = identities_from(identity, spectra, single)
     options = {"n_draws": n_draws, "seed": seed, "weights_from": weights_from}
     return _estimated(spectra, names, stars, single, weights, device, options)
@@ -84,7 +84,8 @@ def distance_from_apstar(
 
     Args:
         path: The file, named as in the survey.
-        k_mag, ebv, star: As for ``distance``; each goes before the header, which has no reddening.
+        k_mag, ebv, star: As for ``distance``; each goes before the header, which has no reddening. One that
+            is absent (``None``, NaN, a filler) leaves the value of the header.
         release: The data release of reductions that do not tell it themselves, e.g. ``"dr19"``.
         seed, weights, n_draws, device, weights_from: As for ``distance``.
 
@@ -94,13 +95,16 @@ def distance_from_apstar(
         ValueError, TypeError, ConfigError: As for ``distance``.
     """
     from astra.ingest.headers import read_record
+    from astra.ingest.values import clean
     from astra.products.apstar import read_combined
 
     spectrum = read_combined(path)
     record = read_record(path, release=release)
-    given = {"k_mag": k_mag, "ebv": ebv} | star
+    given = star_values({"k_mag": k_mag, "ebv": ebv} | star, 1)
     known = {name: value for name, value in record.star.items() if name in NAMES}
-    stars = stars_from(known | {name: value for name, value in given.items() if value is not None}, 1)
+    # As in a catalogue: what is blank leaves the value of the header.
+    known |= {name: value for name, value in given.items() if clean(name, np.ravel(value)[0]) is not None}
+    stars = Stars.of(known, 1)
     options = {"n_draws": n_draws, "seed": seed, "weights_from": weights_from}
     return _estimated([spectrum], [record.product.product_id], stars, True, weights, device, options)
 

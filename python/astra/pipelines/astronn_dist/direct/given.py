@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from astra.models.source import Source
-from astra.pipelines.astronn_dist.distances.stars import NAMES, NUMBERS, Stars
+from astra.pipelines.astronn_dist.distances.stars import NAMES, NUMBERS
 from astra.products.apstar import CombinedSpectrum
 from astra.products.grid import N_GRID, wavelength
 
@@ -50,8 +50,11 @@ def spectra_from(flux: Any, e_flux: Any, pixel_flags: Any) -> tuple[list[Combine
     return [CombinedSpectrum(*row) for row in rows], flux.ndim == 1
 
 
-def stars_from(values: Mapping[str, Any], count: int) -> Stars:
-    """Stars from values by the names of the columns of sources.
+def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """What is given of N stars, by the names of the columns of sources, in their units.
+
+    Returns:
+        Numbers and texts, of shape (), (1,) or (N,); those that are ``None`` are left out.
 
     Raises:
         TypeError: There is no such name.
@@ -69,7 +72,7 @@ def stars_from(values: Mapping[str, Any], count: int) -> Stars:
         if shape not in ((), (1,), (count,)):
             raise ValueError(f"{name} has shape {shape}; give one value, or one for each of {count} stars")
         given[name] = value
-    return Stars.of(given, count)
+    return given
 
 
 def identities_from(identity: Any, spectra: Sequence[CombinedSpectrum], single: bool) -> list[str]:
