@@ -4,7 +4,8 @@ import pytest
 from astropy import units
 from astropy.io.votable.ucd import check_ucd
 
-from astra.catalogue.columns import Kind, Names, columns
+from astra.catalogue.columns import Kind, columns
+from astra.catalogue.options import Names
 from astra.catalogue.published import PUBLISHED
 from astra.models import Distance, Source
 

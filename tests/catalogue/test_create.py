@@ -11,7 +11,7 @@ from builders import a_result, a_run, a_source, a_spectrum
 
 from astra import snapshot
 from astra.catalogue import create as room
-from astra.catalogue.create import Format
+from astra.catalogue.options import Format
 from astra.config import load_settings
 from astra.database import open_database
 from astra.errors import AstraError, ConfigError, Interrupted, StorageError, UsageError
@@ -197,6 +197,7 @@ def test_what_was_to_be_stopped_leaves_nothing(survey, create, tmp_path, monkeyp
     assert not list(tmp_path.glob("*catalogue*"))
 
 
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("file_format", Format)
 def test_a_full_disk_leaves_nothing(survey, tmp_path, file_format):
     code = (

@@ -10,8 +10,9 @@ from catalogue_values import from_sql
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from astra.catalogue.columns import Kind, Names, columns
+from astra.catalogue.columns import Kind, columns
 from astra.catalogue.filters import Filter
+from astra.catalogue.options import Names
 from astra.catalogue.query import Rows
 from astra.errors import UsageError
 from astra.snapshot import all_rows

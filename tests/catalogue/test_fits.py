@@ -13,7 +13,8 @@ from conftest import CI
 from full_survey import fill
 
 import astra
-from astra.catalogue.columns import Kind, Names, columns
+from astra.catalogue.columns import Kind, columns
+from astra.catalogue.options import Names
 from astra.config import Settings
 from astra.database import open_database
 from astra.errors import AstraError

@@ -13,7 +13,7 @@ from catalogue_values import from_array, from_sql
 from pyarrow import parquet
 
 from astra.catalogue.columns import Kind, columns
-from astra.catalogue.create import Format
+from astra.catalogue.options import Format
 from astra.errors import ConfigError
 
 

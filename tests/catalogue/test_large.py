@@ -15,7 +15,7 @@ from conftest import CI
 from full_survey import fill
 
 from astra.catalogue.columns import Kind, columns
-from astra.catalogue.create import Format
+from astra.catalogue.options import Format
 
 from fitsverify import NoVerifier, check_installed, verdict
 

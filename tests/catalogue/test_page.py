@@ -8,7 +8,7 @@ from conftest import ROOT
 from full_survey import fill
 
 from astra.catalogue.columns import columns
-from astra.catalogue.create import Format
+from astra.catalogue.options import Format
 from astra.catalogue.published import PUBLISHED
 from astra.cli import main
 

@@ -1,5 +1,6 @@
 """The catalogue: one row for each spectrum with a result, in a file that other programs read.
 
+    options.py       what a user may choose
     columns.py       which columns there are: name, kind, unit, description, UCD, and where each comes from
     published.py     how the columns are called in the catalogue that DR19 published
     grammar.py       the language of conditions on rows

@@ -139,6 +139,3 @@ def unit_of(unit: str) -> str:
     from astropy import units
 
     return units.Unit(unit).to_string("fits")
-
-
-WRITERS = {"fits": write}

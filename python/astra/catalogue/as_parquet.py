@@ -61,6 +61,3 @@ def _field(column: Column) -> "pyarrow.Field":
     known = {"description": column.description, "ucd": column.ucd, "unit": column.unit}
     metadata = {name: value for name, value in known.items() if value}
     return pyarrow.field(column.name, types.get(column.kind, pyarrow.string()), metadata=metadata)
-
-
-WRITERS = {"parquet": write}

@@ -46,6 +46,3 @@ def _lines(rows: object) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
-
-
-WRITERS = {"csv": write_csv, "ecsv": write_ecsv}

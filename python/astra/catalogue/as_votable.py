@@ -85,6 +85,3 @@ def _field(document: "VOTableFile", column: Column, records: Records) -> "Field"
     field = Field(document, name=column.name, ID=column.name, ucd=column.ucd, **kind)
     field.description = column.description
     return field
-
-
-WRITERS = {"votable": write}

@@ -8,6 +8,7 @@ from functools import cache
 
 import peewee
 
+from astra.catalogue.options import Names
 from astra.catalogue.published import PUBLISHED
 from astra.glossary import Glossary
 from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
@@ -24,13 +25,6 @@ class Kind(enum.Enum):
     LOGICAL = "true or false"
     TEXT = "text"
     TIME = "a moment in UTC"
-
-
-class Names(enum.StrEnum):
-    """How the columns are called."""
-
-    ASTRA = "astra"
-    DR19 = "dr19"
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,18 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import peewee
 
 import astra
+from astra.catalogue import as_fits, as_parquet, as_text, as_votable
 from astra.catalogue.atomic import refuse_to_replace, whole_file
-from astra.catalogue.columns import Column, Names, columns
+from astra.catalogue.columns import Column, columns
 from astra.catalogue.filters import Filter
+from astra.catalogue.options import Format, Names
 from astra.catalogue.provenance import is_mixed, refuse_mixture
 from astra.catalogue.query import Rows
 from astra.catalogue.rows import Batch, values
@@ -24,23 +24,12 @@ from astra.models.base import database as configured
 from astra.running.signals import StopRequest
 from astra.snapshot import batches, snapshot
 
-
-class Format(StrEnum):
-    """In which form the file is written."""
-
-    FITS = "fits"
-    PARQUET = "parquet"
-    VOTABLE = "votable"
-    ECSV = "ecsv"
-    CSV = "csv"
-
-
-_MODULES = {
-    Format.FITS: "as_fits",
-    Format.PARQUET: "as_parquet",
-    Format.VOTABLE: "as_votable",
-    Format.ECSV: "as_text",
-    Format.CSV: "as_text",
+_WRITERS = {
+    Format.FITS: as_fits.write,
+    Format.PARQUET: as_parquet.write,
+    Format.VOTABLE: as_votable.write,
+    Format.ECSV: as_text.write_ecsv,
+    Format.CSV: as_text.write_csv,
 }
 _EXTENSIONS = {Format.VOTABLE: "vot"}
 
@@ -95,9 +84,7 @@ class Request:
         refuse_to_replace(self.path, overwrite=self.overwrite)
         _ = self.wanted
         if self.format is Format.PARQUET:
-            from astra.catalogue.as_parquet import check_installed
-
-            check_installed()
+            as_parquet.check_installed()
 
 
 @dataclass(frozen=True)
@@ -156,7 +143,6 @@ def create(
     """
     started = time.monotonic()
     request.check()
-    write = import_module(f"astra.catalogue.{_MODULES[request.format]}").WRITERS[request.format.value]
     with whole_file(request.path, overwrite=request.overwrite) as stream, snapshot(database):
         rows = Rows(database, request.columns, request.wanted)
         origins = rows.origins()
@@ -165,7 +151,7 @@ def create(
         summary = rows.summary()
         read = _read(rows, summary.rows, stop, on_progress)
         table = Table(request.columns, summary, origins, request.names, request.condition or "", read)
-        write(stream, table)
+        _WRITERS[request.format](stream, table)
     return Created(request.path, request.path.stat().st_size, table, time.monotonic() - started)
 
 

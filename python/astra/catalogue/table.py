@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import astra
-from astra.catalogue.columns import Column, Names
+from astra.catalogue.columns import Column
+from astra.catalogue.options import Names
 from astra.catalogue.provenance import Origin, is_mixed
 from astra.catalogue.query import Summary
 from astra.catalogue.rows import Batch

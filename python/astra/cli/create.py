@@ -1,11 +1,11 @@
 """``astra create``."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from astra.catalogue.options import Format, Names
 from astra.cli.console import fail, note, progress, say, say_json
 from astra.errors import UsageError
 
@@ -24,32 +24,13 @@ EXAMPLES = """Examples:
 _PRODUCTS = ("astraAllStarAstroNNdist",)
 
 
-class FormatName(StrEnum):
-    """In which form the file is written."""
-
-    FITS = "fits"
-    PARQUET = "parquet"
-    VOTABLE = "votable"
-    ECSV = "ecsv"
-    CSV = "csv"
-
-
-class NamesOf(StrEnum):
-    """How the columns are called."""
-
-    ASTRA = "astra"
-    DR19 = "dr19"
-
-
 Product = Annotated[str, typer.Argument(help="What to create: astraAllStarAstroNNdist.")]
 Output = Annotated[
     Path | None,
     typer.Option(metavar="PATH", help="The file; default: PRODUCT-VERSION.FORMAT, in this folder."),
 ]
-FormatOf = Annotated[
-    FormatName, typer.Option("--format", help="In which form; parquet needs astra[parquet].")
-]
-ColumnNames = Annotated[NamesOf, typer.Option(help="Columns called as in SQL, or as DR19 published them.")]
+FormatOf = Annotated[Format, typer.Option("--format", help="In which form; parquet needs astra[parquet].")]
+ColumnNames = Annotated[Names, typer.Option(help="Columns called as in SQL, or as DR19 published them.")]
 Where = Annotated[str | None, typer.Option(metavar="FILTER", help="Only such rows, in the words of SQL.")]
 Mixed = Annotated[bool, typer.Option("--mixed", help="Accept results of different weights or versions.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file.")]
@@ -59,8 +40,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def create(
     product: Product,
     output: Output = None,
-    file_format: FormatOf = FormatName.FITS,
-    names: ColumnNames = NamesOf.ASTRA,
+    file_format: FormatOf = Format.FITS,
+    names: ColumnNames = Names.ASTRA,
     where: Where = None,
     mixed: Mixed = False,
     overwrite: Overwrite = False,
@@ -78,15 +59,15 @@ def create(
         raise UsageError(f"there is no product {product}; there is {', '.join(_PRODUCTS)}")
     ending, made = Ending(), None
     with reporting(ending) as stop:
-        from astra.catalogue.create import Format, Names, Request
+        from astra.catalogue.create import Request
         from astra.catalogue.create import create as write
         from astra.cli.session import database_session
         from astra.models.base import database
 
         request = Request(
             output=output,
-            format=Format(file_format),
-            names=Names(names),
+            format=file_format,
+            names=names,
             condition=where,
             mixed=mixed,
             overwrite=overwrite,
