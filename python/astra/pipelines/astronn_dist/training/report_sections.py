@@ -8,7 +8,7 @@ import numpy as np
 from astra.pipelines.astronn_dist.distance import UNRELIABLE
 from astra.pipelines.astronn_dist.training import report_errors, report_tables, report_trust
 from astra.pipelines.astronn_dist.training.report_data import PRECISE, Report
-from astra.pipelines.astronn_dist.training.report_page import (
+from astra.pages.markup import (
     Section,
     details,
     escape,

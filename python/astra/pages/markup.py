@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from astra.pipelines.astronn_dist.training.report_style import STYLE
+from astra.pages.style import STYLE
 
 #: A list with more numbers than these is cut short: it is a table in its own right.
 LONGEST_LIST = 40
@@ -21,8 +21,16 @@ class Section:
     body: str
 
 
-def page(title: str, head: str, sections: Iterable[Section]) -> str:
-    """The whole document; ``head`` and the bodies of the sections are HTML, the titles are text."""
+def page(title: str, head: str, sections: Iterable[Section], *, before: str = "", after: str = "") -> str:
+    """The whole document.
+
+    Args:
+        title: Text.
+        head: HTML at the top.
+        sections: Their titles are text, their bodies HTML.
+        before: What else belongs into the head of the document, as HTML.
+        after: What else belongs at the end of its body, as HTML.
+    """
     shown = [section for section in sections if section.body]
     contents = "".join(f'<li><a href="#{part.anchor}">{escape(part.title)}</a></li>' for part in shown)
     bodies = "\n".join(
@@ -33,9 +41,10 @@ def page(title: str, head: str, sections: Iterable[Section]) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n{before}</head>\n<body>\n"
+        '<a class="skip" href="#content">Skip to the content</a>\n<main id="content" tabindex="-1">\n'
         f"<header>\n{head}\n</header>\n"
-        f'<nav aria-label="Contents"><ol>{contents}</ol></nav>\n{bodies}\n</main>\n</body>\n</html>\n'
+        f'<nav aria-label="Contents"><ol>{contents}</ol></nav>\n{bodies}\n</main>\n{after}</body>\n</html>\n'
     )
 
 
