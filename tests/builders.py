@@ -74,6 +74,7 @@ def a_result(spectrum: ApogeeCoaddedSpectrumInApStar, **values: Any) -> AstroNNd
         "e_dist": 245.98,
         "e_model_dist": 122.99,
     }
+    given["source_read"] = values.get("inputs_read")
     row = AstroNNdist.from_spectrum(spectrum, **(given | values))
     row.save()
     return AstroNNdist.get_by_id(row.task_pk)

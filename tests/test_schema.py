@@ -15,7 +15,7 @@ from astra.errors import ConfigError
 from astra.models import TABLES, Distance, Source, TaskRun
 from astra.models.base import bound_to
 
-ALL = ["0001_tables", "0002_distances", "0003_weights_of_runs", "0004_claims"]
+ALL = ["0001_tables", "0002_distances", "0003_weights_of_runs", "0004_claims", "0005_parallaxes"]
 
 
 def _columns(database, table):
@@ -78,17 +78,37 @@ def test_down_and_up_again_keeps_every_row(db):
 
 def test_the_runs_so_far_stay_as_they_were_when_their_weights_get_new_columns(db):
     a_result(a_spectrum(a_source()), run_pk=a_run(weights_name="old", measured=1).pk)
-    assert schema.runner(db).down("0003_weights_of_runs") == ["0004_claims", "0003_weights_of_runs"]
+    assert schema.runner(db).down("0003_weights_of_runs") == ALL[:1:-1]
     tables = ("task_run", "astro_nn_dist", "distances")
-    before = {table: db.execute_sql(f"SELECT * FROM {table}").fetchall() for table in tables}
+    before = {table: _only_row(db, table) for table in tables}
 
-    assert schema.runner(db).up() == ["0003_weights_of_runs", "0004_claims"]
+    assert schema.runner(db).up() == ALL[2:]
 
-    (run,) = db.execute_sql("SELECT * FROM task_run").fetchall()
-    assert (run[:-2], run[-2:]) == (before["task_run"][0], (None, None))
-    for table in tables[1:]:
-        assert db.execute_sql(f"SELECT * FROM {table}").fetchall() == before[table]
+    after = {table: _only_row(db, table) for table in tables}
+    for table in tables:
+        assert before[table].items() <= after[table].items()
+    assert set(after["task_run"]) - set(before["task_run"]) == {"weights_origin", "weights_range"}
     assert TaskRun.get().weights_range is None
+
+
+def _only_row(database, table):
+    cursor = database.execute_sql(f"SELECT * FROM {table}")
+    (row,) = cursor.fetchall()
+    return dict(zip((column[0] for column in cursor.description), row, strict=True))
+
+
+def test_the_results_so_far_keep_their_numbers_when_errors_and_parallaxes_are_added(db):
+    a_result(a_spectrum(a_source(plx=0.2)), run_pk=a_run().pk, dist=4919.68, flag_missing_extinction=True)
+    schema.runner(db).down("0005_parallaxes")
+    before = {table: _only_row(db, table) for table in ("astro_nn_dist", "distances")}
+
+    schema.runner(db).up()
+
+    for table, row in before.items():
+        added = {name: value for name, value in _only_row(db, table).items() if name not in row}
+        assert row.items() <= _only_row(db, table).items()
+        assert "weighted_parallax" in added
+        assert set(added.values()) == {None}
 
 
 def test_tables_with_rows_are_not_dropped(db):

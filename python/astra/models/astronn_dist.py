@@ -34,6 +34,23 @@ class AstroNNdist(PipelineOutputModel):
     dist = FloatField()
     e_dist = FloatField()
     e_model_dist = FloatField()
+    e_dist_full = FloatField()
+    dist_lo = FloatField()
+    dist_hi = FloatField()
+
+    # > Parallax
+    nn_parallax = FloatField()
+    e_nn_parallax = FloatField()
+    e_model_nn_parallax = FloatField()
+    plx_zero_point = FloatField()
+    gaia_parallax = FloatField()
+    e_gaia_parallax = FloatField()
+
+    # > Spectrum and Gaia together
+    weighted_parallax = FloatField()
+    e_weighted_parallax = FloatField()
+    weighted_dist = FloatField()
+    e_weighted_dist = FloatField()
 
     # > Quality
     result_flags = BitField(default=0)
@@ -107,6 +124,25 @@ class Distance(BaseModel):
     dist = FloatField()
     e_dist = FloatField()
     e_model_dist = FloatField()
+    e_dist_full = FloatField()
+    dist_lo = FloatField()
+    dist_hi = FloatField()
+
+    # > Parallax
+    nn_parallax = FloatField()
+    e_nn_parallax = FloatField()
+    e_model_nn_parallax = FloatField()
+    plx_zero_point = FloatField()
+    gaia_parallax = FloatField()
+    e_gaia_parallax = FloatField()
+
+    # > Spectrum and Gaia together
+    weighted_parallax = FloatField()
+    e_weighted_parallax = FloatField()
+    weighted_dist = FloatField()
+    e_weighted_dist = FloatField()
+
+    # > Quality
     result_flags = BigIntegerField()
     no_result_reason = TextField(null=True)
     flag_fakemag_unreliable = BooleanField(help_text=AstroNNdist.flag_fakemag_unreliable.help_text)

@@ -61,7 +61,7 @@ class PipelineOutputModel(BaseModel):
     #: Whether there is no result because the file system withheld the file; a task sets it on such rows.
     file_lost = False
     #: Fields that say how a row was made, not what was found: they change without moving ``modified``.
-    PROVENANCE = ("run_pk", "v_astra", "inputs_read", "t_elapsed", "t_overhead")
+    PROVENANCE = ("run_pk", "v_astra", "inputs_read", "source_read", "t_elapsed", "t_overhead")
 
     # > Identifiers
     task_pk = AutoField()
@@ -76,6 +76,7 @@ class PipelineOutputModel(BaseModel):
     created = DateTimeField()
     modified = DateTimeField()
     inputs_read = DateTimeField(null=True)
+    source_read = DateTimeField(null=True)
     t_elapsed = FloatField()
     t_overhead = FloatField()
     tag = TextField(null=True)
