@@ -93,7 +93,7 @@ def number(value: float | None, form: str = ".3f") -> str:
     if value is None or not math.isfinite(value):
         return "–"
     text = f"{value:{form}}"
-    return f"{0.0:{form}}" if float(text) == 0 else text.replace("-", "−")
+    return f"{0.0:{form}}" if float(text.replace(",", "")) == 0 else text.replace("-", "−")
 
 
 def share(value: float) -> str:

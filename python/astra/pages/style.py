@@ -4,18 +4,36 @@ from collections.abc import Mapping
 
 #: Colours on a light screen, and on paper.
 LIGHT = {
-    "page": "#fdfdfc", "ink": "#1b2127", "muted": "#5c6771", "line": "#dde1e4", "panel": "#f4f5f5",
-    "accent": "#2c6cb0", "warn": "#b4531a",
-    "class-1": "#c23b3b", "class-2": "#b87708", "class-3": "#1f8556",
-    "class-4": "#2c6cb0", "class-5": "#7d4fb8", "class-6": "#12818f",
+    "page": "#fdfdfc",
+    "ink": "#1b2127",
+    "muted": "#5c6771",
+    "line": "#dde1e4",
+    "panel": "#f4f5f5",
+    "accent": "#2c6cb0",
+    "warn": "#b4531a",
+    "class-1": "#c23b3b",
+    "class-2": "#b87708",
+    "class-3": "#1f8556",
+    "class-4": "#2c6cb0",
+    "class-5": "#7d4fb8",
+    "class-6": "#12818f",
 }
 
 #: The same on a dark one.
 DARK = {
-    "page": "#14181c", "ink": "#e3e7ea", "muted": "#99a3ad", "line": "#333b43", "panel": "#1b2026",
-    "accent": "#74aceb", "warn": "#eb9a62",
-    "class-1": "#ec7b7b", "class-2": "#e8a94a", "class-3": "#5fc08f",
-    "class-4": "#74aceb", "class-5": "#b793e6", "class-6": "#5cc3cf",
+    "page": "#14181c",
+    "ink": "#e3e7ea",
+    "muted": "#99a3ad",
+    "line": "#333b43",
+    "panel": "#1b2026",
+    "accent": "#74aceb",
+    "warn": "#eb9a62",
+    "class-1": "#ec7b7b",
+    "class-2": "#e8a94a",
+    "class-3": "#5fc08f",
+    "class-4": "#74aceb",
+    "class-5": "#b793e6",
+    "class-6": "#5cc3cf",
 }
 
 

@@ -23,12 +23,15 @@ class Parallaxes:
     Attributes:
         index: Which of the rows they are.
         corrected: Whether the parallax of Gaia has its zero-point taken off.
-        spectroscopic, e_spectroscopic: 1000 / dist, and its error from ``e_dist``.
+        full: Whether its error counts those of Ks and E(B-V) too: ``e_nn_parallax``, and not that which
+            follows from ``e_dist``.
+        spectroscopic, e_spectroscopic: 1000 / dist, and its error.
         gaia, e_gaia: ``gaia_parallax`` where there is one, else ``plx``.
     """
 
     index: np.ndarray
     corrected: np.ndarray
+    full: np.ndarray
     spectroscopic: np.ndarray
     e_spectroscopic: np.ndarray
     gaia: np.ndarray
@@ -57,20 +60,22 @@ class Part:
 
 def parallaxes(rows: Rows) -> Parallaxes:
     """The stars to compare: good, by their best spectrum, RUWE below 1.4 or not known."""
-    has_corrected = np.isfinite(rows["gaia_parallax"]) & (rows["e_gaia_parallax"] > 0)
+    has_own = np.isfinite(rows["gaia_parallax"]) & (rows["e_gaia_parallax"] > 0)
     has_plain = np.isfinite(rows["plx"]) & (rows["e_plx"] > 0)
     well_fitted = ~(rows["ruwe"] >= LARGEST_RUWE)
     measured = (rows["dist"] > 0) & (rows["e_dist"] > 0)
-    index = np.flatnonzero(rows.science & (has_corrected | has_plain) & well_fitted & measured)
-    corrected = has_corrected[index]
-    dist, e_dist = rows["dist"][index], rows["e_dist"][index]
+    index = np.flatnonzero(rows.science & (has_own | has_plain) & well_fitted & measured)
+    own, dist = has_own[index], rows["dist"][index]
+    e_full = rows["e_nn_parallax"][index]
+    full = e_full > 0
     return Parallaxes(
-        index,
-        corrected,
-        1000 / dist,
-        1000 * e_dist / dist**2,
-        np.where(corrected, rows["gaia_parallax"][index], rows["plx"][index]),
-        np.where(corrected, rows["e_gaia_parallax"][index], rows["e_plx"][index]),
+        index=index,
+        corrected=own & np.isfinite(rows["plx_zero_point"][index]),
+        full=full,
+        spectroscopic=1000 / dist,
+        e_spectroscopic=np.where(full, e_full, 1000 * rows["e_dist"][index] / dist**2),
+        gaia=np.where(own, rows["gaia_parallax"][index], rows["plx"][index]),
+        e_gaia=np.where(own, rows["e_gaia_parallax"][index], rows["e_plx"][index]),
     )
 
 

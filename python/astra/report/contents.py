@@ -1,5 +1,6 @@
 """All that the report is made from: computed once, shown by its sections."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,10 +28,12 @@ class Contents:
         return len(np.unique(sources[sources > 0])) + int((sources == 0).sum())
 
 
-def gather() -> Contents:
-    """Read the results of the open database, and compute what the report shows."""
-    rows = read_rows()
+def gather(spectra: Sequence[int] | None = None) -> Contents:
+    """Read the results of the open database, and compute what the report shows.
+
+    Args:
+        spectra: Keys of few spectra; ``None`` takes all.
+    """
+    rows = read_rows(spectra)
     compared = parallaxes(rows)
-    return Contents(
-        rows, read_provenance(rows["run_pk"]), compared, repeats(rows), choose(rows, compared)
-    )
+    return Contents(rows, read_provenance(rows["run_pk"]), compared, repeats(rows), choose(rows, compared))

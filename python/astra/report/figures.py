@@ -46,7 +46,8 @@ class Figures:
         return (
             f'<figure role="group" aria-labelledby="title-{name}" aria-describedby="summary-{name}">'
             f'<p class="figure-title" id="title-{name}">{escape(title)}</p>'
-            f'<div class="bokeh" id="plot-{name}" data-figure="{name}" style="min-height:{_height(drawn)}"></div>'
+            f'<div class="bokeh" id="plot-{name}" data-figure="{name}" '
+            f'style="min-height:{_height(drawn)}"></div>'
             f'<figcaption><span class="numbers-said" id="summary-{name}">{summary}</span> {caption}'
             "</figcaption></figure>"
         )
@@ -137,9 +138,7 @@ def log_ticks(axis: "Axis", low: float, high: float, factors: Sequence[int] = (1
     shown = [value for value in values if low * 0.999 <= value <= high * 1.001]
     ticks = [float(np.log10(value)) for value in shown]
     axis.ticker = FixedTicker(ticks=ticks)
-    axis.major_label_overrides = {
-        tick: f"{value:,.10g}" for tick, value in zip(ticks, shown, strict=True)
-    }
+    axis.major_label_overrides = {tick: f"{value:,.10g}" for tick, value in zip(ticks, shown, strict=True)}
 
 
 # > What is drawn
@@ -188,7 +187,7 @@ def _add_bar(drawn: "Figure", mapper: Any, title: str) -> None:
 
 def add_line(drawn: "Figure", x: np.ndarray, y: np.ndarray, colour: str, **properties: Any) -> Any:
     """A line in a colour of the style sheet."""
-    line = drawn.line(np.asarray(x, float), np.asarray(y, float), **properties)
+    line = drawn.line(np.asarray(x), np.asarray(y), **properties)
     coloured(line.glyph, line=colour)
     return line
 
@@ -210,7 +209,7 @@ def add_histogram(
     drawn: "Figure", found: Histogram, what: str = "stars", scale: float = 1.0, unit: str = ""
 ) -> None:
     """Filled bars, each of which says its range and its count when pointed at."""
-    from bokeh.models import HoverTool
+    from bokeh.models import ColumnDataSource, HoverTool
 
     columns = {
         "left": found.edges[:-1],
@@ -218,8 +217,6 @@ def add_histogram(
         "top": found.counts * scale,
         "count": found.counts,
     }
-    from bokeh.models import ColumnDataSource
-
     bars = drawn.quad(
         left="left", right="right", top="top", bottom=0, source=ColumnDataSource(columns), fill_alpha=0.35
     )
@@ -248,9 +245,7 @@ def finish_legend(drawn: "Figure", place: str = "top_right") -> None:
 
 def add_text(drawn: "Figure", x: float, y: float, text: str, colour: str = "ink", **properties: Any) -> None:
     """A word within the axes."""
-    label = drawn.text(
-        x=[x], y=[y], text=[text], text_font=FONT, text_font_size="12px", **properties
-    )
+    from bokeh.core.properties import value
+
+    label = drawn.text(x=[x], y=[y], text=[text], text_font=value(FONT), text_font_size="12px", **properties)
     coloured(label.glyph, text=colour)
-
-

@@ -1,6 +1,6 @@
 """The results as arrays: the newest row of each spectrum, streamed from the view ``distances``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,11 +15,12 @@ BATCH = 20_000
 
 _NUMBERS = (
     *("l", "b", "snr", "k_mag", "ebv", "A_k_mag", "L_fakemag", "e_L_fakemag", "e_model_L_fakemag"),
-    *("m_ks_abs", "dist", "e_dist", "plx", "e_plx", "gaia_parallax", "e_gaia_parallax", "ruwe"),
+    *("m_ks_abs", "dist", "e_dist", "plx", "e_plx", "ruwe"),
+    *("e_nn_parallax", "plx_zero_point", "gaia_parallax", "e_gaia_parallax"),
 )
 _KEYS = ("spectrum_pk", "source_pk", "result_flags", "spectrum_flags", "run_pk")
 _TRUTHS = ("good", "primary_spectrum", "flag_warn", "flag_bad")
-_WORDS = ("telescope", "gaia_release")
+_WORDS = ("telescope",)
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,18 @@ class Rows:
         return self["good"] & self["primary_spectrum"]
 
 
-def read_rows() -> Rows:
-    """All results, the newest of each spectrum, in no particular order."""
+def read_rows(spectra: Sequence[int] | None = None) -> Rows:
+    """The newest result of each spectrum, in no particular order.
+
+    Args:
+        spectra: Keys of few spectra; ``None`` takes all.
+    """
     fields = [getattr(Distance, name) for name in (*_NUMBERS, *_KEYS, *_TRUTHS, *_WORDS)]
     query = Distance.select(*fields, Source.j_mag).join(
         Source, peewee.JOIN.LEFT_OUTER, on=(Distance.source_pk == Source.pk)
     )
+    if spectra is not None:
+        query = query.where(Distance.spectrum_pk << list(spectra))
     names = [*_NUMBERS, *_KEYS, *_TRUTHS, *_WORDS, "j_mag"]
     coded: dict[str, dict[str, int]] = {name: {} for name in _WORDS}
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}

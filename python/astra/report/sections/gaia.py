@@ -43,23 +43,20 @@ def section(contents: Contents, figures: Figures) -> Section:
 
 
 def _definition(stars: Parallaxes) -> str:
-    corrected = int(stars.corrected.sum())
-    plain = len(stars.index) - corrected
-    zero_point = {
-        0: "Their zero-point is not corrected: none of them comes with what the correction of Lindegren et al. needs.",
-        len(stars.index): "Their zero-point is corrected (Lindegren et al. 2021, A&amp;A 649, A4).",
-    }.get(
-        corrected,
-        f"The zero-point of {corrected:,} is corrected (Lindegren et al. 2021, A&amp;A 649, A4), that of "
-        f"{plain:,} is not.",
-    )
+    total, corrected, full = len(stars.index), int(stars.corrected.sum()), int(stars.full.sum())
+    lindegren = "the zero-point of Lindegren et al. (2021, A&amp;A 649, A4) is taken off"
     return paragraph(
-        f"{len(stars.index):,} good stars have a parallax, and a RUWE below {LARGEST_RUWE:g} or none. The "
-        "difference is the spectroscopic parallax, 1000 / dist, minus that of Gaia; parallaxes that noise made "
-        f"negative are among them. {zero_point} The pull is the difference divided by both errors together, "
-        "√(e² + e<sub>Gaia</sub>²), where e = 1000 e_dist / dist²: errors of Ks and of the reddening are not "
-        "in it."
+        f"{total:,} good stars have a parallax of Gaia, and a RUWE below {LARGEST_RUWE:g} or none. The "
+        "difference is the spectroscopic parallax, 1000 / dist, minus that of Gaia; parallaxes that noise "
+        f"made negative are among them. Of {_of(corrected, total)}, {lindegren}. The pull is the difference "
+        "divided by both errors together, √(e² + e<sub>Gaia</sub>²). "
+        f"Of {_of(full, total)}, e is <code>e_nn_parallax</code>, which counts the errors of Ks and of the "
+        "reddening; else it is 1000 e_dist / dist², which leaves them out."
     )
+
+
+def _of(number_: int, total: int) -> str:
+    return {0: "none", total: "all"}.get(number_, f"{number_:,}")
 
 
 def pulls(figures: Figures, name: str, values: np.ndarray, title: str, what: str) -> str:
@@ -77,8 +74,8 @@ def pulls(figures: Figures, name: str, values: np.ndarray, title: str, what: str
         f"{share(said.beyond_3)} beyond 3 (a normal distribution has 0.3 %)."
     )
     caption = (
-        "The curve is the normal distribution of unit width, which right errors have: narrower, and the errors "
-        "are stated too large; wider, too small. The width is half the range of the middle 68.27 %. "
+        "The curve is the normal distribution of unit width, which right errors have: narrower, and the "
+        "errors are stated too large; wider, too small. The width is half the range of the middle 68.27 %. "
         f"{found.below + found.above:,} lie outside."
     )
     return figures.place(f"pulls-{name}", drawn, title, caption, text)
@@ -100,18 +97,23 @@ def _differences(figures: Figures, stars: Parallaxes) -> str:
     add_running(drawn, running(x, y, log_steps(low, high, 16), log=True), log_x=True)
     said = summary(y)
     text = (
-        f"Median difference {number(said.median, '+.4f')} ± {number(said.e_median, '.4f')} mas: what is to be "
-        "added to these parallaxes of Gaia to agree with the distances, if these are right."
+        f"Median difference {number(said.median, '+.4f')} ± {number(said.e_median, '.4f')} mas: what is to "
+        "be added to these parallaxes of Gaia to agree with the distances, if these are right."
     )
     caption = f"Solid: median; dashed: 16 to 84 %. {cells.outside:,} stars lie outside."
-    return figures.place(
-        "differences", drawn, "Spectroscopic minus Gaia parallax", caption, text
-    )
+    return figures.place("differences", drawn, "Spectroscopic minus Gaia parallax", caption, text)
 
 
 def parts_table(found: Sequence[Part]) -> str:
     """Zero-point and pulls of each part of the stars."""
-    columns = ("stars", "median difference<br>[mas]", "±<br>[mas]", "median<br>pull", "width of<br>pulls", "beyond<br>3")
+    columns = (
+        "stars",
+        "median difference<br>[mas]",
+        "±<br>[mas]",
+        "median<br>pull",
+        "width of<br>pulls",
+        "beyond<br>3",
+    )
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("part", *columns))
     body, group = [], ""
     for part in found:
@@ -129,8 +131,8 @@ def parts_table(found: Sequence[Part]) -> str:
         shown = "".join(f"<td>{cell}</td>" for cell in cells)
         body.append(f'<tr><th scope="row">{escape(part.name)}</th>{shown}</tr>')
     caption = (
-        "By class (of the section on luminosity), S/N, extinction A_Ks and telescope. Metallicities are not in "
-        "this database, so there is no part by [Fe/H]."
+        "By class (of the section on luminosity), S/N, extinction A_Ks and telescope. Metallicities are not "
+        "in this database, so there is no part by [Fe/H]."
     )
     return (
         f'<div class="scroll" tabindex="0" role="group" aria-label="Parts of the comparison with Gaia">'

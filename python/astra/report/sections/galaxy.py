@@ -48,8 +48,8 @@ def _above(figures: Figures, x: np.ndarray, y: np.ndarray) -> str:
     )
     caption = (
         "Seen from the north Galactic pole, so that the Galaxy turns clockwise: Y points to l = 90°, where "
-        "the Sun moves to. The Sun is at X = 8.122 kpc (GRAVITY Collaboration 2018, A&amp;A 615, L15). Rings at "
-        f"4, 8.122, 12 and 16 kpc. {cells.outside:,} stars lie outside."
+        "the Sun moves to. The Sun is at X = 8.122 kpc (GRAVITY Collaboration 2018, A&amp;A 615, L15). "
+        f"Rings at 4, 8.122, 12 and 16 kpc. {cells.outside:,} stars lie outside."
     )
     return figures.place("above", drawn, "The Milky Way from above", caption, summary)
 

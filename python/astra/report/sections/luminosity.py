@@ -29,8 +29,12 @@ def _diagram(contents: Contents, figures: Figures) -> str:
         return "<p>No star has a J magnitude, so there is no colour.</p>"
     low, high = span(colour, least=(0.2, 1.0))
     bright, faint = span(m_ks, least=(-6, 4))
-    cells = density(colour, m_ks, steps(low - 0.1, high + 0.1, _CELLS), steps(bright - 0.5, faint + 0.5, _CELLS))
-    drawn = plot("(J − Ks)₀ [mag]", "M_Ks [mag]", (low - 0.1, high + 0.1), (faint + 0.5, bright - 0.5), height=480)
+    cells = density(
+        colour, m_ks, steps(low - 0.1, high + 0.1, _CELLS), steps(bright - 0.5, faint + 0.5, _CELLS)
+    )
+    drawn = plot(
+        "(J − Ks)₀ [mag]", "M_Ks [mag]", (low - 0.1, high + 0.1), (faint + 0.5, bright - 0.5), height=480
+    )
     add_density(drawn, cells, tooltips=[("(J − Ks)₀", "$x{0.00}"), ("M_Ks", "$y{0.00}")])
     missing = has_flag(rows["result_flags"][science], AstroNNdist.flag_missing_extinction.value).sum()
     summary = (

@@ -124,7 +124,8 @@ def flag_name(model: type, flag: object) -> str:
 
 def _table(caption: str, entries: Iterable[tuple[str, str, int]], total: int) -> str:
     body = "".join(
-        f'<tr><th scope="row"><button type="button" class="flag" data-flag="{name}" aria-pressed="false">'
+        f'<tr><th scope="row"><button type="button" class="flag" data-flag="{name}" '
+        f'data-count="{count:,}" aria-pressed="false">'
         f"{name}</button></th><td>{count:,}</td><td>{share(count / total) if total else '–'}</td>"
         f'<td class="words">{escape(meaning)}</td></tr>'
         for name, meaning, count in entries

@@ -19,14 +19,16 @@ def section(contents: Contents, figures: Figures) -> Section:
         f"star, which makes {len(found.pull):,} pairs. Ks and the reddening are the same for both, so the "
         "luminosities L_fakemag are compared: they differ by "
         f"{number(100 * said.half_width, '.1f')} % (half the range of the middle 68 %), with the median at "
-        f"{number(100 * said.median, '+.1f')} %. What is wrong with a star in the same way in all its spectra "
-        "cancels: pulls narrower than 1 are to be expected with the whole errors."
+        f"{number(100 * said.median, '+.1f')} %. What is wrong with a star in the same way in all its "
+        "spectra cancels: pulls narrower than 1 are to be expected with the whole errors."
     )
     body = (
         text
         + '<div class="pair">'
         + pulls(figures, "repeats", found.pull, "Pulls with the whole errors", "pairs")
-        + pulls(figures, "repeats-model", found.model_pull, "Pulls with the model part of the errors", "pairs")
+        + pulls(
+            figures, "repeats-model", found.model_pull, "Pulls with the model part of the errors", "pairs"
+        )
         + "</div>"
     )
     return Section("repeats", "Spectra of the same star", body)
