@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,13 +63,25 @@ def figure(svg: str, caption: str) -> str:
     return f'<figure><div class="plot">{svg}</div><figcaption>{caption}</figcaption></figure>'
 
 
-def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table: the first column names the row, the others are numbers. Captions and columns are HTML."""
+def table(
+    caption: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, words: Container[int] = ()
+) -> str:
+    """A table: the first column names the row, the others are numbers. Captions and columns are HTML.
+
+    Args:
+        caption: Above it.
+        columns: Heads of the columns.
+        rows: Their cells, as text.
+        words: Which columns hold words, which may be broken into lines.
+    """
     breadth = "wide" if len(columns) > 3 else "narrow"
-    heads = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    kinds = [' class="words"' if place in words else "" for place in range(len(columns))]
+    heads = "".join(
+        f'<th scope="col"{kind}>{column}</th>' for kind, column in zip(kinds, columns, strict=True)
+    )
     body = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds[1:], row[1:], strict=True))
         + "</tr>"
         for row in rows
     )

@@ -83,12 +83,13 @@ figure svg { display: block; width: 100%; min-width: 38rem; height: auto; }
 figure svg * { stroke-linejoin: round; stroke-linecap: butt; }
 figure svg text { font-family: inherit !important; }
 table { border-collapse: collapse; font-size: .88rem; margin: .75rem 0 1rem; }
-caption { text-align: left; color: var(--muted); padding-bottom: .5rem; max-width: 46rem; }
+caption { text-align: left; color: var(--muted); padding-bottom: .5rem; max-width: min(46rem, 100vw - 2rem); }
 .wide { width: 100%; }
 .numbers { font-variant-numeric: tabular-nums; }
 .numbers th, .numbers td { text-align: right; padding: .3rem .5rem; vertical-align: bottom;
   white-space: nowrap; }
 .numbers th:first-child { text-align: left; padding-left: 0; }
+.numbers .words { text-align: left; white-space: normal; min-width: 11rem; }
 .narrow td { padding-left: 2rem; }
 sub, sup { line-height: 0; }
 .numbers thead th { color: var(--muted); font-weight: 500; line-height: 1.25; }

@@ -51,6 +51,11 @@ def density(x: np.ndarray, y: np.ndarray, x_edges: np.ndarray, y_edges: np.ndarr
     return Density(x_edges, y_edges, counts, int(finite.sum() - counts.sum()))
 
 
+def cells_for(stars: int, most: int) -> int:
+    """How many cells a density has along each axis: fewer stars fill fewer."""
+    return int(np.clip(3 * np.sqrt(stars), 40, most))
+
+
 def steps(low: float, high: float, number: int) -> np.ndarray:
     """Edges of so many equal bins."""
     return np.linspace(low, high, number + 1)

@@ -47,7 +47,7 @@ class Figures:
             f'<figure role="group" aria-labelledby="title-{name}" aria-describedby="summary-{name}">'
             f'<p class="figure-title" id="title-{name}">{escape(title)}</p>'
             f'<div class="bokeh" id="plot-{name}" data-figure="{name}" '
-            f'style="min-height:{_height(drawn)}"></div>'
+            f'style="{_room(drawn)}"></div>'
             f'<figcaption><span class="numbers-said" id="summary-{name}">{summary}</span> {caption}'
             "</figcaption></figure>"
         )
@@ -65,8 +65,11 @@ def inert(content: Any) -> str:
     return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _height(drawn: "Figure") -> str:
-    return f"{drawn.height}px" if drawn.height else "12rem"
+def _room(drawn: "Figure") -> str:
+    """How much of the page to keep free until the figure is drawn."""
+    if drawn.sizing_mode == "scale_width":
+        return f"aspect-ratio:{drawn.aspect_ratio:g}"
+    return f"min-height:{drawn.height}px"
 
 
 # > An empty figure
@@ -80,6 +83,7 @@ def plot(
     *,
     height: int | None = HEIGHT,
     aspect: float | None = None,
+    equal: bool = False,
 ) -> "Figure":
     """Axes without anything between them.
 
@@ -88,16 +92,21 @@ def plot(
         x_range, y_range: Of the axes; the first may be the larger.
         height: In pixels; the width is that of the page.
         aspect: Width by height, instead of the height.
+        equal: One scale for both axes: they are as wide as the density that is drawn, or wider.
     """
-    from bokeh.models import Range1d
+    from bokeh.models import DataRange1d, Range1d
     from bokeh.plotting import figure
 
     size = {"height": height, "sizing_mode": "stretch_width"}
     if aspect:
         size = {"aspect_ratio": aspect, "sizing_mode": "scale_width"}
+    if equal:
+        ranges = [DataRange1d(flipped=first > last, range_padding=0.02) for first, last in (x_range, y_range)]
+    else:
+        ranges = [Range1d(*each) for each in (x_range, y_range)]
     drawn = figure(
-        x_range=Range1d(*x_range),
-        y_range=Range1d(*y_range),
+        x_range=ranges[0],
+        y_range=ranges[1],
         x_axis_label=x_label,
         y_axis_label=y_label,
         tools="box_zoom,pan,wheel_zoom,reset,save",
@@ -109,6 +118,8 @@ def plot(
         min_border_right=14,
         **size,
     )
+    if equal:
+        drawn.match_aspect = True
     drawn.toolbar.logo = None
     for axis in drawn.axis:
         axis.axis_label_text_font = axis.major_label_text_font = FONT
@@ -148,7 +159,7 @@ def add_density(
     drawn: "Figure", cells: Density, what: str = "stars", tooltips: Sequence[tuple[str, str]] = ()
 ) -> None:
     """Counts as colours, logarithmic; empty cells stay empty."""
-    from bokeh.models import HoverTool, LogColorMapper
+    from bokeh.models import DataRange1d, HoverTool, LogColorMapper
 
     counts = np.where(cells.counts > 0, cells.counts, np.nan).astype(np.float32)
     highest = max(2.0, float(cells.counts.max(initial=0)))
@@ -158,20 +169,25 @@ def add_density(
     image = drawn.image(
         image=[counts], x=x_low, y=y_low, dw=x_high - x_low, dh=y_high - y_low, color_mapper=mapper
     )
+    for each in (drawn.x_range, drawn.y_range):
+        if isinstance(each, DataRange1d):
+            each.renderers = [image]
     drawn.add_tools(HoverTool(renderers=[image], tooltips=[(what, "@image{0,0}"), *tooltips]))
     _add_bar(drawn, mapper, f"{what} per cell")
 
 
 def _add_bar(drawn: "Figure", mapper: Any, title: str) -> None:
-    from bokeh.models import BasicTickFormatter, ColorBar, LogTicker
+    from bokeh.models import ColorBar, FixedTicker
 
+    counts = [float(factor * 10**decade) for decade in range(9) for factor in (1, 2, 5)]
+    ticks = [count for count in counts if count <= mapper.high]
     bar = ColorBar(
         color_mapper=mapper,
         title=title,
         height=8,
         padding=4,
-        ticker=LogTicker(desired_num_ticks=4),
-        formatter=BasicTickFormatter(use_scientific=False),
+        ticker=FixedTicker(ticks=ticks if len(ticks) < 8 else ticks[::3]),
+        major_label_overrides={tick: f"{tick:,.0f}" for tick in ticks},
         background_fill_color=None,
         bar_line_color=None,
         major_tick_line_color=None,
@@ -206,7 +222,7 @@ def add_running(drawn: "Figure", found: Running, *, log_x: bool = False, log_y: 
 
 
 def add_histogram(
-    drawn: "Figure", found: Histogram, what: str = "stars", scale: float = 1.0, unit: str = ""
+    drawn: "Figure", found: Histogram, what: str = "stars", unit: str = "", colour: str = "accent"
 ) -> None:
     """Filled bars, each of which says its range and its count when pointed at."""
     from bokeh.models import ColumnDataSource, HoverTool
@@ -214,13 +230,12 @@ def add_histogram(
     columns = {
         "left": found.edges[:-1],
         "right": found.edges[1:],
-        "top": found.counts * scale,
         "count": found.counts,
     }
     bars = drawn.quad(
-        left="left", right="right", top="top", bottom=0, source=ColumnDataSource(columns), fill_alpha=0.35
+        left="left", right="right", top="count", bottom=0, source=ColumnDataSource(columns), fill_alpha=0.35
     )
-    coloured(bars.glyph, fill="accent", line="accent")
+    coloured(bars.glyph, fill=colour, line=colour)
     tip = [("from", f"@left{{0.[000]}} {unit}"), ("to", f"@right{{0.[000]}} {unit}"), (what, "@count{0,0}")]
     drawn.add_tools(HoverTool(renderers=[bars], tooltips=tip))
 

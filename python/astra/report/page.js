@@ -7,10 +7,13 @@
 
   const FOLLOWS = /^(\w+)=([\w-]+)$/;
   const drawn = [];
+  const isNarrow = matchMedia("(max-width: 40rem)");
 
   function recolour(view) {
     const style = getComputedStyle(root);
     for (const model of view.model.references()) {
+      // On a phone the tools would take a fifth of the width.
+      if (model.type === "Toolbar") model.visible = !isNarrow.matches;
       for (const tag of model.tags ?? []) {
         const [, name, variable] = FOLLOWS.exec(tag) ?? [];
         if (!name) continue;

@@ -32,7 +32,7 @@ def section(contents: Contents, figures: Figures) -> Section:
         "distance [pc]", "stars", (edges[0], edges[-1]), (0, 1.08 * max(1, whole.counts.max())), height=400
     )
     log_ticks(drawn.xaxis[0], 10 ** edges[0], 10 ** edges[-1])
-    add_histogram(drawn, whole, unit="(log10 pc)")
+    add_histogram(drawn, whole, unit="(log10 pc)", colour="muted")
     for code, name in enumerate(CLASSES):
         if (kind == code).any():
             add_steps(drawn, histogram(np.log10(dist[kind == code]), edges), f"class-{code + 1}", name)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from astra.pages.markup import Section, escape, number, paragraph, share
-from astra.report.binning import density, histogram, log_steps, span, steps
+from astra.report.binning import cells_for, density, histogram, log_steps, span, steps
 from astra.report.comparison import LARGEST_RUWE, Parallaxes, Part, parts
 from astra.report.contents import Contents
 from astra.report.figures import (
@@ -84,10 +84,9 @@ def pulls(figures: Figures, name: str, values: np.ndarray, title: str, what: str
 def _differences(figures: Figures, stars: Parallaxes) -> str:
     x, y = stars.spectroscopic, stars.difference
     low, high = span(x, least=(0.1, 2.0), share=0.002)
-    reach = float(np.abs(span(y, least=(-0.3, 0.3), share=0.02)).max())
-    cells = density(
-        np.log10(x), y, steps(np.log10(low), np.log10(high), _CELLS), steps(-reach, reach, _CELLS)
-    )
+    reach = 2 * float(np.abs(span(y, least=(-0.1, 0.1), share=0.1)).max())
+    side = cells_for(len(x), _CELLS)
+    cells = density(np.log10(x), y, steps(np.log10(low), np.log10(high), side), steps(-reach, reach, side))
     drawn = plot(
         "spectroscopic parallax [mas]", "difference [mas]", tuple(np.log10((low, high))), (-reach, reach)
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astra.pages.markup import Section, number, share
-from astra.report.binning import density, span, steps
+from astra.report.binning import cells_for, density, span, steps
 from astra.report.contents import Contents
 from astra.report.figures import Figures, add_density, add_line, add_text, coloured, plot
 from astra.report.geometry import R_SUN, Z_SUN, galactocentric
@@ -33,8 +33,11 @@ def section(contents: Contents, figures: Figures) -> Section:
 def _above(figures: Figures, x: np.ndarray, y: np.ndarray) -> str:
     reach = max(np.abs(span(x - R_SUN, least=(-3, 3))).max(), np.abs(span(y, least=(-3, 3))).max())
     reach = min(float(reach) * 1.05, _WIDEST)
-    cells = density(x, y, steps(R_SUN - reach, R_SUN + reach, _CELLS), steps(-reach, reach, _CELLS))
-    drawn = plot("X [kpc]", "Y [kpc]", (R_SUN + reach, R_SUN - reach), (-reach, reach), aspect=0.92)
+    side = cells_for(len(x), _CELLS)
+    cells = density(x, y, steps(R_SUN - reach, R_SUN + reach, side), steps(-reach, reach, side))
+    drawn = plot(
+        "X [kpc]", "Y [kpc]", (R_SUN + reach, R_SUN - reach), (-reach, reach), aspect=0.95, equal=True
+    )
     add_density(drawn, cells, tooltips=[("X, Y", "$x{0.0}, $y{0.0} kpc")])
     turn = np.linspace(0, 2 * np.pi, 181)
     for radius in _RINGS:
@@ -58,8 +61,9 @@ def _side(figures: Figures, radius: np.ndarray, z: np.ndarray) -> str:
     low, high = span(radius, least=(R_SUN - 2, R_SUN + 2))
     low, high = max(0.0, low - 0.5), min(high + 0.5, _WIDEST)
     reach = min(1.1 * float(np.abs(span(z, least=(-1.5, 1.5))).max()), _HIGHEST)
-    cells = density(radius, z, steps(low, high, _CELLS), steps(-reach, reach, _CELLS))
-    drawn = plot("R [kpc]", "Z [kpc]", (low, high), (-reach, reach), aspect=0.92)
+    side = cells_for(len(z), _CELLS)
+    cells = density(radius, z, steps(low, high, side), steps(-reach, reach, side))
+    drawn = plot("R [kpc]", "Z [kpc]", (low, high), (-reach, reach), aspect=0.95)
     add_density(drawn, cells, tooltips=[("R, Z", "$x{0.0}, $y{0.00} kpc")])
     add_line(drawn, [low, high], [0, 0], "muted", line_width=0.7, line_alpha=0.6)
     _mark(drawn, R_SUN, Z_SUN, "Sun")

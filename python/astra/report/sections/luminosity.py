@@ -4,7 +4,7 @@ import numpy as np
 
 from astra.models import AstroNNdist
 from astra.pages.markup import Section, escape, share, table
-from astra.report.binning import density, span, steps
+from astra.report.binning import cells_for, density, span, steps
 from astra.report.classes import CLASSES, RULES, UNKNOWN
 from astra.report.contents import Contents
 from astra.report.figures import Figures, add_density, plot
@@ -29,9 +29,8 @@ def _diagram(contents: Contents, figures: Figures) -> str:
         return "<p>No star has a J magnitude, so there is no colour.</p>"
     low, high = span(colour, least=(0.2, 1.0))
     bright, faint = span(m_ks, least=(-6, 4))
-    cells = density(
-        colour, m_ks, steps(low - 0.1, high + 0.1, _CELLS), steps(bright - 0.5, faint + 0.5, _CELLS)
-    )
+    side = cells_for(len(colour), _CELLS)
+    cells = density(colour, m_ks, steps(low - 0.1, high + 0.1, side), steps(bright - 0.5, faint + 0.5, side))
     drawn = plot(
         "(J − Ks)₀ [mag]", "M_Ks [mag]", (low - 0.1, high + 0.1), (faint + 0.5, bright - 0.5), height=480
     )
@@ -61,4 +60,4 @@ def _classes(kind: np.ndarray) -> str:
         "Classes of this page, told by the predicted M_Ks and the colour alone: a star put at a wrong "
         "luminosity is in a wrong class"
     )
-    return table(caption, ("class", "stars", "share", "rule"), rows)
+    return table(caption, ("class", "stars", "share", "rule"), rows, words=(3,))

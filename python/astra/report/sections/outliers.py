@@ -12,6 +12,7 @@ from astra.status.counts import reasons
 from astra.tasks import find_task
 
 _HEADS = ("star", "why it is here", "S/N", "distance [pc]", "relative error", "pull", "flags")
+_WORDS = ("why it is here", "flags")
 
 
 def section(contents: Contents, details: list[Detail]) -> Section:
@@ -31,7 +32,9 @@ def section(contents: Contents, details: list[Detail]) -> Section:
     rows = "".join(
         _row(contents, outlier, detail) for outlier, detail in zip(contents.outliers, details, strict=True)
     )
-    heads = "".join(f'<th scope="col">{name}</th>' for name in _HEADS)
+    heads = "".join(
+        f'<th scope="col"{" class=words" if name in _WORDS else ""}>{name}</th>' for name in _HEADS
+    )
     found = (
         f'<p class="shown"><span role="status" id="shown">All {len(details)} listed stars are shown.</span> '
         '<button type="button" id="all" hidden>Show all</button></p>'

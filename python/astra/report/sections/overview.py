@@ -29,6 +29,7 @@ def head(contents: Contents) -> str:
             '<p class="kicker">Report on spectrophotometric distances (astronn_dist)</p>',
             f"<h1>{len(rows):,} APOGEE spectra, {contents.stars:,} stars</h1>",
             provenance_line(contents.provenance),
+            *weights_lines(contents.provenance),
             facts(entries),
         )
     )
@@ -43,6 +44,28 @@ def provenance_line(provenance: Provenance) -> str:
     if provenance.newest:
         said.append(f"newest result {provenance.newest:%Y-%m-%d %H:%M} UTC")
     return f'<p class="kicker">{" · ".join(said)}</p>'
+
+
+def weights_lines(provenance: Provenance) -> list[str]:
+    """Which weights, seed and draws, and what they are good for; as HTML."""
+    origins = provenance.origins
+    if len(origins) > 1:
+        kinds = f"{len(origins)} kinds of weights, seeds or versions"
+        text = f"Results of {kinds}: see <a href='#weights'>Weights</a>"
+        return [f'<p class="kicker"><strong>{text}</strong></p>']
+    known = [origin for origin in origins if origin.sha256]
+    return [
+        f'<p class="kicker">weights <strong>{escape(origin.weights)}</strong> · '
+        f"sha256 <code>{escape(origin.sha256[:12])}</code>… · seed {escape(origin.seed)} · "
+        f"{escape(origin.n_draws)} draws · {_good_for(origin)}</p>"
+        for origin in known
+    ]
+
+
+def _good_for(origin: Origin) -> str:
+    if not origin.stated_range:
+        return "what they are good for is not stated"
+    return f"good for {escape(origin.stated_range)}"
 
 
 def _count(mask: np.ndarray) -> str:
@@ -124,16 +147,14 @@ def flag_name(model: type, flag: object) -> str:
 
 def _table(caption: str, entries: Iterable[tuple[str, str, int]], total: int) -> str:
     body = "".join(
-        f'<tr><th scope="row"><button type="button" class="flag" data-flag="{name}" '
-        f'data-count="{count:,}" aria-pressed="false">'
-        f"{name}</button></th><td>{count:,}</td><td>{share(count / total) if total else '–'}</td>"
-        f'<td class="words">{escape(meaning)}</td></tr>'
+        f'<tr><th scope="row"><div><button type="button" class="flag" data-flag="{name}" '
+        f'data-count="{count:,}" aria-pressed="false">{name}</button> '
+        f'<span class="meaning">{escape(meaning)}</span></div></th>'
+        f"<td>{count:,}</td><td>{share(count / total)}</td></tr>"
         for name, meaning, count in entries
     )
     heads = "".join(f'<th scope="col">{name}</th>' for name in ("flag", "spectra", "share"))
     return (
-        f'<div class="scroll" tabindex="0" role="group" aria-label="{caption}">'
         f'<table class="numbers wide flags"><caption>{caption}</caption>'
-        f'<thead><tr>{heads}<th scope="col" class="words">meaning</th></tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
     )

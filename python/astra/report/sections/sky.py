@@ -3,12 +3,12 @@
 import numpy as np
 
 from astra.pages.markup import Section, share
-from astra.report.binning import density, steps
+from astra.report.binning import cells_for, density, steps
 from astra.report.contents import Contents
 from astra.report.figures import Figures, add_density, add_line, add_text, plot
 from astra.report.geometry import graticule, mollweide
 
-_CELLS = (180, 90)
+_CELLS = 100
 
 
 def section(contents: Contents, figures: Figures) -> Section:
@@ -18,8 +18,9 @@ def section(contents: Contents, figures: Figures) -> Section:
     if not known.any():
         return Section("sky", "On the sky", "")
     l, b = rows["l"][known], rows["b"][known]  # noqa: E741
-    cells = density(*mollweide(l, b), steps(-2, 2, _CELLS[0]), steps(-1, 1, _CELLS[1]))
-    drawn = plot("", "", (-2.06, 2.06), (-1.06, 1.06), aspect=1.75)
+    number_of_cells = cells_for(len(l), _CELLS)
+    cells = density(*mollweide(l, b), steps(-2, 2, 2 * number_of_cells), steps(-1, 1, number_of_cells))
+    drawn = plot("", "", (-2, 2), (-1, 1), aspect=1.8, equal=True)
     drawn.axis.visible = False
     drawn.grid.visible = False
     add_density(drawn, cells, "spectra")
