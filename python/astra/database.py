@@ -192,10 +192,11 @@ def streamed(query: peewee.ModelSelect, size: int) -> Iterator[list[tuple]]:
     """
     database = query.model._meta.database
     statement, parameters = query.sql()
-    # On PostgreSQL a cursor without a name would fetch all rows at once.
-    name = ("astra_stream",) if is_postgresql(database) else ()
+    # On PostgreSQL a cursor without a name would fetch all rows at once; the driver allows one with a name in
+    # a transaction that it has not begun itself only if it may outlive it, which this one does not.
+    named = {"name": "astra_stream", "withhold": True} if is_postgresql(database) else {}
     with peewee.__exception_wrapper__, database.atomic():
-        cursor = database.connection().cursor(*name)
+        cursor = database.connection().cursor(**named)
         try:
             cursor.execute(statement, parameters or ())
             while rows := cursor.fetchmany(size):

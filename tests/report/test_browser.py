@@ -20,7 +20,8 @@ CONTRASTS = """() => {
     }
     return "rgb(255, 255, 255)";
   };
-  return [...document.querySelectorAll("main :is(p, a, th, td, button, figcaption, dt, dd, code)")].map((e) => {
+  const texts = "main :is(p, a, th, td, button, figcaption, dt, dd, code)";
+  return [...document.querySelectorAll(texts)].map((e) => {
     const pair = [luminance(getComputedStyle(e).color), luminance(behind(e))].sort((a, b) => b - a);
     return (pair[0] + 0.05) / (pair[1] + 0.05);
   });

@@ -22,7 +22,8 @@ def section(contents: Contents, figures: Figures) -> Section:
     if not np.isfinite(relative).any():
         return Section("errors", "Stated errors", "")
     caption = (
-        "All spectra with a distance that rests on a magnitude, good or not. Solid: median; dashed: 16 to 84 %; dotted: where "
+        "All spectra with a distance that rests on a magnitude, good or not. Solid: median; dashed: 16 to "
+        "84 %; dotted: where "
         f"<code>flag_fakemag_unreliable</code> begins ({UNRELIABLE:g})."
     )
     body = "".join(
