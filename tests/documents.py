@@ -92,7 +92,7 @@ _PIP = """\
 #!/bin/sh
 case "$*" in
     "install .") ;;
-    "install .["*) extra=${{2#.[}}; grep -q "^${{extra%]}} =$" "{root}/setup.cfg" ;;
+    "install .["*|"install astra["*) extra=${{2#*[}}; grep -q "^${{extra%]}} =$" "{root}/setup.cfg" ;;
     *) echo "pip $*" >&2; exit 2 ;;
 esac
 """
