@@ -123,7 +123,7 @@ def test_a_star_with_a_file_shows_its_spectrum_and_its_draws(chromium, report):
 
     assert page.locator("dialog[open] [data-figure]").count() == 5
     assert page.locator("dialog[open] canvas").count() >= 5
-    assert "equals the stored row to 1e-05" in page.text_content("dialog[open]")
+    assert "equals the stored row to 1e-5" in page.text_content("dialog[open]")
     assert page.evaluate("(d => d.scrollWidth <= d.clientWidth)(document.querySelector('dialog[open]'))")
     page.click("dialog[open] button.close")
     assert opened.faults == []
