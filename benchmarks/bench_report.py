@@ -3,8 +3,8 @@
     python benchmarks/bench_report.py [--stars 100000] [--out build/report]
 
 A tenth of the stars has a second spectrum. The stars lie in a disc about the Sun, with the classes, flags and
-parallaxes of a survey; none has a file, so that no draws are made. The report is made in a process of its own,
-as `astra report` makes it; what is in --out stays there.
+parallaxes of a survey; none has a file, so that no draws are made. The report is made in a process of its
+own, as `astra report` makes it; what is in --out stays there.
 """
 
 import argparse

@@ -11,7 +11,9 @@ from report_survey import fill
 
 from astra.config import Settings
 from astra.database import open_database
+from astra.models import Source
 from astra.models.base import bound_to
+from astra.report.making import make_report, make_star_page
 
 CHROMIUM = "/usr/bin/chromium"
 
@@ -23,15 +25,25 @@ def survey(db, toy_weights, tmp_path) -> Settings:
     return Settings.model_validate({"database": {}, "models_dir": tmp_path / "models"})
 
 
-@pytest.fixture(scope="module")
-def filled(sqlite_template, toy_weights, tmp_path_factory) -> Iterator[Settings]:
-    """A filled SQLite database for all tests of a module, bound to the models."""
-    folder = tmp_path_factory.mktemp("survey")
+@pytest.fixture
+def few(db, toy_weights, tmp_path) -> Settings:
+    """The same with few stars: each page that is made takes its time."""
+    fill(tmp_path, toy_weights, stars=2)
+    return Settings.model_validate({"database": {}, "models_dir": tmp_path / "models"})
+
+
+@pytest.fixture(scope="session")
+def pages(sqlite_template, toy_weights, tmp_path_factory) -> tuple[Path, Path]:
+    """The report of a survey, and the page of its first star: files that are made once."""
+    folder = tmp_path_factory.mktemp("report")
     path = shutil.copyfile(sqlite_template, folder / "astra.db")
     settings = Settings.model_validate({"database": {"path": path}, "models_dir": folder / "models"})
+    report, star = folder / "report.html", folder / "star.html"
     with bound_to(open_database(settings)):
         fill(folder, toy_weights)
-        yield settings
+        make_report(report, settings)
+        make_star_page(star, str(Source.select().order_by(Source.pk).first().sdss_id), settings)
+    return report, star
 
 
 @pytest.fixture(scope="session")

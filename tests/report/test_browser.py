@@ -4,8 +4,6 @@ import time
 
 import pytest
 
-from astra.report.making import make_report, make_star_page
-
 DRAWN = "[...document.querySelectorAll('main [data-figure]')].every(e => e.dataset.drawn === 'done')"
 CONTRASTS = """() => {
   const luminance = (rgb) => {
@@ -28,11 +26,9 @@ CONTRASTS = """() => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def report(filled, tmp_path_factory):
-    path = tmp_path_factory.mktemp("report") / "report.html"
-    make_report(path, filled)
-    return path
+@pytest.fixture(scope="session")
+def report(pages):
+    return pages[0]
 
 
 class Opened:
@@ -123,7 +119,7 @@ def test_a_star_with_a_file_shows_its_spectrum_and_its_draws(chromium, report):
 
     assert page.locator("dialog[open] [data-figure]").count() == 5
     assert page.locator("dialog[open] canvas").count() >= 5
-    assert "equals the stored row to 1e-05" in page.text_content("dialog[open]")
+    assert "equals the stored row to 1e-5" in page.text_content("dialog[open]")
     assert page.evaluate("(d => d.scrollWidth <= d.clientWidth)(document.querySelector('dialog[open]'))")
     page.click("dialog[open] button.close")
     assert opened.faults == []
@@ -154,16 +150,11 @@ def test_the_skip_link_is_the_first_stop_of_the_keyboard(chromium, report):
     opened.page.close()
 
 
-def test_the_page_of_one_star_opens_too(chromium, filled, tmp_path):
-    from astra.models import Source
-
-    path, source = tmp_path / "star.html", Source.select().order_by(Source.pk).first()
-    make_star_page(path, str(source.sdss_id), filled)
-
-    opened = Opened(chromium, path, "dark", 400)
+def test_the_page_of_one_star_opens_too(chromium, pages):
+    opened = Opened(chromium, pages[1], "dark", 400)
 
     assert opened.page.locator("main section").count() == 3  # two spectra, and the weights
-    assert opened.page.text_content("h1") == source.sdss4_apogee_id
+    assert opened.page.title() == f"astra: {opened.page.text_content('h1')}"
     assert opened.faults == []
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 400
     opened.page.close()

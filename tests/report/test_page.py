@@ -12,7 +12,7 @@ from report_survey import HOSTILE
 from astra.cli import main
 from astra.models import AstroNNdist, Source, TaskRun
 from astra.report.draws import Drawing
-from astra.report.making import make_report, make_star_page
+from astra.report.making import make_star_page
 from astra.report.spectra import read_pixels
 from astra.report.stars import read_star
 
@@ -40,11 +40,9 @@ class Page(HTMLParser):
             self.text += data
 
 
-@pytest.fixture
-def page(survey, tmp_path):
-    path = tmp_path / "report.html"
-    make_report(path, survey)
-    return Page(path.read_text(encoding="utf-8"))
+@pytest.fixture(scope="session")
+def page(pages):
+    return Page(pages[0].read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -84,7 +82,7 @@ def test_heads_of_tables_say_what_they_are_heads_of(page):
     assert all("scope" in attrs for tag, attrs in page.tags if tag == "th")
 
 
-def test_the_head_says_database_version_weights_and_seed(page, survey):
+def test_the_head_says_database_version_weights_and_seed(page):
     head = page.text.split("Flags")[0]
 
     assert re.search(r"(SQLite file|PostgreSQL database) \S+", head)
@@ -92,31 +90,31 @@ def test_the_head_says_database_version_weights_and_seed(page, survey):
     assert "seed 4 · 20 draws" in head
 
 
-def test_the_draws_of_a_star_are_those_that_made_its_row(survey, db):
+def test_the_draws_of_a_star_are_those_that_made_its_row(few, db):
     detail = read_star(str(Source.select().order_by(Source.pk).first().sdss_id)).details[0]
     pixels = read_pixels(detail.spectrum)
 
-    draws = Drawing(survey).again(detail, pixels.rectified, pixels.e_rectified)
+    draws = Drawing(few).again(detail, pixels.rectified, pixels.e_rectified)
 
     assert draws.same
     assert draws.fakemag.mean() == pytest.approx(detail.result.L_fakemag, rel=1e-5)
     assert draws.fakemag.std(ddof=1) == pytest.approx(detail.result.e_model_L_fakemag, rel=1e-4)
 
 
-def test_a_row_that_other_pixels_made_is_said_to_differ(survey, db, tmp_path):
+def test_a_row_that_other_pixels_made_is_said_to_differ(few, db, tmp_path):
     star = Source.select().order_by(Source.pk).first()
     AstroNNdist.update(L_fakemag=AstroNNdist.L_fakemag * 1.01).execute()
 
-    make_star_page(tmp_path / "star.html", str(star.sdss_id), survey)
+    make_star_page(tmp_path / "star.html", str(star.sdss_id), few)
 
     assert "their summary differs from the stored row" in (tmp_path / "star.html").read_text()
 
 
-def test_weights_that_are_not_at_hand_are_named(survey, db, tmp_path):
+def test_weights_that_are_not_at_hand_are_named(few, db, tmp_path):
     star = Source.select().order_by(Source.pk).first()
     TaskRun.update(weights_sha256="ab" * 32).execute()
 
-    make_star_page(tmp_path / "star.html", str(star.sdss_id), survey)
+    make_star_page(tmp_path / "star.html", str(star.sdss_id), few)
 
     assert "The weights toy (sha256 abababababab…) are not at hand" in (tmp_path / "star.html").read_text()
 
@@ -148,7 +146,7 @@ def test_one_bare_result_is_enough_for_a_page(db, tmp_path, astra):
     assert (code, err) == (0, "")
 
 
-def test_the_command_tells_a_program_what_it_wrote(survey, db, tmp_path, astra):
+def test_the_command_tells_a_program_what_it_wrote(few, db, tmp_path, astra):
     path = tmp_path / "a.html"
 
     code, out, _ = astra("report", "astronn_dist", "--output", path, "--json")
@@ -201,7 +199,8 @@ def test_without_bokeh_it_says_what_to_install(db, tmp_path, monkeypatch, astra)
     assert "install the extra [report]" in err
 
 
-def test_the_blocks_of_the_page_on_reports_are_commands_that_run(survey, db, tmp_path, monkeypatch, astra):
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_the_blocks_of_the_page_on_reports_are_commands_that_run(few, db, tmp_path, monkeypatch, astra):
     text = (ROOT / "docs" / "report.md").read_text()
     commands = [
         line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()
@@ -218,7 +217,7 @@ def test_the_blocks_of_the_page_on_reports_are_commands_that_run(survey, db, tmp
             assert (code, err) == (0, ""), command
 
 
-def test_every_query_of_the_page_on_reports_runs(survey, db):
+def test_every_query_of_the_page_on_reports_runs(few, db):
     text = (ROOT / "docs" / "report.md").read_text()
     queries = re.findall(r"```sql\n(.*?);\n```", text, re.DOTALL)
 

@@ -50,7 +50,7 @@ def report(
         say_json(made.as_json())
         return
     say(
-        f"{made.spectra:,} spectra of {made.stars:,} stars: "
+        f"spectra {made.spectra:,}, stars {made.stars:,}: "
         f"good {made.good:,}, warn {made.warn:,}, bad {made.bad:,}"
     )
     say(f"written: {made.output} ({made.bytes / 1e6:.1f} MB, {made.elapsed:.1f} s)")

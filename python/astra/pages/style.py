@@ -59,14 +59,14 @@ body { margin: 0; background: var(--page); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", "Helvetica Neue", Arial, sans-serif; }
 main { max-width: 60rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .4rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.2rem; line-height: 1.3; margin: 0 0 .6rem; }
+h2 { font-size: 1.2rem; line-height: 1.3; margin: 0 0 .6rem; overflow-wrap: anywhere; }
 section { margin-top: 2.75rem; padding-top: 1.25rem; border-top: 1px solid var(--line); }
 p { margin: .5rem 0 .9rem; max-width: 46rem; }
 .kicker { color: var(--muted); margin: 0 0 .2rem; font-size: .9rem; }
 code, pre { font: .86em/1.5 ui-monospace, "SFMono-Regular", Menlo, Consolas, monospace;
   overflow-wrap: anywhere; }
 pre { background: var(--panel); padding: .8rem 1rem; border-radius: 4px; overflow-x: auto; }
-a { color: var(--accent); }
+a { color: var(--accent); overflow-wrap: anywhere; }
 .skip { position: absolute; left: -100vw; top: .5rem; z-index: 2; padding: .4rem .8rem;
   background: var(--page); }
 .skip:focus { left: .5rem; }

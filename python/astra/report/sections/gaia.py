@@ -44,19 +44,21 @@ def section(contents: Contents, figures: Figures) -> Section:
 
 def _definition(stars: Parallaxes) -> str:
     total, corrected, full = len(stars.index), int(stars.corrected.sum()), int(stars.full.sum())
-    lindegren = "the zero-point of Lindegren et al. (2021, A&amp;A 649, A4) is taken off"
+    zero_point = "the zero-point of Lindegren et al. (2021, A&amp;A 649, A4)"
     return paragraph(
         f"{total:,} good stars have a parallax of Gaia, and a RUWE below {LARGEST_RUWE:g} or none. The "
         "difference is the spectroscopic parallax, 1000 / dist, minus that of Gaia; parallaxes that noise "
-        f"made negative are among them. Of {_of(corrected, total)}, {lindegren}. The pull is the difference "
-        "divided by both errors together, √(e² + e<sub>Gaia</sub>²). "
-        f"Of {_of(full, total)}, e is <code>e_nn_parallax</code>, which counts the errors of Ks and of the "
-        "reddening; else it is 1000 e_dist / dist², which leaves them out."
+        f"made negative are among them. {_of(corrected, total)} Gaia's parallax has {zero_point} taken off. "
+        "The pull is the difference divided by both errors together, √(e² + e<sub>Gaia</sub>²). "
+        f"{_of(full, total)} e is <code>e_nn_parallax</code>, which counts the errors of Ks and of the "
+        "reddening; for the others it is 1000 e_dist / dist², which leaves them out."
     )
 
 
-def _of(number_: int, total: int) -> str:
-    return {0: "none", total: "all"}.get(number_, f"{number_:,}")
+def _of(some: int, total: int) -> str:
+    if some in (0, total):
+        return "For all of them," if some else "For none of them,"
+    return f"For {some:,} of them,"
 
 
 def pulls(figures: Figures, name: str, values: np.ndarray, title: str, what: str) -> str:

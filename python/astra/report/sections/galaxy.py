@@ -41,7 +41,7 @@ def _above(figures: Figures, x: np.ndarray, y: np.ndarray) -> str:
     add_density(drawn, cells, tooltips=[("X, Y", "$x{0.0}, $y{0.0} kpc")])
     turn = np.linspace(0, 2 * np.pi, 181)
     for radius in _RINGS:
-        add_line(drawn, radius * np.cos(turn), radius * np.sin(turn), "muted", line_width=0.7, line_alpha=0.6)
+        add_line(drawn, radius * np.cos(turn), radius * np.sin(turn), "muted", line_alpha=0.9)
     _mark(drawn, R_SUN, 0, "Sun")
     if reach > R_SUN:
         _mark(drawn, 0, 0, "centre")

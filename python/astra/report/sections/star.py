@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bokeh.plotting import figure as Figure
 
 _BINS = 20
+_SAME = f"{SAME:.0e}".replace("e-0", "e-")
 
 
 def star(detail: Detail, pull: float, key: str, figures: Figures, drawing: Drawing, every: int = 1) -> str:
@@ -118,9 +119,10 @@ def _spectrum(pixels: Pixels, key: str, figures: Figures, every: int) -> str:
     )
     plain = figures.place(
         f"{key}-flux",
-        _line(pixels.wavelength, pixels.flux, every, "flux [10⁻¹⁷ erg s⁻¹ cm⁻² Å⁻¹]", "muted", 200),
+        _line(pixels.wavelength, pixels.flux, every, "flux", "muted", 200),
         "Spectrum",
-        f"As in the file, in the rest frame of the star, on the pixels of the three detectors.{averaged}",
+        "As in the file [10⁻¹⁷ erg s⁻¹ cm⁻² Å⁻¹], in the rest frame of the star, on the pixels of the three "
+        f"detectors.{averaged}",
         f"Median flux {number(flux, '.4g')}.",
     )
     return rectified + plain
@@ -162,7 +164,7 @@ def _agreement(found: Draws) -> str:
         "this row"
     )
     if found.same:
-        return paragraph(f"{made}: their summary equals the stored row to {SAME:g} (relative).")
+        return paragraph(f"{made}: their summary equals the stored row to {_SAME} (relative).")
     return paragraph(
         f"<strong>{made}: their summary differs from the stored row by "
         f"{number(100 * found.difference, '.2g')} %.</strong> "
@@ -182,7 +184,7 @@ def _panel(
     add_histogram(drawn, found, "draws", unit=unit)
     add_line(drawn, [stored, stored], [0, top], "warn", line_width=2)
     add_line(drawn, [stored - error, stored + error], [top * 0.96] * 2, "warn", line_width=2)
-    form = ",.0f" if unit == "pc" else ".4g"
+    form = {"pc": ",.0f", "mag": ".2f"}.get(unit, ".4g")
     said = (
         f"Draws from {number(low, form)} to {number(high, form)}; stored {number(stored, form)} ± "
         f"{number(error, form)} {unit}."
