@@ -173,10 +173,11 @@ def test_a_file_that_came_in_the_meantime_is_kept(survey, create, tmp_path):
     assert (tmp_path / "catalogue.fits").read_text() == "mine"
 
 
-def test_a_folder_is_not_replaced(db, create, tmp_path):
-    (tmp_path / "catalogue.fits").mkdir()
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=lambda make: make.__name__)
+def test_only_a_file_is_replaced(db, create, tmp_path, make):
+    make(tmp_path / "catalogue.fits")
 
-    with pytest.raises(UsageError, match="is a folder"):
+    with pytest.raises(UsageError, match="is no file that can be replaced"):
         create(overwrite=True)
 
 

@@ -13,10 +13,10 @@ def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
     """Stop before the work where something is in the way.
 
     Raises:
-        UsageError: There is a file already, or a folder.
+        UsageError: There is a file already, or something else: a folder, a device.
     """
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder: name a file with --output")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no file that can be replaced: name another with --output")
     if not overwrite and os.path.lexists(path):
         raise UsageError(f"{path} exists already: give --overwrite, or another name with --output")
 
