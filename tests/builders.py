@@ -103,8 +103,9 @@ def write_apstar(
         header=fits.Header([(name, value) for name, value in cards.items() if value is not None])
     )
     rows = [np.stack([array] * 4) if stacked else array for array in (flux, error, mask)]
+    grid = fits.Header([("CRVAL1", 4.179), ("CDELT1", 6e-6), ("CRPIX1", 1), ("CTYPE1", "LOG-LINEAR")])
     images = [
-        fits.ImageHDU(rows[0].astype(">f4")),
+        fits.ImageHDU(rows[0].astype(">f4"), grid),
         fits.ImageHDU(rows[1].astype(">f4")),
         fits.ImageHDU(rows[2]),
     ]

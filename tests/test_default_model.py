@@ -9,7 +9,7 @@ import csv
 import numpy as np
 import pytest
 
-from astra.pipelines.astronn_dist.distance import unreliable
+from astra.pipelines.astronn_dist.distances.distance import unreliable
 from astra.pipelines.astronn_dist.finding import embedded_default
 from astra.pipelines.astronn_dist.rectify import rectify
 from astra.pipelines.astronn_dist.sampling import network_on, sample

@@ -65,14 +65,63 @@ def test_a_changed_magnitude_makes_the_row_stale_but_not_pending(db):
     assert (_stale(), _pending()) == ([spectrum.spectrum_pk], [])
 
 
-def test_a_change_that_no_distance_rests_on_makes_nothing_stale(db):
-    source = a_source()
-    _done(db, a_spectrum(source))
+def _read(db, spectrum, source_read, **values):
+    """The row of a spectrum whose star was read at some moment."""
+    return _done(db, spectrum, source_read=source_read, **values)
 
-    source.plx = 3.0
+
+STAR = {
+    "plx": 3.0,
+    "e_plx": 0.1,
+    "e_k_mag": 0.03,
+    "e_ebv": 0.02,
+    "gaia_release": "dr3",
+    "g_mag": 12.0,
+    "dec": 1.0,
+}
+
+
+@pytest.mark.parametrize("name", STAR)
+@pytest.mark.parametrize("no_result", [False, True])
+def test_any_change_of_a_star_makes_its_rows_stale_without_a_result_too(db, name, no_result):
+    source = a_source()
+    spectrum = a_spectrum(source)
+    absent = {"k_mag": math.nan, "ebv": math.nan} if no_result else {}
+    _read(db, spectrum, now(db), flag_no_result=no_result, **absent)
+    assert _stale() == []
+
+    setattr(source, name, STAR[name])
     source.save()
 
-    assert _stale() == []
+    assert (_stale(), _pending()) == ([spectrum.spectrum_pk], [])
+
+
+def test_a_star_modified_at_or_after_it_was_read_makes_its_row_stale(db):
+    spectra = [a_spectrum(a_source()) for _ in range(3)]
+    for spectrum, shift in zip(spectra, (-1, 0, 1), strict=True):
+        modified = Source.get_by_id(spectrum.source_pk).modified
+        _read(db, spectrum, modified + timedelta(microseconds=1000 * shift))
+
+    assert _stale() == [spectra[0].spectrum_pk, spectra[1].spectrum_pk]
+
+
+@pytest.mark.parametrize("source", [True, False])
+def test_a_row_of_an_older_schema_is_stale(db, source):
+    spectrum = a_spectrum(a_source() if source else None)
+    missing = {"k_mag": 0, "ebv": 0, "flag_missing_photometry": True, "flag_missing_extinction": True}
+    _read(db, spectrum, None, **({} if source else missing))
+
+    assert _stale() == [spectrum.spectrum_pk]
+
+
+def test_a_magnitude_that_was_changed_by_hand_is_noticed(db):
+    source = a_source()
+    spectrum = a_spectrum(source)
+    _done(db, spectrum)
+
+    Source.update(k_mag=11.0).where(Source.pk == source.pk).execute()
+
+    assert _stale() == [spectrum.spectrum_pk]
 
 
 @pytest.mark.parametrize("filler", [math.nan, 99.0, 99.99, 999999.0, -1.0, -9999.0, -9999.99])
@@ -108,7 +157,7 @@ def test_a_spectrum_that_finds_its_star_later_is_stale(db):
     assert _stale() == [spectrum.spectrum_pk]
 
 
-def test_a_row_without_a_result_has_nothing_to_derive_again(db):
+def test_a_row_without_a_result_whose_star_is_as_it_was_has_nothing_to_derive_again(db):
     source = a_source()
     _done(db, a_spectrum(source), flag_no_result=True, k_mag=math.nan)
 

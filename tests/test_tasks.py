@@ -138,7 +138,8 @@ def toy_table(db):
         "source_pk BIGINT, spectrum_pk BIGINT NOT NULL, run_pk BIGINT, v_astra INTEGER NOT NULL, "
         "v_astra_major_minor BIGINT GENERATED ALWAYS AS (v_astra / 1000) STORED, "
         f"created TIMESTAMP NOT NULL DEFAULT {moment}, modified TIMESTAMP NOT NULL DEFAULT {moment}, "
-        "inputs_read TIMESTAMP, source_read TIMESTAMP, t_elapsed DOUBLE PRECISION, t_overhead DOUBLE PRECISION, tag TEXT, "
+        "inputs_read TIMESTAMP, source_read TIMESTAMP, "
+        "t_elapsed DOUBLE PRECISION, t_overhead DOUBLE PRECISION, tag TEXT, "
         "pixels DOUBLE PRECISION, UNIQUE (spectrum_pk, v_astra_major_minor))"
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 from measuring import Measured, Model, measure
 from table import Line, Section, finite
 
-from astra.pipelines.astronn_dist.distance import UNRELIABLE
+from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
 from astra.pipelines.astronn_dist.training.evaluate import (
     ALL,
     LARGEST_PULL,

@@ -9,7 +9,7 @@ import numpy as np
 
 from astra.cli.console import progress
 from astra.config import load_settings
-from astra.pipelines.astronn_dist.distance import unreliable
+from astra.pipelines.astronn_dist.distances.distance import unreliable
 from astra.pipelines.astronn_dist.finding import find_weights
 from astra.pipelines.astronn_dist.rectify import rectify
 from astra.pipelines.astronn_dist.sampling import Network, Prediction, network_on, sample

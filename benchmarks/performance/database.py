@@ -27,9 +27,11 @@ SELECT n, n, 'apstar/dr17/apo25m/field/2M' || n, 'dr17', 'apstar', 'dr17', 'star
 """
 
 RESULTS = """
-INSERT INTO {results} (spectrum_pk, source_pk, v_astra, inputs_read, k_mag, ebv, l_fakemag, result_flags)
-SELECT pk, pk, {version}, timezone('utc', now()) + interval '1 hour', 10, 0.1, 20, 0
-FROM spectrum WHERE ('x' || substr(md5(pk::text), 1, 6))::bit(24)::int < {share} * 16777216
+INSERT INTO {results} (spectrum_pk, source_pk, v_astra, inputs_read, source_read, k_mag, ebv, l_fakemag,
+    result_flags)
+SELECT pk, pk, {version}, read, read, 10, 0.1, 20, 0
+FROM (SELECT pk, timezone('utc', now()) + interval '1 hour' AS read FROM spectrum) AS some
+WHERE ('x' || substr(md5(pk::text), 1, 6))::bit(24)::int < {share} * 16777216
 """
 
 

@@ -24,13 +24,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from astra.pending import generate_queries_for_task
+    from astra.pipelines.astronn_dist.direct import distance, distance_from_apstar
     from astra.tasks import task
 
 __version__ = metadata.version("astra")
 
-__all__ = ["__version__", "generate_queries_for_task", "task"]
+__all__ = ["__version__", "distance", "distance_from_apstar", "generate_queries_for_task", "task"]
 
-_HOMES = {"task": "astra.tasks", "generate_queries_for_task": "astra.pending"}
+_HOMES = {
+    "distance": "astra.pipelines.astronn_dist.direct",
+    "distance_from_apstar": "astra.pipelines.astronn_dist.direct",
+    "generate_queries_for_task": "astra.pending",
+    "task": "astra.tasks",
+}
 
 
 def __getattr__(name: str):

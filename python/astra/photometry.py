@@ -9,3 +9,6 @@ SMALLEST_K_MAG = -1.0
 
 #: From here on a magnitude or a reddening stands for one that was not measured, e.g. 99.999 [mag].
 FILLER = 98.0
+
+#: From here on the error of a magnitude says that it is unknown: 2MASS writes 8.888 and 9.995 to 9.999 [mag].
+LARGEST_MAGNITUDE_ERROR = 8.0

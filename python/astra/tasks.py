@@ -49,11 +49,12 @@ class Rederivation:
 
     Attributes:
         stale: Gives a condition on a join of the results with ``Source`` and the spectra's table.
-        apply: Brings one row up to date from its source, which may be ``None``.
+        apply: Brings rows up to date from their sources, any of which may be ``None``; among the rows are
+            those without a result.
     """
 
     stale: Callable[[], peewee.Expression]
-    apply: Callable[[Any, Any], None]
+    apply: Callable[[list[Any], list[Any]], None]
 
 
 class Task:
@@ -97,9 +98,9 @@ class Task:
         return function
 
     def rederived_by(self, stale: Callable[[], peewee.Expression]) -> Callable[[Callable], Callable]:
-        """Decorator: ``function(row, source)`` brings a row up to date where ``stale()`` holds."""
+        """Decorator: ``function(rows, sources)`` brings rows up to date where ``stale()`` holds."""
 
-        def register(apply: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+        def register(apply: Callable[[list, list], None]) -> Callable[[list, list], None]:
             self.rederivation = Rederivation(stale, apply)
             return apply
 

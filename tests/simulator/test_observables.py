@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astra.photometry import A_K_PER_EBV
-from astra.pipelines.astronn_dist.distance import distance
+from astra.pipelines.astronn_dist.distances.distance import distance
 from astra.simulator.observables import (
     FARTHEST,
     H_BRIGHT,

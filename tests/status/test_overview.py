@@ -50,7 +50,7 @@ def a_claim(db, pk, **values):
 def done(db, spectra, *, seconds_ago):
     moment = now(db) - timedelta(seconds=seconds_ago)
     for spectrum in spectra:
-        a_result(spectrum, inputs_read=moment)
+        a_result(spectrum, inputs_read=moment, source_read=now(db))
 
 
 # > Results

@@ -108,7 +108,7 @@ def measure(
             f"task {task.name} gave {len(rows)} rows for {len(spectra)} spectra, or in another order"
         )
     for row in rows:
-        row.run_pk, row.inputs_read = run_pk, inputs_read
+        row.run_pk, row.inputs_read, row.source_read = run_pk, inputs_read, inputs_read
     return rows
 
 
@@ -195,10 +195,13 @@ def write_failures(task: Task, keys: Collection[int], run_pk: int | None, reason
     for spectrum in spectra:
         row = results.from_spectrum(spectrum, flag_no_result=True, run_pk=run_pk, inputs_read=moment)
         row.no_result_reason, row.t_elapsed, row.t_overhead = f"{reason}: {spectrum.path}", 0.0, 0.0
+        row.source_read = moment
         tally.count(row)
-        rows.append(_values(row))
+        rows.append(row)
+    if task.rederivation is not None:
+        task.rederivation.apply(rows, [spectrum.source for spectrum in spectra])
     with writing(database):
-        write(task, rows)
+        write(task, [_values(row) for row in rows])
     return tally
 
 
@@ -223,6 +226,7 @@ def rederive(task: Task, keys: list[int]) -> Tally:
         StorageError: The database refused the rows; none of them was kept.
     """
     results, spectra = task.output_model, task.spectrum_model
+    source_read = settled_now(database)
     with writing(database):
         query = (
             results.select()
@@ -232,10 +236,12 @@ def rederive(task: Task, keys: list[int]) -> Tally:
         rows = {row.spectrum_pk: row for row in locked(query)}
         stale = stale_query(Selection(task)).where(spectra.spectrum_pk << list(rows))
         rows = {pk: rows[pk] for (pk,) in stale.order_by(spectra.spectrum_pk).tuples()}
+        sources = {}
         for spectrum in with_sources(spectra).where(spectra.spectrum_pk << list(rows)):
             row = rows[spectrum.spectrum_pk]
-            row.source_pk = spectrum.source_pk
-            task.rederivation.apply(row, spectrum.source)
+            row.source_pk, row.source_read = spectrum.source_pk, source_read
+            sources[spectrum.spectrum_pk] = spectrum.source
+        task.rederivation.apply(list(rows.values()), [sources[pk] for pk in rows])
         write(task, [_values(row) for row in rows.values()])
     return Tally(rederived=len(rows))
 

@@ -313,6 +313,89 @@ def test_a_magnitude_that_appears_takes_the_flag_away(a_star_with_a_file, toy_we
     assert row.dist == pytest.approx(10 ** (0.2 * (9.0 - 0.3517 * 0.3) + 3) / row.L_fakemag)
 
 
+GAIA = {
+    "plx": 0.9,
+    "e_plx": 0.05,
+    "gaia_release": "dr3",
+    "ra": 132.8,
+    "dec": 11.8,
+    "g_mag": 13.0,
+    "nu_eff_used_in_astrometry": 1.5,
+    "astrometric_params_solved": 31,
+}
+
+
+def test_a_row_has_full_errors_and_parallaxes_of_its_own_star(a_star_with_a_file, toy_weights, db):
+    spectrum = a_star_with_a_file("a", k_mag=10.0, e_k_mag=0.03, ebv=0.2, e_ebv=0.05, **GAIA)
+    other = a_star_with_a_file("b", k_mag=10.0, ebv=0.2)
+
+    _run(toy_weights)
+
+    row, without = _row(spectrum), _row(other)
+    assert row.dist_lo < row.dist < row.dist_hi
+    assert row.nn_parallax == pytest.approx(1000 / row.dist, rel=1e-12)
+    assert row.e_nn_parallax / row.nn_parallax > row.e_dist / row.dist
+    assert row.gaia_parallax == 0.9 - row.plx_zero_point
+    assert without.e_nn_parallax / without.nn_parallax == pytest.approx(without.e_dist / without.dist)
+    assert math.isnan(without.gaia_parallax)
+    weights = [row.e_nn_parallax**-2, 0.05**-2]
+    if row.flag_bad:
+        weights[0] = 0
+    mean = np.average([row.nn_parallax, row.gaia_parallax], weights=weights)
+    assert (row.weighted_parallax, row.weighted_dist) == pytest.approx((mean, 1000 / mean), rel=1e-12)
+    assert Distance.get(spectrum_pk=spectrum.spectrum_pk).weighted_dist == row.weighted_dist
+
+
+@pytest.mark.parametrize("made_again", ["after the star changed", "for a row of an older schema"])
+def test_rows_derived_again_equal_those_of_a_new_run(a_star_with_a_file, toy_weights, made_again):
+    good, bad = a_star_with_a_file("good", k_mag=10.0), a_star_with_a_file("bad", np.full(8575, math.nan))
+    _run(toy_weights)
+    if made_again == "after the star changed":
+        for spectrum in (good, bad):
+            values = GAIA | {"e_k_mag": 0.05, "e_ebv": 0.1}
+            Source.update(modified=now(Source._meta.database), **values).where(
+                Source.pk == spectrum.source_pk
+            ).execute()
+    else:
+        absent = dict.fromkeys(("nn_parallax", "dist_lo", "weighted_parallax", "source_read"))
+        AstroNNdist.update(absent).execute()
+
+    report = _run(toy_weights)
+    derived = [_row(spectrum) for spectrum in (good, bad)]
+    again = _run(toy_weights)
+    _run(toy_weights, overwrite=True)
+
+    assert (report.tally.rederived, report.tally.processed) == (2, 0)
+    assert again.outcome == "nothing_pending"
+    names = set(AstroNNdist._meta.fields) - {
+        "inputs_read",
+        "source_read",
+        "t_elapsed",
+        "t_overhead",
+        "run_pk",
+    }
+    for before, spectrum in zip(derived, (good, bad), strict=True):
+        after = _row(spectrum)
+        assert before.source_read > before.inputs_read
+        # To the last digit, and so ``modified`` did not move.
+        assert {name: repr(getattr(before, name)) for name in names} == {
+            name: repr(getattr(after, name)) for name in names
+        }
+
+
+def test_a_spectrum_without_a_result_still_says_what_gaia_knows_of_its_star(a_star_with_a_file, toy_weights):
+    spectra = [a_star_with_a_file("nan", np.full(8575, math.nan), **GAIA), a_star_with_a_file("cut", **GAIA)]
+    spectra[1].absolute_path.write_bytes(b"not FITS")
+
+    _run(toy_weights)
+
+    for row in map(_row, spectra):
+        assert _flags(row) == {"flag_no_result"}
+        assert row.weighted_parallax == row.gaia_parallax == 0.9 - row.plx_zero_point
+        assert math.isnan(row.nn_parallax)
+        assert math.isnan(row.dist)
+
+
 def test_upstreams_keywords_are_accepted_with_a_warning(a_star_with_a_file, toy_weights):
     spectrum = a_star_with_a_file()
     with pytest.warns(DeprecationWarning, match="weights|no effect") as seen:

@@ -8,7 +8,7 @@ from builders import a_chunk, a_result, a_run
 
 from astra.database import is_postgresql, now
 from astra.errors import ConfigError
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskRun, TaskWorker
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, TaskClaim, TaskRun, TaskWorker
 from astra.models.base import database
 from astra.pending import Selection
 from astra.running.chunk import measure, store
@@ -105,6 +105,7 @@ def test_the_run_of_a_dead_worker_is_closed(claims, holding):
 
 
 def test_a_spectrum_over_which_workers_die_gets_no_result_and_its_neighbours_theirs(claims, holding, spectra):
+    Source.update(plx=0.5, e_plx=0.1).execute()
     holding(3).kill()
     for _ in range(MOST_DEATHS):
         other = holding(3)
@@ -118,6 +119,8 @@ def test_a_spectrum_over_which_workers_die_gets_no_result_and_its_neighbours_the
     assert (row.spectrum_pk, row.flag_no_result, row.flag_bad) == (spectra[0], True, True)
     path = ApogeeCoaddedSpectrumInApStar.get(spectrum_pk=spectra[0]).path
     assert row.no_result_reason == f"its worker died 3 times over this spectrum alone: {path}"
+    # What Gaia says of the star is not lost with the spectrum.
+    assert (row.weighted_parallax, row.source_read) == (pytest.approx(0.5), row.inputs_read)
     assert claims.given_up.no_result == 1
     assert TaskClaim.get_or_none(spectrum_pk=spectra[0]) is None
 

@@ -12,8 +12,10 @@ magnitude and the extinction turn it into a distance.
     on_cpu.py     the network where there is no GPU; kernels.py: its convolutions, compiled
     on_torch.py   the network on a GPU, and in readable form
     validity.py   how unlike the training's a spectrum is, and what that adds to its error
-    distance.py   luminosity, Ks, E(B-V) -> parsecs
+    distances/    luminosity, Ks, E(B-V), Gaia's parallax -> distances, parallaxes, flags
+    estimating.py all of that for some spectra, with a model in memory
     task.py       the task: files in, rows out
+    direct/       the same without a database: one star, or arrays of them
 """
 
 from astra.pipelines.astronn_dist.task import astronn_dist

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,23 +18,17 @@ from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.astronn_dist import AstroNNdist
 from astra.models.source import Source
 from astra.photometry import FILLER, SMALLEST_K_MAG
-from astra.pipelines.astronn_dist import distance
 from astra.pipelines.astronn_dist.continuum_pixels import N_PIXELS
-from astra.pipelines.astronn_dist.devices import choose_device
-from astra.pipelines.astronn_dist.rectify import rectify, usable
+from astra.pipelines.astronn_dist.distances.results import Columns, derive
+from astra.pipelines.astronn_dist.distances.stars import NAMES, Stars
+from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, chosen_weights, load_model
 from astra.tasks import Provenance, task
 
 if TYPE_CHECKING:
-    from astra.pipelines.astronn_dist.finding import Chosen
-    from astra.pipelines.astronn_dist.sampling import Network, Prediction
-    from astra.pipelines.astronn_dist.validity import Validity
     from astra.products.apstar import CombinedSpectrum
 
 log = logging.getLogger("astra")
 
-N_DRAWS = 100
-#: Spectra read and rectified together, while those before them are sampled; the numbers do not depend on it.
-BATCH = 32
 PRECISION = "float32"
 
 
@@ -74,19 +67,11 @@ def astronn_dist(
     """
     weights = _upstreams(weights, model_path, parallel=parallel, cpu_count=cpu_count)
     start = time.perf_counter()
-    network, validity = _model(weights, choose_device(device))
+    model = load_model(weights, device)
     overhead = time.perf_counter() - start
-
-    def predict(arrays: tuple[np.ndarray, ...], identities: list[str]) -> "Prediction":
-        from astra.pipelines.astronn_dist.sampling import sample
-        from astra.pipelines.astronn_dist.validity import widened
-
-        flux, e_flux = rectify(*arrays, backend=backend)
-        found = sample(network, flux, identities, n_draws=n_draws, seed=seed)
-        return found if validity is None else widened(found, flux, e_flux, validity)
-
+    estimate = functools.partial(model.estimate, n_draws=n_draws, seed=seed, backend=backend)
     for batch in _read_ahead(spectra, batch_size):
-        rows = _measure(batch, predict, overhead)
+        rows = _measure(batch, estimate, overhead)
         overhead = 0.0
         yield from rows
 
@@ -95,21 +80,30 @@ def astronn_dist(
 def _identify(weights: str | None = None, seed: int = 0, n_draws: int = N_DRAWS, **_: Any) -> Provenance:
     from astra.pipelines.astronn_dist.weights import identify, range_of
 
-    chosen = _chosen(weights)
+    chosen = chosen_weights(weights)
     name, sha256 = identify(chosen.path)
     return Provenance(name, sha256, seed, n_draws, PRECISION, chosen.origin, range_of(chosen.path))
 
 
 @astronn_dist.prepared_by
 def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None:
-    network, _ = _model(weights, choose_device(device))
+    model = load_model(weights, device)
     # What is compiled at the first draw is kept, and found by the workers that start after this.
-    network.draw(np.ones((1, N_PIXELS), np.float32), [""], 2, 0)
+    model.network.draw(np.ones((1, N_PIXELS), np.float32), [""], 2, 0)
 
 
-def photometry_changed() -> peewee.Expression:
-    """Whether a result rests on other photometry, extinction or source than its spectrum has now."""
+def star_changed() -> peewee.Expression:
+    """Whether a result rests on another source, or on other values of it, than its spectrum has now."""
     row, spectrum = AstroNNdist, ApogeeCoaddedSpectrumInApStar
+    other_source = peewee.fn.COALESCE(row.source_pk, 0) != peewee.fn.COALESCE(spectrum.source, 0)
+    # A row of an older schema does not know when its source was read.
+    modified = row.source_read.is_null() | (Source.modified >= row.source_read)
+    return other_source | modified | (~row.flag_no_result & _photometry_differs())
+
+
+def _photometry_differs() -> peewee.Expression:
+    """Whether Ks or E(B-V) are others: who changes them by hand need not think of ``modified``."""
+    row = AstroNNdist
     k_usable = (Source.k_mag > SMALLEST_K_MAG) & (Source.k_mag < FILLER)
     ebv_usable = (Source.ebv > 0) & (Source.ebv < FILLER)
     k_mag = peewee.Case(None, [(k_usable, Source.k_mag)], 0.0)
@@ -117,18 +111,16 @@ def photometry_changed() -> peewee.Expression:
     k_missing, ebv_missing = (peewee.Case(None, [(ok, 0)], 1) for ok in (k_usable, ebv_usable))
     had_none = peewee.Case(None, [(row.flag_missing_photometry, 1)], 0)
     had_no_ebv = peewee.Case(None, [(row.flag_missing_extinction, 1)], 0)
-    other_source = peewee.fn.COALESCE(row.source_pk, 0) != peewee.fn.COALESCE(spectrum.source, 0)
-    other_value = (
-        (row.k_mag != k_mag) | (row.ebv != ebv) | (had_none != k_missing) | (had_no_ebv != ebv_missing)
-    )
-    return ~row.flag_no_result & (other_value | other_source)
+    return (row.k_mag != k_mag) | (row.ebv != ebv) | (had_none != k_missing) | (had_no_ebv != ebv_missing)
 
 
-@astronn_dist.rederived_by(photometry_changed)
-def rederive(row: AstroNNdist, source: Source | None) -> None:
-    """Derive the distance of a row anew from its stored luminosity and the source's photometry."""
-    luminosity = np.array([[row.L_fakemag], [row.e_L_fakemag], [row.e_model_L_fakemag]])
-    _fill([row], [source], luminosity)
+@astronn_dist.rederived_by(star_changed)
+def rederive(rows: list[AstroNNdist], sources: list[Source | None]) -> None:
+    """Derive distances and parallaxes anew from stored luminosities and what the sources say now."""
+    names = ("L_fakemag", "e_L_fakemag", "e_model_L_fakemag")
+    luminosity = np.array([[getattr(row, name) for row in rows] for name in names], float)
+    measured = np.array([not row.flag_no_result for row in rows], bool)
+    _fill(rows, derive(luminosity, measured, _stars(sources)))
 
 
 @dataclass
@@ -141,22 +133,20 @@ class _Read:
     seconds: float = 0.0
 
 
-def _measure(
-    batch: list[_Read],
-    predict: Callable[[tuple[np.ndarray, ...], list[str]], "Prediction"],
-    overhead: float,
-) -> list[AstroNNdist]:
+def _measure(batch: list[_Read], estimate: Callable[..., Columns], overhead: float) -> list[AstroNNdist]:
     """The rows of one batch; ``overhead`` [s] is what was spent before it on no spectrum in particular."""
     start = time.perf_counter()
-    good = _usable([item for item in batch if item.pixels is not None])
-    if good:
-        found = predict(_stacked(good), [item.spectrum.product_id for item in good])
-        _fill([i.row for i in good], [i.spectrum.source for i in good], _luminosity(found))
+    identities = [item.spectrum.product_id for item in batch]
+    stars = _stars([item.spectrum.source for item in batch])
+    _fill([item.row for item in batch], estimate([item.pixels for item in batch], identities, stars))
     spent = time.perf_counter() - start
-    if not good:
+    measured = sum(not item.row.flag_no_result for item in batch)
+    if not measured:
         overhead += spent
     for item in batch:
-        item.row.t_elapsed = item.seconds + (0.0 if item.row.flag_no_result else spent / len(good))
+        if item.row.flag_no_result and item.pixels is not None:
+            _fail(item, UnusableSpectrum(f"no usable pixel: {item.spectrum.path}"))
+        item.row.t_elapsed = item.seconds + (0.0 if item.row.flag_no_result else spent / measured)
         item.row.t_overhead = overhead / len(batch)
     return [item.row for item in batch]
 
@@ -172,19 +162,6 @@ def _read(spectrum: ApogeeCoaddedSpectrumInApStar) -> _Read:
     return item
 
 
-def _usable(batch: list[_Read]) -> list[_Read]:
-    """Those with a pixel to go by; the others' rows say that they have none."""
-    if not batch:
-        return []
-    good = []
-    for item, has_pixels in zip(batch, usable(*_stacked(batch)), strict=True):
-        if has_pixels:
-            good.append(item)
-        else:
-            _fail(item, UnusableSpectrum(f"no usable pixel: {item.spectrum.path}"))
-    return good
-
-
 def _fail(item: _Read, error: SpectrumError) -> None:
     log.warning("spectrum %s: %s", item.spectrum.spectrum_pk, error)
     setattr(item.row, error.flag, True)
@@ -192,37 +169,15 @@ def _fail(item: _Read, error: SpectrumError) -> None:
     item.row.file_lost = isinstance(error, MissingSpectrum)
 
 
-def _stacked(batch: list[_Read]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    pixels = [item.pixels for item in batch]
-    return tuple(np.stack([getattr(p, name) for p in pixels]) for name in ("flux", "e_flux", "pixel_flags"))
-
-
-def _luminosity(found: "Prediction") -> np.ndarray:
-    return np.stack([found.fakemag, found.e_fakemag, found.e_model_fakemag])
-
-
-def _fill(rows: list[AstroNNdist], sources: list[Source | None], luminosity: np.ndarray) -> None:
-    """Fill in luminosities ``(3, N)``, distances and flags; every star uses its own photometry."""
-    fakemag, e_fakemag, e_model = luminosity
-    k_mag, no_k = distance.usable_k_mag(np.array([np.nan if s is None else s.k_mag for s in sources], float))
-    ebv, no_ebv = distance.usable_ebv(np.array([np.nan if s is None else s.ebv for s in sources], float))
-    a_k_mag = distance.extinction(ebv)
-    dist, e_dist = distance.distance(fakemag, e_fakemag, k_mag, a_k_mag)
-    _, e_model_dist = distance.distance(fakemag, e_model, k_mag, a_k_mag)
-    columns = {
-        "k_mag": k_mag,
-        "ebv": ebv,
-        "A_k_mag": a_k_mag,
-        "L_fakemag": fakemag,
-        "e_L_fakemag": e_fakemag,
-        "e_model_L_fakemag": e_model,
-        "dist": dist,
-        "e_dist": e_dist,
-        "e_model_dist": e_model_dist,
-        "flag_fakemag_unreliable": distance.unreliable(fakemag, e_fakemag),
-        "flag_missing_photometry": no_k,
-        "flag_missing_extinction": no_ebv,
+def _stars(sources: list[Source | None]) -> Stars:
+    """What the sources say; a spectrum without one has a star of which nothing is known."""
+    values = {
+        name: [None if source is None else getattr(source, name) for source in sources] for name in NAMES
     }
+    return Stars.of(values, len(sources))
+
+
+def _fill(rows: list[AstroNNdist], columns: Columns) -> None:
     for name, values in columns.items():
         for row, value in zip(rows, values.tolist(), strict=True):
             setattr(row, name, value)
@@ -257,28 +212,3 @@ def _upstreams(weights: str | None, model_path: str | None, **without_effect: An
         if value is not None:
             warnings.warn(f"{name} has no effect any more", DeprecationWarning, stacklevel=3)
     return weights if model_path is None else model_path
-
-
-def _chosen(weights: str | None) -> "Chosen":
-    from astra.config import load_settings
-    from astra.pipelines.astronn_dist.finding import find_weights
-
-    return find_weights(weights, load_settings())
-
-
-def _model(weights: str | None, device: str) -> "tuple[Network, Validity | None]":
-    from astra.pipelines.astronn_dist.weights import identify
-
-    path = _chosen(weights).path
-    _, sha256 = identify(path)
-    return _loaded(path, sha256, device)
-
-
-@functools.lru_cache(maxsize=1)
-def _loaded(path: Path, sha256: str, device: str) -> "tuple[Network, Validity | None]":
-    # The checksum is part of the key: weights that were replaced on disk are loaded anew.
-    from astra.pipelines.astronn_dist.sampling import network_on
-    from astra.pipelines.astronn_dist.weights import load_weights
-
-    weights = load_weights(path)
-    return network_on(device, weights), weights.validity

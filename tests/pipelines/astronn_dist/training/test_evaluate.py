@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra.pipelines.astronn_dist.distance import distance
+from astra.pipelines.astronn_dist.distances.distance import distance
 from astra.pipelines.astronn_dist.training.evaluate import (
     ALL,
     coverage,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astra.pipelines.astronn_dist.distance import unreliable
+from astra.pipelines.astronn_dist.distances.distance import unreliable
 
 #: Name of the entry for stars of all classes together.
 ALL = "all"

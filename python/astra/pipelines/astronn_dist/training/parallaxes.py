@@ -32,7 +32,7 @@ from astra.errors import ConfigError, UsageError
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar as Coadded
 from astra.models.source import Source
 from astra.photometry import FILLER, SMALLEST_K_MAG
-from astra.pipelines.astronn_dist import distance
+from astra.pipelines.astronn_dist.distances import distance
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.rectified import rectified_spectra
 from astra.products.location import check_base_dir

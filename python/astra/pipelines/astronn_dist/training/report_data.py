@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from astra.pipelines.astronn_dist.distance import unreliable
+from astra.pipelines.astronn_dist.distances.distance import unreliable
 from astra.pipelines.astronn_dist.training import parallax_metrics
 from astra.pipelines.astronn_dist.training.evaluate import distance_error, pulls
 

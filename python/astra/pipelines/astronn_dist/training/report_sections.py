@@ -13,7 +13,7 @@ from astra.pages.markup import (
     paragraph,
     share,
 )
-from astra.pipelines.astronn_dist.distance import UNRELIABLE
+from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
 from astra.pipelines.astronn_dist.training import report_errors, report_tables, report_trust
 from astra.pipelines.astronn_dist.training.report_data import PRECISE, Report
 from astra.pipelines.astronn_dist.validity import COLUMNS, TABLE

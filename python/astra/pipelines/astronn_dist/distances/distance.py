@@ -65,7 +65,7 @@ def distance(
     with np.errstate(all="ignore"):
         dist = 10 ** (0.2 * (_floats(k_mag) - _floats(a_k_mag)) + 3) / np.where(luminous, fakemag, np.nan)
         e_dist = dist * (e_fakemag / fakemag)
-    return _near(dist), _near(e_dist)
+    return near(dist), near(e_dist)
 
 
 def unreliable(fakemag: ArrayLike, e_fakemag: ArrayLike) -> np.ndarray:
@@ -81,7 +81,7 @@ def _floats(value: ArrayLike) -> np.ndarray:
     return np.asarray(value, dtype=float)
 
 
-def _near(dist: np.ndarray) -> np.ndarray:
+def near(dist: np.ndarray) -> np.ndarray:
     return np.where((dist >= 0) & (dist <= LARGEST_DISTANCE), dist, np.nan)
 
 

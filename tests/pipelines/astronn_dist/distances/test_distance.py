@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra.pipelines.astronn_dist.distance import (
+from astra.pipelines.astronn_dist.distances.distance import (
     A_K_PER_EBV,
     LARGEST_DISTANCE,
     distance,

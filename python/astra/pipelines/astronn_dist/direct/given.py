@@ -1,0 +1,154 @@
+"""What a caller gives, checked, and brought into the form that the computation takes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from astra.models.source import Source
+from astra.pipelines.astronn_dist.distances.stars import NAMES, NUMBERS
+from astra.products.apstar import CombinedSpectrum
+from astra.products.grid import N_GRID, wavelength
+
+#: The unit of the flux in apStar files; a flux without a unit is in this one.
+FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
+#: The bit of the pixel mask that stands for a pixel that a mask of true and false hides: BADPIX.
+MASKED = 1
+
+# A twentieth of a pixel.
+_SAME_WAVELENGTH = 7e-7
+
+
+def spectra_from(flux: Any, e_flux: Any, pixel_flags: Any) -> tuple[list[CombinedSpectrum], bool]:
+    """Spectra from arrays, or from an object that has a flux, an uncertainty and a spectral axis.
+
+    Args:
+        flux: Array or quantity of shape (8575,) or (N, 8575), or a ``Spectrum`` of specutils.
+        e_flux: Errors of the same shape; ``None`` takes the uncertainty of a ``Spectrum``.
+        pixel_flags: APOGEE pixel mask of the same shape; ``None`` takes the mask of a ``Spectrum``.
+
+    Returns:
+        The spectra, and whether this is one, not an array of them.
+
+    Raises:
+        ValueError: The arrays do not hold spectra on the apStar grid.
+    """
+    if hasattr(flux, "spectral_axis"):
+        flux, e_flux, pixel_flags = _unpacked(flux, e_flux, pixel_flags)
+    if e_flux is None or pixel_flags is None:
+        missing = "e_flux" if e_flux is None else "pixel_flags"
+        raise ValueError(f"{missing} is missing: give flux, e_flux and pixel_flags, or a Spectrum")
+    flux, e_flux = _numbers("flux", flux, FLUX_UNIT), _numbers("e_flux", e_flux, FLUX_UNIT)
+    pixel_flags = _bits(pixel_flags)
+    shapes = [array.shape for array in (flux, e_flux, pixel_flags)]
+    if len(set(shapes)) > 1 or len(shapes[0]) not in (1, 2) or shapes[0][-1] != N_GRID:
+        found = ", ".join(map(str, shapes))
+        raise ValueError(f"flux, e_flux, pixel_flags: shapes {found}; all ({N_GRID},) or all (N, {N_GRID})")
+    with np.errstate(invalid="ignore"):
+        e_flux = np.where(np.isfinite(e_flux) & (e_flux > 0), e_flux, np.inf)
+    rows = zip(*map(np.atleast_2d, (flux, e_flux, pixel_flags)), strict=True)
+    return [CombinedSpectrum(*row) for row in rows], flux.ndim == 1
+
+
+def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """What is given of N stars, by the names of the columns of sources, in their units.
+
+    Returns:
+        Numbers and texts, of shape (), (1,) or (N,); those that are ``None`` are left out.
+
+    Raises:
+        TypeError: There is no such name.
+        ValueError: A value is no number, or not one for each star.
+    """
+    if unknown := sorted(set(values) - set(NAMES)):
+        raise TypeError(f"unknown keyword {unknown[0]!r}; of a star, give any of {', '.join(NAMES)}")
+    given = {}
+    for name, value in values.items():
+        if value is None:
+            continue
+        if name in NUMBERS:
+            value = _numbers(name, value, Source._meta.fields[name].unit)
+        shape = np.shape(value)
+        if shape not in ((), (1,), (count,)):
+            raise ValueError(f"{name} has shape {shape}; give one value, or one for each of {count} stars")
+        given[name] = value
+    return given
+
+
+def identities_from(identity: Any, spectra: Sequence[CombinedSpectrum], single: bool) -> list[str]:
+    """The names of the spectra, which decide on the draws: those given, else fingerprints of the pixels.
+
+    Raises:
+        ValueError: They are no texts, or not one for each spectrum.
+    """
+    if identity is None:
+        return [spectrum.digest() for spectrum in spectra]
+    names = [identity] if single and isinstance(identity, str) else identity
+    is_list = not isinstance(names, str) and np.ndim(names) == 1
+    if not is_list or len(names) != len(spectra) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"identity: give {'a text' if single else f'a list of {len(spectra)} texts'}")
+    return [str(name) for name in names]
+
+
+def _unpacked(spectrum: Any, e_flux: Any, pixel_flags: Any) -> tuple[Any, Any, Any]:
+    from astropy import units
+
+    where = spectrum.spectral_axis.to_value(units.AA, units.spectral())
+    if where.shape != (N_GRID,) or not np.allclose(where, wavelength(), rtol=_SAME_WAVELENGTH, atol=0):
+        raise ValueError(
+            f"the spectrum is not on the apStar grid: {N_GRID} vacuum wavelengths from {wavelength()[0]:.3f} "
+            f"to {wavelength()[-1]:.3f} Angstrom in constant steps of their logarithm, at rest"
+        )
+    if e_flux is None:
+        if spectrum.uncertainty is None:
+            raise ValueError("the spectrum has no uncertainty, and no e_flux is given")
+        e_flux = _standard_deviation(spectrum.uncertainty)
+    if pixel_flags is None:
+        if spectrum.mask is None:
+            # Its bad pixels would pass for lines.
+            raise ValueError(
+                "the spectrum has no mask, and no pixel_flags are given (zeros: all pixels are good)"
+            )
+        pixel_flags = np.where(np.broadcast_to(spectrum.mask, spectrum.flux.shape), MASKED, 0)
+    return spectrum.flux, e_flux, pixel_flags
+
+
+def _standard_deviation(uncertainty: Any) -> Any:
+    from astropy.nddata import StdDevUncertainty
+
+    with np.errstate(divide="ignore", invalid="ignore"):  # an inverse variance of 0
+        return uncertainty.represent_as(StdDevUncertainty).quantity
+
+
+def _numbers(name: str, value: Any, unit: str | None) -> np.ndarray:
+    """An array of floats in a unit, NaN where it is masked; a number without a unit is taken to be in it."""
+    from astropy import units
+
+    own = getattr(value, "unit", None)
+    if own not in (None, units.dimensionless_unscaled) and unit is not None:
+        try:
+            value = units.Quantity(value).to_value(unit)
+        except units.UnitConversionError as error:
+            raise ValueError(f"{name} is in {own}, and not in {unit}") from error
+    if isinstance(value, np.ma.MaskedArray):
+        value = value.astype(float).filled(np.nan)
+    try:
+        value = np.asarray(value)
+        if value.dtype.kind not in "iufO":
+            raise TypeError(f"values of type {value.dtype}")
+        return value.astype(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is not made of numbers: {error}") from None
+
+
+def _bits(pixel_flags: Any) -> np.ndarray:
+    if isinstance(pixel_flags, np.ma.MaskedArray):
+        pixel_flags = pixel_flags.filled(MASKED)
+    bits = np.asarray(pixel_flags)
+    if bits.dtype.kind == "b":
+        return np.where(bits, MASKED, 0).astype(np.int32)
+    if bits.dtype.kind not in "iu":
+        raise ValueError(f"pixel_flags hold {bits.dtype}, not integers (bits) or booleans")
+    if bits.size and (bits.min() < -(2**31) or bits.max() >= 2**31):
+        raise ValueError("pixel_flags hold more than 32 bits")
+    return bits.astype(np.int32)

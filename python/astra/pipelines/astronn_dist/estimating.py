@@ -1,0 +1,124 @@
+"""From pixels to the columns of results: a model in memory, used by the task and without a database alike."""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from astra.pipelines.astronn_dist.devices import choose_device
+from astra.pipelines.astronn_dist.distances.results import Columns, WeightsFrom, derive
+from astra.pipelines.astronn_dist.distances.stars import Stars
+from astra.pipelines.astronn_dist.rectify import rectify, usable
+
+if TYPE_CHECKING:
+    from astra.pipelines.astronn_dist.finding import Chosen
+    from astra.pipelines.astronn_dist.sampling import Network
+    from astra.pipelines.astronn_dist.validity import Validity
+    from astra.products.apstar import CombinedSpectrum
+
+N_DRAWS = 100
+#: Spectra read and rectified together, while those before them are sampled; the numbers do not depend on it.
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Model:
+    """Weights that were loaded, on a device.
+
+    Attributes:
+        network: Draws luminosities.
+        validity: What the model knows of its training spectra, if it does.
+    """
+
+    network: "Network"
+    validity: "Validity | None"
+
+    def estimate(
+        self,
+        pixels: "Sequence[CombinedSpectrum | None]",
+        identities: Sequence[str],
+        stars: Stars,
+        *,
+        n_draws: int = N_DRAWS,
+        seed: int = 0,
+        backend: str = "astra",
+        weights_from: WeightsFrom = "total",
+    ) -> Columns:
+        """The columns and flags of the results of N spectra, as by ``derive``.
+
+        Args:
+            pixels: The spectra; ``None`` for one that could not be read.
+            identities: Names that tell the spectra apart wherever they are computed.
+            stars: What is known of their stars.
+            n_draws: Monte Carlo dropout draws per spectrum, at least 2.
+            seed: With the identity, decides what is dropped.
+            backend: Who rectifies, as in ``rectify``.
+            weights_from: As in ``derive``.
+        """
+        measured = np.array([spectrum is not None for spectrum in pixels], bool)
+        if measured.any():
+            arrays = _stacked(pixels, measured)
+            seen = usable(*arrays)
+            arrays = tuple(array[seen] for array in arrays)
+            measured[measured] = seen
+        luminosity = np.full((3, len(pixels)), np.nan)
+        if measured.any():
+            names = [name for name, has_result in zip(identities, measured, strict=True) if has_result]
+            luminosity[:, measured] = self._luminosity(arrays, names, n_draws, seed, backend)
+        return derive(luminosity, measured, stars, weights_from)
+
+    def _luminosity(
+        self, arrays: tuple[np.ndarray, ...], identities: list[str], n_draws: int, seed: int, backend: str
+    ) -> np.ndarray:
+        from astra.pipelines.astronn_dist.sampling import sample
+        from astra.pipelines.astronn_dist.validity import widened
+
+        flux, e_flux = rectify(*arrays, backend=backend)
+        found = sample(self.network, flux, identities, n_draws=n_draws, seed=seed)
+        if self.validity is not None:
+            found = widened(found, flux, e_flux, self.validity)
+        return np.stack([found.fakemag, found.e_fakemag, found.e_model_fakemag])
+
+
+def chosen_weights(weights: str | None) -> "Chosen":
+    """The weights in force: those that are named, else the configured ones, else the default.
+
+    Raises:
+        ConfigError: They are not there.
+    """
+    from astra.config import load_settings
+    from astra.pipelines.astronn_dist.finding import find_weights
+
+    return find_weights(weights, load_settings())
+
+
+def load_model(weights: str | None, device: str) -> Model:
+    """The weights in force, loaded at the first call.
+
+    Raises:
+        ConfigError: The weights cannot be used, or there is no such device.
+    """
+    from astra.pipelines.astronn_dist.weights import identify
+
+    device = choose_device(device)
+    path = chosen_weights(weights).path
+    _, sha256 = identify(path)
+    return _loaded(path, sha256, device)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(path: Path, sha256: str, device: str) -> Model:
+    # The checksum is part of the key: weights that were replaced on disk are loaded anew.
+    from astra.pipelines.astronn_dist.sampling import network_on
+    from astra.pipelines.astronn_dist.weights import load_weights
+
+    weights = load_weights(path)
+    return Model(network_on(device, weights), weights.validity)
+
+
+def _stacked(pixels: "Sequence[CombinedSpectrum | None]", chosen: np.ndarray) -> tuple[np.ndarray, ...]:
+    spectra = [spectrum for spectrum, is_chosen in zip(pixels, chosen, strict=True) if is_chosen]
+    return tuple(np.stack([getattr(p, name) for p in spectra]) for name in ("flux", "e_flux", "pixel_flags"))
