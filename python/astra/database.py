@@ -136,6 +136,16 @@ def is_postgresql(database: peewee.Database) -> bool:
     return isinstance(behind, peewee.PostgresqlDatabase)
 
 
+def described(database: peewee.Database) -> str:
+    """Which database this is, for people, without anything secret."""
+    if is_postgresql(database):
+        query = "SELECT current_database(), current_schema()"
+        name, schema = database.execute_sql(query).fetchone()
+        return f"PostgreSQL database {name}, schema {schema}"
+    behind = database.opened() if isinstance(database, peewee.Proxy) else database
+    return f"SQLite file {behind.database}"
+
+
 def now_sql(database: peewee.Database) -> str:
     """SQL for this moment in UTC by the database's clock, also within a long transaction."""
     if is_postgresql(database):
@@ -204,6 +214,26 @@ def like(database: peewee.Database, text: peewee.Node, pattern: str) -> peewee.E
 
 def _literal(part: str) -> str:
     return f"[{part[-1]}]" if part[-1] in "*?[" else part[-1]
+
+
+def streamed(query: peewee.ModelSelect, size: int) -> Iterator[list[tuple]]:
+    """The rows of a query as the driver gives them, so many at a time: memory stays flat on both databases.
+
+    All of them are of one moment.
+    """
+    database = query.model._meta.database
+    statement, parameters = query.sql()
+    # On PostgreSQL a cursor without a name would fetch all rows at once; the driver allows one with a name in
+    # a transaction that it has not begun itself only if it may outlive it, which this one does not.
+    named = {"name": "astra_stream", "withhold": True} if is_postgresql(database) else {}
+    with peewee.__exception_wrapper__, database.atomic():
+        cursor = database.connection().cursor(**named)
+        try:
+            cursor.execute(statement, parameters or ())
+            while rows := cursor.fetchmany(size):
+                yield rows
+        finally:
+            cursor.close()
 
 
 def next_key(database: peewee.Database) -> peewee.SQL | None:

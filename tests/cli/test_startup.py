@@ -7,7 +7,7 @@ import sys
 import pytest
 from builders import a_source, a_spectrum, write_apstar
 
-HEAVY = ("torch", "astropy", "numpy", "peewee", "rich", "yaml")
+HEAVY = ("torch", "astropy", "bokeh", "numpy", "peewee", "rich", "yaml")
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,8 @@ HEAVY = ("torch", "astropy", "numpy", "peewee", "rich", "yaml")
             [command, "--help"]
             for command in ("init", "run", "srun", "status", "version", "ingest", "config", "models")
         ),
-        *([command, "--help"] for command in ("simulate", "compare", "doctor", "create", "explain")),
+        *([command, "--help"] for command in ("simulate", "compare", "doctor")),
+        *([command, "--help"] for command in ("create", "explain", "report")),
     ],
     ids=" ".join,
 )
@@ -46,6 +47,7 @@ def test_help_loads_nothing_heavy(arguments):
         ["srun"],
         ["status"],
         ["doctor"],
+        ["report"],
         ["version"],
         ["ingest", "apstar"],
         ["ingest", "allstar"],

@@ -15,6 +15,7 @@ from astra.cli import (
     ingest,
     init,
     models,
+    report,
     run,
     simulate,
     srun,
@@ -40,6 +41,7 @@ app.command(epilog=run.EXAMPLES)(run.run)
 app.command(epilog=srun.EXAMPLES)(srun.srun)
 app.command(epilog=status.EXAMPLES)(status.status)
 app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
+app.command(epilog=report.EXAMPLES)(report.report)
 app.add_typer(models.app, name="models")
 app.command(epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command(epilog=compare.EXAMPLES)(compare.compare)

@@ -6,17 +6,17 @@
     report_errors.py      figures of how wrong the predictions are
     report_trust.py       figures of whether stated errors can be believed, and of the training
     report_svg.py         figures as SVG that follow the colours of the page
-    report_page.py        HTML; report_style.py: its style sheet
 
-The same inputs give the same bytes. The figures need matplotlib, the extra ``train`` of the package.
+The page itself is that of :mod:`astra.pages`. The same inputs give the same bytes. The figures need
+matplotlib, the extra ``train`` of the package.
 """
 
 import os
 from pathlib import Path
 
 from astra.errors import ConfigError, StorageError
+from astra.pages.markup import page
 from astra.pipelines.astronn_dist.training.report_data import Report
-from astra.pipelines.astronn_dist.training.report_page import page
 from astra.pipelines.astronn_dist.training.report_sections import head, sections
 from astra.pipelines.astronn_dist.training.report_svg import drawing
 

@@ -5,10 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
-from astra.pipelines.astronn_dist.training import report_errors, report_tables, report_trust
-from astra.pipelines.astronn_dist.training.report_data import PRECISE, Report
-from astra.pipelines.astronn_dist.training.report_page import (
+from astra.pages.markup import (
     Section,
     details,
     escape,
@@ -16,6 +13,9 @@ from astra.pipelines.astronn_dist.training.report_page import (
     paragraph,
     share,
 )
+from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
+from astra.pipelines.astronn_dist.training import report_errors, report_tables, report_trust
+from astra.pipelines.astronn_dist.training.report_data import PRECISE, Report
 from astra.pipelines.astronn_dist.validity import COLUMNS, TABLE
 
 #: Of fewer test stars than these, errors cannot be compared with what is stated of them.

@@ -2,11 +2,11 @@
 
 import html
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from astra.pipelines.astronn_dist.training.report_style import STYLE
+from astra.pages.style import STYLE
 
 #: A list with more numbers than these is cut short: it is a table in its own right.
 LONGEST_LIST = 40
@@ -21,8 +21,16 @@ class Section:
     body: str
 
 
-def page(title: str, head: str, sections: Iterable[Section]) -> str:
-    """The whole document; ``head`` and the bodies of the sections are HTML, the titles are text."""
+def page(title: str, head: str, sections: Iterable[Section], *, before: str = "", after: str = "") -> str:
+    """The whole document.
+
+    Args:
+        title: Text.
+        head: HTML at the top.
+        sections: Their titles are text, their bodies HTML.
+        before: What else belongs into the head of the document, as HTML.
+        after: What else belongs at the end of its body, as HTML.
+    """
     shown = [section for section in sections if section.body]
     contents = "".join(f'<li><a href="#{part.anchor}">{escape(part.title)}</a></li>' for part in shown)
     bodies = "\n".join(
@@ -33,9 +41,10 @@ def page(title: str, head: str, sections: Iterable[Section]) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n{before}</head>\n<body>\n"
+        '<a class="skip" href="#content">Skip to the content</a>\n<main id="content" tabindex="-1">\n'
         f"<header>\n{head}\n</header>\n"
-        f'<nav aria-label="Contents"><ol>{contents}</ol></nav>\n{bodies}\n</main>\n</body>\n</html>\n'
+        f'<nav aria-label="Contents"><ol>{contents}</ol></nav>\n{bodies}\n</main>\n{after}</body>\n</html>\n'
     )
 
 
@@ -54,13 +63,25 @@ def figure(svg: str, caption: str) -> str:
     return f'<figure><div class="plot">{svg}</div><figcaption>{caption}</figcaption></figure>'
 
 
-def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A table: the first column names the row, the others are numbers. Captions and columns are HTML."""
+def table(
+    caption: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, words: Container[int] = ()
+) -> str:
+    """A table: the first column names the row, the others are numbers. Captions and columns are HTML.
+
+    Args:
+        caption: Above it.
+        columns: Heads of the columns.
+        rows: Their cells, as text.
+        words: Which columns hold words, which may be broken into lines.
+    """
     breadth = "wide" if len(columns) > 3 else "narrow"
-    heads = "".join(f'<th scope="col">{column}</th>' for column in columns)
+    kinds = [' class="words"' if place in words else "" for place in range(len(columns))]
+    heads = "".join(
+        f'<th scope="col"{kind}>{column}</th>' for kind, column in zip(kinds, columns, strict=True)
+    )
     body = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
+        + "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds[1:], row[1:], strict=True))
         + "</tr>"
         for row in rows
     )
@@ -84,7 +105,7 @@ def number(value: float | None, form: str = ".3f") -> str:
     if value is None or not math.isfinite(value):
         return "–"
     text = f"{value:{form}}"
-    return f"{0.0:{form}}" if float(text) == 0 else text.replace("-", "−")
+    return f"{0.0:{form}}" if float(text.replace(",", "")) == 0 else text.replace("-", "−")
 
 
 def share(value: float) -> str:

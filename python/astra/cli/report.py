@@ -1,0 +1,56 @@
+"""``astra report``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from astra.cli.console import say, say_json
+
+EXAMPLES = """Examples:
+
+  astra report astronn_dist
+
+  astra report astronn_dist --output distances.html --overwrite
+
+  astra report astronn_dist --star 2M17334253-1654573 --output star.html
+
+  astra report astronn_dist --json
+"""
+
+TaskName = Annotated[str, typer.Argument(metavar="TASK", help="The task, e.g. astronn_dist.")]
+Star = Annotated[str | None, typer.Option(metavar="STAR", help="Only this star: an sdss_id or an APOGEE id.")]
+Output = Annotated[Path, typer.Option(metavar="PATH", help="The file to write.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def report(
+    task: TaskName,
+    star: Star = None,
+    output: Output = Path("astronn_dist-report.html"),
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a page with plots of all results, or of one star: one HTML file that needs nothing else.
+
+    Exit codes: 0 written; 2 wrong usage, or the file is there; 69 database not reachable; 74 the file cannot
+    be written; 78 wrong configuration or schema, or Bokeh is missing (extra [report]).
+    """
+    from astra.cli.session import database_session
+    from astra.report import making
+
+    making.check(task, output, overwrite=overwrite)
+    with database_session() as settings:
+        if star is None:
+            made = making.make_report(output, settings)
+        else:
+            made = making.make_star_page(output, star, settings)
+    if as_json:
+        say_json(made.as_json())
+        return
+    say(
+        f"spectra {made.spectra:,}, stars {made.stars:,}: "
+        f"good {made.good:,}, warn {made.warn:,}, bad {made.bad:,}"
+    )
+    say(f"written: {made.output} ({made.bytes / 1e6:.1f} MB, {made.elapsed:.1f} s)")

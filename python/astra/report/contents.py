@@ -1,0 +1,39 @@
+"""All that the report is made from: computed once, shown by its sections."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from astra.report.comparison import Parallaxes, Repeats, parallaxes, repeats
+from astra.report.outliers import Outlier, choose
+from astra.report.provenance import Provenance, read_provenance
+from astra.report.rows import Rows, read_rows
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Results, and what follows from them."""
+
+    rows: Rows
+    provenance: Provenance
+    parallaxes: Parallaxes
+    repeats: Repeats
+    outliers: list[Outlier]
+
+    @property
+    def stars(self) -> int:
+        """How many stars the spectra are of; each spectrum without a source counts as one."""
+        sources = self.rows["source_pk"]
+        return len(np.unique(sources[sources > 0])) + int((sources == 0).sum())
+
+
+def gather(spectra: Sequence[int] | None = None) -> Contents:
+    """Read the results of the open database, and compute what the report shows.
+
+    Args:
+        spectra: Keys of few spectra; ``None`` takes all.
+    """
+    rows = read_rows(spectra)
+    compared = parallaxes(rows)
+    return Contents(rows, read_provenance(rows["run_pk"]), compared, repeats(rows), choose(rows, compared))

@@ -1,0 +1,161 @@
+"""The report in a real browser: it opens without a fault or a network, and does what is clicked."""
+
+import time
+
+import pytest
+
+DRAWN = "[...document.querySelectorAll('main [data-figure]')].every(e => e.dataset.drawn === 'done')"
+CONTRASTS = """() => {
+  const luminance = (rgb) => {
+    const [r, g, b] = rgb.match(/[\\d.]+/g).map(Number).map((v) => v / 255)
+      .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (e) => {
+    for (; e; e = e.parentElement) {
+      const colour = getComputedStyle(e).backgroundColor;
+      if (!/, 0\\)$/.test(colour)) return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const texts = "main :is(p, a, th, td, button, figcaption, dt, dd, code)";
+  return [...document.querySelectorAll(texts)].map((e) => {
+    const pair = [luminance(getComputedStyle(e).color), luminance(behind(e))].sort((a, b) => b - a);
+    return (pair[0] + 0.05) / (pair[1] + 0.05);
+  });
+}"""
+
+
+@pytest.fixture(scope="session")
+def report(pages):
+    return pages[0]
+
+
+class Opened:
+    """A page in the browser, with all that it complained of and asked for."""
+
+    def __init__(self, chromium, path, theme="light", width=1280, *, whole=True):
+        self.page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+        self.faults, self.requests = [], []
+        self.page.on(
+            "console", lambda said: said.type in ("error", "warning") and self.faults.append(said.text)
+        )
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(path.as_uri())
+        if whole:
+            self.wait_for(f"{DRAWN} || dispatchEvent(new Event('beforeprint')) && false")
+
+    def wait_for(self, condition, seconds=60):
+        # wait_for_function of the browser would evaluate text, which the page forbids.
+        until = time.monotonic() + seconds
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < until, condition
+            time.sleep(0.05)
+
+    def focus(self):
+        return self.page.evaluate("document.activeElement.textContent.trim()")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_it_opens_without_a_fault_a_request_or_a_sideways_scroll(chromium, report, theme, width):
+    opened = Opened(chromium, report, theme, width)
+
+    assert opened.faults == []
+    assert [url for url in opened.requests if not url.startswith("data:")] == [report.as_uri()]
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+    assert opened.page.title() == "astra: distances"  # and not what the hostile star says
+    assert min(opened.page.evaluate(CONTRASTS)) >= 4.5
+    opened.page.close()
+
+
+def test_a_flag_shows_the_listed_stars_that_have_it_and_says_how_many(chromium, report):
+    opened = Opened(chromium, report, whole=False)
+    page = opened.page
+    everything = page.locator(".outliers tbody tr:visible").count()
+
+    page.click("button.flag[data-flag=flag_no_result]")
+
+    assert page.locator(".outliers tbody tr:visible").count() == 1
+    assert "1 of the" in page.text_content("#shown")
+    assert page.get_attribute("button.flag[data-flag=flag_no_result]", "aria-pressed") == "true"
+    page.click("#all")
+    assert page.locator(".outliers tbody tr:visible").count() == everything
+    assert opened.focus() == "flag_no_result"
+    assert opened.faults == []
+    page.close()
+
+
+def test_an_outlier_opens_its_star_by_keyboard_and_gives_the_focus_back(chromium, report):
+    opened = Opened(chromium, report, whole=False)
+    page = opened.page
+    row = page.locator(".outliers tbody tr", has_text="far from").first
+    button = row.locator("button.star")
+    name = button.text_content()
+
+    button.focus()
+    page.keyboard.press("Enter")
+    opened.wait_for("document.querySelector('dialog[open]') !== null")
+
+    assert page.text_content("dialog[open] h2") == name
+    page.keyboard.press("Escape")
+    opened.wait_for("document.querySelector('dialog[open]') === null")
+    assert opened.focus() == name
+    assert opened.faults == []
+    page.close()
+
+
+def test_a_star_with_a_file_shows_its_spectrum_and_its_draws(chromium, report):
+    opened = Opened(chromium, report, whole=False)
+    page = opened.page
+    star = (
+        page.locator("dialog", has_text="Draws of L_fakemag").first.get_attribute("id").removeprefix("star-")
+    )
+
+    page.locator(f"button.star[data-star='{star}']").click()
+    opened.wait_for(
+        "[...document.querySelectorAll('dialog[open] [data-figure]')].every(e => e.dataset.drawn === 'done')"
+    )
+
+    assert page.locator("dialog[open] [data-figure]").count() == 5
+    assert page.locator("dialog[open] canvas").count() >= 5
+    assert "equals the stored row to 1e-5" in page.text_content("dialog[open]")
+    assert page.evaluate("(d => d.scrollWidth <= d.clientWidth)(document.querySelector('dialog[open]'))")
+    page.click("dialog[open] button.close")
+    assert opened.faults == []
+    page.close()
+
+
+def test_the_theme_can_be_changed_and_the_figures_follow(chromium, report):
+    opened = Opened(chromium, report, "light")
+    background = "getComputedStyle(document.body).backgroundColor"
+    before = opened.page.evaluate(background), opened.page.locator("#plot-distances").screenshot()
+
+    opened.page.click("#theme")
+    time.sleep(0.3)
+
+    after = opened.page.evaluate(background), opened.page.locator("#plot-distances").screenshot()
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+    opened.page.close()
+
+
+def test_the_skip_link_is_the_first_stop_of_the_keyboard(chromium, report):
+    opened = Opened(chromium, report, whole=False)
+
+    opened.page.keyboard.press("Tab")
+
+    assert opened.focus() == "Skip to the content"
+    assert opened.page.evaluate("getComputedStyle(document.activeElement).left") == "8px"
+    opened.page.close()
+
+
+def test_the_page_of_one_star_opens_too(chromium, pages):
+    opened = Opened(chromium, pages[1], "dark", 400)
+
+    assert opened.page.locator("main section").count() == 3  # two spectra, and the weights
+    assert opened.page.title() == f"astra: {opened.page.text_content('h1')}"
+    assert opened.faults == []
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 400
+    opened.page.close()
