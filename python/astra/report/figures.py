@@ -94,19 +94,15 @@ def plot(
         aspect: Width by height, instead of the height.
         equal: One scale for both axes: they are as wide as the density that is drawn, or wider.
     """
-    from bokeh.models import DataRange1d, Range1d
     from bokeh.plotting import figure
 
     size = {"height": height, "sizing_mode": "stretch_width"}
     if aspect:
         size = {"aspect_ratio": aspect, "sizing_mode": "scale_width"}
-    if equal:
-        ranges = [DataRange1d(flipped=first > last, range_padding=0.02) for first, last in (x_range, y_range)]
-    else:
-        ranges = [Range1d(*each) for each in (x_range, y_range)]
     drawn = figure(
-        x_range=ranges[0],
-        y_range=ranges[1],
+        x_range=_range(*x_range, equal),
+        y_range=_range(*y_range, equal),
+        match_aspect=equal,
         x_axis_label=x_label,
         y_axis_label=y_label,
         tools="box_zoom,pan,wheel_zoom,reset,save",
@@ -118,8 +114,18 @@ def plot(
         min_border_right=14,
         **size,
     )
-    if equal:
-        drawn.match_aspect = True
+    _style(drawn)
+    return drawn
+
+
+def _range(first: float, last: float, follows: bool) -> Any:
+    """Of an axis: as it is given, or what is drawn."""
+    from bokeh.models import DataRange1d, Range1d
+
+    return DataRange1d(flipped=first > last, range_padding=0.02) if follows else Range1d(first, last)
+
+
+def _style(drawn: "Figure") -> None:
     drawn.toolbar.logo = None
     for axis in drawn.axis:
         axis.axis_label_text_font = axis.major_label_text_font = FONT
@@ -130,7 +136,6 @@ def plot(
         coloured(axis, axis_label_text="ink", major_label_text="ink")
     for grid in drawn.grid:
         coloured(grid, grid_line="line")
-    return drawn
 
 
 def coloured(model: Any, **follows: str) -> None:
