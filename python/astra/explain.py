@@ -96,8 +96,8 @@ def known_flags(kind: str) -> dict[str, Flag]:
     """The flags of a column that have a name, in the order of their bits."""
     model = _MODELS[kind]
     column = model._meta.fields[kind]
-    flags = ((name, flag) for name, flag in vars(model).items() if hasattr(flag, "value"))
-    bits = [(name, flag) for name, flag in flags if flag.field is column]
+    flags = [(name, flag) for name, flag in vars(model).items() if name.startswith("flag_")]
+    bits = [(name, flag) for name, flag in flags if getattr(flag, "field", None) is column]
     bits.sort(key=lambda pair: pair[1].value)
     result = kind == "result_flags"
     return {
