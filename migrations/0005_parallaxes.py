@@ -27,7 +27,7 @@ SELECT
     CASE WHEN result.l_fakemag > 0 THEN 5 * log10(result.l_fakemag) - 10 END AS m_ks_abs,
     CASE WHEN result.l_fakemag > 0
          THEN 2.171472409516259 * result.e_l_fakemag / result.l_fakemag END AS e_m_ks_abs,
-    result.dist, result.e_dist, result.e_model_dist,{added}
+    result.dist, result.e_dist, result.e_model_dist,
     result.result_flags, result.no_result_reason,
     (result.result_flags & 1) <> 0 AS flag_fakemag_unreliable,
     (result.result_flags & 2) <> 0 AS flag_missing_photometry,
@@ -46,7 +46,7 @@ SELECT
     ) AS primary_spectrum,
     ((result.result_flags & 2051) = 0 AND (spectrum.spectrum_flags & 25) = 0) AS good,
     result.task_pk, result.run_pk, result.v_astra, result.v_astra_major_minor,
-    result.created, result.modified, result.tag
+    result.created, result.modified, result.tag{added}
 FROM astro_nn_dist AS result
 JOIN apogee_coadded_spectrum_in_apstar AS spectrum ON spectrum.spectrum_pk = result.spectrum_pk
 LEFT JOIN source ON source.pk = spectrum.source_pk
@@ -58,15 +58,22 @@ WHERE NOT EXISTS (
 """
 
 
+# What the view has more than before: at its end, so that it can be replaced.
+ADDED = ("source.e_k_mag", "source.e_ebv", *(f"result.{column}" for column in COLUMNS))
+
+
 def up(migrator, db):
-    """Add the columns, and the view anew with them."""
-    real, time = (
-        ("DOUBLE PRECISION", "TIMESTAMP") if isinstance(db, PostgresqlDatabase) else ("REAL", "DATETIME")
-    )
-    db.execute_sql("DROP VIEW distances")
+    """Add the columns, also to the view: on PostgreSQL who was granted it keeps it, and views on it stay."""
+    is_postgresql = isinstance(db, PostgresqlDatabase)
+    real, time = ("DOUBLE PRECISION", "TIMESTAMP") if is_postgresql else ("REAL", "DATETIME")
     for column, kind in {**dict.fromkeys(COLUMNS, real), "source_read": time}.items():
         db.execute_sql(f"ALTER TABLE astro_nn_dist ADD COLUMN {column} {kind}")
-    db.execute_sql(VIEW.format(added="".join(f" result.{column}," for column in COLUMNS)))
+    view = VIEW.format(added="".join(f", {column}" for column in ADDED))
+    if is_postgresql:
+        db.execute_sql(view.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
+    else:
+        db.execute_sql("DROP VIEW distances")
+        db.execute_sql(view)
 
 
 def down(migrator, db):

@@ -141,7 +141,7 @@ def _say_sum(report: "Report") -> None:
     parts = f"{found['measured']:,} measured + {found['no_result']:,} no_result"
     say(f"{parts} = {found['processed']:,} processed ({detail})")
     if found["rederived"]:
-        say(f"{found['rederived']:,} distances derived again from changed photometry or extinction")
+        say(f"{found['rederived']:,} results derived again from what the table of sources says now")
     rate = f", {found['spectra_per_s']:.1f} spectra/s" if found["processed"] else ""
     note(f"run {found['run_pk']}: {found['outcome']} in {found['elapsed_s']:.1f} s{rate}")
     if found["pending"]:

@@ -131,7 +131,7 @@ def _say(report: "SlurmReport") -> None:
         say(f"{found['measured']} measured + {found['no_result']} no_result = "
             f"{found['processed']} processed ({detail})")  # fmt: skip
         if report.tally["rederived"]:
-            say(f"{found['rederived']} distances derived again from changed photometry or extinction")
+            say(f"{found['rederived']} results derived again from what the table of sources says now")
         note(f"job {report.job}: {report.outcome} in {report.elapsed_s:.1f} s")
 
 

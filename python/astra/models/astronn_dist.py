@@ -108,8 +108,10 @@ class Distance(BaseModel):
     # > Quality of the inputs
     snr = FloatField()
     spectrum_flags = BigIntegerField()
+    e_k_mag = FloatField()
     ph_qual = TextField(null=True)
     cc_flg = TextField(null=True)
+    e_ebv = FloatField()
     ebv_flags = BigIntegerField(null=True)
 
     # > Results

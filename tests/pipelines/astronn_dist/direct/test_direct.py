@@ -305,6 +305,17 @@ def test_what_is_no_spectrum_and_no_number_is_one_clear_line(estimate, spectrum,
     assert len(str(raised.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("seed", [None, 1.5, -1, 2**63, True])
+def test_a_seed_that_no_run_could_have_is_refused(estimate, spectrum, seed):
+    with pytest.raises(ValueError, match="seed: .*; give a whole number from 0 to"):
+        estimate(*spectrum, 10.0, 0.1, seed=seed)
+
+
+def test_a_release_that_is_no_text_is_refused(estimate, spectrum):
+    with pytest.raises(ValueError, match="gaia_release: 3; give a text, e.g. 'dr3'"):
+        estimate(*spectrum, 10.0, 0.1, gaia_release=3)
+
+
 @pytest.mark.parametrize("identity", [7, ["a", "b"], [7], [], [["a"]]])
 def test_a_name_that_is_none_is_refused(estimate, spectrum, identity):
     with pytest.raises(ValueError, match="identity: give a text"):

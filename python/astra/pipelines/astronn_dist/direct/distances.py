@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from astra.pipelines.astronn_dist.direct.given import identities_from, spectra_from, star_values
+from astra.pipelines.astronn_dist.direct.given import identities_from, seed_from, spectra_from, star_values
 from astra.pipelines.astronn_dist.direct.result import StarDistance
 from astra.pipelines.astronn_dist.distances.results import WeightsFrom
 from astra.pipelines.astronn_dist.distances.stars import NAMES, Stars
@@ -41,7 +41,7 @@ def distance(
         ebv: Reddening E(B-V), likewise [mag].
         identity: A name for each spectrum, which decides with the seed on the dropout masks: the
             ``product_id`` gives the numbers of the database. ``None`` takes a BLAKE2b hash of the pixels.
-        seed: Seed of the dropout masks.
+        seed: Seed of the dropout masks, from 0 to 2**63 - 1.
         weights: A path or a name; ``None`` takes the configured ones, else the embedded default.
         n_draws: Monte Carlo dropout draws per spectrum, at least 2.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
@@ -52,7 +52,7 @@ def distance(
             ``pseudocolour``, ``astrometric_params_solved``.
 
     Raises:
-        ValueError: An array has another shape, or holds no numbers.
+        ValueError: An array has another shape, or holds no numbers; the seed is none.
         TypeError: A keyword is unknown.
         ConfigError: The weights cannot be used, or there is no such device.
         UsageError: Fewer than 2 draws, or unknown ``weights_from``.
@@ -60,7 +60,7 @@ def distance(
     spectra, single = spectra_from(flux, e_flux, pixel_flags)
     stars = Stars.of(star_values({"k_mag": k_mag, "ebv": ebv} | star, len(spectra)), len(spectra))
     names = identities_from(identity, spectra, single)
-    options = {"n_draws": n_draws, "seed": seed, "weights_from": weights_from}
+    options = {"n_draws": n_draws, "seed": seed_from(seed), "weights_from": weights_from}
     return _estimated(spectra, names, stars, single, weights, device, options)
 
 
@@ -105,7 +105,7 @@ def distance_from_apstar(
     # As in a catalogue: what is blank leaves the value of the header.
     known |= {name: value for name, value in given.items() if clean(name, np.ravel(value)[0]) is not None}
     stars = Stars.of(known, 1)
-    options = {"n_draws": n_draws, "seed": seed, "weights_from": weights_from}
+    options = {"n_draws": n_draws, "seed": seed_from(seed), "weights_from": weights_from}
     return _estimated([spectrum], [record.product.product_id], stars, True, weights, device, options)
 
 

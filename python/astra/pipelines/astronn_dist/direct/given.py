@@ -1,5 +1,6 @@
 """What a caller gives, checked, and brought into the form that the computation takes."""
 
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,7 +59,7 @@ def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
 
     Raises:
         TypeError: There is no such name.
-        ValueError: A value is no number, or not one for each star.
+        ValueError: A value is no number (or, where one is wanted, no text), or not one for each star.
     """
     if unknown := sorted(set(values) - set(NAMES)):
         raise TypeError(f"unknown keyword {unknown[0]!r}; of a star, give any of {', '.join(NAMES)}")
@@ -68,11 +69,24 @@ def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
             continue
         if name in NUMBERS:
             value = _numbers(name, value, Source._meta.fields[name].unit)
+        elif not all(text is None or isinstance(text, str) for text in np.ravel(np.asarray(value, object))):
+            raise ValueError(f"{name}: {value!r}; give a text, e.g. 'dr3'")
         shape = np.shape(value)
         if shape not in ((), (1,), (count,)):
             raise ValueError(f"{name} has shape {shape}; give one value, or one for each of {count} stars")
         given[name] = value
     return given
+
+
+def seed_from(seed: Any) -> int:
+    """The seed of the dropout masks, one that ``astra run`` can have too.
+
+    Raises:
+        ValueError: It is no whole number from 0 to 2**63 - 1.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**63:
+        raise ValueError(f"seed: {seed!r}; give a whole number from 0 to 2**63 - 1")
+    return int(seed)
 
 
 def identities_from(identity: Any, spectra: Sequence[CombinedSpectrum], single: bool) -> list[str]:
