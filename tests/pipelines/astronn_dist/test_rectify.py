@@ -367,12 +367,16 @@ def test_each_spectrum_is_judged_alone():
 # > The room
 
 
-@pytest.mark.parametrize("name", ["continuum_pixels", "rectify", "network", "sampling", "distance"])
+#: Those of the room of distances, but for the zero-point: where the ecliptic lies astropy knows.
+DISTANCES = [f"distances/{name}" for name in ("distance", "full_errors", "parallaxes", "results", "stars")]
+
+
+@pytest.mark.parametrize("name", ["continuum_pixels", "rectify", "network", "sampling", *DISTANCES])
 def test_the_computation_touches_neither_files_nor_rows(name):
     assert not imported(name) & {"peewee", "astropy", "astra.models", "astra.database"}
 
 
-@pytest.mark.parametrize("name", ["continuum_pixels", "rectify", "distance", "weights", "weight_formats"])
+@pytest.mark.parametrize("name", ["continuum_pixels", "rectify", "weights", "weight_formats", *DISTANCES])
 def test_torch_is_not_imported_before_it_is_needed(name):
     assert not imported(name, at_the_top=True) & {"torch", "h5py", "safetensors", "astroNN"}
 
