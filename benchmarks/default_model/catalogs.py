@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 from clusters import CLUSTERS
+from dr12 import on_isochrones_scale
 from isochrone_labels import Neighbours, bolometric
 
 from astra.errors import ConfigError
@@ -22,6 +23,9 @@ TRAINING = "training_apokasc_gc_ind_feh_fix.txt"
 HIPPARCOS_ERRORS = (91.0, 0.11, 0.05)
 APOKASC_ERRORS = (86.0, 0.04, 0.06)
 MESZAROS_ERRORS = (100.0, 0.2, 0.1)
+
+#: Index of the gravity in FPARAM, the parameters before any calibration.
+RAW_LOGG = 1
 
 # Nearer than 400 pc there is less extinction than this in Ks; larger values come from saturated magnitudes.
 LARGEST_A_K = 0.03
@@ -62,14 +66,16 @@ def read_hipparcos(folder: Path) -> Labelled:
 
     Selected: logg < 3.5, parallax over ten times its error, valid calibrated labels, none of ``BAD_STAR`` and
     ``BAD_LABELS``, the best spectrum of each star. The extinction is AK_TARG, else AK_WISE (all these were
-    observed by the 1 m telescope, for which nothing was targeted), between 0 and 0.03.
+    observed by the 1 m telescope, for which nothing was targeted), between 0 and 0.03. The labels are put on
+    the scale of the isochrones; the selection is by those of the table.
     """
     data = _read(folder / HIPPARCOS)
     column = {
         name: np.asarray(data[name], float)
         for name in ("Plx", "e_Plx", "K", "K_ERR", "AK_TARG", "AK_WISE", "SNR")
     }
-    labels = _labels(data, ("TEFF", "LOGG", "PARAM_M_H", "PARAM_ALPHA_M"))
+    labels = _labels(data, ("TEFF", "LOGG", "FE_H", "PARAM_ALPHA_M"))
+    raw_logg = np.asarray(data["FPARAM"], float)[:, RAW_LOGG]
     star, aspcap = (np.asarray(data[name], np.int64) for name in ("STARFLAG", "ASPCAPFLAG"))
     flags = ((star & BAD_STAR) | (aspcap & BAD_LABELS)) != 0
     good = np.isfinite(labels).all(axis=1) & (labels[:, 1] < 3.5) & ~flags
@@ -80,7 +86,9 @@ def read_hipparcos(folder: Path) -> Labelled:
     group = np.where(column["K_ERR"] < 0.1, "good Ks", "saturated Ks")
     with np.errstate(over="ignore"):
         fakemag = column["Plx"] * 10 ** (0.2 * k_mag)
-    return Labelled(labels, fakemag, group, np.asarray(data["APOGEE_ID"]).astype(str)).take(rows)
+    everyone = Labelled(labels, fakemag, group, np.asarray(data["APOGEE_ID"]).astype(str))
+    chosen = everyone.take(rows)
+    return replace(chosen, labels=on_isochrones_scale(chosen.labels, raw_logg[rows]))
 
 
 def read_apokasc(folder: Path, isochrones: Neighbours) -> Labelled:
