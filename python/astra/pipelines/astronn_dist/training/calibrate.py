@@ -35,7 +35,7 @@ N_DRAWS = 100
 ITERATIONS = 300
 
 # Weight of the condition on three standard deviations, relative to that on one.
-WINGS = 2.0
+WINGS = 1.5
 
 # Where the examples say nothing of a direction, it is not to be followed for ever.
 STIFFNESS = 1e-5
