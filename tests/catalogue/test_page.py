@@ -3,7 +3,7 @@
 import re
 import shlex
 
-import pytest
+from catalogue_values import of_sqlite, on_sqlite
 from conftest import ROOT
 from full_survey import fill
 
@@ -25,7 +25,7 @@ def table(heading):
     return [[cell.strip("` |") for cell in row] for row in rows]
 
 
-@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@on_sqlite
 def test_every_block_runs(db, tmp_path, monkeypatch, capsys):
     fill(db, 60)
     monkeypatch.chdir(tmp_path)
@@ -47,6 +47,7 @@ def test_the_table_of_formats_names_them_all():
     assert {row[0] for row in table("Formats")} == {"--format", *Format}
 
 
+@of_sqlite
 def test_every_column_and_every_card_that_is_named_is_there(survey, create):
     names = {column.name for column in columns(mixed=True)}
     keywords = {keyword for keyword, _, _ in create(condition="good").table.facts()}
