@@ -56,5 +56,5 @@ def test_every_column_and_every_card_that_is_named_is_there(survey, create):
     cards = set(re.findall(r"`([A-Z][A-Z_0-9]+)`", PAGE)) - _OF_ANY_FILE
     assert cards <= keywords
     assert {row[0] for row in table("The names of DR19")} <= names
-    (added,) = re.findall(r"adds the columns `(.*?)`", PAGE)
+    (added,) = re.findall(r"adds the\s+columns\s+`(.*?)`", PAGE)
     assert set(added.split(", ")) <= names
