@@ -22,17 +22,22 @@ RUFF := $(VENV)/bin/ruff
 PYTEST := ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run compact-simulator default-model validate test check-slow bench bench-training lint format clean
+.PHONY: help setup run compact-simulator default-model validate test docs check-slow bench bench-training lint format clean
 # Two pips in one environment would trip over each other.
 .NOTPARALLEL:
 
 help:    ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
-setup: $(TEST)    ## make .venv with all that tests and lints need
+setup: $(TEST)    ## make .venv with all that tests, lints and documentation need
 
 run: $(RUN)    ## a fresh demonstration on SQLite, in demo/
 	@WEIGHTS="$(WEIGHTS)" bin/demo
+
+# -W --keep-going: a warning is an error, but all of them are shown.
+docs: $(TEST)    ## the documentation, in build/docs: open index.html, no network is needed
+	@$(VENV)/bin/python -m sphinx -qW --keep-going -b html -d build/docs/.doctrees docs build/docs
+	@echo "build/docs/index.html"
 
 # worksteal: tests of one file mostly stay together, and share what is made once for a file.
 test: $(TEST)    ## the tests, on SQLite and on PostgreSQL
@@ -88,8 +93,8 @@ $(RUN): $(INPUTS) | $(VENV)/bin/python
 
 # astroNN declares TensorFlow, which the normalisation never imports: without its dependencies, a gigabyte less.
 $(TEST): $(INPUTS) | $(VENV)/bin/python
-	@echo "installing astra, what it needs, and what its tests need"
-	@$(PIP) install --editable '.[test]' --constraint constraints.txt
+	@echo "installing astra, what it needs, and what its tests and its documentation need"
+	@$(PIP) install --editable '.[test,docs]' --constraint constraints.txt
 	@$(PIP) install --no-deps astroNN --constraint constraints.txt
 	@touch $@ $(RUN)
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from astropy.io import fits
 from builders import write_apstar
 
 from astra.models import AstroNNdist
@@ -49,7 +50,9 @@ def airflow(tmp_path, monkeypatch):
     return call
 
 
-def test_the_dag_ingests_runs_and_checks(db, airflow, tmp_path, toy_weights, monkeypatch):
+def test_the_dag_ingests_runs_checks_and_makes_what_others_read(
+    db, airflow, tmp_path, toy_weights, monkeypatch
+):
     spectra = tmp_path / "spectra"
     spectra.mkdir()
     for number in range(3):
@@ -59,6 +62,7 @@ def test_the_dag_ingests_runs_and_checks(db, airflow, tmp_path, toy_weights, mon
     monkeypatch.setenv("ASTRA_COMMAND", str(Path(sys.executable).with_name("astra")))
     monkeypatch.setenv("ASTRA_SPECTRA", str(spectra))
     monkeypatch.setenv("ASTRA_CATALOG", str(catalog))
+    monkeypatch.setenv("ASTRA_PRODUCTS", str(tmp_path))
     monkeypatch.setenv("ASTRA_WEIGHTS", str(toy_weights))
     db.close()
 
@@ -68,6 +72,8 @@ def test_the_dag_ingests_runs_and_checks(db, airflow, tmp_path, toy_weights, mon
     assert done.returncode == 0, said[-4000:]
     assert "3 measured + 0 no_result = 3 processed" in said
     assert AstroNNdist.select().count() == 3
+    assert len(fits.getdata(tmp_path / "distances.fits", "APOGEE")) == 3
+    assert "<title>" in (tmp_path / "distances.html").read_text()
 
 
 @pytest.mark.parametrize(

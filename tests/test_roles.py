@@ -211,6 +211,17 @@ def test_a_reader_writes_nothing(astra, become, prefix, statement):
         sql(become(f"{prefix}_reader"), statement)
 
 
+def test_a_reader_makes_the_catalogue(astra, three_stars, become, prefix, toy_weights, tmp_path):
+    roles(astra, prefix)
+    assert astra("run", "astronn_dist", "--weights", toy_weights)[0] == 0
+    become(f"{prefix}_reader")
+
+    code, out, err = astra("create", "astraAllStarAstroNNdist", "--output", tmp_path / "c.fits", "--mixed")
+
+    assert code == 0, err
+    assert "3 spectra of 3 stars" in out
+
+
 def test_a_run_as_a_reader_ends_with_one_line(astra, three_stars, become, prefix, toy_weights):
     roles(astra, prefix)
     become(f"{prefix}_reader")

@@ -1,4 +1,4 @@
-"""Distances for all new spectra, every night: ingest, run, check.
+"""Distances for all new spectra, every night: ingest, run, check, and then the catalogue and the report.
 
 An example for Airflow 3: copy it into the folder of DAGs, and change what stands in capitals. Airflow needs
 neither the package astra nor its database: each step is a command, and its exit code says what is to be done.
@@ -20,6 +20,8 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 ASTRA = os.environ.get("ASTRA_COMMAND", "astra")
 SPECTRA = os.environ.get("ASTRA_SPECTRA", "/data/sas/dr17/apogee/spectro/redux/dr17/stars")
 CATALOG = os.environ.get("ASTRA_CATALOG", "/data/catalogs/targets.ecsv")
+PRODUCTS = os.environ.get("ASTRA_PRODUCTS", "/data/products")
+CATALOGUE, REPORT = f"{PRODUCTS}/distances.fits", f"{PRODUCTS}/distances.html"
 
 TRY_AGAIN = {69: "the database cannot be reached", 75: "stopped before the end"}
 
@@ -77,7 +79,10 @@ with DAG(
         "ingest": ["ingest", "apstar", SPECTRA, "--catalog", CATALOG],
         # On a cluster: ["srun", "astronn_dist", "--nodes", "4", "--time", "12:00:00"]
         "run": ["run", "astronn_dist", "--workers", "4"],
+        # Where a limit is broken, the catalogue and the report of the night before stay.
         "check": ["status", "astronn_dist", "--check", "--max-no-result", "2%"],
+        "create": ["create", "astraAllStarAstroNNdist", "--output", CATALOGUE, "--overwrite"],
+        "report": ["report", "astronn_dist", "--output", REPORT, "--overwrite"],
     }
     tasks = [AstraOperator(task_id=name, arguments=arguments) for name, arguments in steps.items()]
     for before, after in zip(tasks, tasks[1:], strict=False):

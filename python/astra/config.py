@@ -14,6 +14,7 @@ from typing import Any
 import platformdirs
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
 
 from astra.errors import ConfigError
 
@@ -46,30 +47,37 @@ class _Section(BaseModel):
 class DatabaseSettings(_Section):
     """Where the database is: a SQLite file, a PostgreSQL URL, or PostgreSQL parameters."""
 
-    path: Path | None = None
-    url: SecretStr | None = None
-    dbname: str | None = Field(None, pattern=r"^[^:/=]+$")
-    user: str | None = None
-    host: str | None = None
-    port: int | None = None
-    password: SecretStr | None = None
-    schema_: str = Field("astra", alias="schema", pattern=r"^[a-z_][a-z0-9_]*$")
-    patience: float = Field(300.0, ge=0)
+    path: Path | None = Field(None, description="SQLite file; by default `astra.db` in your data folder")
+    url: SecretStr | None = Field(None, description="`postgresql://…` or `sqlite:///…`")
+    dbname: str | None = Field(None, pattern=r"^[^:/=]+$", description="PostgreSQL: name of the database")
+    user: str | None = Field(None, description="PostgreSQL: login")
+    host: str | None = Field(None, description="PostgreSQL: machine of the server")
+    port: int | None = Field(None, description="PostgreSQL: port of the server")
+    password: SecretStr | None = Field(None, description="Never shown; `~/.pgpass` does as well")
+    schema_: str = Field(
+        "astra",
+        alias="schema",
+        pattern=r"^[a-z_][a-z0-9_]*$",
+        description="PostgreSQL: schema that the tables are in",
+    )
+    patience: float = Field(300.0, ge=0, description="How long a run waits for a server that went away [s]")
 
 
 class SlurmSettings(_Section):
     """Options of ``astra srun``, as one profile or the command line gives them; ``None`` is not given."""
 
-    nodes: int | None = Field(None, ge=1)
-    procs: int | None = Field(None, ge=1)
-    partition: str | None = Field(None, min_length=1)
-    account: str | None = Field(None, min_length=1)
-    qos: str | None = Field(None, min_length=1)
-    time: str | None = Field(None, min_length=1)
-    mem: str | None = Field(None, min_length=1)
-    gres: str | None = Field(None, min_length=1)
-    array_limit: int | None = Field(None, ge=1)
-    logs: Path | None = None
+    nodes: int | None = Field(None, ge=1, description="Tasks of the array, each on one machine")
+    procs: int | None = Field(None, ge=1, description="Processes of each task, a core each")
+    partition: str | None = Field(None, min_length=1, description="For Slurm")
+    account: str | None = Field(None, min_length=1, description="For Slurm")
+    qos: str | None = Field(None, min_length=1, description="For Slurm")
+    time: str | None = Field(
+        None, min_length=1, description='For Slurm: longest time of a task, in quotes: "48:00:00"'
+    )
+    mem: str | None = Field(None, min_length=1, description="For Slurm: memory of a task, MB or e.g. 16G")
+    gres: str | None = Field(None, min_length=1, description="For Slurm: generic resources, e.g. gpu:v100")
+    array_limit: int | None = Field(None, ge=1, description="Tasks that may run at the same time")
+    logs: Path | None = Field(None, description="Folder of logs")
 
     @field_validator("time", mode="before")
     @classmethod
@@ -89,10 +97,16 @@ class Settings(_Section):
 
     database: DatabaseSettings
     slurm: Mapping[str, SlurmSettings] = Field(default_factory=dict)
-    sas_base_dir: Path | None = None
-    mwm_astra: Path | None = None
-    models_dir: Path
-    weights: str | None = None
+    sas_base_dir: Path | None = Field(None, description="Folder where relative paths of spectra start")
+    mwm_astra: Path | None = Field(
+        None,
+        description="Folder of the survey: `pipelines/astroNN_dist/astroNN_dist_model_parameter.pt` below it "
+        "are the weights if none are named",
+    )
+    models_dir: Path = Field(
+        description="Folder where weights are found by name; by default `models` in your data folder"
+    )
+    weights: str | None = Field(None, description="Weights to use: a path, or a name in `models_dir`")
     origins: Mapping[str, str] = Field(default_factory=dict, exclude=True)
 
     def flat(self) -> Iterator[tuple[str, Any, str]]:
@@ -101,6 +115,17 @@ class Settings(_Section):
             if value is not None:
                 shown = _masked(value) if isinstance(value, SecretStr) else value
                 yield name, shown, self.origins.get(name, "default")
+
+
+def known_settings() -> Iterator[tuple[str, FieldInfo]]:
+    """Every setting that there is: its name, and what is known of it; options of Slurm as of one profile."""
+    for name, field in DatabaseSettings.model_fields.items():
+        yield f"database.{field.alias or name}", field
+    for name, field in Settings.model_fields.items():
+        if name not in ("database", "slurm", "origins"):
+            yield name, field
+    for name, field in SlurmSettings.model_fields.items():
+        yield f"slurm.PROFILE.{name}", field
 
 
 def config_file() -> Path:
@@ -228,16 +253,9 @@ def _validate(chosen: dict[str, tuple[Any, str]]) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         origin = nested["origins"].get(name, "settings")
-        known = ", ".join(sorted(_known_names()))
+        known = ", ".join(sorted(name for name, _ in known_settings()))
         hint = f"; known settings: {known}" if first["type"] == "extra_forbidden" else ""
         raise ConfigError(f"setting {name!r} ({origin}): {first['msg'].lower()}{hint}") from None
-
-
-def _known_names() -> Iterator[str]:
-    for name, field in DatabaseSettings.model_fields.items():
-        yield f"database.{field.alias or name}"
-    yield from (f"slurm.PROFILE.{name}" for name in SlurmSettings.model_fields)
-    yield from (name for name in Settings.model_fields if name not in ("database", "slurm", "origins"))
 
 
 def _expanded(value: Any) -> Any:

@@ -1,10 +1,11 @@
 """The one door to the database: connections, clocks, transactions.
 
-What differs between SQLite and PostgreSQL is decided here (and in ``schema``, for making tables, and in
-``upsert``), so that no other module asks which of the two it talks to.
+What differs between SQLite and PostgreSQL is decided here (and in ``schema``, for making tables, in
+``upsert``, and in ``snapshot``, for reading much), so that no other module asks which of the two it talks to.
 """
 
 import math
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -185,6 +186,36 @@ def until(database: peewee.Database, text: peewee.Field, separator: str) -> peew
     return peewee.fn.substr(text, 1, peewee.fn.instr(text.concat(separator), separator) - 1)
 
 
+def octets(database: peewee.Database, text: peewee.Node) -> peewee.Node:
+    """How many bytes a text has in UTF-8."""
+    if is_postgresql(database):
+        return peewee.fn.octet_length(text)
+    return peewee.fn.length(peewee.Cast(text, "BLOB"))
+
+
+def by_code_point(database: peewee.Database, text: peewee.Node) -> peewee.Node:
+    """A text that is ordered by the numbers of its characters, whatever the language of the database."""
+    return peewee.NodeList((text, peewee.SQL('COLLATE "C"'))) if is_postgresql(database) else text
+
+
+def like(database: peewee.Database, text: peewee.Node, pattern: str) -> peewee.Expression:
+    """Whether a text is like a pattern (``%``, ``_``, and a backslash before what stands for itself).
+
+    Upper and lower case are different on both databases.
+    """
+    if is_postgresql(database):
+        return peewee.Expression(text, "LIKE", peewee.Value(pattern))
+    wild = {"%": "*", "_": "?"}
+    parts = re.findall(r"\\?.", pattern, re.DOTALL)
+    return peewee.Expression(
+        text, "GLOB", peewee.Value("".join(wild.get(part) or _literal(part) for part in parts))
+    )
+
+
+def _literal(part: str) -> str:
+    return f"[{part[-1]}]" if part[-1] in "*?[" else part[-1]
+
+
 def streamed(query: peewee.ModelSelect, size: int) -> Iterator[list[tuple]]:
     """The rows of a query as the driver gives them, so many at a time: memory stays flat on both databases.
 
@@ -249,8 +280,8 @@ def translated(error: peewee.PeeweeException, verb: str = "refused") -> AstraErr
     lost = isinstance(error, peewee.InterfaceError) or (
         isinstance(error, peewee.OperationalError) and not isinstance(cause, sqlite3.Error) and not code
     )
-    # 57P: the server is shutting down; 08: connection exception.
-    if lost or code.startswith(("57P", "08")):
+    # 57P: the server is shutting down; 08: connection exception; 25P03: this process was halted for too long.
+    if lost or code.startswith(("57P", "08", "25P03")):
         return DatabaseUnreachable(f"connection to the database lost: {one_line(error)}")
     if code.startswith("40"):  # deadlock, serialization failure
         return TryAgain(f"the database {verb}, for the moment: {one_line(error)}")

@@ -138,6 +138,7 @@ class BitField(_Described, peewee.BitField):
             help_text: What it means when it is set.
         """
         descriptor = super().flag(value)
+        descriptor.field = self
         descriptor.help_text = help_text
         descriptor.value = value
         return descriptor

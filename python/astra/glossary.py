@@ -47,6 +47,7 @@ class Glossary:
     h_mag = "2MASS H-band apparent magnitude [mag]"
     e_h_mag = "Error on the 2MASS H-band magnitude [mag]"
     k_mag = "2MASS Ks-band apparent magnitude [mag]"
+    source_k_mag = "2MASS Ks-band apparent magnitude of the source, absent where there is none [mag]"
     e_k_mag = "Error on the 2MASS Ks-band magnitude [mag]"
     ph_qual = "2MASS photometric quality in J, H and Ks, e.g. AAA"
     cc_flg = "2MASS contamination and confusion flag in J, H and Ks"
@@ -56,6 +57,7 @@ class Glossary:
 
     # > Extinction
     ebv = "Reddening E(B-V) [mag]"
+    source_ebv = "Reddening E(B-V) of the source, absent where there is none [mag]"
     e_ebv = "Error on the reddening E(B-V) [mag]"
     ebv_flags = "Where the reddening comes from (bits)"
     ebv_origin = "Where the reddening comes from, in words"

@@ -18,7 +18,8 @@ HEAVY = ("torch", "astropy", "bokeh", "numpy", "peewee", "rich", "yaml")
             [command, "--help"]
             for command in ("init", "run", "srun", "status", "version", "ingest", "config", "models")
         ),
-        *([command, "--help"] for command in ("simulate", "compare", "doctor", "report")),
+        *([command, "--help"] for command in ("simulate", "compare", "doctor")),
+        *([command, "--help"] for command in ("create", "explain", "report")),
     ],
     ids=" ".join,
 )
@@ -39,6 +40,8 @@ def test_help_loads_nothing_heavy(arguments):
     [
         ["simulate"],
         ["compare"],
+        ["create"],
+        ["explain"],
         ["init"],
         ["run"],
         ["srun"],

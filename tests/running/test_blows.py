@@ -121,6 +121,39 @@ def test_an_interrupted_run_says_so_and_the_next_one_goes_on(survey, tmp_path):
     assert max(runs.drawn().values()) == 1
 
 
+# The first that claims is halted in the middle of it, and the server does not wait long for it.
+HALTED = """
+import signal
+from astra.running.claims import claims
+claims.LONGEST_REST_S = 2
+claim = claims.Claims._claim
+def halted(self, *rest):
+    try:
+        os.close(os.open(sys.argv[1] + ".halted", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return claim(self, *rest)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return claim(self, *rest)
+claims.Claims._claim = halted
+"""
+
+
+def test_a_process_that_is_halted_while_it_claims_does_not_stop_the_others(db, survey, tmp_path):
+    if not is_postgresql(db):
+        pytest.skip("on SQLite, whoever writes keeps all others waiting")
+    runs = FakeRuns(tmp_path, HALTED)
+    halted = runs.start()
+    while not (tmp_path / "drawn.halted").exists():
+        time.sleep(0.05)
+
+    code = runs.run(timeout=30)
+
+    halted.send_signal(signal.SIGCONT)
+    assert (code, halted.wait(60)) == (0, 0), runs.errors
+    _all_once()
+    assert runs.drawn().total() == 90
+
+
 def test_a_limit_counts_what_this_run_did(survey, tmp_path):
     runs = FakeRuns(tmp_path, SLOW)
 

@@ -9,7 +9,9 @@ import typer
 from astra.cli import (
     compare,
     config,
+    create,
     doctor,
+    explain,
     ingest,
     init,
     models,
@@ -44,6 +46,8 @@ app.add_typer(models.app, name="models")
 app.command(epilog=simulate.EXAMPLES)(simulate.simulate)
 app.command(epilog=compare.EXAMPLES)(compare.compare)
 app.add_typer(train.app, name="train")
+app.command(epilog=create.EXAMPLES)(create.create)
+app.command(epilog=explain.EXAMPLES)(explain.explain)
 app.add_typer(config.app, name="config")
 app.command(epilog=version.EXAMPLES)(version.version)
 

@@ -13,12 +13,12 @@ EXAMPLES = """Examples:
 
   astra report astronn_dist --output distances.html --overwrite
 
-  astra report astronn_dist --star 2M17334253-1654573 --output star.html
+  astra report --star 2M17334253-1654573 --output star.html
 
   astra report astronn_dist --json
 """
 
-TaskName = Annotated[str, typer.Argument(metavar="TASK", help="The task, e.g. astronn_dist.")]
+TaskName = Annotated[str, typer.Argument(metavar="TASK", help="The task.")]
 Star = Annotated[str | None, typer.Option(metavar="STAR", help="Only this star: an sdss_id or an APOGEE id.")]
 Output = Annotated[Path, typer.Option(metavar="PATH", help="The file to write.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
@@ -26,7 +26,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def report(
-    task: TaskName,
+    task: TaskName = "astronn_dist",
     star: Star = None,
     output: Output = Path("astronn_dist-report.html"),
     overwrite: Overwrite = False,

@@ -222,7 +222,10 @@ def _serve(
     keep_memory()
     try:
         persistent(_open_database)
-        for result in work(find_task(task_name), _asked_for(pipe), options, run_pk):
+        task = find_task(task_name)
+        # Before there is a chunk in hand: who dies while it loads has no spectrum to blame.
+        task.prepare(**options)
+        for result in work(task, _asked_for(pipe), options, run_pk):
             pipe.send(result)
         pipe.send(_DONE)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to know

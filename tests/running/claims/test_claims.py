@@ -107,15 +107,19 @@ def test_the_run_of_a_dead_worker_is_closed(claims, holding):
 def test_a_spectrum_over_which_workers_die_gets_no_result_and_its_neighbours_theirs(claims, holding, spectra):
     Source.update(plx=0.5, e_plx=0.1).execute()
     holding(3).kill()
-    for _ in range(MOST_DEATHS):
+    for deaths in range(MOST_DEATHS):
         other = holding(3)
         assert other.chunks == [[spectra[:1], other.chunks[0][1], True]]
         other.kill()
+        for neighbour in spectra[1:3] if deaths == 0 else ():
+            chunk = claims.take(100)
+            assert chunk.keys == [neighbour]
+            _store(chunk)
 
     chunk = claims.take(100)
 
-    assert chunk.keys == spectra[1:2]
-    row = AstroNNdist.get()
+    assert chunk.keys == spectra[3:]
+    row = AstroNNdist.get(AstroNNdist.flag_no_result)
     assert (row.spectrum_pk, row.flag_no_result, row.flag_bad) == (spectra[0], True, True)
     path = ApogeeCoaddedSpectrumInApStar.get(spectrum_pk=spectra[0]).path
     assert row.no_result_reason == f"its worker died 3 times over this spectrum alone: {path}"
@@ -123,6 +127,17 @@ def test_a_spectrum_over_which_workers_die_gets_no_result_and_its_neighbours_the
     assert (row.weighted_parallax, row.source_read) == (pytest.approx(0.5), row.inputs_read)
     assert claims.given_up.no_result == 1
     assert TaskClaim.get_or_none(spectrum_pk=spectra[0]) is None
+
+
+def test_who_dies_again_and_again_for_another_reason_blames_no_spectrum_thrice(claims, holding, spectra):
+    holding(3).kill()
+    for _ in range(3 * (MOST_DEATHS - 1)):
+        holding(3).kill()
+
+    claims.take(1)
+
+    assert AstroNNdist.select().count() == 0
+    assert [claim.attempts for claim in TaskClaim.select()] == [MOST_DEATHS - 1] * 3
 
 
 def test_a_death_with_two_chunks_in_hand_is_no_spectrums_fault(claims, holding, spectra):

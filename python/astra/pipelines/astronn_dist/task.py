@@ -18,10 +18,10 @@ from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.astronn_dist import AstroNNdist
 from astra.models.source import Source
 from astra.photometry import FILLER, SMALLEST_K_MAG
-from astra.pipelines.astronn_dist.continuum_pixels import N_PIXELS
 from astra.pipelines.astronn_dist.distances.results import Columns, derive
 from astra.pipelines.astronn_dist.distances.stars import NAMES, Stars
 from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, chosen_weights, load_model
+from astra.products.grid import N_GRID
 from astra.tasks import Provenance, task
 
 if TYPE_CHECKING:
@@ -87,9 +87,16 @@ def _identify(weights: str | None = None, seed: int = 0, n_draws: int = N_DRAWS,
 
 @astronn_dist.prepared_by
 def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None:
+    from astra.products.apstar import CombinedSpectrum
+
     model = load_model(weights, device)
-    # What is compiled at the first draw is kept, and found by the workers that start after this.
-    model.network.draw(np.ones((1, N_PIXELS), np.float32), [""], 2, 0)
+    # What is compiled at the first spectrum is kept, and found by the workers that start after this; and what
+    # is loaded is there before a worker has a spectrum in hand.
+    import astropy.io.fits  # noqa: F401
+
+    flat = np.ones(N_GRID, np.float32)
+    anyone = Stars.of({"k_mag": 10.0, "e_k_mag": 0.02}, 1)
+    model.estimate([CombinedSpectrum(flat, flat, np.zeros(N_GRID, np.int32))], [""], anyone, n_draws=2)
 
 
 def star_changed() -> peewee.Expression:

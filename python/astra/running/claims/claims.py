@@ -23,8 +23,15 @@ from astra.running.claims.liveness import liveness_of
 
 log = logging.getLogger("astra")
 
-# The advisory lock of whoever claims, of each schema and task its own.
-_CLAIM_LOCK = "SELECT pg_advisory_xact_lock(hashtext('astra claim ' || current_schema()), hashtext(%s))"
+# The advisory lock of whoever claims, of each schema and task its own. A process that is halted while it has
+# it (Ctrl-Z, a frozen machine) would keep all others waiting: after a while the server ends its session.
+_CLAIM_LOCK = (
+    "SELECT set_config('idle_in_transaction_session_timeout', %s, true), "
+    "pg_advisory_xact_lock(hashtext('astra claim ' || current_schema()), hashtext(%s))"
+)
+
+#: So long a claim may be at rest [s].
+LONGEST_REST_S = 30
 
 
 def new_token() -> int:
@@ -215,7 +222,7 @@ class Claims:
     def _wait_for_others(self) -> None:
         """One claims at a time, and sees what those before it have claimed or finished."""
         if is_postgresql(database):
-            database.execute_sql(_CLAIM_LOCK, (self._task.name,))
+            database.execute_sql(_CLAIM_LOCK, (f"{LONGEST_REST_S}s", self._task.name))
 
     def _pending(self) -> peewee.ModelSelect:
         """What nobody has in hand, from where this worker is on."""
@@ -233,15 +240,23 @@ class Claims:
         return query
 
     def _suspect(self) -> list[int]:
-        """One of those that wait to be taken alone, if there is one in the selection."""
+        """One of those that wait to be taken alone, if there is one in the selection.
+
+        Those that fewest workers died of come first: who is killed again and again for another reason does
+        not blame the same spectrum each time.
+        """
         key = self._task.spectrum_model.spectrum_pk
-        waiting = TaskClaim.select(TaskClaim.spectrum_pk).where(
-            TaskClaim.task == self._task.name,
-            TaskClaim.worker_pk.is_null(),
-            TaskClaim.attempts < MOST_DEATHS,
+        waiting = (
+            TaskClaim.select(TaskClaim.spectrum_pk, TaskClaim.attempts)
+            .where(
+                TaskClaim.task == self._task.name,
+                TaskClaim.worker_pk.is_null(),
+                TaskClaim.attempts < MOST_DEATHS,
+            )
+            .alias("waiting")
         )
-        query = pending_query(self._selection).where(key << waiting)
-        return [pk for (pk,) in query.order_by(key).limit(1).tuples()]
+        query = pending_query(self._selection).join(waiting, on=(key == waiting.c.spectrum_pk))
+        return [pk for (pk,) in query.order_by(waiting.c.attempts, key).limit(1).tuples()]
 
     def _claim(self, token: int, count: int) -> list[TaskClaim]:
         if alone := self._suspect():

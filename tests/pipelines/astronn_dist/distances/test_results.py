@@ -259,6 +259,7 @@ def test_a_spectrum_without_a_result_has_what_gaia_says_and_no_other_number():
 NUMBER = st.floats() | st.sampled_from([0.0, -1.0, 1e308, 5e-324, *ABSENT])
 
 
+@settings(deadline=None)
 @given(
     st.lists(NUMBER, min_size=3, max_size=3),
     st.dictionaries(st.sampled_from(Stars.__match_args__[:-1]), NUMBER),

@@ -1,0 +1,108 @@
+"""Tables of the reference, as Markdown: columns, flags, exit codes, settings."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import astra.models
+from astra import fields
+from astra.config import CONFIG_VARIABLE, ENVIRONMENT, known_settings
+from astra.errors import AstraError
+from astra.running.ending import KEYBOARD_INTERRUPT
+from astra.status.limits import LIMIT_BROKEN
+
+from astra_reference.commands import options_called
+
+TYPES = {
+    fields.AutoField: "bigint",
+    fields.BigIntegerField: "bigint",
+    fields.BitField: "bigint",
+    fields.BooleanField: "boolean",
+    fields.DateTimeField: "timestamp",
+    fields.FloatField: "double",
+    fields.ForeignKeyField: "bigint",
+    fields.GeneratedField: "bigint",
+    fields.IntegerField: "integer",
+    fields.TextField: "text",
+}
+
+_UNIT = re.compile(r" \[[^\[\]]+\]$")
+
+
+def columns(model_name: str) -> str:
+    """The columns of a table or a view."""
+    rows = []
+    for field in getattr(astra.models, model_name)._meta.sorted_fields:
+        name = f"`{field.column_name}`"
+        if field.name != field.column_name:
+            name += f", in Python `{field.name}`"
+        meaning = _UNIT.sub("", field.help_text or "")
+        rows.append((name, TYPES[type(field)], field.unit or "", meaning))
+    return table(("column", "type", "unit", "meaning"), rows)
+
+
+def flags(model_name: str) -> str:
+    """The bits of a table, each with its name; what they make of a row where the model says so."""
+    model = getattr(astra.models, model_name)
+    summaries = {mask: getattr(model, mask, None) for mask in ("BAD", "WARN")}
+    rows = []
+    for name, flag in flags_of(model):
+        sets = [f"`flag_{mask.lower()}`" for mask, bits in summaries.items() if bits and flag.value & bits]
+        rows.append((f"`{name}`", str(flag.value.bit_length() - 1), str(flag.value), flag.help_text, *sets))
+    heads = ("flag", "bit", "value", "meaning", *(["sets"] if summaries["BAD"] else []))
+    return table(heads, rows)
+
+
+def flags_of(model: Any) -> Iterator[tuple[str, Any]]:
+    """The named bits of a model, in the order in which they are written there."""
+    for name, value in vars(model).items():
+        if name.startswith("flag_") and hasattr(value, "help_text"):
+            yield name, value
+
+
+def exit_codes() -> str:
+    """The exit codes of all commands, with the errors that lead to them."""
+    found = {0: ("", "Done; also if nothing was pending, or some rows are flagged")}
+    found[LIMIT_BROKEN] = ("", "`astra status --check`: a limit is broken")
+    for kind in (AstraError, *AstraError.__subclasses__()):
+        if "exit_code" in vars(kind):
+            found[kind.exit_code] = (f"`{kind.__name__}`", _first_line(kind))
+    found[AstraError.exit_code] = ("`AstraError`", "An internal error: `astra --debug …` shows where")
+    found[KEYBOARD_INTERRUPT] = ("", "Stopped at once by a second Ctrl-C; the chunk in hand was not written")
+    rows = [(str(code), *found[code][::-1]) for code in sorted(found)]
+    return table(("code", "meaning", "raised as"), rows)
+
+
+def settings() -> str:
+    """Every setting: where it can be given, its default, its meaning."""
+    rows = []
+    for name, field in known_settings():
+        meaning = field.description or ""
+        if field.default is not None and not field.is_required():
+            meaning += f"; default `{field.default}`"
+        elsewhere = [each for each in (_option(name), ENVIRONMENT.get(name)) if each]
+        rows.append((f"`{name}`", ", ".join(f"`{each}`" for each in elsewhere), meaning))
+    where = f"The file is `~/.config/sdss/astra/astra.yml`, or the one that `{CONFIG_VARIABLE}` names.\n\n"
+    return where + table(("setting in the file", "option, environment", "meaning"), rows)
+
+
+def _option(setting: str) -> str | None:
+    """The option of a run that says the same, if there is one."""
+    command = "srun" if setting.startswith("slurm.") else "run"
+    flag = "--" + setting.rpartition(".")[2].replace("_", "-")
+    return flag if setting.count(".") != 1 and flag in options_called(command) else None
+
+
+def _first_line(kind: type) -> str:
+    return (kind.__doc__ or "").splitlines()[0].rstrip(".")
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; rows may be shorter than its head."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    padded = ([*line, *[""] * (len(heads) - len(line))] for line in lines)
+    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in padded)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|")

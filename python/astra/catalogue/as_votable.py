@@ -1,0 +1,87 @@
+"""The catalogue as VOTable 1.4, its rows in BINARY2.
+
+The document comes from astropy, with no rows in it; the rows go into its place straight from the database.
+"""
+
+import base64
+import io
+from typing import TYPE_CHECKING, BinaryIO
+
+from astra.catalogue.columns import Column, Kind
+from astra.catalogue.rows import TIME_WIDTH, Batch, Records, ascii_of
+from astra.catalogue.table import NAME, Table
+
+if TYPE_CHECKING:
+    from astropy.io.votable.tree import Field, VOTableFile
+
+_DATATYPES = {Kind.LONG: "long", Kind.INT: "int", Kind.DOUBLE: "double", Kind.LOGICAL: "boolean"}
+_END = b"  </TABLE>"
+_BEFORE = b'   <DATA>\n    <BINARY2>\n     <STREAM encoding="base64">\n'
+_AFTER = b"     </STREAM>\n    </BINARY2>\n   </DATA>\n"
+# Three bytes become four characters: 57 make a line of 76, as in mail.
+_LINE = 57
+
+
+def write(stream: BinaryIO, table: Table) -> None:
+    """Write the file.
+
+    Args:
+        stream: Empty.
+        table: The catalogue.
+    """
+    records = Records(table.columns, table.summary.widths)
+    content = io.BytesIO()
+    _document(table, records).to_xml(content)
+    before, end, after = content.getvalue().partition(_END)
+    stream.write(before + _BEFORE)
+    rest = b""
+    for batch in table.batches:
+        rest += _packed(batch, records)
+        whole = len(rest) - len(rest) % _LINE
+        stream.write(base64.encodebytes(rest[:whole]))
+        rest = rest[whole:]
+    stream.write(base64.encodebytes(rest) + _AFTER + end + after)
+
+
+def _packed(batch: Batch, records: Records) -> bytes:
+    """Records, each behind one bit for each column that says where its value is absent."""
+    import numpy as np
+
+    absent = np.array([[value is None for value in content] for content in batch])
+    bits = np.packbits(absent.T, axis=1)
+    content = records.pack(batch).view(np.uint8).reshape(len(bits), -1)
+    return np.hstack([bits, content]).tobytes()
+
+
+def _document(table: Table, records: Records) -> "VOTableFile":
+    from astropy.io.votable.tree import Info, Resource, TableElement, VOTableFile
+
+    document = VOTableFile(version="1.4")
+    document.description = f"{NAME}: distances from APOGEE spectra, one row for each spectrum."
+    for keyword, value, comment in table.facts():
+        text = ascii_of(str(value)).decode("ascii")
+        info = Info(name=keyword, value=text)
+        info.content = comment
+        document.infos.append(info)
+    resource = Resource()
+    document.resources.append(resource)
+    element = TableElement(document, name="APOGEE", nrows=table.summary.rows)
+    resource.tables.append(element)
+    element.fields.extend(_field(document, column, records) for column in table.columns)
+    element.create_arrays(0)
+    return document
+
+
+def _field(document: "VOTableFile", column: Column, records: Records) -> "Field":
+    from astropy import units
+    from astropy.io.votable.tree import Field
+
+    text = {Kind.TEXT: records.width(column), Kind.TIME: TIME_WIDTH}.get(column.kind)
+    kind = {"datatype": "char", "arraysize": str(text)} if text else {"datatype": _DATATYPES[column.kind]}
+    if column.kind is Kind.TIME:
+        kind["xtype"] = "timestamp"
+    if column.unit:
+        kind["unit"] = units.Unit(column.unit)
+    field = Field(document, name=column.name, ID=column.name, ucd=column.ucd, **kind)
+    field.description = column.description
+    return field

@@ -1,0 +1,173 @@
+"""The catalogue, from the database to a file."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import peewee
+
+import astra
+from astra.catalogue import as_fits, as_parquet, as_text, as_votable
+from astra.catalogue.atomic import refuse_to_replace, whole_file
+from astra.catalogue.columns import Column, columns
+from astra.catalogue.filters import Filter
+from astra.catalogue.options import Format, Names
+from astra.catalogue.provenance import is_mixed, refuse_mixture
+from astra.catalogue.query import Rows
+from astra.catalogue.rows import Batch, values
+from astra.catalogue.table import NAME, Table, flag_bits
+from astra.errors import AstraError, Interrupted
+from astra.models.base import database as configured
+from astra.running.signals import StopRequest
+from astra.snapshot import batches, snapshot
+
+_WRITERS = {
+    Format.FITS: as_fits.write,
+    Format.PARQUET: as_parquet.write,
+    Format.VOTABLE: as_votable.write,
+    Format.ECSV: as_text.write_ecsv,
+    Format.CSV: as_text.write_csv,
+}
+_EXTENSIONS = {Format.VOTABLE: "vot"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is asked for.
+
+    Attributes:
+        output: The file; ``None``: named after the catalogue and the version, in the current folder.
+        format: Its format.
+        names: How the columns are called.
+        mixed: Accept results of different weights, seeds, draws, precisions or versions.
+        condition: Only such rows; ``None`` for all.
+        overwrite: Replace the file that is there.
+    """
+
+    output: Path | None = None
+    format: Format = Format.FITS
+    names: Names = Names.ASTRA
+    mixed: bool = False
+    condition: str | None = None
+    overwrite: bool = False
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        extension = _EXTENSIONS.get(self.format, self.format.value)
+        return self.output or Path(f"{NAME}-{astra.__version__}.{extension}")
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns."""
+        return columns(self.names, mixed=self.mixed)
+
+    @cached_property
+    def wanted(self) -> Filter | None:
+        """The condition, understood.
+
+        Raises:
+            UsageError: It is none.
+        """
+        return None if self.condition is None else Filter(self.condition, self.columns)
+
+    def check(self) -> None:
+        """Find out, before any work, what cannot be done.
+
+        Raises:
+            UsageError: The file is there already, or the condition is none.
+            ConfigError: A package that the format needs is not installed.
+        """
+        refuse_to_replace(self.path, overwrite=self.overwrite)
+        _ = self.wanted
+        if self.format is Format.PARQUET:
+            as_parquet.check_installed()
+
+
+@dataclass(frozen=True)
+class Created:
+    """What was written."""
+
+    path: Path
+    bytes: int
+    table: Table
+    elapsed_s: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that ``--json`` prints."""
+        true, summary = self.table.summary.true, self.table.summary
+        mixed = is_mixed(self.table.origins)
+        only = self.table.origins[0] if self.table.origins and not mixed else None
+        return {
+            "path": str(self.path),
+            "bytes": self.bytes,
+            "columns": len(self.table.columns),
+            "spectra": summary.rows,
+            "stars": summary.stars,
+            "good": true["good"],
+            "bad": true["flag_bad"],
+            "warn": true["flag_warn"],
+            "flags": {name: true[name] for name in flag_bits()},
+            "date": self.table.date,
+            "mixed": mixed,
+            "weights": {
+                "name": only.weights_name if only else None,
+                "sha256": only.weights_sha256 if only else None,
+            },
+            "elapsed_s": round(self.elapsed_s, 3),
+        }
+
+
+def create(
+    request: Request,
+    database: peewee.Database = configured,
+    stop: StopRequest | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Created:
+    """Write the catalogue of all results, as they are at this moment.
+
+    Args:
+        request: What is asked for.
+        database: The database; by default the configured one.
+        stop: Whether to stop, looked at after every batch; ``None``: never.
+        on_progress: Called with the rows that are written, and those that there are.
+
+    Raises:
+        UsageError: The file is there already, or the condition is none.
+        ConfigError: Results of different weights would mix, or a package is missing.
+        StorageError: The disk is full, or one may not write there.
+        Interrupted: It was to stop; nothing was written.
+    """
+    started = time.monotonic()
+    request.check()
+    with whole_file(request.path, overwrite=request.overwrite) as stream, snapshot(database):
+        rows = Rows(database, request.columns, request.wanted)
+        origins = rows.origins()
+        if not request.mixed:
+            refuse_mixture(origins)
+        summary = rows.summary()
+        read = _read(rows, summary.rows, stop, on_progress)
+        table = Table(request.columns, summary, origins, request.names, request.condition or "", read)
+        _WRITERS[request.format](stream, table)
+    return Created(request.path, request.path.stat().st_size, table, time.monotonic() - started)
+
+
+def _read(
+    rows: Rows, total: int, stop: StopRequest | None, on_progress: Callable[[int, int], None]
+) -> Iterator[Batch]:
+    done = 0
+    for batch in batches(rows.database, rows.select()):
+        if stop and stop.reason:
+            raise Interrupted(
+                f"stopped by {stop.reason} after {done:,} of {total:,} rows; nothing was written"
+            )
+        yield values(batch, rows.columns)
+        done += len(batch)
+        on_progress(done, total)
+    if done != total:
+        raise AstraError(
+            f"the database gave {done:,} rows where it had counted {total:,}; nothing was written"
+        )

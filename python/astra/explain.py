@@ -1,0 +1,135 @@
+"""Flags in words."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from astra.errors import UsageError
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source
+
+_MODELS = {
+    "result_flags": AstroNNdist,
+    "spectrum_flags": ApogeeCoaddedSpectrumInApStar,
+    "ebv_flags": Source,
+}
+# The columns have room for so many.
+_BITS = 63
+#: STARFLAG bits that keep a result from being good; the view `distances` has them too.
+NOT_GOOD = 2**0 | 2**3 | 2**4
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One bit.
+
+    Attributes:
+        bit: Its number.
+        name: Its name; ``None`` if it has none.
+        meaning: What it means when it is set.
+        flag_warn: Whether it sets ``flag_warn``; only of ``result_flags``.
+        flag_bad: Whether it sets ``flag_bad``; only of ``result_flags``.
+        not_good: Whether a result with it is not ``good``.
+    """
+
+    bit: int
+    name: str | None
+    meaning: str
+    flag_warn: bool
+    flag_bad: bool
+    not_good: bool
+
+    def line(self) -> str:
+        """All of it on one line."""
+        effects = [word for word in ("flag_bad", "flag_warn") if getattr(self, word)]
+        if self.not_good:
+            effects.append("not good")
+        effect = f" [{', '.join(effects)}]" if effects else ""
+        return f"bit {self.bit:>2}  {self.name or 'unknown'}{effect}: {self.meaning}"
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A value of a column of flags."""
+
+    kind: str
+    value: int
+    flags: list[Flag]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that ``--json`` prints."""
+        whole = {word: any(getattr(flag, word) for flag in self.flags) for word in ("flag_warn", "flag_bad")}
+        return {
+            "kind": self.kind,
+            "value": self.value,
+            "flags": [asdict(flag) for flag in self.flags],
+            **(whole if self.kind == "result_flags" else {}),
+        }
+
+    def lines(self) -> list[str]:
+        """For a person: the value, then one line for each bit that is set."""
+        if not self.flags:
+            return [f"{self.kind} 0: no flag is set"]
+        return [f"{self.kind} {self.value} = {self.value:#x}", *(flag.line() for flag in self.flags)]
+
+
+def explain(words: Sequence[str], kind: str = "result_flags") -> Explained:
+    """Say what the flags of a value mean.
+
+    Args:
+        words: Numbers (decimal, 0x…, 0b…, 0o…) or names of flags, which count together.
+        kind: The column: result_flags, spectrum_flags or ebv_flags.
+
+    Raises:
+        UsageError: A word is neither.
+    """
+    named = known_flags(kind)
+    value = 0
+    for word in words:
+        value |= _value(word, kind, named)
+    by_bit = {flag.bit: flag for flag in named.values()}
+    found = [by_bit.get(bit) or _unknown(bit) for bit in range(_BITS) if value >> bit & 1]
+    return Explained(kind, value, found)
+
+
+def known_flags(kind: str) -> dict[str, Flag]:
+    """The flags of a column that have a name, in the order of their bits."""
+    model = _MODELS[kind]
+    column = model._meta.fields[kind]
+    flags = [(name, flag) for name, flag in vars(model).items() if name.startswith("flag_")]
+    bits = [(name, flag) for name, flag in flags if getattr(flag, "field", None) is column]
+    bits.sort(key=lambda pair: pair[1].value)
+    result = kind == "result_flags"
+    return {
+        name: Flag(
+            bit=flag.value.bit_length() - 1,
+            name=name,
+            meaning=flag.help_text,
+            flag_warn=result and bool(flag.value & AstroNNdist.WARN),
+            flag_bad=result and bool(flag.value & AstroNNdist.BAD),
+            not_good=bool(
+                flag.value & {"result_flags": AstroNNdist.BAD, "spectrum_flags": NOT_GOOD}.get(kind, 0)
+            ),
+        )
+        for name, flag in bits
+    }
+
+
+def _unknown(bit: int) -> Flag:
+    return Flag(bit, None, "this version of Astra knows no such flag", False, False, False)
+
+
+def _value(word: str, kind: str, named: dict[str, Flag]) -> int:
+    lowered = word.lower()
+    for name in (lowered, f"flag_{lowered}"):
+        if name in named:
+            return 1 << named[name].bit
+    try:
+        value = int(lowered, 0 if lowered[:2] in ("0x", "0b", "0o") else 10)
+    except ValueError:
+        close = difflib.get_close_matches(lowered, named, n=3, cutoff=0.4)
+        meant = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(named)}"
+        raise UsageError(f"{word} is neither a number nor a flag of {kind}; {meant}") from None
+    if not 0 <= value < 1 << _BITS:
+        raise UsageError(f"{word} is no value of {kind}: it is not between 0 and 2^{_BITS} - 1")
+    return value

@@ -1,0 +1,237 @@
+"""From the database to a file: no mixtures, one moment, all or nothing."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from builders import a_result, a_run, a_source, a_spectrum
+
+from astra import snapshot
+from astra.catalogue import create as room
+from astra.catalogue.options import Format
+from astra.config import load_settings
+from astra.database import open_database
+from astra.errors import AstraError, ConfigError, Interrupted, StorageError, UsageError
+from astra.models import AstroNNdist
+
+WEIGHTS = {
+    "weights_name": "first",
+    "weights_sha256": "aa" * 32,
+    "seed": 0,
+    "n_draws": 100,
+    "precision": "float32",
+}
+
+
+# > Mixtures
+
+
+@pytest.fixture
+def mixture(db):
+    """Two results of one run, one of another: with what differs between the two."""
+
+    def make(**different):
+        first, second = a_run(**WEIGHTS), a_run(**WEIGHTS | different)
+        for run in (first, first, second):
+            a_result(a_spectrum(a_source()), run_pk=run.pk)
+        return second
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("different", "said"),
+    [
+        ({"weights_name": "second", "weights_sha256": "bb" * 32}, "weights second (sha256 bbbbbbbbbbbb)"),
+        ({"seed": 1}, "seed 1"),
+        ({"n_draws": 7}, "7 draws"),
+        ({"precision": "float64"}, "float64"),
+    ],
+)
+def test_a_mixture_is_refused_and_says_what_is_mixed(mixture, create, tmp_path, different, said):
+    mixture(**different)
+
+    with pytest.raises(ConfigError) as caught:
+        create()
+
+    message = str(caught.value)
+    assert "weights first (sha256 aaaaaaaaaaaa), seed 0, 100 draws, float32 (2 rows)" in message
+    assert said in message
+    assert "--mixed" in message
+    assert not list(tmp_path.glob("*catalogue*"))
+
+
+def test_the_same_weights_by_another_name_are_no_mixture(mixture, create):
+    mixture(weights_name="copy")
+
+    assert create().as_dict()["mixed"] is False
+
+
+def test_results_of_another_version_are_a_mixture(mixture, create):
+    mixture()
+    AstroNNdist.update(v_astra=5_000_000).where(AstroNNdist.task_pk == 1).execute()
+
+    with pytest.raises(ConfigError, match="version 5.0"):
+        create()
+
+
+def test_a_result_of_no_known_run_is_a_mixture_with_the_others(mixture, create):
+    mixture()
+    a_result(a_spectrum(a_source()))
+
+    with pytest.raises(ConfigError, match="unknown weights"):
+        create()
+
+
+def test_rows_without_a_result_come_from_no_weights(mixture, create):
+    run = mixture(seed=1)
+    AstroNNdist.update(result_flags=2048).where(AstroNNdist.run_pk == run.pk).execute()
+
+    made = create()
+
+    assert (made.as_dict()["mixed"], made.as_dict()["spectra"]) == (False, 3)
+    assert fits.getheader(made.path)["WEIGHTS"] == "first"
+
+
+def test_a_mixture_that_is_asked_for_says_so_and_which_row_comes_from_what(mixture, create):
+    mixture(weights_name="second", weights_sha256="bb" * 32, seed=3)
+
+    made = create(mixed=True)
+
+    read, header = Table.read(made.path, hdu=2), fits.getheader(made.path)
+    assert list(read["weights_name"]) == ["first", "first", "second"]
+    assert list(read["seed"]) == [0, 0, 3]
+    assert header["MIXED"] is True
+    assert "WEIGHTS" not in header
+
+
+def test_a_condition_can_choose_from_a_mixture(mixture, create):
+    run = mixture(seed=1)
+
+    made = create(condition=f"run_pk = {run.pk}")
+
+    assert fits.getheader(made.path)["SEED"] == 1
+
+
+# > One moment
+
+
+def test_what_changes_while_it_is_written_is_not_in_it(survey, create, monkeypatch):
+    monkeypatch.setattr(snapshot.batches, "__defaults__", (50,))
+    other = open_database(load_settings())
+    seen = []
+
+    def meddle(done, total):
+        if not seen:
+            other.execute_sql("DELETE FROM astro_nn_dist WHERE spectrum_pk > 350")
+            other.execute_sql("UPDATE astro_nn_dist SET dist = -7")
+        seen.append((done, total))
+
+    try:
+        made = create(on_progress=meddle)
+    finally:
+        other.close()
+
+    read = Table.read(made.path, hdu=2)
+    assert seen == [(n, 400) for n in range(50, 401, 50)]
+    assert len(read) == 400
+    assert not (read["dist"] == -7).any()
+    assert AstroNNdist.select().where(AstroNNdist.dist == -7).count() == 350
+
+
+# > All or nothing
+
+
+@pytest.mark.parametrize("file_format", Format)
+def test_a_file_that_is_there_is_refused_before_any_work_and_kept(db, create, tmp_path, file_format):
+    (tmp_path / "catalogue").write_text("mine")
+
+    with pytest.raises(UsageError, match="exists already: give --overwrite"):
+        create("catalogue", format=file_format)
+
+    assert (tmp_path / "catalogue").read_text() == "mine"
+
+
+def test_a_file_that_is_there_can_be_replaced(survey, create, tmp_path):
+    (tmp_path / "catalogue.fits").write_text("mine")
+
+    create(overwrite=True)
+
+    assert len(Table.read(tmp_path / "catalogue.fits", hdu=2)) == 400
+
+
+def test_a_file_that_came_in_the_meantime_is_kept(survey, create, tmp_path):
+    def meddle(done, total):
+        (tmp_path / "catalogue.fits").write_text("mine")
+
+    with pytest.raises(UsageError, match="exists already"):
+        create(on_progress=meddle)
+
+    assert (tmp_path / "catalogue.fits").read_text() == "mine"
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=lambda make: make.__name__)
+def test_only_a_file_is_replaced(db, create, tmp_path, make):
+    make(tmp_path / "catalogue.fits")
+
+    with pytest.raises(UsageError, match="is no file that can be replaced"):
+        create(overwrite=True)
+
+
+def test_a_folder_that_is_not_there_is_said(db, create):
+    with pytest.raises(StorageError, match="cannot write .*nowhere/catalogue.fits: No such file"):
+        create("nowhere/catalogue.fits")
+
+
+def test_what_was_to_be_stopped_leaves_nothing(survey, create, tmp_path, monkeypatch):
+    def signalled(self):
+        self.reason, self._previous = "SIGTERM", {}
+
+    monkeypatch.setattr(room.StopRequest, "__init__", signalled)
+
+    with pytest.raises(Interrupted, match="stopped by SIGTERM after 0 of 400 rows; nothing was written"):
+        create()
+
+    assert not list(tmp_path.glob("*catalogue*"))
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("file_format", Format)
+def test_a_full_disk_leaves_nothing(survey, tmp_path, file_format):
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
+        "from astra.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["create", "astraAllStarAstroNNdist", "--output", "catalogue", "--format", file_format.value]
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 74, ran.stderr
+    assert "astra: error: cannot write catalogue: File too large; make room" in ran.stderr
+    assert not list(tmp_path.glob("*catalogue*"))
+
+
+def test_rows_that_are_not_as_many_as_were_counted_are_an_internal_error(
+    survey, create, tmp_path, monkeypatch
+):
+    def all_but_one(database, query):
+        yield snapshot.all_rows(database, query)[1:]
+
+    monkeypatch.setattr(room, "batches", all_but_one)
+
+    with pytest.raises(AstraError, match="gave 399 rows where it had counted 400"):
+        create()
+
+    assert not list(tmp_path.glob("*catalogue*"))
+
+
+def test_the_file_has_the_rights_of_any_new_file(survey, create, tmp_path):
+    (tmp_path / "other").touch()
+
+    assert create().path.stat().st_mode == os.stat(tmp_path / "other").st_mode

@@ -1,0 +1,179 @@
+"""The catalogue as FITS: every value that of SQL, in a file that passes every checker."""
+
+import shutil
+
+import numpy as np
+import pytest
+from astropy import units
+from astropy.io import fits
+from astropy.table import MaskedColumn, Table
+from builders import a_result, a_run, a_source, a_spectrum
+from catalogue_values import from_array, from_sql
+from conftest import CI
+from full_survey import fill
+
+import astra
+from astra.catalogue.columns import Kind, columns
+from astra.catalogue.options import Names
+from astra.config import Settings
+from astra.database import open_database
+from astra.errors import AstraError
+from astra.models.base import bound_to
+
+from fitsverify import NoVerifier, check_installed, verdict
+
+
+@pytest.fixture
+def verified():
+    """Runs fitsverify on a file; gives its verdict."""
+    try:
+        check_installed(install=CI)
+    except NoVerifier as error:
+        if CI:
+            raise
+        pytest.skip(str(error))
+    return verdict
+
+
+def test_every_value_is_that_of_sql(survey, create, in_sql):
+    path = create().path
+    expected = in_sql(survey)
+
+    read = Table.read(path, hdu="APOGEE")
+
+    assert len(read) == 400
+    for column in columns():
+        assert from_array(read[column.name]) == from_sql(column, expected[column.key]), column.name
+
+
+def test_columns_have_units_descriptions_types_and_masks(survey, create):
+    read = Table.read(create().path, hdu=2)
+
+    assert read.colnames == [column.name for column in columns()]
+    types = {Kind.LONG: "i8", Kind.INT: "i4", Kind.DOUBLE: "f8", Kind.LOGICAL: "b1"}
+    for column in columns():
+        found = read[column.name]
+        assert found.description == column.description
+        assert found.unit == (units.Unit(column.unit) if column.unit else None), column.name
+        assert found.dtype.str[1:] == types.get(column.kind, found.dtype.str[1:]), column.name
+    assert isinstance(read["sdss_id"], MaskedColumn)
+    assert not isinstance(read["spectrum_pk"], MaskedColumn)
+
+
+def test_the_file_passes_fitsverify_and_astropy_without_a_warning(survey, create, verified):
+    path = create(condition="dist is not null and telescope <> 'a name that makes its card long'").path
+
+    assert verified(path) == "0 warning(s) and 0 error(s)."
+    with fits.open(path, checksum=True) as hdus:
+        hdus.verify("exception")
+        assert [hdu.header["EXTNAME"] for hdu in hdus[1:]] == ["BOSS", "APOGEE"]
+        for hdu in hdus:
+            assert (hdu.verify_checksum(), hdu.verify_datasum()) == (1, 1)
+
+
+def test_the_table_of_boss_has_the_same_columns_and_no_rows(survey, create):
+    with fits.open(create().path) as hdus:
+        boss, apogee = hdus[1], hdus[2]
+
+        assert boss.columns.names == apogee.columns.names
+        assert (len(boss.data), len(apogee.data)) == (0, 400)
+
+
+def test_the_primary_header_says_what_the_rows_come_from(survey, create, in_sql):
+    made = create()
+    expected = in_sql(survey)
+
+    header = fits.getheader(made.path)
+
+    assert (header["V_ASTRA"], header["PIPELINE"]) == (astra.__version__, "AstroNNdist")
+    assert (header["WEIGHTS"], header["W_SHA256"]) == ("survey", "ab" * 32)
+    assert (header["SEED"], header["NDRAWS"], header["PRECISIN"]) == (7, 100, "float32")
+    assert (header["NSPECTRA"], header["NSTARS"]) == (400, len(set(expected["source_pk"]) - {None}))
+    assert (header["MIXED"], header["NAMES"]) == (False, "astra")
+    assert header["DATE"] == str(max(expected["modified"]))[:19].replace(" ", "T")
+    counts = {"NGOOD": "good", "NBAD": "flag_bad", "NWARN": "flag_warn", "NFLAG11": "flag_no_result"}
+    counts |= {"NFLAG1": "flag_missing_photometry", "NFLAG2": "flag_missing_extinction"}
+    for card, key in counts.items():
+        assert header[card] == sum(expected[key]), card
+    assert "FILTER" not in header
+
+
+def test_the_same_database_gives_the_same_file_byte_for_byte(survey, create):
+    first, second = create("first.fits"), create("second.fits")
+
+    assert first.path.read_bytes() == second.path.read_bytes()
+
+
+def test_published_names_are_those_of_dr19(survey, create, in_sql):
+    expected = in_sql(survey)
+
+    read = Table.read(create(names=Names.DR19).path, hdu=2)
+
+    published = {"k_mag": "source_k_mag", "ebv": "source_ebv", "k_mag_used": "k_mag", "nn_dist": "dist"}
+    published |= {"L_fakemag_err": "e_l_fakemag", "gdr3_parallax_w_zp": "gaia_parallax"}
+    for name, key in published.items():
+        assert from_array(read[name]) == list(expected[key]), name
+
+
+def test_only_rows_that_meet_the_condition_are_written_and_counted(survey, create, in_sql):
+    expected = in_sql(survey)
+    good = [pk for pk, good in zip(expected["spectrum_pk"], expected["good"], strict=True) if good]
+
+    made = create(condition="good")
+
+    header = fits.getheader(made.path)
+    assert list(Table.read(made.path, hdu=2)["spectrum_pk"]) == good
+    assert (header["FILTER"], header["NSPECTRA"], header["NBAD"]) == ("good", len(good), 0)
+
+
+def test_no_rows_make_an_empty_table_without_a_date(db, create, verified):
+    made = create()
+
+    assert len(Table.read(made.path, hdu=2)) == 0
+    assert "DATE" not in fits.getheader(made.path)
+    assert verified(made.path) == "0 warning(s) and 0 error(s)."
+
+
+def test_text_that_fits_cannot_hold_is_escaped_and_never_cut(db, create, verified):
+    run = a_run(weights_sha256="0" * 64, weights_name="größer" * 20, seed=0, n_draws=1, precision="x")
+    spectrum = a_spectrum(a_source(), field="Δ🌟é" * 5)
+    a_result(spectrum, run_pk=run.pk, no_result_reason="broken:\n\tmañana")
+
+    made = create()
+    (row,) = Table.read(made.path, hdu=2)
+
+    assert row["field"] == r"\u0394\U0001f31f\xe9" * 5
+    assert row["no_result_reason"] == r"broken:  ma\xf1ana"
+    assert fits.getheader(made.path)["WEIGHTS"] == r"gr\xf6\xdfer" * 20
+    assert verified(made.path) == "0 warning(s) and 0 error(s)."
+
+
+def test_an_integer_that_stands_for_absent_ones_is_an_error_and_leaves_no_file(db, create, tmp_path):
+    a_result(a_spectrum(a_source(sdss_id=-(2**63))))
+
+    with pytest.raises(AstraError, match="column sdss_id"):
+        create()
+
+    assert not list(tmp_path.glob("*catalogue*"))
+
+
+def test_zero_and_one_are_not_taken_for_absent_values(db, create):
+    a_result(a_spectrum(a_source(sdss_id=0, healpix=0, plx=0.0)), dist=0.0)
+
+    read = Table.read(create().path, hdu=2)
+
+    assert (read["sdss_id"][0], read["healpix"][0], read["plx"][0], read["dist"][0]) == (0, 0, 0.0, 0.0)
+    assert np.isnan(read["pmra"].filled(np.nan)[0])
+
+
+def test_both_databases_give_the_same_file(sqlite_template, postgres, postgres_template, create, tmp_path):
+    copy = shutil.copyfile(sqlite_template, tmp_path / "astra.db")
+    contents = []
+    with postgres.database(postgres_template) as dbname:
+        for place in ({"path": copy}, {"url": postgres.url(dbname)}):
+            settings = Settings.model_validate({"database": place, "models_dir": "/nowhere"})
+            with bound_to(open_database(settings)) as opened:
+                fill(opened, 60)
+                contents.append(create("catalogue.fits", overwrite=True).path.read_bytes())
+
+    assert contents[0] == contents[1]

@@ -1,0 +1,130 @@
+"""The catalogue in every format: the same values, and what the format can say about them."""
+
+import csv
+import importlib.util
+import io
+
+import pytest
+from astropy import units
+from astropy.io.votable import parse, validate
+from astropy.table import Table
+from builders import a_result, a_source, a_spectrum
+from catalogue_values import from_array, from_sql
+from pyarrow import parquet
+
+from astra.catalogue.columns import Kind, columns
+from astra.catalogue.options import Format
+from astra.errors import ConfigError
+
+
+def by_parquet(path):
+    return parquet.read_table(path).to_pydict()
+
+
+def by_votable(path):
+    table = parse(path, verify="exception").get_first_table().to_table()
+    return {name: from_array(table[name]) for name in table.colnames}
+
+
+def by_ecsv(path):
+    table = Table.read(path, format="ascii.ecsv")
+    return {name: from_array(table[name]) for name in table.colnames}
+
+
+def by_csv(path):
+    truth = {"True": True, "False": False}
+    kinds = {Kind.LONG: int, Kind.INT: int, Kind.DOUBLE: float, Kind.LOGICAL: truth.get}
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    read = {}
+    for column in columns():
+        convert = kinds.get(column.kind, str)
+        read[column.name] = [convert(row[column.name]) if row[column.name] else None for row in rows]
+    return read
+
+
+READERS = {"parquet": by_parquet, "votable": by_votable, "ecsv": by_ecsv, "csv": by_csv}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_every_value_is_that_of_sql(survey, create, in_sql, name):
+    made = create(f"catalogue.{name}", format=Format(name))
+    expected = in_sql(survey)
+
+    read = READERS[name](made.path)
+
+    assert list(read) == [column.name for column in columns()]
+    for column in columns():
+        found = [None if value == "" else value for value in read[column.name]]
+        assert found == from_sql(column, expected[column.key]), column.name
+
+
+def test_the_votable_passes_the_validator_without_a_word(survey, create):
+    made = create("catalogue.vot", format=Format.VOTABLE, condition="good or dist < 1")
+
+    report = io.StringIO()
+    assert validate(str(made.path), output=report)
+    assert "found no violations" in report.getvalue()
+
+
+def test_a_votable_has_units_ucds_descriptions_and_facts(survey, create):
+    document = parse(create("catalogue.vot", format=Format.VOTABLE).path, verify="exception")
+
+    fields = document.get_first_table().fields
+    for column, field in zip(columns(), fields, strict=True):
+        assert (field.name, field.ucd) == (column.name, column.ucd)
+        assert " ".join(field.description.split()) == column.description
+        assert field.unit == (units.Unit(column.unit) if column.unit else None)
+    facts = {info.name: info.value for info in document.infos}
+    assert (facts["WEIGHTS"], facts["SEED"], facts["NSPECTRA"]) == ("survey", "7", "400")
+
+
+def test_parquet_has_units_ucds_descriptions_and_facts(survey, create):
+    schema = parquet.read_schema(create("catalogue.parquet", format=Format.PARQUET).path)
+
+    for column in columns():
+        found = {key.decode(): value.decode() for key, value in schema.field(column.name).metadata.items()}
+        unit = {"unit": column.unit} if column.unit else {}
+        assert found == {"description": column.description, "ucd": column.ucd} | unit
+    assert schema.metadata[b"astra.WEIGHTS"] == b"survey"
+
+
+def test_ecsv_has_units_ucds_descriptions_and_facts(survey, create):
+    read = Table.read(create("catalogue.ecsv", format=Format.ECSV).path)
+
+    for column in columns():
+        found = read[column.name]
+        assert (found.description, found.meta["ucd"]) == (column.description, column.ucd)
+        assert found.unit == (units.Unit(column.unit) if column.unit else None)
+    assert (read.meta["WEIGHTS"], read.meta["SEED"], read.meta["NSPECTRA"]) == ("survey", 7, 400)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_no_rows_make_an_empty_table(db, create, name):
+    made = create(f"catalogue.{name}", format=Format(name))
+
+    assert READERS[name](made.path) == {column.name: [] for column in columns()}
+
+
+@pytest.mark.parametrize("name", ["parquet", "ecsv", "csv"])
+def test_text_comes_back_as_it_was_where_the_format_can_hold_it(db, create, name):
+    odd = 'größe, "Δ🌟"'
+    a_result(a_spectrum(a_source(), field=odd), no_result_reason="one line\nand another")
+
+    read = READERS[name](create(f"catalogue.{name}", format=Format(name)).path)
+
+    assert (read["field"], read["no_result_reason"]) == ([odd], ["one line\nand another"])
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_the_same_database_gives_the_same_file_byte_for_byte(survey, create, name):
+    first, second = (create(f"{n}.{name}", format=Format(name)).path for n in (1, 2))
+
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_without_pyarrow_parquet_is_refused_before_any_work(db, create, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    with pytest.raises(ConfigError, match=r"pip install 'astra\[parquet\]'"):
+        create("catalogue.parquet", format=Format.PARQUET)

@@ -1,0 +1,138 @@
+"""``astra create``, as a user sees it."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from astropy.table import Table
+from builders import a_result, a_run, a_source, a_spectrum
+from full_survey import fill
+
+import astra as package
+
+PRODUCT = "astraAllStarAstroNNdist"
+NAME = f"{PRODUCT}-{package.__version__}"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+
+def test_it_says_what_it_wrote_and_where(astra, db):
+    fill(db, 60)
+
+    code, out, err = astra("create", PRODUCT)
+
+    assert code == 0
+    first, second = out.splitlines()
+    assert first == f"{NAME}.fits: 80 spectra of 60 stars, 91 columns"
+    assert second.startswith("good ")
+    assert " MB in " in err
+    assert len(Table.read(f"{NAME}.fits", hdu=2)) == 80
+
+
+def test_json_has_the_path_and_the_counts(astra, db):
+    fill(db, 60)
+
+    code, out, _ = astra("create", PRODUCT, "--json", "--where", "good", "--names", "dr19")
+    found = json.loads(out)
+
+    assert code == 0
+    assert (found["path"], found["columns"], found["mixed"]) == (f"{NAME}.fits", 91, False)
+    assert found["weights"] == {"name": "survey", "sha256": "ab" * 32}
+    assert found["spectra"] == found["good"] == len(Table.read(f"{NAME}.fits", hdu=2))
+    assert (found["bad"], found["flags"]["flag_no_result"]) == (0, 0)
+    assert found["bytes"] == Path(f"{NAME}.fits").stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("format_name", "extension"),
+    [("parquet", "parquet"), ("votable", "vot"), ("ecsv", "ecsv"), ("csv", "csv")],
+)
+def test_the_name_of_the_file_follows_the_format(astra, db, format_name, extension):
+    assert astra("create", PRODUCT.lower(), "--format", format_name)[0] == 0
+    assert [path.name for path in Path().iterdir()] == [f"{NAME}.{extension}"]
+
+
+def test_no_rows_are_worth_a_word(astra, db):
+    code, _, err = astra("create", PRODUCT)
+
+    assert code == 0
+    assert "there is no such row" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "said"),
+    [
+        (["nonsense"], 2, f"there is no product nonsense; there is {PRODUCT}"),
+        (
+            [PRODUCT, "--where", "dst < 5"],
+            2,
+            "--where: at character 1: there is no column dst; did you",
+        ),
+        ([PRODUCT, "--output", "mine"], 2, "mine exists already: give --overwrite"),
+        (
+            [PRODUCT, "--output", "nowhere/x.fits"],
+            74,
+            "cannot write nowhere/x.fits: No such file",
+        ),
+        ([PRODUCT, "--output", "mine/x.fits"], 74, "cannot write mine/x.fits: Not a directory"),
+        ([PRODUCT, "--format", "xls"], 2, "'xls'"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_leaves_nothing(astra, db, words, exit_code, said):
+    Path("mine").write_text("mine")
+
+    code, out, err = astra("create", *words)
+
+    assert (code, out) == (exit_code, "")
+    assert err.startswith("astra: error: ")
+    assert said in err
+    assert [path.name for path in Path().iterdir()] == ["mine"]
+
+
+def test_a_mixture_is_wrong_configuration_unless_it_is_asked_for(astra, db):
+    for seed in (0, 1):
+        run = a_run(weights_name="w", weights_sha256="aa" * 32, seed=seed, n_draws=1, precision="x")
+        a_result(a_spectrum(a_source()), run_pk=run.pk)
+
+    refused, mixed = astra("create", PRODUCT), astra("create", PRODUCT, "--mixed")
+
+    assert refused[0] == 78
+    assert "the results are a mixture: " in refused[2]
+    assert mixed[0] == 0
+    assert "the columns from weights_name on say which" in mixed[2]
+
+
+def test_without_a_database_it_is_wrong_configuration(astra, monkeypatch, tmp_path):
+    monkeypatch.setenv("ASTRA_DATABASE_PATH", str(tmp_path / "nowhere.db"))
+
+    code, _, err = astra("create", PRODUCT)
+
+    assert code == 78
+    assert "no database at" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_ends_it_with_75_and_leaves_nothing(db, number):
+    fill(db, 60)
+    # The signal comes with the first batch of rows.
+    code = (
+        "import os, sys; import astra.catalogue.create as room; whole = room.values\n"
+        f"room.values = lambda *words: os.kill(os.getpid(), {int(number)}) or whole(*words)\n"
+        "import astra.snapshot as s; s.batches.__defaults__ = (10,)\n"
+        "from astra.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code, "create", PRODUCT], capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 75, ran.stderr
+    assert f"stopped by {number.name} after 10 of 80 rows; nothing was written" in ran.stderr
+    assert not list(Path().iterdir())

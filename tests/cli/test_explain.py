@@ -1,0 +1,112 @@
+"""``astra explain``: flags in words."""
+
+import json
+
+import pytest
+from builders import a_result, a_source, a_spectrum
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astra.explain import explain, known_flags
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source
+
+
+@pytest.mark.parametrize("word", ["2053", "0x805", "0b100000000101", "0X805"])
+def test_a_value_is_said_bit_by_bit(astra, word):
+    code, out, _ = astra("explain", word)
+
+    first, *lines = out.splitlines()
+    assert (code, first) == (0, "result_flags 2053 = 0x805")
+    assert [line.split(":")[0] for line in lines] == [
+        "bit  0  flag_fakemag_unreliable [flag_bad, not good]",
+        "bit  2  flag_missing_extinction [flag_warn]",
+        "bit 11  flag_no_result [flag_bad, not good]",
+    ]
+    assert AstroNNdist.flag_no_result.help_text in lines[2]
+
+
+def test_names_and_numbers_count_together(astra):
+    assert astra("explain", "flag_no_result", "MISSING_EXTINCTION", "1") == astra("explain", "2053")
+
+
+def test_no_flag_is_said_too(astra):
+    assert astra("explain", "0") == (0, "result_flags 0: no flag is set\n", "")
+
+
+def test_a_bit_without_a_name_is_said_to_be_unknown(astra):
+    assert "bit  5  unknown: this version of Astra knows no such flag" in astra("explain", "32")[1]
+
+
+def test_json_has_each_bit_and_what_they_make(astra):
+    found = json.loads(astra("explain", "6", "--json")[1])
+
+    assert (found["kind"], found["value"], found["flag_warn"], found["flag_bad"]) == (
+        "result_flags",
+        6,
+        True,
+        True,
+    )
+    assert [(flag["bit"], flag["name"]) for flag in found["flags"]] == [
+        (1, "flag_missing_photometry"),
+        (2, "flag_missing_extinction"),
+    ]
+
+
+def test_the_flags_of_a_spectrum_and_of_a_reddening_are_known_too(astra):
+    spectrum = astra("explain", "17", "--kind", "spectrum_flags")[1]
+    reddening = astra("explain", "9", "--kind", "ebv_flags")[1]
+
+    assert "flag_bad_pixels [not good]" in spectrum
+    assert "flag_low_snr [not good]" in spectrum
+    assert "flag_ebv_upper_limit" in reddening
+    assert "flag_ebv_from_sfd" in reddening
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["no_resalt"],
+            "neither a number nor a flag of result_flags; did you mean flag_no_result?",
+        ),
+        (["12q"], "12q is neither a number nor a flag of result_flags; there are flag_fakemag_unreliable"),
+        (["1.5"], "neither a number"),
+        (["0x"], "neither a number"),
+        (["--", "-1"], "-1 is no value of result_flags"),
+        ([str(2**63)], "is no value of result_flags: it is not between 0 and 2^63 - 1"),
+        (["1", "--kind", "colour"], "'colour'"),
+        ([], "FLAGS"),
+    ],
+)
+def test_what_is_no_flag_is_wrong_usage(astra, words, said):
+    code, out, err = astra("explain", *words)
+
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_the_bits_that_are_said_are_the_value(value):
+    assert sum(1 << flag.bit for flag in explain([str(value)]).flags) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "model"),
+    [("result_flags", AstroNNdist), ("spectrum_flags", ApogeeCoaddedSpectrumInApStar), ("ebv_flags", Source)],
+)
+def test_every_flag_of_a_model_is_known(kind, model):
+    named = [
+        name for name, flag in vars(model).items() if name.startswith("flag_") and hasattr(flag, "value")
+    ]
+
+    assert sorted(known_flags(kind)) == sorted(named)
+
+
+def test_not_good_is_what_the_view_says(db):
+    for bit in range(26):
+        a_result(a_spectrum(a_source(), spectrum_flags=1 << bit))
+
+    bad = [row.spectrum_flags for row in Distance.select().where(~Distance.good)]
+
+    said = [1 << flag.bit for flag in explain([str(2**26 - 1)], "spectrum_flags").flags if flag.not_good]
+    assert sorted(bad) == said

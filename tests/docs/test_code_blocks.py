@@ -1,0 +1,178 @@
+"""Every block of code in the README and in the documentation runs; those of SQL are in test_sql.py."""
+
+import configparser
+import os
+from pathlib import Path
+
+import pytest
+from astropy.table import Table
+from builders import a_result, a_source, a_spectrum, write_apstar
+
+from astra.cli import main
+from astra.config import load_settings
+
+from documents import ROOT, Shell, blocks, pages, stand_ins
+
+#: Blocks that no test runs, by their page: few, and each says why where it stands.
+NOT_TESTED = {"docs/model-card.md": 1, "docs/sql.md": 1}
+RUN_BY_A_TEST = {"sh", "sql", "python", "yaml", "ini"}
+#: Samples of what the program prints (tests/test_operations.py), and what Sphinx fills in.
+NO_CODE = {"text", "{toctree}", "{reference}", "{eval-rst}", "{include}"}
+#: What the pages call a star that was ingested.
+STAR = "2M00000001+0000001"
+STARS = (STAR, "2M17334253-1654573")
+INGESTED = ("init", "ingest apstar spectra --catalog targets.csv")
+MEASURED = (*INGESTED, "run astronn_dist")
+
+WITH_SH = [page for page in pages() if blocks(page, "sh")]
+WITH_PYTHON = [page for page in pages() if blocks(page, "python")]
+
+
+def test_every_block_is_of_a_kind_that_a_test_runs():
+    found = [block for page in pages() for block in blocks(page)]
+
+    assert {block.language for block in found} <= RUN_BY_A_TEST | NO_CODE
+    counted: dict[str, int] = {}
+    for block in found:
+        if block.not_tested:
+            counted[block.page] = counted.get(block.page, 0) + 1
+    assert counted == NOT_TESTED
+
+
+# > Commands
+
+
+@pytest.fixture(scope="session")
+def downloads(tmp_path_factory, reference_weights) -> Path:
+    """What the pages take for granted: spectra, a catalogue, an allStar table, weights of others."""
+    folder = tmp_path_factory.mktemp("downloads")
+    assert main(["simulate", str(folder / "spectra"), "--n", "12"]) == 0
+    (folder / "targets.csv").symlink_to(folder / "spectra" / "targets.csv")
+    _write_allstar(folder / "allStar.fits", a_star(folder))
+    for name in ("model_parameter.pt", "astroNN_dist_model_parameter.pt"):
+        (folder / name).symlink_to(reference_weights)
+    survey = folder / "to" / "mwm_astra" / "pipelines" / "astroNN_dist"
+    survey.mkdir(parents=True)
+    (survey / "astroNN_dist_model_parameter.pt").symlink_to(reference_weights)
+    (folder / "to" / "astroNN_gaia_dr17_model_3").symlink_to(reference_weights.with_name("astroNN_folder"))
+    return folder
+
+
+def a_star(folder: Path) -> str:
+    """One of the stars that were downloaded."""
+    return min((folder / "spectra").glob("apStar-*.fits")).stem.removeprefix("apStar-dr17-")
+
+
+def _write_allstar(path: Path, star: str) -> None:
+    columns = {"APOGEE_ID": star, "TELESCOPE": "apo25m", "FIELD": "M67", "FILE": f"apStar-dr17-{star}.fits"}
+    columns |= {"RA": 132.8, "DEC": 11.8, "K": 10.2, "AK_TARG": 0.03, "SFD_EBV": 0.08, "SNR": 100.0}
+    Table({name: [value] for name, value in columns.items()}).write(path)
+
+
+@pytest.fixture
+def shell(tmp_path, downloads, monkeypatch):
+    """Runs the blocks of a page, one after the other, in a folder with what was downloaded."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    for item in downloads.iterdir():
+        (folder / item.name).symlink_to(item)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(stand_ins(tmp_path / "stand-ins")), os.environ["PATH"]]))
+    monkeypatch.setenv("ASTRA_DATABASE_PATH", str(folder / "my.db"))
+    lines = Shell(monkeypatch.setenv, monkeypatch.delenv)
+    places = {"/path/to": str(downloads / "to")} | dict.fromkeys(STARS, a_star(downloads))
+
+    def run(page: str, **more: str) -> None:
+        text = "\n".join(block.text for block in blocks(page, "sh") if not block.not_tested)
+        for name, place in (places | more).items():
+            text = text.replace(name, place)
+        lines.run(text)
+
+    return run
+
+
+#: What was done before, where a page begins with an ingested survey, or with a measured one.
+BEFORE = {
+    "docs/running.md": INGESTED,
+    "docs/modellers.md": INGESTED,
+    "docs/model-card.md": INGESTED,
+    "docs/catalogue.md": MEASURED,
+    "docs/operations.md": MEASURED,
+    "docs/report.md": MEASURED,
+    "docs/sql.md": MEASURED,
+}
+ON_A_SERVER = ("docs/postgresql.md", "docs/slurm.md")
+
+
+@pytest.mark.parametrize("page", [page for page in WITH_SH if page not in ON_A_SERVER])
+def test_the_commands_of_a_page_run(shell, page):
+    for words in BEFORE.get(page, ()):
+        assert main(words.split()) == 0
+
+    shell(page)
+
+
+@pytest.fixture
+def survey_url(postgres, postgres_template):
+    """The address of a PostgreSQL database with all tables."""
+    with postgres.database(postgres_template) as dbname:
+        yield postgres.url(dbname)
+
+
+@pytest.mark.postgres
+def test_a_database_on_a_server_is_made(shell, survey_url):
+    shell("docs/postgresql.md", **{"postgresql://me@localhost/survey": survey_url})
+
+
+@pytest.mark.postgres
+def test_jobs_are_submitted_with_the_profiles_of_the_page(shell, survey_url, monkeypatch, tmp_path):
+    monkeypatch.delenv("ASTRA_DATABASE_PATH")
+    monkeypatch.setenv("ASTRA_DATABASE_URL", survey_url)
+    _configure(blocks("docs/slurm.md", "yaml")[0].text, tmp_path, monkeypatch)
+
+    shell("docs/slurm.md")
+
+
+# > Settings
+
+
+def _configure(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder / "astra.yml"
+    path.write_text(text)
+    monkeypatch.setenv("ASTRA_CONFIG", str(path))
+
+
+@pytest.mark.parametrize("block", [b for page in pages() for b in blocks(page, "yaml")], ids=str)
+def test_every_settings_file_is_understood(block, tmp_path, monkeypatch):
+    _configure(block.text, tmp_path, monkeypatch)
+
+    taken = [name for name, _, origin in load_settings().flat() if origin.startswith("file ")]
+
+    assert taken
+
+
+@pytest.mark.parametrize("block", [b for page in pages() for b in blocks(page, "ini")], ids=str)
+def test_every_entry_point_is_of_the_group_that_is_read(block):
+    own, read = configparser.ConfigParser(), configparser.ConfigParser(delimiters="=")
+
+    read.read_string(block.text)
+    own.read(ROOT / "setup.cfg")
+
+    assert read["options.entry_points"].keys() <= own["options.entry_points"].keys()
+
+
+# > Python
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("page", WITH_PYTHON)
+def test_the_python_of_a_page_runs(db, page, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    path = write_apstar(tmp_path / f"apStar-dr17-{STAR}.fits", header={"OBJID": STAR})
+    a_result(a_spectrum(a_source(sdss4_apogee_id=STAR), path), dist=100.0)
+    names = {"__name__": "example"}
+
+    for block in blocks(page, "python"):
+        exec(compile(block.text, str(block), "exec"), names)
+
+    assert capsys.readouterr().out or list(tmp_path.glob("*.ecsv"))
