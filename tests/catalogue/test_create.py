@@ -14,7 +14,7 @@ from astra.catalogue import create as room
 from astra.catalogue.options import Format
 from astra.config import load_settings
 from astra.database import open_database
-from astra.errors import AstraError, ConfigError, Interrupted, StorageError, UsageError
+from astra.errors import AstraError, ConfigError, Interrupted, UsageError
 from astra.models import AstroNNdist
 
 WEIGHTS = {
@@ -182,7 +182,7 @@ def test_only_a_file_is_replaced(db, create, tmp_path, make):
 
 
 def test_a_folder_that_is_not_there_is_said(db, create):
-    with pytest.raises(StorageError, match="cannot write .*nowhere/catalogue.fits: No such file"):
+    with pytest.raises(UsageError, match="there is no folder .*nowhere for .*nowhere/catalogue.fits"):
         create("nowhere/catalogue.fits")
 
 

@@ -15,7 +15,6 @@
     as_parquet.py
     as_text.py
     checksum.py      the checksums of FITS, chunk by chunk
-    atomic.py        a file that is there as a whole or not at all
     create.py        all of it together
 
 Nothing here decides what a value is: that is the view ``distances``, and the tables behind it.

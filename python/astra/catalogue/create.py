@@ -10,8 +10,8 @@ from typing import Any
 import peewee
 
 import astra
+from astra.atomic import refuse_to_replace, whole_file
 from astra.catalogue import as_fits, as_parquet, as_text, as_votable
-from astra.catalogue.atomic import refuse_to_replace, whole_file
 from astra.catalogue.columns import Column, columns
 from astra.catalogue.filters import Filter
 from astra.catalogue.options import Format, Names

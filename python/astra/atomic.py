@@ -1,6 +1,8 @@
 """A file that is there as a whole or not at all."""
 
+import errno
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -8,13 +10,22 @@ from typing import BinaryIO
 
 from astra.errors import StorageError, UsageError
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
-    """Stop before the work where something is in the way.
+    """Stop before the work where a file could not be written.
+
+    Args:
+        path: The file; a link is followed.
+        overwrite: It may replace the file that is there.
 
     Raises:
-        UsageError: There is a file already, or something else: a folder, a device.
+        UsageError: There is a file already, or something else: a folder, a device; or no folder for it.
     """
+    folder = Path(os.path.realpath(path)).parent
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {folder} for {path}: make it, or name another with --output")
     if path.exists() and not path.is_file():
         raise UsageError(f"{path} is no file that can be replaced: name another with --output")
     if not overwrite and os.path.lexists(path):
@@ -37,22 +48,31 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
         StorageError: The disk is full, or one may not write there.
     """
     target = Path(os.path.realpath(path))
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    # Never the name of another process, here or on another host that sees the same folder.
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
     try:
-        with beside.open("xb") as stream:
+        with beside.open("xb") as stream, _removed_on_failure(beside):
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        refuse_to_replace(path, overwrite=overwrite)
-        os.replace(beside, target)
+            refuse_to_replace(path, overwrite=overwrite)
+            os.replace(beside, target)
         _keep_name(target.parent)
     except OSError as error:
+        remedy = "make room, or name" if error.errno in _FULL else "name"
         raise StorageError(
-            f"cannot write {path}: {error.strerror or error}; make room, or name another place with --output"
+            f"cannot write {path}: {error.strerror or error}; {remedy} another place with --output"
         ) from error
-    finally:
+
+
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
         with suppress(OSError):
-            beside.unlink()
+            path.unlink()
+        raise
 
 
 def _keep_name(folder: Path) -> None:
