@@ -152,14 +152,15 @@ def _draws(detail: Detail, pixels: Pixels, key: str, figures: Figures, drawing: 
     if isinstance(found, str):
         return paragraph(escape(found))
     result, row = detail.result, detail.summary
-    positive = found.fakemag[found.fakemag > 0]
+    positive = found.fakemag[(found.fakemag > 0) & np.isfinite(found.fakemag)]
     panels = [
         ("L_fakemag", "mas", found.fakemag, result.L_fakemag, result.e_L_fakemag),
         ("M_Ks", "mag", 5 * np.log10(positive) - 10, row.m_ks_abs, row.e_m_ks_abs),
     ]
     if not result.flag_missing_photometry:  # Ks is taken as 0 then, which makes no distance
         factor = 10 ** (0.2 * (result.k_mag - result.A_k_mag) + 3)
-        panels.append(("distance", "pc", factor / positive, result.dist, result.e_dist))
+        with np.errstate(over="ignore"):
+            panels.append(("distance", "pc", factor / positive, result.dist, result.e_dist))
     drawn = "".join(_panel(key, figures, len(found.fakemag), *panel) for panel in panels)
     return f'{_agreement(found)}<div class="triple">{drawn}</div>'
 
