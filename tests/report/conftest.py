@@ -2,12 +2,13 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import peewee
 import pytest
 from conftest import CI, copied
+from filelock import FileLock
 from report_survey import fill
 
 from astra.config import Settings
@@ -20,12 +21,32 @@ CHROMIUM = "/usr/bin/chromium"
 
 
 @pytest.fixture(scope="session")
-def sqlite_survey(sqlite_template, toy_weights, tmp_path_factory) -> Path:
+def once(tmp_path_factory, worker_id) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Has a new folder filled; once for all processes of the tests."""
+
+    def call(name: str, fill_folder: Callable[[Path], object]) -> Path:
+        base = tmp_path_factory.getbasetemp()
+        folder = (base if worker_id == "master" else base.parent) / f"report-{name}"
+        done = folder.with_suffix(".done")
+        with FileLock(folder.with_suffix(".lock")):
+            if not done.exists():
+                folder.mkdir()
+                fill_folder(folder)
+                done.touch()
+        return folder
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def sqlite_survey(sqlite_template, toy_weights, once) -> Path:
     """A SQLite file with the survey, to be copied."""
-    folder = tmp_path_factory.mktemp("survey")
-    path = shutil.copyfile(sqlite_template, folder / "astra.db")
-    _fill({"path": path}, folder, toy_weights)
-    return path
+
+    def filled(folder: Path) -> None:
+        weights = shutil.copy(toy_weights, folder)
+        _fill({"path": shutil.copyfile(sqlite_template, folder / "astra.db")}, folder, Path(weights))
+
+    return once("survey", filled) / "astra.db"
 
 
 @pytest.fixture(scope="session")
@@ -56,15 +77,18 @@ def first_star(survey) -> str:
 
 
 @pytest.fixture(scope="session")
-def pages(sqlite_survey, tmp_path_factory) -> tuple[Path, Path]:
-    """The report of the survey, and the page of its first star: files that are made once."""
-    folder = tmp_path_factory.mktemp("report")
-    settings = Settings.model_validate({"database": {"path": sqlite_survey}, "models_dir": "/nowhere"})
-    report, star = folder / "report.html", folder / "star.html"
-    with bound_to(open_database(settings)):
-        make_report(report, settings)
-        make_star_page(star, str(Source.select().order_by(Source.pk).first().sdss_id), settings)
-    return report, star
+def pages(sqlite_survey, once) -> tuple[Path, Path]:
+    """The report of the survey, and the page of its first star."""
+
+    def written(folder: Path) -> None:
+        settings = Settings.model_validate({"database": {"path": sqlite_survey}, "models_dir": "/nowhere"})
+        with bound_to(open_database(settings)):
+            make_report(folder / "report.html", settings)
+            star = str(Source.select().order_by(Source.pk).first().sdss_id)
+            make_star_page(folder / "star.html", star, settings)
+
+    folder = once("pages", written)
+    return folder / "report.html", folder / "star.html"
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import full_survey
 import pytest
-from builders import a_result, a_source, a_spectrum
+from builders import a_result, a_run, a_source, a_spectrum
 from conftest import ROOT
 from report_survey import HOSTILE
 
@@ -125,17 +125,31 @@ def test_one_bare_result_is_enough_for_a_page(db, tmp_path, astra):
     assert (code, err) == (0, "")
 
 
-def test_the_command_tells_a_program_what_it_wrote(survey, tmp_path, astra):
-    path = tmp_path / "a.html"
+def test_the_command_tells_a_program_what_it_wrote(db, tmp_path, astra):
+    path, star = tmp_path / "a.html", a_source()
+    run = a_run(weights_name="toy", weights_sha256="ab" * 32, seed=4, n_draws=20)
+    for k_mag in (0.0, 10.0):
+        a_result(a_spectrum(star), run_pk=run.pk, flag_missing_photometry=not k_mag, k_mag=k_mag)
+    a_result(a_spectrum(), flag_no_result=True, flag_missing_extinction=True)
 
     code, out, _ = astra("report", "astronn_dist", "--output", path, "--json")
 
     said = json.loads(out)
-    (spectra,) = survey.execute_sql("SELECT count(*) FROM distances").fetchone()
     assert code == 0
-    assert (said["task"], said["spectra"], said["bytes"]) == ("astronn_dist", spectra, path.stat().st_size)
-    assert said["flags"]["flag_no_result"] == 1
-    assert [each["name"] for each in said["weights"]] == ["toy"]
+    assert {name: said[name] for name in ("task", "output", "bytes", "spectra", "stars")} == {
+        "task": "astronn_dist",
+        "output": str(path),
+        "bytes": path.stat().st_size,
+        "spectra": 3,
+        "stars": 2,
+    }
+    assert [said[name] for name in ("good", "warn", "bad")] == [1, 1, 2]
+    assert {name for name, count in said["flags"].items() if count == 1} == {
+        "flag_missing_photometry",
+        "flag_missing_extinction",
+        "flag_no_result",
+    }
+    assert said["weights"] == [{"name": "toy", "sha256": "ab" * 32}]
 
 
 @pytest.mark.parametrize(
