@@ -1,11 +1,19 @@
-"""Values of a catalogue as plain Python, however they were read: to be compared with those of SQL."""
+"""What tests of the catalogue share: the size of their survey, and values as plain Python, however read."""
 
 from datetime import datetime
 from typing import Any
 
 import numpy as np
+import pytest
 
 from astra.catalogue.columns import Column, Kind
+
+#: Every third star has two spectra.
+STARS, SPECTRA = 120, 160
+
+#: For what the file is like, not the rows: both databases give the same file.
+on_sqlite = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+of_sqlite = pytest.mark.parametrize("survey", ["sqlite"], indirect=True)
 
 
 def from_sql(column: Column, values: Any) -> list:

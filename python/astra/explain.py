@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from astra.errors import UsageError
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source
 
 _MODELS = {
     "result_flags": AstroNNdist,
@@ -15,6 +15,8 @@ _MODELS = {
 }
 # The columns have room for so many.
 _BITS = 63
+# Columns of `distances` that several bits of result_flags make, and these bits.
+_SUMMARIES = {"flag_warn": AstroNNdist.WARN, "flag_bad": AstroNNdist.BAD}
 #: STARFLAG bits that keep a result from being good; the view `distances` has them too.
 NOT_GOOD = 2**0 | 2**3 | 2**4
 
@@ -50,11 +52,19 @@ class Flag:
 
 @dataclass(frozen=True)
 class Explained:
-    """A value of a column of flags."""
+    """A value of a column of flags.
+
+    Attributes:
+        kind: The column.
+        value: The value.
+        flags: Its bits.
+        summaries: What was asked for by the name of a summary, and what that means: any of its bits makes it.
+    """
 
     kind: str
     value: int
     flags: list[Flag]
+    summaries: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""
@@ -63,6 +73,7 @@ class Explained:
             "kind": self.kind,
             "value": self.value,
             "flags": [asdict(flag) for flag in self.flags],
+            "summaries": self.summaries,
             **(whole if self.kind == "result_flags" else {}),
         }
 
@@ -70,14 +81,17 @@ class Explained:
         """For a person: the value, then one line for each bit that is set."""
         if not self.flags:
             return [f"{self.kind} 0: no flag is set"]
-        return [f"{self.kind} {self.value} = {self.value:#x}", *(flag.line() for flag in self.flags)]
+        whole = f"{self.kind} {self.value} = {self.value:#x}"
+        made = [f"{name} [any of its bits makes it]: {meaning}" for name, meaning in self.summaries.items()]
+        return [*made, whole, *(flag.line() for flag in self.flags)]
 
 
 def explain(words: Sequence[str], kind: str = "result_flags") -> Explained:
     """Say what the flags of a value mean.
 
     Args:
-        words: Numbers (decimal, 0x…, 0b…, 0o…) or names of flags, which count together.
+        words: Numbers (decimal, 0x…, 0b…, 0o…) or names of flags, which count together; flag_warn and
+            flag_bad are all bits of result_flags that make them.
         kind: The column: result_flags, spectrum_flags or ebv_flags.
 
     Raises:
@@ -89,7 +103,9 @@ def explain(words: Sequence[str], kind: str = "result_flags") -> Explained:
         value |= _value(word, kind, named)
     by_bit = {flag.bit: flag for flag in named.values()}
     found = [by_bit.get(bit) or _unknown(bit) for bit in range(_BITS) if value >> bit & 1]
-    return Explained(kind, value, found)
+    asked = [name for name in _summaries(kind) if name in [word.lower() for word in words]]
+    meanings = {name: Distance._meta.fields[name].help_text for name in asked}
+    return Explained(kind, value, found, meanings)
 
 
 def known_flags(kind: str) -> dict[str, Flag]:
@@ -115,21 +131,28 @@ def known_flags(kind: str) -> dict[str, Flag]:
     }
 
 
+def _summaries(kind: str) -> dict[str, int]:
+    return _SUMMARIES if kind == "result_flags" else {}
+
+
 def _unknown(bit: int) -> Flag:
     return Flag(bit, None, "this version of Astra knows no such flag", False, False, False)
 
 
 def _value(word: str, kind: str, named: dict[str, Flag]) -> int:
     lowered = word.lower()
+    if lowered in _summaries(kind):
+        return _summaries(kind)[lowered]
     for name in (lowered, f"flag_{lowered}"):
         if name in named:
             return 1 << named[name].bit
     try:
         value = int(lowered, 0 if lowered[:2] in ("0x", "0b", "0o") else 10)
     except ValueError:
-        close = difflib.get_close_matches(lowered, named, n=3, cutoff=0.4)
-        meant = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(named)}"
-        raise UsageError(f"{word} is neither a number nor a flag of {kind}; {meant}") from None
+        known = [*named, *_summaries(kind)]
+        close = difflib.get_close_matches(lowered, known, n=3, cutoff=0.4)
+        meant = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(known)}"
+        raise UsageError(f"{word!r} is neither a number nor a flag of {kind}; {meant}") from None
     if not 0 <= value < 1 << _BITS:
-        raise UsageError(f"{word} is no value of {kind}: it is not between 0 and 2^{_BITS} - 1")
+        raise UsageError(f"{word!r} is no value of {kind}: it is not between 0 and 2^{_BITS} - 1")
     return value

@@ -1,15 +1,19 @@
 """A survey in the database, a way to write its catalogue, and what plain SQL says of it."""
 
+import contextlib
+import resource
+import shutil
+
 import pytest
+from catalogue_values import SPECTRA, STARS
 from full_survey import fill
 
 from astra.catalogue.create import Request
 from astra.catalogue.create import create as write
-from astra.models.base import database
+from astra.config import Settings, load_settings
+from astra.database import open_database
+from astra.models.base import bound_to, database
 from astra.running.signals import StopRequest
-
-#: Every third star has two spectra.
-STARS, SPECTRA = 300, 400
 
 # The view, and beside it what the catalogue has from the tables; written by hand, not by the code under test.
 SQL = """
@@ -25,11 +29,37 @@ ORDER BY distances.spectrum_pk
 """
 
 
-@pytest.fixture
-def survey(db):
-    """400 spectra of 300 stars, all of them with a row."""
-    assert fill(db, STARS) == SPECTRA
-    return db
+def _filled(place):
+    settings = Settings.model_validate({"database": place, "models_dir": "/nowhere"})
+    with bound_to(open_database(settings)) as opened:
+        assert fill(opened, STARS) == SPECTRA
+
+
+@pytest.fixture(scope="session")
+def sqlite_survey(sqlite_template, tmp_path_factory):
+    """The survey in a file, made once."""
+    path = shutil.copyfile(sqlite_template, tmp_path_factory.mktemp("survey") / "astra.db")
+    _filled({"path": path})
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_survey(postgres, postgres_template):
+    """The survey on the server, made once."""
+    with postgres.database(postgres_template) as dbname:
+        _filled({"url": postgres.url(dbname)})
+        yield postgres.url(dbname)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def survey(request, monkeypatch):
+    """160 spectra of 120 stars, all of them with a row; for tests that only read."""
+    if request.param == "sqlite":
+        monkeypatch.setenv("ASTRA_DATABASE_PATH", str(request.getfixturevalue("sqlite_survey")))
+    else:
+        monkeypatch.setenv("ASTRA_DATABASE_URL", request.getfixturevalue("postgres_survey"))
+    with bound_to(open_database(load_settings())) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -40,6 +70,42 @@ def create(tmp_path):
         request = Request(output=tmp_path / name, **wanted)
         with StopRequest() as stop:
             return write(request, database, stop, on_progress)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def _written(tmp_path_factory):
+    return tmp_path_factory.mktemp("written"), {}
+
+
+@pytest.fixture
+def written(_written, request, survey):
+    """The catalogue of the survey in a format, made once for all tests that only read it."""
+    folder, made = _written
+    place = request.node.callspec.params["survey"]
+
+    def call(file_format):
+        if (place, file_format) not in made:
+            asked = Request(output=folder / f"{place}.{file_format.value}", format=file_format)
+            made[place, file_format] = write(asked, database)
+        return made[place, file_format]
+
+    return call
+
+
+@pytest.fixture
+def full_disk():
+    """A context in which a file cannot grow beyond some bytes, as on a disk that is full."""
+
+    @contextlib.contextmanager
+    def call(size):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     return call
 

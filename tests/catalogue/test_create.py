@@ -1,20 +1,22 @@
 """From the database to a file: no mixtures, one moment, all or nothing."""
 
 import os
-import subprocess
-import sys
+import re
 
 import pytest
 from astropy.io import fits
 from astropy.table import Table
 from builders import a_result, a_run, a_source, a_spectrum
+from catalogue_values import SPECTRA, of_sqlite, on_sqlite
+from full_survey import fill
 
 from astra import snapshot
 from astra.catalogue import create as room
-from astra.catalogue.options import Format
+from astra.catalogue.create import Request
+from astra.catalogue.options import Format, Names
 from astra.config import load_settings
 from astra.database import open_database
-from astra.errors import AstraError, ConfigError, Interrupted, UsageError
+from astra.errors import AstraError, ConfigError, Interrupted, StorageError, UsageError
 from astra.models import AstroNNdist
 
 WEIGHTS = {
@@ -116,17 +118,51 @@ def test_a_condition_can_choose_from_a_mixture(mixture, create):
     assert fits.getheader(made.path)["SEED"] == 1
 
 
+CHOOSING = (
+    "weights_name = 'second'",
+    "weights_sha256 like 'bb%'",
+    "seed > 0",
+    "n_draws = 7",
+    "precision = 'float64'",
+)
+
+
+@pytest.mark.parametrize("names", Names)
+def test_it_can_choose_by_what_rows_come_from_without_having_that_in_the_file(mixture, create, names):
+    mixture(weights_name="second", weights_sha256="bb" * 32, seed=1, n_draws=7, precision="float64")
+    wanted = {"format": Format.CSV, "names": names, "overwrite": True}
+
+    made = [create("catalogue.csv", condition=condition, **wanted) for condition in CHOOSING]
+
+    found = [(each.table.summary.rows, each.as_dict()["weights"]["name"]) for each in made]
+    assert found == [(1, "second")] * len(CHOOSING)
+    assert "seed" not in made[0].path.read_text().splitlines()[0].split(",")
+
+
+@on_sqlite
+def test_what_a_mixture_is_said_to_be_chosen_by_can_be_in_a_condition(mixture, create):
+    mixture(seed=1)
+
+    with pytest.raises(ConfigError) as caught:
+        create()
+
+    (said,) = re.findall(r"choose with --where by (.*?);", str(caught.value))
+    for name in re.split(r", | or ", said):
+        assert Request(condition=f"{name} is not null").wanted.text
+
+
 # > One moment
 
 
-def test_what_changes_while_it_is_written_is_not_in_it(survey, create, monkeypatch):
-    monkeypatch.setattr(snapshot.batches, "__defaults__", (50,))
+def test_what_changes_while_it_is_written_is_not_in_it(db, create, monkeypatch):
+    assert fill(db, 60) == 80
+    monkeypatch.setattr(snapshot.batches, "__defaults__", (20,))
     other = open_database(load_settings())
     seen = []
 
     def meddle(done, total):
         if not seen:
-            other.execute_sql("DELETE FROM astro_nn_dist WHERE spectrum_pk > 350")
+            other.execute_sql("DELETE FROM astro_nn_dist WHERE spectrum_pk > 70")
             other.execute_sql("UPDATE astro_nn_dist SET dist = -7")
         seen.append((done, total))
 
@@ -136,15 +172,16 @@ def test_what_changes_while_it_is_written_is_not_in_it(survey, create, monkeypat
         other.close()
 
     read = Table.read(made.path, hdu=2)
-    assert seen == [(n, 400) for n in range(50, 401, 50)]
-    assert len(read) == 400
+    assert seen == [(n, 80) for n in range(20, 81, 20)]
+    assert len(read) == 80
     assert not (read["dist"] == -7).any()
-    assert AstroNNdist.select().where(AstroNNdist.dist == -7).count() == 350
+    assert AstroNNdist.select().where(AstroNNdist.dist == -7).count() == 70
 
 
 # > All or nothing
 
 
+@on_sqlite
 @pytest.mark.parametrize("file_format", Format)
 def test_a_file_that_is_there_is_refused_before_any_work_and_kept(db, create, tmp_path, file_format):
     (tmp_path / "catalogue").write_text("mine")
@@ -155,14 +192,16 @@ def test_a_file_that_is_there_is_refused_before_any_work_and_kept(db, create, tm
     assert (tmp_path / "catalogue").read_text() == "mine"
 
 
+@of_sqlite
 def test_a_file_that_is_there_can_be_replaced(survey, create, tmp_path):
     (tmp_path / "catalogue.fits").write_text("mine")
 
     create(overwrite=True)
 
-    assert len(Table.read(tmp_path / "catalogue.fits", hdu=2)) == 400
+    assert len(Table.read(tmp_path / "catalogue.fits", hdu=2)) == SPECTRA
 
 
+@of_sqlite
 def test_a_file_that_came_in_the_meantime_is_kept(survey, create, tmp_path):
     def meddle(done, total):
         (tmp_path / "catalogue.fits").write_text("mine")
@@ -173,6 +212,7 @@ def test_a_file_that_came_in_the_meantime_is_kept(survey, create, tmp_path):
     assert (tmp_path / "catalogue.fits").read_text() == "mine"
 
 
+@on_sqlite
 @pytest.mark.parametrize("make", [os.mkdir, os.mkfifo], ids=lambda make: make.__name__)
 def test_only_a_file_is_replaced(db, create, tmp_path, make):
     make(tmp_path / "catalogue.fits")
@@ -181,42 +221,37 @@ def test_only_a_file_is_replaced(db, create, tmp_path, make):
         create(overwrite=True)
 
 
+@on_sqlite
 def test_a_folder_that_is_not_there_is_said(db, create):
     with pytest.raises(UsageError, match="there is no folder .*nowhere for .*nowhere/catalogue.fits"):
         create("nowhere/catalogue.fits")
 
 
+@of_sqlite
 def test_what_was_to_be_stopped_leaves_nothing(survey, create, tmp_path, monkeypatch):
     def signalled(self):
         self.reason, self._previous = "SIGTERM", {}
 
     monkeypatch.setattr(room.StopRequest, "__init__", signalled)
 
-    with pytest.raises(Interrupted, match="stopped by SIGTERM after 0 of 400 rows; nothing was written"):
+    with pytest.raises(Interrupted, match="stopped by SIGTERM after 0 of 160 rows; nothing was written"):
         create()
 
     assert not list(tmp_path.glob("*catalogue*"))
 
 
-@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@of_sqlite
 @pytest.mark.parametrize("file_format", Format)
-def test_a_full_disk_leaves_nothing(survey, tmp_path, file_format):
-    code = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)); "
-        "from astra.cli import main; sys.exit(main(sys.argv[1:]))"
-    )
-    words = ["create", "astraAllStarAstroNNdist", "--output", "catalogue", "--format", file_format.value]
+def test_a_full_disk_leaves_nothing(survey, create, full_disk, tmp_path, file_format):
+    whole = create("first", format=file_format).bytes
 
-    ran = subprocess.run(
-        [sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    with full_disk(whole // 2), pytest.raises(StorageError, match="second: File too large; make room, or"):
+        create("second", format=file_format)
 
-    assert ran.returncode == 74, ran.stderr
-    assert "astra: error: cannot write catalogue: File too large; make room" in ran.stderr
-    assert not list(tmp_path.glob("*catalogue*"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "home"]
 
 
+@of_sqlite
 def test_rows_that_are_not_as_many_as_were_counted_are_an_internal_error(
     survey, create, tmp_path, monkeypatch
 ):
@@ -225,12 +260,13 @@ def test_rows_that_are_not_as_many_as_were_counted_are_an_internal_error(
 
     monkeypatch.setattr(room, "batches", all_but_one)
 
-    with pytest.raises(AstraError, match="gave 399 rows where it had counted 400"):
+    with pytest.raises(AstraError, match="gave 159 rows where it had counted 160"):
         create()
 
     assert not list(tmp_path.glob("*catalogue*"))
 
 
+@of_sqlite
 def test_the_file_has_the_rights_of_any_new_file(survey, create, tmp_path):
     (tmp_path / "other").touch()
 

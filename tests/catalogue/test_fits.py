@@ -1,6 +1,8 @@
 """The catalogue as FITS: every value that of SQL, in a file that passes every checker."""
 
+import io
 import shutil
+from collections import defaultdict
 
 import numpy as np
 import pytest
@@ -8,13 +10,18 @@ from astropy import units
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 from builders import a_result, a_run, a_source, a_spectrum
-from catalogue_values import from_array, from_sql
+from catalogue_values import SPECTRA, from_array, from_sql, of_sqlite, on_sqlite
 from conftest import CI
 from full_survey import fill
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 import astra
+from astra.catalogue import as_fits
 from astra.catalogue.columns import Kind, columns
-from astra.catalogue.options import Names
+from astra.catalogue.options import Format, Names
+from astra.catalogue.query import Summary
+from astra.catalogue.table import Table as Catalogue
 from astra.config import Settings
 from astra.database import open_database
 from astra.errors import AstraError
@@ -35,19 +42,20 @@ def verified():
     return verdict
 
 
-def test_every_value_is_that_of_sql(survey, create, in_sql):
-    path = create().path
+def test_every_value_is_that_of_sql(survey, written, in_sql):
+    path = written(Format.FITS).path
     expected = in_sql(survey)
 
     read = Table.read(path, hdu="APOGEE")
 
-    assert len(read) == 400
+    assert len(read) == SPECTRA
     for column in columns():
         assert from_array(read[column.name]) == from_sql(column, expected[column.key]), column.name
 
 
-def test_columns_have_units_descriptions_types_and_masks(survey, create):
-    read = Table.read(create().path, hdu=2)
+@of_sqlite
+def test_columns_have_units_descriptions_types_and_masks(survey, written):
+    read = Table.read(written(Format.FITS).path, hdu=2)
 
     assert read.colnames == [column.name for column in columns()]
     types = {Kind.LONG: "i8", Kind.INT: "i4", Kind.DOUBLE: "f8", Kind.LOGICAL: "b1"}
@@ -60,8 +68,16 @@ def test_columns_have_units_descriptions_types_and_masks(survey, create):
     assert not isinstance(read["spectrum_pk"], MaskedColumn)
 
 
-def test_the_file_passes_fitsverify_and_astropy_without_a_warning(survey, create, verified):
-    path = create(condition="dist is not null and telescope <> 'a name that makes its card long'").path
+@of_sqlite
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "dist is not null and telescope <> 'a name that makes its card long'",
+        "dist is not null and telescope <> '/' and field <> 'a slash behind a quote, on lines of HISTORY'",
+    ],
+)
+def test_the_file_passes_fitsverify_and_astropy_without_a_warning(survey, create, verified, condition):
+    path = create(condition=condition).path
 
     assert verified(path) == "0 warning(s) and 0 error(s)."
     with fits.open(path, checksum=True) as hdus:
@@ -71,16 +87,17 @@ def test_the_file_passes_fitsverify_and_astropy_without_a_warning(survey, create
             assert (hdu.verify_checksum(), hdu.verify_datasum()) == (1, 1)
 
 
-def test_the_table_of_boss_has_the_same_columns_and_no_rows(survey, create):
-    with fits.open(create().path) as hdus:
+@of_sqlite
+def test_the_table_of_boss_has_the_same_columns_and_no_rows(survey, written):
+    with fits.open(written(Format.FITS).path) as hdus:
         boss, apogee = hdus[1], hdus[2]
 
         assert boss.columns.names == apogee.columns.names
-        assert (len(boss.data), len(apogee.data)) == (0, 400)
+        assert (len(boss.data), len(apogee.data)) == (0, SPECTRA)
 
 
-def test_the_primary_header_says_what_the_rows_come_from(survey, create, in_sql):
-    made = create()
+def test_the_primary_header_says_what_the_rows_come_from(survey, written, in_sql):
+    made = written(Format.FITS)
     expected = in_sql(survey)
 
     header = fits.getheader(made.path)
@@ -88,7 +105,7 @@ def test_the_primary_header_says_what_the_rows_come_from(survey, create, in_sql)
     assert (header["V_ASTRA"], header["PIPELINE"]) == (astra.__version__, "AstroNNdist")
     assert (header["WEIGHTS"], header["W_SHA256"]) == ("survey", "ab" * 32)
     assert (header["SEED"], header["NDRAWS"], header["PRECISIN"]) == (7, 100, "float32")
-    assert (header["NSPECTRA"], header["NSTARS"]) == (400, len(set(expected["source_pk"]) - {None}))
+    assert (header["NSPECTRA"], header["NSTARS"]) == (SPECTRA, len(set(expected["source_pk"]) - {None}))
     assert (header["MIXED"], header["NAMES"]) == (False, "astra")
     assert header["DATE"] == str(max(expected["modified"]))[:19].replace(" ", "T")
     counts = {"NGOOD": "good", "NBAD": "flag_bad", "NWARN": "flag_warn", "NFLAG11": "flag_no_result"}
@@ -98,12 +115,13 @@ def test_the_primary_header_says_what_the_rows_come_from(survey, create, in_sql)
     assert "FILTER" not in header
 
 
-def test_the_same_database_gives_the_same_file_byte_for_byte(survey, create):
-    first, second = create("first.fits"), create("second.fits")
+def test_the_same_database_gives_the_same_file_byte_for_byte(survey, written, create):
+    first, second = written(Format.FITS), create()
 
     assert first.path.read_bytes() == second.path.read_bytes()
 
 
+@of_sqlite
 def test_published_names_are_those_of_dr19(survey, create, in_sql):
     expected = in_sql(survey)
 
@@ -126,6 +144,27 @@ def test_only_rows_that_meet_the_condition_are_written_and_counted(survey, creat
     assert (header["FILTER"], header["NSPECTRA"], header["NBAD"]) == ("good", len(good), 0)
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=300))
+@example("obj <> '' and field <> '' and telescope <> '' and release <> '' and prefix <> '' and apred <> '/'")
+@example("field in ('', '/') or field in ('', '/', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j')")
+@example("apred <> '/'")
+@example("good  ")
+@example("&" * 70)
+def test_a_filter_is_read_back_as_it_was_written(text):
+    few = columns()[:3]
+    summary = Summary(0, 0, None, defaultdict(int), {column.key: 1 for column in few})
+    stream = io.BytesIO()
+
+    as_fits.write(stream, Catalogue(few, summary, [], Names.ASTRA, text, iter(())))
+
+    header = fits.Header.fromstring(stream.getvalue()[: stream.getvalue().index(b"END   ")])
+    lines = [line for line in header.get("HISTORY", []) if line.startswith("FILTER |")]
+    said = "".join(line.removeprefix("FILTER |").removesuffix("|") for line in lines)
+    assert (said or header["FILTER"]) == text
+
+
+@on_sqlite
 def test_no_rows_make_an_empty_table_without_a_date(db, create, verified):
     made = create()
 
@@ -134,6 +173,7 @@ def test_no_rows_make_an_empty_table_without_a_date(db, create, verified):
     assert verified(made.path) == "0 warning(s) and 0 error(s)."
 
 
+@on_sqlite
 def test_text_that_fits_cannot_hold_is_escaped_and_never_cut(db, create, verified):
     run = a_run(weights_sha256="0" * 64, weights_name="größer" * 20, seed=0, n_draws=1, precision="x")
     spectrum = a_spectrum(a_source(), field="Δ🌟é" * 5)
@@ -148,6 +188,7 @@ def test_text_that_fits_cannot_hold_is_escaped_and_never_cut(db, create, verifie
     assert verified(made.path) == "0 warning(s) and 0 error(s)."
 
 
+@on_sqlite
 def test_an_integer_that_stands_for_absent_ones_is_an_error_and_leaves_no_file(db, create, tmp_path):
     a_result(a_spectrum(a_source(sdss_id=-(2**63))))
 

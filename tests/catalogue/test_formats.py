@@ -9,7 +9,7 @@ from astropy import units
 from astropy.io.votable import parse, validate
 from astropy.table import Table
 from builders import a_result, a_source, a_spectrum
-from catalogue_values import from_array, from_sql
+from catalogue_values import SPECTRA, from_array, from_sql, moments, of_sqlite, on_sqlite
 from pyarrow import parquet
 
 from astra.catalogue.columns import Kind, columns
@@ -18,7 +18,9 @@ from astra.errors import ConfigError
 
 
 def by_parquet(path):
-    return parquet.read_table(path).to_pydict()
+    read = parquet.read_table(path).to_pydict()
+    times = {column.name for column in columns() if column.kind is Kind.TIME}
+    return {name: moments(values) if name in times else values for name, values in read.items()}
 
 
 def by_votable(path):
@@ -47,8 +49,8 @@ READERS = {"parquet": by_parquet, "votable": by_votable, "ecsv": by_ecsv, "csv":
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_every_value_is_that_of_sql(survey, create, in_sql, name):
-    made = create(f"catalogue.{name}", format=Format(name))
+def test_every_value_is_that_of_sql(survey, written, in_sql, name):
+    made = written(Format(name))
     expected = in_sql(survey)
 
     read = READERS[name](made.path)
@@ -59,6 +61,7 @@ def test_every_value_is_that_of_sql(survey, create, in_sql, name):
         assert found == from_sql(column, expected[column.key]), column.name
 
 
+@of_sqlite
 def test_the_votable_passes_the_validator_without_a_word(survey, create):
     made = create("catalogue.vot", format=Format.VOTABLE, condition="good or dist < 1")
 
@@ -67,8 +70,9 @@ def test_the_votable_passes_the_validator_without_a_word(survey, create):
     assert "found no violations" in report.getvalue()
 
 
-def test_a_votable_has_units_ucds_descriptions_and_facts(survey, create):
-    document = parse(create("catalogue.vot", format=Format.VOTABLE).path, verify="exception")
+@of_sqlite
+def test_a_votable_has_units_ucds_descriptions_and_facts(survey, written):
+    document = parse(written(Format.VOTABLE).path, verify="exception")
 
     fields = document.get_first_table().fields
     for column, field in zip(columns(), fields, strict=True):
@@ -76,11 +80,12 @@ def test_a_votable_has_units_ucds_descriptions_and_facts(survey, create):
         assert " ".join(field.description.split()) == column.description
         assert field.unit == (units.Unit(column.unit) if column.unit else None)
     facts = {info.name: info.value for info in document.infos}
-    assert (facts["WEIGHTS"], facts["SEED"], facts["NSPECTRA"]) == ("survey", "7", "400")
+    assert (facts["WEIGHTS"], facts["SEED"], facts["NSPECTRA"]) == ("survey", "7", str(SPECTRA))
 
 
-def test_parquet_has_units_ucds_descriptions_and_facts(survey, create):
-    schema = parquet.read_schema(create("catalogue.parquet", format=Format.PARQUET).path)
+@of_sqlite
+def test_parquet_has_units_ucds_descriptions_and_facts(survey, written):
+    schema = parquet.read_schema(written(Format.PARQUET).path)
 
     for column in columns():
         found = {key.decode(): value.decode() for key, value in schema.field(column.name).metadata.items()}
@@ -89,16 +94,53 @@ def test_parquet_has_units_ucds_descriptions_and_facts(survey, create):
     assert schema.metadata[b"astra.WEIGHTS"] == b"survey"
 
 
-def test_ecsv_has_units_ucds_descriptions_and_facts(survey, create):
-    read = Table.read(create("catalogue.ecsv", format=Format.ECSV).path)
+@of_sqlite
+def test_parquet_has_moments_as_moments(survey, written, in_sql):
+    read = parquet.read_table(written(Format.PARQUET).path)
+
+    assert str(read.schema.field("modified").type) == "timestamp[us]"
+    assert moments(read["modified"].to_pylist()) == moments(in_sql(survey)["modified"])
+
+
+@of_sqlite
+@pytest.mark.parametrize("condition", [None, "dist < 0 and dist > 0"], ids=["rows", "no rows"])
+def test_parquet_is_read_by_astropy_without_a_warning(survey, create, condition):
+    made = create("catalogue.parquet", format=Format.PARQUET, condition=condition)
+
+    read = Table.read(made.path)
+
+    assert len(read) == made.table.summary.rows
+    for column in columns():
+        found = read[column.name]
+        assert (found.description, found.meta["ucd"]) == (column.description, column.ucd)
+        assert found.unit == (units.Unit(column.unit) if column.unit else None)
+
+
+@of_sqlite
+def test_parquet_has_a_votable_without_rows_as_voparquet_wants_it(survey, written):
+    found = parquet.read_schema(written(Format.PARQUET).path).metadata
+
+    assert found[b"IVOA.VOTable-Parquet.version"] == b"1.0"
+    content = found[b"IVOA.VOTable-Parquet.content"]
+    assert b"<DATA>" not in content
+    assert validate(io.BytesIO(content), output=(report := io.StringIO())), report.getvalue()
+    table = parse(io.BytesIO(content), verify="exception").get_first_table()
+    assert [field.name for field in table.fields] == [column.name for column in columns()]
+    assert [field.ucd for field in table.fields] == [column.ucd for column in columns()]
+
+
+@of_sqlite
+def test_ecsv_has_units_ucds_descriptions_and_facts(survey, written):
+    read = Table.read(written(Format.ECSV).path)
 
     for column in columns():
         found = read[column.name]
         assert (found.description, found.meta["ucd"]) == (column.description, column.ucd)
         assert found.unit == (units.Unit(column.unit) if column.unit else None)
-    assert (read.meta["WEIGHTS"], read.meta["SEED"], read.meta["NSPECTRA"]) == ("survey", 7, 400)
+    assert (read.meta["WEIGHTS"], read.meta["SEED"], read.meta["NSPECTRA"]) == ("survey", 7, SPECTRA)
 
 
+@on_sqlite
 @pytest.mark.parametrize("name", READERS)
 def test_no_rows_make_an_empty_table(db, create, name):
     made = create(f"catalogue.{name}", format=Format(name))
@@ -106,6 +148,7 @@ def test_no_rows_make_an_empty_table(db, create, name):
     assert READERS[name](made.path) == {column.name: [] for column in columns()}
 
 
+@on_sqlite
 @pytest.mark.parametrize("name", ["parquet", "ecsv", "csv"])
 def test_text_comes_back_as_it_was_where_the_format_can_hold_it(db, create, name):
     odd = 'größe, "Δ🌟"'
@@ -117,12 +160,13 @@ def test_text_comes_back_as_it_was_where_the_format_can_hold_it(db, create, name
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_the_same_database_gives_the_same_file_byte_for_byte(survey, create, name):
-    first, second = (create(f"{n}.{name}", format=Format(name)).path for n in (1, 2))
+def test_the_same_database_gives_the_same_file_byte_for_byte(survey, written, create, name):
+    first, second = written(Format(name)), create(f"catalogue.{name}", format=Format(name))
 
-    assert first.read_bytes() == second.read_bytes()
+    assert first.path.read_bytes() == second.path.read_bytes()
 
 
+@on_sqlite
 def test_without_pyarrow_parquet_is_refused_before_any_work(db, create, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
 

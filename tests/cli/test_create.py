@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from astropy.table import Table
 from builders import a_result, a_run, a_source, a_spectrum
+from catalogue_values import on_sqlite
 from full_survey import fill
 
 import astra as package
@@ -50,6 +51,7 @@ def test_json_has_the_path_and_the_counts(astra, db):
     assert found["bytes"] == Path(f"{NAME}.fits").stat().st_size
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("format_name", "extension"),
     [("parquet", "parquet"), ("votable", "vot"), ("ecsv", "ecsv"), ("csv", "csv")],
@@ -59,13 +61,26 @@ def test_the_name_of_the_file_follows_the_format(astra, db, format_name, extensi
     assert [path.name for path in Path().iterdir()] == [f"{NAME}.{extension}"]
 
 
+@on_sqlite
 def test_no_rows_are_worth_a_word(astra, db):
     code, _, err = astra("create", PRODUCT)
 
     assert code == 0
-    assert "there is no such row" in err
+    assert "there is no such row: the tables are empty" in err
 
 
+@on_sqlite
+def test_a_filter_that_no_row_meets_is_said(astra, db):
+    fill(db, 6)
+
+    code, _, err = astra("create", PRODUCT, "--where", "snr < 0 and snr > 0")
+
+    assert code == 0
+    assert "no row meets the filter" in err
+    assert "empty" not in err
+
+
+@on_sqlite
 @pytest.mark.parametrize(
     ("words", "exit_code", "said"),
     [
@@ -88,6 +103,7 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(astra, db, words, ex
 
     assert (code, out) == (exit_code, "")
     assert err.startswith("astra: error: ")
+    assert exit_code != 2 or err.splitlines()[-1].endswith(" create --help`.")
     assert said in err
     assert [path.name for path in Path().iterdir()] == ["mine"]
 
@@ -114,6 +130,7 @@ def test_without_a_database_it_is_wrong_configuration(astra, monkeypatch, tmp_pa
     assert "no database at" in err
 
 
+@on_sqlite
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_signal_ends_it_with_75_and_leaves_nothing(db, number):
     fill(db, 60)

@@ -52,6 +52,26 @@ def test_json_has_each_bit_and_what_they_make(astra):
     ]
 
 
+@pytest.mark.parametrize(("name", "bits"), [("flag_bad", [0, 1, 11]), ("FLAG_WARN", [2])])
+def test_a_summary_is_said_with_the_bits_that_make_it(astra, name, bits):
+    code, out, _ = astra("explain", name)
+    found = json.loads(astra("explain", name, "--json")[1])
+
+    meaning = Distance._meta.fields[name.lower()].help_text
+    assert (code, out.splitlines()[0]) == (0, f"{name.lower()} [any of its bits makes it]: {meaning}")
+    assert [flag["bit"] for flag in found["flags"]] == bits
+    assert found["summaries"] == {name.lower(): meaning}
+
+
+def test_a_summary_is_what_the_view_says(db):
+    for bit in range(12):
+        a_result(a_spectrum(a_source()), result_flags=1 << bit)
+
+    for name in ("flag_bad", "flag_warn"):
+        rows = Distance.select().where(getattr(Distance, name))
+        assert sum(row.result_flags for row in rows) == explain([name]).value
+
+
 def test_the_flags_of_a_spectrum_and_of_a_reddening_are_known_too(astra):
     spectrum = astra("explain", "17", "--kind", "spectrum_flags")[1]
     reddening = astra("explain", "9", "--kind", "ebv_flags")[1]
@@ -69,10 +89,13 @@ def test_the_flags_of_a_spectrum_and_of_a_reddening_are_known_too(astra):
             ["no_resalt"],
             "neither a number nor a flag of result_flags; did you mean flag_no_result?",
         ),
-        (["12q"], "12q is neither a number nor a flag of result_flags; there are flag_fakemag_unreliable"),
+        (["12q"], "'12q' is neither a number nor a flag of result_flags; there are flag_fakemag_unreliable"),
         (["1.5"], "neither a number"),
+        ([""], "'' is neither a number nor a flag"),
+        (["flag_bda"], "did you mean flag_bad"),
+        (["flag_bad", "--kind", "spectrum_flags"], "'flag_bad' is neither a number"),
         (["0x"], "neither a number"),
-        (["--", "-1"], "-1 is no value of result_flags"),
+        (["--", "-1"], "'-1' is no value of result_flags"),
         ([str(2**63)], "is no value of result_flags: it is not between 0 and 2^63 - 1"),
         (["1", "--kind", "colour"], "'colour'"),
         ([], "FLAGS"),
@@ -83,6 +106,7 @@ def test_what_is_no_flag_is_wrong_usage(astra, words, said):
 
     assert (code, out) == (2, "")
     assert said in err
+    assert err.splitlines()[-1].endswith(" explain --help`.")
 
 
 @given(st.integers(0, 2**63 - 1))

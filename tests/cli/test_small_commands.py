@@ -120,3 +120,20 @@ def test_debug_shows_the_traceback_and_nothing_else_does(astra, db, monkeypatch)
     assert "internal error: ZeroDivisionError" in quiet[2]
     assert "Traceback" not in quiet[2]
     assert "Traceback" in loud[2]
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["report", "create"], "report"),
+        (["create", "create"], "create"),
+        (["--debug", "explain", "nothing"], "explain"),
+        (["ingest", "apstar", "nowhere"], "ingest apstar"),
+    ],
+)
+def test_wrong_usage_points_to_the_help_of_its_command(astra, db, words, command):
+    code, _, err = astra(*words)
+
+    assert code == 2
+    assert err.splitlines()[-1] == f"Try `astra {command} --help`."

@@ -5,6 +5,7 @@ in its header, before what they are the sums of: they are written last, in the p
 """
 
 import io
+from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
 from astra.catalogue.checksum import BLOCK, Checksum, encoded
@@ -20,6 +21,8 @@ _CODES = {Kind.LONG: "K", Kind.INT: "J", Kind.DOUBLE: "D", Kind.LOGICAL: "L"}
 _NO_SUM = "0" * 16
 # Characters of a text that one card holds, and of a text and a comment together.
 _LONGEST, _ROOM = 68, 64
+# Characters of a text on a line of HISTORY, behind its keyword and between bars.
+_PIECE = 60
 _CONTINUED = ("OGIP 1.0", "long texts go on in CONTINUE cards")
 
 
@@ -74,13 +77,7 @@ def _primary(table: Table) -> "fits.Header":
     header = fits.PrimaryHDU().header
     header.comments["EXTEND"] = "there are extensions"
     for keyword, value, comment in table.facts():
-        text = ascii_of(value).decode("ascii") if isinstance(value, str) else value
-        # A quote is written twice.
-        length = len(str(text).replace("'", "''"))
-        # No comment where it would not stand on the same card.
-        header[keyword] = (text, comment if length + len(comment) <= _ROOM else "")
-        if length > _LONGEST:
-            header["LONGSTRN"] = _CONTINUED
+        _state(header, keyword, value, comment)
     if table.date:
         header["TIMESYS"] = ("UTC", "Time system of DATE, created and modified")
     header["COMMENT"] = f"{NAME}: distances from APOGEE spectra, one row for each spectrum."
@@ -88,6 +85,35 @@ def _primary(table: Table) -> "fits.Header":
     header["COMMENT"] = "HDU 1: BOSS spectra"
     header["COMMENT"] = "HDU 2: APOGEE spectra"
     return header
+
+
+def _state(header: "fits.Header", keyword: str, value: str | int | bool, comment: str) -> None:
+    """Put a fact on a card, or on lines of HISTORY where a card would not be read as it was written."""
+    if not isinstance(value, str):
+        header[keyword] = (value, comment)
+        return
+    text = ascii_of(value).decode("ascii")
+    # A quote is written twice.
+    length = len(text.replace("'", "''"))
+    if not _reads_back(keyword, text):
+        header[keyword] = ("in HISTORY", comment)
+        for start in range(0, len(text), _PIECE):
+            header.add_history(f"{keyword} |{text[start : start + _PIECE]}|")
+        return
+    # No comment where it would not stand on the same card.
+    header[keyword] = (text, comment if length + len(comment) <= _ROOM else "")
+    if length > _LONGEST:
+        header["LONGSTRN"] = _CONTINUED
+
+
+def _reads_back(keyword: str, text: str) -> bool:
+    """Whether astropy finds this text on its card: it ends a text at a quote with a slash behind it."""
+    from astropy.io import fits
+
+    try:
+        return fits.Card.fromstring(fits.Card(keyword, text).image).value == text
+    except fits.VerifyError:
+        return False
 
 
 def _extension(table: Table, records: Records, name: str, rows: int) -> "fits.Header":
@@ -108,17 +134,18 @@ def _extension(table: Table, records: Records, name: str, rows: int) -> "fits.He
     header["INSTRMNT"] = (name, "Instrument")
     header["PIPELINE"] = (PIPELINE, "Pipeline name")
     header["LONGSTRN"] = _CONTINUED
-    for line in _for_astropy(table):
+    for line in _for_astropy(table.columns):
         header.add_comment(line)
     return header
 
 
-def _for_astropy(table: Table) -> list[str]:
+@cache
+def _for_astropy(columns: tuple[Column, ...]) -> list[str]:
     """Comments in which astropy keeps descriptions, and finds them again: it does not read TCOMM."""
     from astropy.io import fits
 
     content = io.BytesIO()
-    described(table.columns).write(content, format="fits")
+    described(columns).write(content, format="fits")
     with fits.open(io.BytesIO(content.getvalue())) as hdus:
         return list(hdus[1].header["COMMENT"])
 

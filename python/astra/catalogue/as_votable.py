@@ -5,6 +5,7 @@ The document comes from astropy, with no rows in it; the rows go into its place 
 
 import base64
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 from astra.catalogue.columns import Column, Kind
@@ -31,7 +32,7 @@ def write(stream: BinaryIO, table: Table) -> None:
     """
     records = Records(table.columns, table.summary.widths)
     content = io.BytesIO()
-    _document(table, records).to_xml(content)
+    document(table, lambda column: str(records.width(column))).to_xml(content)
     before, end, after = content.getvalue().partition(_END)
     stream.write(before + _BEFORE)
     rest = b""
@@ -53,35 +54,43 @@ def _packed(batch: Batch, records: Records) -> bytes:
     return np.hstack([bits, content]).tobytes()
 
 
-def _document(table: Table, records: Records) -> "VOTableFile":
+def document(table: Table, length: Callable[[Column], str]) -> "VOTableFile":
+    """The VOTable, without rows.
+
+    Args:
+        table: The catalogue.
+        length: The ``arraysize`` of a column of text.
+    """
     from astropy.io.votable.tree import Info, Resource, TableElement, VOTableFile
 
-    document = VOTableFile(version="1.4")
-    document.description = f"{NAME}: distances from APOGEE spectra, one row for each spectrum."
+    whole = VOTableFile(version="1.4")
+    whole.description = f"{NAME}: distances from APOGEE spectra, one row for each spectrum."
     for keyword, value, comment in table.facts():
         text = ascii_of(str(value)).decode("ascii")
         info = Info(name=keyword, value=text)
         info.content = comment
-        document.infos.append(info)
+        whole.infos.append(info)
     resource = Resource()
-    document.resources.append(resource)
-    element = TableElement(document, name="APOGEE", nrows=table.summary.rows)
+    whole.resources.append(resource)
+    element = TableElement(whole, name="APOGEE", nrows=table.summary.rows)
     resource.tables.append(element)
-    element.fields.extend(_field(document, column, records) for column in table.columns)
+    element.fields.extend(_field(whole, column, length) for column in table.columns)
     element.create_arrays(0)
-    return document
+    return whole
 
 
-def _field(document: "VOTableFile", column: Column, records: Records) -> "Field":
+def _field(whole: "VOTableFile", column: Column, length: Callable[[Column], str]) -> "Field":
     from astropy import units
     from astropy.io.votable.tree import Field
 
-    text = {Kind.TEXT: records.width(column), Kind.TIME: TIME_WIDTH}.get(column.kind)
-    kind = {"datatype": "char", "arraysize": str(text)} if text else {"datatype": _DATATYPES[column.kind]}
-    if column.kind is Kind.TIME:
-        kind["xtype"] = "timestamp"
+    if column.kind is Kind.TEXT:
+        kind = {"datatype": "char", "arraysize": length(column)}
+    elif column.kind is Kind.TIME:
+        kind = {"datatype": "char", "arraysize": str(TIME_WIDTH), "xtype": "timestamp"}
+    else:
+        kind = {"datatype": _DATATYPES[column.kind]}
     if column.unit:
         kind["unit"] = units.Unit(column.unit)
-    field = Field(document, name=column.name, ID=column.name, ucd=column.ucd, **kind)
+    field = Field(whole, name=column.name, ID=column.name, ucd=column.ucd, **kind)
     field.description = column.description
     return field

@@ -72,13 +72,15 @@ class Request:
         Raises:
             UsageError: It is none.
         """
-        return None if self.condition is None else Filter(self.condition, self.columns)
+        # To choose from a mixture, one may ask what a row comes from without having it in the file.
+        known = columns(self.names, mixed=True)
+        return None if self.condition is None else Filter(self.condition, known)
 
     def check(self) -> None:
         """Find out, before any work, what cannot be done.
 
         Raises:
-            UsageError: The file is there already, or the condition is none.
+            UsageError: The file is there already, its folder is not, or the condition is none.
             ConfigError: A package that the format needs is not installed.
         """
         refuse_to_replace(self.path, overwrite=self.overwrite)
@@ -136,7 +138,7 @@ def create(
         on_progress: Called with the rows that are written, and those that there are.
 
     Raises:
-        UsageError: The file is there already, or the condition is none.
+        UsageError: The file is there already, its folder is not, or the condition is none.
         ConfigError: Results of different weights would mix, or a package is missing.
         StorageError: The disk is full, or one may not write there.
         Interrupted: It was to stop; nothing was written.

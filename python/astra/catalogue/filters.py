@@ -57,7 +57,8 @@ class Filter:
             UsageError: It is no condition on these columns; the message says where, and why.
         """
         self.text = text
-        self._columns = {column.name.lower(): column for column in columns}
+        self.columns = tuple(columns)
+        self._named = {column.name.lower(): column for column in columns}
         if len(text) > _LONGEST:
             raise UsageError(f"--where: {len(text):,} characters are too many; at most {_LONGEST:,}")
         self._tree = parsed(text)
@@ -71,7 +72,7 @@ class Filter:
             database: Where the query will run.
             node: What stands for a column in that query.
         """
-        return _Translation(database, node, self._columns).condition(self._tree)
+        return _Translation(database, node, self._named).condition(self._tree)
 
 
 @dataclass(frozen=True)

@@ -63,5 +63,6 @@ def refuse_mixture(origins: Sequence[Origin]) -> None:
     more = f"; and {len(origins) - _LISTED} more" if len(origins) > _LISTED else ""
     raise ConfigError(
         f"the results are a mixture: {'; '.join(listed)}{more}. Give --mixed to take all, with columns "
-        "that say which is which, choose with --where, or make all anew with `astra run … --overwrite`"
+        "that say which is which; or choose with --where by weights_sha256, seed, n_draws, precision, run_pk "
+        "or v_astra; or make all anew with `astra run … --overwrite`"
     )

@@ -45,7 +45,9 @@ class Rows:
     def __init__(self, database: peewee.Database, columns: tuple[Column, ...], wanted: Filter | None) -> None:
         self.database = database
         self.columns = columns
-        inner = _joined(columns).alias("catalogue")
+        # A condition can be about columns that are not written.
+        inner = _joined({column.key: column for column in (*columns, *(wanted.columns if wanted else ()))})
+        inner = inner.alias("catalogue")
         self._node = inner.c
         self._where = wanted.expression(database, self._of) if wanted else None
         self._from = inner
@@ -99,11 +101,11 @@ class Rows:
         return fn.length(node) + 5 * (octets(self.database, node) - fn.length(node))
 
 
-def _joined(columns: tuple[Column, ...]) -> peewee.ModelSelect:
-    chosen = [column.field.alias(column.key) for column in columns]
+def _joined(columns: dict[str, Column]) -> peewee.ModelSelect:
+    chosen = [column.field.alias(key) for key, column in columns.items()]
     query = Distance.select(*chosen)
     query = query.join(Apogee, on=(Apogee.spectrum_pk == Distance.spectrum_pk)).switch(Distance)
     query = query.join(Source, JOIN.LEFT_OUTER, on=(Source.pk == Distance.source_pk)).switch(Distance)
-    if any(column.field.model is TaskRun for column in columns):
+    if any(column.field.model is TaskRun for column in columns.values()):
         query = query.join(TaskRun, JOIN.LEFT_OUTER, on=(TaskRun.pk == Distance.run_pk))
     return query

@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     except AstraError as error:
         if debug:
             logging.getLogger("astra").exception("traceback")
-        hint = "astra --help" if error.exit_code == 2 else None
+        hint = f"{_command_in(arguments)} --help" if error.exit_code == 2 else None
         return fail(str(error), error.exit_code, hint)
     except (typer.Abort, KeyboardInterrupt):
         return fail("interrupted", 130)
@@ -93,6 +93,17 @@ def main(arguments: list[str] | None = None) -> int:
 def _help_hint(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     return f"{context.command_path if context else 'astra'} --help"
+
+
+def _command_in(arguments: list[str]) -> str:
+    """The command of a command line, by its whole name."""
+    command, path = typer.main.get_command(app), ["astra"]
+    for word in arguments:
+        below = getattr(command, "commands", {})
+        if word in below:
+            command = below[word]
+            path.append(word)
+    return " ".join(path)
 
 
 def _unexpected(error: Exception) -> int:

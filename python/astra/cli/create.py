@@ -81,10 +81,10 @@ def create(
     if as_json:
         say_json(made.as_dict())
     else:
-        _say(made)
+        _say(made, filtered=where is not None)
 
 
-def _say(made: "Created") -> None:
+def _say(made: "Created", *, filtered: bool) -> None:
     found = made.as_dict()
     rows = f"{found['spectra']:,} spectra of {found['stars']:,} stars, {found['columns']} columns"
     say(f"{found['path']}: {rows}")
@@ -97,4 +97,4 @@ def _say(made: "Created") -> None:
     if found["mixed"]:
         note("results of different weights or versions; the columns from weights_name on say which")
     if not found["spectra"]:
-        note("there is no such row: the tables are empty")
+        note("no row meets the filter" if filtered else "there is no such row: the tables are empty")
