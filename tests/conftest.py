@@ -252,13 +252,22 @@ def db(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[peewee.Database]:
     """An open database with all tables, bound to the models; also the configured one."""
+    with copied(request, "template", tmp_path, monkeypatch) as opened:
+        yield opened
+
+
+@contextlib.contextmanager
+def copied(
+    request: pytest.FixtureRequest, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[peewee.Database]:
+    """An open copy of what the fixture ``sqlite_WHAT`` or ``postgres_WHAT`` names, as ``db`` gives it."""
     with contextlib.ExitStack() as stack:
         if request.param == "sqlite":
-            template = request.getfixturevalue("sqlite_template")
+            template = request.getfixturevalue(f"sqlite_{what}")
             monkeypatch.setenv("ASTRA_DATABASE_PATH", str(shutil.copyfile(template, tmp_path / "astra.db")))
         else:
             server = request.getfixturevalue("postgres")
-            dbname = stack.enter_context(server.database(request.getfixturevalue("postgres_template")))
+            dbname = stack.enter_context(server.database(request.getfixturevalue(f"postgres_{what}")))
             monkeypatch.setenv("ASTRA_DATABASE_URL", server.url(dbname))
         yield stack.enter_context(bound_to(open_database(load_settings())))
 

@@ -216,26 +216,6 @@ def _literal(part: str) -> str:
     return f"[{part[-1]}]" if part[-1] in "*?[" else part[-1]
 
 
-def streamed(query: peewee.ModelSelect, size: int) -> Iterator[list[tuple]]:
-    """The rows of a query as the driver gives them, so many at a time: memory stays flat on both databases.
-
-    All of them are of one moment.
-    """
-    database = query.model._meta.database
-    statement, parameters = query.sql()
-    # On PostgreSQL a cursor without a name would fetch all rows at once; the driver allows one with a name in
-    # a transaction that it has not begun itself only if it may outlive it, which this one does not.
-    named = {"name": "astra_stream", "withhold": True} if is_postgresql(database) else {}
-    with peewee.__exception_wrapper__, database.atomic():
-        cursor = database.connection().cursor(**named)
-        try:
-            cursor.execute(statement, parameters or ())
-            while rows := cursor.fetchmany(size):
-                yield rows
-        finally:
-            cursor.close()
-
-
 def next_key(database: peewee.Database) -> peewee.SQL | None:
     """What to insert as a primary key that the database shall choose."""
     return peewee.SQL("DEFAULT") if is_postgresql(database) else None

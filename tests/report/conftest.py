@@ -2,11 +2,13 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import peewee
 import pytest
-from conftest import CI
+from conftest import CI, copied
+from filelock import FileLock
 from report_survey import fill
 
 from astra.config import Settings
@@ -18,32 +20,75 @@ from astra.report.making import make_report, make_star_page
 CHROMIUM = "/usr/bin/chromium"
 
 
-@pytest.fixture
-def survey(db, toy_weights, tmp_path) -> Settings:
-    """The configured database, filled; the settings that lead to it."""
-    fill(tmp_path, toy_weights)
-    return Settings.model_validate({"database": {}, "models_dir": tmp_path / "models"})
+@pytest.fixture(scope="session")
+def once(tmp_path_factory, worker_id) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Has a new folder filled; once for all processes of the tests."""
 
+    def call(name: str, fill_folder: Callable[[Path], object]) -> Path:
+        base = tmp_path_factory.getbasetemp()
+        folder = (base if worker_id == "master" else base.parent) / f"report-{name}"
+        done = folder.with_suffix(".done")
+        with FileLock(folder.with_suffix(".lock")):
+            if not done.exists():
+                folder.mkdir()
+                fill_folder(folder)
+                done.touch()
+        return folder
 
-@pytest.fixture
-def few(db, toy_weights, tmp_path) -> Settings:
-    """The same with few stars: each page that is made takes its time."""
-    fill(tmp_path, toy_weights, stars=2)
-    return Settings.model_validate({"database": {}, "models_dir": tmp_path / "models"})
+    return call
 
 
 @pytest.fixture(scope="session")
-def pages(sqlite_template, toy_weights, tmp_path_factory) -> tuple[Path, Path]:
-    """The report of a survey, and the page of its first star: files that are made once."""
-    folder = tmp_path_factory.mktemp("report")
-    path = shutil.copyfile(sqlite_template, folder / "astra.db")
-    settings = Settings.model_validate({"database": {"path": path}, "models_dir": folder / "models"})
-    report, star = folder / "report.html", folder / "star.html"
+def sqlite_survey(sqlite_template, toy_weights, once) -> Path:
+    """A SQLite file with the survey, to be copied."""
+
+    def filled(folder: Path) -> None:
+        weights = shutil.copy(toy_weights, folder)
+        _fill({"path": shutil.copyfile(sqlite_template, folder / "astra.db")}, folder, Path(weights))
+
+    return once("survey", filled) / "astra.db"
+
+
+@pytest.fixture(scope="session")
+def postgres_survey(postgres, postgres_template, toy_weights, tmp_path_factory) -> Iterator[str]:
+    """A PostgreSQL database with the survey, to be copied."""
+    with postgres.database(postgres_template) as dbname:
+        _fill({"url": postgres.url(dbname)}, tmp_path_factory.mktemp("survey"), toy_weights)
+        yield dbname
+
+
+def _fill(database: dict, folder: Path, weights: Path) -> None:
+    settings = Settings.model_validate({"database": database, "models_dir": "/nowhere"})
     with bound_to(open_database(settings)):
-        fill(folder, toy_weights)
-        make_report(report, settings)
-        make_star_page(star, str(Source.select().order_by(Source.pk).first().sdss_id), settings)
-    return report, star
+        fill(folder, weights)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def survey(request, tmp_path, monkeypatch) -> Iterator[peewee.Database]:
+    """The survey in a database of one's own, as ``db`` gives it."""
+    with copied(request, "survey", tmp_path, monkeypatch) as opened:
+        yield opened
+
+
+@pytest.fixture
+def first_star(survey) -> str:
+    """The sdss_id of a star of the survey whose two spectra have files."""
+    return str(Source.select().order_by(Source.pk).first().sdss_id)
+
+
+@pytest.fixture(scope="session")
+def pages(sqlite_survey, once) -> tuple[Path, Path]:
+    """The report of the survey, and the page of its first star."""
+
+    def written(folder: Path) -> None:
+        settings = Settings.model_validate({"database": {"path": sqlite_survey}, "models_dir": "/nowhere"})
+        with bound_to(open_database(settings)):
+            make_report(folder / "report.html", settings)
+            star = str(Source.select().order_by(Source.pk).first().sdss_id)
+            make_star_page(folder / "star.html", star, settings)
+
+    folder = once("pages", written)
+    return folder / "report.html", folder / "star.html"
 
 
 @pytest.fixture(scope="session")

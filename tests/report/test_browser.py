@@ -26,11 +26,6 @@ CONTRASTS = """() => {
 }"""
 
 
-@pytest.fixture(scope="session")
-def report(pages):
-    return pages[0]
-
-
 class Opened:
     """A page in the browser, with all that it complained of and asked for."""
 
@@ -57,22 +52,34 @@ class Opened:
         return self.page.evaluate("document.activeElement.textContent.trim()")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 400])
-def test_it_opens_without_a_fault_a_request_or_a_sideways_scroll(chromium, report, theme, width):
-    opened = Opened(chromium, report, theme, width)
-
-    assert opened.faults == []
-    assert [url for url in opened.requests if not url.startswith("data:")] == [report.as_uri()]
-    assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
-    assert opened.page.title() == "astra: distances"  # and not what the hostile star says
-    assert min(opened.page.evaluate(CONTRASTS)) >= 4.5
+@pytest.fixture(scope="module")
+def wide(chromium, pages):
+    """The report on a light screen, open for all tests: each leaves it as it was."""
+    opened = Opened(chromium, pages[0])
+    yield opened
     opened.page.close()
 
 
-def test_a_flag_shows_the_listed_stars_that_have_it_and_says_how_many(chromium, report):
-    opened = Opened(chromium, report, whole=False)
+@pytest.mark.parametrize(("kind", "theme", "width"), [(0, "light", 1280), (0, "dark", 400), (1, "dark", 400)])
+def test_it_opens_without_a_fault_a_request_or_a_sideways_scroll(
+    request, chromium, pages, kind, theme, width
+):
+    shared = theme == "light"
+    opened = request.getfixturevalue("wide") if shared else Opened(chromium, pages[kind], theme, width)
     page = opened.page
+
+    assert opened.faults == []
+    assert [url for url in opened.requests if not url.startswith("data:")] == [pages[kind].as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert min(page.evaluate(CONTRASTS)) >= 4.5
+    # And not what the hostile star says.
+    assert page.title() == ("astra: distances", f"astra: {page.text_content('h1')}")[kind]
+    if not shared:
+        page.close()
+
+
+def test_a_flag_shows_the_listed_stars_that_have_it_and_says_how_many(wide):
+    page = wide.page
     everything = page.locator(".outliers tbody tr:visible").count()
 
     page.click("button.flag[data-flag=flag_no_result]")
@@ -82,39 +89,33 @@ def test_a_flag_shows_the_listed_stars_that_have_it_and_says_how_many(chromium, 
     assert page.get_attribute("button.flag[data-flag=flag_no_result]", "aria-pressed") == "true"
     page.click("#all")
     assert page.locator(".outliers tbody tr:visible").count() == everything
-    assert opened.focus() == "flag_no_result"
-    assert opened.faults == []
-    page.close()
+    assert wide.focus() == "flag_no_result"
+    assert wide.faults == []
 
 
-def test_an_outlier_opens_its_star_by_keyboard_and_gives_the_focus_back(chromium, report):
-    opened = Opened(chromium, report, whole=False)
-    page = opened.page
-    row = page.locator(".outliers tbody tr", has_text="far from").first
-    button = row.locator("button.star")
+def test_an_outlier_opens_its_star_by_keyboard_and_gives_the_focus_back(wide):
+    page = wide.page
+    button = page.locator(".outliers tbody tr", has_text="far from").first.locator("button.star")
     name = button.text_content()
 
     button.focus()
     page.keyboard.press("Enter")
-    opened.wait_for("document.querySelector('dialog[open]') !== null")
+    wide.wait_for("document.querySelector('dialog[open]') !== null")
 
     assert page.text_content("dialog[open] h2") == name
     page.keyboard.press("Escape")
-    opened.wait_for("document.querySelector('dialog[open]') === null")
-    assert opened.focus() == name
-    assert opened.faults == []
-    page.close()
+    wide.wait_for("document.querySelector('dialog[open]') === null")
+    assert wide.focus() == name
+    assert wide.faults == []
 
 
-def test_a_star_with_a_file_shows_its_spectrum_and_its_draws(chromium, report):
-    opened = Opened(chromium, report, whole=False)
-    page = opened.page
-    star = (
-        page.locator("dialog", has_text="Draws of L_fakemag").first.get_attribute("id").removeprefix("star-")
-    )
+def test_a_star_with_a_file_shows_its_spectrum_and_its_draws(wide):
+    page = wide.page
+    drawn = page.locator("dialog", has_text="Draws of L_fakemag").first
+    star = drawn.get_attribute("id").removeprefix("star-")
 
     page.locator(f"button.star[data-star='{star}']").click()
-    opened.wait_for(
+    wide.wait_for(
         "[...document.querySelectorAll('dialog[open] [data-figure]')].every(e => e.dataset.drawn === 'done')"
     )
 
@@ -123,39 +124,30 @@ def test_a_star_with_a_file_shows_its_spectrum_and_its_draws(chromium, report):
     assert "equals the stored row to 1e-5" in page.text_content("dialog[open]")
     assert page.evaluate("(d => d.scrollWidth <= d.clientWidth)(document.querySelector('dialog[open]'))")
     page.click("dialog[open] button.close")
-    assert opened.faults == []
-    page.close()
+    assert wide.faults == []
 
 
-def test_the_theme_can_be_changed_and_the_figures_follow(chromium, report):
-    opened = Opened(chromium, report, "light")
+def test_the_theme_can_be_changed_and_the_figures_follow(wide):
+    page = wide.page
     background = "getComputedStyle(document.body).backgroundColor"
-    before = opened.page.evaluate(background), opened.page.locator("#plot-distances").screenshot()
+    before = page.evaluate(background), page.locator("#plot-distances").screenshot()
 
-    opened.page.click("#theme")
+    page.click("#theme")
     time.sleep(0.3)
 
-    after = opened.page.evaluate(background), opened.page.locator("#plot-distances").screenshot()
+    after = page.evaluate(background), page.locator("#plot-distances").screenshot()
     assert before[0] != after[0]
     assert before[1] != after[1]
-    opened.page.close()
+    page.click("#theme")
+    assert page.evaluate(background) == before[0]
 
 
-def test_the_skip_link_is_the_first_stop_of_the_keyboard(chromium, report):
-    opened = Opened(chromium, report, whole=False)
+def test_the_skip_link_is_the_first_stop_of_the_keyboard(chromium, pages):
+    opened = Opened(chromium, pages[1], whole=False)
 
     opened.page.keyboard.press("Tab")
 
     assert opened.focus() == "Skip to the content"
     assert opened.page.evaluate("getComputedStyle(document.activeElement).left") == "8px"
-    opened.page.close()
-
-
-def test_the_page_of_one_star_opens_too(chromium, pages):
-    opened = Opened(chromium, pages[1], "dark", 400)
-
     assert opened.page.locator("main section").count() == 3  # two spectra, and the weights
-    assert opened.page.title() == f"astra: {opened.page.text_content('h1')}"
-    assert opened.faults == []
-    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 400
     opened.page.close()

@@ -1,21 +1,37 @@
 """The numbers of the report against SQL and plain Python, on both databases."""
 
 import math
+import re
+from collections import Counter
+from datetime import datetime
 from statistics import median
 
 import numpy as np
 import pytest
-from builders import a_result, a_source, a_spectrum
+from builders import a_result, a_run, a_source, a_spectrum
 
-from astra.models import AstroNNdist, Distance
+from astra import __version__
+from astra.catalogue.columns import columns
+from astra.catalogue.options import Names
+from astra.catalogue.query import Rows as CatalogueRows
+from astra.models import AstroNNdist, Distance, TaskRun
+from astra.models.base import database
 from astra.report import outliers
 from astra.report.comparison import parallaxes, parts, repeats
 from astra.report.contents import gather
 from astra.report.rows import read_rows
+from astra.snapshot import snapshot
+from astra.version import V_ASTRA
 
 
-def test_every_number_of_a_row_is_that_of_the_view(survey, db):
-    rows = read_rows()
+def now(read, *arguments):
+    """What is read at this moment."""
+    with snapshot(database):
+        return read(*arguments)
+
+
+def test_every_number_of_a_row_is_that_of_the_view(survey):
+    rows = now(read_rows)
 
     order = np.argsort(rows["spectrum_pk"])
     for name in ("dist", "e_dist", "m_ks_abs", "plx", "snr", "l", "b", "A_k_mag", "result_flags", "good"):
@@ -24,10 +40,10 @@ def test_every_number_of_a_row_is_that_of_the_view(survey, db):
         np.testing.assert_array_equal(rows[name][order].astype(float), expected)
 
 
-def test_counts_are_those_of_sql(survey, db):
-    contents = gather()
+def test_counts_are_those_of_sql(survey):
+    contents = now(gather)
 
-    counted = db.execute_sql(
+    counted = survey.execute_sql(
         "SELECT count(*), count(DISTINCT source_pk), count(CASE WHEN good THEN 1 END), "
         "count(CASE WHEN flag_bad THEN 1 END), count(CASE WHEN flag_warn THEN 1 END) FROM distances"
     ).fetchone()
@@ -41,13 +57,13 @@ def test_counts_are_those_of_sql(survey, db):
     assert counted[0] > counted[2] > 40
 
 
-def test_pulls_and_the_zero_point_are_those_of_plain_python(survey, db):
-    rows = read_rows()
+def test_pulls_and_the_zero_point_are_those_of_plain_python(survey):
+    rows = now(read_rows)
     query = (
         "SELECT dist, e_dist, plx, e_plx FROM distances WHERE good AND primary_spectrum "
         "AND plx IS NOT NULL AND e_plx > 0 AND (ruwe < 1.4 OR ruwe IS NULL)"
     )
-    found = db.execute_sql(query).fetchall()
+    found = survey.execute_sql(query).fetchall()
     differences = [1000 / dist - plx for dist, _, plx, _ in found]
     pulls = [
         difference / math.hypot(1000 * e_dist / dist**2, e_plx)
@@ -69,7 +85,7 @@ def test_the_parallax_with_its_zero_point_taken_off_comes_first(db):
     given = {"nn_parallax": 0.2033, "e_nn_parallax": 0.011, "gaia_parallax": 0.24, "e_gaia_parallax": 0.02}
     a_result(a_spectrum(star), plx_zero_point=-0.04, **given)
 
-    found = parallaxes(read_rows())
+    found = parallaxes(now(read_rows))
 
     assert (found.gaia[0], found.e_spectroscopic[0]) == (0.24, 0.011)
     assert found.corrected.all()
@@ -83,9 +99,9 @@ def test_spectra_of_one_star_are_paired_with_its_best_one(db):
     a_result(a_spectrum(star, snr=400.0), flag_fakemag_unreliable=True, L_fakemag=70.0)
     a_result(a_spectrum(a_source()))
 
-    without_a_good_best = repeats(read_rows())
+    without_a_good_best = repeats(now(read_rows))
     AstroNNdist.update(result_flags=2**11).where(AstroNNdist.L_fakemag == 70.0).execute()
-    found = repeats(read_rows())
+    found = repeats(now(read_rows))
 
     assert len(without_a_good_best.pull) == 0
     assert found.stars == 1
@@ -93,8 +109,8 @@ def test_spectra_of_one_star_are_paired_with_its_best_one(db):
     assert sorted(found.model_pull) == pytest.approx([(19 - 22) / 0.5**0.5, (20 - 22) / 0.5**0.5])
 
 
-def test_outliers_begin_with_the_largest_pulls_and_show_every_flag(survey, db):
-    contents = gather()
+def test_outliers_begin_with_the_largest_pulls_and_show_every_flag(survey):
+    contents = now(gather)
 
     shown = contents.outliers
     pulls = [abs(each.pull) for each in shown if each.why == outliers.PULL]
@@ -105,15 +121,62 @@ def test_outliers_begin_with_the_largest_pulls_and_show_every_flag(survey, db):
     assert sum(each.why == outliers.NO_RESULT for each in shown) == 1
 
 
-def test_results_of_different_weights_are_told_apart(survey, db):
-    from builders import a_run
+# > Where they come from
 
-    before = gather().provenance
+
+def test_the_report_and_the_catalogue_agree_on_what_a_mixture_is(survey):
+    same = TaskRun.select().first()
+    like_it = {name: getattr(same, name) for name in ("weights_sha256", "seed", "n_draws", "precision")}
+    renamed = a_run(weights_name="renamed", weights_range="giants", version="0.1.1", **like_it)
+    a_result(a_spectrum(a_source()), run_pk=renamed.pk, v_astra=V_ASTRA + 1)
+    void = a_run(weights_name="no result", weights_sha256="ee" * 32)
+    a_result(a_spectrum(a_source()), run_pk=void.pk, flag_no_result=True)
+
+    alone = now(gather).provenance.kinds
     other = a_run(weights_name="other", weights_sha256="ff" * 32, seed=4, n_draws=20)
     a_result(a_spectrum(a_source()), run_pk=other.pk)
     a_result(a_spectrum(a_source()))
+    a_result(a_spectrum(a_source()), run_pk=renamed.pk, v_astra=V_ASTRA + 1000)
+    mixed = now(gather).provenance.kinds
 
-    after = gather().provenance
+    assert [(kind.origin.weights_name, kind.good_for) for kind in alone] == [("toy", "giants")]
+    in_catalogue = Counter()
+    for origin in CatalogueRows(survey, columns(Names.ASTRA, mixed=True), None).origins():
+        in_catalogue[origin.identity] += origin.rows
+    assert len(mixed) == 4
+    assert {kind.origin.identity: kind.origin.rows for kind in mixed} == in_catalogue
 
-    assert len(before.origins) == 1
-    assert {(origin.weights, origin.rows) for origin in after.origins[1:]} == {("other", 1), (None, 1)}
+
+def test_without_a_result_there_is_no_kind_and_without_rows_no_moment(db):
+    empty = now(gather).provenance
+    a_result(a_spectrum(), flag_no_result=True)
+
+    found = now(gather).provenance
+
+    assert (empty.kinds, empty.versions, empty.newest) == ([], [], None)
+    assert (found.kinds, found.versions) == ([], [re.match(r"\d+\.\d+\.\d+", __version__)[0]])
+
+
+def test_the_newest_result_is_one_of_those_that_are_shown(db):
+    spectrum = a_spectrum()
+    moments = {V_ASTRA: datetime(2026, 3, 1, 12), V_ASTRA - 1000: datetime(2026, 5, 1)}
+    for version, moment in moments.items():
+        a_result(spectrum, v_astra=version)
+        AstroNNdist.update(modified=moment).where(AstroNNdist.v_astra == version).execute()
+    later = datetime(2026, 4, 1, 0, 0, 0, 5)
+    other = a_result(a_spectrum())
+    AstroNNdist.update(modified=later).where(AstroNNdist.task_pk == other.task_pk).execute()
+
+    assert now(gather, [spectrum.spectrum_pk_id]).provenance.newest == moments[V_ASTRA]
+    assert now(gather).provenance.newest == later
+
+
+def test_the_reasons_are_those_of_the_rows_that_are_shown(db):
+    spectrum, old = a_spectrum(), a_spectrum()
+    given = {"flag_no_result": True}
+    a_result(old, no_result_reason="not there: a.fits", v_astra=V_ASTRA - 1000, **given)
+    a_result(spectrum, no_result_reason="superseded", v_astra=V_ASTRA - 1000, **given)
+    a_result(spectrum, no_result_reason="no usable pixel: b.fits", **given)
+
+    assert now(gather).reasons == {"not there": 1, "no usable pixel": 1}
+    assert now(gather, [spectrum.spectrum_pk_id]).reasons == {"no usable pixel": 1}

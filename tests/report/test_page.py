@@ -1,22 +1,27 @@
 """The pages as files: whole, safe with whatever stands in the database, and honest about draws."""
 
+import contextlib
 import json
+import pkgutil
 import re
 from html.parser import HTMLParser
 
+import full_survey
 import pytest
-from builders import a_result, a_source, a_spectrum
+from builders import a_result, a_run, a_source, a_spectrum
 from conftest import ROOT
 from report_survey import HOSTILE
 
 from astra.cli import main
-from astra.models import AstroNNdist, Source, TaskRun
-from astra.report.draws import Drawing
-from astra.report.making import make_star_page
-from astra.report.spectra import read_pixels
-from astra.report.stars import read_star
+from astra.config import load_settings
+from astra.database import open_database
+from astra.models import AstroNNdist
+from astra.report.making import make_report
 
 VOID = {"br", "meta"}
+
+# Where nothing depends on the kind of database, one is enough.
+on_sqlite = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 
 
 class Page(HTMLParser):
@@ -90,33 +95,7 @@ def test_the_head_says_database_version_weights_and_seed(page):
     assert "seed 4 · 20 draws" in head
 
 
-def test_the_draws_of_a_star_are_those_that_made_its_row(few, db):
-    detail = read_star(str(Source.select().order_by(Source.pk).first().sdss_id)).details[0]
-    pixels = read_pixels(detail.spectrum)
-
-    draws = Drawing(few).again(detail, pixels.rectified, pixels.e_rectified)
-
-    assert draws.same
-    assert draws.fakemag.mean() == pytest.approx(detail.result.L_fakemag, rel=1e-5)
-    assert draws.fakemag.std(ddof=1) == pytest.approx(detail.result.e_model_L_fakemag, rel=1e-4)
-
-
-def test_a_row_that_other_pixels_made_is_said_to_differ(few, db, tmp_path):
-    star = Source.select().order_by(Source.pk).first()
-    AstroNNdist.update(L_fakemag=AstroNNdist.L_fakemag * 1.01).execute()
-
-    make_star_page(tmp_path / "star.html", str(star.sdss_id), few)
-
-    assert "their summary differs from the stored row" in (tmp_path / "star.html").read_text()
-
-
-def test_weights_that_are_not_at_hand_are_named(few, db, tmp_path):
-    star = Source.select().order_by(Source.pk).first()
-    TaskRun.update(weights_sha256="ab" * 32).execute()
-
-    make_star_page(tmp_path / "star.html", str(star.sdss_id), few)
-
-    assert "The weights toy (sha256 abababababab…) are not at hand" in (tmp_path / "star.html").read_text()
+# > The command
 
 
 def test_a_star_without_a_result_says_what_is_pending(db, tmp_path, astra):
@@ -146,50 +125,106 @@ def test_one_bare_result_is_enough_for_a_page(db, tmp_path, astra):
     assert (code, err) == (0, "")
 
 
-def test_the_command_tells_a_program_what_it_wrote(few, db, tmp_path, astra):
-    path = tmp_path / "a.html"
+def test_the_command_tells_a_program_what_it_wrote(db, tmp_path, astra):
+    path, star = tmp_path / "a.html", a_source()
+    run = a_run(weights_name="toy", weights_sha256="ab" * 32, seed=4, n_draws=20)
+    for k_mag in (0.0, 10.0):
+        a_result(a_spectrum(star), run_pk=run.pk, flag_missing_photometry=not k_mag, k_mag=k_mag)
+    a_result(a_spectrum(), flag_no_result=True, flag_missing_extinction=True)
 
     code, out, _ = astra("report", "astronn_dist", "--output", path, "--json")
 
     said = json.loads(out)
-    (spectra,) = db.execute_sql("SELECT count(*) FROM distances").fetchone()
     assert code == 0
-    assert (said["task"], said["spectra"], said["bytes"]) == ("astronn_dist", spectra, path.stat().st_size)
-    assert said["flags"]["flag_no_result"] == 1
-    assert said["weights"][0]["name"] == "toy"
-
-
-def test_a_file_that_is_there_stays_unless_it_may_be_replaced(db, tmp_path, astra):
-    path = tmp_path / "a.html"
-    path.write_text("mine")
-
-    refused = astra("report", "astronn_dist", "--output", path)
-    replaced = astra("report", "astronn_dist", "--output", path, "--overwrite")
-
-    assert refused[0] == 2
-    assert f"there is a file {path} already: give --overwrite" in refused[2]
-    assert replaced[0] == 0
-    assert path.read_text().startswith("<!DOCTYPE html>")
+    assert {name: said[name] for name in ("task", "output", "bytes", "spectra", "stars")} == {
+        "task": "astronn_dist",
+        "output": str(path),
+        "bytes": path.stat().st_size,
+        "spectra": 3,
+        "stars": 2,
+    }
+    assert [said[name] for name in ("good", "warn", "bad")] == [1, 1, 2]
+    assert {name for name, count in said["flags"].items() if count == 1} == {
+        "flag_missing_photometry",
+        "flag_missing_extinction",
+        "flag_no_result",
+    }
+    assert said["weights"] == [{"name": "toy", "sha256": "ab" * 32}]
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "message"),
+    ("function", "words"),
+    [("astra.report.whole.read_details", []), ("astra.report.contents.read_rows", ["--star", "77"])],
+)
+def test_a_page_is_of_one_moment_though_rows_disappear_meanwhile(
+    db, tmp_path, monkeypatch, astra, function, words
+):
+    a_result(a_spectrum(a_source(sdss_id=77)), flag_no_result=True, no_result_reason="not there")
+    read = pkgutil.resolve_name(function)
+
+    def read_after_a_loss(*arguments):
+        with contextlib.closing(open_database(load_settings())) as other:
+            other.execute_sql("DELETE FROM astro_nn_dist")
+        return read(*arguments)
+
+    monkeypatch.setattr(function, read_after_a_loss)
+    code, out, err = astra("report", *words, "--output", tmp_path / "a.html", "--json")
+
+    assert (code, err) == (0, "")
+    assert json.loads(out)["spectra"] == 1
+    assert "not there" in (tmp_path / "a.html").read_text()
+    assert AstroNNdist.select().count() == 0
+
+
+@on_sqlite
+def test_a_file_that_is_there_stays_unless_it_may_be_replaced(db, tmp_path, astra):
+    path, link = tmp_path / "a.html", tmp_path / "link.html"
+    path.write_text("mine")
+    link.symlink_to(path)
+
+    refused = astra("report", "astronn_dist", "--output", link)
+    left = path.read_text()
+    replaced = astra("report", "astronn_dist", "--output", link, "--overwrite")
+
+    assert (refused[0], left) == (2, "mine")
+    assert f"{link} exists already: give --overwrite" in refused[2]
+    assert replaced[0] == 0
+    assert link.is_symlink()
+    assert path.read_text().startswith("<!DOCTYPE html>")
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("words", "message"),
     [
-        (["report", "nothing"], 2, "nothing"),
-        (["report", "astronn_dist", "--star", "2M00000000+0000000"], 2, "no star with APOGEE id 2M0"),
-        (["report", "astronn_dist", "--output", "/nowhere/a.html"], 74, "report /nowhere/a.html: No such"),
+        (["nothing"], "nothing"),
+        (["--star", "2M00000000+0000000"], "no star with APOGEE id 2M0"),
+        (["--output", "nowhere/a.html"], "there is no folder"),
+        (["--output", ".", "--overwrite"], "no file that can be replaced"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(db, tmp_path, monkeypatch, astra, words, code, message):
-    monkeypatch.chdir(tmp_path)
+def test_what_cannot_be_done_is_one_line_and_leaves_nothing(db, tmp_path, monkeypatch, astra, words, message):
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
 
-    found, out, err = astra(*words)
+    code, out, err = astra("report", *words)
 
-    assert (found, out) == (code, "")
+    assert (code, out) == (2, "")
     assert message in err.splitlines()[0]
-    assert list(tmp_path.glob("*.html")) == []
+    assert list(folder.iterdir()) == []
 
 
+def test_where_a_page_cannot_be_written_is_said_before_the_database_is_opened(tmp_path, monkeypatch, astra):
+    monkeypatch.setenv("ASTRA_DATABASE_PATH", str(tmp_path / "nowhere.db"))
+
+    code, _, err = astra("report", "astronn_dist", "--output", tmp_path / "no" / "a.html")
+
+    assert code == 2
+    assert "there is no folder" in err
+
+
+@on_sqlite
 def test_without_bokeh_it_says_what_to_install(db, tmp_path, monkeypatch, astra):
     monkeypatch.setitem(__import__("sys").modules, "bokeh", None)
 
@@ -199,28 +234,45 @@ def test_without_bokeh_it_says_what_to_install(db, tmp_path, monkeypatch, astra)
     assert "install the extra [report]" in err
 
 
-@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
-def test_the_blocks_of_the_page_on_reports_are_commands_that_run(few, db, tmp_path, monkeypatch, astra):
+# > The documentation
+
+
+@on_sqlite
+def test_the_blocks_of_the_page_on_reports_are_commands_that_run(db, tmp_path, monkeypatch, astra):
+    a_result(a_spectrum(a_source(sdss4_apogee_id="2M17334253-1654573")), k_mag=0.0)
     text = (ROOT / "docs" / "report.md").read_text()
     commands = [
         line for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()
     ]
-    star = Source.select().order_by(Source.pk).first()
     monkeypatch.chdir(tmp_path)
 
     assert len(commands) >= 3
     for command in commands:
         words = command.partition("#")[0].split()
-        words = [star.sdss4_apogee_id if word.startswith("2M") else word for word in words]
         if words[0] == "astra":
             code, _, err = astra(*words[1:])
             assert (code, err) == (0, ""), command
 
 
-def test_every_query_of_the_page_on_reports_runs(few, db):
+def test_every_query_of_the_page_on_reports_runs(survey):
     text = (ROOT / "docs" / "report.md").read_text()
     queries = re.findall(r"```sql\n(.*?);\n```", text, re.DOTALL)
 
     assert queries
     for query in queries:
-        assert db.execute_sql(query.replace("%", "%%")).fetchall()
+        assert survey.execute_sql(query.replace("%", "%%")).fetchall()
+
+
+# > Size
+
+
+@pytest.mark.slow
+@on_sqlite
+def test_the_page_of_100_000_stars_is_below_10_megabytes_and_ready_within_minutes(db, tmp_path):
+    spectra = full_survey.fill(db, 100_000)
+
+    made = make_report(tmp_path / "a.html", load_settings())
+
+    assert (made.spectra, made.bytes) == (spectra, (tmp_path / "a.html").stat().st_size)
+    assert made.bytes < 10e6
+    assert made.elapsed < 240

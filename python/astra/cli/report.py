@@ -34,8 +34,9 @@ def report(
 ) -> None:
     """Write a page with plots of all results, or of one star: one HTML file that needs nothing else.
 
-    Exit codes: 0 written; 2 wrong usage, or the file is there; 69 database not reachable; 74 the file cannot
-    be written; 78 wrong configuration or schema, or Bokeh is missing (extra [report]).
+    Exit codes: 0 written; 2 wrong usage, the file is there, or there is no folder for it; 69 database not
+    reachable; 74 the file cannot be written; 78 wrong configuration or schema, or Bokeh is missing (extra
+    [report]).
     """
     from astra.cli.session import database_session
     from astra.report import making
@@ -43,9 +44,9 @@ def report(
     making.check(task, output, overwrite=overwrite)
     with database_session() as settings:
         if star is None:
-            made = making.make_report(output, settings)
+            made = making.make_report(output, settings, overwrite=overwrite)
         else:
-            made = making.make_star_page(output, star, settings)
+            made = making.make_star_page(output, star, settings, overwrite=overwrite)
     if as_json:
         say_json(made.as_json())
         return

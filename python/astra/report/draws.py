@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astra.config import Settings
-from astra.errors import ConfigError
+from astra.errors import ConfigError, UsageError
 from astra.models import TaskRun
 from astra.report.stars import Detail
 
 if TYPE_CHECKING:
-    from astra.pipelines.astronn_dist.weights import Weights
+    from astra.pipelines.astronn_dist.estimating import Model
 
 #: A draw made again is the same as the stored one to this relative difference.
 SAME = 1e-5
@@ -46,7 +46,7 @@ class Drawing:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._paths: dict[str, Path] | None = None
-        self._loaded: dict[str, tuple[Any, Weights]] = {}
+        self._loaded: dict[str, Model] = {}
 
     def again(self, detail: Detail, flux: np.ndarray, e_flux: np.ndarray) -> Draws | str:
         """The draws of a result from its rectified spectrum; why there are none, if there are none.
@@ -67,10 +67,10 @@ class Drawing:
                 "draws cannot be made again: import them with `astra models import`."
             )
         try:
-            network, weights = self._network(path, run.weights_sha256)
-        except ConfigError as error:
+            model = self._model(path, run.weights_sha256)
+            return _draw(model, detail, flux, e_flux)
+        except (ConfigError, UsageError) as error:
             return f"The draws cannot be made again: {error}"
-        return _draw(network, weights, detail, flux, e_flux)
 
     def _path_of(self, run: TaskRun) -> Path | None:
         if self._paths is None:
@@ -82,13 +82,11 @@ class Drawing:
             self._paths[run.weights_sha256] = path
         return self._paths.get(run.weights_sha256)
 
-    def _network(self, path: Path, sha256: str) -> "tuple[Any, Weights]":
+    def _model(self, path: Path, sha256: str) -> "Model":
         if sha256 not in self._loaded:
-            from astra.pipelines.astronn_dist.sampling import network_on
-            from astra.pipelines.astronn_dist.weights import load_weights
+            from astra.pipelines.astronn_dist.estimating import model_of
 
-            weights = load_weights(path)
-            self._loaded[sha256] = network_on("cpu", weights), weights
+            self._loaded[sha256] = model_of(path, "cpu")
         return self._loaded[sha256]
 
 
@@ -104,17 +102,12 @@ def _named_by(run: TaskRun) -> Path | None:
         return None
 
 
-def _draw(network: Any, weights: "Weights", detail: Detail, flux: np.ndarray, e_flux: np.ndarray) -> Draws:
-    from astra.pipelines.astronn_dist.sampling import summarise
-    from astra.pipelines.astronn_dist.validity import widened
-
+def _draw(model: "Model", detail: Detail, flux: np.ndarray, e_flux: np.ndarray) -> Draws:
     run, result = detail.run, detail.result
-    drawn = network.draw(flux[None], [detail.spectrum.product_id], run.n_draws, run.seed)
-    found = summarise(drawn[:, 0], drawn[:, 1], network.labels_std)
-    if weights.validity is not None:
-        found = widened(found, flux[None], e_flux[None], weights.validity)
+    names = [detail.spectrum.product_id]
+    found, draws = model.predict(flux[None], e_flux[None], names, n_draws=run.n_draws, seed=run.seed)
     again = np.array([found.fakemag[0], found.e_fakemag[0], found.e_model_fakemag[0]])
     stored = np.array([getattr(result, name) for name in _COMPARED])
     with np.errstate(divide="ignore", invalid="ignore"):
         difference = np.where(np.isnan(again) & np.isnan(stored), 0.0, np.abs(again / stored - 1))
-    return Draws(network.labels_std * drawn[0, 0], float(np.nan_to_num(difference, nan=np.inf).max()))
+    return Draws(draws[0], float(np.nan_to_num(difference, nan=np.inf).max()))

@@ -114,8 +114,7 @@ def plot(
         min_border_right=14,
         **size,
     )
-    _style(drawn)
-    return drawn
+    return _styled(drawn)
 
 
 def _range(first: float, last: float, follows: bool) -> Any:
@@ -125,7 +124,7 @@ def _range(first: float, last: float, follows: bool) -> Any:
     return DataRange1d(flipped=first > last, range_padding=0.02) if follows else Range1d(first, last)
 
 
-def _style(drawn: "Figure") -> None:
+def _styled(drawn: "Figure") -> "Figure":
     drawn.toolbar.logo = None
     for axis in drawn.axis:
         axis.axis_label_text_font = axis.major_label_text_font = FONT
@@ -136,6 +135,7 @@ def _style(drawn: "Figure") -> None:
         coloured(axis, axis_label_text="ink", major_label_text="ink")
     for grid in drawn.grid:
         coloured(grid, grid_line="line")
+    return drawn
 
 
 def coloured(model: Any, **follows: str) -> None:

@@ -1,20 +1,25 @@
 """Makes a report from the open database: of all stars, or of one."""
 
-import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astra.atomic import refuse_to_replace, whole_file
 from astra.config import Settings
-from astra.errors import ConfigError, StorageError, UsageError
+from astra.errors import ConfigError, UsageError
 from astra.models import AstroNNdist
+from astra.models.base import database
 from astra.report.outliers import flags_of, has_flag
 from astra.report.sections.overview import flag_name
+from astra.snapshot import snapshot
 from astra.tasks import Task, find_task
+
+if TYPE_CHECKING:
+    from astra.report.contents import Contents
 
 TASK = "astronn_dist"
 
@@ -51,14 +56,13 @@ def check(task: str, output: Path, *, overwrite: bool) -> None:
     """Refuse what could not be made or written, before the database is read.
 
     Raises:
-        UsageError: There is no report of this task, or the file is there.
+        UsageError: There is no report of this task, or the file is there, or there is no folder for it.
         ConfigError: Bokeh is missing.
     """
     found: Task = find_task(task)
     if found.output_model is not AstroNNdist:
         raise UsageError(f"there is no report of task {task}: only of {TASK}")
-    if os.path.lexists(output) and not overwrite:
-        raise UsageError(f"there is a file {output} already: give --overwrite, or another --output")
+    refuse_to_replace(output, overwrite=overwrite)
     try:
         import bokeh  # noqa: F401
     except ImportError as error:
@@ -67,51 +71,70 @@ def check(task: str, output: Path, *, overwrite: bool) -> None:
         ) from error
 
 
-def make_report(output: Path, settings: Settings) -> Made:
-    """Write the report of all results.
+def make_report(output: Path, settings: Settings, *, overwrite: bool = False) -> Made:
+    """Write the report of all results, as they are at this moment.
+
+    Args:
+        output: Where.
+        settings: Where weights and spectra are.
+        overwrite: Replace the file that is there.
 
     Raises:
+        UsageError: The file is there already.
         StorageError: The file cannot be written.
     """
     from astra.report.contents import gather
     from astra.report.whole import whole_page
 
-    started = time.monotonic()
-    contents = gather()
-    _write(output, whole_page(contents, settings, EVERY))
-    return _made(output, contents, started)
+    def page() -> "tuple[Contents, str]":
+        contents = gather()
+        return contents, whole_page(contents, settings, EVERY)
+
+    return _write(output, page, overwrite)
 
 
-def make_star_page(output: Path, name: str, settings: Settings) -> Made:
-    """Write the page of one star.
+def make_star_page(output: Path, name: str, settings: Settings, *, overwrite: bool = False) -> Made:
+    """Write the page of one star, as it is at this moment.
 
     Args:
         output: Where.
         name: An sdss_id (digits) or an APOGEE id.
         settings: Where weights and spectra are.
+        overwrite: Replace the file that is there.
 
     Raises:
-        UsageError: There is no such star in the database.
+        UsageError: There is no such star in the database, or the file is there already.
         StorageError: The file cannot be written.
     """
     from astra.report.contents import gather
     from astra.report.one_star import star_page
     from astra.report.stars import read_star
 
+    def page() -> "tuple[Contents, str]":
+        star = read_star(name)
+        contents = gather([detail.summary.spectrum_pk for detail in star.details])
+        return contents, star_page(name, star, contents, settings)
+
+    return _write(output, page, overwrite)
+
+
+def _write(output: Path, page: "Callable[[], tuple[Contents, str]]", overwrite: bool) -> Made:
+    """The file is there whole or, if this fails, as it was before; all of it is of one moment."""
     started = time.monotonic()
-    star = read_star(name)
-    contents = gather([detail.summary.spectrum_pk for detail in star.details])
-    _write(output, star_page(name, star, contents, settings))
+    with whole_file(output, overwrite=overwrite) as stream:
+        with snapshot(database):
+            contents, text = page()
+        stream.write(text.encode())
     return _made(output, contents, started)
 
 
-def _made(output: Path, contents: Any, started: float) -> Made:
+def _made(output: Path, contents: "Contents", started: float) -> Made:
     rows = contents.rows
     flags = {
         flag_name(AstroNNdist, flag): _count(has_flag(rows["result_flags"], flag.value))
         for flag in flags_of(AstroNNdist, "result_flags")
     }
-    weights = {(o.weights, o.sha256) for o in contents.provenance.origins if o.sha256}
+    weights = {(kind.origin.weights_name, kind.origin.weights_sha256) for kind in contents.provenance.kinds}
     return Made(
         output,
         output.stat().st_size,
@@ -119,24 +142,10 @@ def _made(output: Path, contents: Any, started: float) -> Made:
         contents.stars,
         *(_count(rows[name]) for name in ("good", "flag_warn", "flag_bad")),
         flags,
-        [{"name": name, "sha256": sha256} for name, sha256 in sorted(weights, key=str)],
+        [{"name": name, "sha256": sha256} for name, sha256 in sorted(weights, key=str) if sha256],
         time.monotonic() - started,
     )
 
 
 def _count(mask: np.ndarray | Sequence[bool]) -> int:
     return int(np.sum(mask))
-
-
-def _write(output: Path, text: str) -> None:
-    """The file is there whole or, if this fails, as it was before."""
-    beside = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(beside, output)
-    except OSError as error:
-        raise StorageError(
-            f"report {output}: {error.strerror or error}; make room or give another place"
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)

@@ -1,79 +1,91 @@
-"""Where results come from: which database, which runs, which weights."""
+"""Where results come from: which database, which weights, seeds and versions."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
-from peewee import fn
 
+from astra.catalogue.provenance import Origin
 from astra.database import described
 from astra.models import AstroNNdist, TaskRun
 from astra.models.base import database
+from astra.report.rows import Rows
+
+# Rows carry major * 10^6 + minor * 10^3 + patch; those of one minor version are comparable.
+_PATCHES = 1000
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What results of the same weights, seed, draws and version have in common.
+class Kind:
+    """Results that can be compared with each other.
 
-    ``None`` where the rows belong to no known run.
+    Attributes:
+        origin: The weights, seed, draws, precision and minor version that they share, and how many there are.
+        good_for: What the weights are good for, as a run has recorded it; ``None`` where none has.
     """
 
-    weights: str | None
-    sha256: str | None
-    stated_range: str | None
-    seed: int | None
-    n_draws: int | None
-    precision: str | None
-    version: str | None
-    rows: int = 0
+    origin: Origin
+    good_for: str | None
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Of all results together.
+    """Of all results that are shown.
 
     Attributes:
         database: What it is, without a password.
-        newest: When a result last changed (UTC); ``None`` without results.
-        origins: The most frequent first.
+        versions: Of Astra that made the rows, ascending.
+        newest: When one of the rows last changed (UTC); ``None`` without rows.
+        kinds: Of the rows with a result, the most frequent first; as in a catalogue, rows without one come
+            from no weights.
     """
 
     database: str
+    versions: list[str]
     newest: datetime | None
-    origins: list[Origin]
+    kinds: list[Kind]
 
 
-def read_provenance(run_pk: np.ndarray) -> Provenance:
-    """Look up the runs of results.
-
-    Args:
-        run_pk: The run of each result, 0 where there is none.
-    """
-    newest = AstroNNdist.select(fn.MAX(AstroNNdist.modified)).scalar()
-    return Provenance(described(database), newest, origins_of(run_pk))
+def read_provenance(rows: Rows) -> Provenance:
+    """Look up the runs of rows."""
+    newest = rows["modified"].max().item() if len(rows) else None
+    versions = [_spelled(version) for version in np.unique(rows["v_astra"]).tolist()]
+    return Provenance(described(database), versions, newest, kinds_of(rows))
 
 
-def origins_of(run_pk: Iterable[int]) -> list[Origin]:
-    """The origins of results with these runs, each with its number of results."""
-    keys, counts = np.unique(np.asarray(run_pk, np.int64), return_counts=True)
-    runs = {run.pk: run for run in TaskRun.select().where(TaskRun.pk << keys.tolist())}
-    found: Counter[Origin] = Counter()
-    for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
-        found[_origin(runs.get(key))] += count
-    return [replace(origin, rows=count) for origin, count in found.most_common()]
+def kinds_of(rows: Rows) -> list[Kind]:
+    """The kinds of the rows that have a result."""
+    counted: Counter[tuple] = Counter()
+    first: dict[tuple, Origin] = {}
+    stated: dict[tuple, str] = {}
+    for origin, good_for in _origins(rows):
+        key = origin.identity
+        counted[key] += origin.rows
+        first.setdefault(key, origin)
+        if good_for:
+            stated.setdefault(key, good_for)
+    return [Kind(replace(first[key], rows=n), stated.get(key)) for key, n in counted.most_common()]
 
 
-def _origin(run: TaskRun | None) -> Origin:
-    if run is None:
-        return Origin(*[None] * 7)
-    return Origin(
-        run.weights_name,
-        run.weights_sha256,
-        run.weights_range,
-        run.seed,
-        run.n_draws,
-        run.precision,
-        run.version,
-    )
+def _origins(rows: Rows) -> Iterator[tuple[Origin, str | None]]:
+    """One for each run and minor version, the most frequent first, with what the weights are good for."""
+    has_result = (rows["result_flags"] & AstroNNdist.flag_no_result.value) == 0
+    pairs = np.stack([rows["run_pk"], rows["v_astra"] // _PATCHES])[:, has_result]
+    found, counts = np.unique(pairs, axis=1, return_counts=True)
+    runs = {run.pk: run for run in TaskRun.select().where(TaskRun.pk << np.unique(found[0]).tolist())}
+    for place in np.argsort(-counts, kind="stable").tolist():
+        (key, version), number = found[:, place].tolist(), int(counts[place])
+        run = runs.get(key) or TaskRun()
+        yield (
+            Origin(
+                run.weights_sha256, run.weights_name, run.seed, run.n_draws, run.precision, version, number
+            ),
+            run.weights_range,
+        )
+
+
+def _spelled(version: int) -> str:
+    major, rest = divmod(version, _PATCHES**2)
+    return f"{major}.{rest // _PATCHES}.{rest % _PATCHES}"

@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 import numpy as np
 import peewee
 
-from astra.database import streamed
 from astra.models import Distance, Source
+from astra.models.base import database
 from astra.report.classes import UNKNOWN, classify, colour
-
-#: Rows in hand as Python objects.
-BATCH = 20_000
+from astra.snapshot import batches
 
 _NUMBERS = (
     *("l", "b", "snr", "k_mag", "ebv", "A_k_mag", "L_fakemag", "e_L_fakemag", "e_model_L_fakemag"),
     *("m_ks_abs", "dist", "e_dist", "plx", "e_plx", "ruwe"),
     *("e_nn_parallax", "plx_zero_point", "gaia_parallax", "e_gaia_parallax"),
 )
-_KEYS = ("spectrum_pk", "source_pk", "result_flags", "spectrum_flags", "run_pk")
+_KEYS = ("spectrum_pk", "source_pk", "result_flags", "spectrum_flags", "run_pk", "v_astra")
 _TRUTHS = ("good", "primary_spectrum", "flag_warn", "flag_bad")
 _WORDS = ("telescope",)
+_MOMENTS = ("modified",)
+_COLUMNS = (*_NUMBERS, *_KEYS, *_TRUTHS, *_WORDS, *_MOMENTS)
 
 
 @dataclass(frozen=True)
@@ -58,21 +58,21 @@ class Rows:
 
 
 def read_rows(spectra: Sequence[int] | None = None) -> Rows:
-    """The newest result of each spectrum, in no particular order.
+    """The newest result of each spectrum, in no particular order; only within ``snapshot``.
 
     Args:
         spectra: Keys of few spectra; ``None`` takes all.
     """
-    fields = [getattr(Distance, name) for name in (*_NUMBERS, *_KEYS, *_TRUTHS, *_WORDS)]
+    fields = [getattr(Distance, name) for name in _COLUMNS]
     query = Distance.select(*fields, Source.j_mag).join(
         Source, peewee.JOIN.LEFT_OUTER, on=(Distance.source_pk == Source.pk)
     )
     if spectra is not None:
         query = query.where(Distance.spectrum_pk << list(spectra))
-    names = [*_NUMBERS, *_KEYS, *_TRUTHS, *_WORDS, "j_mag"]
+    names = [*_COLUMNS, "j_mag"]
     coded: dict[str, dict[str, int]] = {name: {} for name in _WORDS}
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for batch in streamed(query, BATCH):
+    for batch in batches(database, query):
         for name, column in zip(names, zip(*batch, strict=True), strict=True):
             parts[name].append(_array(name, column, coded))
     values = {}
@@ -90,4 +90,6 @@ def _array(name: str, column: Iterable, coded: dict[str, dict[str, int]]) -> np.
     if name in _WORDS:
         codes = coded[name]
         return np.array([codes.setdefault(word or "", len(codes)) for word in column], np.int16)
+    if name in _MOMENTS:
+        return np.array(column, "datetime64[us]")
     return np.array(column, float)

@@ -29,7 +29,7 @@ _EMPTY = (
 
 
 def whole_page(contents: Contents, settings: Settings, every: int) -> str:
-    """The report of all results, as HTML.
+    """The report of all results, as HTML; within the ``snapshot`` of its contents.
 
     Args:
         contents: What it shows.

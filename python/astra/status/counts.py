@@ -8,6 +8,7 @@ import peewee
 from peewee import fn
 
 from astra.database import until
+from astra.models.base import BaseModel
 from astra.models.pipeline import PipelineOutputModel
 from astra.tasks import Task
 from astra.version import V_ASTRA_MAJOR_MINOR
@@ -73,13 +74,23 @@ def count_results(task: Task, moment: datetime) -> Counts:
 
 
 def reasons(task: Task) -> dict[str, int]:
-    """The most common reasons why there is no result, with their numbers."""
-    reason = getattr(task.output_model, "no_result_reason", None)
+    """The most common reasons why there is no result under this version, with their numbers."""
+    return common_reasons(task.output_model, _current(task.output_model))
+
+
+def common_reasons(results: type[BaseModel], *chosen: peewee.Expression) -> dict[str, int]:
+    """The most common reasons why there is no result, with their numbers.
+
+    Args:
+        results: Rows of results, a table or a view.
+        chosen: What holds for the rows that count.
+    """
+    reason = getattr(results, "no_result_reason", None)
     if reason is None:
         return {}
     # Up to the first colon a reason names its kind, after it the file.
-    kind, number = until(task.output_model._meta.database, reason, ":"), fn.COUNT(task.output_model.task_pk)
-    query = task.output_model.select(kind, number).where(_current(task.output_model), reason.is_null(False))
+    kind, number = until(results._meta.database, reason, ":"), fn.COUNT(results.task_pk)
+    query = results.select(kind, number).where(reason.is_null(False), *chosen)
     return dict(query.group_by(kind).order_by(number.desc(), kind).limit(COMMON_REASONS).tuples())
 
 

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astra.pipelines.astronn_dist.sampling import Prediction
+from astra.pipelines.astronn_dist.estimating import Model
+from astra.pipelines.astronn_dist.sampling import Prediction, network_on, sample
 from astra.pipelines.astronn_dist.validity import Validity, excess, widened
+from astra.pipelines.astronn_dist.weights import load_weights
 
 N_PIXELS = 7514
 NOISE = 0.02
@@ -176,6 +178,21 @@ def test_the_error_grows_in_quadrature_by_what_the_table_says(training):
     np.testing.assert_allclose(wider.e_fakemag, expected, rtol=1e-12)
     assert wider.fakemag is prediction.fakemag
     assert wider.e_model_fakemag is prediction.e_model_fakemag
+
+
+def test_a_model_widens_what_its_draws_say_and_gives_the_draws(training, toy_weights):
+    flux, e_flux = spectra(training, count=3, scatter=0.1)
+    validity = Validity(*training, np.array([0, 0.05]), np.array([0, 0.3]))
+    network, names = network_on("cpu", load_weights(toy_weights)), ["a", "b", "c"]
+
+    found, draws = Model(network, validity).predict(flux, e_flux, names, n_draws=20, seed=3)
+
+    expected = widened(sample(network, flux, names, n_draws=20, seed=3), flux, e_flux, validity)
+    np.testing.assert_array_equal(found.e_fakemag, expected.e_fakemag)
+    np.testing.assert_allclose(draws.mean(axis=1), found.fakemag, rtol=1e-12)
+    np.testing.assert_allclose(draws.std(axis=1, ddof=1), found.e_model_fakemag, rtol=1e-9)
+    plain, _ = Model(network, None).predict(flux, e_flux, names, n_draws=20, seed=3)
+    assert (found.e_fakemag > plain.e_fakemag).all()
 
 
 def test_beyond_its_ends_the_table_stays_as_it_is(training):

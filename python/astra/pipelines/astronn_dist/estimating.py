@@ -15,7 +15,7 @@ from astra.pipelines.astronn_dist.rectify import rectify, usable
 
 if TYPE_CHECKING:
     from astra.pipelines.astronn_dist.finding import Chosen
-    from astra.pipelines.astronn_dist.sampling import Network
+    from astra.pipelines.astronn_dist.sampling import Network, Prediction
     from astra.pipelines.astronn_dist.validity import Validity
     from astra.products.apstar import CombinedSpectrum
 
@@ -73,14 +73,36 @@ class Model:
     def _luminosity(
         self, arrays: tuple[np.ndarray, ...], identities: list[str], n_draws: int, seed: int, backend: str
     ) -> np.ndarray:
-        from astra.pipelines.astronn_dist.sampling import sample
+        flux, e_flux = rectify(*arrays, backend=backend)
+        found, _ = self.predict(flux, e_flux, identities, n_draws=n_draws, seed=seed)
+        return np.stack([found.fakemag, found.e_fakemag, found.e_model_fakemag])
+
+    def predict(
+        self, flux: np.ndarray, e_flux: np.ndarray, identities: Sequence[str], *, n_draws: int, seed: int
+    ) -> "tuple[Prediction, np.ndarray]":
+        """What the draws of N spectra say, and the draws.
+
+        Args:
+            flux, e_flux: Rectified flux and error, shape (N, 7514).
+            identities: Names that tell the spectra apart wherever they are computed.
+            n_draws: Monte Carlo dropout draws per spectrum, at least 2.
+            seed: With the identity, decides what is dropped.
+
+        Returns:
+            The pseudo-luminosities, their errors widened by what the model knows of its training spectra; and
+            the draws that they are the means of, shape (N, n_draws) [mas].
+        """
+        from astra.pipelines.astronn_dist.sampling import drawn, summarise
         from astra.pipelines.astronn_dist.validity import widened
 
-        flux, e_flux = rectify(*arrays, backend=backend)
-        found = sample(self.network, flux, identities, n_draws=n_draws, seed=seed)
+        draws, unit = (
+            drawn(self.network, flux, identities, n_draws=n_draws, seed=seed),
+            self.network.labels_std,
+        )
+        found = summarise(draws[:, 0], draws[:, 1], unit)
         if self.validity is not None:
             found = widened(found, flux, e_flux, self.validity)
-        return np.stack([found.fakemag, found.e_fakemag, found.e_model_fakemag])
+        return found, unit * draws[:, 0]
 
 
 def chosen_weights(weights: str | None) -> "Chosen":
@@ -112,6 +134,15 @@ def load_model(weights: str | None, device: str) -> Model:
 @functools.lru_cache(maxsize=1)
 def _loaded(path: Path, sha256: str, device: str) -> Model:
     # The checksum is part of the key: weights that were replaced on disk are loaded anew.
+    return model_of(path, device)
+
+
+def model_of(path: Path, device: str) -> Model:
+    """The model of a file of weights, on a device.
+
+    Raises:
+        ConfigError: The weights cannot be used, or there is no such device.
+    """
     from astra.pipelines.astronn_dist.sampling import network_on
     from astra.pipelines.astronn_dist.weights import load_weights
 

@@ -70,7 +70,15 @@ def network_on(device: str, weights: Weights) -> Network:
 def sample(
     network: Network, flux: np.ndarray, identities: Sequence[str], *, n_draws: int = 100, seed: int = 0
 ) -> Prediction:
-    """Predict the pseudo-luminosity of each spectrum, with dropout.
+    """Predict the pseudo-luminosity of each spectrum, with dropout; arguments and errors as of ``drawn``."""
+    draws = drawn(network, flux, identities, n_draws=n_draws, seed=seed)
+    return summarise(draws[:, 0], draws[:, 1], network.labels_std)
+
+
+def drawn(
+    network: Network, flux: np.ndarray, identities: Sequence[str], *, n_draws: int, seed: int
+) -> np.ndarray:
+    """The draws of each spectrum, as the network gives them, which are at least two.
 
     Args:
         network: The network.
@@ -87,8 +95,7 @@ def sample(
         raise UsageError(f"{n_draws} draws are too few for an error; at least 2 are needed")
     if flux.ndim != 2 or flux.shape != (len(identities), N_PIXELS):
         raise ValueError(f"flux has shape {flux.shape}, for {len(identities)} spectra of {N_PIXELS} pixels")
-    draws = network.draw(flux, identities, n_draws, seed) if len(identities) else np.empty((0, 2, n_draws))
-    return summarise(draws[:, 0], draws[:, 1], network.labels_std)
+    return network.draw(flux, identities, n_draws, seed) if len(identities) else np.empty((0, 2, n_draws))
 
 
 def summarise(prediction: np.ndarray, log_variance: np.ndarray, labels_std: float) -> Prediction:

@@ -33,12 +33,7 @@ def section(contents: Contents, figures: Figures) -> Section:
 def _above(figures: Figures, x: np.ndarray, y: np.ndarray) -> str:
     reach = max(np.abs(span(x - R_SUN, least=(-3, 3))).max(), np.abs(span(y, least=(-3, 3))).max())
     reach = min(float(reach) * 1.05, _WIDEST)
-    side = cells_for(len(x), _CELLS)
-    cells = density(x, y, steps(R_SUN - reach, R_SUN + reach, side), steps(-reach, reach, side))
-    drawn = plot(
-        "X [kpc]", "Y [kpc]", (R_SUN + reach, R_SUN - reach), (-reach, reach), aspect=0.95, equal=True
-    )
-    add_density(drawn, cells, tooltips=[("X, Y", "$x{0.0}, $y{0.0} kpc")])
+    drawn, outside = _view("X", x, (R_SUN + reach, R_SUN - reach), "Y", y, reach, equal=True)
     turn = np.linspace(0, 2 * np.pi, 181)
     for radius in _RINGS:
         add_line(drawn, radius * np.cos(turn), radius * np.sin(turn), "muted", line_alpha=0.9)
@@ -52,7 +47,7 @@ def _above(figures: Figures, x: np.ndarray, y: np.ndarray) -> str:
     caption = (
         "Seen from the north Galactic pole, so that the Galaxy turns clockwise: Y points to l = 90°, where "
         "the Sun moves to. The Sun is at X = 8.122 kpc (GRAVITY Collaboration 2018, A&amp;A 615, L15). "
-        f"Rings at 4, 8.122, 12 and 16 kpc. {cells.outside:,} stars lie outside."
+        f"Rings at 4, 8.122, 12 and 16 kpc. {outside:,} stars lie outside."
     )
     return figures.place("above", drawn, "The Milky Way from above", caption, summary)
 
@@ -61,10 +56,7 @@ def _side(figures: Figures, radius: np.ndarray, z: np.ndarray) -> str:
     low, high = span(radius, least=(R_SUN - 2, R_SUN + 2))
     low, high = max(0.0, low - 0.5), min(high + 0.5, _WIDEST)
     reach = min(1.1 * float(np.abs(span(z, least=(-1.5, 1.5))).max()), _HIGHEST)
-    side = cells_for(len(z), _CELLS)
-    cells = density(radius, z, steps(low, high, side), steps(-reach, reach, side))
-    drawn = plot("R [kpc]", "Z [kpc]", (low, high), (-reach, reach), aspect=0.95)
-    add_density(drawn, cells, tooltips=[("R, Z", "$x{0.0}, $y{0.00} kpc")])
+    drawn, outside = _view("R", radius, (low, high), "Z", z, reach)
     add_line(drawn, [low, high], [0, 0], "muted", line_width=0.7, line_alpha=0.6)
     _mark(drawn, R_SUN, Z_SUN, "Sun")
     summary = (
@@ -74,9 +66,27 @@ def _side(figures: Figures, radius: np.ndarray, z: np.ndarray) -> str:
     caption = (
         "R is the distance from the axis of the Galaxy, Z that from its plane; the Sun is 20.8 pc above it "
         "(Bennett &amp; Bovy 2019, MNRAS 482, 1417). Both axes have scales of their own. "
-        f"{cells.outside:,} stars lie outside."
+        f"{outside:,} stars lie outside."
     )
     return figures.place("side", drawn, "The Milky Way from the side", caption, summary)
+
+
+def _view(
+    x_name: str,
+    x: np.ndarray,
+    x_range: tuple[float, float],
+    y_name: str,
+    y: np.ndarray,
+    reach: float,
+    *,
+    equal: bool = False,
+) -> "tuple[Figure, int]":
+    """Stars counted over the axes, y from -reach to reach, and how many lie outside [kpc]."""
+    side = cells_for(len(x), _CELLS)
+    cells = density(x, y, steps(*sorted(x_range), side), steps(-reach, reach, side))
+    drawn = plot(f"{x_name} [kpc]", f"{y_name} [kpc]", x_range, (-reach, reach), aspect=0.95, equal=equal)
+    add_density(drawn, cells, tooltips=[(f"{x_name}, {y_name}", "$x{0.0}, $y{0.00} kpc")])
+    return drawn, cells.outside
 
 
 def _mark(drawn: "Figure", x: float, y: float, name: str) -> None:

@@ -2,14 +2,11 @@
 
 import numpy as np
 
-from astra.models import AstroNNdist
 from astra.pages.markup import Section, escape, number, paragraph, table
 from astra.report.contents import Contents
-from astra.report.outliers import NO_RESULT, PULL, WORST, Outlier, has_flag
+from astra.report.outliers import NO_RESULT, PULL, WORST, Outlier
 from astra.report.sections.star import flags_set
 from astra.report.stars import Detail
-from astra.status.counts import reasons
-from astra.tasks import find_task
 
 _HEADS = ("star", "why it is here", "S/N", "distance [pc]", "relative error", "pull", "flags")
 _WORDS = ("why it is here", "flags")
@@ -50,6 +47,7 @@ def _row(contents: Contents, outlier: Outlier, detail: Detail) -> str:
     marks = [*flags]
     marks += [name for name in ("flag_warn", "flag_bad") if getattr(detail.result, name)]
     result = detail.result
+    dist = np.nan if result.flag_missing_photometry else result.dist  # that of Ks = 0 is none
     relative = result.e_dist / result.dist if result.dist > 0 else np.nan
     why = outlier.why
     if outlier.why == NO_RESULT and result.no_result_reason:
@@ -60,7 +58,7 @@ def _row(contents: Contents, outlier: Outlier, detail: Detail) -> str:
         f'<tr data-flags="{" ".join(marks)}"><th scope="row"><button type="button" class="star" '
         f'data-star="{detail.result.task_pk}" aria-haspopup="dialog">{escape(detail.name)}</button></th>'
         f'<td class="words">{escape(why)}</td><td>{number(detail.summary.snr, ".0f")}</td>'
-        f"<td>{number(result.dist, ',.0f')}</td><td>{number(100 * relative, '.1f')} %</td>"
+        f"<td>{number(dist, ',.0f')}</td><td>{number(100 * relative, '.1f')} %</td>"
         f'<td>{number(pull, "+.1f")}</td><td class="words">{escape(shown)}</td></tr>'
     ).replace("– %", "–")
 
@@ -73,8 +71,6 @@ def pull_of(contents: Contents, detail: Detail) -> float:
 
 
 def _no_result(contents: Contents) -> str:
-    if not has_flag(contents.rows["result_flags"], AstroNNdist.flag_no_result.value).any():
-        return ""
-    found = [(reason, f"{count:,}") for reason, count in reasons(find_task("astronn_dist")).items()]
+    found = [(reason, f"{count:,}") for reason, count in contents.reasons.items()]
     caption = "Why spectra gave no result; the most common reasons"
     return table(caption, ("reason", "spectra"), found) if found else ""

@@ -8,7 +8,7 @@ from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance
 from astra.pages.markup import Section, escape, facts, paragraph, share
 from astra.report.contents import Contents
 from astra.report.outliers import flags_of, has_flag
-from astra.report.provenance import Origin, Provenance
+from astra.report.provenance import Kind, Provenance
 
 #: Of the view ``distances``: what the bits of a result add up to.
 _SUMS = ("flag_warn", "flag_bad")
@@ -37,10 +37,9 @@ def head(contents: Contents) -> str:
 
 def provenance_line(provenance: Provenance) -> str:
     """Which database, which version, which weights, and when, on one line; as HTML."""
-    versions = sorted({origin.version for origin in provenance.origins if origin.version})
     said = [escape(provenance.database)]
-    if versions:
-        said.append(f"astra {escape(', '.join(versions))}")
+    if provenance.versions:
+        said.append(f"astra {escape(', '.join(provenance.versions))}")
     if provenance.newest:
         said.append(f"newest result {provenance.newest:%Y-%m-%d %H:%M} UTC")
     return f'<p class="kicker">{" · ".join(said)}</p>'
@@ -48,24 +47,24 @@ def provenance_line(provenance: Provenance) -> str:
 
 def weights_lines(provenance: Provenance) -> list[str]:
     """Which weights, seed and draws, and what they are good for; as HTML."""
-    origins = provenance.origins
-    if len(origins) > 1:
-        kinds = f"{len(origins)} kinds of weights, seeds or versions"
-        text = f"Results of {kinds}: see <a href='#weights'>Weights</a>"
+    kinds = provenance.kinds
+    if len(kinds) > 1:
+        text = f"Results of {len(kinds)} kinds of weights, seeds or versions"
+        text += ": see <a href='#weights'>Weights</a>"
         return [f'<p class="kicker"><strong>{text}</strong></p>']
-    known = [origin for origin in origins if origin.sha256]
     return [
-        f'<p class="kicker">weights <strong>{escape(origin.weights)}</strong> · '
-        f"sha256 <code>{escape(origin.sha256[:12])}</code>… · seed {escape(origin.seed)} · "
-        f"{escape(origin.n_draws)} draws · {_good_for(origin)}</p>"
-        for origin in known
+        f'<p class="kicker">weights <strong>{escape(kind.origin.weights_name)}</strong> · '
+        f"sha256 <code>{escape(kind.origin.weights_sha256[:12])}</code>… · seed {escape(kind.origin.seed)} · "
+        f"{escape(kind.origin.n_draws)} draws · {_good_for(kind)}</p>"
+        for kind in kinds
+        if kind.origin.weights_sha256
     ]
 
 
-def _good_for(origin: Origin) -> str:
-    if not origin.stated_range:
+def _good_for(kind: Kind) -> str:
+    if not kind.good_for:
         return "what they are good for is not stated"
-    return f"good for {escape(origin.stated_range)}"
+    return f"good for {escape(kind.good_for)}"
 
 
 def _count(mask: np.ndarray) -> str:
@@ -78,32 +77,33 @@ def _count(mask: np.ndarray) -> str:
 
 def origin_section(contents: Contents) -> Section:
     """The weights, with what they are good for."""
-    origins = contents.provenance.origins
+    kinds = contents.provenance.kinds
     text = ""
-    if len(origins) > 1:
+    if len(kinds) > 1:
         text = paragraph(
             "<strong>These results are not of one kind:</strong> they come from different weights, seeds, "
             "draws or versions, and should not be compared without care."
         )
-    return Section("weights", "Weights", text + "\n".join(map(_origin, origins)))
+    return Section("weights", "Weights", text + "\n".join(map(_kind, kinds)))
 
 
-def _origin(origin: Origin) -> str:
-    if origin.sha256 is None:
+def _kind(kind: Kind) -> str:
+    origin = kind.origin
+    if origin.weights_sha256 is None:
         return paragraph(f"{origin.rows:,} results belong to no known run.")
     entries = {
-        "weights": escape(origin.weights),
+        "weights": escape(origin.weights_name),
         "results": f"{origin.rows:,}",
         "seed": escape(origin.seed),
         "draws": escape(origin.n_draws),
-        "version of astra": escape(origin.version),
+        "version of astra": "{}.{}".format(*divmod(origin.version, 1000)),
         "precision": escape(origin.precision),
     }
-    stated = escape(origin.stated_range) if origin.stated_range else "not stated by their maker"
+    stated = escape(kind.good_for) if kind.good_for else "not stated by their maker"
     return (
         facts(entries)
         + paragraph(f"<strong>Good for:</strong> {stated}")
-        + f'<p class="kicker">sha256 <code>{escape(origin.sha256)}</code></p>'
+        + f'<p class="kicker">sha256 <code>{escape(origin.weights_sha256)}</code></p>'
     )
 
 

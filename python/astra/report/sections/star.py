@@ -62,7 +62,11 @@ def _place(detail: Detail) -> str:
 def _facts(detail: Detail, pull: float) -> str:
     row, result = detail.summary, detail.result
     entries = {
-        "distance [pc]": _with_error(result.dist, result.e_dist, ",.0f"),
+        "distance [pc]": (
+            "no Ks magnitude"
+            if result.flag_missing_photometry
+            else _with_error(result.dist, result.e_dist, ",.0f")
+        ),
         "M<sub>Ks</sub> [mag]": _with_error(row.m_ks_abs, row.e_m_ks_abs, ".2f"),
         "L_fakemag [mas]": _with_error(result.L_fakemag, result.e_L_fakemag, ".4g"),
         "Ks, A<sub>Ks</sub> [mag]": f"{number(result.k_mag, '.2f')}, {number(result.A_k_mag, '.3f')}",
@@ -148,13 +152,16 @@ def _draws(detail: Detail, pixels: Pixels, key: str, figures: Figures, drawing: 
     if isinstance(found, str):
         return paragraph(escape(found))
     result, row = detail.result, detail.summary
-    factor = 10 ** (0.2 * (result.k_mag - result.A_k_mag) + 3)
-    panels = (
+    positive = found.fakemag[(found.fakemag > 0) & np.isfinite(found.fakemag)]
+    panels = [
         ("L_fakemag", "mas", found.fakemag, result.L_fakemag, result.e_L_fakemag),
-        ("M_Ks", "mag", 5 * np.log10(found.fakemag) - 10, row.m_ks_abs, row.e_m_ks_abs),
-        ("distance", "pc", factor / found.fakemag, result.dist, result.e_dist),
-    )
-    drawn = "".join(_panel(key, figures, *panel) for panel in panels)
+        ("M_Ks", "mag", 5 * np.log10(positive) - 10, row.m_ks_abs, row.e_m_ks_abs),
+    ]
+    if not result.flag_missing_photometry:  # Ks is taken as 0 then, which makes no distance
+        factor = 10 ** (0.2 * (result.k_mag - result.A_k_mag) + 3)
+        with np.errstate(over="ignore"):
+            panels.append(("distance", "pc", factor / positive, result.dist, result.e_dist))
+    drawn = "".join(_panel(key, figures, len(found.fakemag), *panel) for panel in panels)
     return f'{_agreement(found)}<div class="triple">{drawn}</div>'
 
 
@@ -173,22 +180,37 @@ def _agreement(found: Draws) -> str:
 
 
 def _panel(
-    key: str, figures: Figures, name: str, unit: str, values: np.ndarray, stored: float, error: float
+    key: str,
+    figures: Figures,
+    draws: int,
+    name: str,
+    unit: str,
+    values: np.ndarray,
+    stored: float,
+    error: float,
 ) -> str:
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return paragraph(f"None of the {draws} draws has a {name}.")
     low, high = float(values.min()), float(values.max())
     room = 0.05 * (high - low) or abs(0.01 * low) or 1.0
     found = histogram(values, steps(low - room, high + room, _BINS))
     top = 1.15 * found.counts.max()
-    shown = (min(low - room, stored - 1.1 * error), max(high + room, stored + 1.1 * error))
+    ends = [stored - error, stored + error] if np.isfinite(stored) and np.isfinite(error) else [low, high]
+    margin = 0.1 * (ends[1] - ends[0]) / 2
+    shown = (min(low - room, ends[0] - margin), max(high + room, ends[1] + margin))
     drawn = plot(f"{name} [{unit}]", "draws", shown, (0, top), height=220)
     add_histogram(drawn, found, "draws", unit=unit)
-    add_line(drawn, [stored, stored], [0, top], "warn", line_width=2)
-    add_line(drawn, [stored - error, stored + error], [top * 0.96] * 2, "warn", line_width=2)
+    if np.isfinite(stored):
+        add_line(drawn, [stored, stored], [0, top], "warn", line_width=2)
+        add_line(drawn, ends, [top * 0.96] * 2, "warn", line_width=2)
     form = {"pc": ",.0f", "mag": ".2f"}.get(unit, ".4g")
     said = (
-        f"Draws from {number(low, form)} to {number(high, form)}; stored {number(stored, form)} ± "
-        f"{number(error, form)} {unit}."
+        f"Draws from {number(low, form)} to {number(high, form)}; stored {_with_error(stored, error, form)} "
+        f"{unit}."
     )
+    if draws > len(values):
+        said += f" {draws - len(values)} of {draws} draws have no {name} and are left out."
     return figures.place(
         f"{key}-{name.lower()}",
         drawn,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra.errors import ConfigError, StorageError
+from astra.errors import ConfigError, UsageError
 from astra.pages.markup import details, number
 from astra.pipelines.astronn_dist.training.evaluate import ALL, evaluate
 from astra.pipelines.astronn_dist.training.loop import Epoch
@@ -249,7 +249,7 @@ def test_a_report_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     path = report_path(tmp_path / "made" / "made.safetensors")
     path.mkdir(parents=True)
 
-    with pytest.raises(StorageError, match="made.report.html: Is a directory"):
+    with pytest.raises(UsageError, match="made.report.html is no file that can be replaced"):
         write_report(path, replace(simulated(1), history=()))
 
     assert list(path.parent.iterdir()) == [path]

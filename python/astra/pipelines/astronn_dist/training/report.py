@@ -11,10 +11,10 @@ The page itself is that of :mod:`astra.pages`. The same inputs give the same byt
 matplotlib, the extra ``train`` of the package.
 """
 
-import os
 from pathlib import Path
 
-from astra.errors import ConfigError, StorageError
+from astra.atomic import whole_file
+from astra.errors import ConfigError
 from astra.pages.markup import page
 from astra.pipelines.astronn_dist.training.report_data import Report
 from astra.pipelines.astronn_dist.training.report_sections import head, sections
@@ -49,18 +49,11 @@ def write_report(path: Path, report: Report) -> None:
 
     Raises:
         ConfigError: matplotlib is missing.
+        UsageError: A folder is in its place.
         StorageError: The file cannot be written.
     """
     check_available()
     with drawing():
         text = page(f"{report.name}: training report", head(report), sections(report))
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_text(text, encoding="utf-8", newline="\n")
-        os.replace(beside, path)
-    except OSError as error:
-        raise StorageError(
-            f"report {path}: {error.strerror or error}; make room or give another place"
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
+    with whole_file(path, overwrite=True) as stream:
+        stream.write(text.encode())
