@@ -66,7 +66,8 @@ def _runs(found: Found) -> Iterator[str]:
     for run in found["runs"]:
         outcome = run["outcome"] or ("running" if run["working"] else "starting, or killed")
         counts = f"{run['measured']:,} measured + {run['no_result']:,} no_result"
-        yield f"  run {run['run_pk']} {run['started']} {run['host']}:{run['pid']} {outcome}"
+        started = f"{run['started']:%Y-%m-%d %H:%M:%S} UTC"
+        yield f"  run {run['run_pk']} of {started}, process {run['pid']} on {run['host']}: {outcome}"
         if run["outcome"]:
             yield f"    {counts}, {run['rederived']:,} derived again"
 
