@@ -4,14 +4,21 @@ import contextlib
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
 from builders import a_run, a_source, a_spectrum
 
+from astra.models import TaskWorker
+from astra.models.base import database
 from astra.pending import Selection
 from astra.running.claims.claims import Claims
+from astra.running.claims.liveness import liveness_of
 from astra.tasks import find_task
+
+#: PostgreSQL ends the session of a process that was killed within so long, else something is wrong [s].
+PATIENCE_S = 30
 
 # Claims so many spectra, says which with which token, and waits to be killed.
 HOLDER = """
@@ -36,9 +43,14 @@ class Holder:
         self.chunks = [json.loads(self.process.stdout.readline()) for _ in counts]
 
     def kill(self) -> None:
-        """With SIGKILL."""
+        """With SIGKILL; returns when the others can know it."""
         self.process.kill()
         self.process.communicate()
+        liveness, until = liveness_of(database.opened()), time.monotonic() + PATIENCE_S
+        dead = set(TaskWorker.select(TaskWorker.pk).where(TaskWorker.pid == self.process.pid).tuples())
+        while not dead <= {(worker,) for worker in liveness.dead("astronn_dist", 0)}:
+            assert time.monotonic() < until, f"process {self.process.pid} is dead, and its lock is still there"
+            time.sleep(0.01)
 
     def leave(self) -> None:
         """In good order."""
