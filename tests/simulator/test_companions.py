@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from astra.simulator.companions import LOWEST_MASS_RATIO, _partners, _synchronous, add_companions
-from astra.simulator.conditions import Conditions
+from astra.simulator.conditions import Conditions, with_fewer_pairs
 from astra.simulator.pixels import EMULATED
 from astra.simulator.stars import KINDS
 
@@ -137,3 +137,14 @@ def test_close_pairs_turn_once_an_orbit_and_wide_ones_hardly():
     assert np.median(_synchronous(np.full(2000, 200.0), rng)) == pytest.approx(20, rel=0.05)
     assert not _synchronous(np.full(2000, 30.0), rng).any()
     assert _synchronous(np.full(2000, 250.0), rng).max() <= 100
+
+
+def test_a_part_of_the_companions_can_be_left_out(full, stars, flux):
+    conditions = Conditions(companions={"dwarf": 0.6, "subgiant": 0.6}, warm_companions=0.9)
+
+    parts = [with_fewer_pairs(conditions, part) for part in (1.0, 1 / 3, 0.0)]
+
+    assert parts[0] == conditions
+    found = [add_companions(full, stars, flux, np.random.default_rng(6), part).flux_ratio for part in parts]
+    assert np.mean(found[1] > 0) == pytest.approx(np.mean(found[0] > 0) / 3, rel=0.35)
+    assert not found[2].any()

@@ -1,6 +1,6 @@
 """Under which conditions stars are observed, and how far the emulators may be from the truth."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from astra.simulator.stars import MIX
 
@@ -72,3 +72,12 @@ class Conditions:
 
     double_lined: float = 0.7
     """Share of companions whose lines come apart: by 10 to 250 km/s when they are farthest."""
+
+
+def with_fewer_pairs(conditions: Conditions, part: float) -> Conditions:
+    """The same conditions with this part of the companions."""
+    return replace(
+        conditions,
+        companions={kind: part * share for kind, share in conditions.companions.items()},
+        warm_companions=part * conditions.warm_companions,
+    )

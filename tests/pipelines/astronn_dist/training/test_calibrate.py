@@ -7,6 +7,7 @@ import torch
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.sampling import summarise
+from astra.pipelines.astronn_dist.training import calibrate as calibrate_module
 from astra.pipelines.astronn_dist.training.calibrate import HEADS, calibrate, fit_heads, summarised
 
 
@@ -41,6 +42,22 @@ def test_errors_that_counted_dropout_twice_become_right():
     assert before.std() < 0.8
     assert after.std() == pytest.approx(1, abs=0.03)
     assert abs(after.mean()) < 0.05
+
+
+def test_where_the_wings_are_wide_the_errors_are_larger_so_that_fewer_stars_are_far_off(monkeypatch):
+    features, truth, heads = simulated(12_000, 8)
+    generator = torch.Generator().manual_seed(9)
+    scatter = torch.randn(len(truth), generator=generator)
+    is_far = torch.rand(len(truth), generator=generator) < 0.05
+    label = truth * torch.exp(0.15 * torch.where(is_far, 4 * scatter, scatter))
+    far_off = []
+
+    for weight in (0.0, calibrate_module.WINGS):
+        monkeypatch.setattr(calibrate_module, "WINGS", weight)
+        fitted = fit_heads(features, label, heads=heads)
+        far_off.append(np.mean(np.abs(pulls(features, label, fitted)) > 3))
+
+    assert far_off[1] < 0.95 * far_off[0]
 
 
 def test_what_is_fitted_is_what_inference_says():

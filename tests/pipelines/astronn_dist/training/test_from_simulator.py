@@ -7,7 +7,7 @@ import pytest
 
 from astra.errors import ConfigError, Interrupted, UsageError
 from astra.pipelines.astronn_dist.training import from_simulator
-from astra.pipelines.astronn_dist.training.from_simulator import train_from_simulator
+from astra.pipelines.astronn_dist.training.from_simulator import conditions_of, train_from_simulator
 from astra.pipelines.astronn_dist.training.loop import CHECKPOINT
 from astra.pipelines.astronn_dist.training.request import TrainingRequest
 from astra.pipelines.astronn_dist.weights import load_weights
@@ -76,6 +76,14 @@ def test_one_seed_gives_one_file_also_if_it_was_stopped(made, tmp_path):
 
     assert again.read_bytes() == path.read_bytes()
     assert not (asked.folder / "seed-0" / CHECKPOINT).exists()
+
+
+def test_errors_are_made_for_as_many_companions_as_stars_have_not_as_many_as_are_learnt_from():
+    learnt, calibration, test = (conditions_of(name) for name in ("training", "calibration", "test"))
+
+    assert 0 < calibration.companions["dwarf"] < 0.5 * learnt.companions["dwarf"]
+    assert 0 < calibration.warm_companions < 0.5 * learnt.warm_companions
+    assert test.companions == learnt.companions
 
 
 def test_another_seed_learns_otherwise_from_the_same_stars(made, tmp_path, monkeypatch):
