@@ -1,8 +1,8 @@
 """Copies of a PostgreSQL database that tests use one after the other.
 
 To copy a database takes a fifth of a second, to empty its tables a tenth of that. A copy is used again only
-if nothing but rows was changed in it: tables, columns, rights, comments and settings are compared with the
-template.
+if nothing but rows was changed in it: tables, columns, rights, comments, settings and the record of
+migrations are compared with the template.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class Pool:
 
     Args:
         server: Where they are.
-        template: Its name; what rows it has, the copies have as well, and no test changes them.
+        template: Its name. Tables of it that have rows are compared, all others are emptied.
     """
 
     def __init__(self, server: Server, template: str) -> None:
@@ -59,8 +59,10 @@ class Pool:
         self._idle: list[str] = []
         self._copies = contextlib.ExitStack()
         with self._cursor(template) as cursor:
-            self._expected = _fingerprint(cursor)
-            self._emptied = [table for table in _tables(cursor) if not _has_rows(cursor, table)]
+            tables = _tables(cursor)
+            self._kept = [table for table in tables if _rows(cursor, table)]
+            self._emptied = [table for table in tables if table not in self._kept]
+            self._expected = self._fingerprint(cursor)
 
     def close(self) -> None:
         """Drop all copies."""
@@ -77,9 +79,13 @@ class Pool:
         yield name
         with self._cursor(name) as cursor:
             cursor.execute(_ALONE)
-            if _fingerprint(cursor) == self._expected:
+            if self._fingerprint(cursor) == self._expected:
                 cursor.execute(SQL("TRUNCATE {} RESTART IDENTITY").format(SQL(", ").join(self._emptied)))
                 self._idle.append(name)
+
+    def _fingerprint(self, cursor) -> list:
+        cursor.execute(_OWN + _FINGERPRINT)
+        return [cursor.fetchone(), *(_rows(cursor, table) for table in self._kept)]
 
     @contextlib.contextmanager
     def _cursor(self, name: str) -> Iterator:
@@ -91,16 +97,11 @@ class Pool:
             connection.close()
 
 
-def _fingerprint(cursor) -> str:
-    cursor.execute(_OWN + _FINGERPRINT)
-    return cursor.fetchone()[0]
-
-
 def _tables(cursor) -> list[Identifier]:
     cursor.execute(_TABLES)
     return [Identifier(*names) for names in cursor.fetchall()]
 
 
-def _has_rows(cursor, table: Identifier) -> bool:
-    cursor.execute(SQL("SELECT EXISTS (SELECT 1 FROM {})").format(table))
-    return cursor.fetchone()[0]
+def _rows(cursor, table: Identifier) -> list[tuple]:
+    cursor.execute(SQL("SELECT * FROM {} ORDER BY 1").format(table))
+    return cursor.fetchall()
