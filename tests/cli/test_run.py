@@ -56,6 +56,9 @@ def test_the_sum_adds_up_and_a_second_run_says_that_nothing_is_pending(astra, th
 def test_a_limit_and_a_star_choose_what_is_run(astra, three_stars, toy_weights):
     astra("run", "astronn_dist", "3", "--weights", toy_weights)
     assert [row.spectrum_pk for row in AstroNNdist.select()] == [three_stars[2].spectrum_pk]
+    again = astra("run", "astronn_dist", "3", "--weights", toy_weights)
+    assert again[:2] == (0, "nothing is pending for astronn_dist\n")
+    assert "all stars that were named have their rows already; --overwrite makes them anew" in again[2]
 
     model = "ApogeeCoaddedSpectrumInApStar"
     code, out, _ = astra(
