@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import psycopg2
 import pytest
-from builders import a_source, a_spectrum, write_apstar
+from builders import a_source, a_spectrum, slow_on_sqlite, write_apstar
 
 from astra.models import AstroNNdist, TaskRun
 from astra.pipelines.astronn_dist.weights import load_weights, save_weights
@@ -140,6 +140,7 @@ def test_where_nothing_is_pending_no_weights_are_announced(astra, db, toy_weight
     assert _said_of_weights(astra("run", "astronn_dist", "--weights", toy_weights)[2]) == []
 
 
+@slow_on_sqlite
 def test_two_workers_do_what_one_does(astra, three_stars, toy_weights):
     code, out, _ = astra("run", "astronn_dist", "--weights", toy_weights, "--workers", 2, "--batch-size", 1)
 
@@ -470,6 +471,7 @@ def test_a_signal_to_a_real_process_ends_in_75_and_the_next_run_finishes(
     assert TaskRun.get().outcome == "stopped"
 
 
+@slow_on_sqlite
 def test_a_signal_to_the_whole_group_while_workers_start_is_no_fault(db, tmp_path, toy_weights):
     import signal
 

@@ -8,7 +8,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
-from builders import a_chunk, a_run, a_spectrum, write_apstar
+from builders import a_chunk, a_run, a_spectrum, slow_on_sqlite, write_apstar
 
 from astra.database import locked, writing
 from astra.errors import AstraError, DatabaseUnreachable
@@ -65,6 +65,7 @@ def _workers() -> list[int]:
     return found
 
 
+@slow_on_sqlite
 def test_every_chunk_has_a_result(keys, toy_weights):
     options = {"weights": str(toy_weights), "device": "cpu"}
 
@@ -74,6 +75,7 @@ def test_every_chunk_has_a_result(keys, toy_weights):
     assert AstroNNdist.select().count() == 12
 
 
+@slow_on_sqlite
 @pytest.mark.skipif(sys.platform != "linux", reason="finds its children in /proc")
 def test_killed_workers_are_replaced_and_what_they_had_in_hand_is_said(keys, toy_weights):
     options, supply = {"weights": str(toy_weights), "device": "cpu"}, DeadlySupply(keys, 2)
@@ -109,6 +111,7 @@ def test_a_worker_without_a_database_says_why(keys, toy_weights, monkeypatch):
         list(run_chunks(astronn_dist, Supply(keys), {"weights": str(toy_weights)}, a_run().pk, 2))
 
 
+@slow_on_sqlite
 def test_the_environment_is_as_it_was_afterwards(keys, toy_weights):
     before = dict(os.environ)
 
