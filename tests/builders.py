@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from astropy.io import fits
 
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spectrum, TaskClaim, TaskRun
@@ -13,6 +14,16 @@ from astra.running.chunk import Chunk
 
 N_PIXELS = 8575
 _numbers = itertools.count(1)
+
+#: For what starts several processes and so takes seconds: on SQLite it is for the slow tests.
+slow_on_sqlite = pytest.mark.parametrize(
+    "db",
+    [
+        pytest.param("sqlite", marks=pytest.mark.slow),
+        pytest.param("postgresql", marks=pytest.mark.postgres),
+    ],
+    indirect=True,
+)
 
 
 def a_source(**values: Any) -> Source:

@@ -35,6 +35,7 @@ from astra.config import Settings, load_settings
 from astra.database import open_database
 from astra.models.base import bound_to
 
+from postgres_pool import Pool
 from postgres_server import (
     NoServer,
     Server,
@@ -241,6 +242,13 @@ def postgres_template(postgres: Server) -> Iterator[str]:
         yield dbname
 
 
+@pytest.fixture(scope="session")
+def postgres_pool(postgres: Server, postgres_template: str) -> Iterator[Pool]:
+    """Copies of it that tests use one after the other."""
+    with contextlib.closing(Pool(postgres, postgres_template)) as pool:
+        yield pool
+
+
 def _migrate(database: dict) -> None:
     settings = Settings.model_validate({"database": database, "models_dir": "/nowhere"})
     with bound_to(open_database(settings, create=True)) as opened:
@@ -267,7 +275,11 @@ def copied(
             monkeypatch.setenv("ASTRA_DATABASE_PATH", str(shutil.copyfile(template, tmp_path / "astra.db")))
         else:
             server = request.getfixturevalue("postgres")
-            dbname = stack.enter_context(server.database(request.getfixturevalue(f"postgres_{what}")))
+            if what == "template":
+                copy = request.getfixturevalue("postgres_pool").database()
+            else:
+                copy = server.database(request.getfixturevalue(f"postgres_{what}"))
+            dbname = stack.enter_context(copy)
             monkeypatch.setenv("ASTRA_DATABASE_URL", server.url(dbname))
         yield stack.enter_context(bound_to(open_database(load_settings())))
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import psycopg2
 import pytest
-from builders import a_source, a_spectrum, write_apstar
+from builders import a_source, a_spectrum, slow_on_sqlite, write_apstar
 
 from astra.models import AstroNNdist, TaskRun
 from astra.pipelines.astronn_dist.weights import load_weights, save_weights
@@ -56,6 +56,9 @@ def test_the_sum_adds_up_and_a_second_run_says_that_nothing_is_pending(astra, th
 def test_a_limit_and_a_star_choose_what_is_run(astra, three_stars, toy_weights):
     astra("run", "astronn_dist", "3", "--weights", toy_weights)
     assert [row.spectrum_pk for row in AstroNNdist.select()] == [three_stars[2].spectrum_pk]
+    again = astra("run", "astronn_dist", "3", "--weights", toy_weights)
+    assert again[:2] == (0, "nothing is pending for astronn_dist\n")
+    assert "all stars that were named have their rows already; --overwrite makes them anew" in again[2]
 
     model = "ApogeeCoaddedSpectrumInApStar"
     code, out, _ = astra(
@@ -137,6 +140,7 @@ def test_where_nothing_is_pending_no_weights_are_announced(astra, db, toy_weight
     assert _said_of_weights(astra("run", "astronn_dist", "--weights", toy_weights)[2]) == []
 
 
+@slow_on_sqlite
 def test_two_workers_do_what_one_does(astra, three_stars, toy_weights):
     code, out, _ = astra("run", "astronn_dist", "--weights", toy_weights, "--workers", 2, "--batch-size", 1)
 
@@ -442,8 +446,7 @@ def test_a_revoked_right_is_one_line(astra, three_stars, db, toy_weights, monkey
 # > Stopped: 75
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(("name", "workers"), [("SIGINT", 1), ("SIGTERM", 2)])
 def test_a_signal_to_a_real_process_ends_in_75_and_the_next_run_finishes(
     db, tmp_path, toy_weights, name, workers
 ):
@@ -468,6 +471,7 @@ def test_a_signal_to_a_real_process_ends_in_75_and_the_next_run_finishes(
     assert TaskRun.get().outcome == "stopped"
 
 
+@slow_on_sqlite
 def test_a_signal_to_the_whole_group_while_workers_start_is_no_fault(db, tmp_path, toy_weights):
     import signal
 

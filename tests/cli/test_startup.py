@@ -91,10 +91,11 @@ def test_a_run_on_a_cpu_does_without_torch(db, toy_weights, tmp_path):
     assert json.loads(ran.stdout)["measured"] == 1
 
 
-def test_the_version_is_that_of_the_package(capsys):
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_the_version_is_that_of_the_package(word, capsys):
     from importlib.metadata import version
 
     from astra.cli import main
 
-    assert main(["version"]) == 0
+    assert main([word]) == 0
     assert capsys.readouterr().out == f"{version('astra')}\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from builders import a_result, a_run, a_source, a_spectrum, write_apstar
+from builders import a_result, a_run, a_source, a_spectrum, slow_on_sqlite, write_apstar
 from fake_runs import FakeRuns
 
 from astra.database import is_postgresql, writing
@@ -63,6 +63,7 @@ def test_a_run_whose_local_worker_is_killed_ends_and_has_done_all(survey, tmp_pa
     _all_once()
 
 
+@slow_on_sqlite
 def test_four_workers_give_every_star_its_own_photometry(survey, tmp_path):
     runs = FakeRuns(tmp_path)
 
@@ -73,6 +74,7 @@ def test_four_workers_give_every_star_its_own_photometry(survey, tmp_path):
     assert {row.spectrum_pk: row.k_mag for row in AstroNNdist.select()} == own
 
 
+@slow_on_sqlite
 def test_pages_one_after_the_other_leave_nothing_out(survey, tmp_path):
     runs = FakeRuns(tmp_path)
 
@@ -82,6 +84,7 @@ def test_pages_one_after_the_other_leave_nothing_out(survey, tmp_path):
     _all_once()
 
 
+@slow_on_sqlite
 def test_two_runs_at_once_share_the_work(survey, tmp_path):
     runs = FakeRuns(tmp_path, SLOW)
 
@@ -93,6 +96,7 @@ def test_two_runs_at_once_share_the_work(survey, tmp_path):
     assert sum(run.processed for run in TaskRun.select()) == 90
 
 
+@slow_on_sqlite
 def test_two_runs_at_once_take_all_anew_once(survey, tmp_path):
     runs = FakeRuns(tmp_path, SLOW)
     assert runs.run() == 0
@@ -154,6 +158,7 @@ def test_a_process_that_is_halted_while_it_claims_does_not_stop_the_others(db, s
     assert runs.drawn().total() == 90
 
 
+@slow_on_sqlite
 def test_a_limit_counts_what_this_run_did(survey, tmp_path):
     runs = FakeRuns(tmp_path, SLOW)
 

@@ -1,7 +1,7 @@
 """A spectrum that kills its worker gets a row without a result; all others get theirs."""
 
 import pytest
-from builders import a_spectrum, write_apstar
+from builders import a_spectrum, slow_on_sqlite, write_apstar
 from fake_runs import FakeRuns
 
 from astra.models import AstroNNdist, TaskClaim, TaskRun
@@ -40,6 +40,7 @@ def _check(poisoned, tmp_path):
     assert TaskClaim.select().count() == 0
 
 
+@slow_on_sqlite
 def test_a_run_of_several_workers_gets_over_it(poisoned, tmp_path):
     runs = FakeRuns(tmp_path, DEADLY)
 
@@ -51,6 +52,7 @@ def test_a_run_of_several_workers_gets_over_it(poisoned, tmp_path):
     assert (run.outcome, run.processed, run.no_result) == ("done", 40, 1)
 
 
+@slow_on_sqlite
 def test_a_run_of_one_process_dies_and_those_after_it_get_over_it(poisoned, tmp_path):
     runs = FakeRuns(tmp_path, DEADLY)
 

@@ -139,6 +139,7 @@ def test_ctrl_c_lets_the_tasks_finish_what_they_have_in_hand(spectra, srun):
     assert jobs() == []
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_cancels_at_once(spectra, srun):
     spectra(300)
 

@@ -56,8 +56,12 @@ app.command(epilog=version.EXAMPLES)(version.version)
 def _options(
     context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debugging messages.")] = False,
+    show_version: Annotated[bool, typer.Option("--version", help="The same as `astra version`.")] = False,
 ) -> None:
     set_up_logging(logging.DEBUG if debug else logging.INFO)
+    if show_version:
+        version.version()
+        raise typer.Exit
     if context.invoked_subcommand is None:
         say(context.get_help())
 

@@ -92,10 +92,10 @@ def _carry_out(arguments: dict[str, Any]) -> int:
     """Run, and say how it went; gives the exit code."""
     from astra.running.runner import Report, reporting
 
-    report = Report(task=arguments["task"])
+    report, stars = Report(task=arguments["task"]), ()
     try:
         with reporting(report) as stop:
-            _execute(report, arguments, stop)
+            stars = _execute(report, arguments, stop)
     finally:
         if arguments["as_json"]:
             say_json(report.as_dict())
@@ -104,11 +104,12 @@ def _carry_out(arguments: dict[str, Any]) -> int:
     if report.error:
         return fail(report.error, report.exit_code, "astra run --help" if report.exit_code == 2 else None)
     if not arguments["as_json"] and report.run_pk is None:
-        _say_nothing_done(report)
+        _say_nothing_done(report, are_named=bool(stars))
     return report.exit_code
 
 
-def _execute(report: "Report", arguments: dict[str, Any], stop: "StopRequest") -> None:
+def _execute(report: "Report", arguments: dict[str, Any], stop: "StopRequest") -> tuple[str, ...]:
+    """Run; gives the stars that were named."""
     from astra.cli.session import database_session
     from astra.processes import keep_memory
     from astra.running.request import CHUNK, build_request, read_targets
@@ -132,6 +133,7 @@ def _execute(report: "Report", arguments: dict[str, Any], stop: "StopRequest") -
         request = build_request(task, targets, options, **rest)
         with progress(task.name) as update:
             carry_out(request, report, stop, lambda now: update(now.tally.done, now.to_do))
+    return targets.stars
 
 
 def _say_sum(report: "Report") -> None:
@@ -148,8 +150,10 @@ def _say_sum(report: "Report") -> None:
         note(f"{found['pending']:,} still pending")
 
 
-def _say_nothing_done(report: "Report") -> None:
+def _say_nothing_done(report: "Report", *, are_named: bool) -> None:
     if report.outcome == "dry_run":
         say(f"{report.to_do:,} pending")
-    else:
-        say(f"nothing is pending for {report.task}")
+        return
+    say(f"nothing is pending for {report.task}")
+    if are_named:
+        note("all stars that were named have their rows already; --overwrite makes them anew")

@@ -49,9 +49,7 @@ class Holder:
         liveness, until = liveness_of(database.opened()), time.monotonic() + PATIENCE_S
         dead = set(TaskWorker.select(TaskWorker.pk).where(TaskWorker.pid == self.process.pid).tuples())
         while not dead <= {(worker,) for worker in liveness.dead("astronn_dist", 0)}:
-            assert time.monotonic() < until, (
-                f"process {self.process.pid} is dead, and its lock is still there"
-            )
+            assert time.monotonic() < until, f"{self.process.pid} is dead, its lock still there"
             time.sleep(0.01)
 
     def leave(self) -> None:

@@ -79,6 +79,7 @@ def test_the_file_says_what_it_was_made_of_and_what_it_is_worth(survey, tmp_path
     assert "S/N 212 to 448" in made.range
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_a_training_that_is_stopped_at_every_stage_comes_to_the_same_file(survey, tmp_path, monkeypatch):
     monkeypatch.setattr("astra.pipelines.astronn_dist.training.rectified.CHUNK", 30)

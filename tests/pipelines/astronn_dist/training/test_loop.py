@@ -120,7 +120,7 @@ def test_neither_torchs_random_numbers_nor_its_threads_are_touched(examples, tmp
     assert torch.get_num_threads() == threads
 
 
-@pytest.mark.parametrize("step", [2, 5, 6])
+@pytest.mark.parametrize("step", [5, *(pytest.param(step, marks=pytest.mark.slow) for step in (2, 6))])
 def test_a_training_that_was_killed_goes_on_to_the_same_numbers(examples, tmp_path, step):
     expected = train(*examples, TINY, tmp_path / "undisturbed", seed=3)
     work = tmp_path / "killed"

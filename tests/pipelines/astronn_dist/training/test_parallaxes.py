@@ -387,6 +387,7 @@ def fitted_scale(y, error, known):
     return scale.item()
 
 
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)  # seconds, in which the database does nothing
 def test_the_scale_is_right_to_one_per_cent_only_if_no_parallax_is_left_out_for_its_noise(db):
     # What a spectrum tells of a luminosity, to 8 %.
     known = luminosities(20_000)
