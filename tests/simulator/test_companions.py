@@ -131,14 +131,6 @@ def test_without_companions_warm_stars_have_none_either(full, stars, flux):
     assert not add_companions(full, stars, flux, np.random.default_rng(6), conditions).flux_ratio.any()
 
 
-def test_close_pairs_turn_once_an_orbit_and_wide_ones_hardly():
-    rng = np.random.default_rng(7)
-
-    assert np.median(_synchronous(np.full(2000, 200.0), rng)) == pytest.approx(20, rel=0.05)
-    assert not _synchronous(np.full(2000, 30.0), rng).any()
-    assert _synchronous(np.full(2000, 250.0), rng).max() <= 100
-
-
 def test_a_part_of_the_companions_can_be_left_out(full, stars, flux):
     conditions = Conditions(companions={"dwarf": 0.6, "subgiant": 0.6}, warm_companions=0.9)
 
@@ -148,3 +140,11 @@ def test_a_part_of_the_companions_can_be_left_out(full, stars, flux):
     found = [add_companions(full, stars, flux, np.random.default_rng(6), part).flux_ratio for part in parts]
     assert np.mean(found[1] > 0) == pytest.approx(np.mean(found[0] > 0) / 3, rel=0.35)
     assert not found[2].any()
+
+
+def test_close_pairs_turn_once_an_orbit_and_wide_ones_hardly():
+    rng = np.random.default_rng(7)
+
+    assert np.median(_synchronous(np.full(2000, 200.0), rng)) == pytest.approx(20, rel=0.05)
+    assert not _synchronous(np.full(2000, 30.0), rng).any()
+    assert _synchronous(np.full(2000, 250.0), rng).max() <= 100

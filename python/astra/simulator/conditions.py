@@ -47,6 +47,9 @@ class Conditions:
     turbulence: float = 2.4
     """Scale of additional Gaussian broadening [km/s]."""
 
+    broad: float = 0.0
+    """Share of stars with two and a half times that."""
+
     response: tuple[float, float] = (1.0, 0.4)
     """Size of each detector's response, relative to that of real spectra: its mean and standard deviation."""
 
