@@ -106,6 +106,7 @@ def _said_of_weights(stderr):
     return [line for line in stderr.splitlines() if line.startswith("astra: INFO: weights ")]
 
 
+@slow_on_sqlite
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_run_says_once_which_weights_it_takes_and_keeps_it(astra, three_stars, toy_weights, workers):
     _, _, err = astra("run", "astronn_dist", "--weights", toy_weights, "--workers", workers)
@@ -446,6 +447,7 @@ def test_a_revoked_right_is_one_line(astra, three_stars, db, toy_weights, monkey
 # > Stopped: 75
 
 
+@slow_on_sqlite
 @pytest.mark.parametrize(("name", "workers"), [("SIGINT", 1), ("SIGTERM", 2)])
 def test_a_signal_to_a_real_process_ends_in_75_and_the_next_run_finishes(
     db, tmp_path, toy_weights, name, workers
@@ -516,6 +518,7 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(astra, three_stars, 
     assert "\x1b" not in err + out
 
 
+@slow_on_sqlite
 def test_progress_is_a_bar_on_a_terminal(three_stars, toy_weights):
     import pty
 

@@ -154,7 +154,8 @@ def test_an_option_that_cannot_be_is_a_wrong_configuration(astra, survey, tmp_pa
 
 
 @on_sqlite
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_training_that_is_stopped_goes_on_with_the_same_command(survey, tmp_path, number):
     output = tmp_path / "made.safetensors"
     many = ("--epochs", "200", "--batch-size", "16", "--device", "cpu", "--output", str(output))

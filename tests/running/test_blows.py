@@ -51,6 +51,7 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+@slow_on_sqlite
 def test_a_run_whose_local_worker_is_killed_ends_and_has_done_all(survey, tmp_path):
     runs = FakeRuns(tmp_path, SLOW)
     process = runs.start("--workers", "2", "--batch-size", "5")
@@ -110,6 +111,7 @@ def test_two_runs_at_once_take_all_anew_once(survey, tmp_path):
     assert set(runs.drawn().values()) == {2}
 
 
+@slow_on_sqlite
 def test_an_interrupted_run_says_so_and_the_next_one_goes_on(survey, tmp_path):
     runs = FakeRuns(tmp_path, SLOW)
     process = runs.start("--batch-size", "5")
@@ -169,6 +171,7 @@ def test_a_limit_counts_what_this_run_did(survey, tmp_path):
     assert AstroNNdist.select().count() == 60
 
 
+@slow_on_sqlite
 def test_a_disk_that_vanishes_in_the_middle_leaves_its_spectra_pending(db, tmp_path):
     folder = tmp_path / "disk"
     folder.mkdir()

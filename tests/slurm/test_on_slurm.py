@@ -72,6 +72,7 @@ def test_a_limit_is_for_all_tasks_together(spectra, srun_json):
     assert sorted(run.processed for run in TaskRun.select()) == [3, 4]
 
 
+@pytest.mark.slow
 def test_the_processes_of_one_node_share_an_sqlite_file(
     sqlite_template, srun_json, tmp_path, monkeypatch, add_spectra
 ):

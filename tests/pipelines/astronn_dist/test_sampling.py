@@ -281,7 +281,7 @@ def random_tensors(seed):
     }
 
 
-@pytest.mark.parametrize("together", [2, 7, 22])
+@pytest.mark.parametrize("together", [2, 7, pytest.param(22, marks=pytest.mark.slow)])
 def test_spectra_that_torch_computes_together_get_what_they_get_alone(readable, flux, names, together):
     alone = readable.draw(flux, names, 100, 0)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import a_source, a_spectrum, write_apstar
+from builders import a_source, a_spectrum, slow_on_sqlite, write_apstar
 
 from astra.database import now
 from astra.errors import ConfigError
@@ -247,6 +247,7 @@ def test_numbers_do_not_depend_on_how_the_work_was_cut(a_star_with_a_file, toy_w
     assert alone.L_fakemag == pytest.approx(together[alone.spectrum_pk], rel=1e-5)
 
 
+@slow_on_sqlite
 def test_several_workers_give_the_rows_of_one(a_star_with_a_file, toy_weights):
     for number in range(7):
         a_star_with_a_file(str(number))

@@ -107,6 +107,7 @@ def test_a_training_that_is_stopped_at_every_stage_comes_to_the_same_file(survey
     assert ("", "training") not in stages
 
 
+@pytest.mark.slow
 @on_sqlite
 def test_another_training_in_the_same_folder_reads_no_spectrum_again(survey, tmp_path):
     train_from_database(request(tmp_path), Cuts())

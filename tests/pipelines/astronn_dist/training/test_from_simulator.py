@@ -62,6 +62,7 @@ def test_doubt_begins_at_the_last_hundredth_of_unseen_stars(made):
     assert validity.relative_error.tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_one_seed_gives_one_file_also_if_it_was_stopped(made, tmp_path):
     _, path = made
     asked = request(tmp_path / "again")
@@ -78,6 +79,7 @@ def test_one_seed_gives_one_file_also_if_it_was_stopped(made, tmp_path):
     assert not (asked.folder / "seed-0" / CHECKPOINT).exists()
 
 
+@pytest.mark.slow
 def test_another_seed_learns_otherwise_from_the_same_stars(made, tmp_path, monkeypatch):
     asked, path = made
     other = request(tmp_path / "other", seed=1, work=asked.folder)
