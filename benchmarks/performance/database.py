@@ -30,7 +30,7 @@ RESULTS = """
 INSERT INTO {results} (spectrum_pk, source_pk, v_astra, inputs_read, source_read, k_mag, ebv, l_fakemag,
     result_flags)
 SELECT pk, pk, {version}, read, read, 10, 0.1, 20, 0
-FROM (SELECT pk, timezone('utc', now()) + interval '1 hour' AS read FROM spectrum) AS some
+FROM (SELECT pk, timezone('utc', now()) + interval '1 hour' AS read FROM spectrum) AS times
 WHERE ('x' || substr(md5(pk::text), 1, 6))::bit(24)::int < {share} * 16777216
 """
 

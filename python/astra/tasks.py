@@ -69,6 +69,7 @@ class Task:
         self.rederivation: Rederivation | None = None
         self._identify: Callable[..., Provenance] = lambda **options: Provenance()
         self._prepare: Callable[..., None] = lambda **options: None
+        self._check = self.prepare
 
     def __call__(self, spectra: Iterable[Any], **options: Any) -> Iterator[Any]:
         """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty."""
@@ -87,6 +88,10 @@ class Task:
         """Load what a run with these options needs, so that a wrong setting fails before any spectrum."""
         self._prepare(**options)
 
+    def check(self, **options: Any) -> None:
+        """Fail as ``prepare`` does, in a process that lets others compute, and so needs to load less."""
+        self._check(**options)
+
     def identified_by(self, function: Callable[..., Provenance]) -> Callable[..., Provenance]:
         """Decorator: ``function(**options)`` gives the provenance of a run."""
         self._identify = function
@@ -95,6 +100,11 @@ class Task:
     def prepared_by(self, function: Callable[..., None]) -> Callable[..., None]:
         """Decorator: ``function(**options)`` raises ``ConfigError`` if a run cannot work."""
         self._prepare = function
+        return function
+
+    def checked_by(self, function: Callable[..., None]) -> Callable[..., None]:
+        """Decorator: ``function(**options)`` raises what ``prepare`` raises; without it, that is called."""
+        self._check = function
         return function
 
     def rederived_by(self, stale: Callable[[], peewee.Expression]) -> Callable[[Callable], Callable]:

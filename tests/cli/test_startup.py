@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from builders import a_source, a_spectrum, write_apstar
+from builders import a_source, a_spectrum, slow_on_sqlite, write_apstar
 
 HEAVY = ("torch", "astropy", "bokeh", "numpy", "peewee", "rich", "yaml")
 
@@ -75,6 +75,21 @@ def test_a_run_with_nothing_pending_does_not_load_torch(db, toy_weights):
     ran = subprocess.run(command, capture_output=True, text=True)
 
     assert ran.stdout.splitlines() == ["nothing is pending for astronn_dist", "False"], ran.stderr
+
+
+@slow_on_sqlite
+def test_a_run_of_several_workers_lets_them_load_what_computes(db, toy_weights, tmp_path):
+    a_spectrum(a_source(), write_apstar(tmp_path / "apStar-dr17-x.fits"))
+    # None: an import fails; but not in the workers, which are started anew.
+    code = "import sys; sys.modules['numba'] = None; from astra.cli import main; sys.exit(main(sys.argv[1:]))"
+    options = ["--weights", str(toy_weights), "--device", "cpu", "--workers", "2", "--json"]
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code, "run", "astronn_dist", *options], capture_output=True, text=True
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["measured"] == 1
 
 
 def test_a_run_on_a_cpu_does_without_torch(db, toy_weights, tmp_path):

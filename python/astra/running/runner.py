@@ -136,7 +136,8 @@ class _Run:
             report.end("nothing_pending", 0)
         else:
             self._check_paths()
-            self.task.prepare(**request.options)
+            # Workers prepare themselves, all at the same time.
+            (self.task.check if request.workers > 1 else self.task.prepare)(**request.options)
             self._recorded()
 
     def _sweep(self) -> None:

@@ -117,6 +117,18 @@ def chosen_weights(weights: str | None) -> "Chosen":
     return find_weights(weights, load_settings())
 
 
+def check_usable(weights: str | None, device: str) -> None:
+    """Whether :func:`load_model` can load them.
+
+    Raises:
+        ConfigError: The weights cannot be used, or there is no such device.
+    """
+    from astra.pipelines.astronn_dist.weights import load_weights
+
+    choose_device(device)
+    load_weights(chosen_weights(weights).path)
+
+
 def load_model(weights: str | None, device: str) -> Model:
     """The weights in force, loaded at the first call.
 

@@ -20,7 +20,7 @@ from astra.models.source import Source
 from astra.photometry import FILLER, SMALLEST_K_MAG
 from astra.pipelines.astronn_dist.distances.results import Columns, derive
 from astra.pipelines.astronn_dist.distances.stars import NAMES, Stars
-from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, chosen_weights, load_model
+from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, check_usable, chosen_weights, load_model
 from astra.products.grid import N_GRID
 from astra.tasks import Provenance, task
 
@@ -97,6 +97,11 @@ def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None
     flat = np.ones(N_GRID, np.float32)
     anyone = Stars.of({"k_mag": 10.0, "e_k_mag": 0.02}, 1)
     model.estimate([CombinedSpectrum(flat, flat, np.zeros(N_GRID, np.int32))], [""], anyone, n_draws=2)
+
+
+@astronn_dist.checked_by
+def _check(weights: str | None = None, device: str = "auto", **_: Any) -> None:
+    check_usable(weights, device)
 
 
 def star_changed() -> peewee.Expression:
