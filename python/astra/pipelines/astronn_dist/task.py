@@ -90,8 +90,8 @@ def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None
     from astra.products.apstar import CombinedSpectrum
 
     model = load_model(weights, device)
-    # What is compiled at the first spectrum is kept, and found by the workers that start after this; and what
-    # is loaded is there before a worker has a spectrum in hand.
+    # What is compiled at the first spectrum, and all that is loaded for it, is there before a worker has a
+    # spectrum in hand.
     import astropy.io.fits  # noqa: F401
 
     flat = np.ones(N_GRID, np.float32)
