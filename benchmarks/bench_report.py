@@ -1,10 +1,11 @@
 """How long a report takes, how large it is, and how much memory it needs, for so many made-up stars.
 
-    python benchmarks/bench_report.py [--stars 100000] [--out build/report]
+    python benchmarks/bench_report.py [--stars 100000] [--spectra FOLDER] [--out build/report]
 
 A tenth of the stars has a second spectrum. The stars lie in a disc about the Sun, with the classes, flags and
-parallaxes of a survey; none has a file, so that no draws are made. The report is made in a process of its
-own, as `astra report` makes it; what is in --out stays there.
+parallaxes of a survey. Without a folder of apStar files none has a file, so that no draws are made; with one
+the files are theirs in turn, and those that the report lists are read and drawn with the default weights. The
+report is made in a process of its own, as `astra report` makes it; what is in --out stays there.
 """
 
 import argparse
@@ -29,13 +30,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--stars", type=int, default=100_000)
+    parser.add_argument("--spectra", type=Path, help="a folder of apStar files")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "report")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    database = arguments.out / f"survey-{arguments.stars}.db"
+    files = sorted(arguments.spectra.resolve().glob("apStar-*.fits")) if arguments.spectra else []
+    database = arguments.out / f"survey-{arguments.stars}-{len(files)}.db"
     os.environ["ASTRA_DATABASE_PATH"] = str(database)
     if not database.exists():
-        fill(arguments.stars)
+        fill(arguments.stars, files)
     measure(arguments.out / f"report-{arguments.stars}.html")
 
 
@@ -54,24 +57,31 @@ def measure(output: Path) -> None:
     print(f"peak memory        {used.ru_maxrss / 1024:>12.0f} MB")
 
 
-def fill(stars: int) -> None:
-    """Make a SQLite database with so many stars and their results."""
+def fill(stars: int, files: list[Path]) -> None:
+    """Make a SQLite database with so many stars and their results, and these files in turn."""
     from astra.config import load_settings
     from astra.database import open_database
-    from astra.models import TaskRun
+    from astra.models import ApogeeCoaddedSpectrumInApStar, TaskRun
     from astra.models.base import bound_to
+    from astra.pipelines.astronn_dist.estimating import chosen_weights
+    from astra.pipelines.astronn_dist.weights import identify
     from astra.schema import upgrade
 
     settings = load_settings()
+    name, sha256 = identify(chosen_weights(None).path)
     with bound_to(open_database(settings, create=True)) as database:
         upgrade(database, settings)
         with database.atomic():
-            given = {"weights_name": "made-up", "weights_sha256": "0" * 64, "seed": 0, "n_draws": 100}
+            given = {"weights_name": name, "weights_sha256": sha256, "seed": 0, "n_draws": 100}
             TaskRun.create(
                 pk=1, task="astronn_dist", version="0.1.0", v_astra_major_minor=1, host="here", pid=1, **given
             )
             for first in range(0, stars, PART):
                 insert(made_up(first, min(PART, stars - first)))
+            for turn, file in enumerate(files):
+                model = ApogeeCoaddedSpectrumInApStar
+                which = model.spectrum_pk % len(files) == turn
+                model.update(path=str(file)).where(which).execute()
 
 
 def made_up(first: int, count: int) -> dict[str, np.ndarray]:
