@@ -473,7 +473,7 @@ def test_a_signal_to_a_real_process_ends_in_75_and_the_next_run_finishes(
     assert TaskRun.get().outcome == "stopped"
 
 
-@slow_on_sqlite
+@pytest.mark.slow
 def test_a_signal_to_the_whole_group_while_workers_start_is_no_fault(db, tmp_path, toy_weights):
     import signal
 

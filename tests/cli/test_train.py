@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from builders import slow_on_sqlite
 from parallax_survey import insert_stars, luminosities, observed, write_stars
 
 from astra.pipelines.astronn_dist.weights import load_weights
@@ -43,6 +44,7 @@ def test_help_loads_nothing_heavy():
     assert "astra train astronn_dist" in ran.stdout.split("Example")[1]
 
 
+@slow_on_sqlite
 def test_a_network_is_trained_and_its_file_says_on_what(astra, survey, tmp_path, monkeypatch):
     monkeypatch.setenv("ASTRA_DATABASE_PASSWORD", "geheim")
     output = tmp_path / "made.safetensors"

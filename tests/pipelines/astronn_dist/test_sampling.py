@@ -16,9 +16,6 @@ from astra.pipelines.astronn_dist.weights import SHAPES, Weights, load_weights
 
 N_REFERENCE = 2000
 
-# Of the 22 real spectra: an F star; the others are for the slow tests.
-QUICK = 0
-
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
@@ -148,9 +145,8 @@ def test_a_summary_is_mean_and_variances_in_units_of_labels_std():
     assert found.e_fakemag == pytest.approx([10 * np.sqrt(2 + 7)])
 
 
-@pytest.mark.parametrize(
-    "index", [index if index == QUICK else pytest.param(index, marks=pytest.mark.slow) for index in range(22)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("index", range(22))
 def test_means_of_100_draws_are_distributed_as_those_of_other_dropout(network, readable, flux, names, index):
     """Kolmogorov and Smirnov's test of 200 seeds against 200 means with the random numbers of torch."""
     ours = means_of_200_seeds(network, flux, names, index)
@@ -162,10 +158,10 @@ def test_means_of_100_draws_are_distributed_as_those_of_other_dropout(network, r
 
 @pytest.mark.slow
 def test_the_test_of_distributions_tells_a_dropout_rate_of_a_third(network, readable, flux, names):
-    ours = means_of_200_seeds(network, flux, names, QUICK)
+    ours = means_of_200_seeds(network, flux, names, 0)
 
     theirs = (
-        independent_draws(readable.network, flux[QUICK], 200 * 100, rate=1 / 3).reshape(200, 100).mean(axis=1)
+        independent_draws(readable.network, flux[0], 200 * 100, rate=1 / 3).reshape(200, 100).mean(axis=1)
     )
 
     assert same_distribution(ours, theirs) < 0.001

@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+from builders import slow_on_sqlite
 from parallax_survey import insert_stars, luminosities, observed, write_stars
 
 from astra.errors import ConfigError, Interrupted, UsageError
@@ -49,6 +50,7 @@ def request(folder, **options):
     return TrainingRequest(folder / "made.safetensors", **({"epochs": 2, "batch_size": 16} | options))
 
 
+@slow_on_sqlite
 def test_the_file_says_what_it_was_made_of_and_what_it_is_worth(survey, tmp_path):
     insert_stars(3, "/nowhere", ruwe=5.0)
 

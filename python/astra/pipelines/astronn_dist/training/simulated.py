@@ -73,7 +73,7 @@ def simulated_examples(
         folder.mkdir(parents=True, exist_ok=True)
         missing = [index for index in range(n_chunks) if not (folder / f"{index}.npz").exists()]
         _check_space(folder, len(missing) * CHUNK)
-        with _workers(simulator, recipe, patterns) as pool:
+        with _workers(len(missing), simulator, recipe, patterns) as pool:
             for done, (index, rows, labels) in enumerate(
                 pool.map(_chunk, missing), n_chunks - len(missing) + 1
             ):
@@ -116,11 +116,14 @@ _context: tuple[Simulator, Recipe, np.ndarray] | None = None
 
 
 @contextmanager
-def _workers(simulator: Simulator, recipe: Recipe, patterns: np.ndarray) -> Iterator[ProcessPoolExecutor]:
-    """A process for each core, with one compute thread."""
+def _workers(
+    n_chunks: int, simulator: Simulator, recipe: Recipe, patterns: np.ndarray
+) -> Iterator[ProcessPoolExecutor]:
+    """A process for each core or chunk, whichever are fewer, with one compute thread."""
     context = multiprocessing.get_context("spawn")
     with shared_cores(cores()):
-        pool = ProcessPoolExecutor(cores(), context, _begin, (os.getpid(), simulator, recipe, patterns))
+        count = max(1, min(cores(), n_chunks))
+        pool = ProcessPoolExecutor(count, context, _begin, (os.getpid(), simulator, recipe, patterns))
         try:
             yield pool
         except BrokenProcessPool as error:
