@@ -448,7 +448,9 @@ def test_a_revoked_right_is_one_line(astra, three_stars, db, toy_weights, monkey
 
 
 @slow_on_sqlite
-@pytest.mark.parametrize(("name", "workers"), [("SIGINT", 1), ("SIGTERM", 2)])
+@pytest.mark.parametrize(
+    ("name", "workers"), [("SIGINT", 1), pytest.param("SIGTERM", 2, marks=pytest.mark.slow)]
+)
 def test_a_signal_to_a_real_process_ends_in_75_and_the_next_run_finishes(
     db, tmp_path, toy_weights, name, workers
 ):

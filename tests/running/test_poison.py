@@ -52,7 +52,7 @@ def test_a_run_of_several_workers_gets_over_it(poisoned, tmp_path):
     assert (run.outcome, run.processed, run.no_result) == ("done", 40, 1)
 
 
-@slow_on_sqlite
+@pytest.mark.slow
 def test_a_run_of_one_process_dies_and_those_after_it_get_over_it(poisoned, tmp_path):
     runs = FakeRuns(tmp_path, DEADLY)
 

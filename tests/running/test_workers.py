@@ -111,7 +111,7 @@ def test_a_worker_without_a_database_says_why(keys, toy_weights, monkeypatch):
         list(run_chunks(astronn_dist, Supply(keys), {"weights": str(toy_weights)}, a_run().pk, 2))
 
 
-@slow_on_sqlite
+@pytest.mark.slow
 def test_the_environment_is_as_it_was_afterwards(keys, toy_weights):
     before = dict(os.environ)
 

@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from builders import a_chunk, a_result, a_run, slow_on_sqlite
+from builders import a_chunk, a_result, a_run
 
 from astra.database import is_postgresql, now
 from astra.errors import ConfigError
@@ -129,7 +129,7 @@ def test_a_spectrum_over_which_workers_die_gets_no_result_and_its_neighbours_the
     assert TaskClaim.get_or_none(spectrum_pk=spectra[0]) is None
 
 
-@slow_on_sqlite
+@pytest.mark.slow
 def test_who_dies_again_and_again_for_another_reason_blames_no_spectrum_thrice(claims, holding, spectra):
     holding(3).kill()
     for _ in range(3 * (MOST_DEATHS - 1)):
