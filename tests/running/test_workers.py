@@ -86,7 +86,8 @@ def test_killed_workers_are_replaced_and_what_they_had_in_hand_is_said(keys, toy
     in_hand = {pk for chunk in supply.mourned for pk in chunk.keys}
     done = {row.spectrum_pk for row in AstroNNdist.select()}
     lost = set(keys) - done
-    assert set(keys[4:6]) <= lost <= in_hand <= set(keys[:6])
+    # The other one may have asked for the fourth chunk before it died.
+    assert set(keys[4:6]) <= lost <= in_hand <= set(keys[:8])
     assert sum(result.tally.processed for result in results) == len(done)
 
 
