@@ -64,7 +64,7 @@ def fill(stars: int, files: list[Path]) -> None:
     from astra.models import ApogeeCoaddedSpectrumInApStar, TaskRun
     from astra.models.base import bound_to
     from astra.pipelines.astronn_dist.estimating import chosen_weights
-    from astra.pipelines.astronn_dist.weights import identify
+    from astra.pipelines.astronn_dist.weights.files import identify
     from astra.schema import upgrade
 
     settings = load_settings()

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from astra.pipelines.astronn_dist.dropout import DROPOUT_RATE, LAYERS
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN, Dropout
+from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN, Dropout
+from astra.pipelines.astronn_dist.network.dropout import DROPOUT_RATE, LAYERS
 from astra.pipelines.astronn_dist.training.batches import TRAINING
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.forward import PART_SIZE, Forward, compute_threads

@@ -142,7 +142,7 @@ def targets(shared: Path) -> Path:
 @pytest.fixture(scope="session")
 def toy_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small random weights: of no use for distances, good enough for everything around them."""
-    from astra.pipelines.astronn_dist.weights import SHAPES, Weights, save_weights
+    from astra.pipelines.astronn_dist.weights.files import SHAPES, Weights, save_weights
 
     generator = np.random.default_rng(7)
     tensors = {name: generator.normal(0, 0.05, shape).astype(np.float32) for name, shape in SHAPES.items()}
@@ -157,7 +157,7 @@ def toy_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def embedded_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder in the place of the package's own with the embedded default."""
-    from astra.pipelines.astronn_dist import finding
+    from astra.pipelines.astronn_dist.weights import finding
 
     folder = tmp_path / "embedded"
     folder.mkdir()

@@ -8,7 +8,7 @@ from builders import a_result, a_run, a_source, a_spectrum, write_apstar
 
 from astra.models import ApogeeCoaddedSpectrumInApStar
 from astra.pipelines.astronn_dist import astronn_dist
-from astra.pipelines.astronn_dist.weights import identify
+from astra.pipelines.astronn_dist.weights.files import identify
 
 HOSTILE = '<script>document.title = "run"</script>'
 

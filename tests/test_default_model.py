@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from astra.pipelines.astronn_dist.distances.distance import unreliable
-from astra.pipelines.astronn_dist.finding import embedded_default
+from astra.pipelines.astronn_dist.network.sampling import network_on, sample
 from astra.pipelines.astronn_dist.rectify import rectify
-from astra.pipelines.astronn_dist.sampling import network_on, sample
-from astra.pipelines.astronn_dist.validity import widened
-from astra.pipelines.astronn_dist.weights import load_weights
+from astra.pipelines.astronn_dist.weights.files import load_weights
+from astra.pipelines.astronn_dist.weights.finding import embedded_default
+from astra.pipelines.astronn_dist.weights.validity import widened
 from astra.products.apstar import read_combined
 from astra.simulator import compact
 from astra.simulator.sample import simulate

@@ -15,7 +15,7 @@ from astropy.io import fits
 
 from astra.cli import main
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source
-from astra.pipelines.astronn_dist.weights import load_weights, save_weights
+from astra.pipelines.astronn_dist.weights.files import load_weights, save_weights
 
 
 @pytest.fixture

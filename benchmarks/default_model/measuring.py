@@ -10,12 +10,13 @@ import numpy as np
 from astra.cli.console import progress
 from astra.config import load_settings
 from astra.pipelines.astronn_dist.distances.distance import unreliable
-from astra.pipelines.astronn_dist.finding import find_weights
+from astra.pipelines.astronn_dist.network.sampling import Network, network_on, sample
+from astra.pipelines.astronn_dist.prediction import Prediction
 from astra.pipelines.astronn_dist.rectify import rectify
-from astra.pipelines.astronn_dist.sampling import Network, Prediction, network_on, sample
 from astra.pipelines.astronn_dist.training.evaluate import distance_error, pulls
-from astra.pipelines.astronn_dist.validity import widened
-from astra.pipelines.astronn_dist.weights import Weights, load_weights
+from astra.pipelines.astronn_dist.weights.files import Weights, load_weights
+from astra.pipelines.astronn_dist.weights.finding import find_weights
+from astra.pipelines.astronn_dist.weights.validity import widened
 from astra.simulator.sample import Sample
 from astra.simulator.stars import Stars
 

@@ -24,8 +24,8 @@ from pipeline import Survey, astra  # noqa: E402
 from table import Table  # noqa: E402
 
 from astra.config import load_settings  # noqa: E402
-from astra.pipelines.astronn_dist.finding import find_weights  # noqa: E402
-from astra.pipelines.astronn_dist.weights import load_weights  # noqa: E402
+from astra.pipelines.astronn_dist.weights.files import load_weights  # noqa: E402
+from astra.pipelines.astronn_dist.weights.finding import find_weights  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 SPECTRA = 1_100_000

@@ -13,12 +13,12 @@ import torch
 from table import Table
 from torch.nn import functional as F
 
-from astra.pipelines.astronn_dist import kernels
-from astra.pipelines.astronn_dist.dropout import DRAWS_PER_WORD, DROPOUT_RATE, KEPT, LAYERS, key
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN, Dropout
-from astra.pipelines.astronn_dist.on_cpu import CpuNetwork
-from astra.pipelines.astronn_dist.on_torch import TorchNetwork
-from astra.pipelines.astronn_dist.weights import Weights
+from astra.pipelines.astronn_dist.network import kernels
+from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN, Dropout
+from astra.pipelines.astronn_dist.network.dropout import DRAWS_PER_WORD, DROPOUT_RATE, KEPT, LAYERS, key
+from astra.pipelines.astronn_dist.network.on_cpu import CpuNetwork
+from astra.pipelines.astronn_dist.network.on_torch import TorchNetwork
+from astra.pipelines.astronn_dist.weights.files import Weights
 
 DRAWS, ROUNDS = 100, 9
 UPSTREAM_THREADS = 2

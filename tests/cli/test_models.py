@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from astra.pipelines.astronn_dist.weight_formats import to_safetensors
-from astra.pipelines.astronn_dist.weights import SHAPES, load_weights
+from astra.pipelines.astronn_dist.weights.files import SHAPES, load_weights
+from astra.pipelines.astronn_dist.weights.formats import to_safetensors
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from builders import a_source, a_spectrum, slow_on_sqlite, write_apstar
 
 from astra.models import AstroNNdist, TaskRun
-from astra.pipelines.astronn_dist.weights import load_weights, save_weights
+from astra.pipelines.astronn_dist.weights.files import load_weights, save_weights
 
 KEYS = (
     "task v_astra run_pk processed measured rederived no_result flags bad warn pending "
@@ -205,7 +205,7 @@ class Trap:
 def _checkpoint(path, **changes):
     import torch
 
-    from astra.pipelines.astronn_dist.weights import SHAPES
+    from astra.pipelines.astronn_dist.weights.files import SHAPES
 
     tensors = {name: torch.zeros(shape) for name, shape in SHAPES.items()} | {"labels_std": torch.ones(1)}
     torch.save({"model_state_dict": tensors | changes}, path)

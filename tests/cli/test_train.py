@@ -10,7 +10,7 @@ import pytest
 from builders import slow_on_sqlite
 from parallax_survey import insert_stars, luminosities, observed, write_stars
 
-from astra.pipelines.astronn_dist.weights import load_weights
+from astra.pipelines.astronn_dist.weights.files import load_weights
 
 TRAIN = ("train", "astronn_dist", "--from", "database")
 QUICK = ("--epochs", "1", "--batch-size", "16", "--device", "cpu")

@@ -9,7 +9,7 @@ import typer
 from astra.cli.console import say, say_json, say_table
 
 if TYPE_CHECKING:
-    from astra.pipelines.astronn_dist.library import Listed
+    from astra.pipelines.astronn_dist.weights.library import Listed
 
 app = typer.Typer(help="List, inspect and import models (weights).", rich_markup_mode=None)
 
@@ -43,7 +43,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def list_models(as_json: AsJson = False) -> None:
     """Show the embedded default, the models in ASTRA_MODELS_DIR, and which is in force (*)."""
     from astra.config import load_settings
-    from astra.pipelines.astronn_dist import library
+    from astra.pipelines.astronn_dist.weights import library
 
     settings = load_settings()
     found = library.list_models(settings)
@@ -68,7 +68,7 @@ def show(
 ) -> None:
     """Show what is known of a model: what it was made from, what it is good for, how it was measured."""
     from astra.config import load_settings
-    from astra.pipelines.astronn_dist.library import describe_model
+    from astra.pipelines.astronn_dist.weights.library import describe_model
 
     found = describe_model(name, load_settings())
     if as_json:
@@ -85,7 +85,7 @@ def import_model(
 ) -> None:
     """Convert a model of any format to .safetensors in ASTRA_MODELS_DIR, under a name of your choice."""
     from astra.config import load_settings
-    from astra.pipelines.astronn_dist import library
+    from astra.pipelines.astronn_dist.weights import library
 
     found = library.import_model(path, name, load_settings(), overwrite=overwrite)
     say(f"imported: {_clean(found['path'])} (sha256 {found['sha256'][:12]})")

@@ -128,7 +128,7 @@ def astronn_dist(
     """
     arguments = locals()
     _refuse(arguments, OF_DATABASE if origin is Origin.SIMULATOR else OF_SIMULATOR, origin)
-    from astra.pipelines.astronn_dist.training.report import report_path
+    from astra.pipelines.astronn_dist.training.report.writing import report_path
     from astra.pipelines.astronn_dist.training.request import TrainingRequest
 
     names = ("output", "seed", "epochs", "batch_size", "learning_rate", "patience", "threads", "work")

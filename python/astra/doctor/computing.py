@@ -31,7 +31,7 @@ def check_weights(known: Known) -> Iterator[Finding]:
 
 def check_device(known: Known) -> Iterator[Finding]:
     """Where the network computes."""
-    from astra.pipelines.astronn_dist.devices import DRIVERS, choose_device
+    from astra.pipelines.astronn_dist.network.devices import DRIVERS, choose_device
 
     if choose_device("auto") == "cuda":
         import torch
@@ -51,7 +51,7 @@ def check_compiled(known: Known) -> Iterator[Finding]:
     """Whether what is compiled at the first spectrum is kept for the processes to come."""
     from astra.compiled import cache_folders
 
-    import_module("astra.pipelines.astronn_dist.kernels")
+    import_module("astra.pipelines.astronn_dist.network.kernels")
     folders = cache_folders()
     if None in folders:
         remedy = "set NUMBA_CACHE_DIR to a folder that can be written"

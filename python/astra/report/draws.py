@@ -74,7 +74,7 @@ class Drawing:
 
     def _path_of(self, run: TaskRun) -> Path | None:
         if self._paths is None:
-            from astra.pipelines.astronn_dist.library import list_models
+            from astra.pipelines.astronn_dist.weights.library import list_models
 
             found = list_models(self._settings).models
             self._paths = {model.sha256: model.path for model in found if model.sha256}
@@ -92,7 +92,7 @@ class Drawing:
 
 def _named_by(run: TaskRun) -> Path | None:
     """The file that a run was given, if it is still the same."""
-    from astra.pipelines.astronn_dist.weights import identify
+    from astra.pipelines.astronn_dist.weights.files import identify
 
     try:
         given: Mapping[str, Any] = json.loads(run.arguments or "{}")

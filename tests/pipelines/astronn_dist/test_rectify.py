@@ -367,16 +367,18 @@ def test_each_spectrum_is_judged_alone():
 # > The room
 
 
+PIXELS = ("continuum_pixels", "rectify")
+
 #: Those of the room of distances, but for the zero-point: where the ecliptic lies astropy knows.
 DISTANCES = [f"distances/{name}" for name in ("distance", "full_errors", "parallaxes", "results", "stars")]
 
 
-@pytest.mark.parametrize("name", ["continuum_pixels", "rectify", "network", "sampling", *DISTANCES])
+@pytest.mark.parametrize("name", [*PIXELS, "network/bcnn", "network/sampling", *DISTANCES])
 def test_the_computation_touches_neither_files_nor_rows(name):
     assert not imported(name) & {"peewee", "astropy", "astra.models", "astra.database"}
 
 
-@pytest.mark.parametrize("name", ["continuum_pixels", "rectify", "weights", "weight_formats", *DISTANCES])
+@pytest.mark.parametrize("name", [*PIXELS, "weights/files", "weights/formats", *DISTANCES])
 def test_torch_is_not_imported_before_it_is_needed(name):
     assert not imported(name, at_the_top=True) & {"torch", "h5py", "safetensors", "astroNN"}
 

@@ -12,9 +12,9 @@ from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source
 from astra.pending import Selection, with_sources
 from astra.pipelines.astronn_dist import astronn_dist
-from astra.pipelines.astronn_dist.on_cpu import CpuNetwork
-from astra.pipelines.astronn_dist.validity import Validity
-from astra.pipelines.astronn_dist.weights import Weights, load_weights, save_weights
+from astra.pipelines.astronn_dist.network.on_cpu import CpuNetwork
+from astra.pipelines.astronn_dist.weights.files import Weights, load_weights, save_weights
+from astra.pipelines.astronn_dist.weights.validity import Validity
 from astra.running.request import Request
 from astra.running.runner import Report, run
 

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astra.pipelines.astronn_dist.devices import choose_device
 from astra.pipelines.astronn_dist.distances.results import Columns, WeightsFrom, derive
 from astra.pipelines.astronn_dist.distances.stars import Stars
+from astra.pipelines.astronn_dist.network.devices import choose_device
 from astra.pipelines.astronn_dist.rectify import rectify, usable
 
 if TYPE_CHECKING:
-    from astra.pipelines.astronn_dist.finding import Chosen
-    from astra.pipelines.astronn_dist.sampling import Network, Prediction
-    from astra.pipelines.astronn_dist.validity import Validity
+    from astra.pipelines.astronn_dist.network.sampling import Network
+    from astra.pipelines.astronn_dist.prediction import Prediction
+    from astra.pipelines.astronn_dist.weights.finding import Chosen
+    from astra.pipelines.astronn_dist.weights.validity import Validity
     from astra.products.apstar import CombinedSpectrum
 
 N_DRAWS = 100
@@ -92,8 +93,8 @@ class Model:
             The pseudo-luminosities, their errors widened by what the model knows of its training spectra; and
             the draws that they are the means of, shape (N, n_draws) [mas].
         """
-        from astra.pipelines.astronn_dist.sampling import drawn, summarise
-        from astra.pipelines.astronn_dist.validity import widened
+        from astra.pipelines.astronn_dist.network.sampling import drawn, summarise
+        from astra.pipelines.astronn_dist.weights.validity import widened
 
         draws, unit = (
             drawn(self.network, flux, identities, n_draws=n_draws, seed=seed),
@@ -112,7 +113,7 @@ def chosen_weights(weights: str | None) -> "Chosen":
         ConfigError: They are not there.
     """
     from astra.config import load_settings
-    from astra.pipelines.astronn_dist.finding import find_weights
+    from astra.pipelines.astronn_dist.weights.finding import find_weights
 
     return find_weights(weights, load_settings())
 
@@ -123,7 +124,7 @@ def check_usable(weights: str | None, device: str) -> None:
     Raises:
         ConfigError: The weights cannot be used, or there is no such device.
     """
-    from astra.pipelines.astronn_dist.weights import load_weights
+    from astra.pipelines.astronn_dist.weights.files import load_weights
 
     choose_device(device)
     load_weights(chosen_weights(weights).path)
@@ -135,7 +136,7 @@ def load_model(weights: str | None, device: str) -> Model:
     Raises:
         ConfigError: The weights cannot be used, or there is no such device.
     """
-    from astra.pipelines.astronn_dist.weights import identify
+    from astra.pipelines.astronn_dist.weights.files import identify
 
     device = choose_device(device)
     path = chosen_weights(weights).path
@@ -155,8 +156,8 @@ def model_of(path: Path, device: str) -> Model:
     Raises:
         ConfigError: The weights cannot be used, or there is no such device.
     """
-    from astra.pipelines.astronn_dist.sampling import network_on
-    from astra.pipelines.astronn_dist.weights import load_weights
+    from astra.pipelines.astronn_dist.network.sampling import network_on
+    from astra.pipelines.astronn_dist.weights.files import load_weights
 
     weights = load_weights(path)
     return Model(network_on(device, weights), weights.validity)

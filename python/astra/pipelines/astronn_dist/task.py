@@ -78,7 +78,7 @@ def astronn_dist(
 
 @astronn_dist.identified_by
 def _identify(weights: str | None = None, seed: int = 0, n_draws: int = N_DRAWS, **_: Any) -> Provenance:
-    from astra.pipelines.astronn_dist.weights import identify, range_of
+    from astra.pipelines.astronn_dist.weights.files import identify, range_of
 
     chosen = chosen_weights(weights)
     name, sha256 = identify(chosen.path)

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
-from astra.pipelines.astronn_dist.sampling import summarise
+from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
+from astra.pipelines.astronn_dist.network.sampling import summarise
 from astra.pipelines.astronn_dist.training.calibrate import HEADS, calibrate, fit_heads, summarised
 
 

@@ -6,12 +6,12 @@ import torch
 from torch.nn import functional as F
 
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
+from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.training.calibrate import draw_features
 from astra.pipelines.astronn_dist.training.checked_calibration import N_DRAWS, calibrate_if_better
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.forward import compute_threads
-from astra.pipelines.astronn_dist.weights import load_weights
+from astra.pipelines.astronn_dist.weights.files import load_weights
 
 N = 160
 CHANGED = {"labels_std", "dense_var.weight", "dense_var.bias"}

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from astra.pipelines.astronn_dist.dropout import KEPT
-from astra.pipelines.astronn_dist.network import NO_DROPOUT, ApogeeDistBCNN, Dropout
+from astra.pipelines.astronn_dist.network.bcnn import NO_DROPOUT, ApogeeDistBCNN, Dropout
+from astra.pipelines.astronn_dist.network.dropout import KEPT
 from astra.pipelines.astronn_dist.training.batches import new_generator, random_bits
 from astra.pipelines.astronn_dist.training.convolution import SIGNED_THRESHOLD, Bits, Workspace, predict
 

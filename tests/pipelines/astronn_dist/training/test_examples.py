@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist.dropout import DROPOUT_RATE, THRESHOLD
+from astra.pipelines.astronn_dist.network.dropout import DROPOUT_RATE, THRESHOLD
 from astra.pipelines.astronn_dist.training.batches import Batches, new_generator, random_bits
 from astra.pipelines.astronn_dist.training.examples import Augmenter
 

@@ -10,13 +10,13 @@ from parallax_survey import insert_stars, luminosities, observed, write_stars
 
 from astra.errors import ConfigError, Interrupted, UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar
+from astra.pipelines.astronn_dist.network.sampling import network_on, sample
 from astra.pipelines.astronn_dist.rectify import rectify
-from astra.pipelines.astronn_dist.sampling import network_on, sample
 from astra.pipelines.astronn_dist.training.from_database import train_from_database
 from astra.pipelines.astronn_dist.training.loop import CHECKPOINT
 from astra.pipelines.astronn_dist.training.parallaxes import Cuts
 from astra.pipelines.astronn_dist.training.request import TrainingRequest
-from astra.pipelines.astronn_dist.weights import load_weights
+from astra.pipelines.astronn_dist.weights.files import load_weights
 from astra.products.apstar import read_combined
 
 # What is computed does not depend on the database; what is selected is tested on both.

@@ -10,7 +10,7 @@ from astra.pipelines.astronn_dist.training import from_simulator
 from astra.pipelines.astronn_dist.training.from_simulator import train_from_simulator
 from astra.pipelines.astronn_dist.training.loop import CHECKPOINT
 from astra.pipelines.astronn_dist.training.request import TrainingRequest
-from astra.pipelines.astronn_dist.weights import load_weights
+from astra.pipelines.astronn_dist.weights.files import load_weights
 
 N_STARS = 256
 

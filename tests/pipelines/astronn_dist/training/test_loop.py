@@ -17,7 +17,7 @@ from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.forward import compute_threads
 from astra.pipelines.astronn_dist.training.loop import CHECKPOINT, Trained, train
 from astra.pipelines.astronn_dist.training.options import TrainingOptions
-from astra.pipelines.astronn_dist.weights import SHAPES, Weights, load_weights, save_weights
+from astra.pipelines.astronn_dist.weights.files import SHAPES, Weights, load_weights, save_weights
 
 TINY = TrainingOptions(epochs=3, batch_size=16, averaging=0.5)
 

@@ -15,8 +15,8 @@ from astra.pages.markup import details, number
 from astra.pipelines.astronn_dist.training.evaluate import ALL, evaluate
 from astra.pipelines.astronn_dist.training.loop import Epoch
 from astra.pipelines.astronn_dist.training.parallax_metrics import agreement
-from astra.pipelines.astronn_dist.training.report import Report, check_available, report_path, write_report
-from astra.pipelines.astronn_dist.training.report_data import bins_of, running, scale
+from astra.pipelines.astronn_dist.training.report.data import Report, bins_of, running, scale
+from astra.pipelines.astronn_dist.training.report.writing import check_available, report_path, write_report
 
 N = 400
 HISTORY = tuple(Epoch(n, 2 - 0.3 * n, 1.9 - 0.2 * n, 0.4 / n, 1e-3 / n, 60.0) for n in (1, 2, 3))

@@ -37,12 +37,14 @@ def test_work_goes_beside_the_output_unless_told_otherwise(tmp_path):
         ("m.pt", "m.pt: weights are written as .safetensors only"),
         ("there.safetensors", "exists; choose another name, or give --overwrite"),
         ("folder.safetensors", "a folder; give the name of a file"),
+        ("reported.safetensors", "its report, .*reported.report.html, is a folder; move it away"),
         ("absent/m.safetensors", "cannot write in the folder .*absent"),
     ],
 )
 def test_an_output_that_cannot_be_is_refused_before_anything_is_made(tmp_path, name, message):
     (tmp_path / "there.safetensors").touch()
     (tmp_path / "folder.safetensors").mkdir()
+    (tmp_path / "reported.report.html").mkdir()
     request = TrainingRequest(tmp_path / name)
 
     with pytest.raises(UsageError, match=message), session(request, nobody_listens):

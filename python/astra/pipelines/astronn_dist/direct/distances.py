@@ -119,7 +119,7 @@ def _estimated(
     options: dict[str, Any],
 ) -> StarDistance:
     from astra import __version__
-    from astra.pipelines.astronn_dist.weights import identify
+    from astra.pipelines.astronn_dist.weights.files import identify
 
     model = load_model(weights, device)
     parts = []

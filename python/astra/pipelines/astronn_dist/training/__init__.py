@@ -15,5 +15,5 @@ The parts, from what is learnt from to what comes out:
     calibrate.py, checked_calibration.py   the heads once more, to what inference makes of them
     validity_fit.py                        what a model needs to notice spectra unlike its training's
     evaluate.py, parallax_metrics.py       how good predictions are
-    report*.py                             the page that shows it
+    report/                                the page that shows it
 """

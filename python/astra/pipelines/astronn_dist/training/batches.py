@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from astra.pipelines.astronn_dist.continuum_pixels import N_PIXELS
-from astra.pipelines.astronn_dist.dropout import LAYERS
+from astra.pipelines.astronn_dist.network.dropout import LAYERS
 from astra.pipelines.astronn_dist.training.convolution import Bits
 from astra.pipelines.astronn_dist.training.examples import Augmenter, Examples
 

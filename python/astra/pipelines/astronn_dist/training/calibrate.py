@@ -3,9 +3,9 @@
 Inference adds the variance of the draws to the one that the network predicts. But this one was learnt with
 dropout, and so holds the noise of dropout already: counted twice, it makes the errors too large. Here only
 the 130 numbers of the two heads are fitted, on what they see in many draws of each example, to exactly what
-:func:`~astra.pipelines.astronn_dist.sampling.summarise` says: by a likelihood that allows for wider wings
-than those of a normal distribution, and then the variance so that one standard deviation holds 68 % of the
-stars.
+:func:`~astra.pipelines.astronn_dist.network.sampling.summarise` says: by a likelihood that allows for wider
+wings than those of a normal distribution, and then the variance so that one standard deviation holds 68 % of
+the stars.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
+from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.training.batches import CALIBRATION, new_generator, random_bits
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.forward import (

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
+from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.training.calibrate import draw_features
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.forward import compute_threads

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from astra.pipelines.astronn_dist.dropout import KEPT, THRESHOLD
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
+from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
+from astra.pipelines.astronn_dist.network.dropout import KEPT, THRESHOLD
 from astra.pipelines.astronn_dist.training import kernels
 
 # Of bits read as a signed number.

@@ -8,8 +8,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from astra.pipelines.astronn_dist.dropout import KEPT, LAYERS
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN, Dropout
+from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN, Dropout
+from astra.pipelines.astronn_dist.network.dropout import KEPT, LAYERS
 from astra.pipelines.astronn_dist.training import convolution
 from astra.pipelines.astronn_dist.training.batches import Batch, Batches
 from astra.pipelines.astronn_dist.training.examples import Examples

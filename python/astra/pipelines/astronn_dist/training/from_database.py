@@ -11,19 +11,16 @@ import numpy as np
 
 import astra
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist.sampling import Network, Prediction, network_on, sample
+from astra.pipelines.astronn_dist.network.sampling import Network, network_on, sample
+from astra.pipelines.astronn_dist.prediction import Prediction
 from astra.pipelines.astronn_dist.training.checked_calibration import calibrate_if_better
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.loop import CHECKPOINT, Trained, train
 from astra.pipelines.astronn_dist.training.options import TrainingOptions
 from astra.pipelines.astronn_dist.training.parallax_metrics import agreement
 from astra.pipelines.astronn_dist.training.parallaxes import Cuts, ParallaxExamples, examples_from_database
-from astra.pipelines.astronn_dist.training.report import (
-    Report,
-    check_available,
-    report_path,
-    write_report,
-)
+from astra.pipelines.astronn_dist.training.report.data import Report
+from astra.pipelines.astronn_dist.training.report.writing import check_available, report_path, write_report
 from astra.pipelines.astronn_dist.training.request import (
     Progress,
     TrainingRequest,
@@ -31,7 +28,7 @@ from astra.pipelines.astronn_dist.training.request import (
     told_of_training,
 )
 from astra.pipelines.astronn_dist.training.split import Split, split
-from astra.pipelines.astronn_dist.weights import Weights, identify, save_weights
+from astra.pipelines.astronn_dist.weights.files import Weights, identify, save_weights
 
 log = logging.getLogger("astra")
 

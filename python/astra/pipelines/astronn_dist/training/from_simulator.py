@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 import astra
+from astra.pipelines.astronn_dist.network.sampling import network_on
+from astra.pipelines.astronn_dist.network.sampling import sample as predict
+from astra.pipelines.astronn_dist.prediction import Prediction
 from astra.pipelines.astronn_dist.rectify import rectify
-from astra.pipelines.astronn_dist.sampling import Prediction, network_on
-from astra.pipelines.astronn_dist.sampling import sample as predict
 from astra.pipelines.astronn_dist.training.calibrate import calibrate
 from astra.pipelines.astronn_dist.training.evaluate import evaluate
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.loop import CHECKPOINT, Trained, train
 from astra.pipelines.astronn_dist.training.options import TrainingOptions
-from astra.pipelines.astronn_dist.training.report import Report, check_available, report_path, write_report
+from astra.pipelines.astronn_dist.training.report.data import Report
+from astra.pipelines.astronn_dist.training.report.writing import check_available, report_path, write_report
 from astra.pipelines.astronn_dist.training.request import (
     Progress,
     TrainingRequest,
@@ -26,8 +28,8 @@ from astra.pipelines.astronn_dist.training.request import (
 )
 from astra.pipelines.astronn_dist.training.simulated import Recipe, simulated_examples
 from astra.pipelines.astronn_dist.training.validity_fit import fit_validity, principal_components
-from astra.pipelines.astronn_dist.validity import excess, widened
-from astra.pipelines.astronn_dist.weights import Weights, identify, save_weights
+from astra.pipelines.astronn_dist.weights.files import Weights, identify, save_weights
+from astra.pipelines.astronn_dist.weights.validity import excess, widened
 from astra.simulator.conditions import Conditions
 from astra.simulator.masks import read_patterns
 from astra.simulator.sample import NO_PATTERNS, Sample, simulate, without_noise

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from astra.pipelines.astronn_dist.continuum_pixels import N_PIXELS
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN
+from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.training.batches import MEAN, Batches
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.forward import network_of
 from astra.pipelines.astronn_dist.training.options import TrainingOptions
-from astra.pipelines.astronn_dist.weights import SHAPES
+from astra.pipelines.astronn_dist.weights.files import SHAPES
 
 # The mean spectrum of so many examples is known ten times better than one pixel's noise.
 EXAMPLES_OF_MEAN = 20_000

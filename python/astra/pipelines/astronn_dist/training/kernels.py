@@ -11,7 +11,7 @@ import numpy as np
 
 from astra.compiled import compiled
 from astra.pipelines.astronn_dist.continuum_pixels import N_PIXELS
-from astra.pipelines.astronn_dist.kernels import LEFT, N_POOLS, RIGHT
+from astra.pipelines.astronn_dist.network.kernels import LEFT, N_POOLS, RIGHT
 
 #: Length of a row of the map: the pixels and the zeros on both sides.
 PADDED = LEFT + N_PIXELS + RIGHT

@@ -11,10 +11,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from astra.errors import ConfigError, Interrupted, UsageError
-from astra.pipelines.astronn_dist.devices import choose_device
+from astra.pipelines.astronn_dist.network.devices import choose_device
 from astra.pipelines.astronn_dist.training.loop import Epoch
 from astra.pipelines.astronn_dist.training.options import TrainingOptions
-from astra.pipelines.astronn_dist.weights import OURS
+from astra.pipelines.astronn_dist.training.report.writing import report_path
+from astra.pipelines.astronn_dist.weights.files import OURS
 from astra.running.signals import StopRequest
 
 log = logging.getLogger("astra")
@@ -74,6 +75,8 @@ class TrainingRequest:
             raise UsageError(f"--output {self.output}: a folder; give the name of a file")
         if self.output.exists() and not self.overwrite:
             raise UsageError(f"--output {self.output}: exists; choose another name, or give --overwrite")
+        if (report := report_path(self.output)).is_dir():
+            raise UsageError(f"--output {self.output}: its report, {report}, is a folder; move it away")
         folder = self.output.absolute().parent
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
             raise UsageError(f"--output {self.output}: cannot write in the folder {folder}")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astra.pipelines.astronn_dist.validity import Validity, excess
+from astra.pipelines.astronn_dist.weights.validity import Validity, excess
 
 if TYPE_CHECKING:
     from astra.pipelines.astronn_dist.training.examples import Examples

@@ -4,8 +4,8 @@ import numpy as np
 
 from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
 from astra.pipelines.astronn_dist.training.evaluate import ALL, coverage, flagged_by_error
-from astra.pipelines.astronn_dist.training.report_data import Report, name_of, running, title_of
-from astra.pipelines.astronn_dist.training.report_svg import (
+from astra.pipelines.astronn_dist.training.report.data import Report, name_of, running, title_of
+from astra.pipelines.astronn_dist.training.report.svg import (
     ACCENT,
     INK,
     MUTED,

@@ -9,7 +9,7 @@ and what is 0 in all draws is left out of what the dense layers get.
 import numpy as np
 
 from astra.compiled import compiled
-from astra.pipelines.astronn_dist.dropout import (
+from astra.pipelines.astronn_dist.network.dropout import (
     DRAWS_PER_WORD,
     GAMMA,
     MIX_FACTORS,

@@ -10,16 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from astra.errors import ConfigError, UsageError
-from astra.pipelines.astronn_dist.finding import (
-    Chosen,
-    WeightsSettings,
-    embedded_default,
-    files_of,
-    find_weights,
-    named,
-)
-from astra.pipelines.astronn_dist.weight_formats import FOLDER_FILES, WrongWeights
-from astra.pipelines.astronn_dist.weights import (
+from astra.pipelines.astronn_dist.weights.files import (
     OURS,
     SUFFIXES,
     Weights,
@@ -30,6 +21,15 @@ from astra.pipelines.astronn_dist.weights import (
     save_weights,
     shown,
 )
+from astra.pipelines.astronn_dist.weights.finding import (
+    Chosen,
+    WeightsSettings,
+    embedded_default,
+    files_of,
+    find_weights,
+    named,
+)
+from astra.pipelines.astronn_dist.weights.formats import FOLDER_FILES, WrongWeights
 
 FORMATS = {".safetensors": "safetensors", ".pt": "checkpoint"}
 FOLDER_FORMAT = "astroNN folder"

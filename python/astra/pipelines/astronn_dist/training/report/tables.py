@@ -6,7 +6,7 @@ import numpy as np
 
 from astra.pages.markup import facts, number, share, table
 from astra.pipelines.astronn_dist.training.evaluate import ALL, ClassMetrics, evaluate
-from astra.pipelines.astronn_dist.training.report_data import Report, name_of, scale
+from astra.pipelines.astronn_dist.training.report.data import Report, name_of, scale
 
 _SNR_EDGES = (0, 30, 50, 100, 200, np.inf)
 _FLUX_RATIO_EDGES = (0, 0.1, 0.3, 0.6, 1.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist.weights import OURS, SUFFIXES, reason, shown
+from astra.pipelines.astronn_dist.weights.files import OURS, SUFFIXES, reason, shown
 
 #: The published model below the folder that ``MWM_ASTRA`` names.
 MWM_ASTRA_FILE = Path("pipelines", "astroNN_dist", "astroNN_dist_model_parameter.pt")

@@ -1,7 +1,7 @@
 """The numbers of a trained network: how they are read, checked and written.
 
 Whatever is wrong with weights is a :class:`~astra.errors.ConfigError` before the first spectrum, on one
-line. The formats themselves are in ``weight_formats.py``; which weights are in force, in ``finding.py``.
+line. The formats themselves are in ``formats.py``; which weights are in force, in ``finding.py``.
 """
 
 import contextlib
@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist import validity, weight_formats
-from astra.pipelines.astronn_dist.validity import Validity
-from astra.pipelines.astronn_dist.weight_formats import (
+from astra.pipelines.astronn_dist.weights import formats, validity
+from astra.pipelines.astronn_dist.weights.formats import (
     FOLDER_FILES,
     READERS,
     WrongWeights,
     read_astronn_folder,
 )
+from astra.pipelines.astronn_dist.weights.validity import Validity
 
 #: Shape of every tensor of the network.
 SHAPES = {
@@ -97,7 +97,7 @@ def range_of(path: str | os.PathLike[str]) -> str | None:
     """
     path = Path(path)
     with _faults_of(path), _damage():
-        return _stated_range(weight_formats.read_details(path)) if path.suffix == OURS else None
+        return _stated_range(formats.read_details(path)) if path.suffix == OURS else None
 
 
 def load_weights(path: str | os.PathLike[str], remedy: str = REMEDY) -> Weights:
@@ -176,7 +176,7 @@ def _content(weights: Weights) -> bytes:
         tensors |= extra
     elif validity.TABLE in details:
         raise WrongWeights("its details have a table of validity, but there is none that it belongs to")
-    return weight_formats.to_safetensors(tensors, details)
+    return formats.to_safetensors(tensors, details)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,26 +1,13 @@
-"""The report of a training: one HTML file that needs nothing else, neither network nor scripts.
-
-    report_data.py        what it is made from, and the columns that follow
-    report_sections.py    what it says
-    report_tables.py      tables of metrics
-    report_errors.py      figures of how wrong the predictions are
-    report_trust.py       figures of whether stated errors can be believed, and of the training
-    report_svg.py         figures as SVG that follow the colours of the page
-
-The page itself is that of :mod:`astra.pages`. The same inputs give the same bytes. The figures need
-matplotlib, the extra ``train`` of the package.
-"""
+"""The report as a file: whether it can be drawn, where it lies, and how it is written."""
 
 from pathlib import Path
 
 from astra.atomic import whole_file
 from astra.errors import ConfigError
 from astra.pages.markup import page
-from astra.pipelines.astronn_dist.training.report_data import Report
-from astra.pipelines.astronn_dist.training.report_sections import head, sections
-from astra.pipelines.astronn_dist.training.report_svg import drawing
-
-__all__ = ["Report", "check_available", "report_path", "write_report"]
+from astra.pipelines.astronn_dist.training.report.data import Report
+from astra.pipelines.astronn_dist.training.report.sections import head, sections
+from astra.pipelines.astronn_dist.training.report.svg import drawing
 
 _SUFFIX = ".report.html"
 

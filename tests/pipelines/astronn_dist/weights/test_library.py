@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from astra.errors import ConfigError, UsageError
-from astra.pipelines.astronn_dist.finding import MWM_ASTRA_FILE, find_weights
-from astra.pipelines.astronn_dist.library import describe_model, import_model, list_models
-from astra.pipelines.astronn_dist.validity import Validity
-from astra.pipelines.astronn_dist.weights import SHAPES, Weights, load_weights, save_weights
+from astra.pipelines.astronn_dist.weights.files import SHAPES, Weights, load_weights, save_weights
+from astra.pipelines.astronn_dist.weights.finding import MWM_ASTRA_FILE, find_weights
+from astra.pipelines.astronn_dist.weights.library import describe_model, import_model, list_models
+from astra.pipelines.astronn_dist.weights.validity import Validity
 
 DETAILS = {
     "range": "red giants and dwarfs, S/N > 50",

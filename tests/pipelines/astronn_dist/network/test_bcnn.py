@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from astra.pipelines.astronn_dist.network import NO_DROPOUT, ApogeeDistBCNN, Dropout
-from astra.pipelines.astronn_dist.weights import SHAPES, Weights, load_weights
+from astra.pipelines.astronn_dist.network.bcnn import NO_DROPOUT, ApogeeDistBCNN, Dropout
+from astra.pipelines.astronn_dist.weights.files import SHAPES, Weights, load_weights
 
 
 @pytest.fixture(scope="module")

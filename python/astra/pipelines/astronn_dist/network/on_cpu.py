@@ -6,16 +6,16 @@ from typing import Self
 
 import numpy as np
 
-from astra.pipelines.astronn_dist import kernels
-from astra.pipelines.astronn_dist.dropout import DRAWS_PER_WORD, KEPT, key
-from astra.pipelines.astronn_dist.weights import Weights
+from astra.pipelines.astronn_dist.network import kernels
+from astra.pipelines.astronn_dist.network.dropout import DRAWS_PER_WORD, KEPT, key
+from astra.pipelines.astronn_dist.weights.files import Weights
 
 #: Units that are multiplied together.
 BLOCK = 512
 
 
 class CpuNetwork:
-    """As :class:`~astra.pipelines.astronn_dist.sampling.Network`; one thread at a time."""
+    """As :class:`~astra.pipelines.astronn_dist.network.sampling.Network`; one thread at a time."""
 
     def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
         """
@@ -37,7 +37,7 @@ class CpuNetwork:
         return cls(weights.tensors)
 
     def draw(self, flux: np.ndarray, identities: Sequence[str], n_draws: int, seed: int) -> np.ndarray:
-        """As in :class:`~astra.pipelines.astronn_dist.sampling.Network`."""
+        """As in :class:`~astra.pipelines.astronn_dist.network.sampling.Network`."""
         spectra = zip(flux, identities, strict=True)
         with self._alone:
             return np.stack([self._draw(row, name, n_draws, seed) for row, name in spectra])

@@ -8,16 +8,14 @@ is looked up in the table. All of it travels in the model's own file and acts fo
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from astra.pipelines.astronn_dist.continuum_pixels import N_PIXELS
+from astra.pipelines.astronn_dist.prediction import Prediction
 from astra.pipelines.astronn_dist.rectify import FILL
-from astra.pipelines.astronn_dist.weight_formats import WrongWeights
-
-if TYPE_CHECKING:
-    from astra.pipelines.astronn_dist.sampling import Prediction
+from astra.pipelines.astronn_dist.weights.formats import WrongWeights
 
 #: Pixels that each component needs; of a spectrum with fewer nothing is said.
 PIXELS_PER_COMPONENT = 10
@@ -80,9 +78,7 @@ def excess(flux: np.ndarray, e_flux: np.ndarray, mean: np.ndarray, components: n
     return np.where(np.isfinite(found), found, np.inf)
 
 
-def widened(
-    prediction: "Prediction", flux: np.ndarray, e_flux: np.ndarray, validity: Validity
-) -> "Prediction":
+def widened(prediction: Prediction, flux: np.ndarray, e_flux: np.ndarray, validity: Validity) -> Prediction:
     """The prediction with the error for spectra unlike the training's added in quadrature to the total one.
 
     Args:

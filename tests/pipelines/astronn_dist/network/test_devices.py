@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist import devices
-from astra.pipelines.astronn_dist.devices import choose_device
+from astra.pipelines.astronn_dist.network import devices
+from astra.pipelines.astronn_dist.network.devices import choose_device
 
 
 def test_auto_takes_cuda_where_there_is_one(monkeypatch, tmp_path):

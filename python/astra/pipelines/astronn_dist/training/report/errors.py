@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astra.pipelines.astronn_dist.training.evaluate import ALL
-from astra.pipelines.astronn_dist.training.report_data import (
+from astra.pipelines.astronn_dist.training.report.data import (
     Report,
     bins_of,
     extent,
@@ -14,7 +14,7 @@ from astra.pipelines.astronn_dist.training.report_data import (
     scale,
     title_of,
 )
-from astra.pipelines.astronn_dist.training.report_svg import (
+from astra.pipelines.astronn_dist.training.report.svg import (
     ACCENT,
     DIVERGING,
     FLAGGED,

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from astra.pipelines.astronn_dist.dropout import (
+from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN, Dropout
+from astra.pipelines.astronn_dist.network.dropout import (
     DRAWS_PER_WORD,
     GAMMA,
     KEPT,
@@ -19,8 +20,7 @@ from astra.pipelines.astronn_dist.dropout import (
     THRESHOLD,
     key,
 )
-from astra.pipelines.astronn_dist.network import ApogeeDistBCNN, Dropout
-from astra.pipelines.astronn_dist.weights import Weights
+from astra.pipelines.astronn_dist.weights.files import Weights
 
 #: Draws of a spectrum that are computed together; always this many, for products of another size may round
 #: otherwise. On a GPU, so may those of fewer spectra: to 1e-6.
@@ -31,7 +31,7 @@ _SPECTRA = 8
 
 
 class TorchNetwork:
-    """As :class:`~astra.pipelines.astronn_dist.sampling.Network`."""
+    """As :class:`~astra.pipelines.astronn_dist.network.sampling.Network`."""
 
     def __init__(self, network: ApogeeDistBCNN, device: str | torch.device = "cpu") -> None:
         self.network = network.to(device)
@@ -43,7 +43,7 @@ class TorchNetwork:
         return cls(ApogeeDistBCNN.from_weights(weights), device)
 
     def draw(self, flux: np.ndarray, identities: Sequence[str], n_draws: int, seed: int) -> np.ndarray:
-        """As in :class:`~astra.pipelines.astronn_dist.sampling.Network`."""
+        """As in :class:`~astra.pipelines.astronn_dist.network.sampling.Network`."""
         together = 1 if self._device.type == "cpu" else _SPECTRA
         parts = [slice(first, first + together) for first in range(0, len(identities), together)]
         return np.concatenate([self._draw(flux[part], identities[part], n_draws, seed) for part in parts])

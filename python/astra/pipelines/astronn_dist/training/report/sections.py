@@ -14,9 +14,9 @@ from astra.pages.markup import (
     share,
 )
 from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
-from astra.pipelines.astronn_dist.training import report_errors, report_tables, report_trust
-from astra.pipelines.astronn_dist.training.report_data import PRECISE, Report
-from astra.pipelines.astronn_dist.validity import COLUMNS, TABLE
+from astra.pipelines.astronn_dist.training.report import errors, tables, trust
+from astra.pipelines.astronn_dist.training.report.data import PRECISE, Report
+from astra.pipelines.astronn_dist.weights.validity import COLUMNS, TABLE
 
 #: Of fewer test stars than these, errors cannot be compared with what is stated of them.
 _FEWEST = 40
@@ -35,7 +35,7 @@ def head(report: Report) -> str:
         lines.append(paragraph(stated["description"]))
     if stated["range"]:
         lines.append(paragraph(f"<strong>Good for:</strong> {stated['range']}"))
-    return "\n".join((*lines, report_tables.headline(report.single)))
+    return "\n".join((*lines, tables.headline(report.single)))
 
 
 def sections(report: Report) -> Iterator[Section]:
@@ -76,7 +76,7 @@ def _worth(report: Report) -> str:
     caption = "Test stars by class; none of them, nor another spectrum of theirs, was learnt from."
     if report.binaries is not None:
         caption += " Stars with an unresolved companion have a section of their own."
-    return paragraph(what) + report_tables.by_class(report.single, caption)
+    return paragraph(what) + tables.by_class(report.single, caption)
 
 
 def _training(report: Report) -> str:
@@ -87,7 +87,7 @@ def _training(report: Report) -> str:
         "training loss is that of weights still changing, and may weigh the stars in another way in the "
         "first epochs; the validation is that of averaged weights, so the two need not meet."
     )
-    return figure(report_trust.loss_curves(report), caption)
+    return figure(trust.loss_curves(report), caption)
 
 
 def _labels(single: Report) -> str:
@@ -99,7 +99,7 @@ def _labels(single: Report) -> str:
         "plots. Right: the factor between labels and predictions, Σ(p y / v) / Σ(p² / v) with v = e_fakemag² "
         "+ e_label², in bins of the prediction with as many stars each; right predictions have 1."
     )
-    return figure(report_errors.labels(single), caption)
+    return figure(errors.labels(single), caption)
 
 
 def _luminosity(shown: Report) -> str:
@@ -108,14 +108,14 @@ def _luminosity(shown: Report) -> str:
     caption = "Points beyond the ends of the axis lie at its edge; the lines are the median and 16 to 84 %."
     if shown.is_measured:
         caption += f" Only stars whose label has an error below {PRECISE:g} times the prediction are shown."
-    return figure(report_errors.errors_by_luminosity(shown), caption)
+    return figure(errors.errors_by_luminosity(shown), caption)
 
 
 def _noise(shown: Report) -> str:
     if not np.isfinite(shown.r).any():
         return ""
     caption = "Left as above, for all stars; right, half the range of the middle 68 % in bins of S/N."
-    return figure(report_errors.errors_by_snr(shown), caption) + report_tables.by_snr(shown)
+    return figure(errors.errors_by_snr(shown), caption) + tables.by_snr(shown)
 
 
 def _pulls(single: Report) -> str:
@@ -126,7 +126,7 @@ def _pulls(single: Report) -> str:
         "than it: errors stated too large; wider: too small; shifted: a bias. Pulls beyond 5 are in the last "
         "bars."
     )
-    return figure(report_trust.pull_histograms(single), caption)
+    return figure(trust.pull_histograms(single), caption)
 
 
 def _reliability(single: Report) -> str:
@@ -137,7 +137,7 @@ def _reliability(single: Report) -> str:
         "the dashed line, errors stated too small above it. Right: the part of the stated error that comes "
         "from dropout, e_model_fakemag: median and 16 to 84 %."
     )
-    return figure(report_trust.reliability(single), caption)
+    return figure(trust.reliability(single), caption)
 
 
 def _flags(shown: Report) -> str:
@@ -148,11 +148,11 @@ def _flags(shown: Report) -> str:
         "errors are flagged more often if the flag is honest. Middle and right: what another limit would "
         "keep, and the median error of what it keeps; the dot is the flag's own limit."
     )
-    return figure(report_trust.flags(shown), caption)
+    return figure(trust.flags(shown), caption)
 
 
 def _kiel(shown: Report) -> str:
-    svg = report_errors.kiel(shown)
+    svg = errors.kiel(shown)
     caption = (
         "Blue: put too near; red: too far. Each cell is the median of its stars, cells with few are empty."
     )
@@ -168,9 +168,9 @@ def _binaries(report: Report) -> str:
         "in twins whose lines coincide nothing does."
     )
     parts = (
-        figure(report_errors.companions(report.binaries), caption),
-        report_tables.by_flux_ratio(report.binaries),
-        report_tables.by_class(report.binaries, "By the class of the brighter star."),
+        figure(errors.companions(report.binaries), caption),
+        tables.by_flux_ratio(report.binaries),
+        tables.by_class(report.binaries, "By the class of the brighter star."),
     )
     return "\n".join(parts)
 
@@ -193,8 +193,8 @@ def _validity(single: Report) -> str:
             f"{share(float((added > 0).mean()))} get a wider error at all, and "
             f"{share(float((added >= UNRELIABLE).mean()))} one that flags them by itself (dotted)."
         )
-        text += figure(report_trust.validity(single, excesses, errors), caption)
-    return text + report_tables.widening(excesses, errors)
+        text += figure(trust.validity(single, excesses, errors), caption)
+    return text + tables.widening(excesses, errors)
 
 
 def _made(report: Report) -> str:

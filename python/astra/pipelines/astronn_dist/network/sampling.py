@@ -11,14 +11,14 @@ draws.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from astra.errors import UsageError
 from astra.pipelines.astronn_dist.continuum_pixels import N_PIXELS
-from astra.pipelines.astronn_dist.weights import Weights
+from astra.pipelines.astronn_dist.prediction import Prediction
+from astra.pipelines.astronn_dist.weights.files import Weights
 
 
 class Network(Protocol):
@@ -42,27 +42,13 @@ class Network(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """Pseudo-luminosities of N spectra [mas], float64 of shape (N,); NaN where the network gave none."""
-
-    fakemag: np.ndarray
-    """Mean of the draws."""
-
-    e_fakemag: np.ndarray
-    """Total error: the network's own and that of the model."""
-
-    e_model_fakemag: np.ndarray
-    """Error of the model alone: the standard deviation of the draws."""
-
-
 def network_on(device: str, weights: Weights) -> Network:
     """The network with these weights on a device, ``"cpu"`` or one of torch's."""
     if device == "cpu":
-        from astra.pipelines.astronn_dist.on_cpu import CpuNetwork
+        from astra.pipelines.astronn_dist.network.on_cpu import CpuNetwork
 
         return CpuNetwork.from_weights(weights)
-    from astra.pipelines.astronn_dist.on_torch import TorchNetwork
+    from astra.pipelines.astronn_dist.network.on_torch import TorchNetwork
 
     return TorchNetwork.from_weights(weights, device)
 

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra.errors import UsageError
-from astra.pipelines.astronn_dist.dropout import DROPOUT_RATE, LAYERS
-from astra.pipelines.astronn_dist.network import Dropout
-from astra.pipelines.astronn_dist.on_cpu import CpuNetwork
-from astra.pipelines.astronn_dist.on_torch import TorchNetwork
-from astra.pipelines.astronn_dist.sampling import network_on, sample, summarise
-from astra.pipelines.astronn_dist.weights import SHAPES, Weights, load_weights
+from astra.pipelines.astronn_dist.network.bcnn import Dropout
+from astra.pipelines.astronn_dist.network.dropout import DROPOUT_RATE, LAYERS
+from astra.pipelines.astronn_dist.network.on_cpu import CpuNetwork
+from astra.pipelines.astronn_dist.network.on_torch import TorchNetwork
+from astra.pipelines.astronn_dist.network.sampling import network_on, sample, summarise
+from astra.pipelines.astronn_dist.weights.files import SHAPES, Weights, load_weights
 
 N_REFERENCE = 2000
 

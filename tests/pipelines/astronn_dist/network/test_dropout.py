@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from astra.pipelines.astronn_dist.dropout import (
+from astra.pipelines.astronn_dist.network.dropout import (
     DROPOUT_RATE,
     GAMMA,
     LAYERS,
@@ -13,8 +13,8 @@ from astra.pipelines.astronn_dist.dropout import (
     dropout_factors,
     mixed,
 )
-from astra.pipelines.astronn_dist.on_torch import TorchNetwork
-from astra.pipelines.astronn_dist.weights import load_weights
+from astra.pipelines.astronn_dist.network.on_torch import TorchNetwork
+from astra.pipelines.astronn_dist.weights.files import load_weights
 
 
 def test_the_words_are_those_of_the_algorithm():

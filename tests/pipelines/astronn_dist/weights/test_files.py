@@ -16,9 +16,7 @@ import safetensors.numpy
 import torch
 
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist.validity import Validity
-from astra.pipelines.astronn_dist.weight_formats import to_safetensors
-from astra.pipelines.astronn_dist.weights import (
+from astra.pipelines.astronn_dist.weights.files import (
     SHAPES,
     Weights,
     identify,
@@ -26,6 +24,8 @@ from astra.pipelines.astronn_dist.weights import (
     range_of,
     save_weights,
 )
+from astra.pipelines.astronn_dist.weights.formats import to_safetensors
+from astra.pipelines.astronn_dist.weights.validity import Validity
 
 JSON, HDF5 = "astroNN_model_parameter.json", "model_weights.h5"
 
@@ -545,9 +545,8 @@ def test_what_may_not_be_read_is_refused(open_tmp_path, ordinary_user, tensors, 
     write = {"model": write_folder, "model.pt": write_checkpoint}.get(name, write_safetensors)
     path = write(open_tmp_path / name, tensors)
     (path / JSON if path.is_dir() else path).chmod(0)
-    code = (
-        "import sys; from astra.pipelines.astronn_dist.weights import load_weights; load_weights(sys.argv[1])"
-    )
+    room = "astra.pipelines.astronn_dist.weights.files"
+    code = f"import sys; from {room} import load_weights; load_weights(sys.argv[1])"
 
     command = [sys.executable, "-c", code, str(path)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -1,0 +1,9 @@
+"""The numbers of trained networks: files, and which of them is used.
+
+files.py      a file of weights -> arrays, with name, checksum and details; and back
+formats.py    astra's checkpoints, astroNN's folders, safetensors
+finding.py    which weights are in force, and why
+library.py    the models at hand, and bringing in others
+validity.py   how unlike the training's a spectrum is, and what that adds to its error
+default/      the embedded model
+"""
