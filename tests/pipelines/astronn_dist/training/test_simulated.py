@@ -139,6 +139,7 @@ CHANGES = {
     "depth": (0.02, 0.051),
     "velocity": 1.6,
     "turbulence": 4.1,
+    "broad": 0.1,
     "response": (1.0, 0.41),
     "wiggle": 0.009,
     "telluric": 0.016,
@@ -221,7 +222,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
 def test_a_simulation_that_was_killed_goes_on_to_the_same_bytes(work, tmp_path):
     script = tmp_path / "simulation.py"
     script.write_text(SIMULATION)
