@@ -222,6 +222,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_simulation_that_was_killed_goes_on_to_the_same_bytes(work, tmp_path):
     script = tmp_path / "simulation.py"
     script.write_text(SIMULATION)
