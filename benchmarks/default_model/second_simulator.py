@@ -1,16 +1,13 @@
 """The same population seen by other simulators: synthetic spectra alone, other masks, other noise.
 
-The grid has spectra at Teff 3500 (500) 5000 (1000) 10000 K, logg 2, 3.5, 5 and [M/H] -2, -1, 0, linear
-between, and one mixture of abundances at each metallicity. Only stars inside that range are compared, and
-with the held-out stars of the first simulator inside the same range.
+The grid has spectra at Teff 3500 (500) 5000 (1000) 10000 K, logg 2, 3.5, 5 and [M/H] -2, -1, 0, a smooth
+curve between, and one mixture of abundances at each metallicity. Only stars inside that range are compared,
+and with the held-out stars of the first simulator inside the same range.
 
 Line lists and model atmospheres that were never fitted to real stars put other gravities to the same lines:
 to spectra of giants, ASPCAP fits synthetic ones whose gravity is 0.26 dex higher than the seismic one (the
 median of its raw minus the seismic values in the APOKASC catalogue). So the simulators are also compared
 with that much added to the gravity of giants before their synthetic spectra are made.
-
-Between its metallicities the grid is linear, and so its spectra are those of stars 0.08 dex richer than they
-are said to be. What that alone does is seen with the synthetic network, as it is and linear in the same way.
 """
 
 from collections.abc import Iterator
@@ -22,7 +19,7 @@ from measuring import Measured, Model, measure
 from table import Line, Section
 
 from astra.simulator.conditions import Conditions
-from astra.simulator.emulators.labels import LOGG, METALLICITY, Emulator
+from astra.simulator.emulators.labels import LOGG, Emulator
 from astra.simulator.masks import MaskModel
 from astra.simulator.observe import observe
 from astra.simulator.sample import CHUNK, NO_PATTERNS, Sample
@@ -68,23 +65,6 @@ class Calibrated:
         return self.inner.spectra(labels)
 
 
-@dataclass(frozen=True)
-class Linear:
-    """An emulator that is linear in [Fe/H] between -1 and 0, as the grid is."""
-
-    inner: Emulator
-
-    def spectra(self, labels: np.ndarray) -> np.ndarray:
-        """As in :class:`~astra.simulator.emulators.labels.Emulator`."""
-        flux = self.inner.spectra(labels)
-        between = np.flatnonzero((labels[:, METALLICITY] > -1) & (labels[:, METALLICITY] < 0))
-        poor, rich = labels[between], labels[between]
-        poor[:, METALLICITY], rich[:, METALLICITY] = -1.0, 0.0
-        share = 1 + labels[between, METALLICITY, None].astype(np.float32)
-        flux[between] = self.inner.spectra(poor) * (1 - share) + self.inner.spectra(rich) * share
-        return flux
-
-
 def second_sections(
     model: Model, simulator: Simulator, in_domain: Measured, n: int, seed: int
 ) -> tuple[list[Section], dict[str, Measured]]:
@@ -102,7 +82,6 @@ def second_sections(
         "grid": emulator.grid,
         "grid, gravities calibrated": Calibrated(emulator.grid),
         "synthetic network": emulator.synthetic,
-        "synthetic network, linear in metallicity": Linear(emulator.synthetic),
         "synthetic network, gravities calibrated": Calibrated(emulator.synthetic),
     }
     reference = in_domain.take(in_domain.single & inside(in_domain.stars))

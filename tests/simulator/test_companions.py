@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from astra.simulator.companions import LOWEST_MASS_RATIO, _partners, _synchronous, add_companions
-from astra.simulator.conditions import Conditions
+from astra.simulator.conditions import Conditions, with_fewer_pairs
 from astra.simulator.pixels import EMULATED
 from astra.simulator.stars import KINDS
 
@@ -129,6 +129,17 @@ def test_without_companions_warm_stars_have_none_either(full, stars, flux):
     conditions = Conditions(companions={}, warm_companions=0.9)
 
     assert not add_companions(full, stars, flux, np.random.default_rng(6), conditions).flux_ratio.any()
+
+
+def test_a_part_of_the_companions_can_be_left_out(full, stars, flux):
+    conditions = Conditions(companions={"dwarf": 0.6, "subgiant": 0.6}, warm_companions=0.9)
+
+    parts = [with_fewer_pairs(conditions, part) for part in (1.0, 1 / 3, 0.0)]
+
+    assert parts[0] == conditions
+    found = [add_companions(full, stars, flux, np.random.default_rng(6), part).flux_ratio for part in parts]
+    assert np.mean(found[1] > 0) == pytest.approx(np.mean(found[0] > 0) / 3, rel=0.35)
+    assert not found[2].any()
 
 
 def test_close_pairs_turn_once_an_orbit_and_wide_ones_hardly():

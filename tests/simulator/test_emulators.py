@@ -12,7 +12,17 @@ from astra.errors import ConfigError
 from astra.products.grid import DETECTORS, N_GRID, wavelength
 from astra.simulator.broadening import broaden
 from astra.simulator.emulators.blended import read_blended
-from astra.simulator.emulators.grid import COOL, HOT, LOGGS, METALLICITIES, NAME, _vacuum, read_grid
+from astra.simulator.emulators.grid import (
+    COOL,
+    HOT,
+    LOGGS,
+    METALLICITIES,
+    NAME,
+    _linear,
+    _smooth,
+    _vacuum,
+    read_grid,
+)
 from astra.simulator.emulators.labels import Box, Extended
 from astra.simulator.emulators.neural import VMACRO, read_dwarfs, read_synthetic
 from astra.simulator.emulators.quadratic import NAME as QUADRATIC
@@ -71,14 +81,31 @@ def test_the_grid_gives_its_own_spectra_at_its_nodes(emulator):
     assert np.allclose(flux, stored, atol=1e-6)
 
 
-def test_the_grid_is_linear_between_its_nodes_and_constant_beyond_them(emulator):
-    middle = emulator.grid.spectra(np.array([[4250.0, 2.75, -0.5, 0.0]]))
-    corners = [(t, g, m, 0.0) for t in (4000, 4500) for g in (2, 3.5) for m in (-1, 0)]
+def test_beyond_its_nodes_the_grid_is_constant_and_linear_between_the_hot_ones(emulator):
     outside = emulator.grid.spectra(np.array([[3000.0, 6.0, 0.5, 0.0], [30_000.0, 4.0, 0.0, 0.0]]))
     edge = emulator.grid.spectra(np.array([[3500.0, 5.0, 0.0, 0.0], [25_000.0, 4.0, 0.0, 0.0]]))
+    middle = emulator.grid.spectra(np.array([[17_500.0, 4.0, 0.0, 0.0], [12_500.0, 3.5, 0.0, 0.0]]))
 
-    assert np.allclose(middle, emulator.grid.spectra(np.array(corners)).mean(axis=0), atol=1e-6)
     assert np.array_equal(outside, edge)
+    assert np.allclose(middle[0], emulator.grid.hot[:2].mean(axis=0), atol=1e-6)
+    coolest = emulator.grid.cool[-1, 1, 2]
+    assert np.allclose(middle[1], (coolest + emulator.grid.hot[0]) / 2, atol=1e-6)
+
+
+def test_between_nodes_a_smooth_grid_is_nearer_to_the_truth_than_a_linear_one(emulator):
+    network = emulator.synthetic.inner
+    nodes = np.array([4000.0, 4500, 5000, 6000, 7000]), LOGGS, np.array([-0.9, -0.2, 0.5])
+    corners = np.stack([axis.ravel() for axis in np.meshgrid(*nodes, 0.0, indexing="ij")], axis=1)
+    rng = np.random.default_rng(1)
+    labels = rng.uniform([4100, 2.1, -0.9, 0], [6900, 4.9, 0.5, 1e-9], (300, 4))
+    truth, known = network.spectra(labels)[:, EMULATED], network.spectra(corners)[:, EMULATED]
+
+    def rms(weights_of):
+        weights = [weights_of(axis, values) for axis, values in zip(nodes, labels.T, strict=False)]
+        found = np.einsum("nt,ng,nm->ntgm", *weights).reshape(len(labels), -1) @ known
+        return np.sqrt(np.mean((found - truth) ** 2))
+
+    assert rms(_smooth) < 0.7 * rms(_linear)
 
 
 def test_wavelengths_in_air_and_vacuum_differ_as_measured():

@@ -88,6 +88,13 @@ def test_each_imperfection_changes_the_spectrum_by_its_size(full, giants, emulat
     assert least < np.median((real - ideal).std(axis=1)) < most
 
 
+def test_some_stars_have_broader_lines_than_the_others(full, giants, emulated):
+    changes = [_difference(full, giants, emulated, turbulence=4.0, broad=part) for part in (0.0, 1.0)]
+
+    few, all_of_them = (change.std(axis=1) for change in changes)
+    assert np.median(all_of_them) > 2 * np.median(few)
+
+
 def test_persistence_lights_up_the_flagged_pixels_of_the_blue_detector_alone(full, giants):
     dark, bright = _observed(full, giants), _observed(full, giants, persistence=0.05)
 

@@ -1,6 +1,6 @@
 """Under which conditions stars are observed, and how far the emulators may be from the truth."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from astra.simulator.stars import MIX
 
@@ -47,6 +47,9 @@ class Conditions:
     turbulence: float = 2.4
     """Scale of additional Gaussian broadening [km/s]."""
 
+    broad: float = 0.0
+    """Share of stars with two and a half times that."""
+
     response: tuple[float, float] = (1.0, 0.4)
     """Size of each detector's response, relative to that of real spectra: its mean and standard deviation."""
 
@@ -72,3 +75,12 @@ class Conditions:
 
     double_lined: float = 0.7
     """Share of companions whose lines come apart: by 10 to 250 km/s when they are farthest."""
+
+
+def with_fewer_pairs(conditions: Conditions, part: float) -> Conditions:
+    """The same conditions with this part of the companions."""
+    return replace(
+        conditions,
+        companions={kind: part * share for kind, share in conditions.companions.items()},
+        warm_companions=part * conditions.warm_companions,
+    )

@@ -31,6 +31,9 @@ _GAPS = np.setdiff1d(np.arange(N_GRID), COVERED)
 # Differences from the emulators, relative to its scatter among giants, by class.
 _MISMATCH = {"rgb": 1.0, "red_clump": 1.0, "subgiant": 1.3, "dwarf": 1.3, "m_dwarf": 2.0, "hot": 2.0}
 
+# Additional broadening of stars with broad lines, in units of that of the others.
+_BROAD = 2.5
+
 # Typical rotation [km/s]: scale of an exponential distribution, by class. Every twentieth star spins faster.
 _ROTATION = {"rgb": 0.7, "red_clump": 0.7, "subgiant": 4.0, "dwarf": 2.5, "m_dwarf": 3.0, "hot": 70.0}
 
@@ -124,6 +127,8 @@ def _broadened(
     n = len(flux)
     velocity = conditions.velocity * rng.standard_normal(n) * np.where(rng.uniform(size=n) < 1 / 30, 6, 1)
     gaussian = conditions.turbulence * np.abs(rng.standard_normal(n))
+    if conditions.broad:
+        gaussian *= np.where(rng.uniform(size=n) < conditions.broad, _BROAD, 1.0)
     scale = np.array([_ROTATION[kind] for kind in stars.kind])
     vsini = rng.exponential(scale) * np.where(rng.uniform(size=n) < 0.05, 8, 1)
     warm = (stars.teff > 6200) & (stars.kind != "hot")

@@ -7,7 +7,15 @@ import torch
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.network.sampling import summarise
-from astra.pipelines.astronn_dist.training.calibrate import HEADS, calibrate, fit_heads, summarised
+from astra.pipelines.astronn_dist.training import calibrate as calibrate_module
+from astra.pipelines.astronn_dist.training.calibrate import (
+    HEADS,
+    calibrate,
+    fit_errors,
+    fit_heads,
+    fit_prediction,
+    summarised,
+)
 
 
 def simulated(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
@@ -43,6 +51,38 @@ def test_errors_that_counted_dropout_twice_become_right():
     assert abs(after.mean()) < 0.05
 
 
+def test_errors_allow_for_stars_that_the_predictions_do_not_care_for():
+    features, truth, heads = simulated(12_000, 6)
+    scatter = 0.15 * torch.randn(len(truth), generator=torch.Generator().manual_seed(7))
+    single = truth * torch.exp(scatter)
+    brighter = torch.arange(len(truth)) % 4 == 0
+    with_pairs = torch.where(brighter, single * 1.4, single)
+
+    prediction = fit_prediction(features, single, heads=heads)
+    fitted = fit_errors(features, with_pairs, heads=prediction)
+
+    for index in (0, 2):  # weight and bias of the prediction
+        torch.testing.assert_close(fitted[index], prediction[index], rtol=0, atol=0)
+    assert abs(np.median(pulls(features, single, fitted))) < 0.05
+    assert np.mean(np.abs(pulls(features, with_pairs, fitted)) < 1) == pytest.approx(0.68, abs=0.02)
+
+
+def test_where_the_wings_are_wide_the_errors_are_larger_so_that_fewer_stars_are_far_off(monkeypatch):
+    features, truth, heads = simulated(12_000, 8)
+    generator = torch.Generator().manual_seed(9)
+    scatter = torch.randn(len(truth), generator=generator)
+    is_far = torch.rand(len(truth), generator=generator) < 0.05
+    label = truth * torch.exp(0.15 * torch.where(is_far, 4 * scatter, scatter))
+    far_off = []
+
+    for weight in (0.0, calibrate_module.WINGS):
+        monkeypatch.setattr(calibrate_module, "WINGS", weight)
+        fitted = fit_errors(features, label, heads=heads)
+        far_off.append(np.mean(np.abs(pulls(features, label, fitted)) > 3))
+
+    assert far_off[1] < 0.95 * far_off[0]
+
+
 def test_what_is_fitted_is_what_inference_says():
     features, _, heads = simulated(20, 3)
     weights, biases = torch.cat(heads[:2]), torch.cat(heads[2:])
@@ -73,6 +113,15 @@ def test_only_the_heads_change_and_always_in_the_same_way(make_examples, tensors
         assert once[name].dtype == np.float32
         assert (once[name] == value).all() == (name not in HEADS), name
         np.testing.assert_array_equal(once[name], again[name])
+
+
+def test_the_errors_may_be_fitted_to_other_stars(make_examples, tensors):
+    single, others = make_examples(70, noise=0.02), make_examples(50, noise=0.1)
+
+    alone, both = (calibrate(tensors, single, errors, n_draws=3) for errors in (None, others))
+
+    np.testing.assert_array_equal(alone["dense_output.weight"], both["dense_output.weight"])
+    assert (alone["dense_var.weight"] != both["dense_var.weight"]).any()
 
 
 def test_examples_that_cannot_be_used_are_refused(make_examples, tensors):

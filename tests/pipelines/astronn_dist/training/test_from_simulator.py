@@ -7,7 +7,7 @@ import pytest
 
 from astra.errors import ConfigError, Interrupted, UsageError
 from astra.pipelines.astronn_dist.training import from_simulator
-from astra.pipelines.astronn_dist.training.from_simulator import train_from_simulator
+from astra.pipelines.astronn_dist.training.from_simulator import conditions_of, train_from_simulator
 from astra.pipelines.astronn_dist.training.loop import CHECKPOINT
 from astra.pipelines.astronn_dist.training.request import TrainingRequest
 from astra.pipelines.astronn_dist.weights.files import load_weights
@@ -41,6 +41,15 @@ def test_the_file_says_what_it_was_made_from_and_for(made):
     assert weights.validity is not None
     assert {"rgb", "dwarf", "all"} <= details["metrics"]["single"].keys()
     assert json.loads(json.dumps(details)) == details
+
+
+def test_predictions_are_for_single_stars_and_errors_for_as_many_pairs_as_there_are():
+    learnt, single, calibration = (conditions_of(name) for name in ("training", "single", "calibration"))
+
+    assert not any(single.companions.values())
+    assert 0 < calibration.companions["dwarf"] < 0.5 * learnt.companions["dwarf"]
+    assert 0 < calibration.warm_companions < 0.5 * learnt.warm_companions
+    assert single.broad > learnt.broad == 0
 
 
 def test_a_report_lies_beside_it(made):
@@ -88,7 +97,7 @@ def test_another_seed_learns_otherwise_from_the_same_stars(made, tmp_path, monke
 
     second = train_from_simulator(other, n_stars=N_STARS)
 
-    assert {recipe.seed for recipe in drawn} == {101, 102, 103}
+    assert {recipe.seed for recipe in drawn} == {101, 102, 103, 106}
     first, second = load_weights(path), load_weights(second)
     assert not np.array_equal(first.tensors["dense_1.weight"], second.tensors["dense_1.weight"])
     np.testing.assert_array_equal(first.validity.components, second.validity.components)

@@ -139,6 +139,7 @@ CHANGES = {
     "depth": (0.02, 0.051),
     "velocity": 1.6,
     "turbulence": 4.1,
+    "broad": 0.1,
     "response": (1.0, 0.41),
     "wiggle": 0.009,
     "telluric": 0.016,

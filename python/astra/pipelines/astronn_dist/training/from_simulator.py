@@ -30,7 +30,7 @@ from astra.pipelines.astronn_dist.training.simulated import Recipe, simulated_ex
 from astra.pipelines.astronn_dist.training.validity_fit import fit_validity, principal_components
 from astra.pipelines.astronn_dist.weights.files import Weights, identify, save_weights
 from astra.pipelines.astronn_dist.weights.validity import excess, widened
-from astra.simulator.conditions import Conditions
+from astra.simulator.conditions import Conditions, with_fewer_pairs
 from astra.simulator.masks import read_patterns
 from astra.simulator.sample import NO_PATTERNS, Sample, simulate, without_noise
 from astra.simulator.simulators import Simulator, choose_simulator
@@ -42,10 +42,18 @@ EPOCHS = 20
 LEARNING_RATE = 1.5e-3
 
 #: Stars of the other sets; of a smaller training, each is at most a quarter of it.
-SIZES = {"validation": 5_000, "calibration": 16_000, "doubt": 4_000, "test": 5_000}
+SIZES = {"validation": 5_000, "single": 16_000, "calibration": 32_000, "doubt": 4_000, "test": 5_000}
 
 # All trainings see the same stars: those of several seeds are compared on the same test.
-SEEDS = {"training": 101, "validation": 102, "calibration": 103, "doubt": 104, "test": 105}
+SEEDS = {"training": 101, "validation": 102, "single": 106, "calibration": 103, "doubt": 104, "test": 105}
+
+#: Of the companions that the network learns from, the part that the errors are made for: about as many bright
+#: ones as real stars have.
+REAL_PAIRS = 1 / 3
+
+#: Share of the single stars that the predictions are made for with lines broader than those learnt from:
+#: else dwarfs with such lines pass for pairs, and are put too far.
+BROAD = 0.3
 
 #: Below this signal-to-noise ratio, stars do not enter the figures of the test.
 LEAST_SNR = 50.0
@@ -83,8 +91,7 @@ class Stage:
 
     def examples(self, name: str) -> Examples:
         """A set that the network learns from, kept on disk."""
-        conditions = without_noise(Conditions()) if name == "training" else Conditions()
-        recipe = Recipe(self.size(name), SEEDS[name], conditions)
+        recipe = Recipe(self.size(name), SEEDS[name], conditions_of(name))
         told = partial(self.progress, f"{name} stars")
         folder = self.request.folder
         return simulated_examples(self.simulator, recipe, folder, patterns=self.patterns, on_progress=told)
@@ -93,6 +100,16 @@ class Stage:
         """A set with everything that is known of it."""
         self.progress(f"{name} stars", 0, None)
         return simulate(self.simulator, self.size(name), seed=SEEDS[name], patterns=self.patterns)
+
+
+def conditions_of(name: str) -> Conditions:
+    """How the stars of a set are observed."""
+    conditions = Conditions()
+    if name == "training":
+        return without_noise(conditions)
+    if name == "single":
+        return replace(with_fewer_pairs(conditions, 0.0), broad=BROAD)
+    return with_fewer_pairs(conditions, REAL_PAIRS) if name == "calibration" else conditions
 
 
 @dataclass(frozen=True)
@@ -161,9 +178,10 @@ def train_from_simulator(
 
 def _calibrated(stage: Stage, trained: Trained, training: Examples) -> Weights:
     """The trained network with errors that fit stars it has not learnt from, and a sense of its limits."""
-    calibration = stage.examples("calibration")
+    single, calibration = stage.examples("single"), stage.examples("calibration")
     stage.progress("calibration", 0, None)
-    tensors = calibrate(trained.tensors, calibration, seed=stage.request.seed, device=stage.device)
+    seed, device = stage.request.seed, stage.device
+    tensors = calibrate(trained.tensors, single, calibration, seed=seed, device=device)
     sample = stage.sample("doubt")
     spectra = rectify(sample.flux, sample.e_flux, sample.pixel_flags)
     validity = fit_validity(*principal_components(training), *spectra)
@@ -231,6 +249,7 @@ def _details(stage: Stage, options: TrainingOptions, trained: Trained, tested: T
             "seeds": SEEDS,
             "real_masks": len(stage.patterns),
             "conditions": asdict(Conditions()),
+            "calibration": {"pairs": REAL_PAIRS, "broad": BROAD},
         },
         "metrics": _metrics(tested)
         | {

@@ -8,6 +8,7 @@ Constant terms are left out.
     linear        y is normal about p: for labels from parallaxes, with errors, negative ones included
 """
 
+import math
 from typing import Literal
 
 import torch
@@ -20,6 +21,10 @@ FREEDOM = 8.0
 
 #: Share of a normal distribution within one standard deviation.
 ONE_SIGMA = 0.6827
+
+#: Share that is wanted within so many standard deviations: a normal distribution has 0.9973, the errors of
+#: stars that look like those of another kind have wider wings.
+THREE_SIGMA = 0.9955, 3.0
 
 # Of quantile(): relative errors below this are as good as none; within this of its corner it is a parabola.
 SMALLEST_ERROR, ROUNDING = 1e-4, 0.2
@@ -64,8 +69,10 @@ def robust(prediction: Tensor, log_variance: Tensor, label: Tensor) -> Tensor:
     return 0.5 * (FREEDOM + 1) * torch.log1p(squared / FREEDOM) + 0.5 * log_variance
 
 
-def quantile(prediction: Tensor, log_variance: Tensor, label: Tensor) -> Tensor:
-    """What is least if 68.27 % of the errors are smaller than one standard deviation, for stars of each kind.
+def quantile(
+    prediction: Tensor, log_variance: Tensor, label: Tensor, share: float = ONE_SIGMA, width: float = 1.0
+) -> Tensor:
+    """What is least if a share of the errors is within so many standard deviations, for stars of each kind.
 
     The check function of quantile regression (Koenker & Bassett 1978, Econometrica 46, 33), of the logarithm
     of the error in units of the standard deviation. The likelihood would give a standard deviation that a
@@ -73,15 +80,17 @@ def quantile(prediction: Tensor, log_variance: Tensor, label: Tensor) -> Tensor:
 
     Args:
         prediction, log_variance, label: As of :func:`logarithmic`.
+        share: The share; 68.27 % for one standard deviation.
+        width: How many standard deviations.
 
     Returns:
         Shape (N,).
     """
     log_prediction = prediction.clamp(min=LEAST).log()
     error = (label.log() - log_prediction).abs()
-    over = torch.log(error + SMALLEST_ERROR) - (0.5 * log_variance - log_prediction)
+    over = torch.log(error + SMALLEST_ERROR) - (0.5 * log_variance - log_prediction) - math.log(width)
     rounded = torch.clamp(ROUNDING - over.abs(), min=0) ** 2 / (4 * ROUNDING)
-    return torch.where(over > 0, ONE_SIGMA * over, (ONE_SIGMA - 1) * over) + rounded
+    return torch.where(over > 0, share * over, (share - 1) * over) + rounded
 
 
 def linear(prediction: Tensor, log_variance: Tensor, label: Tensor, e_label: Tensor) -> Tensor:
