@@ -3,7 +3,7 @@
 import numpy as np
 
 from astra.simulator.sample import Sample, simulate
-from astra.simulator.simulators import Simulator
+from astra.simulator.simulator import Simulator
 from astra.simulator.stars import KINDS, MIX, Stars
 
 # Ks magnitude, temperature, gravity and mass in the middle of each kind.

@@ -19,7 +19,7 @@ from astra.pipelines.astronn_dist.training.evaluate import (
 )
 from astra.simulator.conditions import Conditions
 from astra.simulator.sample import CHUNK, Sample, simulate_chunk
-from astra.simulator.simulators import Simulator
+from astra.simulator.simulator import Simulator
 
 #: The range of S/N that the figures are for.
 SNR = (50.0, 500.0)

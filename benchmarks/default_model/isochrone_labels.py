@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astra.simulator.simulators import Population
+from astra.simulator.simulator import Population
 from astra.simulator.stars import Stars
 
 #: Stars drawn from the isochrones: the prior that the model was trained with.

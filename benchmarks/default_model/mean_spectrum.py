@@ -27,7 +27,7 @@ from astra.products.grid import DETECTORS, wavelength
 from astra.simulator.conditions import Conditions
 from astra.simulator.pixels import EMULATED
 from astra.simulator.sample import CHUNK, Sample, observed, simulate_chunk
-from astra.simulator.simulators import Simulator
+from astra.simulator.simulator import Simulator
 from astra.simulator.stars import Stars
 
 PUBLISHED = "astroNN_gaia_dr17_model_3.astroNN_model_parameter.json"

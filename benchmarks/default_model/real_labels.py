@@ -24,7 +24,7 @@ from table import Line, Section, finite
 from astra.pipelines.astronn_dist.training.evaluate import distance_error
 from astra.simulator.conditions import Conditions
 from astra.simulator.sample import CHUNK, Sample, observed
-from astra.simulator.simulators import Simulator
+from astra.simulator.simulator import Simulator
 from astra.simulator.stars import Stars, classify
 
 #: The labels are those of the spectrum; nothing is known of companions.

@@ -23,7 +23,7 @@ from astra.simulator.emulators.labels import LOGG, Emulator
 from astra.simulator.masks import MaskModel
 from astra.simulator.observe import observe
 from astra.simulator.sample import CHUNK, NO_PATTERNS, Sample
-from astra.simulator.simulators import Simulator
+from astra.simulator.simulator import Simulator
 from astra.simulator.stars import Stars
 
 #: Other noise and other differences from real spectra than in training; no companions.

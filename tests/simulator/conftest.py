@@ -8,7 +8,8 @@ import pytest
 from astra.simulator.conditions import Conditions
 from astra.simulator.masks import read_patterns
 from astra.simulator.sample import Sample, simulate, without_noise
-from astra.simulator.simulators import Simulator, full_simulator
+from astra.simulator.simulator import Simulator
+from astra.simulator.simulators import full_simulator
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import numpy as np
 
 from astra.errors import ConfigError
 from astra.simulator.emulators.labels import TEFF
-from astra.simulator.simulators import Simulator
+from astra.simulator.simulator import Simulator
 from astra.simulator.stars import KINDS, MIX, Stars
 
 #: Made by ``fitting.py``.

@@ -6,7 +6,7 @@ import numpy as np
 
 from astra.simulator.broadening import broaden
 from astra.simulator.conditions import Conditions
-from astra.simulator.simulators import Simulator
+from astra.simulator.simulator import Simulator
 from astra.simulator.stars import Stars
 
 #: Lowest ratio of the masses; fainter companions change neither spectrum nor luminosity.

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from astra.simulator.compact import COLUMNS, CompactEmulator, network_labels
-from astra.simulator.simulators import Simulator
+from astra.simulator.simulator import Simulator
 from astra.simulator.stars import KINDS
 
 #: Share of each class in the table and among the spectra that are fitted.

@@ -9,7 +9,7 @@ from astra.simulator.companions import add_companions
 from astra.simulator.conditions import Conditions
 from astra.simulator.masks import MaskModel
 from astra.simulator.observe import observe
-from astra.simulator.simulators import Simulator
+from astra.simulator.simulator import Simulator
 from astra.simulator.stars import Stars
 
 #: Stars drawn together. The n-th star of a seed is the same however many are drawn.

@@ -20,7 +20,7 @@ from astra.errors import StorageError, UsageError
 if TYPE_CHECKING:
     from astra.simulator.observables import Observables
     from astra.simulator.sample import Sample
-    from astra.simulator.simulators import Simulator
+    from astra.simulator.simulator import Simulator
 
 TARGETS, TRUTH = "targets.csv", "truth.csv"
 

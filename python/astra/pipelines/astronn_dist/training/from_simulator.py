@@ -33,7 +33,8 @@ from astra.pipelines.astronn_dist.weights.validity import excess, widened
 from astra.simulator.conditions import Conditions, with_fewer_pairs
 from astra.simulator.masks import read_patterns
 from astra.simulator.sample import NO_PATTERNS, Sample, simulate, without_noise
-from astra.simulator.simulators import Simulator, choose_simulator
+from astra.simulator.simulator import Simulator
+from astra.simulator.simulators import choose_simulator
 
 log = logging.getLogger("astra")
 

@@ -26,7 +26,7 @@ from astra.processes import cores, die_with, shared_cores
 from astra.simulator.conditions import Conditions
 from astra.simulator.pixels import COVERED
 from astra.simulator.sample import CHUNK, NO_PATTERNS, Sample, simulate_chunk
-from astra.simulator.simulators import Simulator
+from astra.simulator.simulator import Simulator
 
 # Rows of the bank of masks: enough that no two epochs look alike, few enough to stay in memory.
 LARGEST_BANK = 40_000
