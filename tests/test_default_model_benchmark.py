@@ -109,24 +109,6 @@ def test_the_report_says_how_many_targets_are_missed(module, tmp_path):
     assert '"value": null' in (tmp_path / "metrics.json").read_text()
 
 
-class Squared:
-    """An emulator whose flux is the square of the metallicity."""
-
-    def spectra(self, labels):
-        return np.repeat(labels[:, 2:3] ** 2, 5, axis=1)
-
-
-def test_an_emulator_is_made_linear_in_metallicity_where_the_grid_is(module):
-    linear = module("second_simulator").Linear(Squared())
-    metallicity = np.array([-2.0, -1.0, -0.75, -0.5, 0.0, 0.3])
-    labels = np.stack([np.full(6, 5000.0), np.full(6, 4.5), metallicity, np.zeros(6)], axis=1)
-
-    flux = linear.spectra(labels)
-
-    np.testing.assert_allclose(flux[:, 0], [4.0, 1.0, 0.75, 0.5, 0.0, 0.09], atol=1e-6)
-    np.testing.assert_array_equal(labels[:, 2], metallicity)
-
-
 def test_wrong_usage_is_one_line():
     done = subprocess.run(
         [sys.executable, str(FOLDER), "--n", "0"], capture_output=True, text=True, check=False
