@@ -35,7 +35,7 @@ N_DRAWS = 30
 ITERATIONS = 300
 
 # Weight of the condition on three standard deviations, relative to that on one.
-WINGS = 0.5
+WINGS = 0.2
 
 # Where the examples say nothing of a direction, it is not to be followed for ever.
 STIFFNESS = 1e-5
