@@ -179,7 +179,7 @@ def _validity(single: Report) -> str:
     found = single.details.get(TABLE)
     if not found:
         return ""
-    excesses, errors = (np.array(found[name], float) for name in COLUMNS)
+    excesses, added_errors = (np.array(found[name], float) for name in COLUMNS)
     text = paragraph(
         "The excess is the scatter of a spectrum about the best combination of the training's main "
         "directions of variation, beyond its noise. What no star of the training resembles gets the error of "
@@ -187,14 +187,14 @@ def _validity(single: Report) -> str:
         "in its file."
     )
     if single.excess is not None and len(single):
-        added = np.interp(np.nan_to_num(single.excess, nan=np.inf), excesses, errors)
+        added = np.interp(np.nan_to_num(single.excess, nan=np.inf), excesses, added_errors)
         caption = (
             "Above: the test stars, which are like those of the training. Of them "
             f"{share(float((added > 0).mean()))} get a wider error at all, and "
             f"{share(float((added >= UNRELIABLE).mean()))} one that flags them by itself (dotted)."
         )
-        text += figure(trust.validity(single, excesses, errors), caption)
-    return text + tables.widening(excesses, errors)
+        text += figure(trust.validity(single, excesses, added_errors), caption)
+    return text + tables.widening(excesses, added_errors)
 
 
 def _made(report: Report) -> str:
