@@ -12,7 +12,6 @@ from astra.pipelines.astronn_dist.training.calibrate import (
     HEADS,
     calibrate,
     fit_errors,
-    fit_heads,
     fit_prediction,
     summarised,
 )
@@ -43,7 +42,8 @@ def test_errors_that_counted_dropout_twice_become_right():
     before = pulls(features, label, heads)
     learnt, held_out = slice(12_000), slice(12_000, None)
 
-    fitted = fit_heads(features[learnt], label[learnt], heads=heads)
+    fitted = fit_prediction(features[learnt], label[learnt], heads=heads)
+    fitted = fit_errors(features[learnt], label[learnt], heads=fitted)
 
     after = pulls(features[held_out], label[held_out], fitted)
     assert before.std() < 0.8
@@ -107,7 +107,7 @@ def tensors() -> dict[str, np.ndarray]:
 def test_only_the_heads_change_and_always_in_the_same_way(make_examples, tensors):
     examples = make_examples(70, noise=0.02, masked=0.2)
 
-    once, again = (calibrate(tensors, examples, n_draws=3, seed=4, passes=2) for _ in range(2))
+    once, again = (calibrate(tensors, examples, examples, n_draws=3, seed=4, passes=2) for _ in range(2))
 
     for name, value in tensors.items():
         assert once[name].dtype == np.float32
@@ -118,7 +118,7 @@ def test_only_the_heads_change_and_always_in_the_same_way(make_examples, tensors
 def test_the_errors_may_be_fitted_to_other_stars(make_examples, tensors):
     single, others = make_examples(70, noise=0.02), make_examples(50, noise=0.1)
 
-    alone, both = (calibrate(tensors, single, errors, n_draws=3) for errors in (None, others))
+    alone, both = (calibrate(tensors, single, errors, n_draws=3) for errors in (single, others))
 
     np.testing.assert_array_equal(alone["dense_output.weight"], both["dense_output.weight"])
     assert (alone["dense_var.weight"] != both["dense_var.weight"]).any()
@@ -129,4 +129,4 @@ def test_examples_that_cannot_be_used_are_refused(make_examples, tensors):
     examples.fakemag[0] = np.nan
 
     with pytest.raises(ConfigError, match="calibration examples: 1 of fakemag"):
-        calibrate(tensors, examples)
+        calibrate(tensors, examples, examples)

@@ -47,7 +47,7 @@ HEADS = ("dense_output.weight", "dense_var.weight", "dense_output.bias", "dense_
 def calibrate(
     tensors: Mapping[str, np.ndarray],
     examples: Examples,
-    errors: Examples | None = None,
+    errors: Examples,
     *,
     n_draws: int = N_DRAWS,
     seed: int = 0,
@@ -60,7 +60,7 @@ def calibrate(
         tensors: Arrays as in ``weights.SHAPES``.
         examples: What the predictions are fitted to; 7.7 kB of memory are needed for each, in each pass, with
             30 draws.
-        errors: What the errors are fitted to, if to something else.
+        errors: What the errors are fitted to.
         n_draws: Draws of each, at least 2.
         seed: Decides noise, masks and dropout.
         passes: How often each example is used, with other noise and masks each time.
@@ -73,8 +73,7 @@ def calibrate(
         ConfigError: The examples are of no use, or the fit diverged.
     """
     for each in (examples, errors):
-        if each is not None:
-            each.check("calibration")
+        each.check("calibration")
     network = network_of({name: torch.tensor(value) for name, value in tensors.items()}, device)
     state = network.state_dict()
     heads = [state[name] for name in HEADS]
@@ -84,11 +83,8 @@ def calibrate(
         return features, torch.from_numpy(np.tile(stars.fakemag, passes)).to(features) / network.labels_std
 
     with compute_threads() as threads:
-        if errors is None:
-            heads = fit_heads(*seen(examples), heads=heads)
-        else:
-            heads = fit_prediction(*seen(examples), heads=heads)
-            heads = fit_errors(*seen(errors), heads=heads)
+        heads = fit_prediction(*seen(examples), heads=heads)
+        heads = fit_errors(*seen(errors), heads=heads)
     state.update(zip(HEADS, heads, strict=True))
     return {name: value.float().cpu().numpy().copy() for name, value in state.items()}
 
@@ -116,11 +112,6 @@ def draw_features(
 
     list(threads.map(fill, tasks))
     return features
-
-
-def fit_heads(features: Tensor, label: Tensor, *, heads: list[Tensor]) -> list[Tensor]:
-    """Prediction and errors from the same stars; see :func:`fit_prediction` and :func:`fit_errors`."""
-    return fit_errors(features, label, heads=fit_prediction(features, label, heads=heads))
 
 
 def fit_prediction(features: Tensor, label: Tensor, *, heads: list[Tensor]) -> list[Tensor]:

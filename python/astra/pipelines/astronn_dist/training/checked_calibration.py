@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
-from astra.pipelines.astronn_dist.training.calibrate import draw_features
+from astra.pipelines.astronn_dist.training.calibrate import N_DRAWS, draw_features
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.forward import compute_threads
 from astra.pipelines.astronn_dist.training.losses import linear
@@ -38,7 +38,6 @@ from astra.pipelines.astronn_dist.training.split import split
 
 log = logging.getLogger("astra")
 
-N_DRAWS = 30
 #: The scale needs the variance, and the variance the scale: after so many turns they are settled.
 TURNS = 4
 ITERATIONS = 100
