@@ -10,17 +10,16 @@ from hypothesis import strategies as st
 from astra.comparison import ABSENT, Compared, compare, summarise
 from astra.errors import UsageError
 
-COLUMNS = "apogee_id,kind,snr,dist_pc"
+COLUMNS = "apogee_id,kind,snr,dist_pc,flux_ratio"
 
 
 @pytest.fixture
 def truth(tmp_path):
-    """Writes the truth: name, kind, S/N and distance of each star."""
+    """Writes the truth: name, kind, S/N and distance of each star, and the light of its companion."""
 
     def write(*rows):
-        (tmp_path / "truth.csv").write_text(
-            "\n".join([COLUMNS, *(",".join(map(str, row)) for row in rows)]) + "\n"
-        )
+        lines = [",".join(map(str, row if len(row) == 5 else (*row, 0))) for row in rows]
+        (tmp_path / "truth.csv").write_text("\n".join([COLUMNS, *lines]) + "\n")
         return tmp_path
 
     return write
@@ -31,8 +30,8 @@ def _in_database(name, field="simulated", flags=0, **result):
     return a_result(a_spectrum(source, obj=name, field=field, spectrum_flags=flags), **result)
 
 
-def _star(kind="dwarf", dist=110.0, e_dist=10.0, good=True):
-    return Compared("2M", kind, 100.0, 100.0, dist, e_dist, good, ())
+def _star(kind="dwarf", dist=110.0, e_dist=10.0, good=True, flux_ratio=0.0):
+    return Compared("2M", kind, 100.0, 100.0, flux_ratio, dist, e_dist, good, ())
 
 
 def test_each_distance_is_put_beside_the_true_one(db, truth):
@@ -121,6 +120,16 @@ def test_a_summary_is_of_the_good_ones_and_counts_the_others():
     assert (total.stars, total.good) == (6, 4)
 
 
+def test_pairs_are_summarised_by_themselves_after_the_single_stars(db, truth):
+    folder = truth(("2M1", "dwarf", 9, 100, 0.9), ("2M2", "hot", 9, 100), ("2M3", "rgb", 9, 100, 0.01))
+
+    *stars, pairs, total = summarise(compare(folder))
+
+    assert [(each.kind, each.stars) for each in stars] == [("hot", 1)]
+    assert (pairs.kind, pairs.stars) == ("pairs", 2)
+    assert (total.kind, total.stars) == ("all", 3)
+
+
 def test_a_kind_without_good_ones_has_no_figures():
     (kind, _) = summarise([_star(good=False)])
 
@@ -134,6 +143,7 @@ def test_a_kind_without_good_ones_has_no_figures():
         st.builds(
             _star,
             kind=st.sampled_from(["rgb", "hot", "new"]),
+            flux_ratio=st.sampled_from([0.0, 0.5]),
             dist=st.floats(1, 1e4) | st.just(math.nan),
             good=st.booleans(),
         )
@@ -153,8 +163,8 @@ def test_the_kinds_add_up_to_all(rows):
     [
         (None, "no truth.csv in .*: give a folder that `astra simulate` has filled"),
         ("apogee_id,kind\n2M1,rgb\n", "not the truth of a simulation: .*no column 'snr'"),
-        ("apogee_id,kind,snr,dist_pc\n2M1,rgb,80,far\n", "not the truth of a simulation: .*far"),
-        ("apogee_id,kind,snr,dist_pc\n2M1,rgb\n", "not the truth of a simulation"),
+        (f"{COLUMNS}\n2M1,rgb,80,far,0\n", "not the truth of a simulation: .*far"),
+        (f"{COLUMNS}\n2M1,rgb\n", "not the truth of a simulation"),
     ],
 )
 def test_a_folder_without_the_truth_is_refused(tmp_path, content, message):

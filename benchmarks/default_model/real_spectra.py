@@ -6,6 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,13 @@ from astra.errors import AstraError
 
 M_GIANT, M_KS = "2M17334253-1654573", (-8.0, -4.0)
 N_DWARFS = 15
+
+# Rows of eclipsing binaries whose distance is known from elsewhere.
+N_BINARIES = 4
 LARGEST_ERROR = 3.0
+
+#: Of the dropout: a figure that one of them meets by luck is not met.
+SEEDS = range(10)
 
 QUERY = """
     SELECT sdss4_apogee_id, release, dist, e_dist, m_ks_abs, l_fakemag, e_l_fakemag, flag_fakemag_unreliable
@@ -26,7 +34,7 @@ QUERY = """
 
 
 def real_section(model: Model, apstar: Path) -> Section:
-    """Ingest the files, run the task, and compare.
+    """Ingest the files, run the task with each of ``SEEDS``, and compare.
 
     Raises:
         AstraError: A command failed.
@@ -52,62 +60,79 @@ def _run(model: Model, apstar: Path, folder: Path) -> list[dict]:
     }
     environment = kept | {"ASTRA_DATABASE_PATH": str(database), "ASTRA_CONFIG": str(folder / "astra.yml")}
     (folder / "astra.yml").touch()
-    for command in (
-        ["init"],
-        ["ingest", "apstar", str(apstar.resolve()), "--catalog", str(apstar.resolve() / "targets.csv")],
-        ["run", "astronn_dist", "--weights", str(model.path.resolve())],
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "astra", *command],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise AstraError(
-                f"astra {' '.join(command)}: exit {done.returncode}: {done.stderr.strip()[-300:]}"
-            )
-    with sqlite3.connect(database) as connection:
-        connection.row_factory = sqlite3.Row
-        rows = [dict(row) for row in connection.execute(QUERY)]
-    connection.close()
+    _astra(["init"], environment)
+    catalog = str(apstar.resolve() / "targets.csv")
+    _astra(["ingest", "apstar", str(apstar.resolve()), "--catalog", catalog], environment)
+    rows = []
+    for seed in SEEDS:
+        weights = ["--weights", str(model.path.resolve()), "--seed", str(seed), "--overwrite"]
+        _astra(["run", "astronn_dist", *weights], environment)
+        with closing(sqlite3.connect(database)) as connection:
+            connection.row_factory = sqlite3.Row
+            rows += [dict(row) | {"seed": seed} for row in connection.execute(QUERY)]
     return rows
 
 
+def _astra(command: list[str], environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "astra", *command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise AstraError(f"astra {' '.join(command)}: exit {done.returncode}: {done.stderr.strip()[-300:]}")
+
+
 def _giant(rows: list[dict]) -> list[Line]:
-    [giant] = [row for row in rows if row["sdss4_apogee_id"] == M_GIANT]
-    note = "flagged" if giant["flag_fakemag_unreliable"] else "not flagged"
-    return [Line(f"M giant {M_GIANT}: M_Ks [mag]", _value(giant["m_ks_abs"]), *M_KS, form="+.2f", note=note)]
+    giants = [row for row in rows if row["sdss4_apogee_id"] == M_GIANT]
+    farthest = max((_value(row["m_ks_abs"]) for row in giants), key=lambda value: abs(value - sum(M_KS) / 2))
+    note = f"the farthest of {len(giants)} seeds; flagged in {_flagged(giants)}"
+    return [Line(f"M giant {M_GIANT}: M_Ks [mag]", farthest, *M_KS, form="+.2f", note=note)]
 
 
 def _dwarfs(rows: list[dict]) -> list[Line]:
     dwarfs = [row for row in rows if row["kind"] == "M or L dwarf"]
-    flagged = [row for row in dwarfs if row["flag_fakemag_unreliable"]]
+    fewest = min(_flagged(row for row in dwarfs if row["seed"] == seed) for seed in SEEDS)
     closest = min(_value(row["e_l_fakemag"]) / _value(row["l_fakemag"]) for row in dwarfs)
-    note = f"of {len(dwarfs)}; the smallest relative error is {closest:.2f}"
-    return [Line("M and L dwarfs flagged", len(flagged), low=N_DWARFS, form=".0f", note=note)]
+    note = f"the fewest of {len(SEEDS)} seeds; the smallest relative error is {closest:.2f}"
+    return [Line("M and L dwarfs flagged", fewest, low=N_DWARFS, form=".0f", note=note)]
 
 
 def _binaries(rows: list[dict]) -> list[Line]:
-    lines, wrong, checked = [], 0, 0
-    for row in sorted(rows, key=lambda row: row["sdss4_apogee_id"]):
-        if row["kind"] != "Kepler eclipsing binary":
-            continue
-        is_flagged = bool(row["flag_fakemag_unreliable"])
-        reference = _distance(row)
-        pull = (_value(row["dist"]) - reference) / _value(row["e_dist"])
-        if not np.isfinite(reference):
-            continue
-        checked += 1
-        # A row without a number that is not flagged would be wrong as well.
-        wrong += not is_flagged and not abs(pull) <= LARGEST_ERROR
-        found = f"{_value(row['dist']):.0f} +- {_value(row['e_dist']):.0f} pc"
-        note = f"{found}, reference {reference:.0f} pc, {'flagged' if is_flagged else 'not flagged'}"
-        label = f"{row['sdss4_apogee_id']} ({row['release']}): d / d_ref - 1"
-        lines.append(Line(label, _value(row["dist"]) / reference - 1, form="+.2f", note=note))
+    known: dict[str, list[dict]] = {}
+    for row in rows:
+        if row["kind"] == "Kepler eclipsing binary" and np.isfinite(_distance(row)):
+            known.setdefault(f"{row['sdss4_apogee_id']} ({row['release']})", []).append(row)
+    if len(known) != N_BINARIES:
+        raise AstraError(f"{len(known)} eclipsing binaries have a reference distance, not {N_BINARIES}")
+    wrong = sum(_is_wrong(row) for found in known.values() for row in found)
     label = "eclipsing binaries not flagged, wrong by > 3 e_dist"
-    return [Line(label, wrong, high=0, form=".0f", note=f"of {checked} rows with a reference"), *lines]
+    note = f"of {N_BINARIES} spectra, {len(SEEDS)} seeds each"
+    lines = [Line(label, wrong, high=0, form=".0f", note=note)]
+    return lines + [_binary(name, found) for name, found in sorted(known.items())]
+
+
+def _binary(name: str, rows: list[dict]) -> Line:
+    dist, error = (np.median([_value(row[column]) for row in rows]) for column in ("dist", "e_dist"))
+    reference = _distance(rows[0])
+    flagged = f"flagged in {_flagged(rows)} of {len(rows)}"
+    smallest = min(_value(row["e_l_fakemag"]) / _value(row["l_fakemag"]) for row in rows)
+    note = (
+        f"{dist:.0f} +- {error:.0f} pc, reference {reference:.0f} pc, {flagged}, least error {smallest:.1%}"
+    )
+    return Line(f"{name}: d / d_ref - 1", dist / reference - 1, form="+.2f", note=note)
+
+
+def _is_wrong(row: dict) -> bool:
+    """A row without a number that is not flagged would be wrong as well."""
+    pull = (_value(row["dist"]) - _distance(row)) / _value(row["e_dist"])
+    return not row["flag_fakemag_unreliable"] and not abs(pull) <= LARGEST_ERROR
+
+
+def _flagged(rows: Iterable[dict]) -> int:
+    return sum(bool(row["flag_fakemag_unreliable"]) for row in rows)
 
 
 def _distance(row: dict) -> float:

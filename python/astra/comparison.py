@@ -3,7 +3,7 @@
 import csv
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -18,9 +18,12 @@ from astra.simulator.survey import TRUTH
 #: Stars asked for at a time.
 CHUNK = 500
 
+_NUMBERS = ("snr", "dist_pc", "flux_ratio")
 _FLAGS = ("fakemag_unreliable", "missing_photometry", "missing_extinction", "no_result")
 #: What stands in place of flags where the database has no row.
 ABSENT = "not in the database"
+#: What pairs are summarised as, whatever their brighter star is: the light of two is put too near.
+PAIRS, ALL = "pairs", "all"
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Compared:
 
     Attributes:
         true_dist, dist, e_dist: Distances [pc].
+        flux_ratio: Ks flux of an unresolved companion divided by that of the star; 0 without one.
         good: The ``good`` of the view ``distances``; false without a row.
         flags: What there is to be said against it.
     """
@@ -37,10 +41,16 @@ class Compared:
     kind: str
     snr: float
     true_dist: float
+    flux_ratio: float = 0.0
     dist: float = math.nan
     e_dist: float = math.nan
     good: bool = False
     flags: tuple[str, ...] = (ABSENT,)
+
+    @property
+    def group(self) -> str:
+        """What it is summarised with: its kind, or ``PAIRS``."""
+        return PAIRS if self.flux_ratio > 0 else self.kind
 
     @property
     def deviation(self) -> float:
@@ -55,7 +65,7 @@ class Compared:
 
 @dataclass(frozen=True)
 class Summary:
-    """The stars of one kind.
+    """The single stars of one kind, or the pairs, or all.
 
     Attributes:
         measured: Those that have a distance, good or not.
@@ -105,12 +115,12 @@ def compare(folder: Path) -> list[Compared]:
 
 
 def summarise(rows: Iterable[Compared]) -> list[Summary]:
-    """One summary for each kind that occurs, and one for all."""
+    """One summary for each kind of single stars that occurs, one for pairs if there are any, one for all."""
     rows = list(rows)
-    kinds = sorted({row.kind for row in rows}, key=_rank)
+    groups = sorted({row.group for row in rows}, key=lambda group: (group == PAIRS, _rank(group)))
     return [
-        *(_summary(kind, [row for row in rows if row.kind == kind]) for kind in kinds),
-        _summary("all", rows),
+        *(_summary(group, [row for row in rows if row.group == group]) for group in groups),
+        _summary(ALL, rows),
     ]
 
 
@@ -146,16 +156,7 @@ def _compared(star: Compared, row: Distance) -> Compared:
     flags = [name for name in _FLAGS if getattr(row, f"flag_{name}")]
     if not row.good and not row.flag_bad:
         flags.append("bad spectrum (STARFLAG)")
-    return Compared(
-        apogee_id=star.apogee_id,
-        kind=star.kind,
-        snr=star.snr,
-        true_dist=star.true_dist,
-        dist=row.dist,
-        e_dist=row.e_dist,
-        good=bool(row.good),
-        flags=tuple(flags),
-    )
+    return replace(star, dist=row.dist, e_dist=row.e_dist, good=bool(row.good), flags=tuple(flags))
 
 
 def _read_truth(path: Path) -> dict[str, Compared]:
@@ -163,7 +164,7 @@ def _read_truth(path: Path) -> dict[str, Compared]:
     try:
         with path.open(newline="", encoding="utf-8") as lines:
             rows = [
-                Compared(row["apogee_id"], row["kind"], float(row["snr"]), float(row["dist_pc"]))
+                Compared(row["apogee_id"], row["kind"], *(float(row[name]) for name in _NUMBERS))
                 for row in csv.DictReader(lines)
             ]
     except FileNotFoundError as error:

@@ -34,6 +34,7 @@ def test_it_says_what_it_wrote_and_where(astra, db):
     assert first == f"{NAME}.fits: 80 spectra of 60 stars, 91 columns"
     assert second.startswith("good ")
     assert " MB in " in err
+    assert 'the rows are in HDU 2, "APOGEE"' in err
     assert len(Table.read(f"{NAME}.fits", hdu=2)) == 80
 
 
@@ -59,6 +60,15 @@ def test_json_has_the_path_and_the_counts(astra, db):
 def test_the_name_of_the_file_follows_the_format(astra, db, format_name, extension):
     assert astra("create", PRODUCT.lower(), "--format", format_name)[0] == 0
     assert [path.name for path in Path().iterdir()] == [f"{NAME}.{extension}"]
+
+
+@on_sqlite
+def test_without_a_format_the_name_of_the_file_decides(astra, db):
+    assert astra("create", PRODUCT, "--output", "good.csv")[0] == 0
+    assert Path("good.csv").read_text().startswith("spectrum_pk,")
+
+    assert astra("create", PRODUCT, "--output", "good.dat")[0] == 0
+    assert Path("good.dat").read_bytes().startswith(b"SIMPLE")
 
 
 @on_sqlite
@@ -94,6 +104,11 @@ def test_a_filter_that_no_row_meets_is_said(astra, db):
         ([PRODUCT, "--output", "nowhere/x.fits"], 2, "nowhere for nowhere/x.fits: make it, or name"),
         ([PRODUCT, "--output", "mine/x.fits"], 2, "mine for mine/x.fits: make it, or name"),
         ([PRODUCT, "--format", "xls"], 2, "'xls'"),
+        (
+            [PRODUCT, "--output", "x.csv", "--format", "fits"],
+            2,
+            "x.csv is the name of a csv file, not of fits: change --output or --format",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_leaves_nothing(astra, db, words, exit_code, said):

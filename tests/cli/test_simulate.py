@@ -66,7 +66,7 @@ def test_from_a_simulation_to_the_comparison_with_the_truth(astra, db, tmp_path,
     assert sum(line.startswith("2M") for line in lines) == 6
     assert sum("±" in line for line in lines) == 5
     assert sum("not in the database" in line for line in lines) == 1
-    assert lines[-2].split()[:3] == ["all", "6", "5"]
+    assert lines[-3].split()[:3] == ["all", "6", "5"]
     assert not any(line != line.rstrip() for line in lines)
 
 

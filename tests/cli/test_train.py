@@ -115,6 +115,11 @@ def test_cuts_can_be_loosened_and_the_counts_say_which_to(astra, survey, db, tmp
         ([], "--from"),
         (["--from", "database", "--output", "x.pt"], "x.pt: weights are written as .safetensors only"),
         (["--from", "database", "--max-ruwe", "nan"], "the cut max_ruwe is nan"),
+        (["--from", "database", "--zero-point", "nan"], "--zero-point nan: give a number"),
+        (
+            ["--from", "database", "--any-ruwe", "--max-ruwe", "1.2"],
+            "--any-ruwe and --max-ruwe contradict each other",
+        ),
         (["--from", "database", "--epochs", "0"], "--epochs"),
     ],
 )

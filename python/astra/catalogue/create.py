@@ -19,7 +19,7 @@ from astra.catalogue.provenance import is_mixed, refuse_mixture
 from astra.catalogue.query import Rows
 from astra.catalogue.rows import Batch, values
 from astra.catalogue.table import NAME, Table, flag_bits
-from astra.errors import AstraError, Interrupted
+from astra.errors import AstraError, Interrupted, UsageError
 from astra.models.base import database as configured
 from astra.running.signals import StopRequest
 from astra.snapshot import batches, snapshot
@@ -31,7 +31,6 @@ _WRITERS = {
     Format.ECSV: as_text.write_ecsv,
     Format.CSV: as_text.write_csv,
 }
-_EXTENSIONS = {Format.VOTABLE: "vot"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +56,7 @@ class Request:
     @property
     def path(self) -> Path:
         """The file."""
-        extension = _EXTENSIONS.get(self.format, self.format.value)
-        return self.output or Path(f"{NAME}-{astra.__version__}.{extension}")
+        return self.output or Path(f"{NAME}-{astra.__version__}.{self.format.extension}")
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -80,9 +78,15 @@ class Request:
         """Find out, before any work, what cannot be done.
 
         Raises:
-            UsageError: The file is there already, its folder is not, or the condition is none.
+            UsageError: The file is there already, its folder is not, its name says another format, or the
+                condition is none.
             ConfigError: A package that the format needs is not installed.
         """
+        said = Format.of(self.path)
+        if said not in (None, self.format):
+            raise UsageError(
+                f"{self.path} is the name of a {said} file, not of {self.format}: change --output or --format"
+            )
         refuse_to_replace(self.path, overwrite=self.overwrite)
         _ = self.wanted
         if self.format is Format.PARQUET:
@@ -94,6 +98,7 @@ class Created:
     """What was written."""
 
     path: Path
+    format: Format
     bytes: int
     table: Table
     elapsed_s: float
@@ -105,6 +110,7 @@ class Created:
         only = self.table.origins[0] if self.table.origins and not mixed else None
         return {
             "path": str(self.path),
+            "format": self.format.value,
             "bytes": self.bytes,
             "columns": len(self.table.columns),
             "spectra": summary.rows,
@@ -154,7 +160,8 @@ def create(
         read = _read(rows, summary.rows, stop, on_progress)
         table = Table(request.columns, summary, origins, request.names, request.condition or "", read)
         _WRITERS[request.format](stream, table)
-    return Created(request.path, request.path.stat().st_size, table, time.monotonic() - started)
+    size = request.path.stat().st_size
+    return Created(request.path, request.format, size, table, time.monotonic() - started)
 
 
 def _read(

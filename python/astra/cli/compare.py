@@ -69,7 +69,7 @@ def _stars(rows: "list[Compared]") -> "Table":
         distance = f"{row.dist:,.0f} ± {row.e_dist:,.0f}" if math.isfinite(row.dist) else "-"
         table.add_row(
             _text(row.apogee_id),
-            _text(row.kind),
+            _text(f"{row.kind} + companion" if row.flux_ratio > 0 else row.kind),
             f"{row.snr:.0f}",
             f"{row.true_dist:,.0f}",
             distance,
@@ -82,8 +82,11 @@ def _stars(rows: "list[Compared]") -> "Table":
 
 
 def _kinds(kinds: "list[Summary]") -> "Table":
-    table = _table("By kind", ("kind",), _SHARES)
-    table.caption = 'off: distance / true distance - 1, of the unflagged stars except in "of all"'
+    table = _table("By kind, of single stars; pairs apart", ("kind",), _SHARES)
+    table.caption = (
+        'off: distance / true distance - 1, of the unflagged stars except in "of all"\n'
+        "pairs: stars with a companion that no telescope separates; its light makes them look nearer"
+    )
     for kind in kinds:
         table.add_row(
             _text(kind.kind),

@@ -29,7 +29,13 @@ Output = Annotated[
     Path | None,
     typer.Option(metavar="PATH", help="The file; default: PRODUCT-VERSION.FORMAT, in this folder."),
 ]
-FormatOf = Annotated[Format, typer.Option("--format", help="In which form; parquet needs astra[parquet].")]
+FormatOf = Annotated[
+    Format | None,
+    typer.Option(
+        "--format",
+        help="In which form; default: as the name of --output ends, else fits. Parquet needs astra[parquet].",
+    ),
+]
 ColumnNames = Annotated[Names, typer.Option(help="Columns called as in SQL, or as DR19 published them.")]
 Where = Annotated[str | None, typer.Option(metavar="FILTER", help="Only such rows, in the words of SQL.")]
 Mixed = Annotated[bool, typer.Option("--mixed", help="Accept results of different weights or versions.")]
@@ -40,7 +46,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def create(
     product: Product,
     output: Output = None,
-    file_format: FormatOf = Format.FITS,
+    file_format: FormatOf = None,
     names: ColumnNames = Names.ASTRA,
     where: Where = None,
     mixed: Mixed = False,
@@ -66,7 +72,7 @@ def create(
 
         request = Request(
             output=output,
-            format=file_format,
+            format=file_format or (output and Format.of(output)) or Format.FITS,
             names=names,
             condition=where,
             mixed=mixed,
@@ -94,6 +100,8 @@ def _say(made: "Created", *, filtered: bool) -> None:
         + (f"; {flags}" if flags else "")
     )
     note(f"{found['bytes'] / 1e6:,.1f} MB in {found['elapsed_s']:.1f} s")
+    if found["format"] == Format.FITS:
+        note('the rows are in HDU 2, "APOGEE"; HDU 1, "BOSS", is empty')
     if found["mixed"]:
         note("results of different weights or versions; the columns from weights_name on say which")
     if not found["spectra"]:

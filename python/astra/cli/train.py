@@ -1,5 +1,6 @@
 """``astra train``."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
@@ -154,6 +155,8 @@ def _from_database(request: "TrainingRequest", arguments: dict[str, Any]) -> Pat
     from astra.pipelines.astronn_dist.training.from_database import train_from_database
 
     cuts, zero_point = _cuts(arguments), arguments["zero_point"] or 0.0
+    if not math.isfinite(zero_point):
+        raise UsageError(f"--zero-point {zero_point}: give a number")
     with database_session() as settings, _stages() as update:
         place = {name: str(value) for name, value, _ in settings.flat() if name in PLACE}
         return train_from_database(request, cuts, zero_point=zero_point, database=place, on_progress=update)
@@ -162,6 +165,8 @@ def _from_database(request: "TrainingRequest", arguments: dict[str, Any]) -> Pat
 def _cuts(arguments: dict[str, Any]) -> "Cuts":
     from astra.pipelines.astronn_dist.training.parallaxes import Cuts
 
+    if arguments["any_ruwe"] and arguments["max_ruwe"] is not None:
+        raise UsageError("--any-ruwe and --max-ruwe contradict each other: give one of them")
     names = ("max_ruwe", "min_snr", "max_ebv")
     given = {name: arguments[name] for name in names if arguments[name] is not None}
     if arguments["any_ruwe"]:

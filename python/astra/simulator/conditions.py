@@ -59,6 +59,9 @@ class Conditions:
     telluric: float = 0.015
     """Standard deviation of the depth of telluric residuals."""
 
+    sky: float = 0.5
+    """Standard deviation of residuals of sky lines at the edges of their masks, in units of the noise."""
+
     persistence: float = 0.05
     """Scale of the light of earlier exposures in the affected pixels, at S/N 100."""
 

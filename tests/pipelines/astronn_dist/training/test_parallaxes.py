@@ -307,6 +307,12 @@ def test_files_without_a_spectrum_are_left_out_with_a_warning(good_stars, apstar
     assert [record.args[0] for record in caplog.records] == bad
     assert "no usable pixel" in caplog.text
 
+    caplog.clear()
+    examples_from_database(Cuts(), tmp_path / "work")
+
+    (record,) = caplog.records
+    assert "1 spectra stay left out, as when" in record.getMessage()
+
 
 def test_a_lost_disk_stops_the_work_and_costs_no_spectrum(db, tmp_path, monkeypatch):
     monkeypatch.setattr("astra.pipelines.astronn_dist.training.rectified.CHUNK", 50)

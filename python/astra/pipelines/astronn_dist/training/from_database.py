@@ -28,7 +28,7 @@ from astra.pipelines.astronn_dist.training.request import (
     told_of_training,
 )
 from astra.pipelines.astronn_dist.training.split import Split, split
-from astra.pipelines.astronn_dist.weights.files import Weights, identify, save_weights
+from astra.pipelines.astronn_dist.weights.files import Weights, save_weights, sha256_of
 
 log = logging.getLogger("astra")
 
@@ -86,8 +86,9 @@ def train_from_database(
         }
         details["trained_on"]["database"] = dict(database or {})
         weights = replace(weights, details=details)
-        save_weights(weights, request.output)
+        # The weights come last: their file says that all is done, and the same call is refused from then on.
         _report(request.output, trained, weights, seen["test"])
+        save_weights(weights, request.output)
         # It belongs to this training alone; the spectra may serve the next.
         (_checkpoints(request) / CHECKPOINT).unlink(missing_ok=True)
         test = details["metrics"]["test"]
@@ -193,10 +194,9 @@ def _metrics(trained: Trained, weights: Weights, seen: Mapping[str, _Seen]) -> d
 
 
 def _report(output: Path, trained: Trained, weights: Weights, test: _Seen) -> None:
-    _, sha256 = identify(output)
     report = Report(
         name=weights.name,
-        sha256=sha256,
+        sha256=sha256_of(weights),
         details=weights.details,
         history=trained.history,
         best_epoch=trained.best_epoch,

@@ -82,7 +82,7 @@ class Trained:
     """Its number, from 1."""
 
 
-#: Called after each batch with the steps done, the steps of all epochs, and the epochs done.
+#: Called after each batch and each epoch with the steps done, the steps of all epochs, and the epochs done.
 Progress = Callable[[int, int, Sequence[Epoch]], None]
 
 
@@ -105,7 +105,7 @@ def train(
         work: Folder of the checkpoint; made if there is none.
         seed: With the options and the examples, decides the result.
         device: Where to compute.
-        progress: Told after each batch how far it is.
+        progress: Told after each batch and each epoch how far it is.
 
     Raises:
         ConfigError: Examples or options are of no use, or the checkpoint is not of this training.
@@ -218,11 +218,7 @@ class _Run:
             if stop.reason or now - saved > SECONDS_BETWEEN_CHECKPOINTS:
                 self._save()
                 saved = now
-            if stop.reason:
-                where = f"epoch {epoch + 1} of {self._options.epochs}"
-                raise Interrupted(f"training stopped by {stop.reason} in {where}; run again to go on")
-            if progress is not None:
-                progress(step + 1, n_steps, tuple(self._history))
+            self._tell(stop, progress, step + 1, n_steps)
         nll, error = self._validate()
         loss, self._loss, self._batch = self._loss / n_batches, 0.0, 0
         seconds, self._seconds = before + time.monotonic() - started, 0.0
@@ -231,6 +227,14 @@ class _Run:
         if self._best_epoch == epoch + 1:
             self._best = {name: value.cpu().clone() for name, value in self._average.items()}
         self._save()
+        self._tell(stop, progress, (epoch + 1) * n_batches, n_steps)
+
+    def _tell(self, stop: StopRequest, progress: Progress | None, steps: int, n_steps: int) -> None:
+        if stop.reason:
+            where = f"epoch {-(-steps // len(self._batches))} of {self._options.epochs}"
+            raise Interrupted(f"training stopped by {stop.reason} in {where}; run again to go on")
+        if progress is not None:
+            progress(steps, n_steps, tuple(self._history))
 
     def _learn(self, parts: list[Batch], rate: float, step: int) -> float:
         """One step; gives the mean loss of the batch before it."""

@@ -76,12 +76,17 @@ def rectified_spectra(
     """
     folder = work / f"spectra-{fingerprint[:32]}"
     with _explained(work):
-        if not folder.exists():
+        kept = folder.exists()
+        if not kept:
             part = folder.with_suffix(".part")
             part.mkdir(parents=True, exist_ok=True)
             _fill(part, keys, on_progress)
             part.rename(folder)
         states = np.fromfile(folder / "states", np.uint8)
+        if kept and (missing := int((states == MISSING).sum())):
+            log.warning(
+                "%d spectra stay left out, as when %s was made; if they are back, remove it", missing, folder
+            )
         flux = np.memmap(folder / "flux", _STORED, "r", shape=(int((states == GOOD).sum()), N_PIXELS))
     return Rectified(flux, states)
 

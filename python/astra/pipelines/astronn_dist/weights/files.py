@@ -147,6 +147,15 @@ def _identity(path: Path) -> tuple[str, str]:
 # > Writing
 
 
+def sha256_of(weights: Weights) -> str:
+    """The sha256 that a file of these weights will have.
+
+    Raises:
+        WrongWeights: They are not weights of this network.
+    """
+    return hashlib.sha256(_content(weights)).hexdigest()
+
+
 def save_weights(weights: Weights, path: str | os.PathLike[str]) -> None:
     """Write weights as ``.safetensors``; equal tensors and details give equal bytes.
 
@@ -183,7 +192,10 @@ def _write(path: Path, content: bytes) -> None:
     """Write beside the file, then move it there in one step."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        beside.write_bytes(content)
+        with beside.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
