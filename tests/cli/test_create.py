@@ -65,7 +65,7 @@ def test_the_name_of_the_file_follows_the_format(astra, db, format_name, extensi
 @on_sqlite
 def test_without_a_format_the_name_of_the_file_decides(astra, db):
     assert astra("create", PRODUCT, "--output", "good.csv")[0] == 0
-    assert Path("good.csv").read_text().startswith("spectrum_pk,")
+    assert Path("good.csv").read_text().startswith("sdss_id,")
 
     assert astra("create", PRODUCT, "--output", "good.dat")[0] == 0
     assert Path("good.dat").read_bytes().startswith(b"SIMPLE")

@@ -80,7 +80,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return app(arguments, standalone_mode=False) or 0
     except typer.TyperException as error:
-        return fail(error.format_message(), 2, _help_hint(error))
+        # What pydantic says before the words of whoever checked a value.
+        return fail(error.format_message().replace("Value error, ", ""), 2, _help_hint(error))
     except AstraError as error:
         if debug:
             logging.getLogger("astra").exception("traceback")

@@ -101,7 +101,7 @@ def _say(made: "Created", *, filtered: bool) -> None:
     )
     note(f"{found['bytes'] / 1e6:,.1f} MB in {found['elapsed_s']:.1f} s")
     if found["format"] == Format.FITS:
-        note('the rows are in HDU 2, "APOGEE"; HDU 1, "BOSS", is empty')
+        note('the rows are in HDU 2, "APOGEE"; HDU 1, "BOSS", has none')
     if found["mixed"]:
         note("results of different weights or versions; the columns from weights_name on say which")
     if not found["spectra"]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from astra.errors import ConfigError, UsageError
 from astra.pages.markup import details, number
-from astra.pipelines.astronn_dist.training.evaluate import ALL, evaluate
+from astra.pipelines.astronn_dist.training.evaluate import ALL, LEAST_SNR, evaluate
 from astra.pipelines.astronn_dist.training.loop import Epoch
 from astra.pipelines.astronn_dist.training.parallax_metrics import agreement
 from astra.pipelines.astronn_dist.training.report.data import Report, bins_of, running, scale
@@ -165,6 +165,15 @@ def test_the_table_holds_the_metrics_of_single_stars_class_by_class(found):
         assert float(row[3]) == pytest.approx(metrics.median_abs_r, abs=5e-4)
         assert float(row[6]) == pytest.approx(metrics.pull_width, abs=5e-3)
         assert row[8] == f"{100 * metrics.flagged:.1f} %"
+
+
+def test_a_second_table_holds_those_that_the_figures_of_the_file_are_for(found):
+    single = simulated().single
+    bright = single.take(single.snr >= LEAST_SNR)
+
+    assert 0 < len(bright) < len(single)
+    numbers = [row[1] for row in found.rows if row[0] == "red giants"]
+    assert numbers[:2] == [str((each.kind == "rgb").sum()) for each in (single, bright)]
 
 
 def test_a_page_says_what_was_made_how_and_how_to_use_it(found):

@@ -22,7 +22,6 @@ from astra.pipelines.astronn_dist.rectify import rectify
 from astra.pipelines.astronn_dist.training import simulated
 from astra.pipelines.astronn_dist.training.simulated import (
     Recipe,
-    examples_of,
     mask_rows,
     rectified,
     simulated_examples,
@@ -102,20 +101,6 @@ def test_a_row_of_the_bank_has_the_pixels_that_the_normalisation_replaces():
     assert np.array_equal(masks, (flux == 1) & (e_flux == 1))
 
 
-def test_examples_of_a_sample_have_its_noise_and_its_masks():
-    sample = simulate(toy_simulator(), 6, seed=5)
-
-    examples = examples_of(sample)
-
-    examples.check("sample")
-    flux, _ = rectify(sample.flux, sample.e_flux, sample.pixel_flags)
-    assert np.allclose(examples.flux, flux - 1, atol=2e-3)
-    assert examples.masks is None
-    assert not examples.noise.any()
-    masked = np.unpackbits(mask_rows(sample.pixel_flags), axis=1, count=N_PIXELS).astype(bool)
-    assert (examples.flux[masked] == 0).all()
-
-
 def test_without_its_masks_a_spectrum_keeps_what_lies_below_them():
     sample = simulate(toy_simulator(), 6, seed=5, conditions=FRESH.conditions)
     masked = np.unpackbits(mask_rows(sample.pixel_flags), axis=1, count=N_PIXELS).astype(bool)
@@ -143,6 +128,7 @@ CHANGES = {
     "response": (1.0, 0.41),
     "wiggle": 0.009,
     "telluric": 0.016,
+    "sky": 0.4,
     "persistence": 0.06,
     "companions": {"dwarf": 0.13},
     "warm_companions": 0.31,

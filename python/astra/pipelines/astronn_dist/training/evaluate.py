@@ -16,6 +16,9 @@ from astra.pipelines.astronn_dist.distances.distance import unreliable
 #: Name of the entry for stars of all classes together.
 ALL = "all"
 
+#: Below this signal-to-noise ratio per pixel, simulated stars do not enter the figures that a file states.
+LEAST_SNR = 50.0
+
 #: Above this signal-to-noise ratio per pixel, a flag is more the network's doing than the spectrum's.
 BRIGHT_SNR = 100.0
 

@@ -13,8 +13,8 @@ from astra.pipelines.astronn_dist.network.sampling import network_on
 from astra.pipelines.astronn_dist.network.sampling import sample as predict
 from astra.pipelines.astronn_dist.prediction import Prediction
 from astra.pipelines.astronn_dist.rectify import rectify
-from astra.pipelines.astronn_dist.training.calibrate import calibrate
-from astra.pipelines.astronn_dist.training.evaluate import evaluate
+from astra.pipelines.astronn_dist.training.calibrate import N_DRAWS, WINGS, calibrate
+from astra.pipelines.astronn_dist.training.evaluate import LEAST_SNR, evaluate
 from astra.pipelines.astronn_dist.training.examples import Examples
 from astra.pipelines.astronn_dist.training.loop import CHECKPOINT, Trained, train
 from astra.pipelines.astronn_dist.training.options import TrainingOptions
@@ -26,7 +26,7 @@ from astra.pipelines.astronn_dist.training.request import (
     session,
     told_of_training,
 )
-from astra.pipelines.astronn_dist.training.simulated import Recipe, simulated_examples
+from astra.pipelines.astronn_dist.training.simulated import Recipe, digest_of, simulated_examples
 from astra.pipelines.astronn_dist.training.validity_fit import fit_validity, principal_components
 from astra.pipelines.astronn_dist.weights.files import Weights, save_weights, sha256_of
 from astra.pipelines.astronn_dist.weights.validity import excess, widened
@@ -55,9 +55,6 @@ REAL_PAIRS = 1 / 3
 #: Share of the single stars that the predictions are made for with lines broader than those learnt from:
 #: else dwarfs with such lines pass for pairs, and are put too far.
 BROAD = 0.3
-
-#: Below this signal-to-noise ratio, stars do not enter the figures of the test.
-LEAST_SNR = 50.0
 
 #: Spectra predicted between two reports of progress.
 CHUNK = 64
@@ -247,11 +244,12 @@ def _details(stage: Stage, options: TrainingOptions, trained: Trained, tested: T
         "range": RANGE,
         "trained_on": {
             "simulator": stage.simulator.name,
+            "digest": digest_of(stage.simulator, stage.patterns),
             "stars": {name: stage.size(name) for name in SEEDS},
             "seeds": SEEDS,
             "real_masks": len(stage.patterns),
             "conditions": asdict(Conditions()),
-            "calibration": {"pairs": REAL_PAIRS, "broad": BROAD},
+            "calibration": {"pairs": REAL_PAIRS, "broad": BROAD, "wings": WINGS, "draws": N_DRAWS},
         },
         "metrics": _metrics(tested)
         | {

@@ -27,12 +27,7 @@ from astra.errors import ConfigError, Interrupted, StorageError
 from astra.pipelines.astronn_dist.training import checkpoint
 from astra.pipelines.astronn_dist.training.batches import VALIDATION, Batch
 from astra.pipelines.astronn_dist.training.examples import Examples
-from astra.pipelines.astronn_dist.training.forward import (
-    PART_SIZE,
-    Forward,
-    compute_threads,
-    network_of,
-)
+from astra.pipelines.astronn_dist.training.forward import PART_SIZE, Forward, compute_threads, network_of
 from astra.pipelines.astronn_dist.training.initial import initial_network
 from astra.pipelines.astronn_dist.training.losses import likelihood
 from astra.pipelines.astronn_dist.training.options import TrainingOptions

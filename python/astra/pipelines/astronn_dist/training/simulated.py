@@ -89,22 +89,6 @@ def rectified(sample: Sample, *, masked: bool) -> np.ndarray:
     return (flux - FILL).astype(np.float16)
 
 
-def examples_of(sample: Sample) -> Examples:
-    """Examples of a whole sample, with its noise and its masks."""
-    n = len(sample)
-    zeros = np.zeros(n, np.float32)
-    return Examples(
-        flux=rectified(sample, masked=True),
-        fakemag=sample.fakemag.astype(np.float32),
-        e_fakemag=zeros,
-        star=np.arange(n),
-        kind=sample.stars.kind,
-        snr=sample.snr.astype(np.float32),
-        noise=zeros,
-        masks=None,
-    )
-
-
 def mask_rows(flags: np.ndarray) -> np.ndarray:
     """Which pixels are replaced, packed, uint8 of shape (N, 940)."""
     return np.packbits((flags[:, COVERED] & MASKED_BITS) > 0, axis=1)
@@ -166,16 +150,23 @@ _ROW = N_PIXELS * _STORED.itemsize
 
 # What the numbers of the examples come from, besides the arguments; below the package.
 _SOURCES = (
-    *(f"simulator/{name}.py" for name in ("broadening", "companions", "masks", "observe", "pixels")),
-    *("simulator/sample.py", "simulator/stars.py", "simulator/emulators/*.py", "products/grid.py"),
-    *("pipelines/astronn_dist/rectify.py", "pipelines/astronn_dist/continuum_pixels.py"),
+    *(f"simulator/{name}.py" for name in ("broadening", "companions", "compact", "masks", "observe")),
+    *(f"simulator/{name}.py" for name in ("pixels", "sample", "stars", "emulators/*")),
+    "products/grid.py",
+    *(f"pipelines/astronn_dist/{name}.py" for name in ("rectify", "continuum_pixels", "training/simulated")),
 )
+
+
+def digest_of(simulator: Simulator, patterns: np.ndarray) -> str:
+    """What stands for the isochrones, the emulators and the masks that a simulation was made from."""
+    digest = hashlib.sha256(pickle.dumps(simulator, protocol=4))
+    digest.update(np.ascontiguousarray(patterns))
+    return digest.hexdigest()
 
 
 def _fingerprint(simulator: Simulator, recipe: Recipe, patterns: np.ndarray) -> str:
     digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
-    digest.update(pickle.dumps(simulator, protocol=4))
-    digest.update(np.ascontiguousarray(patterns))
+    digest.update(digest_of(simulator, patterns).encode())
     package = Path(astra.__file__).parent
     for path in sorted(path for name in _SOURCES for path in package.glob(name)):
         digest.update(path.read_bytes())

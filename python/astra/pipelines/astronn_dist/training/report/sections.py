@@ -14,6 +14,7 @@ from astra.pages.markup import (
     share,
 )
 from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
+from astra.pipelines.astronn_dist.training.evaluate import LEAST_SNR
 from astra.pipelines.astronn_dist.training.report import errors, tables, trust
 from astra.pipelines.astronn_dist.training.report.data import PRECISE, Report
 from astra.pipelines.astronn_dist.weights.validity import COLUMNS, TABLE
@@ -76,7 +77,13 @@ def _worth(report: Report) -> str:
     caption = "Test stars by class; none of them, nor another spectrum of theirs, was learnt from."
     if report.binaries is not None:
         caption += " Stars with an unresolved companion have a section of their own."
-    return paragraph(what) + tables.by_class(report.single, caption)
+    worth = paragraph(what) + tables.by_class(report.single, caption)
+    bright = report.single.take(report.single.snr >= LEAST_SNR)
+    if report.is_measured or len(bright) in (0, len(report.single)):
+        return worth
+    return worth + tables.by_class(
+        bright, f"Those with S/N of at least {LEAST_SNR:g}: the figures that the file states."
+    )
 
 
 def _training(report: Report) -> str:
