@@ -84,7 +84,9 @@ def named(value: str, origin: str, models_dir: Path) -> Path:
     Raises:
         ConfigError: It is not there; the message begins with ``origin``.
     """
-    remedy = "give a path that exists, or the name of a model: `astra models list` shows them"
+    remedy = (
+        f"give a path that exists, or the name of a model in {shown(models_dir)} (see `astra models list`)"
+    )
     if not value:
         raise ConfigError(f"{origin}: empty; {remedy}")
     path = Path(os.path.expanduser(value))
