@@ -36,6 +36,7 @@ CONDITIONS = replace(
     turbulence=6.0,
     wiggle=0.012,
     telluric=0.03,
+    sky=1.0,
     persistence=0.1,
     companions={},
 )

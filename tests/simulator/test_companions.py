@@ -134,12 +134,16 @@ def test_without_companions_warm_stars_have_none_either(full, stars, flux):
 def test_a_part_of_the_companions_can_be_left_out(full, stars, flux):
     conditions = Conditions(companions={"dwarf": 0.6, "subgiant": 0.6}, warm_companions=0.9)
 
-    parts = [with_fewer_pairs(conditions, part) for part in (1.0, 1 / 3, 0.0)]
+    parts = [with_fewer_pairs(conditions, *part) for part in ((1.0, 1.0), (1 / 3, 1.0), (0.0, 0.0))]
 
     assert parts[0] == conditions
-    found = [add_companions(full, stars, flux, np.random.default_rng(6), part).flux_ratio for part in parts]
-    assert np.mean(found[1] > 0) == pytest.approx(np.mean(found[0] > 0) / 3, rel=0.35)
-    assert not found[2].any()
+    whole, part, none = (
+        add_companions(full, stars, flux, np.random.default_rng(6), each).flux_ratio > 0 for each in parts
+    )
+    warm = stars.teff > 6000
+    assert np.array_equal(part[warm], whole[warm])
+    assert part[~warm].sum() == pytest.approx(whole[~warm].sum() / 3, rel=0.35)
+    assert not none.any()
 
 
 def test_close_pairs_turn_once_an_orbit_and_wide_ones_hardly():

@@ -35,10 +35,15 @@ FAULTS = 0xFF
 VISITS = np.tile([1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 6, 6, 6, 8, 15], 30)
 
 
+def _drawn(model, visits, seed):
+    rng = np.random.default_rng(seed)
+    return model.draw(visits, rng.integers(-SHIFT, SHIFT + 1, len(visits)), rng)
+
+
 @pytest.fixture(scope="module")
 def drawn():
     """Masks of the model alone."""
-    return MaskModel(NO_PATTERNS).draw(VISITS, np.random.default_rng(1))
+    return _drawn(MaskModel(NO_PATTERNS), VISITS, 1)
 
 
 def _share(masks, bits):
@@ -104,16 +109,17 @@ def test_all_masks_are_different(drawn):
 
 
 def test_the_same_generator_draws_the_same_masks(patterns):
-    first, second = (MaskModel(patterns).draw(VISITS[:20], np.random.default_rng(5)) for _ in range(2))
+    first, second = (_drawn(MaskModel(patterns), VISITS[:20], 5) for _ in range(2))
 
     assert np.array_equal(first, second)
     assert first.dtype == np.int32
 
 
 def test_real_patterns_are_moved_and_laid_on_each_other(patterns):
-    masks = MaskModel(patterns[:1], real_share=1.0).draw(VISITS[:40], np.random.default_rng(6))
+    masks = _drawn(MaskModel(patterns[:1], real_share=1.0), VISITS[:40], 6) & ~(1 << TELLURIC)
 
-    rolled = np.array([np.roll(patterns[0], shift) for shift in range(-SHIFT, SHIFT + 1)])
+    pattern = patterns[0] & ~(1 << TELLURIC)
+    rolled = np.array([np.roll(pattern, shift) for shift in range(-SHIFT, SHIFT + 1)])
     exact = [(rolled == mask).all(axis=1).any() for mask in masks]
     assert 0.5 < np.mean(exact) < 0.95  # the others are two of them
     inside = [((mask & rolled) == rolled).all(axis=1).any() for mask in masks]
@@ -121,19 +127,27 @@ def test_real_patterns_are_moved_and_laid_on_each_other(patterns):
 
 
 def test_half_of_the_masks_are_real_patterns_where_there_are_some(patterns):
-    masks = MaskModel(patterns).draw(VISITS[:200], np.random.default_rng(7))
+    masks = _drawn(MaskModel(patterns), VISITS[:200], 7)
 
     # The model has no bit 14, all real masks have.
     assert ((masks & (1 << 14)) > 0).any(axis=1).mean() == pytest.approx(0.5, abs=0.12)
 
 
 def test_tellurics_are_shallow_bands_that_move_with_the_star():
-    depth = telluric_depth(50, np.random.default_rng(8))
+    depth = telluric_depth(np.arange(-SHIFT, SHIFT + 1))
 
-    assert depth.shape == (50, N_GRID)
+    assert depth.shape == (2 * SHIFT + 1, N_GRID)
     assert depth.min() >= 0
     assert 0.5 < depth.max() <= 1
-    assert len(np.unique(depth.argmax(axis=1))) > 20
+    assert np.array_equal(depth[0, :-1], depth[1, 1:])
+
+
+def test_the_deepest_tellurics_are_the_ones_that_are_flagged(patterns):
+    shift = np.arange(-SHIFT, SHIFT + 1)
+    flags = MaskModel(patterns).draw(np.full(len(shift), 3), shift, np.random.default_rng(8))
+
+    depth, flagged = telluric_depth(shift), (flags & (1 << TELLURIC)) > 0
+    assert (np.where(flagged, depth, 1).min(axis=1) >= np.where(flagged, 0, depth).max(axis=1)).all()
 
 
 # > Files

@@ -26,6 +26,7 @@ IDEAL = Conditions(
     response=(0.0, 0.0),
     wiggle=0.0,
     telluric=0.0,
+    sky=0.0,
     persistence=0.0,
     companions={},
 )
@@ -104,6 +105,17 @@ def test_persistence_lights_up_the_flagged_pixels_of_the_blue_detector_alone(ful
     affected = (light > 1e-3).any(axis=1)
     assert 0.1 < affected.mean() < 0.5
     assert 0.005 < np.median(light[affected][flagged[affected]]) < 0.1
+
+
+def test_sky_lines_leave_residuals_beside_their_masks(full, giants):
+    dark, sky = _observed(full, giants), _observed(full, giants, sky=0.5)
+
+    residual = np.where(dark.e_flux < LOST, (sky.flux - dark.flux) / dark.e_flux, 0.0)
+    masked = (sky.pixel_flags & (1 << SKYLINE)) > 0
+    beside = ~masked & (np.roll(masked, 1, axis=1) | np.roll(masked, -1, axis=1))
+    assert 0.15 < residual[:, COVERED][beside[:, COVERED]].std() < 0.5
+    reached = np.any([np.roll(masked, step, axis=1) for step in range(-7, 8)], axis=0)
+    assert np.abs(residual[~reached]).max() < 1e-3
 
 
 def test_the_noise_is_as_large_as_stated_and_larger_where_the_mask_says_so(noisy, clean):

@@ -25,8 +25,8 @@ class Conditions:
         default_factory=lambda: {
             "rgb": 0.25,
             "red_clump": 0.25,
-            "subgiant": 0.45,
-            "dwarf": 0.5,
+            "subgiant": 0.6,
+            "dwarf": 0.8,
             "m_dwarf": 0.5,
         }
     )
@@ -59,6 +59,9 @@ class Conditions:
     telluric: float = 0.015
     """Standard deviation of the depth of telluric residuals."""
 
+    sky: float = 0.5
+    """Standard deviation of residuals of sky lines at the edges of their masks, in units of the noise."""
+
     persistence: float = 0.05
     """Scale of the light of earlier exposures in the affected pixels, at S/N 100."""
 
@@ -77,10 +80,10 @@ class Conditions:
     """Share of companions whose lines come apart: by 10 to 250 km/s when they are farthest."""
 
 
-def with_fewer_pairs(conditions: Conditions, part: float) -> Conditions:
-    """The same conditions with this part of the companions."""
+def with_fewer_pairs(conditions: Conditions, part: float, warm_part: float) -> Conditions:
+    """The same conditions with this part of the companions, and that part of those above 6000 K."""
     return replace(
         conditions,
         companions={kind: part * share for kind, share in conditions.companions.items()},
-        warm_companions=part * conditions.warm_companions,
+        warm_companions=warm_part * conditions.warm_companions,
     )

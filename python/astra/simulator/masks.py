@@ -51,15 +51,25 @@ class MaskModel:
     sky_cover: tuple[float, float] = (0.14, 0.8)
     """Median of the share of pixels below a sky line, and the scatter of its logarithm."""
 
-    def draw(self, n_visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Masks of N spectra with these numbers of visits, int32 of shape (N, 8575)."""
+    def draw(self, n_visits: np.ndarray, shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Masks of N spectra.
+
+        Args:
+            n_visits: Number of visits, shape (N,).
+            shift: Pixels that the star's velocity moves the atmosphere by, shape (N,); at most ``SHIFT``.
+            rng: Source of randomness.
+
+        Returns:
+            Mask bits, int32 of shape (N, 8575). Tellurics lie where :func:`telluric_depth` has them.
+        """
         n = len(n_visits)
-        flags = _sky_lines(n_visits, self.sky_cover, rng)
+        flags = _sky_lines(n_visits, shift, self.sky_cover, rng)
         flags |= _bad_pixels(n_visits, rng) | _bands(n, rng)
+        telluric = _tellurics(shift, rng)
         if len(self.patterns):
             for row in np.flatnonzero(rng.uniform(size=n) < self.real_share):
-                flags[row] = self._pattern(rng)
-        return flags
+                flags[row] = self._pattern(rng) & ~(1 << TELLURIC)
+        return flags | telluric
 
     def _pattern(self, rng: np.random.Generator) -> np.ndarray:
         """A real pattern, or two on top of each other, moved as another velocity would move it."""
@@ -124,16 +134,23 @@ def _shifted(profile: np.ndarray, shift: np.ndarray) -> np.ndarray:
     return profile[np.arange(N_GRID) + 2 * SHIFT - shift[:, None]]
 
 
-def telluric_depth(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Depth of the tellurics in the frame of N stars, largest about 1, shape (N, 8575)."""
+def telluric_depth(shift: np.ndarray) -> np.ndarray:
+    """Depth of the tellurics in the frame of stars with these shifts, at most 1, shape (N, 8575)."""
     _, telluric = _atmosphere()
-    return _shifted(telluric / telluric.max(), rng.integers(-SHIFT, SHIFT + 1, n))
+    return _shifted(telluric / telluric.max(), shift)
 
 
-def _sky_lines(n_visits: np.ndarray, cover: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    sky, telluric = _atmosphere()
+def _tellurics(shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    depth = telluric_depth(shift)
+    deep = depth > _quantiles(depth, rng.uniform(0.04, 0.17, len(shift)))[:, None]
+    return deep.astype(np.int32) << TELLURIC
+
+
+def _sky_lines(
+    n_visits: np.ndarray, star: np.ndarray, cover: tuple[float, float], rng: np.random.Generator
+) -> np.ndarray:
+    sky, _ = _atmosphere()
     n = len(n_visits)
-    star = rng.integers(-SHIFT, SHIFT + 1, n)
     brightest = _shifted(sky, star)
     # The Earth moves between visits, and each brings its own lines.
     for visit in range(1, min(4, n_visits.max())):
@@ -143,9 +160,7 @@ def _sky_lines(n_visits: np.ndarray, cover: tuple[float, float], rng: np.random.
     share = np.clip(np.exp(np.log(cover[0]) + cover[1] * rng.standard_normal(n)), 0.01, 0.62)
     flags = np.zeros((n, N_GRID), np.int32)
     flags |= (brightest > _quantiles(brightest, share)[:, None]).astype(np.int32) << SKYLINE
-    depth = _shifted(telluric, star)
-    deep = depth > _quantiles(depth, rng.uniform(0.04, 0.17, n))[:, None]
-    return flags | (deep.astype(np.int32) << TELLURIC)
+    return flags
 
 
 def _quantiles(values: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from astra.products.grid import DETECTORS, N_GRID
 from astra.simulator.broadening import broaden
 from astra.simulator.conditions import Conditions
-from astra.simulator.masks import BADPIX, PERSIST_HIGH, REPLACED, SKYLINE, MaskModel, telluric_depth
+from astra.simulator.masks import BADPIX, PERSIST_HIGH, REPLACED, SHIFT, SKYLINE, MaskModel, telluric_depth
 from astra.simulator.pixels import COVERED, EDGES, EMULATED
 from astra.simulator.stars import Stars
 
@@ -30,6 +30,9 @@ _GAPS = np.setdiff1d(np.arange(N_GRID), COVERED)
 
 # Differences from the emulators, relative to its scatter among giants, by class.
 _MISMATCH = {"rgb": 1.0, "red_clump": 1.0, "subgiant": 1.3, "dwarf": 1.3, "m_dwarf": 2.0, "hot": 2.0}
+
+# How far residuals of sky lines reach beyond their masks [pixels].
+_SKY_WING = 2.0
 
 # Additional broadening of stars with broad lines, in units of that of the others.
 _BROAD = 2.5
@@ -71,11 +74,13 @@ def observe(
     flux = _mismatched(flux, stars, scatter, rng, conditions)
     flux = _broadened(flux, stars, rng, conditions)
     telluric = np.float32(conditions.telluric) * rng.standard_normal((n, 1), np.float32)
-    flux *= 1 - telluric * telluric_depth(n, rng)
+    shift = rng.integers(-SHIFT, SHIFT + 1, n)
+    flux *= 1 - telluric * telluric_depth(shift)
     snr = np.exp(rng.uniform(*np.log(conditions.snr), n))
     n_visits = 1 + np.minimum(rng.geometric(0.3, n), 15) * (rng.uniform(size=n) < 0.85)
-    flags = masks.draw(n_visits, rng)
+    flags = masks.draw(n_visits, shift, rng)
     flux += _persistence(flags, snr, rng, conditions)
+    flux += _sky_residuals(flags, snr, rng, conditions)
     counts = np.float32(COUNTS) * _continuum(n, rng, conditions)
     sigma = _sigma(flags, snr, rng)
     if conditions.noise:
@@ -111,14 +116,23 @@ def _mismatched(
 
 def _smoothed(noise: np.ndarray, sigma: float) -> np.ndarray:
     """White noise made coherent over some pixels, of unit variance."""
+    kernel = _bell(sigma)
+    return _convolved(noise, kernel / np.sqrt((kernel**2).sum()))
+
+
+def _bell(sigma: float) -> np.ndarray:
     reach = int(3 * sigma)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel = (kernel / np.sqrt((kernel**2).sum())).astype(np.float32)
-    padded = np.pad(noise, ((0, 0), (reach, reach)), mode="wrap")
-    smooth = np.zeros_like(noise)
-    for index, weight in enumerate(kernel):
-        smooth += weight * padded[:, index : index + noise.shape[1]]
-    return smooth
+    return np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+
+
+def _convolved(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Each row of float32 (N, M) with an odd number of weights; beyond its ends, it goes on at the other."""
+    reach = len(kernel) // 2
+    padded = np.pad(values, ((0, 0), (reach, reach)), mode="wrap")
+    found = np.zeros_like(values)
+    for index, weight in enumerate(kernel.astype(np.float32)):
+        found += weight * padded[:, index : index + values.shape[1]]
+    return found
 
 
 def _broadened(
@@ -182,6 +196,17 @@ def _persistence(
     light[:, begin:end] = amount[:, None] * np.clip(1 + slope * x + bend * (x**2 - 1 / 3), 0, None)
     light[(flags & (1 << PERSIST_HIGH)) == 0] = 0.0
     return light
+
+
+def _sky_residuals(
+    flags: np.ndarray, snr: np.ndarray, rng: np.random.Generator, conditions: Conditions
+) -> np.ndarray:
+    """What is left of sky lines, largest at the edges of their masks: what the masks cover is replaced."""
+    below = ((flags & (1 << SKYLINE)) > 0).astype(np.float32)
+    kernel = _bell(_SKY_WING)
+    wings = np.minimum(1.0, 2.0 * _convolved(below, kernel / kernel.sum()))
+    size = np.float32(conditions.sky) / snr[:, None].astype(np.float32)
+    return size * wings * _smoothed(rng.standard_normal(flags.shape, np.float32), 1.0)
 
 
 def _sigma(flags: np.ndarray, snr: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -128,6 +128,7 @@ CHANGES = {
     "response": (1.0, 0.41),
     "wiggle": 0.009,
     "telluric": 0.016,
+    "sky": 0.4,
     "persistence": 0.06,
     "companions": {"dwarf": 0.13},
     "warm_companions": 0.31,

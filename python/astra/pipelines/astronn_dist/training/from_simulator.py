@@ -48,9 +48,10 @@ SIZES = {"validation": 5_000, "single": 16_000, "calibration": 32_000, "doubt": 
 # All trainings see the same stars: those of several seeds are compared on the same test.
 SEEDS = {"training": 101, "validation": 102, "single": 106, "calibration": 103, "doubt": 104, "test": 105}
 
-#: Of the companions that the network learns from, the part that the errors are made for: about as many bright
-#: ones as real stars have.
-REAL_PAIRS = 1 / 3
+#: Of the companions that the network learns from, the part that the errors are made for, and that part above
+#: 6000 K: about as many bright ones as real stars have. Most F stars have one, and their few and broad lines
+#: hardly show it.
+REAL_PAIRS = 1 / 3, 1.0
 
 #: Share of the single stars that the predictions are made for with lines broader than those learnt from:
 #: else dwarfs with such lines pass for pairs, and are put too far.
@@ -106,8 +107,8 @@ def conditions_of(name: str) -> Conditions:
     if name == "training":
         return without_noise(conditions)
     if name == "single":
-        return replace(with_fewer_pairs(conditions, 0.0), broad=BROAD)
-    return with_fewer_pairs(conditions, REAL_PAIRS) if name == "calibration" else conditions
+        return replace(with_fewer_pairs(conditions, 0.0, 0.0), broad=BROAD)
+    return with_fewer_pairs(conditions, *REAL_PAIRS) if name == "calibration" else conditions
 
 
 @dataclass(frozen=True)
