@@ -5,7 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from astra.simulator.companions import LOWEST_MASS_RATIO, _partners, _synchronous, add_companions
+from astra.products.grid import N_GRID
+from astra.simulator.companions import (
+    LOWEST_MASS_RATIO,
+    _combined,
+    _partners,
+    _synchronous,
+    add_companions,
+)
 from astra.simulator.conditions import Conditions, with_fewer_pairs
 from astra.simulator.pixels import EMULATED
 from astra.simulator.stars import KINDS
@@ -76,6 +83,18 @@ def test_a_twin_with_its_own_velocity_spreads_the_lines_and_keeps_their_strength
     before, after = 1 - flux[row], 1 - pairs.flux[row]
     assert after.sum() == pytest.approx(before.sum(), rel=0.01)
     assert (after**2).sum() < 0.9 * (before**2).sum()
+
+
+@pytest.mark.parametrize(("ratio", "least", "most"), [(0.1, 0.45, 0.6), (1.0, 0.02, 0.2)])
+def test_a_star_stays_where_it_is_if_its_velocity_is_taken_out_and_twins_take_turns(ratio, least, most):
+    n, pixels = 400, np.arange(N_GRID)
+    line = 1 - 0.5 * np.exp(-0.5 * ((pixels - 4000) / 2) ** 2).astype(np.float32)
+    first, second = np.tile(line, (n, 1)), np.ones((n, N_GRID), np.float32)
+
+    combined = _combined(first, second, np.full(n, ratio), np.full(n, 60.0), np.random.default_rng(4))
+
+    kept = (1 - combined[:, 4000]) * (1 + ratio) / 0.5
+    assert least < np.mean(kept > 0.99) < most
 
 
 def test_as_many_are_twins_and_double_lined_as_the_conditions_say(pair):

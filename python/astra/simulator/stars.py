@@ -8,7 +8,7 @@ import numpy as np
 KINDS = ("rgb", "red_clump", "subgiant", "dwarf", "m_dwarf", "hot")
 
 #: Share of each class among the stars that are drawn: every class well represented, not as in the sky.
-MIX = {"rgb": 0.38, "red_clump": 0.18, "subgiant": 0.16, "dwarf": 0.21, "m_dwarf": 0.04, "hot": 0.03}
+MIX = {"rgb": 0.38, "red_clump": 0.18, "subgiant": 0.15, "dwarf": 0.22, "m_dwarf": 0.04, "hot": 0.03}
 
 # Kelvin and dex, where one class ends and the next begins.
 HOT, GIANT_HOT, M_DWARF = 7000.0, 5500.0, 4150.0

@@ -311,7 +311,7 @@ def test_files_without_a_spectrum_are_left_out_with_a_warning(good_stars, apstar
     examples_from_database(Cuts(), tmp_path / "work")
 
     (record,) = caplog.records
-    assert "1 spectra stay left out, as when" in record.getMessage()
+    assert "stay left out: 1; if they are back" in record.getMessage()
 
 
 def test_a_lost_disk_stops_the_work_and_costs_no_spectrum(db, tmp_path, monkeypatch):

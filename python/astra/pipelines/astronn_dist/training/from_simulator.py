@@ -38,8 +38,8 @@ from astra.simulator.simulators import choose_simulator
 
 log = logging.getLogger("astra")
 
-N_STARS = 200_000
-EPOCHS = 20
+N_STARS = 400_000
+EPOCHS = 14
 LEARNING_RATE = 1.5e-3
 
 #: Stars of the other sets; of a smaller training, each is at most a quarter of it.

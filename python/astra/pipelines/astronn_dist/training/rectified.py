@@ -85,7 +85,9 @@ def rectified_spectra(
         states = np.fromfile(folder / "states", np.uint8)
         if kept and (missing := int((states == MISSING).sum())):
             log.warning(
-                "%d spectra stay left out, as when %s was made; if they are back, remove it", missing, folder
+                "spectra that were missing when %s was made stay left out: %d; if they are back, remove it",
+                folder,
+                missing,
             )
         flux = np.memmap(folder / "flux", _STORED, "r", shape=(int((states == GOOD).sum()), N_PIXELS))
     return Rectified(flux, states)
