@@ -116,9 +116,9 @@ def test_only_the_heads_change_and_always_in_the_same_way(make_examples, tensors
 
 
 def test_the_errors_may_be_fitted_to_other_stars(make_examples, tensors):
-    single, others = make_examples(70, noise=0.02), make_examples(50, noise=0.1)
+    some, others = make_examples(70, noise=0.02), make_examples(50, noise=0.1)
 
-    alone, both = (calibrate(tensors, single, errors, n_draws=3) for errors in (single, others))
+    alone, both = (calibrate(tensors, some, errors, n_draws=3) for errors in (some, others))
 
     np.testing.assert_array_equal(alone["dense_output.weight"], both["dense_output.weight"])
     assert (alone["dense_var.weight"] != both["dense_var.weight"]).any()

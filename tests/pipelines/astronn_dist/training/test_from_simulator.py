@@ -43,13 +43,23 @@ def test_the_file_says_what_it_was_made_from_and_for(made):
     assert json.loads(json.dumps(details)) == details
 
 
-def test_predictions_are_for_single_stars_and_errors_for_as_many_pairs_as_there_are():
-    learnt, single, calibration = (conditions_of(name) for name in ("training", "single", "calibration"))
+def test_both_heads_are_for_fewer_pairs_than_were_learnt_from_but_for_all_of_warm_stars():
+    learnt, *heads = (conditions_of(name) for name in ("training", "prediction", "error"))
 
-    assert not any(single.companions.values())
-    assert 0 < calibration.companions["dwarf"] < 0.5 * learnt.companions["dwarf"]
-    assert 0 < calibration.warm_companions < 0.5 * learnt.warm_companions
-    assert single.broad > learnt.broad == 0
+    for head in heads:
+        assert 0 < head.companions["dwarf"] < 0.5 * learnt.companions["dwarf"]
+        assert head.warm_companions == learnt.warm_companions
+
+
+def test_predictions_are_for_dwarfs_and_subgiants_stranger_than_those_learnt_from():
+    learnt, prediction, error = (conditions_of(name) for name in ("training", "prediction", "error"))
+
+    for kind in ("dwarf", "subgiant"):
+        assert prediction.foreign[kind] == 1 > learnt.foreign[kind]
+    assert prediction.foreign["rgb"] == learnt.foreign["rgb"]
+    assert prediction.broad == 1
+    assert learnt.broad == error.broad == 0
+    assert error.foreign == learnt.foreign
 
 
 def test_a_report_lies_beside_it(made):

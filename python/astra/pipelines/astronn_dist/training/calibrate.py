@@ -5,8 +5,8 @@ dropout, and so holds the noise of dropout already: counted twice, it makes the 
 the 130 numbers of the two heads are fitted, on what they see in many draws of each example, to exactly what
 :func:`~astra.pipelines.astronn_dist.network.sampling.summarise` says: by a likelihood that allows for wider
 wings than those of a normal distribution, and then the variance so that one standard deviation holds 68 % of
-the stars, and three hold nearly all. The two may learn from different stars: a prediction that allows for
-companions nobody noticed would put single stars too far; the errors have to allow for them.
+the stars, and three hold nearly all. The two may learn from different stars: a prediction is the more robust
+the stranger the stars that it was fitted to, but errors fitted to these would be too large for all others.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ N_DRAWS = 30
 ITERATIONS = 300
 
 # Weight of the condition on three standard deviations, relative to that on one.
-WINGS = 0.2
+WINGS = 0.5
 
 # Where the examples say nothing of a direction, it is not to be followed for ever.
 STIFFNESS = 1e-5

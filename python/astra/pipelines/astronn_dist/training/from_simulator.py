@@ -43,19 +43,20 @@ EPOCHS = 14
 LEARNING_RATE = 1.5e-3
 
 #: Stars of the other sets; of a smaller training, each is at most a quarter of it.
-SIZES = {"validation": 5_000, "single": 16_000, "calibration": 32_000, "doubt": 4_000, "test": 7_200}
+SIZES = {"validation": 5_000, "prediction": 32_000, "error": 32_000, "doubt": 4_000, "test": 7_200}
 
 # All trainings see the same stars: those of several seeds are compared on the same test.
-SEEDS = {"training": 101, "validation": 102, "single": 106, "calibration": 103, "doubt": 104, "test": 105}
+SEEDS = {"training": 101, "validation": 102, "prediction": 106, "error": 103, "doubt": 104, "test": 105}
 
-#: Of the companions that the network learns from, the part that the errors are made for, and that part above
-#: 6000 K: about as many bright ones as real stars have. Most F stars have one, and their few and broad lines
-#: hardly show it.
-REAL_PAIRS = 1 / 3, 1.0
+#: Of the companions that the network learns from, the part that the two heads are made for, and that part above
+#: 6000 K. Cool dwarfs have more: errors that allow for all the companions that nobody notices would be much too
+#: large for single stars. But most F stars have one, and their few and broad lines hardly show it.
+PAIRS = 1 / 3, 1.0
 
-#: Share of the single stars that the predictions are made for with lines broader than those learnt from:
-#: else dwarfs with such lines pass for pairs, and are put too far.
-BROAD = 0.3
+#: The predictions are made for stars that no emulator knows exactly, all with broader lines than those learnt
+#: from, and these classes all with spectra on the way to another emulator: so they depend little on what one
+#: emulator alone says, and dwarfs with broad lines do not pass for pairs, and so too far.
+STRANGERS = "dwarf", "subgiant"
 
 #: Spectra predicted between two reports of progress.
 CHUNK = 64
@@ -106,9 +107,12 @@ def conditions_of(name: str) -> Conditions:
     conditions = Conditions()
     if name == "training":
         return without_noise(conditions)
-    if name == "single":
-        return replace(with_fewer_pairs(conditions, 0.0, 0.0), broad=BROAD)
-    return with_fewer_pairs(conditions, *REAL_PAIRS) if name == "calibration" else conditions
+    if name not in ("prediction", "error"):
+        return conditions
+    conditions = with_fewer_pairs(conditions, *PAIRS)
+    if name == "error":
+        return conditions
+    return replace(conditions, broad=1.0, foreign=conditions.foreign | dict.fromkeys(STRANGERS, 1.0))
 
 
 @dataclass(frozen=True)
@@ -178,10 +182,10 @@ def train_from_simulator(
 
 def _calibrated(stage: Stage, trained: Trained, training: Examples) -> Weights:
     """The trained network with errors that fit stars it has not learnt from, and a sense of its limits."""
-    single, calibration = stage.examples("single"), stage.examples("calibration")
+    predictions, errors = stage.examples("prediction"), stage.examples("error")
     stage.progress("calibration", 0, None)
     seed, device = stage.request.seed, stage.device
-    tensors = calibrate(trained.tensors, single, calibration, seed=seed, device=device)
+    tensors = calibrate(trained.tensors, predictions, errors, seed=seed, device=device)
     sample = stage.sample("doubt")
     spectra = rectify(sample.flux, sample.e_flux, sample.pixel_flags)
     validity = fit_validity(*principal_components(training), *spectra)
@@ -250,7 +254,7 @@ def _details(stage: Stage, options: TrainingOptions, trained: Trained, tested: T
             "seeds": SEEDS,
             "real_masks": len(stage.patterns),
             "conditions": asdict(Conditions()),
-            "calibration": {"pairs": REAL_PAIRS, "broad": BROAD, "wings": WINGS, "draws": N_DRAWS},
+            "calibration": {"pairs": PAIRS, "strangers": STRANGERS, "wings": WINGS, "draws": N_DRAWS},
         },
         "metrics": _metrics(tested)
         | {
