@@ -13,7 +13,7 @@ from astra.simulator.companions import (
     _synchronous,
     add_companions,
 )
-from astra.simulator.conditions import Conditions, with_fewer_pairs
+from astra.simulator.conditions import Conditions, with_pairs
 from astra.simulator.pixels import EMULATED
 from astra.simulator.stars import KINDS
 
@@ -153,7 +153,7 @@ def test_without_companions_warm_stars_have_none_either(full, stars, flux):
 def test_a_part_of_the_companions_can_be_left_out(full, stars, flux):
     conditions = Conditions(companions={"dwarf": 0.6, "subgiant": 0.6}, warm_companions=0.9)
 
-    parts = [with_fewer_pairs(conditions, *part) for part in ((1.0, 1.0), (1 / 3, 1.0), (0.0, 0.0))]
+    parts = [with_pairs(conditions, *part) for part in ((1.0, 0.9), (1 / 3, 0.9), (0.0, 0.0))]
 
     assert parts[0] == conditions
     whole, part, none = (

@@ -80,10 +80,7 @@ class Conditions:
     """Share of companions whose lines come apart: by 10 to 250 km/s when they are farthest."""
 
 
-def with_fewer_pairs(conditions: Conditions, part: float, warm_part: float) -> Conditions:
-    """The same conditions with this part of the companions, and that part of those above 6000 K."""
-    return replace(
-        conditions,
-        companions={kind: part * share for kind, share in conditions.companions.items()},
-        warm_companions=warm_part * conditions.warm_companions,
-    )
+def with_pairs(conditions: Conditions, part: float, warm: float) -> Conditions:
+    """The same conditions with this part of the companions; this share of stars above 6000 K has one."""
+    companions = {kind: part * share for kind, share in conditions.companions.items()}
+    return replace(conditions, companions=companions, warm_companions=warm)

@@ -43,12 +43,12 @@ def test_the_file_says_what_it_was_made_from_and_for(made):
     assert json.loads(json.dumps(details)) == details
 
 
-def test_both_heads_are_for_fewer_pairs_than_were_learnt_from_but_for_all_of_warm_stars():
-    learnt, *heads = (conditions_of(name) for name in ("training", "prediction", "error"))
+def test_both_heads_are_for_fewer_pairs_than_were_learnt_from_and_predictions_for_more_warm_ones():
+    learnt, prediction, error = (conditions_of(name) for name in ("training", "prediction", "error"))
 
-    for head in heads:
+    for head in (prediction, error):
         assert 0 < head.companions["dwarf"] < 0.5 * learnt.companions["dwarf"]
-        assert head.warm_companions == learnt.warm_companions
+    assert 0.5 >= prediction.warm_companions > learnt.warm_companions > error.warm_companions > 0.25
 
 
 def test_predictions_are_for_dwarfs_and_subgiants_stranger_than_those_learnt_from():

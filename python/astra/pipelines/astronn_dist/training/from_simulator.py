@@ -30,7 +30,7 @@ from astra.pipelines.astronn_dist.training.simulated import Recipe, digest_of, s
 from astra.pipelines.astronn_dist.training.validity_fit import fit_validity, principal_components
 from astra.pipelines.astronn_dist.weights.files import Weights, save_weights, sha256_of
 from astra.pipelines.astronn_dist.weights.validity import excess, widened
-from astra.simulator.conditions import Conditions, with_fewer_pairs
+from astra.simulator.conditions import Conditions, with_pairs
 from astra.simulator.masks import read_patterns
 from astra.simulator.sample import NO_PATTERNS, Sample, simulate, without_noise
 from astra.simulator.simulator import Simulator
@@ -48,10 +48,11 @@ SIZES = {"validation": 5_000, "prediction": 32_000, "error": 32_000, "doubt": 4_
 # All trainings see the same stars: those of several seeds are compared on the same test.
 SEEDS = {"training": 101, "validation": 102, "prediction": 106, "error": 103, "doubt": 104, "test": 105}
 
-#: Of the companions that the network learns from, the part that the two heads are made for, and that part above
-#: 6000 K. Cool dwarfs have more: errors that allow for all the companions that nobody notices would be much too
-#: large for single stars. But most F stars have one, and their few and broad lines hardly show it.
-PAIRS = 1 / 3, 1.0
+#: What the heads are made for: the part of the companions that the network learns from, and the share of stars
+#: above 6000 K that have one. Cool dwarfs have more: errors that allow for all the companions that nobody notices
+#: would be much too large for single stars. Every second F star has one, and its few and broad lines hardly show
+#: it: the predictions lie between such pairs and single stars, the errors nearer to what single stars need.
+PAIRS = {"prediction": (1 / 3, 0.5), "error": (1 / 3, 0.35)}
 
 #: The predictions are made for stars that no emulator knows exactly, all with broader lines than those learnt
 #: from, and these classes all with spectra on the way to another emulator: so they depend little on what one
@@ -107,9 +108,9 @@ def conditions_of(name: str) -> Conditions:
     conditions = Conditions()
     if name == "training":
         return without_noise(conditions)
-    if name not in ("prediction", "error"):
+    if name not in PAIRS:
         return conditions
-    conditions = with_fewer_pairs(conditions, *PAIRS)
+    conditions = with_pairs(conditions, *PAIRS[name])
     if name == "error":
         return conditions
     return replace(conditions, broad=1.0, foreign=conditions.foreign | dict.fromkeys(STRANGERS, 1.0))
