@@ -49,7 +49,7 @@ SIZES = {"validation": 5_000, "prediction": 32_000, "error": 32_000, "doubt": 4_
 SEEDS = {"training": 101, "validation": 102, "prediction": 106, "error": 103, "doubt": 104, "test": 105}
 
 #: What the heads are made for: the part of the companions that the network learns from, and the share of
-#: stars above 6000 K that have one. Cool dwarfs have more: errors that allow for all those that nobody notices
+#: stars above 6000 K that have one. Cool dwarfs have more: errors that allow for all those nobody notices
 #: would be much too large for single stars. Every second F star has one, and its few broad lines hardly show
 #: it: the predictions lie between such pairs and single stars, the errors nearer to what single ones need.
 PAIRS = {"prediction": (1 / 3, 0.5), "error": (1 / 3, 0.35)}
