@@ -7,7 +7,7 @@ SHARED ?= ../shared
 # Of default-model and compact-simulator: the published emulators, isochrones and spectra.
 DATA ?= $(SHARED)/data
 SEED ?= 0
-MODEL ?= simulated-4
+MODEL ?= simulated-5
 # Of the demonstration: weights other than the embedded ones (a path or a name).
 WEIGHTS ?=
 

@@ -216,7 +216,7 @@ def test_a_sqlite_file_that_may_not_be_written_is_74(sqlite_template, weights, o
     file = open_tmp_path / "my.db"
     shutil.copyfile(sqlite_template, file)
     file.chmod(0o444)
-    environment = os.environ | {"ASTRA_DATABASE_PATH": str(file), "ASTRA_WEIGHTS": "simulated-4"}
+    environment = os.environ | {"ASTRA_DATABASE_PATH": str(file), "ASTRA_WEIGHTS": "simulated-5"}
 
     ran = subprocess.run(
         [sys.executable, "-m", "astra", "doctor"],
