@@ -27,6 +27,9 @@ SNR = (50.0, 500.0)
 #: Lines of the two stars come apart from this difference in velocity on [km/s].
 DOUBLE_LINED = 10.0
 
+#: Dwarfs hotter than this are also told apart: their few lines hardly tell them from subgiants and pairs [K].
+WARM = 6000.0
+
 #: Intervals of |r| for the share of flagged stars.
 EDGES = np.array([0, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, np.inf])
 
@@ -71,7 +74,7 @@ def held_out_section(found: Measured) -> Section:
     metrics, metrics_all = metrics_of(single), metrics_of(found)
     lines = [line for kind in TARGETS if kind in metrics for line in _class_lines(kind, metrics[kind])]
     lines += [_other_line(kind, metrics[kind]) for kind in ("m_dwarf", "hot") if kind in metrics]
-    lines += _binary_lines(found)
+    lines += warm_lines(single) + _binary_lines(found)
     for kind in (kind for kind in (*TARGETS, ALL) if kind in metrics_all):
         entry = metrics_all[kind]
         width = f"width of the pulls {entry.pull_width:.2f}, beyond 3 {entry.pull_outliers:.2%}"
@@ -103,6 +106,17 @@ def curve_of(found: Measured, kind: str) -> Curve:
 def of_kind(found: Measured, kind: str) -> Measured:
     """The stars of one class; ``ALL`` gives all."""
     return found if kind == ALL else found.take(found.stars.kind == kind)
+
+
+def warm_lines(found: Measured) -> list[Line]:
+    """How far warm dwarfs come out, if there are any."""
+    part = found.take((found.stars.kind == "dwarf") & (found.stars.teff > WARM))
+    if not len(part):
+        return []
+    entry = metrics_of(part)[ALL]
+    width = f"width of the pulls {entry.pull_width:.2f}, flagged {entry.flagged:.0%}"
+    note = f"{entry.n:,} stars; median |r| {entry.median_abs_r:.3f}, {width}"
+    return [Line(f"dwarf above {WARM:.0f} K: median r", entry.median_r, form="+.3f", note=note)]
 
 
 def _class_lines(kind: str, metrics: ClassMetrics) -> list[Line]:

@@ -147,6 +147,8 @@ def test_the_deepest_tellurics_are_the_ones_that_are_flagged(patterns):
     flags = MaskModel(patterns).draw(np.full(len(shift), 3), shift, np.random.default_rng(8))
 
     depth, flagged = telluric_depth(shift), (flags & (1 << TELLURIC)) > 0
+    share = flagged.mean(axis=1)
+    assert ((share > 0.02) & (share < 0.3)).all()
     assert (np.where(flagged, depth, 1).min(axis=1) >= np.where(flagged, 0, depth).max(axis=1)).all()
 
 

@@ -74,19 +74,19 @@ def _combined(
 ) -> np.ndarray:
     """Spectra of pairs, averaged over exposures at other times of the orbit, shape (N, 8575).
 
-    Each exposure is shifted by the velocity that was measured in it: the mean of both stars weighted with
-    their light, or, where the lines were told apart, that of the star whose lines were deeper. Of two alike,
-    this is now one, now the other, and the lines are smeared.
+    Each exposure is shifted by the velocity that was measured in it. In half of the pairs, that is the mean
+    of both stars weighted with their light. In the others it is that of one star, drawn again for each
+    exposure, the fainter the less often: of two alike, it is now one, now the other, and lines are smeared.
     """
     n = len(ratio)
     n_exposures = rng.integers(1, _MOST_EXPOSURES + 1, n)
     moment = rng.integers(0, n_exposures[:, None], (n, _MOST_EXPOSURES))
     phase = np.take_along_axis(rng.uniform(0, 2 * np.pi, (n, _MOST_EXPOSURES)), moment, axis=1)
-    chance = np.take_along_axis(rng.uniform(size=(n, _MOST_EXPOSURES)), moment, axis=1)
+    drawn = np.take_along_axis(rng.uniform(size=(n, _MOST_EXPOSURES)), moment, axis=1)
     apart = separation[:, None] * np.sin(phase)
-    mean, fainter = ratio / (1 + ratio), ratio**2 / (1 + ratio**2)
+    mean, chance_of_fainter = ratio / (1 + ratio), ratio**2 / (1 + ratio**2)
     told_apart = rng.uniform(size=(n, 1)) < 0.5
-    taken_out = apart * np.where(told_apart, chance < fainter[:, None], mean[:, None])
+    taken_out = apart * np.where(told_apart, drawn < chance_of_fainter[:, None], mean[:, None])
     still, vsini = np.zeros(n), _synchronous(separation, rng)
     first = broaden(first, -taken_out, still, vsini)
     second = broaden(second, apart - taken_out, still, vsini)

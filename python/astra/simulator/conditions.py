@@ -16,7 +16,7 @@ class Conditions:
     """Range of the signal-to-noise ratio per pixel, drawn evenly in its logarithm."""
 
     noise: bool = True
-    """Whether to add photon noise, residuals of sky lines and of bad pixels, and lost pixels."""
+    """Whether to add photon noise, more of it below sky lines and in bad pixels, and lost pixels."""
 
     label_jitter: tuple[float, float, float, float] = (35.0, 0.04, 0.03, 0.02)
     """Standard deviation of a spectrum's labels from those of the isochrone: [K], [dex], [dex], [dex]."""
@@ -60,7 +60,7 @@ class Conditions:
     """Standard deviation of the depth of telluric residuals."""
 
     sky: float = 0.5
-    """Standard deviation of residuals of sky lines at the edges of their masks, in units of the noise."""
+    """Standard deviation of residuals of sky lines, below their masks and beside, in units of the noise."""
 
     persistence: float = 0.05
     """Scale of the light of earlier exposures in the affected pixels, at S/N 100."""
@@ -81,6 +81,6 @@ class Conditions:
 
 
 def with_pairs(conditions: Conditions, part: float, warm: float) -> Conditions:
-    """The same conditions with this part of the companions; this share of stars above 6000 K has one."""
+    """The same with this part of the companions, and this share of the warm stars (``warm_companions``)."""
     companions = {kind: part * share for kind, share in conditions.companions.items()}
     return replace(conditions, companions=companions, warm_companions=warm)

@@ -147,20 +147,17 @@ def _tellurics(shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _sky_lines(
-    n_visits: np.ndarray, star: np.ndarray, cover: tuple[float, float], rng: np.random.Generator
+    n_visits: np.ndarray, shift: np.ndarray, cover: tuple[float, float], rng: np.random.Generator
 ) -> np.ndarray:
     sky, _ = _atmosphere()
-    n = len(n_visits)
-    brightest = _shifted(sky, star)
+    brightest = _shifted(sky, shift)
     # The Earth moves between visits, and each brings its own lines.
     for visit in range(1, min(4, n_visits.max())):
         rows = np.flatnonzero(n_visits > visit)
-        moved = np.clip(star[rows] + rng.integers(-7, 8, len(rows)), -2 * SHIFT, 2 * SHIFT)
+        moved = shift[rows] + rng.integers(-7, 8, len(rows))
         brightest[rows] = np.maximum(brightest[rows], _shifted(sky, moved))
-    share = np.clip(np.exp(np.log(cover[0]) + cover[1] * rng.standard_normal(n)), 0.01, 0.62)
-    flags = np.zeros((n, N_GRID), np.int32)
-    flags |= (brightest > _quantiles(brightest, share)[:, None]).astype(np.int32) << SKYLINE
-    return flags
+    share = np.clip(np.exp(np.log(cover[0]) + cover[1] * rng.standard_normal(len(shift))), 0.01, 0.62)
+    return (brightest > _quantiles(brightest, share)[:, None]).astype(np.int32) << SKYLINE
 
 
 def _quantiles(values: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -31,7 +31,7 @@ _GAPS = np.setdiff1d(np.arange(N_GRID), COVERED)
 # Differences from the emulators, relative to its scatter among giants, by class.
 _MISMATCH = {"rgb": 1.0, "red_clump": 1.0, "subgiant": 1.3, "dwarf": 1.3, "m_dwarf": 2.0, "hot": 2.0}
 
-# How far residuals of sky lines reach beyond their masks [pixels].
+# Standard deviation of the curve by which residuals of sky lines fall beyond their masks [pixels].
 _SKY_WING = 2.0
 
 # Additional broadening of stars with broad lines, in units of that of the others.
@@ -126,7 +126,7 @@ def _bell(sigma: float) -> np.ndarray:
 
 
 def _convolved(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Each row of float32 (N, M) with an odd number of weights; beyond its ends, it goes on at the other."""
+    """Rows of float32 (N, M), each convolved with an odd number of weights; their ends wrap around."""
     reach = len(kernel) // 2
     padded = np.pad(values, ((0, 0), (reach, reach)), mode="wrap")
     found = np.zeros_like(values)
@@ -201,7 +201,7 @@ def _persistence(
 def _sky_residuals(
     flags: np.ndarray, snr: np.ndarray, rng: np.random.Generator, conditions: Conditions
 ) -> np.ndarray:
-    """What is left of sky lines, largest at the edges of their masks: what the masks cover is replaced."""
+    """What is left of sky lines: of full size below their masks, less beyond, where nothing covers it."""
     below = ((flags & (1 << SKYLINE)) > 0).astype(np.float32)
     kernel = _bell(_SKY_WING)
     wings = np.minimum(1.0, 2.0 * _convolved(below, kernel / kernel.sum()))

@@ -49,14 +49,14 @@ SIZES = {"validation": 5_000, "prediction": 32_000, "error": 32_000, "doubt": 4_
 SEEDS = {"training": 101, "validation": 102, "prediction": 106, "error": 103, "doubt": 104, "test": 105}
 
 #: What the heads are made for: the part of the companions that the network learns from, and the share of
-#: stars above 6000 K that have one. Cool dwarfs have more: errors that allow for all those nobody notices
-#: would be much too large for single stars. Every second F star has one, and its few broad lines hardly show
-#: it: the predictions lie between such pairs and single stars, the errors nearer to what single ones need.
+#: dwarfs and subgiants above 6000 K that have one. Real cool dwarfs have more than that; but errors made for
+#: all that nobody notices would be much too large for single stars. Most F stars have a companion, and
+#: their few broad lines hardly show it: both heads are a compromise between pairs and single stars.
 PAIRS = {"prediction": (1 / 3, 0.5), "error": (1 / 3, 0.35)}
 
 #: The predictions are made for stars that no emulator knows exactly, all with broader lines than those learnt
 #: from, and these classes all with spectra on the way to another emulator: so they depend little on what one
-#: emulator alone says, and dwarfs with broad lines do not pass for pairs, and so too far.
+#: emulator alone says, and dwarfs with broad lines are not taken for pairs, and so put too far.
 STRANGERS = "dwarf", "subgiant"
 
 #: Spectra predicted between two reports of progress.
