@@ -41,7 +41,7 @@ docs: $(TEST)    ## the documentation, in build/docs: open index.html, no networ
 
 # worksteal: tests of one file mostly stay together, and share what is made once for a file.
 test: $(TEST)    ## the tests, on SQLite and on PostgreSQL
-	@$(PYTEST) -n 3 --dist worksteal
+	@$(PYTEST) -n 2 --dist worksteal
 
 check-slow: $(TEST) $(AIRFLOW)    ## the tests that take minutes, an hour in all; some want Airflow, which is installed beside
 	@$(PYTEST) -m slow
