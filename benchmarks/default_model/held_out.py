@@ -17,6 +17,7 @@ from astra.pipelines.astronn_dist.training.evaluate import (
     evaluate,
     flagged_by_error,
 )
+from astra.simulator.companions import WARM
 from astra.simulator.conditions import Conditions
 from astra.simulator.sample import CHUNK, Sample, simulate_chunk
 from astra.simulator.simulator import Simulator
@@ -26,9 +27,6 @@ SNR = (50.0, 500.0)
 
 #: Lines of the two stars come apart from this difference in velocity on [km/s].
 DOUBLE_LINED = 10.0
-
-#: Dwarfs hotter than this are also told apart: their few lines hardly tell them from subgiants and pairs [K].
-WARM = 6000.0
 
 #: Intervals of |r| for the share of flagged stars.
 EDGES = np.array([0, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, np.inf])
@@ -109,7 +107,7 @@ def of_kind(found: Measured, kind: str) -> Measured:
 
 
 def warm_lines(found: Measured) -> list[Line]:
-    """How far warm dwarfs come out, if there are any."""
+    """How far dwarfs come out whose few lines hardly tell them from subgiants and pairs, if there are any."""
     part = found.take((found.stars.kind == "dwarf") & (found.stars.teff > WARM))
     if not len(part):
         return []

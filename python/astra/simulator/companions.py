@@ -12,8 +12,8 @@ from astra.simulator.stars import Stars
 #: Lowest ratio of the masses; fainter companions change neither spectrum nor luminosity.
 LOWEST_MASS_RATIO = 0.45
 
-# Above this [K] more dwarfs and subgiants have companions.
-_WARM = 6000.0
+#: Above this [K] more dwarfs and subgiants have companions.
+WARM = 6000.0
 
 # Candidates to choose companions from, for one batch of stars.
 _CANDIDATES = 600
@@ -49,7 +49,7 @@ def add_companions(
     """
     n = len(stars)
     chance = np.array([conditions.companions.get(kind, 0.0) for kind in stars.kind])
-    warm = (stars.teff > _WARM) & np.isin(stars.kind, ("dwarf", "subgiant"))
+    warm = (stars.teff > WARM) & np.isin(stars.kind, ("dwarf", "subgiant"))
     chance = np.where(warm & (chance > 0), np.maximum(chance, conditions.warm_companions), chance)
     rows = np.flatnonzero(rng.uniform(size=n) < chance)
     ratio, separation = np.zeros(n), np.zeros(n)
