@@ -1,7 +1,6 @@
 """Simulated stars that no training has seen, observed like real ones."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from measuring import Measured, Model, measure
@@ -19,7 +18,7 @@ from astra.pipelines.astronn_dist.training.evaluate import (
 )
 from astra.simulator.companions import WARM
 from astra.simulator.conditions import Conditions
-from astra.simulator.sample import CHUNK, Sample, simulate_chunk
+from astra.simulator.sample import simulate_chunks
 from astra.simulator.simulator import Simulator
 
 #: The range of S/N that the figures are for.
@@ -57,13 +56,8 @@ def measured_held_out(
     model: Model, simulator: Simulator, patterns: np.ndarray, n: int, seed: int
 ) -> Measured:
     """Draw stars of a seed, observe them under all conditions, and predict."""
-
-    def chunks() -> Iterator[Sample]:
-        conditions = replace(Conditions(), snr=SNR)
-        for index in range(-(-n // CHUNK)):
-            yield simulate_chunk(simulator, seed, index, conditions, patterns)
-
-    return measure(model, chunks(), n, f"held out {seed}")
+    chunks = simulate_chunks(simulator, n, seed, Conditions(snr=SNR), patterns)
+    return measure(model, chunks, n, f"held out {seed}")
 
 
 def held_out_section(found: Measured) -> Section:

@@ -26,7 +26,7 @@ from astra.pipelines.astronn_dist.rectify import MASKED_BITS, rectify
 from astra.products.grid import DETECTORS, wavelength
 from astra.simulator.conditions import Conditions
 from astra.simulator.pixels import EMULATED
-from astra.simulator.sample import CHUNK, Sample, observed, simulate_chunk
+from astra.simulator.sample import CHUNK, Sample, observed, simulate_chunks
 from astra.simulator.simulator import Simulator
 from astra.simulator.stars import Stars
 
@@ -174,7 +174,7 @@ def _simulated(
     simulator: Simulator, patterns: np.ndarray, conditions: Conditions, n: int, seed: int
 ) -> tuple[Stars, np.ndarray, np.ndarray]:
     """Stars and their rectified flux, float32 of shape (N, 7514), without and with masks."""
-    chunks = (simulate_chunk(simulator, seed, index, conditions, patterns) for index in range(-(-n // CHUNK)))
+    chunks = simulate_chunks(simulator, n, seed, conditions, patterns)
     parts = [(chunk.stars, _rectified(chunk, False), _rectified(chunk, True)) for chunk in chunks]
     stars, bare, masked = zip(*parts, strict=True)
     columns = {

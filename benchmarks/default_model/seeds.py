@@ -24,7 +24,7 @@ from astra.errors import AstraError, ConfigError
 from astra.pipelines.astronn_dist.training.evaluate import half_width
 from astra.simulator.conditions import Conditions
 from astra.simulator.masks import read_patterns
-from astra.simulator.sample import CHUNK, Sample, simulate_chunk
+from astra.simulator.sample import CHUNK, Sample, simulate_chunks
 from astra.simulator.simulators import full_simulator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +61,7 @@ def main() -> int:
 def _simulated(data: Path, n: int) -> list[Sample]:
     simulator = full_simulator(data / "spectra_models", data / "isochrones" / "padova_jhk")
     patterns, conditions = read_patterns(data / "apstar"), Conditions(snr=SNR)
-    return [simulate_chunk(simulator, SEED, index, conditions, patterns) for index in range(-(-n // CHUNK))]
+    return list(simulate_chunks(simulator, n, SEED, conditions, patterns))
 
 
 def _losses(models: list[Model]) -> Section:

@@ -1,5 +1,6 @@
 """Simulated observations: many stars, their spectra, and the truth about them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -76,8 +77,15 @@ def simulate(
         patterns: Masks of real spectra to take patterns from, shape (M, 8575).
     """
     conditions = conditions or Conditions()
-    chunks = [simulate_chunk(simulator, seed, index, conditions, patterns) for index in range(-(-n // CHUNK))]
-    return joined(chunks, n)
+    return joined(list(simulate_chunks(simulator, n, seed, conditions, patterns)), n)
+
+
+def simulate_chunks(
+    simulator: Simulator, n: int, seed: int, conditions: Conditions, patterns: np.ndarray = NO_PATTERNS
+) -> Iterator[Sample]:
+    """The same stars one chunk at a time; the last may go beyond ``n``."""
+    for index in range(-(-n // CHUNK)):
+        yield simulate_chunk(simulator, seed, index, conditions, patterns)
 
 
 def simulate_chunk(

@@ -14,6 +14,7 @@ The parts, from what is learnt from to what comes out:
     loop.py, checkpoint.py                 epochs, averaged weights, early stopping; the state on disk
     calibrate.py, checked_calibration.py   the heads once more, to what inference makes of them
     validity_fit.py                        what a model needs to notice spectra unlike its training's
+    held_out.py                            predictions for simulated stars that were not learnt from
     evaluate.py, parallax_metrics.py       how good predictions are
     report/                                the page that shows it
 """

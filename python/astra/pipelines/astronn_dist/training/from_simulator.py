@@ -1,7 +1,8 @@
 """The recipe of ``astra train --from simulator``: from simulated stars to a file of weights."""
 
 import logging
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,10 @@ from typing import Any
 import numpy as np
 
 import astra
-from astra.pipelines.astronn_dist.network.sampling import network_on
-from astra.pipelines.astronn_dist.network.sampling import sample as predict
-from astra.pipelines.astronn_dist.prediction import Prediction
 from astra.pipelines.astronn_dist.rectify import rectify
 from astra.pipelines.astronn_dist.training.calibrate import N_DRAWS, WINGS, calibrate
-from astra.pipelines.astronn_dist.training.evaluate import LEAST_SNR, evaluate
 from astra.pipelines.astronn_dist.training.examples import Examples
+from astra.pipelines.astronn_dist.training.held_out import HeldOut, metrics_of, predicted
 from astra.pipelines.astronn_dist.training.loop import CHECKPOINT, Trained, train
 from astra.pipelines.astronn_dist.training.options import TrainingOptions
 from astra.pipelines.astronn_dist.training.report.data import Report
@@ -29,10 +27,9 @@ from astra.pipelines.astronn_dist.training.request import (
 from astra.pipelines.astronn_dist.training.simulated import Recipe, digest_of, simulated_examples
 from astra.pipelines.astronn_dist.training.validity_fit import fit_validity, principal_components
 from astra.pipelines.astronn_dist.weights.files import Weights, save_weights, sha256_of
-from astra.pipelines.astronn_dist.weights.validity import excess, widened
 from astra.simulator.conditions import Conditions, with_pairs
 from astra.simulator.masks import read_patterns
-from astra.simulator.sample import NO_PATTERNS, Sample, simulate, without_noise
+from astra.simulator.sample import NO_PATTERNS, Sample, joined, simulate_chunks, without_noise
 from astra.simulator.simulator import Simulator
 from astra.simulator.simulators import choose_simulator
 
@@ -58,9 +55,6 @@ PAIRS = {"prediction": (1 / 3, 0.5), "error": (1 / 3, 0.35)}
 #: from, and these classes all with spectra on the way to another emulator: so they depend little on what one
 #: emulator alone says, and dwarfs with broad lines are not taken for pairs, and so put too far.
 STRANGERS = "dwarf", "subgiant"
-
-#: Spectra predicted between two reports of progress.
-CHUNK = 64
 
 RANGE = (
     "stars of 3500 to 12000 K, [Fe/H] -2 to +0.25, S/N above 20: giants to M_Ks = -7, subgiants, FGK dwarfs; "
@@ -97,10 +91,11 @@ class Stage:
         folder = self.request.folder
         return simulated_examples(self.simulator, recipe, folder, patterns=self.patterns, on_progress=told)
 
-    def sample(self, name: str) -> Sample:
-        """A set with everything that is known of it."""
-        self.progress(f"{name} stars", 0, None)
-        return simulate(self.simulator, self.size(name), seed=SEEDS[name], patterns=self.patterns)
+    def chunks(self, name: str) -> Iterator[Sample]:
+        """A set with everything that is known of it; the last chunk may go beyond its size."""
+        return simulate_chunks(
+            self.simulator, self.size(name), SEEDS[name], conditions_of(name), self.patterns
+        )
 
 
 def conditions_of(name: str) -> Conditions:
@@ -114,15 +109,6 @@ def conditions_of(name: str) -> Conditions:
     if name == "error":
         return conditions
     return replace(conditions, broad=1.0, foreign=conditions.foreign | dict.fromkeys(STRANGERS, 1.0))
-
-
-@dataclass(frozen=True)
-class Tested:
-    """The N stars of the test set, and what was found for them; shape (N,) each."""
-
-    sample: Sample
-    prediction: Prediction
-    excess: np.ndarray
 
 
 def train_from_simulator(
@@ -172,10 +158,11 @@ def train_from_simulator(
             progress=told_of_training(progress),
         )
         weights = _calibrated(stage, trained, training)
-        tested = _tested(stage, weights)
-        weights = replace(weights, details=_details(stage, options, trained, tested))
+        size, told = stage.size("test"), partial(progress, "test")
+        found = predicted(weights, stage.chunks("test"), size, device=device, on_progress=told)
+        weights = replace(weights, details=_details(stage, options, trained, found))
         # The weights come last: their file says that all is done, and the same call is refused from then on.
-        _report(request, trained, weights, tested)
+        _report(request, trained, weights, found)
         save_weights(weights, request.output)
         (stage.checkpoints / CHECKPOINT).unlink(missing_ok=True)
     return request.output
@@ -187,63 +174,17 @@ def _calibrated(stage: Stage, trained: Trained, training: Examples) -> Weights:
     stage.progress("calibration", 0, None)
     seed, device = stage.request.seed, stage.device
     tensors = calibrate(trained.tensors, predictions, errors, seed=seed, device=device)
-    sample = stage.sample("doubt")
+    stage.progress("doubt stars", 0, None)
+    sample = joined(list(stage.chunks("doubt")), stage.size("doubt"))
     spectra = rectify(sample.flux, sample.e_flux, sample.pixel_flags)
     validity = fit_validity(*principal_components(training), *spectra)
     return Weights(stage.request.output.stem, "", tensors, validity=validity)
 
 
-# > What it is worth
-
-
-def _tested(stage: Stage, weights: Weights) -> Tested:
-    """Predictions, as they will be made, for stars that the network has not seen."""
-    network = network_on(stage.device, weights)
-    sample = stage.sample("test")
-    parts, measured = [], []
-    for start in range(0, len(sample), CHUNK):
-        stage.progress("test", start, len(sample))
-        rows = slice(start, start + CHUNK)
-        flux, e_flux = rectify(sample.flux[rows], sample.e_flux[rows], sample.pixel_flags[rows])
-        names = [f"test {start + row}" for row in range(len(flux))]
-        found = predict(network, flux, names)
-        parts.append(widened(found, flux, e_flux, weights.validity))
-        measured.append(excess(flux, e_flux, weights.validity.mean, weights.validity.components))
-    columns = [field.name for field in fields(Prediction)]
-    joined = (np.concatenate([getattr(part, name) for part in parts]) for name in columns)
-    return Tested(sample, Prediction(*joined), np.concatenate(measured))
-
-
-def _metrics(tested: Tested) -> dict[str, Any]:
-    """By class, of single stars and of those with a companion, at S/N above 50."""
-    sample, prediction = tested.sample, tested.prediction
-    found = {}
-    for name, chosen in (("single", sample.flux_ratio == 0), ("with companion", sample.flux_ratio > 0)):
-        rows = chosen & (sample.snr >= LEAST_SNR)
-        classes = evaluate(
-            sample.stars.kind[rows],
-            sample.fakemag[rows],
-            prediction.fakemag[rows],
-            prediction.e_fakemag[rows],
-            sample.snr[rows],
-        )
-        found[name] = {kind: _plain(asdict(metrics)) for kind, metrics in classes.items()}
-    return found
-
-
-def _plain(numbers: dict[str, Any]) -> dict[str, Any]:
-    """Numbers as JSON knows them, with the digits that mean something."""
-    return {
-        name: float(f"{value:.4g}") if isinstance(value, float) else value
-        for name, value in numbers.items()
-        if np.isfinite(value)
-    }
-
-
 # > What the file says of itself
 
 
-def _details(stage: Stage, options: TrainingOptions, trained: Trained, tested: Tested) -> dict[str, Any]:
+def _details(stage: Stage, options: TrainingOptions, trained: Trained, found: HeldOut) -> dict[str, Any]:
     best = trained.history[trained.best_epoch - 1]
     return {
         "description": f"Trained on {stage.n_stars:,} simulated stars",
@@ -257,7 +198,7 @@ def _details(stage: Stage, options: TrainingOptions, trained: Trained, tested: T
             "conditions": asdict(Conditions()),
             "calibration": {"pairs": PAIRS, "strangers": STRANGERS, "wings": WINGS, "draws": N_DRAWS},
         },
-        "metrics": _metrics(tested)
+        "metrics": metrics_of(found)
         | {
             "best_epoch": trained.best_epoch,
             "epochs": len(trained.history),
@@ -270,24 +211,14 @@ def _details(stage: Stage, options: TrainingOptions, trained: Trained, tested: T
     }
 
 
-def _report(request: TrainingRequest, trained: Trained, weights: Weights, tested: Tested) -> None:
-    sample, prediction = tested.sample, tested.prediction
+def _report(request: TrainingRequest, trained: Trained, weights: Weights, found: HeldOut) -> None:
     report = Report(
         name=weights.name,
         sha256=sha256_of(weights),
         details=weights.details,
         history=trained.history,
         best_epoch=trained.best_epoch,
-        true=sample.fakemag,
-        e_true=np.zeros(len(sample)),
-        kind=sample.stars.kind,
-        snr=sample.snr,
-        fakemag=prediction.fakemag,
-        e_fakemag=prediction.e_fakemag,
-        e_model_fakemag=prediction.e_model_fakemag,
-        flux_ratio=sample.flux_ratio,
-        teff=sample.stars.teff,
-        logg=sample.stars.logg,
-        excess=tested.excess,
+        e_true=np.zeros(len(found)),
+        **vars(found),
     )
     write_report(report_path(request.output), report)

@@ -1,0 +1,69 @@
+"""Predictions for simulated stars that were not learnt from: as `astra run` makes them, a chunk at a time."""
+
+import numpy as np
+import pytest
+from toy_simulator import a_sample
+
+from astra.pipelines.astronn_dist.network.sampling import network_on, sample
+from astra.pipelines.astronn_dist.rectify import rectify
+from astra.pipelines.astronn_dist.training.held_out import metrics_of, predicted
+from astra.pipelines.astronn_dist.weights.files import load_weights
+from astra.pipelines.astronn_dist.weights.finding import embedded_default
+from astra.pipelines.astronn_dist.weights.validity import widened
+from astra.simulator.sample import joined
+
+N = 20
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return load_weights(embedded_default())
+
+
+@pytest.fixture(scope="module")
+def chunks():
+    """The same stars twice."""
+    return [a_sample(16)] * 2
+
+
+@pytest.fixture(scope="module")
+def told():
+    return []
+
+
+@pytest.fixture(scope="module")
+def found(weights, chunks, told):
+    return predicted(weights, chunks, N, device="cpu", on_progress=lambda *numbers: told.append(numbers))
+
+
+def test_they_are_those_of_the_network_with_what_the_model_adds_for_strange_spectra(weights, chunks, found):
+    stars = joined(chunks, N)
+    flux, e_flux = rectify(stars.flux, stars.e_flux, stars.pixel_flags)
+    plain = sample(network_on("cpu", weights), flux, [f"test {number}" for number in range(N)])
+    expected = widened(plain, flux, e_flux, weights.validity)
+
+    np.testing.assert_array_equal(found.fakemag, expected.fakemag)
+    np.testing.assert_array_equal(found.e_fakemag, expected.e_fakemag)
+    assert (found.e_fakemag > plain.e_fakemag).any()
+
+
+def test_every_star_keeps_its_own_truth_and_none_beyond_the_number_is_taken(chunks, found):
+    stars = joined(chunks, N)
+
+    assert len(found) == N
+    np.testing.assert_array_equal(found.true, stars.fakemag)
+    np.testing.assert_array_equal(found.kind, stars.stars.kind)
+    np.testing.assert_array_equal(found.flux_ratio, stars.flux_ratio)
+
+
+def test_progress_ends_at_the_number_of_stars(found, told):
+    assert told == [(16, N), (N, N)]
+
+
+def test_figures_are_of_single_stars_and_of_pairs_apart_with_enough_signal(found):
+    figures = metrics_of(found)
+
+    bright = found.snr >= 50
+    assert 0 < bright.sum() < N
+    assert figures["single"]["all"]["n"] == (bright & (found.flux_ratio == 0)).sum()
+    assert figures["with companion"]["all"]["n"] == (bright & (found.flux_ratio > 0)).sum()
