@@ -83,7 +83,7 @@ def simulate(
 def simulate_chunks(
     simulator: Simulator, n: int, seed: int, conditions: Conditions, patterns: np.ndarray = NO_PATTERNS
 ) -> Iterator[Sample]:
-    """The same stars one chunk at a time; the last may go beyond ``n``."""
+    """The stars of :func:`simulate` one chunk at a time; the last may go beyond ``n``."""
     for index in range(-(-n // CHUNK)):
         yield simulate_chunk(simulator, seed, index, conditions, patterns)
 

@@ -175,12 +175,11 @@ def _chunks(
 
     from astra.simulator.conditions import Conditions
     from astra.simulator.observables import draw_observables
-    from astra.simulator.sample import CHUNK, simulate_chunk
+    from astra.simulator.sample import CHUNK, simulate_chunks
 
     conditions = Conditions(snr=(min_snr, MAX_SNR))
-    for first in range(0, n, CHUNK):
-        sample = simulate_chunk(simulator, seed, first // CHUNK, conditions)
-        stars = sample.stars
+    for index, sample in enumerate(simulate_chunks(simulator, n, seed, conditions)):
+        first, stars = index * CHUNK, sample.stars
         companion = sample.abs_ks - stars.abs_ks  # in J and H, a companion is taken to be of the same colour
         absolute = (stars.abs_j + companion, stars.abs_h + companion, sample.abs_ks)
         numbers = np.arange(first, first + len(sample))

@@ -9,7 +9,7 @@ from astra.pipelines.astronn_dist.rectify import rectify
 from astra.pipelines.astronn_dist.training.held_out import metrics_of, predicted
 from astra.pipelines.astronn_dist.weights.files import load_weights
 from astra.pipelines.astronn_dist.weights.finding import embedded_default
-from astra.pipelines.astronn_dist.weights.validity import widened
+from astra.pipelines.astronn_dist.weights.validity import excess, widened
 from astra.simulator.sample import joined
 
 N = 20
@@ -22,8 +22,8 @@ def weights():
 
 @pytest.fixture(scope="module")
 def chunks():
-    """The same stars twice."""
-    return [a_sample(16)] * 2
+    """Two times 16 stars, of which 20 are asked for, and 16 that are not needed."""
+    return [a_sample(16, seed) for seed in range(3)]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,10 @@ def test_they_are_those_of_the_network_with_what_the_model_adds_for_strange_spec
 
     np.testing.assert_array_equal(found.fakemag, expected.fakemag)
     np.testing.assert_array_equal(found.e_fakemag, expected.e_fakemag)
+    np.testing.assert_array_equal(found.e_model_fakemag, expected.e_model_fakemag)
     assert (found.e_fakemag > plain.e_fakemag).any()
+    strange = excess(flux, e_flux, weights.validity.mean, weights.validity.components)
+    np.testing.assert_array_equal(found.excess, strange)
 
 
 def test_every_star_keeps_its_own_truth_and_none_beyond_the_number_is_taken(chunks, found):
@@ -52,12 +55,14 @@ def test_every_star_keeps_its_own_truth_and_none_beyond_the_number_is_taken(chun
 
     assert len(found) == N
     np.testing.assert_array_equal(found.true, stars.fakemag)
-    np.testing.assert_array_equal(found.kind, stars.stars.kind)
-    np.testing.assert_array_equal(found.flux_ratio, stars.flux_ratio)
+    for name in ("snr", "flux_ratio"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(stars, name))
+    for name in ("kind", "teff", "logg"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(stars.stars, name))
 
 
 def test_progress_ends_at_the_number_of_stars(found, told):
-    assert told == [(16, N), (N, N)]
+    assert told == [(0, N), (16, N), (N, N)]
 
 
 def test_figures_are_of_single_stars_and_of_pairs_apart_with_enough_signal(found):

@@ -29,7 +29,7 @@ from astra.pipelines.astronn_dist.training.validity_fit import fit_validity, pri
 from astra.pipelines.astronn_dist.weights.files import Weights, save_weights, sha256_of
 from astra.simulator.conditions import Conditions, with_pairs
 from astra.simulator.masks import read_patterns
-from astra.simulator.sample import NO_PATTERNS, Sample, joined, simulate_chunks, without_noise
+from astra.simulator.sample import CHUNK, NO_PATTERNS, Sample, joined, simulate_chunks, without_noise
 from astra.simulator.simulator import Simulator
 from astra.simulator.simulators import choose_simulator
 
@@ -39,10 +39,10 @@ N_STARS = 400_000
 EPOCHS = 14
 LEARNING_RATE = 1.5e-3
 
-#: Stars of the other sets; of a smaller training, each is at most a quarter of it.
+#: Stars of the other sets; of a smaller training, each is at most a quarter of it, or 64.
 SIZES = {"validation": 5_000, "prediction": 32_000, "error": 32_000, "doubt": 4_000, "test": 28_000}
 
-# All trainings see the same stars: those of several seeds are compared on the same test.
+# All trainings see the same stars, so that the reports of several seeds can be compared.
 SEEDS = {"training": 101, "validation": 102, "prediction": 106, "error": 103, "doubt": 104, "test": 105}
 
 #: What the heads are made for: the part of the companions that the network learns from, and the share of
@@ -55,10 +55,11 @@ PAIRS = {"prediction": (1 / 3, 0.5), "error": (1 / 3, 0.35)}
 #: from, and these classes all with spectra on the way to another emulator: so they depend little on what one
 #: emulator alone says, and dwarfs with broad lines are not taken for pairs, and so put too far.
 STRANGERS = "dwarf", "subgiant"
+BROAD = 1.0
 
 RANGE = (
-    "stars of 3500 to 12000 K, [Fe/H] -2 to +0.25, S/N above 20: giants to M_Ks = -7, subgiants, FGK dwarfs; "
-    "less exact for hot stars and M dwarfs above 3500 K; not for cooler dwarfs, and blind to close twins"
+    "stars of 3500 to 12000 K, [Fe/H] -2 to +0.25, S/N above 20: giants to M_Ks = -7, subgiants, dwarfs; "
+    "less exact for F dwarfs, hot stars and M dwarfs; not for cooler dwarfs, and blind to close twins"
 )
 
 
@@ -81,8 +82,9 @@ class Stage:
         return self.request.folder / f"seed-{self.request.seed}"
 
     def size(self, name: str) -> int:
-        """Stars of a set."""
-        return self.n_stars if name == "training" else min(SIZES[name], max(64, self.n_stars // 4))
+        """Stars of a set. What is kept on disk are whole chunks."""
+        wanted = self.n_stars if name == "training" else min(SIZES[name], max(64, self.n_stars // 4))
+        return wanted if name in ("doubt", "test") else -(-wanted // CHUNK) * CHUNK
 
     def examples(self, name: str) -> Examples:
         """A set that the network learns from, kept on disk."""
@@ -108,7 +110,7 @@ def conditions_of(name: str) -> Conditions:
     conditions = with_pairs(conditions, *PAIRS[name])
     if name == "error":
         return conditions
-    return replace(conditions, broad=1.0, foreign=conditions.foreign | dict.fromkeys(STRANGERS, 1.0))
+    return replace(conditions, broad=BROAD, foreign=conditions.foreign | dict.fromkeys(STRANGERS, 1.0))
 
 
 def train_from_simulator(
@@ -187,7 +189,7 @@ def _calibrated(stage: Stage, trained: Trained, training: Examples) -> Weights:
 def _details(stage: Stage, options: TrainingOptions, trained: Trained, found: HeldOut) -> dict[str, Any]:
     best = trained.history[trained.best_epoch - 1]
     return {
-        "description": f"Trained on {stage.n_stars:,} simulated stars",
+        "description": f"Trained on {stage.size('training'):,} simulated stars",
         "range": RANGE,
         "trained_on": {
             "simulator": stage.simulator.name,
@@ -196,7 +198,8 @@ def _details(stage: Stage, options: TrainingOptions, trained: Trained, found: He
             "seeds": SEEDS,
             "real_masks": len(stage.patterns),
             "conditions": asdict(Conditions()),
-            "calibration": {"pairs": PAIRS, "strangers": STRANGERS, "wings": WINGS, "draws": N_DRAWS},
+            "calibration": {"pairs": PAIRS, "strangers": STRANGERS, "broad": BROAD}
+            | {"wings": WINGS, "draws": N_DRAWS},
         },
         "metrics": metrics_of(found)
         | {

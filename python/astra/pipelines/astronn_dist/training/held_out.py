@@ -60,7 +60,7 @@ def predicted(
     device: str,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> HeldOut:
-    """Predict, as ``astra run`` does, for the first ``n`` stars of samples; one of these is held at a time.
+    """Predict, as ``astra run`` does, for the first ``n`` stars of samples; few of these are in memory.
 
     Args:
         weights: The network, with its range of validity.
@@ -70,10 +70,13 @@ def predicted(
         on_progress: Called with the number of stars done and their total.
     """
     parts, done = [], 0
+    on_progress(0, n)
     for part in _parts(weights, samples, device):
         parts.append(part)
         done = min(done + len(part), n)
         on_progress(done, n)
+        if done == n:
+            break
     columns = [field.name for field in fields(HeldOut)]
     return HeldOut(**{name: np.concatenate([getattr(part, name) for part in parts])[:n] for name in columns})
 
