@@ -38,6 +38,7 @@ def test_real_files_become_spectra_and_stars(db, apstar_files, targets):
     assert {release: row.snr for release, row in spectra.items()} == {"dr12": 167.256, "dr14": 110.925}
     assert spectra["dr14"].product_id == "apstar/dr14/r8/apo25m/n6819/2M19463571+3919069/ap/s"
     assert (spectra["dr14"].v_rad, spectra["dr14"].n_visits) == (-58.562, 6)
+    assert (star.gaia_release, star.ebv_origin) == (None, None)
     blank_in_the_table = Source.get(sdss4_apogee_id="2M03122509+0021585")
     assert np.isnan(blank_in_the_table.ebv)
 
@@ -151,10 +152,36 @@ def test_neither_the_order_nor_the_commands_matter(db, apstar, headers, random, 
     assert outcomes[0] == outcomes[1]
 
 
-def test_extinction_in_a_header_is_not_used(db, apstar, the_source):
-    ingest_apstar([apstar("apStar-r8-X.fits", AKTARG=0.05, SFD_EBV=0.2)])
+@pytest.mark.parametrize(
+    ("header", "preference", "expected"),
+    [
+        ({}, "auto", (None, 0, None)),
+        ({"AKTARG": 0.3517, "AKMETHOD": "RJCE_IRAC"}, "auto", (1.0, 2**4, "AKTARG (RJCE_IRAC)")),
+        ({"AKTARG": 0.3517, "AKMETHOD": "SFD", "SFD_EBV": 0.2}, "auto", (1.0, 2**3, "AKTARG (SFD)")),
+        ({"AKTARG": 0.3517, "SFD_EBV": 0.2}, "sfd", (0.2, 2**3, "SFD_EBV")),
+        ({"AKTARG": -9999.99, "AKMETHOD": "none", "SFD_EBV": 0.2}, "auto", (0.2, 2**3, "SFD_EBV")),
+        ({"AKTARG": -9999.99, "SFD_EBV": 0.2}, "ak_targ", (None, 0, None)),
+        (
+            {"AKTARG": -0.03517, "AKMETHOD": "RJCE_WISE_OPS", "SFD_EBV": 0.2},
+            "auto",
+            (-0.1, 2**5, "AKTARG (RJCE_WISE_OPS)"),
+        ),
+        ({"AKTARG": "NaN", "SFD_EBV": -99.0}, "auto", (None, 0, None)),
+    ],
+)
+def test_extinction_in_a_header_follows_the_rule_for_tables(
+    db, apstar, the_source, header, preference, expected
+):
+    ingest_apstar([apstar("apStar-r8-X.fits", **header)], extinction=preference)
 
-    assert np.isnan(the_source().ebv)
+    star = the_source()
+    assert star.ebv == pytest.approx(np.nan if expected[0] is None else expected[0], nan_ok=True)
+    assert (star.ebv_flags, star.ebv_origin) == expected[1:]
+
+
+def test_an_unknown_preference_of_extinction_is_refused(db, apstar):
+    with pytest.raises(UsageError, match="unknown extinction: 'best'; it is one of auto, ak_targ, sfd"):
+        ingest_apstar([apstar("apStar-r8-X.fits")], extinction="best")
 
 
 # > Products

@@ -47,11 +47,23 @@ def test_numbers_of_4_bytes_keep_their_digits(table):
     assert Catalog(table("t.fits", rows), Tally()).match(None, ["2M1"]).values == {"k_mag": 9.028}
 
 
-def test_names_in_upper_case_are_known_and_those_in_mixed_case_are_others(table, caplog):
-    catalog = Catalog(table("t.fits", [{"APOGEE_ID": "2M1", "K_MAG": 9.0, "Plx": 50.0}]), Tally())
+@pytest.mark.parametrize("spelled", [str.upper, str.lower, str.title])
+def test_names_are_known_however_they_are_capitalised(table, spelled):
+    row = {spelled(name): value for name, value in {"apogee_id": "2M1", "kmag": 9.0, "parallax": 5.0}.items()}
 
-    assert catalog.match(None, ["2M1"]).values == {"k_mag": 9.0}
-    assert "columns that are not used: Plx" in caplog.text
+    values = Catalog(table("t.fits", [row]), Tally()).match(None, ["2M1"]).values
+
+    assert values == {"k_mag": 9.0, "plx": 5.0}
+
+
+def test_what_is_taken_by_another_name_is_said(table, caplog):
+    caplog.set_level("INFO")
+
+    Catalog(table("t.csv", [{"APOGEE_ID": "2M1", "ra": 9.0, "K_MAG": 9.0}]), Tally())
+    assert not caplog.records
+
+    Catalog(table("t.csv", [{"obj": "2M1", "Plx": 9.0, "kmag": 9.0}]), Tally())
+    assert caplog.messages[0].endswith("columns taken by other names: kmag as k_mag, Plx as plx")
 
 
 def test_the_sdss_id_goes_before_the_name(table):
@@ -96,10 +108,22 @@ def test_equal_rows_of_a_star_are_counted_and_not_complained_about(table, caplog
 
 
 def test_columns_of_other_names_are_mentioned_once(table, caplog):
-    Catalog(table("t.csv", [{"apogee_id": "A", "kmag": 9.0, "teff": 1}]), Tally())
+    Catalog(
+        table("t.csv", [{"apogee_id": "A", "Gmagnitude": 9.0, "teff": 1, "k_mag": 9.0, "kmag2": 1}]), Tally()
+    )
 
     (record,) = caplog.records
-    assert "columns that are not used: kmag, teff" in record.getMessage()
+    assert "columns that are not used: Gmagnitude, kmag2, teff" in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("kmagn", "kmag"), ("e_k_magg", "e_k_mag"), ("paralax", "parallax"), ("sdssid_", "sdssid")],
+)
+def test_a_name_that_is_nearly_known_is_asked_about(table, caplog, name, meant):
+    Catalog(table("t.csv", [{"apogee_id": "A", name: 9.0}]), Tally())
+
+    assert f"not used: {name} (did you mean {meant}?)" in caplog.text
 
 
 def test_text_instead_of_numbers_is_said_once_for_each_column(table, caplog):
@@ -117,8 +141,8 @@ def test_text_instead_of_numbers_is_said_once_for_each_column(table, caplog):
         assert catalog.match(5, []).values["k_mag"] is None
         said = [record.getMessage().partition(f"{name}: ")[2] for record in caplog.records]
         assert said == [
-            "column sdss_id: 1 values are no numbers and count as absent, e.g. 'six'",
-            "column k_mag: 2 values are no numbers and count as absent, e.g. '9.9x'",
+            "column sdss_id: 1 of 4 values are not numbers and count as absent, e.g. 'six'",
+            "column k_mag: 2 of 4 values are not numbers and count as absent, e.g. '9.9x'",
         ]
 
 
@@ -143,10 +167,10 @@ def _text(path, content):
     [
         ("t.csv", "k_mag\n9.0\n", "no identifiers in the catalogue .*needs a column sdss_id or"),
         ("t.dat", "apogee_id\nA\n", "unknown kind of catalogue: .*t.dat; its name must end in .csv"),
-        ("t.fits", "apogee_id\nA\n", "cannot read the catalogue .*t.fits"),
-        ("t.vot", "<html>", "cannot read the catalogue .*t.vot"),
-        ("t.ecsv", "apogee_id\nA\n", "cannot read the catalogue .*t.ecsv"),
-        ("t.csv", "", "cannot read the catalogue .*t.csv"),
+        ("t.fits", "apogee_id\nA\n", "not a FITS file: .*t.fits"),
+        ("t.vot", "<html>", "cannot read the table .*t.vot"),
+        ("t.ecsv", "apogee_id\nA\n", "cannot read the table .*t.ecsv"),
+        ("t.csv", "", "cannot read the table .*t.csv"),
     ],
 )
 def test_what_cannot_be_used_is_refused_on_one_line(tmp_path, name, content, reason):
@@ -157,5 +181,5 @@ def test_what_cannot_be_used_is_refused_on_one_line(tmp_path, name, content, rea
 
 
 def test_a_missing_catalogue_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=f"cannot read the catalogue {tmp_path}/t.csv: .*No such file"):
+    with pytest.raises(UsageError, match=f"cannot read the table {tmp_path}/t.csv: .*No such file"):
         Catalog(tmp_path / "t.csv", Tally())

@@ -1,5 +1,6 @@
 """What a header says, also a strange one, and what a name says where no header can be read."""
 
+import json
 import os
 import subprocess
 import sys
@@ -32,6 +33,154 @@ def test_a_real_header(apstar_files):
     assert len(record.digest) == 32
 
 
+def test_a_real_header_of_dr17(shared):
+    folder = shared / "data" / "apstar_dr17"
+    if not folder.exists():
+        pytest.skip(f"needs {folder}")
+
+    record = read_record(folder / "apStar-dr17-2M19485057+5005279.fits")
+
+    assert record.product.product_id == "apstar/dr17/dr17/apo25m/k04_083+13/2M19485057+5005279/ap/s"
+    assert record.star["ebv"] == pytest.approx(0.03213003 / 0.3517, rel=1e-6)
+    assert (record.star["ebv_origin"], record.star["ebv_flags"]) == ("AKTARG (RJCE_WISE)", 2**5)
+    assert (record.star["k_mag"], record.star["e_k_mag"]) == pytest.approx((10.522, 0.021), rel=1e-6)
+    assert record.spectrum["v_rad"] == pytest.approx(13.95981502532959)
+    assert record.disagreement is None
+
+
+def test_a_real_header_of_dr14(apstar_files):
+    record = read_record(next(path for path in apstar_files if "r8-2M19463571" in path.name))
+
+    assert record.star["ebv"] == pytest.approx(0.055998 / 0.3517)
+    assert record.star["ebv_origin"] == "AKTARG (RJCE_WISE_OPS)"
+    assert record.spectrum["v_rad"] == -58.562
+
+
+# > Published headers
+
+MAGNITUDES = {"j_mag": "J", "h_mag": "H", "k_mag": "K"}
+PLACE = {"ra": "RA", "dec": "DEC", "l": "GLON", "b": "GLAT"}
+SPECTRUM = {"n_visits": "NVISITS", "snr": "SNR", "spectrum_flags": "STARFLAG", "e_v_rad": "VERR"}
+SDSS4 = MAGNITUDES | PLACE | SPECTRUM | {"v_rad": "VHELIO"}
+SDSS5 = (
+    {
+        "j_mag": "JMAG",
+        "e_j_mag": "JERR",
+        "h_mag": "HMAG",
+        "e_h_mag": "HERR",
+        "k_mag": "KMAG",
+        "e_k_mag": "KERR",
+    }
+    | PLACE
+    | SPECTRUM
+    | {"plx": "PLX", "e_plx": "EPLX", "pmra": "PMRA", "e_pmra": "EPMRA", "pmde": "PMDEC", "e_pmde": "EPMDEC"}
+    | {"g_mag": "GMAG", "bp_mag": "BPMAG", "rp_mag": "RPMAG", "healpix": "HEALPIX", "v_rad": "VRAD"}
+)
+#: The card that gives each of our values, release by release.
+CARDS = {
+    "DR12": SDSS4,
+    "DR13": SDSS4,
+    "DR14": SDSS4 | {"ebv": "AKTARG"},
+    "DR16": SDSS4 | {"ebv": "AKTARG"},
+    "DR17": SDSS4 | {"ebv": "AKTARG", "e_j_mag": "J_ERR", "e_h_mag": "H_ERR", "e_k_mag": "K_ERR"},
+    "DR19": SDSS5,
+}
+REDUCTIONS = {"DR12": "r5", "DR13": "r6", "DR14": "r8", "DR16": "r12", "DR17": "dr17", "DR19": "1.0-apo25m"}
+INTEGERS = {"n_visits", "spectrum_flags", "healpix"}
+
+
+@pytest.fixture(scope="session")
+def published(shared):
+    path = shared / "data" / "datamodel" / "apStar.json"
+    if not path.exists():
+        pytest.skip(f"needs {path}")
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("release", CARDS)
+def test_every_card_that_a_release_publishes_gives_its_value(published, apstar, release):
+    cards = {card: _typed(value) for card, value in published[release]["hdus"]["hdu0"]["header"]}
+    values = {
+        name: number if name in INTEGERS else number / 10 + 0.05
+        for number, name in enumerate(CARDS[release], 1)
+    }
+    assert {*CARDS[release].values()} <= cards.keys()
+
+    given = cards | {card: values[name] for name, card in CARDS[release].items()}
+    path = apstar(
+        f"apStar-{REDUCTIONS[release]}-X.fits", **dict.fromkeys(("J", "H", "K", "FIELD", "TELESCOP"))
+    )
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header.update({card: value for card, value in given.items() if card not in STRUCTURE})
+    record = read_record(path, release="dr19")
+
+    found = record.star | record.spectrum
+    expected = values | ({"ebv": values["ebv"] / 0.3517} if "ebv" in values else {})
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert record.apogee_id == cards["OBJID"]
+
+
+@pytest.mark.parametrize("release", CARDS)
+def test_the_published_samples_are_read_and_their_fillers_are_absent(published, apstar, release):
+    cards = {card: _typed(value) for card, value in published[release]["hdus"]["hdu0"]["header"]}
+    path = apstar(
+        f"apStar-{REDUCTIONS[release]}-X.fits", **dict.fromkeys(("J", "H", "K", "FIELD", "TELESCOP"))
+    )
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header.update({card: value for card, value in cards.items() if card not in STRUCTURE})
+
+    record = read_record(path, release="dr19")
+
+    found = record.star | record.spectrum
+    for name, card in CARDS[release].items():
+        filler = cards[card] in (-9999.990234375, 99.98999786376953) or (
+            name == "e_v_rad" and cards[card] == 0
+        )
+        scale = 0.3517 if name == "ebv" else 1.0
+        assert found[name] == (None if filler else pytest.approx(cards[card] / scale)), name
+
+
+STRUCTURE = {"SIMPLE", "BITPIX", "NAXIS", "EXTEND"}
+
+
+def _typed(text):
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text.strip()
+
+
+#: What SDSS-V writes after the reduction 1.0.
+SDSS5_HEADER = {"SDSSID": 71234567, "CATID": 27021597911984196, "GSRCID": 3118900000000000123, "PLX": 44.8}
+
+
+@pytest.mark.parametrize(
+    ("cards", "sdss_id", "gaia_id", "release"),
+    [
+        ({"GRELEASE": "gaia_dr3"}, 71234567, 3118900000000000123, "dr3"),
+        ({"GRELEASE": "gaia_dr2"}, 71234567, None, "dr2"),
+        ({"GRELEASE": ""}, 71234567, None, None),
+        ({}, 71234567, None, None),
+        ({"SDSSID": None, "SDSS_ID": 5, "GRELEASE": "gaia_dr3"}, 5, 3118900000000000123, "dr3"),
+        ({"SDSSID": -1, "GSRCID": -1, "PLX": "NaN", "GRELEASE": "gaia_dr3"}, None, None, None),
+        ({"GSRCID": 3.118900000000000123e18, "GRELEASE": "gaia_dr3"}, 71234567, None, "dr3"),
+    ],
+)
+def test_identifiers_of_an_sdss_5_header(apstar, cards, sdss_id, gaia_id, release):
+    record = read_record(apstar("apStar-1.3-apo25m-X.fits", **(SDSS5_HEADER | cards)), release="sdss5")
+
+    assert record.sdss_id == sdss_id
+    assert (record.star["gaia_dr3_source_id"], record.star["gaia_release"]) == (gaia_id, release)
+
+
+def test_an_identifier_with_the_form_of_a_float_is_said(apstar, caplog):
+    read_record(apstar("apStar-1.3-apo25m-X.fits", SDSSID=7.1234567e17), release="sdss5")
+
+    assert "sdss_id is not written as an integer and counts as absent" in caplog.text
+
+
 def test_cards_without_a_value_say_nothing(apstar):
     path = apstar("apStar-dr17-X.fits")
     with fits.open(path, mode="update") as hdus:
@@ -62,7 +211,9 @@ def test_a_card_that_is_no_fits_says_nothing(apstar):
         ({"NVISITS": 10**12}, "n_visits", None),
         ({"VHELIO": None, "VHBARY": 5.5}, "v_rad", 5.5),
         ({"VHELIO": 999999.0, "VHBARY": 5.5}, "v_rad", 5.5),
-        ({"VRAD": 7.0}, "v_rad", None),
+        ({"VHELIO": -5.5, "VRAD": 7.0}, "v_rad", -5.5),
+        ({"VHELIO": "NaN", "VRAD": 7.0}, "v_rad", None),
+        ({"VRAD": 7.0}, "v_rad", 7.0),
         ({"VERR": 0.0}, "e_v_rad", None),
         ({"SNR": "NaN"}, "snr", None),
     ],

@@ -17,6 +17,8 @@ EXAMPLES_APSTAR = """Examples:
 
   astra ingest apstar spectra/ --catalog targets.csv
 
+  astra ingest apstar spectra/ --catalog mwmAllStar-0.6.0.fits --hdu 2
+
   astra ingest apstar apStar-r8-2M19463571+3919069.fits
 
   astra ingest apstar $SAS_BASE_DIR/sdsswork/mwm/apogee/spectro/redux/1.3/stars --release sdss5
@@ -30,7 +32,7 @@ EXAMPLES_ALLSTAR = """Examples:
 
 
 class Extinction(StrEnum):
-    """Which reddening of an allStar table to take."""
+    """Which reddening of a header or an allStar table to take."""
 
     AUTO = "auto"
     AK_TARG = "ak_targ"
@@ -38,6 +40,13 @@ class Extinction(StrEnum):
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the counts as one JSON object.")]
+Hdu = Annotated[
+    str | None,
+    typer.Option(metavar="N|NAME", help="Which table of a file with several; default: the one that fits."),
+]
+ExtinctionFrom = Annotated[
+    Extinction, typer.Option(help="Where E(B-V) comes from: auto takes A_K of the targeting, else SFD_EBV.")
+]
 Release = Annotated[
     str | None, typer.Option(help="Data release, where the reduction does not tell, e.g. sdss5.")
 ]
@@ -49,6 +58,8 @@ def apstar(
     catalog: Annotated[
         Path | None, typer.Option(help="Table of sources: CSV, ECSV, FITS or VOTable.")
     ] = None,
+    hdu: Hdu = None,
+    extinction: ExtinctionFrom = Extinction.AUTO,
     release: Release = None,
     as_json: AsJson = False,
 ) -> None:
@@ -57,7 +68,14 @@ def apstar(
     from astra.ingest.apstar import ingest_apstar
 
     with database_session(), progress("files") as update:
-        counts = ingest_apstar(paths, catalog=catalog, release=release, on_progress=update)
+        counts = ingest_apstar(
+            paths,
+            catalog=catalog,
+            hdu=hdu,
+            extinction=extinction.value,
+            release=release,
+            on_progress=update,
+        )
     _say(counts, as_json)
 
 
@@ -67,17 +85,23 @@ def allstar(
     spectra_root: Annotated[
         Path | None, typer.Option(help="Folder of the files; default SAS_BASE_DIR.")
     ] = None,
-    extinction: Annotated[Extinction, typer.Option(help="Where E(B-V) comes from.")] = Extinction.AUTO,
+    hdu: Hdu = None,
+    extinction: ExtinctionFrom = Extinction.AUTO,
     release: Release = None,
     as_json: AsJson = False,
 ) -> None:
-    """Register the sources and spectra of an allStar table; auto takes AK_TARG / 0.3517, else SFD_EBV."""
+    """Register the sources and spectra of an allStar table."""
     from astra.cli.session import database_session
     from astra.ingest.allstar import ingest_allstar
 
     with database_session(), progress("rows") as update:
         counts = ingest_allstar(
-            file, spectra_root=spectra_root, extinction=extinction.value, release=release, on_progress=update
+            file,
+            spectra_root=spectra_root,
+            hdu=hdu,
+            extinction=extinction.value,
+            release=release,
+            on_progress=update,
         )
     _say(counts, as_json)
 

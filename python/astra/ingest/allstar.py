@@ -1,27 +1,35 @@
 """Registers the stars and spectra of an allStar table: ``astra ingest allstar``.
 
-A row counts like a header of its release (see ``precedence``), and brings the extinction that headers
-lack. The files need not be there.
+A row counts like a header of its release (see ``precedence``). The files need not be there.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from astra.ingest.columns import Columns, Row
-from astra.ingest.extinction import Preference, checked_preference
+import numpy as np
+
+from astra.errors import UsageError
+from astra.ingest import gaia, spellings
+from astra.ingest.columns import Columns
+from astra.ingest.extinction import Preference, checked_preference, reddening
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
-from astra.ingest.tables import FitsTable
+from astra.ingest.tables import FitsTable, called, fits_tables, the_one
 from astra.ingest.values import clean
 from astra.products.identity import identify, parse_path
 from astra.products.location import stored
 
 log = logging.getLogger("astra")
 
-REQUIRED = ("FILE", "APOGEE_ID", "FIELD|HEALPIX")
+#: What a table has to have, by our names; of two together, one.
+REQUIRED = (("file_name",), ("obj",), ("field", "healpix"))
 #: Rows in one transaction, and in memory.
 BATCH = 2000
+
+_SPECTRUM = spellings.SPECTRUM | {"v_rad": (*spellings.SPECTRUM["v_rad"], spellings.V_RAD_OF_SDSS5)}
+_STAR = spellings.STAR | {"sdss_id": spellings.IDENTIFIERS["sdss_id"]}
 
 
 def ingest_allstar(
@@ -30,6 +38,7 @@ def ingest_allstar(
     spectra_root: str | Path | None = None,
     extinction: Preference = "auto",
     release: str | None = None,
+    hdu: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> IngestCounts:
     """Register spectra and their stars from an allStar table.
@@ -41,6 +50,7 @@ def ingest_allstar(
         extinction: Where E(B-V) comes from: AK_TARG (``ak_targ``), SFD_EBV (``sfd``), or the first of
             the two that a row has (``auto``).
         release: The data release of reductions that do not tell it themselves.
+        hdu: The number or the name of the table in the file; ``None`` takes the first that fits and has rows.
         on_progress: Called with the number of rows done and of all rows.
 
     Raises:
@@ -48,27 +58,96 @@ def ingest_allstar(
         StorageError: The database refused a write; the batches before it are kept.
         DatabaseUnreachable: The connection was lost; the batches before it are kept.
     """
-    tally = Tally()
-    preference = checked_preference(extinction)
-    table = FitsTable(file, REQUIRED)
-    columns = Columns(table, preference)
+    tally, file = Tally(), Path(file)
+    table = _table(file, hdu)
+    rows = _Rows(table, file, checked_preference(extinction), tally)
     root = None if spectra_root is None else Path(spectra_root)
     done = 0
-    for piece in table.pieces(columns.needed, BATCH):
-        rows = columns.rows(piece)
-        _register(rows, root, release, tally, file)
-        done += len(rows)
+    for piece in table.pieces(rows.needed, BATCH):
+        batch = rows.of(piece)
+        _register(batch, root, release, tally, file)
+        done += len(batch)
         if on_progress:
             on_progress(done, len(table))
+    tally.say_disagreements()
     counts = tally.result()
     if counts.skipped:
         log.warning("%s: %d rows name no apStar or asStar file and are left out", file, counts.skipped)
     return counts
 
 
-def _register(
-    rows: list[Row], root: Path | None, release: str | None, tally: Tally, file: str | Path
-) -> None:
+class _Row(NamedTuple):
+    """What one row says, by our names; absent values are ``None``."""
+
+    product: dict[str, Any]
+    sdss_id: int | None
+    star: dict[str, Any]
+    spectrum: dict[str, Any]
+
+
+class _Rows:
+    """The rows of a table, piece by piece, as what they say of a product, its star and its spectrum."""
+
+    def __init__(self, table: FitsTable, path: Path, preference: Preference, tally: Tally) -> None:
+        self._preference: Preference = preference
+        self._gaia = gaia.names_in_release(spellings.by_upper_case(table.units))
+        groups = (spellings.PRODUCT, _SPECTRUM, _STAR, spellings.TARGETING, self._gaia.wanted)
+        wanted = {name: names for group in groups for name, names in group.items()}
+        self._columns = Columns(path, table.units, wanted, tally)
+
+    @property
+    def needed(self) -> set[str]:
+        """The columns to be read."""
+        return self._columns.needed
+
+    def of(self, piece: Mapping[str, np.ndarray]) -> list[_Row]:
+        """What a piece of the table says, row by row."""
+        self._columns.warn(piece)
+        values = self._columns.values(piece)
+        size = len(values["file_name"])
+        product, spectrum, star, targeting, measured = (
+            {name: values[name] for name in group if name in values}
+            for group in (spellings.PRODUCT, _SPECTRUM, _STAR, spellings.TARGETING, self._gaia.wanted)
+        )
+        sdss_ids = star.pop("sdss_id", [None] * size)
+        star |= gaia.settled(measured, self._gaia.release)
+        star |= reddening(targeting, self._columns.names, self._preference)
+        return list(map(_Row, _by_row(product, size), sdss_ids, _by_row(star, size), _by_row(spectrum, size)))
+
+
+def _table(file: Path, hdu: str | None) -> FitsTable:
+    tables = the_one(fits_tables(file), hdu, file)
+    lacking = {table.number: _lacking(table) for table in tables}
+    fitting = sorted(
+        (table for table in tables if not lacking[table.number]), key=lambda table: not len(table)
+    )
+    if not fitting:
+        missing = next(iter(lacking.values()), None)
+        lacks = "no table in it" if missing is None else f"missing columns: {', '.join(missing)}"
+        raise UsageError(f"not an allStar table: {file} ({lacks})")
+    if len(fitting) > 1:
+        others = ", ".join(called(table) for table in fitting[1:])
+        log.info("%s: table %s is taken, not %s; --hdu takes another", file, called(fitting[0]), others)
+    return fitting[0]
+
+
+def _lacking(table: FitsTable) -> list[str]:
+    """The names of columns that an allStar table has, and this one does not."""
+    there = spellings.among(spellings.by_upper_case(table.units), spellings.PRODUCT)
+    return [
+        " or ".join(spellings.PRODUCT[name][-1] for name in names)
+        for names in REQUIRED
+        if not there.keys() & {*names}
+    ]
+
+
+def _by_row(columns: Mapping[str, list], size: int) -> Iterator[dict[str, Any]]:
+    if not columns:
+        return iter([{}] * size)
+    return (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+
+
+def _register(rows: list[_Row], root: Path | None, release: str | None, tally: Tally, file: Path) -> None:
     records = [record for row in rows if (record := _record(row, root, release)) is not None]
     if any(record.path is None for record in records):
         tally.warn(
@@ -79,7 +158,7 @@ def _register(
     tally.add("skipped", len(rows) - len(records))
 
 
-def _record(row: Row, root: Path | None, release: str | None) -> Record | None:
+def _record(row: _Row, root: Path | None, release: str | None) -> Record | None:
     file_name = row.product["file_name"] or ""
     name = parse_path(file_name)
     if name is None:

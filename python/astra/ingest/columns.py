@@ -1,129 +1,85 @@
-"""Which columns of an allStar table hold what: every release spells some of them in its own way."""
+"""Which columns of a table hold what we store, and their values in our units."""
 
-import re
-from collections.abc import Container, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from astra.errors import UsageError
 from astra.ingest import spellings
-from astra.ingest.extinction import COLUMNS as EXTINCTION
-from astra.ingest.extinction import Preference, reddening
-from astra.ingest.values import clean_column
+from astra.ingest.records import Tally
+from astra.ingest.units import UNITS, UnknownUnit, factor
+from astra.ingest.values import as_numbers, clean_column, inexact, unreadable
 
-_PRODUCT = spellings.PRODUCT | {
-    "file_name": ("FILE",),
-    "obj": ("APOGEE_ID",),
-    "telescope": ("TELESCOPE",),
-    "location_id": ("LOCATION_ID",),
-}
-_SPECTRUM = spellings.SPECTRUM | {"v_rad": ("VHELIO_AVG", "VRAD")}
-# Columns named so after one of the prefixes: a table joined to another one has a parallax of its own.
-_GAIA = {
-    "gaia_dr3_source_id": ("SOURCE_ID", "SOURCEID"),
-    "plx": ("PARALLAX", "PLX"),
-    "e_plx": ("PARALLAX_ERROR", "PLX_ERROR"),
-    "pmra": ("PMRA",),
-    "e_pmra": ("PMRA_ERROR",),
-    "pmde": ("PMDEC",),
-    "e_pmde": ("PMDEC_ERROR",),
-    "g_mag": ("PHOT_G_MEAN_MAG", "GMAG"),
-    "bp_mag": ("PHOT_BP_MEAN_MAG", "BPMAG"),
-    "rp_mag": ("PHOT_RP_MEAN_MAG", "RPMAG"),
-    "ruwe": ("RUWE",),
-}
-# The last prefix is that of DR16, and of SDSS-V, which says in a column which release it took.
-_GAIA_RELEASES = {"GAIAEDR3_": "edr3", "GAIADR3_": "dr3", "GAIA_": "dr2"}
-_GAIA_RELEASE = "GAIA_RELEASE"
+# What stands for nothing in a column whose unit is not ours, so that no range of true values tells.
+_FILLERS = (-9999.0, -9999.99, -999999.0)
 
 Lists = dict[str, list]
 
 
-class Row(NamedTuple):
-    """What one row says, by our names; absent values are ``None``."""
-
-    product: dict[str, Any]
-    sdss_id: int | None
-    star: dict[str, Any]
-    spectrum: dict[str, Any]
-
-
 class Columns:
-    """The columns of one table, by what they mean to us."""
+    """The columns of one table by our names.
 
-    def __init__(self, table: Container[str], preference: Preference) -> None:
+    Attributes:
+        names: The names of the table by ours.
+    """
+
+    def __init__(
+        self, path: Path, units: Mapping[str, str | None], wanted: spellings.Spellings, tally: Tally
+    ) -> None:
         """Look up what a table has.
 
         Args:
-            table: Tells which columns it has, in upper case.
-            preference: Where the extinction is taken from.
+            path: What messages call the table.
+            units: The columns of the table, and the units that it states.
+            wanted: What is looked for.
+            tally: Warns once about units that are not known, and values that are not what they should be.
+
+        Raises:
+            UsageError: A column is in a unit of something else.
         """
-        self._preference: Preference = preference
-        self._product, self._spectrum, self._star = (
-            _present(table, wanted) for wanted in (_PRODUCT, _SPECTRUM, spellings.STAR)
-        )
-        self._gaia, self._gaia_release = {}, None
-        for prefix, release in _GAIA_RELEASES.items():
-            wanted = {name: tuple(prefix + column for column in columns) for name, columns in _GAIA.items()}
-            if not self._gaia and (found := _present(table, wanted)):
-                self._gaia, self._gaia_release = found, release
-        self._extinction = [column for column in EXTINCTION if column in table]
-        self._has_release = _GAIA_RELEASE in table
+        self._path, self._tally = path, tally
+        self.names = spellings.among(spellings.by_upper_case(units), wanted)
+        factors = {name: self._factor(name, column, units[column]) for name, column in self.names.items()}
+        self._factors = {name: number for name, number in factors.items() if number != 1}
 
     @property
     def needed(self) -> set[str]:
         """The columns to be read."""
-        groups = (self._product, self._spectrum, self._star, self._gaia)
-        needed = {column for group in groups for column in group.values()} | {*self._extinction}
-        return needed | {_GAIA_RELEASE} if self._has_release else needed
+        return {*self.names.values()}
 
-    def rows(self, piece: Mapping[str, np.ndarray]) -> list[Row]:
-        """What a piece of the table says, row by row."""
-        size = len(next(iter(piece.values())))
-        extinction = reddening({column: piece[column] for column in self._extinction}, self._preference, size)
-        star = _cleaned(piece, self._star) | self._gaia_values(piece, size) | extinction
-        sdss_ids = star.pop("sdss_id", [None] * size)
-        product, spectrum = _cleaned(piece, self._product), _cleaned(piece, self._spectrum)
-        return list(map(Row, _by_row(product, size), sdss_ids, _by_row(star, size), _by_row(spectrum, size)))
+    def values(self, piece: Mapping[str, np.ndarray]) -> Lists:
+        """What some rows say, in our units; absent values are ``None``."""
+        return {name: self._cleaned(name, piece[column]) for name, column in self.names.items()}
 
-    def _gaia_values(self, piece: Mapping[str, np.ndarray], size: int) -> Lists:
-        values = _cleaned(piece, self._gaia)
-        if not values:
-            return {}
-        stated = clean_column("gaia_release", piece[_GAIA_RELEASE]) if self._has_release else [None] * size
-        releases = [
-            (_release(said) if said else self._gaia_release)
-            if any(value is not None for value in row)
-            else None
-            for said, row in zip(stated, zip(*values.values(), strict=True), strict=True)
-        ]
-        # A source has another number in DR2.
-        ids = values.pop("gaia_dr3_source_id", [None] * size)
-        ids = [
-            number if release in ("dr3", "edr3") else None
-            for number, release in zip(ids, releases, strict=True)
-        ]
-        return values | {"gaia_dr3_source_id": ids, "gaia_release": releases}
+    def warn(self, piece: Mapping[str, np.ndarray]) -> None:
+        """Say what counts as absent although something is there."""
+        for name, column in self.names.items():
+            if texts := unreadable(name, piece[column]):
+                message = "%s: column %s: %d of %d values are not numbers and count as absent, e.g. %r"
+                self._tally.warn(message, self._path, column, len(texts), len(piece[column]), texts[0])
+            if lossy := inexact(name, piece[column]):
+                message = (
+                    "%s: column %s: %d of %d values are not written as integers, so digits may be lost: "
+                    "they count as absent, e.g. %s"
+                )
+                self._tally.warn(message, self._path, column, len(lossy), len(piece[column]), lossy[0])
 
+    def _factor(self, name: str, column: str, unit: str | None) -> float:
+        try:
+            return factor(name, unit)
+        except UnknownUnit:
+            message = "%s: column %s is in %r, a unit that is not known: taken for %s"
+            self._tally.warn(message, self._path, column, unit, UNITS[name])
+            return 1.0
+        except UsageError as error:
+            reason = f"{error}; convert it, or give the column another name"
+            raise UsageError(f"{self._path}: column {column} is taken for {name}, but {reason}") from error
 
-def _present(table: Container[str], wanted: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    found = {
-        name: next((column for column in columns if column in table), None)
-        for name, columns in wanted.items()
-    }
-    return {name: column for name, column in found.items() if column is not None}
-
-
-def _cleaned(piece: Mapping[str, np.ndarray], columns: Mapping[str, str]) -> Lists:
-    return {name: clean_column(name, piece[column]) for name, column in columns.items()}
-
-
-def _by_row(columns: Lists, size: int) -> Iterator[dict[str, Any]]:
-    if not columns:
-        return iter([{}] * size)
-    return (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
-
-
-def _release(text: str) -> str:
-    found = re.search(r"e?dr\d+", text.lower())
-    return found[0] if found else text.lower()
+    def _cleaned(self, name: str, values: np.ndarray) -> list[Any]:
+        if name not in self._factors:
+            return clean_column(name, values)
+        numbers = as_numbers(values)
+        numbers[np.isclose(numbers[:, None], _FILLERS, rtol=1e-6).any(axis=1)] = np.nan
+        return clean_column(name, numbers * self._factors[name])

@@ -1,4 +1,4 @@
-"""E(B-V) from the columns of an allStar table, and where it comes from.
+"""E(B-V) from the columns of an allStar table or the cards of a header, and where it comes from.
 
 ``auto`` takes A_K as the targets were chosen with it, AK_TARG, where there is one: the published network
 was trained with it. Else it takes SFD_EBV. A small negative AK_TARG is a measurement of next to no
@@ -9,16 +9,12 @@ of the whole Galaxy in its place.
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-import numpy as np
-
 from astra.errors import UsageError
-from astra.ingest.values import clean_column
 from astra.models import Source
 from astra.photometry import A_K_PER_EBV
 
 Preference = Literal["auto", "ak_targ", "sfd"]
-COLUMNS = ("AK_TARG", "AK_TARG_METHOD", "SFD_EBV")
-
+_COLUMNS = ("ebv", "ebv_flags", "ebv_origin")
 _METHODS = (
     ("RJCE_IRAC", Source.flag_ebv_from_rjce_glimpse.value),
     ("RJCE_WISE", Source.flag_ebv_from_rjce_allwise.value),
@@ -39,30 +35,30 @@ def checked_preference(preference: str) -> Preference:
     return preference
 
 
-def reddening(piece: Mapping[str, np.ndarray], preference: Preference, size: int) -> dict[str, list]:
-    """The columns ``ebv``, ``ebv_flags`` and ``ebv_origin`` of some rows.
+def reddening(
+    values: Mapping[str, list], names: Mapping[str, str], preference: Preference
+) -> dict[str, list]:
+    """The columns ``ebv``, ``ebv_flags`` and ``ebv_origin`` of some stars.
 
     Args:
-        piece: Those of ``COLUMNS`` that the table has.
-        preference: Which column to take.
-        size: The number of rows.
+        values: By those names of ``spellings.TARGETING`` that are there; absent ones are ``None``.
+        names: What the table or the header calls them, by the same names.
+        preference: Which of them to take.
     """
-    absent = [None] * size
-    a_k = clean_column("a_k", piece["AK_TARG"]) if "AK_TARG" in piece else absent
-    methods = clean_column("method", piece["AK_TARG_METHOD"]) if "AK_TARG_METHOD" in piece else absent
-    sfd = clean_column("ebv", piece["SFD_EBV"]) if "SFD_EBV" in piece else absent
+    if not values:
+        return {}
+    absent = [None] * len(next(iter(values.values())))
+    columns = (values.get(name, absent) for name in ("a_k", "a_k_method", "sfd_ebv"))
     found = []
-    for targeting, method, map_value in zip(a_k, methods, sfd, strict=True):
+    for targeting, method, map_value in zip(*columns, strict=True):
         if targeting is not None and preference != "sfd":
-            found.append(
-                (targeting / A_K_PER_EBV, _flag(method), f"AK_TARG ({method})" if method else "AK_TARG")
-            )
+            origin = names["a_k"].upper() + (f" ({method})" if method else "")
+            found.append((targeting / A_K_PER_EBV, _flag(method), origin))
         elif map_value is not None and preference != "ak_targ":
-            found.append((map_value, Source.flag_ebv_from_sfd.value, "SFD_EBV"))
+            found.append((map_value, Source.flag_ebv_from_sfd.value, names["sfd_ebv"].upper()))
         else:
             found.append((None, None, None))
-    ebv, flags, origins = map(list, zip(*found, strict=True))
-    return {"ebv": ebv, "ebv_flags": flags, "ebv_origin": origins}
+    return {name: [row[place] for row in found] for place, name in enumerate(_COLUMNS)}
 
 
 def _flag(method: str | None) -> int:

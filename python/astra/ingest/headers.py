@@ -1,36 +1,46 @@
-"""What the header of an apStar or asStar file says about its product and its star.
+"""What the header of an apStar or asStar file says about its product, its star and its extinction.
 
-Extinction stays out: headers of some releases hold the A_K that targets were chosen with, others do
-not, and E(B-V) comes from a catalogue or an allStar table.
+Cards are those that the survey writes, from DR10 to SDSS-V; each release spells some in its own way.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from astra.errors import SpectrumError, UsageError
-from astra.ingest import spellings
+from astra.ingest import gaia, spellings
+from astra.ingest.extinction import Preference, reddening
 from astra.ingest.records import Record
-from astra.ingest.values import clean
+from astra.ingest.values import clean, inexact
 from astra.products.apstar import read_combined, read_header
 from astra.products.identity import RELEASES, identify, parse_path
 from astra.products.location import stored
 
 log = logging.getLogger("astra")
 
-_STAR = spellings.STAR | {"gaia_dr3_source_id": ("GAIADR3", "GAIA_DR3")}
-# VRAD is no velocity of the star here, but the shift that is left in the spectrum.
-_SPECTRUM = spellings.SPECTRUM | {"v_rad": ("VHELIO", "VHBARY")}
-_PRODUCT = spellings.PRODUCT | {"obj": ("OBJID",), "telescope": ("TELESCOP",), "location_id": ("LOCID",)}
+#: The cards of a header that mean something to us, by keyword.
+Cards = dict[str, Any]
+
+_STAR = spellings.STAR | {"sdss_id": spellings.IDENTIFIERS["sdss_id"]}
+_GAIA = spellings.GAIA | spellings.GAIA_RELEASE
+_PRODUCT = {name: among for name, among in spellings.PRODUCT.items() if name != "file_name"}
+_REDUCTION = ("APRED", "V_APRED")
+_KNOWN = {
+    keyword
+    for group in (_STAR, _GAIA, _PRODUCT, spellings.SPECTRUM, spellings.TARGETING)
+    for keywords in group.values()
+    for keyword in keywords
+} | {spellings.V_RAD_OF_SDSS5, *_REDUCTION}
 
 
-def read_record(path: str | Path, *, release: str | None = None) -> Record:
+def read_record(path: str | Path, *, release: str | None = None, extinction: Preference = "auto") -> Record:
     """Describe a file by its header, or by its name if the header cannot be read.
 
     Args:
         path: The file; its name is that of an apStar or asStar file.
         release: The data release of reductions that do not tell it themselves.
+        extinction: Where E(B-V) comes from, as in ``reddening``.
 
     Raises:
         UsageError: The reduction belongs to no known release, and none is given.
@@ -47,12 +57,23 @@ def read_record(path: str | Path, *, release: str | None = None) -> Record:
         log.warning("registered from its name only: %s", error)
         product = identify(name, {}, release=release, what=text)
         return Record(product, place, apogee_id=clean("sdss4_apogee_id", product.obj), readable=False)
-    facts = _values(header, _PRODUCT)
-    facts["apred"] = next((known for known in _reductions(header) if known in RELEASES), None)
+    cards = _cards(header)
+    _warn_of_lost_digits(cards, text)
+    facts = _values(cards, _PRODUCT)
+    reductions = (_value(cards, "apred", (keyword,)) for keyword in _REDUCTION)
+    facts["apred"] = next((known for known in reductions if known in RELEASES), None)
     product = identify(name, facts, release=release, what=text)
-    star, spectrum = _values(header, _STAR), _values(header, _SPECTRUM)
-    apogee_id = clean("sdss4_apogee_id", product.obj)
-    return Record(product, place, star.pop("sdss_id"), apogee_id, star, spectrum, _digest(path))
+    star = _values(cards, _STAR) | _measured_by_gaia(cards) | _extinction(cards, extinction)
+    return Record(
+        product,
+        place,
+        star.pop("sdss_id"),
+        clean("sdss4_apogee_id", product.obj),
+        star,
+        _spectrum(cards),
+        _digest(path),
+        disagreement=name.disagreement(product),
+    )
 
 
 def _digest(path: str | Path) -> str | None:
@@ -63,17 +84,8 @@ def _digest(path: str | Path) -> str | None:
         return None
 
 
-def _reductions(header: Any) -> Iterable[str | None]:
-    return (_value(header, "apred", (keyword,)) for keyword in ("APRED", "V_APRED"))
-
-
-def _values(header: Any, keywords: spellings.Spellings) -> dict[str, Any]:
-    return {name: _value(header, name, among) for name, among in keywords.items()}
-
-
-def _value(header: Any, name: str, keywords: Iterable[str]) -> Any:
-    values = (clean(name, _card(header, keyword)) for keyword in keywords)
-    return next((value for value in values if value is not None), None)
+def _cards(header: Any) -> Cards:
+    return {keyword: _card(header, keyword) for keyword in _KNOWN.intersection(header)}
 
 
 def _card(header: Any, keyword: str) -> Any:
@@ -81,8 +93,47 @@ def _card(header: Any, keyword: str) -> Any:
     from astropy.io.fits.verify import VerifyError
 
     try:
-        value = header.get(keyword)
+        value = header[keyword]
     except (VerifyError, ValueError):
         # A card that no FITS library can read says nothing.
         return None
     return None if isinstance(value, Undefined) else value
+
+
+def _warn_of_lost_digits(cards: Cards, path: str) -> None:
+    for name, keywords in (_STAR | _GAIA).items():
+        for lossy in inexact(name, [cards.get(keyword) for keyword in keywords]):
+            log.warning("%s: %s is not written as an integer and counts as absent: %s", path, name, lossy)
+
+
+def _values(cards: Cards, wanted: spellings.Spellings) -> dict[str, Any]:
+    return {name: _value(cards, name, keywords) for name, keywords in wanted.items()}
+
+
+def _value(cards: Cards, name: str, keywords: Iterable[str]) -> Any:
+    values = (clean(name, cards.get(keyword)) for keyword in keywords)
+    return next((value for value in values if value is not None), None)
+
+
+def _spectrum(cards: Cards) -> dict[str, Any]:
+    values = _values(cards, spellings.SPECTRUM)
+    if not cards.keys() & {*spellings.SPECTRUM["v_rad"]}:
+        values["v_rad"] = _value(cards, "v_rad", (spellings.V_RAD_OF_SDSS5,))
+    return values
+
+
+def _measured_by_gaia(cards: Cards) -> dict[str, Any]:
+    return _single(gaia.settled(_in_lists(_values(cards, _GAIA)), None))
+
+
+def _extinction(cards: Cards, preference: Preference) -> dict[str, Any]:
+    names = spellings.among({keyword: keyword for keyword in cards}, spellings.TARGETING)
+    return _single(reddening(_in_lists(_values(cards, spellings.TARGETING)), names, preference))
+
+
+def _in_lists(values: Mapping[str, Any]) -> dict[str, list]:
+    return {name: [value] for name, value in values.items()}
+
+
+def _single(lists: Mapping[str, list]) -> dict[str, Any]:
+    return {name: value for name, (value,) in lists.items()}

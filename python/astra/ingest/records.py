@@ -38,6 +38,7 @@ class Record:
         digest: Fingerprint of the pixels, if they were read.
         from_table: Whether this is a row of an allStar table, not a file.
         readable: Whether there was more to read than a name.
+        disagreement: What folder and header say differently about the product, in words.
     """
 
     product: Product
@@ -49,6 +50,7 @@ class Record:
     digest: str | None = None
     from_table: bool = False
     readable: bool = True
+    disagreement: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Tally:
         self._counts: dict[str, int] = {}
         self._sources: dict[int, int] = {}
         self._warned: set[tuple[Any, ...]] = set()
+        self._disagreements, self._disagreement = 0, ""
 
     def add(self, name: str, number: int = 1) -> None:
         """Count something by the name of its field in ``IngestCounts``."""
@@ -110,6 +113,20 @@ class Tally:
         if (message, *values) not in self._warned:
             self._warned.add((message, *values))
             log.warning(message, *values)
+
+    def disagree(self, path: str | None, what: str) -> None:
+        """Note that folder, header and table do not say the same of one product."""
+        self._disagreements += 1
+        self._disagreement = self._disagreement or f"{path}: {what}"
+
+    def say_disagreements(self) -> None:
+        """Say, at the end of an ingest, how many files have an identity that not everything agrees on."""
+        if self._disagreements:
+            log.warning(
+                "header, folder and table disagree about %d files; the header counts, then the table: %s",
+                self._disagreements,
+                self._disagreement,
+            )
 
     def result(self) -> IngestCounts:
         """The counts so far."""

@@ -48,12 +48,13 @@ def _distinct(records: list[Record], tally: Tally) -> list[Record]:
 
 
 def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tuple[int, int]:
-    spectra, stars = Spectra(records), Stars(tally)
+    spectra, stars = Spectra(records, tally), Stars(tally)
     names = spectra.sources_by_name()
     stars.load({(record.sdss_id, record.apogee_id) for record in records}, names)
     if catalog is not None:
         ids = {(record.sdss_id, record.apogee_id) for record in records} | stars.ids()
-        stars.load(catalog.ids_of(ids), names)
+        gaia_ids = {record.star.get("gaia_dr3_source_id") for record in records} | stars.gaia_ids()
+        stars.load(catalog.look_up(ids, gaia_ids), names)
     rows = []
     for record in records:
         row = spectra.take(record)
@@ -75,12 +76,16 @@ def _star_of(record: Record, row: Row, stars: Stars, catalog: Catalog | None) ->
     else:
         # The name of a file says less than the header that was read once.
         star, name = stars.known(row["source"]), row["obj"]
-    listed = catalog.match(star.sdss_id, (name, star.apogee_id)) if catalog and star else None
+    if catalog is None or star is None:
+        return star
+    gaia_id = record.star.get("gaia_dr3_source_id") or star.values.get("gaia_dr3_source_id")
+    listed = catalog.match(star.sdss_id, (name, star.apogee_id), gaia_id)
     if listed is None:
         return star
     sdss_id = star.sdss_id if listed.sdss_id is None else listed.sdss_id
     # Where the catalogue calls it by another name, what is known of it under its own comes along.
     stars.find(sdss_id, star.apogee_id)
     star = stars.find(sdss_id, listed.apogee_id or star.apogee_id)
+    catalog.warn_of_release(star.values, listed.values)
     precedence.merge(star.values, star.origins, listed.values, precedence.CATALOG)
     return star

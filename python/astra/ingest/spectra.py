@@ -15,7 +15,7 @@ from typing import Any
 import peewee
 
 from astra.database import MAX_PARAMETERS, next_key, now_sql
-from astra.ingest.records import Record, stored_rows
+from astra.ingest.records import Record, Tally, stored_rows
 from astra.models import TABLES, ApogeeCoaddedSpectrumInApStar, Spectrum
 from astra.upsert import upsert
 
@@ -32,7 +32,8 @@ _BLANK = dict.fromkeys(("source", "spectrum_pk", *_BESIDES, *_MEASURED)) | {"spe
 class Spectra:
     """The rows of all spectra of the objects in a batch, by identity and by path."""
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    def __init__(self, records: Iterable[Record], tally: Tally) -> None:
+        self._tally = tally
         self._rows: dict[str, Row] = {}
         self._by_path: dict[str, Row] = {}
         self._taken: dict[str, tuple[Row | None, Row]] = {}
@@ -53,6 +54,8 @@ class Spectra:
 
     def take(self, record: Record) -> Row:
         """The row that a record makes; what the caller changes in it is written, too."""
+        if record.disagreement:
+            self._tally.disagree(record.path, record.disagreement)
         before = self._find(record)
         product = record.product.columns()
         if before is None:
@@ -92,18 +95,36 @@ class Spectra:
         return len(new), len(changed)
 
     def _find(self, record: Record) -> Row | None:
+        """The row that a record is about.
+
+        A file is one spectrum: of two identities under one path, the one in the header counts, then that of a
+        table, then that in the name.
+        """
         product_id = record.product.product_id
         same, here = self._rows.get(product_id), self._by_path.get(record.path) if record.path else None
         if here is None or here is same or here["product_id"] in self._taken:
             return same
         if not record.readable:
             return here
-        if _is_only_named(here) and same is not None:
-            self._delete(here)
-        elif _is_only_named(here):
+        if _is_only_named(here):
+            return self._replaced(here, same, product_id)
+        if record.from_table and here["pixels_digest"] is None:
+            return same
+        if not (record.from_table and same):
+            self._tally.disagree(record.path, f"{product_id} here, {here['product_id']} before")
+        if record.from_table:
+            return same or here
+        return self._replaced(here, same, product_id)
+
+    def _replaced(self, here: Row, same: Row | None, product_id: str) -> Row:
+        """The row of a file whose identity is known better now; no other keeps its path."""
+        if same is None:
             return self._rename(here, product_id)
-        elif same is None and record.from_table and here["pixels_digest"] is not None:
-            return here
+        if here["pixels_digest"] is None:
+            self._delete(here)
+        else:
+            _MODEL.update({_MODEL.path: None}).where(_MODEL.spectrum_pk == here["spectrum_pk"]).execute()
+            here["path"] = None
         return same
 
     def _rename(self, row: Row, product_id: str) -> Row:

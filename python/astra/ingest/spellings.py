@@ -1,32 +1,128 @@
-"""How headers and tables call the same quantity, by our name for it.
+"""One vocabulary: how headers, tables of the survey and catalogues call what we store, by our names.
 
-The first name that is there, and has a value, gives it: SDSS-V says JMAG for J.
+Whether a name is written in capitals does not matter. The first spelling that is there, and has a value,
+gives it. The names are those of the published files of DR10 to DR20, of the Gaia archive, of 2MASS, and of
+VizieR; SDSS-V says JMAG where SDSS-IV says J.
 """
 
-Spellings = dict[str, tuple[str, ...]]
+import difflib
+from collections.abc import Container, Iterable, Mapping
 
+Spellings = Mapping[str, tuple[str, ...]]
+
+#: What a star is called.
+IDENTIFIERS: Spellings = {
+    "sdss_id": ("SDSS_ID", "SDSSID"),
+    "sdss4_apogee_id": ("SDSS4_APOGEE_ID",),
+    "apogee_id": ("APOGEE_ID", "APOGEEID"),
+    "obj": ("OBJ", "OBJID"),
+}
 STAR: Spellings = {
-    "sdss_id": ("SDSS_ID",),
     "healpix": ("HEALPIX",),
-    "ra": ("RA",),
-    "dec": ("DEC",),
-    "l": ("GLON",),
-    "b": ("GLAT",),
-    "j_mag": ("J", "JMAG"),
-    "e_j_mag": ("J_ERR", "JERR"),
-    "h_mag": ("H", "HMAG"),
-    "e_h_mag": ("H_ERR", "HERR"),
-    "k_mag": ("K", "KMAG"),
-    "e_k_mag": ("K_ERR", "KERR"),
+    "ra": ("RA", "RA_ICRS", "RAJ2000", "RA_J2000"),
+    "dec": ("DEC", "DE_ICRS", "DEJ2000", "DEC_J2000"),
+    "l": ("GLON", "L"),
+    "b": ("GLAT", "B"),
+    "j_mag": ("J_MAG", "J", "JMAG", "J_M"),
+    "e_j_mag": ("E_J_MAG", "J_ERR", "JERR", "E_JMAG", "J_MSIGCOM"),
+    "h_mag": ("H_MAG", "H", "HMAG", "H_M"),
+    "e_h_mag": ("E_H_MAG", "H_ERR", "HERR", "E_HMAG", "H_MSIGCOM"),
+    "k_mag": ("K_MAG", "K", "KMAG", "KS_MAG", "KSMAG", "K_M", "KS_M"),
+    "e_k_mag": ("E_K_MAG", "K_ERR", "KERR", "E_KMAG", "E_KS_MAG", "E_KSMAG", "K_MSIGCOM", "KS_MSIGCOM"),
+    "ph_qual": ("PH_QUAL", "QFLG"),
+    "cc_flg": ("CC_FLG", "CFLG"),
+}
+EXTINCTION: Spellings = {
+    "ebv": ("EBV", "E_BV", "E(B-V)"),
+    "e_ebv": ("E_EBV", "EBV_ERR", "E_E_BV", "E_E(B-V)"),
+    "ebv_flags": ("EBV_FLAGS",),
+    "ebv_origin": ("EBV_ORIGIN",),
+}
+#: What the extinction of targets follows from: in tables of a release, and in headers from DR14 on.
+TARGETING: Spellings = {
+    "a_k": ("AK_TARG", "AKTARG"),
+    "a_k_method": ("AK_TARG_METHOD", "AKMETHOD"),
+    "sfd_ebv": ("SFD_EBV",),
+}
+#: What Gaia measured; ``source_id`` is an identifier of whatever release the rest is of.
+GAIA: Spellings = {
+    "source_id": ("SOURCE_ID", "SOURCEID", "GSRCID"),
+    "plx": ("PLX", "PARALLAX"),
+    "e_plx": ("E_PLX", "EPLX", "PLX_ERROR", "PARALLAX_ERROR", "E_PARALLAX"),
+    "pmra": ("PMRA",),
+    "e_pmra": ("E_PMRA", "EPMRA", "PMRA_ERROR"),
+    "pmde": ("PMDE", "PMDEC"),
+    "e_pmde": ("E_PMDE", "EPMDEC", "PMDEC_ERROR", "E_PMDEC"),
+    "g_mag": ("G_MAG", "GMAG", "PHOT_G_MEAN_MAG"),
+    "bp_mag": ("BP_MAG", "BPMAG", "PHOT_BP_MEAN_MAG"),
+    "rp_mag": ("RP_MAG", "RPMAG", "PHOT_RP_MEAN_MAG"),
+    "ruwe": ("RUWE",),
+    "nu_eff_used_in_astrometry": ("NU_EFF_USED_IN_ASTROMETRY", "NUEFF"),
+    "pseudocolour": ("PSEUDOCOLOUR", "PSCOL"),
+    "astrometric_params_solved": ("ASTROMETRIC_PARAMS_SOLVED", "SOLVED"),
+}
+#: What says which release of Gaia that is; an identifier that says (E)DR3 by its name needs nothing more.
+GAIA_RELEASE: Spellings = {
+    "gaia_dr3_source_id": ("GAIA_DR3_SOURCE_ID", "GAIADR3_SOURCE_ID", "GAIAEDR3_SOURCE_ID", "GAIA3_ID"),
+    "gaia_release": ("GAIA_RELEASE", "GRELEASE"),
+    "ref_epoch": ("REF_EPOCH",),
 }
 SPECTRUM: Spellings = {
     "n_visits": ("NVISITS",),
     "snr": ("SNR",),
     "spectrum_flags": ("STARFLAG",),
+    "v_rad": ("VHELIO_AVG", "VHELIO", "VHBARY"),
     "e_v_rad": ("VERR",),
 }
+#: Until DR17 VRAD is the shift that is left in a spectrum, and the velocity stands beside it; SDSS-V writes
+#: the barycentric velocity under this name, and no other.
+V_RAD_OF_SDSS5 = "VRAD"
 PRODUCT: Spellings = {
+    "file_name": ("FILE",),
+    "obj": ("OBJID", "APOGEE_ID"),
+    "telescope": ("TELESCOP", "TELESCOPE"),
+    "location_id": ("LOCID", "LOCATION_ID"),
     "field": ("FIELD",),
     "healpix": ("HEALPIX",),
     "commissioning": ("COMMISS",),
 }
+
+_OURS = {
+    spelling: name
+    for group in (IDENTIFIERS, STAR, EXTINCTION, GAIA, GAIA_RELEASE)
+    for name, spellings in group.items()
+    for spelling in spellings
+}
+# A name of a letter or two is like many others.
+_SHORTEST = 3
+
+
+def by_upper_case(names: Iterable[str]) -> dict[str, str]:
+    """The names of columns by their upper case; of two that differ in case alone, the upper case counts."""
+    return {name.upper(): name for name in sorted(names, key=str.isupper)}
+
+
+def among(there: Mapping[str, str], wanted: Spellings) -> dict[str, str]:
+    """Our names, and the names of the columns that give them.
+
+    Args:
+        there: As by ``by_upper_case``.
+        wanted: What is looked for.
+    """
+    found = {
+        name: next((there[spelling] for spelling in spellings if spelling in there), None)
+        for name, spellings in wanted.items()
+    }
+    return {name: column for name, column in found.items() if column is not None}
+
+
+def near_miss(name: str, found: Container[str]) -> str | None:
+    """The known name that somebody may have meant, in lower case; ``None`` if no known name is like it.
+
+    Args:
+        name: A column that is not known.
+        found: Our names that other columns give already.
+    """
+    known = [spelling for spelling, ours in _OURS.items() if ours not in found]
+    alike = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8) if len(name) >= _SHORTEST else []
+    return alike[0].lower() if alike else None

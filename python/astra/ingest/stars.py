@@ -80,6 +80,11 @@ class Stars:
         """The identifiers of the sources that were read."""
         return {(star.sdss_id, star.apogee_id) for star in self._stored.values()}
 
+    def gaia_ids(self) -> set[int]:
+        """The identifiers of Gaia DR3 of the sources that were read."""
+        ids = (star.values["gaia_dr3_source_id"] for star in self._stored.values())
+        return {gaia_id for gaia_id in ids if gaia_id is not None}
+
     def known(self, pk: int) -> Star:
         """A source that was read."""
         star = self._stored[pk].root()

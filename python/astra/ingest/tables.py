@@ -1,120 +1,255 @@
-"""Reads a large FITS table a piece at a time, compressed or not, in little memory."""
+"""Reads a few columns of a table: of FITS in pieces, in little memory; of other formats as astropy does.
+
+A file may hold several tables; who asks decides which one. A compressed file is read through once before
+anything of it is believed: only at its end stands the checksum that tells whether it is whole.
+"""
 
 import gzip
-import zlib
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from astra.errors import UsageError
+from astra.errors import AstraError, UsageError
 from astra.silence import silenced
+
+#: Rows that are in memory with all their columns.
+PIECE = 20_000
 
 _GZIP, _FITS = b"\x1f\x8b", b"SIMPLE  ="
 _BLOCK = 2880
+_SCALAR = re.compile(r"1?[LBIJKED]|\d*A.*")
+_FORMATS = {
+    ".csv": "ascii.csv",
+    ".ecsv": "ascii.ecsv",
+    ".fits": "fits",
+    ".fit": "fits",
+    ".vot": "votable",
+    ".votable": "votable",
+    ".xml": "votable",
+}
+
+
+class Table(Protocol):
+    """One table of a file.
+
+    Attributes:
+        number: Its place in the file: that of its HDU in FITS, else counted from 1.
+        name: What the file calls it; may be empty.
+        units: The columns with one number or text in each row, by name, and the units that the file states.
+    """
+
+    number: int
+    name: str
+    units: Mapping[str, str | None]
+
+    def __len__(self) -> int:
+        """The number of rows."""
+
+    def whole(self, columns: Collection[str]) -> dict[str, np.ndarray]:
+        """Some columns, perhaps masked."""
 
 
 class FitsTable:
-    """A table in a FITS file, of which a few columns are read.
+    """A table in a FITS file, which is read in pieces."""
 
-    Names of columns are those of the file in upper case: releases differ in their spelling.
-    """
-
-    def __init__(self, path: str | Path, required: Collection[str]) -> None:
-        """Find the first table of a file that has some columns.
-
-        Args:
-            path: The file, perhaps compressed with gzip.
-            required: Names of columns in upper case; of names joined by ``|``, one has to be there.
-
-        Raises:
-            UsageError: The file cannot be read, or no table in it has all of these columns.
-        """
-        self.path = Path(path)
-        with _explaining(self.path):
-            self._header, self._start, self._columns = self._find(required)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._columns
+    def __init__(self, path: Path, number: int, header: Any, start: int) -> None:
+        self._path, self._header, self._start = path, header, start
+        self.number, self.name = number, str(header.get("EXTNAME", "")).strip()
+        self.units = dict(self._columns())
 
     def __len__(self) -> int:
         return self._header["NAXIS2"]
 
+    def whole(self, columns: Collection[str]) -> dict[str, np.ndarray]:
+        """Some columns; ``UsageError`` as for ``pieces``."""
+        pieces = list(self.pieces(columns, PIECE))
+        return {name: _joined([piece[name] for piece in pieces]) for name in columns}
+
     def pieces(self, columns: Collection[str], rows: int) -> Iterator[dict[str, np.ndarray]]:
-        """The given columns of some rows after another.
+        """Some columns of some rows after another.
 
         Raises:
             UsageError: The file ends before its table does.
         """
-        with _explaining(self.path), self._open() as stream:
+        with explaining(self._path), _opened(self._path) as stream:
             stream.seek(self._start)
             for start in range(0, len(self), rows):
                 piece = self._piece(stream, min(rows, len(self) - start))
-                yield {name: np.asarray(piece[self._columns[name]]) for name in columns}
+                yield {name: _values(piece, name) for name in columns}
 
-    def _find(self, required: Collection[str]) -> tuple[Any, int, dict[str, str]]:
-        missing = None
-        with self._open() as stream:
-            for header in _headers(stream):
-                names = [header[f"TTYPE{number}"] for number in range(1, header.get("TFIELDS", 0) + 1)]
-                # Of two spellings of one name, the one in upper case comes last and counts.
-                columns = {name.upper(): name for name in sorted(names, key=str.isupper)}
-                lacking = [name for name in required if not columns.keys() & set(name.split("|"))]
-                if not lacking:
-                    return header, stream.tell(), columns
-                missing = missing or lacking
-        lacks = "no table in it" if missing is None else f"missing columns: {', '.join(missing)}"
-        raise UsageError(f"not an allStar table: {self.path} ({lacks.replace('|', ' or ')})")
+    def _columns(self) -> Iterator[tuple[str, str | None]]:
+        is_text = self._header["XTENSION"] == "TABLE"
+        for number in range(1, self._header.get("TFIELDS", 0) + 1):
+            name = self._header.get(f"TTYPE{number}")
+            if name and (is_text or _SCALAR.fullmatch(self._header[f"TFORM{number}"].strip())):
+                yield name, self._header.get(f"TUNIT{number}")
 
-    def _open(self) -> BinaryIO:
-        with open(self.path, "rb") as stream:
-            compressed = stream.read(len(_GZIP)) == _GZIP
-        return gzip.open(self.path, "rb") if compressed else open(self.path, "rb")
-
-    def _piece(self, stream: BinaryIO, rows: int) -> np.ndarray:
+    def _piece(self, stream: BinaryIO, rows: int) -> Any:
         """Some rows as a table of their own, so that astropy takes care of scales, blanks and types."""
         from astropy.io import fits
 
         size = rows * self._header["NAXIS1"]
         content = stream.read(size)
         if len(content) < size:
-            raise UsageError(f"truncated: {self.path} ends before its table does")
+            raise UsageError(f"truncated: {self._path} ends before its table does")
         header = self._header.copy()
         header["NAXIS2"], header["PCOUNT"] = rows, 0
         text = header.tostring().encode("ascii", "replace")
-        padding = bytes(-size % _BLOCK)
+        kind = fits.TableHDU if header["XTENSION"] == "TABLE" else fits.BinTableHDU
+        # uint: whole numbers of 8 bytes without a sign are no floats.
+        options = {} if kind is fits.TableHDU else {"character_as_bytes": True, "uint": True}
         with silenced():
-            return fits.BinTableHDU.fromstring(text + content + padding, character_as_bytes=True).data
+            return kind.fromstring(text + content + bytes(-size % _BLOCK), **options).data
 
 
-def _headers(stream: BinaryIO) -> Iterator[Any]:
-    """The header of each table, the stream standing at the beginning of its data.
+class _InMemory:
+    """A table that astropy has read."""
+
+    def __init__(self, number: int, table: Any) -> None:
+        self.number, self.name, self._table = number, str(table.meta.get("name") or ""), table
+        self.units = {
+            name: None if column.unit is None else str(column.unit)
+            for name, column in table.columns.items()
+            if len(column.shape) == 1
+        }
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def whole(self, columns: Collection[str]) -> dict[str, np.ndarray]:
+        """Some columns."""
+        return {name: np.ma.asanyarray(self._table[name]) for name in columns}
+
+
+def tables_in(path: Path) -> Sequence[Table]:
+    """The tables of a file whose name tells its kind.
+
+    Raises:
+        UsageError: The kind is unknown, or the file cannot be read or is damaged.
+    """
+    kind = _FORMATS.get(Path(path.name.lower().removesuffix(".gz")).suffix)
+    if kind is None:
+        raise UsageError(f"unknown kind of catalogue: {path}; its name must end in {', '.join(_FORMATS)}")
+    if kind == "fits":
+        return fits_tables(path)
+    with explaining(path), silenced():
+        _length(path)
+        return [_InMemory(number, table) for number, table in enumerate(_read(path, kind), 1)]
+
+
+def fits_tables(path: Path) -> list[FitsTable]:
+    """The tables of a FITS file, perhaps compressed with gzip.
+
+    Raises:
+        UsageError: It cannot be read, is damaged, or is shorter than its headers claim.
+    """
+    with explaining(path):
+        length = _length(path)
+        with _opened(path) as stream:
+            return list(_found(stream, path, length))
+
+
+def the_one(tables: Sequence[Table], hdu: str | None, path: Path) -> Sequence[Table]:
+    """The table that ``--hdu`` names, by its number or its name, as the only one; all of them without it.
+
+    Raises:
+        UsageError: There is no such table.
+    """
+    if hdu is None:
+        return tables
+    named = [table for table in tables if hdu.upper() in (str(table.number), table.name.upper())]
+    if not named:
+        raise UsageError(f"{path} has no table {hdu}; its tables: {', '.join(map(called, tables)) or 'none'}")
+    return named[:1]
+
+
+def called(table: Table) -> str:
+    """A table as messages call it."""
+    return f"{table.number} ({table.name})" if table.name else str(table.number)
+
+
+@contextmanager
+def explaining(path: Path) -> Iterator[None]:
+    """One line for whatever a library says, in many ways, of a file that it cannot read."""
+    try:
+        yield
+    except AstraError:
+        raise
+    except Exception as error:
+        detail = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        raise UsageError(f"cannot read the table {path}: {detail}") from error
+
+
+def _read(path: Path, kind: str) -> list[Any]:
+    from astropy import table
+    from astropy.io.votable import parse
+
+    if kind == "votable":
+        found = parse(path, verify="ignore").iter_tables()
+        return [each.to_table(use_names_over_ids=True) for each in found]
+    # Excel begins a text with the mark of its encoding, which is no part of the first name.
+    options: dict[str, Any] = {"encoding": "utf-8-sig"}
+    if kind == "ascii.csv":
+        # As text: 000 is a flag, not a number, and an identifier of 19 digits is no float.
+        options["converters"] = {"*": [str]}
+    return [table.Table.read(path, format=kind, **options)]
+
+
+def _opened(path: Path) -> BinaryIO:
+    with open(path, "rb") as stream:
+        compressed = stream.read(len(_GZIP)) == _GZIP
+    return gzip.open(path, "rb") if compressed else open(path, "rb")
+
+
+def _length(path: Path) -> int:
+    """How many bytes a file holds; read through to the checksum at its end, if it is compressed."""
+    with _opened(path) as stream:
+        if not isinstance(stream, gzip.GzipFile):
+            return stream.seek(0, 2)
+        while stream.read(1 << 20):
+            pass
+        return stream.tell()
+
+
+def _found(stream: BinaryIO, path: Path, length: int) -> Iterator[FitsTable]:
+    """The tables in the order of the file.
 
     Astropy's own walk reads through the data behind each header, which takes long where it is compressed.
     """
     from astropy.io import fits
 
     if stream.read(len(_FITS)) != _FITS:
-        raise UsageError(f"not a FITS file: {stream.name}")
-    place = 0
-    while True:
+        raise UsageError(f"not a FITS file: {path}")
+    place, number = 0, 0
+    while place < length:
         stream.seek(place)
-        try:
+        with silenced():
             header = fits.Header.fromfile(stream)
-        except EOFError:
-            return
-        place = stream.tell() + header.data_size_padded
-        if header.get("XTENSION") == "BINTABLE":
-            yield header
+        start = stream.tell()
+        if not 0 <= header.data_size <= length - start:
+            claim = f"claims {header.data_size} bytes, {length - start} are there"
+            raise UsageError(f"truncated: HDU {number} of {path} {claim}")
+        if header.get("XTENSION") in ("BINTABLE", "TABLE"):
+            if header.get("ZTABLE"):
+                raise UsageError(
+                    f"HDU {number} of {path} is a compressed table: decompress it first (funpack)"
+                )
+            yield FitsTable(path, number, header, start)
+        place, number = start + header.data_size_padded, number + 1
 
 
-@contextmanager
-def _explaining(path: Path) -> Iterator[None]:
-    """One line for what a FITS library says, in many ways, of a file that it cannot read."""
-    try:
-        yield
-    except (OSError, EOFError, zlib.error, ValueError, TypeError, LookupError, AttributeError) as error:
-        detail = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise UsageError(f"cannot read the table {path}: {detail}") from error
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    return (np.ma if any(map(np.ma.isMaskedArray, parts)) else np).concatenate(parts)
+
+
+def _values(piece: Any, name: str) -> np.ndarray:
+    """A column; masked where the table says with TNULL that there is nothing."""
+    column, values = piece.columns[name], np.asarray(piece[name])
+    if column.null in (None, "") or values.dtype.kind not in "iuf":
+        return values
+    absent = int(column.null) * (column.bscale or 1) + (column.bzero or 0)
+    return np.ma.array(values, mask=values == absent)

@@ -7,6 +7,7 @@ those of the distance pipeline, but for E(B-V) between -1 and 0: that is stored 
 """
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,14 @@ RANGES = {
     "b": (-90.000001, 90.000001),
     **dict.fromkeys(("j_mag", "h_mag", "k_mag", "g_mag", "bp_mag", "rp_mag"), _MAGNITUDE),
     **dict.fromkeys(("e_j_mag", "e_h_mag", "e_k_mag"), _ERROR_OF_MAGNITUDE),
-    "ebv": (-1.0, FILLER),
+    **dict.fromkeys(("ebv", "sfd_ebv"), (-1.0, FILLER)),
     "e_ebv": (0.0, FILLER),
     "a_k": (-A_K_PER_EBV, A_K_PER_EBV * FILLER),
     "plx": (-999.0, 999.0),
     **dict.fromkeys(("pmra", "pmde"), _PROPER_MOTION),
     **dict.fromkeys(("e_plx", "e_pmra", "e_pmde", "ruwe", "e_v_rad"), _ERROR),
     **dict.fromkeys(("nu_eff_used_in_astrometry", "pseudocolour"), (0.0, 98.0)),
+    "ref_epoch": (1990.0, 2100.0),
     "snr": (0.0, 99_999.0),
     "v_rad": (-9998.0, 9998.0),
 }
@@ -38,7 +40,7 @@ _4_BYTES, _8_BYTES = 2**31 - 1, 2**63 - 1
 #: Smallest true value of each integer, and the largest that its column holds.
 INTEGERS = {
     "sdss_id": (1, _8_BYTES),
-    "gaia_dr3_source_id": (1, _8_BYTES),
+    **dict.fromkeys(("gaia_dr3_source_id", "source_id"), (1, _8_BYTES)),
     "healpix": (0, _4_BYTES),
     "location_id": (0, _4_BYTES),
     "astrometric_params_solved": (1, _4_BYTES),
@@ -47,6 +49,7 @@ INTEGERS = {
     "spectrum_flags": (0, _8_BYTES),
     "commissioning": (0, 1),
 }
+_DIGITS = re.compile(r"[+-]?\d{1,30}")
 _BLANK_WORDS = {"", "none", "nan", "null", "n/a", "na", "-", "--", "..."}
 
 
@@ -84,9 +87,27 @@ def unreadable(name: str, values: Any) -> list[str]:
     return [text for text in texts if text is not None and not _is_number(text)]
 
 
+def inexact(name: str, values: Any) -> list[str]:
+    """The numbers in a column of integers that may have lost digits, because they went through a float.
+
+    Args:
+        name: The column in our tables; a column of anything but integers has no such numbers.
+        values: As for ``clean_column``.
+    """
+    if name not in INTEGERS or (isinstance(values, np.ndarray) and values.dtype.kind in "iu"):
+        return []
+    low = INTEGERS[name][0]
+    given = _listed(_unmasked(values))
+    # A number below all true ones is a filler, however it is written.
+    suspects = [value for value in given if _float(_as_number(value)) >= low]
+    return [str(value) for value in suspects if _integer(value, (low, math.inf)) is None]
+
+
 def _unmasked(values: Any) -> Any:
     if not isinstance(values, np.ma.MaskedArray):
         return values
+    if not np.ma.is_masked(values):
+        return np.asarray(values.data)
     hidden = np.ma.getmaskarray(values).tolist()
     return [None if gone else value for gone, value in zip(hidden, list(values.data), strict=True)]
 
@@ -100,16 +121,23 @@ def _is_number(text: str) -> bool:
 
 
 def _listed(values: Any) -> list[Any]:
-    return values.tolist() if isinstance(values, np.ndarray) else list(values)
+    # A float of 4 bytes stays what it is: as a Python float it would seem to have all its digits.
+    is_short = isinstance(values, np.ndarray) and values.dtype.kind == "f" and values.dtype.itemsize < 8
+    return values.tolist() if isinstance(values, np.ndarray) and not is_short else list(values)
+
+
+def as_numbers(values: Any) -> np.ndarray:
+    """Numbers as they were written, fillers among them; NaN where there is none."""
+    values = _unmasked(values)
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
+        return np.array([_float(value) for value in _listed(values)], float)
+    # A table of 4-byte floats says 9.028, not 9.028000354766846: take the digits it was given.
+    return (values.astype("U") if values.dtype.itemsize < 8 else values).astype(np.float64)
 
 
 def _numbers(interval: tuple[float, float], values: Any) -> list[float | None]:
     low, high = interval
-    if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
-        values = np.array([_float(value) for value in _listed(values)])
-    elif values.dtype.itemsize < 8:
-        # A table of 4-byte floats says 9.028, not 9.028000354766846: take the digits it was given.
-        values = values.astype("U").astype(np.float64)
+    values = as_numbers(values)
     with np.errstate(invalid="ignore"):
         true = (values > low) & (values < high)
     return [value if is_true else None for value, is_true in zip(values.tolist(), true.tolist(), strict=True)]
@@ -124,18 +152,23 @@ def _float(value: Any) -> float:
         return math.nan
 
 
-def _integer(value: Any, limits: tuple[int, int]) -> int | None:
-    if not isinstance(value, (int, np.integer)):
-        # Through text, not through float: identifiers of Gaia have 19 digits, a float keeps 16.
-        text = _text(value) or ""
-        try:
-            number = int(text)
-        except ValueError:
-            number = _float(text)
-        if not math.isfinite(number) or number != int(number):
-            return None
-        value = number
-    return int(value) if limits[0] <= value <= limits[1] else None
+def _integer(value: Any, limits: tuple[int, float]) -> int | None:
+    value = _as_number(value)
+    if isinstance(value, str):
+        # Identifiers of Gaia have 19 digits, a float keeps 16: what is written like a float was one.
+        value = int(value) if _DIGITS.fullmatch(value) else None
+    elif isinstance(value, (float, np.floating)):
+        # Beyond this, a float does not tell an integer from the next one.
+        largest = 2 ** (np.finfo(type(value)).nmant + 1)
+        value = int(value) if abs(value) <= largest and value == int(value) else None
+    if value is None or not limits[0] <= value <= limits[1]:
+        return None
+    return int(value)
+
+
+def _as_number(value: Any) -> Any:
+    """A number as it is; text, and what is neither, as text without what pads it."""
+    return value if isinstance(value, (int, float, np.integer, np.floating)) else _text(value) or ""
 
 
 def _text(value: Any) -> str | None:

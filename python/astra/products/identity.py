@@ -51,6 +51,22 @@ class FileName:
         """The name of the field, if the folder is named after it."""
         return "" if self.place.isdigit() and _by_location(self.apred, self.telescope) else self.place
 
+    def disagreement(self, product: "Product") -> str | None:
+        """Where the folders speak of another place or telescope than the product has; ``None`` if nowhere."""
+        here = {
+            "HEALPix": self.healpix,
+            "field": self.field if self.healpix is None else "",
+            "telescope": self.telescope,
+        }
+        there = {"HEALPix": product.healpix, "field": product.field, "telescope": product.telescope}
+        differing = [
+            f"{name} {there[name]}, not {here[name]}"
+            for name in here
+            if all(known not in (None, "") for known in (here[name], there[name]))
+            and str(here[name]).lower() != str(there[name]).lower()
+        ]
+        return ", ".join(differing) or None
+
 
 @dataclass(frozen=True)
 class Product:

@@ -1,0 +1,232 @@
+"""One table of photometry, extinction and astrometry, its rows found by the identifiers of stars.
+
+Columns are called as in ``source``, or as the survey, the Gaia archive, 2MASS and VizieR call them (see
+``spellings``), in the units that the table states. Rows are found by sdss_id, else by APOGEE id, else by the
+identifier of Gaia DR3. Of several rows of one star, the first that has a value gives it.
+"""
+
+import itertools
+import logging
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from astra.ingest import gaia, spellings
+from astra.ingest.columns import Columns
+from astra.ingest.precedence import Values
+from astra.ingest.records import Tally
+from astra.ingest.stars import VALUE_COLUMNS, Ids
+from astra.ingest.tables import Table
+
+log = logging.getLogger("astra")
+
+#: What a table of stars has one of, by the first of its spellings.
+IDENTIFIERS = ("sdss_id", "sdss4_apogee_id", "apogee_id", "obj", "gaia_dr3_source_id", "source_id")
+
+# So many columns that are not used are named.
+_NAMED = 10
+# A designation of 2MASS, with or without the name of that catalogue before it.
+_DESIGNATION = re.compile(r"(?:2MASS\s*J?|2M|J)?(\d{8}[+-]\d{7})", re.IGNORECASE)
+# What tells which Gaia identifiers are of (E)DR3, and these.
+_OF_GAIA = ("gaia_dr3_source_id", "source_id", "gaia_release", "ref_epoch")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What the table says about one star: an absent value is ``None``, an absent column is left out."""
+
+    sdss_id: int | None
+    apogee_id: str | None
+    values: Values
+
+
+class Listing:
+    """A table of stars. Only its identifiers are read, until ``load`` reads the rest."""
+
+    def __init__(self, table: Table, path: Path, tally: Tally) -> None:
+        self.table, self._path, self._tally = table, path, tally
+        self._gaia = gaia.names_in_catalog(spellings.by_upper_case(table.units))
+        of_gaia = {name: names for name, names in self._gaia.wanted.items() if name in _OF_GAIA}
+        self._ids = Columns(path, table.units, spellings.IDENTIFIERS | of_gaia, tally)
+        self._columns, self._content = self._ids, table.whole(self._ids.needed)
+        self._sdss_ids, self._apogee_ids, self._gaia_ids = self._identifiers()
+        self._first: dict[int | str, int] = {}
+        self._by_gaia: dict[int, int] = {}
+        self._repeats: dict[int, list[int]] = {}
+        self._matched: set[int] = set()
+        self._index()
+
+    def load(self) -> None:
+        """Read the values, and say what of the table is not used.
+
+        Raises:
+            UsageError: A column is in a unit of something else.
+        """
+        self._ids.warn(self._content)
+        wanted = spellings.STAR | spellings.EXTINCTION | self._gaia.wanted
+        there = spellings.among(spellings.by_upper_case(self.table.units), wanted)
+        # An L or a B alone may be a luminosity or a magnitude.
+        half = {"l", "b"} if not {"l", "b"} <= there.keys() else set()
+        wanted = {name: names for name, names in wanted.items() if name not in half}
+        self._columns = Columns(self._path, self.table.units, wanted, self._tally)
+        self._content = self.table.whole(self._columns.needed)
+        self._columns.warn(self._content)
+        self._warn_of_names()
+        self._warn_of_contradictions()
+
+    # > Rows
+
+    @property
+    def matched(self) -> int:
+        """How many rows were found for a star."""
+        return len(self._matched)
+
+    @property
+    def repeated(self) -> int:
+        """How many rows are of a star that has one before."""
+        return sum(map(len, self._repeats.values()))
+
+    def unmatched(self, count: int) -> Iterator[str]:
+        """The identifiers of some rows that were found for no star."""
+        rows = (row for row in range(len(self.table)) if row not in self._matched)
+        for row in itertools.islice(rows, count):
+            yield in_words(self._sdss_ids[row], self._apogee_ids[row], self._gaia_ids[row])
+
+    def rows_of(self, stars: Collection[Ids], gaia_ids: Collection[int | None] = ()) -> set[int]:
+        """The rows that the identifiers of stars lead to."""
+        keys = {key for sdss_id, name in stars for key in (sdss_id, designation(name))}
+        rows = {self._first[key] for key in keys & self._first.keys()}
+        return rows | {self._by_gaia[key] for key in set(gaia_ids) & self._by_gaia.keys()}
+
+    def ids_of(self, rows: Collection[int]) -> set[Ids]:
+        """The identifiers in some rows."""
+        return {(self._sdss_ids[row], self._apogee_ids[row]) for row in rows}
+
+    def match(
+        self, sdss_id: int | None, apogee_ids: Sequence[str | None], gaia_id: int | None = None
+    ) -> Listed | None:
+        """What the table says about a star.
+
+        Args:
+            sdss_id: Looked for first.
+            apogee_ids: Names of the star; the first that is listed counts.
+            gaia_id: Its identifier in Gaia DR3, looked for last.
+        """
+        row = self._row_of(sdss_id, [designation(name) for name in apogee_ids if name], gaia_id)
+        if row is None:
+            return None
+        self._matched.add(row)
+        values = self._values(row)
+        for other in self._repeats.get(row, ()):
+            values |= {name: value for name, value in self._values(other).items() if values[name] is None}
+        return Listed(self._sdss_ids[row], self._apogee_ids[row], values)
+
+    def _row_of(self, sdss_id: int | None, names: list[str], gaia_id: int | None) -> int | None:
+        row = self._first.get(sdss_id)
+        if row is not None:
+            return row
+        row = next((self._first[name] for name in names if name in self._first), None)
+        if row is None:
+            row = self._by_gaia.get(gaia_id)
+            if row is not None and names and self._apogee_ids[row] is not None:
+                return self._another(row, f"APOGEE id {self._apogee_ids[row]} here and {names[0]}")
+        if row is not None and None not in (sdss_id, self._sdss_ids[row]):
+            return self._another(row, f"sdss_id {self._sdss_ids[row]} here and {sdss_id}")
+        return row
+
+    def _another(self, row: int, what: str) -> None:
+        name = self._apogee_ids[row] or f"Gaia DR3 {self._gaia_ids[row]}"
+        self._tally.warn("%s: %s has %s in the spectra: its row is not used", self._path, name, what)
+
+    def _values(self, row: int) -> Values:
+        """The values of one row; before ``load``, none but its identifiers."""
+        piece = {column: values[row : row + 1] for column, values in self._content.items()}
+        found = self._columns.values(piece)
+        measured = {name: found.pop(name) for name in self._gaia.wanted.keys() & found.keys()}
+        found |= gaia.settled(measured, self._gaia.release, guessed=self._gaia.guessed)
+        return {name: value for name, (value,) in found.items() if name in VALUE_COLUMNS}
+
+    # > Identifiers
+
+    def _identifiers(self) -> tuple[list[int | None], list[str | None], list[int | None]]:
+        absent = [None] * len(self.table)
+        found = self._ids.values(self._content)
+        measured = {name: found[name] for name in _OF_GAIA if name in found}
+        gaia_ids = gaia.settled(measured, self._gaia.release, guessed=self._gaia.guessed)
+        names = [found.get(name, absent) for name in ("sdss4_apogee_id", "apogee_id", "obj")]
+        return (
+            found.get("sdss_id", absent),
+            [next((designation(name) for name in row if name), None) for row in zip(*names, strict=True)],
+            gaia_ids.get("gaia_dr3_source_id", absent),
+        )
+
+    def _index(self) -> None:
+        rows = zip(self._sdss_ids, self._apogee_ids, self._gaia_ids, strict=True)
+        for row, (sdss_id, apogee_id, gaia_id) in enumerate(rows):
+            first = self._first.get(sdss_id)
+            if first is None and apogee_id in self._first:
+                named = self._first[apogee_id]
+                first = named if None in (sdss_id, self._sdss_ids[named]) else None
+            if first is None and sdss_id is None and apogee_id is None:
+                first = self._by_gaia.get(gaia_id)
+            if first is not None:
+                self._repeats.setdefault(first, []).append(row)
+                if self._sdss_ids[first] is None:
+                    self._sdss_ids[first] = sdss_id
+                self._apogee_ids[first] = self._apogee_ids[first] or apogee_id
+            for key in (sdss_id, apogee_id):
+                if key is not None:
+                    self._first.setdefault(key, row if first is None else first)
+            if gaia_id is not None:
+                self._by_gaia.setdefault(gaia_id, row if first is None else first)
+
+    # > What is said
+
+    def _warn_of_names(self) -> None:
+        known = self._ids.names | self._columns.names
+        taken = [
+            f"{theirs} as {ours}" for ours, theirs in known.items() if theirs not in (ours, ours.upper())
+        ]
+        if taken:
+            log.info("%s: columns taken by other names: %s", self._path, ", ".join(taken))
+        if unused := sorted(set(self.table.units) - set(known.values())):
+            said = [
+                f"{name} (did you mean {meant}?)" if (meant := spellings.near_miss(name, known)) else name
+                for name in unused
+            ]
+            # Near misses first: of a table of the survey a hundred columns are not used.
+            said = sorted(said, key=lambda text: "?" not in text)
+            more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
+            message = "%s: columns that are not used: %s"
+            self._tally.warn(message, self._path, ", ".join(said[:_NAMED]) + more)
+        if self._gaia.guessed and "source_id" in known:
+            message = "%s: column %s is taken for identifiers of Gaia DR3: no column gaia_release says so"
+            self._tally.warn(message, self._path, known["source_id"])
+
+    def _warn_of_contradictions(self) -> None:
+        contradicting = []
+        for first, others in self._repeats.items():
+            before = self._values(first)
+            for row in others:
+                new = self._values(row)
+                if any(None not in (before[name], new[name]) and before[name] != new[name] for name in new):
+                    contradicting.append(self._apogee_ids[row] or self._sdss_ids[row] or self._gaia_ids[row])
+                before |= {name: value for name, value in new.items() if before[name] is None}
+        if contradicting:
+            message = "%s: %d rows contradict an earlier row of the same star, which counts; e.g. %s"
+            self._tally.warn(message, self._path, len(contradicting), contradicting[0])
+
+
+def designation(name: str | None) -> str | None:
+    """The APOGEE id of a star that 2MASS names, e.g. ``2M06154934-0100415``; other names as they are."""
+    found = _DESIGNATION.fullmatch(name) if name else None
+    return f"2M{found[1]}" if found else name
+
+
+def in_words(sdss_id: int | None, apogee_id: str | None, gaia_id: int | None) -> str:
+    """The identifiers of a star as messages name them."""
+    named = {"sdss_id": sdss_id, "apogee_id": apogee_id, "gaia_dr3_source_id": gaia_id}
+    return (
+        " ".join(f"{name} {value}" for name, value in named.items() if value is not None) or "no identifier"
+    )
