@@ -1,6 +1,7 @@
 """``ingest_allstar``: tables of every release, on both databases."""
 
 import gzip
+import json
 
 import numpy as np
 import pytest
@@ -186,6 +187,162 @@ def test_an_sdss_5_table_in_its_own_spelling(db, table, tmp_path):
     assert (other.sdss_id, other.gaia_release, other.gaia_dr3_source_id) == (None, None, None)
 
 
+# > Published columns
+
+_COMMON = {"ra": "RA", "dec": "DEC", "l": "GLON", "b": "GLAT", "n_visits": "NVISITS", "snr": "SNR"}
+_COMMON |= {"spectrum_flags": "STARFLAG", "e_v_rad": "VERR"}
+SDSS4 = _COMMON | {"j_mag": "J", "e_j_mag": "J_ERR", "h_mag": "H", "e_h_mag": "H_ERR", "k_mag": "K"}
+SDSS4 |= {"e_k_mag": "K_ERR", "v_rad": "VHELIO_AVG", "ebv": "AK_TARG"}
+
+
+def _gaia(prefix, *names):
+    ours = (
+        "gaia_dr3_source_id",
+        "plx",
+        "e_plx",
+        "pmra",
+        "e_pmra",
+        "pmde",
+        "e_pmde",
+        "g_mag",
+        "bp_mag",
+        "rp_mag",
+    )
+    return dict(zip(ours, (prefix + name for name in names), strict=True))
+
+
+_ARCHIVE = ("SOURCE_ID", "PARALLAX", "PARALLAX_ERROR", "PMRA", "PMRA_ERROR", "PMDEC", "PMDEC_ERROR")
+_ARCHIVE += ("PHOT_G_MEAN_MAG", "PHOT_BP_MEAN_MAG", "PHOT_RP_MEAN_MAG")
+_SDSS5 = (
+    "sourceid",
+    "plx",
+    "plx_error",
+    "pmra",
+    "pmra_error",
+    "pmdec",
+    "pmdec_error",
+    "gmag",
+    "bpmag",
+    "rpmag",
+)
+#: The column that gives each of our values, release by release.
+COLUMNS = {
+    "DR10": SDSS4,
+    "DR12": SDSS4,
+    "DR13": SDSS4,
+    "DR14": SDSS4,
+    "DR16": SDSS4 | _gaia("GAIA_", *_ARCHIVE),
+    "DR17": SDSS4 | _gaia("GAIAEDR3_", *_ARCHIVE),
+    "DR19": {name: column.lower() for name, column in _COMMON.items()}
+    | {
+        "j_mag": "jmag",
+        "e_j_mag": "jerr",
+        "h_mag": "hmag",
+        "e_h_mag": "herr",
+        "k_mag": "kmag",
+        "e_k_mag": "kerr",
+    }
+    | {"v_rad": "vrad", "sdss_id": "sdss_id"}
+    | _gaia("gaia_", *_SDSS5),
+}
+FILES = {
+    "DR10": "s3",
+    "DR12": "r5",
+    "DR13": "r6",
+    "DR14": "r8",
+    "DR16": "r12",
+    "DR17": "dr17",
+    "DR19": "1.3-apo25m",
+}
+WHOLE = {"n_visits", "spectrum_flags", "sdss_id", "gaia_dr3_source_id"}
+
+
+@pytest.fixture(scope="session")
+def published(shared):
+    path = shared / "data" / "datamodel" / "allStar.json"
+    if not path.exists():
+        pytest.skip(f"needs {path}")
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("release", COLUMNS)
+def test_every_column_that_a_release_publishes_gives_its_value(
+    db, published, tmp_path, release, the_source, the_spectrum
+):
+    layout = published[release]["hdus"]["hdu1"]["columns"]
+    assert {*COLUMNS[release].values()} <= layout.keys()
+    values = {name: n if name in WHOLE else n / 16 for n, name in enumerate(COLUMNS[release], 1)}
+    given = {column: values[name] for name, column in COLUMNS[release].items()}
+    given |= {
+        "FILE": f"apStar-{FILES[release]}-{OBJ}.fits",
+        "APOGEE_ID": OBJ,
+        "FIELD": "M67",
+        "TELESCOPE": "apo25m",
+    }
+    given |= {"file": given["FILE"], "apogee_id": OBJ, "telescope": "apo25m", "gaia_release": "gaia_dr3"}
+    columns = [_column(name, given.get(name), *kind) for name, kind in layout.items()]
+    path = tmp_path / "t.fits"
+    fits.BinTableHDU.from_columns([column for column in columns if column]).writeto(path)
+
+    ingest_allstar(path, release="dr19")
+
+    found = the_source().__data__ | the_spectrum().__data__
+    expected = values | {
+        "gaia_dr3_source_id": None if release == "DR16" else values.get("gaia_dr3_source_id")
+    }
+    expected |= {"ebv": pytest.approx(values["ebv"] / 0.3517, rel=1e-6)} if "ebv" in values else {}
+    assert {name: found[name] for name in expected} == expected
+    says = {"DR16": "dr2", "DR17": "edr3", "DR19": "dr3"}
+    assert found["gaia_release"] == says.get(release)
+
+
+def _column(name, value, kind, unit):
+    """A column as it is published; ``None`` for one of arrays, which nobody reads."""
+    kind, _, length = kind.rstrip("]").partition("[")
+    if kind == "char":
+        return fits.Column(name, f"{length}A", unit=unit or None, array=np.array([value or ""]))
+    codes = {"int16": "I", "int32": "J", "int64": "K", "float32": "E", "float64": "D"}
+    if length or kind not in codes:
+        return None
+    content = np.array([0 if value is None else value], kind)
+    return fits.Column(name, codes[kind], unit=unit or None, array=content)
+
+
+def test_identifiers_without_a_sign_are_exact(db, table, the_source):
+    row = {"FILE": f"asStar-dr17-{OBJ}.fits", "APOGEE_ID": OBJ, "FIELD": "M67"}
+    path = table("t.fits", [row | {"GAIAEDR3_SOURCE_ID": np.uint64(5853498713190525703)}])
+    assert "TZERO4" in fits.getheader(path, 1)
+
+    ingest_allstar(path)
+
+    assert the_source().gaia_dr3_source_id == 5853498713190525703
+
+
+def test_units_of_a_table_are_converted(db, tmp_path, the_source):
+    path = tmp_path / "t.fits"
+    given = Table([DR12 | {"GAIA_PARALLAX": 2500.0, "GAIA_PARALLAX_ERROR": 20.0}])
+    given["GAIA_PARALLAX"].unit = given["GAIA_PARALLAX_ERROR"].unit = "uas"
+    given.write(path)
+
+    ingest_allstar(path)
+
+    assert (the_source().plx, the_source().e_plx) == (2.5, 0.02)
+
+
+@pytest.mark.parametrize("unit", ["h", "mag"])
+def test_a_unit_of_something_else_is_refused_before_any_row(db, tmp_path, unit):
+    path = tmp_path / "t.fits"
+    given = Table([DR12 | {"RA": 5.0}])
+    given["RA"].unit = unit
+    given.write(path)
+
+    with pytest.raises(
+        UsageError, match="column RA is taken for ra, but .* is no unit of what is stored in deg"
+    ):
+        ingest_allstar(path)
+    assert Source.select().count() == 0
+
+
 def test_an_unknown_reduction_asks_for_the_release(db, table):
     with pytest.raises(UsageError, match="'1.3' does not tell its data release"):
         ingest_allstar(table("t.fits", [DR12 | {"FILE": f"apStar-1.3-apo25m-{OBJ}.fits"}]))
@@ -252,6 +409,29 @@ def test_the_first_table_with_the_columns_counts(db, tmp_path):
     fits.HDUList([fits.PrimaryHDU(), *tables]).writeto(path)
 
     assert ingest_allstar(path).spectra_new == 1
+
+
+def test_the_table_with_rows_is_taken_or_the_one_that_is_named(db, tmp_path, caplog):
+    caplog.set_level("INFO")
+    path = tmp_path / "t.fits"
+    tables = [fits.table_to_hdu(Table([DR12] * rows)) for rows in (1, 2, 3)]
+    tables[0] = fits.BinTableHDU(tables[0].data[:0])
+    fits.HDUList([fits.PrimaryHDU(), *tables]).writeto(path)
+
+    assert ingest_allstar(path).seen == 2
+    assert "table 2 is taken, not 3, 1; --hdu takes another" in caplog.text
+    assert ingest_allstar(path, hdu="3").seen == 3
+
+
+def test_a_wrong_checksum_at_the_end_is_noticed_before_any_row_is_written(db, table):
+    packed = table("t.fits", [DR12]).with_name("t.fits.gz")
+    content = bytearray(gzip.compress(packed.with_name("t.fits").read_bytes()))
+    content[-6] ^= 0xFF
+    packed.write_bytes(bytes(content))
+
+    with pytest.raises(UsageError, match=f"cannot read the table {packed}: CRC check failed"):
+        ingest_allstar(packed)
+    assert Source.select().count() == 0
 
 
 def _cut(path):

@@ -38,7 +38,6 @@ def test_real_files_become_spectra_and_stars(db, apstar_files, targets):
     assert {release: row.snr for release, row in spectra.items()} == {"dr12": 167.256, "dr14": 110.925}
     assert spectra["dr14"].product_id == "apstar/dr14/r8/apo25m/n6819/2M19463571+3919069/ap/s"
     assert (spectra["dr14"].v_rad, spectra["dr14"].n_visits) == (-58.562, 6)
-    assert (star.gaia_release, star.ebv_origin) == (None, None)
     blank_in_the_table = Source.get(sdss4_apogee_id="2M03122509+0021585")
     assert np.isnan(blank_in_the_table.ebv)
 
@@ -115,6 +114,24 @@ def test_the_catalogue_goes_before_headers_that_come_later(db, apstar, table, th
 
     star = the_source()
     assert (star.k_mag, star.h_mag, star.j_mag) == (9.0, 17.5, 18.0)
+
+
+@pytest.mark.parametrize(("plx", "warned"), [(44.8, False), (45.8, True)])
+def test_a_catalogue_that_does_not_say_the_release_of_gaia_keeps_the_known_one(
+    db, apstar, table, the_source, made_old, caplog, plx, warned
+):
+    path = apstar("apStar-dr17-X.fits", PLX=44.8, EPLX=0.02, GRELEASE="gaia_dr3")
+    catalog = table("t.csv", [{"apogee_id": OBJ, "plx": plx, "e_plx": 0.01}])
+    ingest_apstar([path])
+
+    for _ in range(2):
+        ingest_apstar([path], catalog=catalog)
+        assert (the_source().plx, the_source().e_plx, the_source().gaia_release) == (plx, 0.01, "dr3")
+    made_old()
+    ingest_apstar([path])
+
+    assert (the_source().gaia_release, the_source().modified.year) == ("dr3", 2020)
+    assert ("does not say their release, are taken for those of dr3" in caplog.text) == warned
 
 
 _HEADERS = st.lists(

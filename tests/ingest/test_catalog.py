@@ -183,3 +183,92 @@ def test_what_cannot_be_used_is_refused_on_one_line(tmp_path, name, content, rea
 def test_a_missing_catalogue_is_refused(tmp_path):
     with pytest.raises(UsageError, match=f"cannot read the table {tmp_path}/t.csv: .*No such file"):
         Catalog(tmp_path / "t.csv", Tally())
+
+
+# > Whose row it is
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "2M06154934-0100415",
+        "06154934-0100415",
+        "2MASS J06154934-0100415",
+        "2MASSJ06154934-0100415",
+        "J06154934-0100415",
+    ],
+)
+@pytest.mark.parametrize("column", ["apogee_id", "sdss4_apogee_id", "obj", "OBJ"])
+def test_a_star_is_found_by_its_2mass_name_with_or_without_what_stands_before_it(table, name, column):
+    catalog = Catalog(table("t.csv", [{column: name, "k_mag": 9.0}]), Tally())
+
+    found = catalog.match(None, ["2M06154934-0100415"])
+
+    assert (found.apogee_id, found.values) == ("2M06154934-0100415", {"k_mag": 9.0})
+
+
+def test_the_identifier_of_gaia_finds_a_star_without_another(table):
+    rows = [{"gaia_dr3_source_id": 77, "k_mag": 9.0}, {"gaia_dr3_source_id": 78, "k_mag": 8.0}]
+    catalog = Catalog(table("t.csv", rows), Tally())
+
+    assert catalog.match(5, ["A"], 77).values == {"gaia_dr3_source_id": 77, "k_mag": 9.0}
+    assert catalog.match(78, ["A"], None) is None
+    assert _counts(catalog) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"apogee_id": "B"}, "B has APOGEE id B here and A in the spectra"),
+        ({"sdss_id": 6}, "sdss_id 6 here and 5"),
+    ],
+)
+def test_a_row_with_the_same_identifier_of_gaia_and_another_name_is_not_used(table, caplog, row, said):
+    catalog = Catalog(table("t.csv", [row | {"gaia_dr3_source_id": 77, "k_mag": 9.0}]), Tally())
+
+    assert catalog.match(5, ["A"], 77) is None
+    assert said in caplog.text
+
+
+def _asked(catalog, names):
+    for name in names:
+        catalog.match(None, [name])
+    catalog.count()
+
+
+@pytest.mark.parametrize(
+    ("rows", "spectra", "warned"),
+    [
+        (["A", "B"], ["C", "D"], True),
+        (["A", "B", "C", "D", "E"], ["A", "x", "y"], True),
+        (["A", "B", "C", "D", "E"], ["A", "B", "y"], False),
+        (["A"], ["A", "x", "y"], False),
+        ([*"ABCDEFGH"], ["A"], False),
+    ],
+    ids=["none", "a third", "most", "few rows", "few spectra"],
+)
+def test_a_catalogue_of_other_stars_is_noticed(table, caplog, rows, spectra, warned):
+    catalog = Catalog(table("t.csv", [{"apogee_id": name, "k_mag": 9.0} for name in rows]), Tally())
+
+    _asked(catalog, spectra)
+
+    assert bool(caplog.records) == warned
+
+
+def test_that_warning_names_two_stars_of_each_side(table, caplog):
+    catalog = Catalog(table("t.csv", [{"apogee_id": name, "k_mag": 9.0} for name in "ABC"]), Tally())
+
+    _asked(catalog, "XYZ")
+
+    assert caplog.messages[0].endswith(
+        "t.csv lists the stars of 0 of 3 spectra; not listed: apogee_id X, apogee_id Y; "
+        "rows without a spectrum: apogee_id A, apogee_id B"
+    )
+
+
+def test_an_l_or_a_b_alone_is_no_coordinate(table):
+    alone = Catalog(table("a.csv", [{"apogee_id": "A", "B": 12.3, "k_mag": 9.0}]), Tally())
+    both = Catalog(table("b.csv", [{"apogee_id": "A", "L": 12.3, "B": -5.0}]), Tally())
+
+    assert alone.match(None, ["A"]).values == {"k_mag": 9.0}
+    assert both.match(None, ["A"]).values == {"l": 12.3, "b": -5.0}

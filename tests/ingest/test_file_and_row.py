@@ -4,7 +4,7 @@ import pytest
 
 from astra.ingest.allstar import ingest_allstar
 from astra.ingest.apstar import ingest_apstar
-from astra.models import Spectrum
+from astra.models import ApogeeCoaddedSpectrumInApStar, Spectrum
 
 OBJ = "2M06154934-0100415"
 ROW = {
@@ -87,3 +87,66 @@ def test_a_file_known_by_its_name_only_gets_the_identity_that_its_row_has(
 
     assert counts.spectra_updated == 1
     assert the_spectrum().product_id == f"apstar/dr12/r5/apo25m/210-08/{OBJ}/ap/s"
+
+
+# > Disagreements: one file is one spectrum
+
+SDSS5 = {"J": None, "H": None, "K": None, "FIELD": None, "TELESCOP": None, "APRED": "1.3"}
+ROW5 = {
+    "file": f"apStar-1.3-apo25m-{OBJ}.fits",
+    "apogee_id": OBJ,
+    "telescope": "apo25m",
+    "healpix": 103456,
+    "snr": 9.0,
+}
+
+
+@pytest.fixture
+def disagreeing(apstar, table, tmp_path, monkeypatch):
+    """A file whose header names another HEALPix pixel than its folder and its row of the table."""
+    monkeypatch.setenv("SAS_BASE_DIR", str(tmp_path))
+    folder = "dr19/spectro/apogee/redux/1.3/stars/apo25m/103/103456"
+    file = apstar(f"{folder}/apStar-1.3-apo25m-{OBJ}.fits", **SDSS5, HEALPIX=103457)
+    return {
+        "file": lambda: ingest_apstar([file], release="dr19"),
+        "row": lambda: ingest_allstar(table("t.fits", [ROW5]), release="dr19"),
+    }
+
+
+@pytest.mark.parametrize("order", [("file", "row"), ("row", "file"), ("row", "file", "row", "file")])
+def test_a_file_about_which_header_folder_and_table_disagree_is_one_spectrum(
+    db, disagreeing, order, the_spectrum, caplog
+):
+    for kind in order:
+        disagreeing[kind]()
+
+    assert the_spectrum().product_id == f"apstar/dr19/1.3/apo25m/103457/{OBJ}/ap/s"
+    assert Spectrum.select().count() == 1
+    assert "disagree about 1 files; the header counts" in caplog.text
+
+
+def test_a_disagreement_is_said_once_for_all_files(db, apstar, caplog):
+    files = [
+        apstar(f"stars/apo25m/M{number}/apStar-dr17-{number}.fits", FIELD="M67", OBJID=str(number))
+        for number in range(3)
+    ]
+
+    ingest_apstar(files)
+
+    assert caplog.messages == [
+        "header, folder and table disagree about 3 files; the header counts, then the table: "
+        f"{files[0]}: field M67, not M0"
+    ]
+
+
+def test_a_file_that_took_the_place_of_another_product_leaves_that_one_without_a_path(db, apstar):
+    first = apstar(f"a/apStar-dr17-{OBJ}.fits", FIELD="A")
+    second = apstar(f"b/apStar-dr17-{OBJ}.fits", FIELD="B", level=1.0)
+    ingest_apstar([first, second])
+    second.write_bytes(first.read_bytes())
+    first.unlink()
+
+    ingest_apstar([second])
+
+    paths = {row.field: row.path for row in ApogeeCoaddedSpectrumInApStar.select()}
+    assert paths == {"A": str(second), "B": None}

@@ -11,7 +11,6 @@ from pathlib import Path
 from astra.errors import UsageError
 from astra.ingest import spellings
 from astra.ingest.listing import IDENTIFIERS, Listed, Listing, in_words
-from astra.ingest.precedence import Values, same_number
 from astra.ingest.records import Tally
 from astra.ingest.stars import Ids
 from astra.ingest.tables import Table, called, tables_in, the_one
@@ -80,16 +79,6 @@ class Catalog:
         if found is None and len(self._unlisted) < EXAMPLES:
             self._unlisted.append(in_words(sdss_id, next(iter(names), None), gaia_id))
         return found
-
-    def warn_of_release(self, known: Values, new: Values) -> None:
-        """Say so if a parallax comes without its release, and another one had one: that release stays."""
-        release, plx = known.get("gaia_release"), new.get("plx")
-        if release is None or plx is None or "gaia_release" in new or same_number(plx, known.get("plx")):
-            return
-        message = (
-            "%s: parallaxes without a column gaia_release are taken to be of the release of earlier ones, %s"
-        )
-        self._tally.warn(message, self._path, release)
 
     def count(self) -> None:
         """Count the rows, and say so if most stars are not listed, or no star is."""

@@ -11,14 +11,12 @@ tables arrive. From strong to weak:
 4. a value of unknown origin, written by hand.
 
 An absent value never replaces one that is there. A label says something about another value, and
-comes and goes with it: ``ebv_flags`` and ``ebv_origin`` with ``ebv``, ``gaia_release`` with ``plx``. A
-catalogue without a column for a label does not erase it where its value is the same as before; the release
-of Gaia stays whatever the parallax, or comes with a weaker one.
+comes and goes with it: ``ebv_flags`` and ``ebv_origin`` with ``ebv``, ``gaia_release`` with ``plx``. One
+exception: a parallax from a catalogue that does not say its release keeps the one that is known.
 """
 
 import functools
 import json
-import math
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -30,7 +28,6 @@ CATALOG = "catalog"
 _TABLE = "#allstar"
 #: What a label says something about.
 LABELS = {"ebv_flags": "ebv", "ebv_origin": "ebv", "gaia_release": "plx"}
-_RELEASE = "gaia_release"
 _MOST = "*"
 
 Values = dict[str, Any]
@@ -66,29 +63,31 @@ def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str 
         new: Values from ``origin``; absent ones are ``None`` or left out.
         origin: Where the new values come from.
     """
-    said = new.keys()
     new = {name: value for name, value in new.items() if value is not None}
     for name, value in new.items():
         about = LABELS.get(name)
-        if about and (about in new or values.get(about) is not None) and not _is_open(name, origins):
+        if about and (about in new or values.get(about) is not None):
             continue
         there = values.get(name) is not None
         if there and strength(origin) < strength(origins.get(name)):
             continue
         same = there and origins.get(name) == origin
-        labels = {label for label, labelled in LABELS.items() if labelled == name}
-        if origin == CATALOG:
-            unsaid = labels - said
-            labels -= unsaid if same_number(value, values.get(name)) else unsaid & {_RELEASE}
         _set(values, origins, name, value, origin)
-        for label in labels:
+        for label in (label for label, labelled in LABELS.items() if labelled == name):
             if label in new or not same:
                 _set(values, origins, label, new.get(label), origin)
 
 
-def same_number(value: Any, other: Any) -> bool:
-    """Whether two numbers are one, as written with the digits of a float of 4 bytes or of 8."""
-    return None not in (value, other) and math.isclose(value, other, rel_tol=1e-6)
+def keep_release(values: Values, origins: Origins, known: str | None) -> bool:
+    """Keep, in place, a known release of Gaia for a parallax from a catalogue that says none.
+
+    Returns:
+        Whether there was anything to keep.
+    """
+    is_open = origins.get("plx") == CATALOG and values.get("gaia_release") is None
+    if is_open and known is not None:
+        _set(values, origins, "gaia_release", known, CATALOG)
+    return is_open and known is not None
 
 
 def absorb(values: Values, origins: Origins, others: Values, origins_of_others: Origins) -> None:
@@ -115,11 +114,6 @@ def decode(text: str | None, values: Values) -> Origins:
         return {}
     stated = json.loads(text)
     return {name: stated.get(name, stated[_MOST]) for name, value in values.items() if value is not None}
-
-
-def _is_open(label: str, origins: Origins) -> bool:
-    """Whether the release of a parallax is for others to say than the catalogue that gave it."""
-    return label == _RELEASE and origins.get(LABELS[label]) == CATALOG != origins.get(label)
 
 
 def _set(values: Values, origins: Origins, name: str, value: Any, origin: str | None) -> None:

@@ -1,10 +1,12 @@
 """Writes one batch of records: sources and spectra, in one transaction."""
 
+import math
 from collections.abc import Iterable
 
 from astra.database import changing_inputs
 from astra.ingest import precedence
 from astra.ingest.catalog import Catalog
+from astra.ingest.precedence import Values
 from astra.ingest.records import Record, Tally
 from astra.ingest.spectra import Row, Spectra
 from astra.ingest.stars import Star, Stars
@@ -58,10 +60,15 @@ def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tupl
     rows = []
     for record in records:
         row = spectra.take(record)
-        star = _star_of(record, row, stars, catalog)
+        star, name = _star_of(record, row, stars)
         if star is not None:
+            known = dict(star.values)
+            if catalog is not None:
+                star = _as_listed(star, name, record, stars, catalog)
             origin = precedence.origin_of(record.product.product_id, table=record.from_table)
             precedence.merge(star.values, star.origins, record.star, origin)
+            for values in (known, record.star):
+                _keep_release(star, values, tally)
         rows.append((row, star))
     stars.write()
     for row, star in rows:
@@ -70,14 +77,16 @@ def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tupl
     return spectra.write()
 
 
-def _star_of(record: Record, row: Row, stars: Stars, catalog: Catalog | None) -> Star | None:
+def _star_of(record: Record, row: Row, stars: Stars) -> tuple[Star | None, str | None]:
+    """The star of a record, and the name under which it was observed."""
     if record.readable or row["source"] is None:
-        star, name = stars.find(record.sdss_id, record.apogee_id), record.apogee_id
-    else:
-        # The name of a file says less than the header that was read once.
-        star, name = stars.known(row["source"]), row["obj"]
-    if catalog is None or star is None:
-        return star
+        return stars.find(record.sdss_id, record.apogee_id), record.apogee_id
+    # The name of a file says less than the header that was read once.
+    return stars.known(row["source"]), row["obj"]
+
+
+def _as_listed(star: Star, name: str | None, record: Record, stars: Stars, catalog: Catalog) -> Star:
+    """The star with what the catalogue says, under the names that it has there."""
     gaia_id = record.star.get("gaia_dr3_source_id") or star.values.get("gaia_dr3_source_id")
     listed = catalog.match(star.sdss_id, (name, star.apogee_id), gaia_id)
     if listed is None:
@@ -86,6 +95,13 @@ def _star_of(record: Record, row: Row, stars: Stars, catalog: Catalog | None) ->
     # Where the catalogue calls it by another name, what is known of it under its own comes along.
     stars.find(sdss_id, star.apogee_id)
     star = stars.find(sdss_id, listed.apogee_id or star.apogee_id)
-    catalog.warn_of_release(star.values, listed.values)
     precedence.merge(star.values, star.origins, listed.values, precedence.CATALOG)
     return star
+
+
+def _keep_release(star: Star, known: Values, tally: Tally) -> None:
+    release, plx = known.get("gaia_release"), known.get("plx")
+    is_kept = precedence.keep_release(star.values, star.origins, release)
+    if is_kept and (plx is None or not math.isclose(plx, star.values["plx"], rel_tol=1e-6)):
+        message = "parallaxes of the catalogue, which does not say their release, are taken for those of %s"
+        tally.warn(message, release)

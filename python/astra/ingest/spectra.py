@@ -54,9 +54,9 @@ class Spectra:
 
     def take(self, record: Record) -> Row:
         """The row that a record makes; what the caller changes in it is written, too."""
+        before = self._find(record)
         if record.disagreement:
             self._tally.disagree(record.path, record.disagreement)
-        before = self._find(record)
         product = record.product.columns()
         if before is None:
             before, row = self._taken.get(product["product_id"], (None, product | _BLANK))
@@ -111,7 +111,7 @@ class Spectra:
         if record.from_table and here["pixels_digest"] is None:
             return same
         if not (record.from_table and same):
-            self._tally.disagree(record.path, f"{product_id} here, {here['product_id']} before")
+            record.disagreement = record.disagreement or f"{product_id} here, {here['product_id']} before"
         if record.from_table:
             return same or here
         return self._replaced(here, same, product_id)

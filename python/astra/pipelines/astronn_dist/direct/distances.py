@@ -79,13 +79,13 @@ def distance_from_apstar(
 ) -> StarDistance:
     """Estimate the distance of the star of an apStar or asStar file.
 
-    Magnitudes and coordinates come from the header, as far as they are not given; the identity is the
-    ``product_id`` that ``astra ingest apstar`` gives the file. So the numbers equal those of ``astra run``.
+    Magnitudes, coordinates and, from DR14 to DR17, the reddening come from the header, as far as they are not
+    given; the identity is the ``product_id`` that ``astra ingest apstar`` gives the file. So the numbers equal those of ``astra run``.
 
     Args:
         path: The file, named as in the survey.
-        k_mag, ebv, star: As for ``distance``; each goes before the header, which has no reddening. One that
-            is absent (``None``, NaN, a filler) leaves the value of the header.
+        k_mag, ebv, star: As for ``distance``; each goes before the header. One that is absent (``None``, NaN,
+            a filler) leaves the value of the header.
         release: The data release of reductions that do not tell it themselves, e.g. ``"dr19"``.
         seed, weights, n_draws, device, weights_from: As for ``distance``.
 
