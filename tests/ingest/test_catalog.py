@@ -116,6 +116,12 @@ def test_columns_of_other_names_are_mentioned_once(table, caplog):
     assert "columns that are not used: Gmagnitude, kmag2, teff" in record.getMessage()
 
 
+def test_a_name_that_only_resembles_a_known_one_is_not_asked_about(table, caplog):
+    Catalog(table("t.csv", [{"apogee_id": "A", "release": "dr12", "teff": 5000}]), Tally())
+
+    assert caplog.messages[0].endswith("columns that are not used: release, teff")
+
+
 @pytest.mark.parametrize(
     ("name", "meant"),
     [("kmagn", "kmag"), ("e_k_magg", "e_k_mag"), ("paralax", "parallax"), ("sdssid_", "sdssid")],

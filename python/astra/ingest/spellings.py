@@ -123,6 +123,7 @@ def near_miss(name: str, found: Container[str]) -> str | None:
         name: A column that is not known.
         found: Our names that other columns give already.
     """
-    known = [spelling for spelling, ours in _OURS.items() if ours not in found]
-    alike = difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8) if len(name) >= _SHORTEST else []
+    name = name.upper()
+    known = [each for each, ours in _OURS.items() if ours not in found and each[0] == name[:1]]
+    alike = difflib.get_close_matches(name, known, n=1, cutoff=0.8) if len(name) >= _SHORTEST else []
     return alike[0].lower() if alike else None

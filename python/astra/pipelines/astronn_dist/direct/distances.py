@@ -79,8 +79,9 @@ def distance_from_apstar(
 ) -> StarDistance:
     """Estimate the distance of the star of an apStar or asStar file.
 
-    Magnitudes, coordinates and, from DR14 to DR17, the reddening come from the header, as far as they are not
-    given; the identity is the ``product_id`` that ``astra ingest apstar`` gives the file. So the numbers equal those of ``astra run``.
+    Magnitudes, coordinates and, from DR14 to DR17, the reddening come from the header, as far as they are
+    not given; the identity is the ``product_id`` that ``astra ingest apstar`` gives the file. So the numbers
+    equal those of ``astra run``.
 
     Args:
         path: The file, named as in the survey.
