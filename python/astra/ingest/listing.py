@@ -11,6 +11,9 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from astra.ingest import gaia, spellings
 from astra.ingest.columns import Columns
@@ -49,7 +52,8 @@ class Listing:
         self._gaia = gaia.names_in_catalog(spellings.by_upper_case(table.units))
         of_gaia = {name: names for name, names in self._gaia.wanted.items() if name in _OF_GAIA}
         self._ids = Columns(path, table.units, spellings.IDENTIFIERS | of_gaia, tally)
-        self._columns, self._content = self._ids, table.whole(self._ids.needed)
+        self._content = table.whole(self._ids.needed)
+        self._columns: dict[str, Sequence[Any]] = {}
         self._sdss_ids, self._apogee_ids, self._gaia_ids = self._identifiers()
         self._first: dict[int | str, int] = {}
         self._by_gaia: dict[int, int] = {}
@@ -69,10 +73,12 @@ class Listing:
         # An L or a B alone may be a luminosity or a magnitude.
         half = {"l", "b"} if not {"l", "b"} <= there.keys() else set()
         wanted = {name: names for name, names in wanted.items() if name not in half}
-        self._columns = Columns(self._path, self.table.units, wanted, self._tally)
-        self._content = self.table.whole(self._columns.needed)
-        self._columns.warn(self._content)
-        self._warn_of_names()
+        columns = Columns(self._path, self.table.units, wanted, self._tally)
+        self._content = self.table.whole(columns.needed)
+        columns.warn(self._content)
+        self._columns = {name: _compact(values) for name, values in columns.values(self._content).items()}
+        self._content = {}
+        self._warn_of_names(columns.names)
         self._warn_of_contradictions()
 
     # > Rows
@@ -140,9 +146,8 @@ class Listing:
         self._tally.warn("%s: %s has %s in the spectra: its row is not used", self._path, name, what)
 
     def _values(self, row: int) -> Values:
-        """The values of one row; before ``load``, none but its identifiers."""
-        piece = {column: values[row : row + 1] for column, values in self._content.items()}
-        found = self._columns.values(piece)
+        """The values of one row; before ``load``, none."""
+        found = {name: [_present(values[row])] for name, values in self._columns.items()}
         measured = {name: found.pop(name) for name in self._gaia.wanted.keys() & found.keys()}
         found |= gaia.settled(measured, self._gaia.release, guessed=self._gaia.guessed)
         return {name: value for name, (value,) in found.items() if name in VALUE_COLUMNS}
@@ -183,8 +188,8 @@ class Listing:
 
     # > What is said
 
-    def _warn_of_names(self) -> None:
-        known = self._ids.names | self._columns.names
+    def _warn_of_names(self, names: dict[str, str]) -> None:
+        known = self._ids.names | names
         taken = [
             f"{theirs} as {ours}" for ours, theirs in known.items() if theirs not in (ours, ours.upper())
         ]
@@ -216,6 +221,19 @@ class Listing:
         if contradicting:
             message = "%s: %d rows contradict an earlier row of the same star, which counts; e.g. %s"
             self._tally.warn(message, self._path, len(contradicting), contradicting[0])
+
+
+def _compact(values: list[Any]) -> Sequence[Any]:
+    """Numbers in 8 bytes each, NaN where one is absent; anything else as it is."""
+    is_number = all(value is None or isinstance(value, float) for value in values)
+    return np.array(values, float) if is_number else values
+
+
+def _present(value: Any) -> Any:
+    """A value of a compact column; ``None`` where it is absent."""
+    if isinstance(value, np.floating):
+        return None if np.isnan(value) else float(value)
+    return value
 
 
 def designation(name: str | None) -> str | None:

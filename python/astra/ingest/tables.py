@@ -122,7 +122,8 @@ class _InMemory:
 
     def whole(self, columns: Collection[str]) -> dict[str, np.ndarray]:
         """Some columns."""
-        return {name: np.ma.asanyarray(self._table[name]) for name in columns}
+        arrays = {name: np.ma.asarray(self._table[name]) for name in columns}
+        return {name: array if np.ma.is_masked(array) else array.data for name, array in arrays.items()}
 
 
 def tables_in(path: Path) -> Sequence[Table]:
