@@ -1,10 +1,11 @@
 """The reference checker of FITS files, of HEASARC: Debian's package ``fitsverify``."""
 
-import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
+
+import debian_packages
 
 
 class NoVerifier(Exception):
@@ -21,10 +22,7 @@ def check_installed(*, install: bool) -> None:
         NoVerifier: It is not there.
     """
     if shutil.which("fitsverify") is None and install:
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for words in (["update"], ["install", "fitsverify"]):
-            command = ["apt-get", "-qq", "-y", "--no-install-recommends", *words]
-            subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+        debian_packages.install("fitsverify")
     if shutil.which("fitsverify") is None:
         raise NoVerifier("no fitsverify: `apt-get install fitsverify`")
 

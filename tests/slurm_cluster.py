@@ -19,6 +19,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import debian_packages
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 STARTUP_SECONDS = 30
@@ -77,10 +79,7 @@ def check_installed(*, install: bool) -> None:
     path = f"{os.environ['PATH']}:{_SBIN}"
     missing = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
     if missing and install:
-        command = ["apt-get", "-qq", "-y", "--no-install-recommends"]
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        for words in (["update"], ["install", *PACKAGES]):
-            subprocess.run([*command, *words], check=True, env=environment, stdout=subprocess.DEVNULL)
+        debian_packages.install(*PACKAGES)
         missing = [name for name in PROGRAMS if shutil.which(name, path=path) is None]
     if missing:
         raise NoCluster(f"no {missing[0]}: `apt-get install {' '.join(PACKAGES)}`")

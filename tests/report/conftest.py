@@ -1,10 +1,10 @@
 """The survey of the report, on both databases, and a browser that opens a page."""
 
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import debian_packages
 import peewee
 import pytest
 from conftest import CI, copied
@@ -97,9 +97,7 @@ def chromium() -> Iterator:
     if not Path(CHROMIUM).exists():
         if not CI:
             pytest.skip(f"no {CHROMIUM}")
-        install = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]
-        subprocess.run(["apt-get", "update"], check=True, capture_output=True)
-        subprocess.run(install, check=True, capture_output=True)
+        debian_packages.install("chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
