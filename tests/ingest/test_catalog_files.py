@@ -1,13 +1,17 @@
 """The file of a catalogue: which of its tables is taken, in which units, and what is refused as damaged."""
 
 import gzip
+import math
 
 import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import MaskedColumn, QTable, Table
+from builders import a_result, a_source, a_spectrum
 
+from astra.catalogue.create import Request, create
+from astra.catalogue.options import Names
 from astra.errors import UsageError
 from astra.ingest.apstar import ingest_apstar
 from astra.ingest.catalog import Catalog
@@ -123,6 +127,21 @@ def test_a_table_of_the_survey_as_it_is_published_is_taken_where_the_stars_are(
 
     assert counts.catalog_matched == 1
     assert (the_source().sdss_id, the_source().k_mag, the_source().ebv) == (7, 10.0, 0.3)
+
+
+@pytest.mark.parametrize("names", Names)
+def test_what_our_own_catalogue_has_of_a_star_without_photometry_stays_nothing(
+    db, tmp_path, apstar, the_source, names
+):
+    star = a_source(sdss4_apogee_id=OBJ, k_mag=math.nan, ebv=math.nan)
+    a_result(a_spectrum(star, obj=OBJ), k_mag=0.0, ebv=0.0)
+    create(Request(output=tmp_path / "own.fits", names=names))
+
+    counts = ingest_apstar([apstar("apStar-dr17-X.fits", K=-9999.99)], catalog=tmp_path / "own.fits")
+
+    assert counts.catalog_matched == 1
+    assert math.isnan(the_source().k_mag)
+    assert not the_source().ebv > 0
 
 
 # > Units

@@ -38,6 +38,11 @@ def test_99_is_no_magnitude(name, filler):
     assert clean(name, filler) is None
 
 
+def test_a_ks_of_exactly_0_stands_for_none_in_tables_of_results():
+    assert clean_column("k_mag", [0.0, 0.001, "0"]) == [None, 0.001, None]
+    assert clean("ebv", 0.0) == 0.0
+
+
 @pytest.mark.parametrize("error", [8.888, 9.995, 9.996, 9.997, 9.998, 9.999, 0.0, -0.02])
 def test_the_fillers_of_2mass_errors_are_absent(error):
     assert clean("e_k_mag", error) is None

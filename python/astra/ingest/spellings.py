@@ -27,13 +27,14 @@ STAR: Spellings = {
     "e_j_mag": ("E_J_MAG", "J_ERR", "JERR", "E_JMAG", "J_MSIGCOM"),
     "h_mag": ("H_MAG", "H", "HMAG", "H_M"),
     "e_h_mag": ("E_H_MAG", "H_ERR", "HERR", "E_HMAG", "H_MSIGCOM"),
-    "k_mag": ("K_MAG", "K", "KMAG", "KS_MAG", "KSMAG", "K_M", "KS_M"),
+    # A catalogue of results has the star's own beside what a result rests on, which is 0 where there is none.
+    "k_mag": ("SOURCE_K_MAG", "K_MAG", "K", "KMAG", "KS_MAG", "KSMAG", "K_M", "KS_M"),
     "e_k_mag": ("E_K_MAG", "K_ERR", "KERR", "E_KMAG", "E_KS_MAG", "E_KSMAG", "K_MSIGCOM", "KS_MSIGCOM"),
     "ph_qual": ("PH_QUAL", "QFLG"),
     "cc_flg": ("CC_FLG", "CFLG"),
 }
 EXTINCTION: Spellings = {
-    "ebv": ("EBV", "E_BV", "E(B-V)"),
+    "ebv": ("SOURCE_EBV", "EBV", "E_BV", "E(B-V)"),
     "e_ebv": ("E_EBV", "EBV_ERR", "E_E_BV", "E_E(B-V)"),
     "ebv_flags": ("EBV_FLAGS",),
     "ebv_origin": ("EBV_ORIGIN",),

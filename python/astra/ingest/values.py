@@ -3,7 +3,8 @@
 Surveys fill gaps with 99, 99.99, 999999, -9999, -9999.99, "NaN" and more; 2MASS writes 8.888 and
 9.995 to 9.999 where an error is unknown. Instead of a list of fillers, every column has the open
 interval in which it can be true; what lies outside is absent. For Ks and E(B-V) the intervals are
-those of the distance pipeline, but for E(B-V) between -1 and 0: that is stored as it was given.
+those of the distance pipeline, but for E(B-V) between -1 and 0, which is stored as it was given, and for a
+Ks of exactly 0, which is absent.
 """
 
 import math
@@ -50,6 +51,8 @@ INTEGERS = {
     "commissioning": (0, 1),
 }
 _DIGITS = re.compile(r"[+-]?\d{1,30}")
+# A table of results holds the Ks that a distance was computed with: 0 where there was none.
+_ZERO_IS_ABSENT = {"k_mag"}
 _BLANK_WORDS = {"", "none", "nan", "null", "n/a", "na", "-", "--", "..."}
 
 
@@ -67,7 +70,8 @@ def clean_column(name: str, values: Any) -> list[Any]:
     """
     values = _unmasked(values)
     if name in RANGES:
-        return _numbers(RANGES[name], values)
+        found = _numbers(RANGES[name], values)
+        return [value or None for value in found] if name in _ZERO_IS_ABSENT else found
     if name in INTEGERS:
         return [_integer(value, INTEGERS[name]) for value in _listed(values)]
     return [_text(value) for value in _listed(values)]
