@@ -19,10 +19,13 @@ RUN := $(VENV)/.ready-to-run
 TEST := $(VENV)/.ready-to-test
 AIRFLOW := .venv-airflow/.ready
 RUFF := $(VENV)/bin/ruff
-PYTEST := ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python -m pytest
+TESTING := ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python
+PYTEST := $(TESTING) -m pytest
+# worksteal: tests of one file mostly stay together, and share what is made once for a file.
+TWO_AT_A_TIME := -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run compact-simulator default-model validate test docs check-slow bench bench-training lint format clean
+.PHONY: help setup run compact-simulator default-model validate test test-kernels docs check-slow bench bench-training lint format clean
 # Two pips in one environment would trip over each other.
 .NOTPARALLEL:
 
@@ -39,11 +42,13 @@ docs: $(TEST)    ## the documentation, in build/docs: open index.html, no networ
 	@$(VENV)/bin/python -m sphinx -qW --keep-going -b html -d build/docs/.doctrees docs build/docs
 	@echo "build/docs/index.html"
 
-# worksteal: tests of one file mostly stay together, and share what is made once for a file.
 test: $(TEST)    ## the tests, on SQLite and on PostgreSQL
-	@$(PYTEST) -n 2 --dist worksteal
+	@$(PYTEST) $(TWO_AT_A_TIME)
 
-check-slow: $(TEST) $(AIRFLOW)    ## the tests that take minutes, an hour in all; some want Airflow, which is installed beside
+test-kernels: $(TEST)    ## the tests of numbers, with the code of OpenBLAS, NumPy, numba and torch for other processors
+	@$(TESTING) tests/kernels.py $(TWO_AT_A_TIME)
+
+check-slow: test-kernels $(AIRFLOW)    ## test-kernels, then the tests that take minutes, an hour in all; some want Airflow, which is installed beside
 	@$(PYTEST) -m slow
 
 bench: $(TEST)    ## speed and memory in one table, a few minutes (FULL=1: larger, 20 minutes)
