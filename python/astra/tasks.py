@@ -57,6 +57,21 @@ class Rederivation:
     apply: Callable[[list[Any], list[Any]], None]
 
 
+@dataclass(frozen=True)
+class Note:
+    """What ``astra status`` says of some results of a task, where there are any.
+
+    Attributes:
+        name: Their name for programs.
+        text: What is said; their number goes where ``{:,}`` stands.
+        chosen: Gives a condition on the table of results.
+    """
+
+    name: str
+    text: str
+    chosen: Callable[[], peewee.Expression]
+
+
 class Task:
     """A task: call it with spectra, and it yields one unsaved row for each, in order."""
 
@@ -67,6 +82,7 @@ class Task:
         parameters = list(inspect.signature(function).parameters.values())[1:]
         self.options = frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
         self.rederivation: Rederivation | None = None
+        self.notes: list[Note] = []
         self._identify: Callable[..., Provenance] = lambda **options: Provenance()
         self._prepare: Callable[..., None] = lambda **options: None
         self._check = self.prepare
@@ -113,6 +129,18 @@ class Task:
         def register(apply: Callable[[list, list], None]) -> Callable[[list, list], None]:
             self.rederivation = Rederivation(stale, apply)
             return apply
+
+        return register
+
+    def noted_by(self, text: str) -> Callable[[Callable], Callable]:
+        """Decorator: ``astra status`` says ``text`` of the results for which ``function()`` holds.
+
+        The number of these results goes where ``{:,}`` stands; the name of the function is for ``--json``.
+        """
+
+        def register(chosen: Callable[[], peewee.Expression]) -> Callable[[], peewee.Expression]:
+            self.notes.append(Note(chosen.__name__, text, chosen))
+            return chosen
 
         return register
 

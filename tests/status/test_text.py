@@ -17,6 +17,10 @@ FOUND = {
     "bad": 10,
     "warn": 5,
     "flags": {"flag_no_result": 3},
+    "notes": [
+        {"name": "lost_keys", "results": 7, "text": "7 results have lost their keys"},
+        {"name": "late", "results": 0, "text": "0 results are late"},
+    ],
     "no_result_reasons": {"truncated": 3},
     "in_hand": 300,
     "workers": [
@@ -51,6 +55,13 @@ def test_a_page_says_who_has_what_in_hand_and_how_long_it_will_take():
     ) in text
     assert "  taken alone, because a worker died that had them: 2 waiting, 0 in hand" in text
     assert "    spectrum 8: 2 of 3 deaths" in text
+
+
+def test_a_page_has_the_notes_of_the_task_that_apply():
+    text = page(FOUND)
+
+    assert "  7 results have lost their keys" in text
+    assert not any("late" in line for line in text)
 
 
 def test_a_line_has_what_changes():

@@ -49,6 +49,10 @@ def status_of(task: Task) -> dict[str, Any]:
         "bad": found.bad,
         "warn": found.warn,
         "flags": found.flags,
+        "notes": [
+            {"name": note.name, "results": number, "text": note.text.format(number)}
+            for note, number in zip(task.notes, found.notes.values(), strict=True)
+        ],
         "no_result_reasons": counts.reasons(task) if found.flags.get("flag_no_result", 1) else {},
         "in_hand": sum(worker["in_hand"] for worker in workers),
         "workers": workers,

@@ -21,6 +21,7 @@ def page(found: Found) -> list[str]:
         *(f"  {name:<10} {found[name]:>12,}" for name in ("spectra", "done", "pending", "bad", "warn")),
         *(f"    {name:<24} {count:>12,}" for name, count in found["flags"].items()),
         *(f"    no result: {reason} ({count:,})" for reason, count in found["no_result_reasons"].items()),
+        *(f"  {note['text']}" for note in found["notes"] if note["results"]),
         *_in_flight(found),
         *_runs(found),
     ]
