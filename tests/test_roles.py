@@ -144,6 +144,49 @@ def test_a_writer_ingests_files_and_corrects_what_it_has_ingested(astra, become,
         assert Source.select().count() >= 1
 
 
+def test_a_writer_joins_two_sources_beside_a_table_that_it_may_not_change(
+    astra, survey, become, prefix, tmp_path
+):
+    sql(survey, "CREATE TABLE guest (source_pk BIGINT REFERENCES source)")
+    with opened():
+        for number in (1, 2):
+            a_source(sdss_id=number, sdss4_apogee_id=None)
+            lost = a_source(sdss_id=None, sdss4_apogee_id=f"A{number}")
+    sql(survey, f"INSERT INTO guest VALUES ({lost.pk})")
+    roles(astra, prefix)
+    become(f"{prefix}_writer")
+    for number in (1, 2):
+        path = tmp_path / f"apStar-dr17-A{number}.fits"
+        write_apstar(path, header={"OBJID": f"A{number}", "SDSS_ID": number})
+
+    code, _, err = astra("ingest", "apstar", tmp_path)
+
+    assert code == 0, err
+    assert "table guest (permission denied for table guest)" in err
+    with opened():
+        named = {(source.sdss_id, source.sdss4_apogee_id) for source in Source.select()}
+    assert named == {(1, "A1"), (2, "A2"), (None, None)}
+
+
+def test_a_writer_who_may_delete_no_result_still_deletes_a_spectrum_that_has_none(
+    astra, become, prefix, tmp_path
+):
+    roles(astra, prefix)
+    become(f"{prefix}_writer")
+    good, copy = tmp_path / "a" / "apStar-dr17-X.fits", tmp_path / "apStar-dr17-X.fits"
+    good.parent.mkdir()
+    write_apstar(good, header={"OBJID": "X"})
+    copy.touch()
+    astra("ingest", "apstar", tmp_path)
+    copy.write_bytes(good.read_bytes())
+
+    code, _, err = astra("ingest", "apstar", copy)
+
+    assert code == 0, err
+    with opened():
+        assert Spectrum.select().count() == 1
+
+
 @pytest.mark.parametrize(
     "statement",
     [

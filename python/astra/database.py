@@ -1,7 +1,8 @@
 """The one door to the database: connections, clocks, transactions.
 
 What differs between SQLite and PostgreSQL is decided here (and in ``schema``, for making tables, in
-``upsert``, and in ``snapshot``, for reading much), so that no other module asks which of the two it talks to.
+``upsert``, in ``foreign_keys``, and in ``snapshot``, for reading much), so that no other module asks which of
+the two it talks to.
 """
 
 import math

@@ -48,7 +48,7 @@ def _distinct(records: list[Record], tally: Tally) -> list[Record]:
 
 
 def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tuple[int, int]:
-    spectra, stars = Spectra(records), Stars(tally)
+    spectra, stars = Spectra(records, tally), Stars(tally)
     names = spectra.sources_by_name()
     stars.load({(record.sdss_id, record.apogee_id) for record in records}, names)
     if catalog is not None:

@@ -15,8 +15,8 @@ from typing import Any
 import peewee
 
 from astra.database import MAX_PARAMETERS, next_key, now_sql
-from astra.ingest.records import Record, stored_rows
-from astra.models import TABLES, ApogeeCoaddedSpectrumInApStar, Spectrum
+from astra.ingest.records import Record, Tally, stored_rows
+from astra.models import ApogeeCoaddedSpectrumInApStar, Spectrum
 from astra.upsert import upsert
 
 Row = dict[str, Any]
@@ -32,7 +32,8 @@ _BLANK = dict.fromkeys(("source", "spectrum_pk", *_BESIDES, *_MEASURED)) | {"spe
 class Spectra:
     """The rows of all spectra of the objects in a batch, by identity and by path."""
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    def __init__(self, records: Iterable[Record], tally: Tally) -> None:
+        self._tally = tally
         self._rows: dict[str, Row] = {}
         self._by_path: dict[str, Row] = {}
         self._taken: dict[str, tuple[Row | None, Row]] = {}
@@ -115,12 +116,14 @@ class Spectra:
         return row
 
     def _delete(self, row: Row) -> None:
+        if refused := self._tally.references.delete_spectrum(row["spectrum_pk"]):
+            message = (
+                "a spectrum known by the name of its file alone is another one, but what refers to it cannot "
+                "be deleted in table %s: it stays"
+            )
+            self._tally.warn(message, refused)
+            return
         del self._rows[row["product_id"]], self._by_path[row["path"]]
-        for model in reversed(TABLES):
-            for column, referred in model._meta.refs.items():
-                if referred is Spectrum:
-                    model.delete().where(column == row["spectrum_pk"]).execute()
-        Spectrum.delete().where(Spectrum.pk == row["spectrum_pk"]).execute()
 
 
 def _is_only_named(row: Row) -> bool:
