@@ -4,6 +4,7 @@ import contextlib
 import json
 import uuid
 
+import guests
 import psycopg2
 import pytest
 from builders import a_source, a_spectrum, write_apstar
@@ -331,6 +332,19 @@ def test_what_later_migrations_make_is_readable_and_writable_at_once(astra, surv
     assert sql(reader, "SELECT value FROM later_view") == [(8,)]
     with pytest.raises(psycopg2.Error, match=REFUSED):
         sql(reader, "UPDATE later SET value = 9")
+
+
+def test_a_package_whose_task_cannot_be_loaded_does_not_keep_others_from_their_rights(
+    astra, three_stars, become, prefix, toy_weights, tmp_path, monkeypatch
+):
+    guests.install(tmp_path / "guest", monkeypatch, guests.GOOD, "broken", "count_pixels")
+
+    code, _, err = roles(astra, prefix)
+
+    assert code == 0
+    assert "task 'broken' cannot be loaded" in err
+    become(f"{prefix}_writer")
+    assert astra("run", "astronn_dist", "--weights", toy_weights)[0] == 0
 
 
 def test_a_dry_run_prints_sql_that_does_what_the_command_does(astra, survey, become, prefix):

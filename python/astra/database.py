@@ -254,6 +254,12 @@ def writing(database: peewee.Database) -> Iterator[None]:
         raise type(known)(f"{known}; nothing of this batch was kept") from error
 
 
+def is_missing_table(error: peewee.PeeweeException) -> bool:
+    """Whether a query failed because there is no such table."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(cause, "pgcode", None) == "42P01" or str(error).startswith("no such table")
+
+
 def translated(error: peewee.PeeweeException, verb: str = "refused") -> AstraError:
     """The error of the project that says who has to act on a database error."""
     cause = getattr(error, "orig", None) or error

@@ -200,3 +200,20 @@ def find_task(name: str) -> Task:
     if not isinstance(found, Task):
         raise ConfigError(f"task {name!r}: {points[0].value} is not decorated with @astra.task")
     return found
+
+
+def installed_tasks() -> dict[str, Task | ConfigError]:
+    """All installed tasks by their names; in the place of one that cannot be loaded, why."""
+    found: dict[str, Task | ConfigError] = {}
+    for name in task_names():
+        try:
+            found[name] = find_task(name)
+        except ConfigError as error:
+            found[name] = error
+    return found
+
+
+def comes_with_astra(name: str) -> bool:
+    """Whether a task is one of this package."""
+    points = metadata.entry_points(group=ENTRY_POINT_GROUP, name=name)
+    return any(point.module.startswith("astra.") for point in points)

@@ -11,6 +11,7 @@ import time
 from collections import namedtuple
 from types import SimpleNamespace
 
+import guests
 import pytest
 from builders import a_result, a_run, a_source, a_spectrum, write_apstar
 
@@ -21,6 +22,7 @@ from astra.database import is_postgresql, now
 from astra.doctor import checkup, computing, database, files
 from astra.doctor.checkup import examine
 from astra.doctor.findings import Finding, exit_code_of
+from astra.errors import ConfigError
 from astra.models import TaskClaim, TaskWorker
 
 NAMES = [name for name, *_ in checkup.CHECKS]
@@ -377,6 +379,42 @@ def test_slurm_may_be_there_or_not(survey, monkeypatch, tmp_path):
 
     (tmp_path / "sbatch").touch(mode=0o755)
     assert the("slurm")[2] == f"ok    slurm          {tmp_path / 'sbatch'}"
+
+
+# > Tasks of other packages
+
+
+def test_what_is_wrong_with_the_task_of_another_package_is_one_warning(survey, tmp_path, monkeypatch):
+    guests.install(tmp_path / "guest", monkeypatch, guests.GOOD, "broken", "count_pixels")
+
+    findings = found()
+
+    assert all(code == 0 for _, code, _ in findings), findings
+    broken, missing = [text for level, _, text in findings if level == "warn"]
+    assert "tasks          task 'broken' cannot be loaded from guest_package:broken" in broken
+    assert "tasks          task 'count_pixels': its table guest_result is missing" in missing
+    assert ("ok", 0, "ok    tasks          usable: astronn_dist") in findings
+
+
+def test_the_task_of_another_package_is_checked_as_our_own_is(survey, db, tmp_path, monkeypatch):
+    guests.install(tmp_path / "guest", monkeypatch, guests.GOOD, "count_pixels")
+    guests.make_table(db)
+
+    findings = found()
+
+    assert {level for level, *_ in findings} == {"ok"}
+    assert "ok    tasks          usable: astronn_dist, count_pixels" in [text for *_, text in findings]
+    assert "ok    results        count_pixels: no rows of other weights, seeds or draws" in [
+        text for *_, text in findings
+    ]
+
+
+def test_a_task_of_ours_that_cannot_be_used_is_a_failure(survey, monkeypatch):
+    monkeypatch.setattr(
+        "astra.doctor.installed.installed_tasks", lambda: {"astronn_dist": ConfigError("broken")}
+    )
+
+    assert the("tasks") == ("fail", 78, "fail  tasks          broken")
 
 
 # > What runs have left behind

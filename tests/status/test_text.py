@@ -71,6 +71,13 @@ def test_a_line_has_what_changes():
     )
 
 
+def test_of_a_task_that_cannot_be_counted_there_is_why_alone():
+    found = {"task": "t", "version": "0.1.0", "at": MOMENT, "error": "task 't': its table is missing"}
+
+    assert page(found) == ["task 't': its table is missing"]
+    assert line(found) == "2026-11-23T20:15:00Z task 't': its table is missing"
+
+
 def test_what_is_not_known_is_left_out():
     found = FOUND | {"spectra_per_s": None, "seconds_left": None, "workers": [], "in_hand": 0}
 

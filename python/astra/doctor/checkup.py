@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import peewee
 
-from astra.doctor import computing, files, settings, work
+from astra.doctor import computing, files, installed, settings, work
 from astra.doctor import database as databases
 from astra.doctor.findings import FAIL, OK, WARN, Finding
 from astra.doctor.known import Known
@@ -19,6 +19,7 @@ CHECKS: tuple[tuple[str, str | None, Callable[[Known], Iterator[Finding]]], ...]
     ("configuration", None, settings.check),
     ("database", "settings", databases.check_connection),
     ("schema", "database", databases.check_schema),
+    ("tasks", None, installed.check_tasks),
     ("rights", "schema", databases.check_rights),
     ("spectra", "schema", files.check_spectra),
     ("space", None, files.check_space),
