@@ -1,6 +1,6 @@
-"""Let the next ``astra run`` derive those results again that averaged a parallax of Gaia with its zero-point.
+"""Let the next ``astra run`` derive those results again whose mean has a parallax of unknown zero-point in it.
 
-They say how far a star is, and are wrong: without its zero-point, such a parallax no longer counts.
+Such a mean puts the star too far away, by more than its error says.
 """
 
 

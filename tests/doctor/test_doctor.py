@@ -15,6 +15,7 @@ import guests
 import pytest
 from builders import a_result, a_run, a_source, a_spectrum, write_apstar
 
+import astra
 from astra import schema
 from astra.cli import main
 from astra.config import config_file
@@ -104,6 +105,35 @@ def test_the_exit_code_is_that_of_the_first_failure():
 
     assert exit_code_of(findings) == 69
     assert exit_code_of(findings[:1]) == 0
+
+
+# > The package
+
+
+def test_another_distribution_that_provides_astra_is_worth_a_warning(survey, tmp_path, monkeypatch):
+    information = tmp_path / "elsewhere" / "astra-0.6.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: astra\nVersion: 0.6.0\n")
+    (information / "top_level.txt").write_text("astra\n")
+    monkeypatch.syspath_prepend(information.parent)
+
+    level, code, text = the("package")
+
+    assert (level, code) == ("warn", 0)
+    assert f"astra 0.6.0 and astra-distances {astra.__version__} provide the package astra" in text
+    assert text.endswith("pip uninstall astra astra-distances, then install astra-distances")
+
+
+def test_an_astra_that_is_not_that_of_the_distribution_is_worth_a_warning(survey, tmp_path, monkeypatch):
+    assert the("package")[0] == "ok"
+    monkeypatch.setattr(astra, "__file__", str(tmp_path / "astra" / "__init__.py"))
+
+    level, _, text = the("package")
+
+    assert level == "warn"
+    assert (
+        f"the astra in use, {tmp_path / 'astra'}, is not that of astra-distances {astra.__version__}" in text
+    )
 
 
 # > Configuration

@@ -16,6 +16,7 @@ log = logging.getLogger("astra")
 
 #: Name, what it needs to know (an attribute of ``Known``), and the check.
 CHECKS: tuple[tuple[str, str | None, Callable[[Known], Iterator[Finding]]], ...] = (
+    ("package", None, installed.check_package),
     ("configuration", None, settings.check),
     ("database", "settings", databases.check_connection),
     ("schema", "database", databases.check_schema),
