@@ -91,14 +91,17 @@ $(VENV)/bin/python:
 	@echo "making $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 
+# A distribution called astra, which is not this one, would replace files of the package of that name.
 $(RUN): $(INPUTS) | $(VENV)/bin/python
 	@echo "installing astra and what it needs"
+	@$(PIP) uninstall --yes astra
 	@$(PIP) install --editable . --constraint constraints.txt
 	@touch $@
 
 # astroNN declares TensorFlow, which the normalisation never imports: without its dependencies, a gigabyte less.
 $(TEST): $(INPUTS) | $(VENV)/bin/python
 	@echo "installing astra, what it needs, and what its tests and its documentation need"
+	@$(PIP) uninstall --yes astra
 	@$(PIP) install --editable '.[test,docs]' --constraint constraints.txt
 	@$(PIP) install --no-deps astroNN --constraint constraints.txt
 	@touch $@ $(RUN)

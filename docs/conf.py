@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 project = "astra"
 author = "The astra-distances developers"
 copyright = author
-version = release = metadata.version("astra")
+version = release = metadata.version("astra-distances")
 
 extensions = [
     "myst_parser",

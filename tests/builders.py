@@ -13,6 +13,15 @@ from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spe
 from astra.running.chunk import Chunk
 
 N_PIXELS = 8575
+#: What the zero-point of the parallax of a star depends on.
+ZERO_POINT = {
+    "gaia_release": "dr3",
+    "ra": 132.8,
+    "dec": 11.8,
+    "g_mag": 13.0,
+    "nu_eff_used_in_astrometry": 1.5,
+    "astrometric_params_solved": 31,
+}
 _numbers = itertools.count(1)
 
 #: For what starts several processes and so takes seconds: on SQLite it is for the slow tests.

@@ -92,7 +92,8 @@ _PIP = """\
 #!/bin/sh
 case "$*" in
     "install .") ;;
-    "install .["*|"install astra["*) extra=${{2#*[}}; grep -q "^${{extra%]}} =$" "{root}/setup.cfg" ;;
+    "uninstall astra astra-distances") ;;
+    "install .["*) extra=${{2#*[}}; grep -q "^${{extra%]}} =$" "{root}/setup.cfg" ;;
     *) echo "pip $*" >&2; exit 2 ;;
 esac
 """

@@ -29,7 +29,7 @@ def a_measured(
     relative = 0.05
     parallax = 1000 / dist
     spectrum = a_spectrum(source, snr=snr, telescope=telescope, v_rad=33.9)
-    gaia = {"gaia_parallax": parallax + 0.05, "e_gaia_parallax": 0.05}
+    gaia = {"gaia_parallax": parallax + 0.05, "e_gaia_parallax": 0.05, "plx_zero_point": -0.03}
     combined = {"weighted_parallax": parallax + 0.04, "e_weighted_parallax": 0.04}
     found = {
         "L_fakemag": 100 * parallax,

@@ -35,7 +35,7 @@ def wheel(tree, tmp_path_factory) -> Path:
     """The wheel, built from the source distribution, as an installer without a wheel would do it."""
     dist = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", dist, tree)
-    (built,) = dist.glob("*.whl")
+    (built,) = dist.glob("astra_distances-*.whl")
     return built
 
 
@@ -78,7 +78,7 @@ def test_an_installed_astra_finds_its_own_migrations_and_version(installed, tmp_
 import importlib.metadata, json
 import astra, astra.migrations
 print(json.dumps([astra.__file__, astra.migrations.__file__, astra.__version__,
-                  importlib.metadata.version("astra")]))
+                  importlib.metadata.version("astra-distances")]))
 """
     environment = os.environ | {"PYTHONPATH": str(installed)}
 
@@ -95,11 +95,12 @@ def test_this_environment_runs_the_sources_of_this_tree():
 
     assert Path(astra.__file__).parent == ROOT / "python" / "astra"
     assert Path(astra.migrations.__file__).parent == ROOT / "migrations"
-    assert astra.__version__ == importlib.metadata.version("astra") == setup_cfg()["metadata"]["version"]
+    version = setup_cfg()["metadata"]["version"]
+    assert astra.__version__ == importlib.metadata.version("astra-distances") == version
 
 
 def test_every_entry_point_leads_to_a_module_of_the_wheel(installed):
-    (distribution,) = importlib.metadata.distributions(name="astra", path=[str(installed)])
+    (distribution,) = importlib.metadata.distributions(name="astra-distances", path=[str(installed)])
 
     found = {(entry.group, entry.name): entry for entry in distribution.entry_points}
 
@@ -107,6 +108,21 @@ def test_every_entry_point_leads_to_a_module_of_the_wheel(installed):
     for entry in found.values():
         module = installed.joinpath(*entry.module.split("."))
         assert module.with_suffix(".py").exists() or (module / "__init__.py").exists(), entry
+
+
+def test_the_doctor_of_an_installed_astra_knows_it_for_its_own(installed, tmp_path):
+    code = """
+from astra.doctor.installed import check_package
+from astra.doctor.known import Known
+for found in check_package(Known()):
+    print(found.line())
+"""
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+
+    said = run(sys.executable, "-c", code, cwd=tmp_path, env=environment)
+
+    assert said.startswith("ok    package        astra-distances ")
+    assert said.rstrip().endswith(f", {installed / 'astra'}")
 
 
 def test_the_licence_travels_along(wheel):

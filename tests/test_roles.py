@@ -4,6 +4,7 @@ import contextlib
 import json
 import uuid
 
+import guests
 import psycopg2
 import pytest
 from builders import a_source, a_spectrum, write_apstar
@@ -142,6 +143,49 @@ def test_a_writer_ingests_files_and_corrects_what_it_has_ingested(astra, become,
     assert (first[0], second[0]) == (0, 0), first[2] + second[2]
     with opened():
         assert Source.select().count() >= 1
+
+
+def test_a_writer_joins_two_sources_beside_a_table_that_it_may_not_change(
+    astra, survey, become, prefix, tmp_path
+):
+    sql(survey, "CREATE TABLE guest (source_pk BIGINT REFERENCES source)")
+    with opened():
+        for number in (1, 2):
+            a_source(sdss_id=number, sdss4_apogee_id=None)
+            lost = a_source(sdss_id=None, sdss4_apogee_id=f"A{number}")
+    sql(survey, f"INSERT INTO guest VALUES ({lost.pk})")
+    roles(astra, prefix)
+    become(f"{prefix}_writer")
+    for number in (1, 2):
+        path = tmp_path / f"apStar-dr17-A{number}.fits"
+        write_apstar(path, header={"OBJID": f"A{number}", "SDSS_ID": number})
+
+    code, _, err = astra("ingest", "apstar", tmp_path)
+
+    assert code == 0, err
+    assert "table guest (permission denied for table guest)" in err
+    with opened():
+        named = {(source.sdss_id, source.sdss4_apogee_id) for source in Source.select()}
+    assert named == {(1, "A1"), (2, "A2"), (None, None)}
+
+
+def test_a_writer_who_may_delete_no_result_still_deletes_a_spectrum_that_has_none(
+    astra, become, prefix, tmp_path
+):
+    roles(astra, prefix)
+    become(f"{prefix}_writer")
+    good, copy = tmp_path / "a" / "apStar-dr17-X.fits", tmp_path / "apStar-dr17-X.fits"
+    good.parent.mkdir()
+    write_apstar(good, header={"OBJID": "X"})
+    copy.touch()
+    astra("ingest", "apstar", tmp_path)
+    copy.write_bytes(good.read_bytes())
+
+    code, _, err = astra("ingest", "apstar", copy)
+
+    assert code == 0, err
+    with opened():
+        assert Spectrum.select().count() == 1
 
 
 @pytest.mark.parametrize(
@@ -288,6 +332,19 @@ def test_what_later_migrations_make_is_readable_and_writable_at_once(astra, surv
     assert sql(reader, "SELECT value FROM later_view") == [(8,)]
     with pytest.raises(psycopg2.Error, match=REFUSED):
         sql(reader, "UPDATE later SET value = 9")
+
+
+def test_a_package_whose_task_cannot_be_loaded_does_not_keep_others_from_their_rights(
+    astra, three_stars, become, prefix, toy_weights, tmp_path, monkeypatch
+):
+    guests.install(tmp_path / "guest", monkeypatch, guests.GOOD, "broken", "count_pixels")
+
+    code, _, err = roles(astra, prefix)
+
+    assert code == 0
+    assert "task 'broken' cannot be loaded" in err
+    become(f"{prefix}_writer")
+    assert astra("run", "astronn_dist", "--weights", toy_weights)[0] == 0
 
 
 def test_a_dry_run_prints_sql_that_does_what_the_command_does(astra, survey, become, prefix):

@@ -12,10 +12,13 @@ from astra import schema
 from astra.config import load_settings
 from astra.database import is_postgresql, open_database
 from astra.errors import ConfigError
-from astra.models import TABLES, Distance, Source, TaskRun
+from astra.models import TABLES, AstroNNdist, Distance, Source, TaskRun
 from astra.models.base import bound_to
 
-ALL = ["0001_tables", "0002_distances", "0003_weights_of_runs", "0004_claims", "0005_parallaxes"]
+ALL = [
+    *("0001_tables", "0002_distances", "0003_weights_of_runs", "0004_claims", "0005_parallaxes"),
+    "0006_raw_parallaxes",
+]
 
 
 def _columns(database, table):
@@ -110,6 +113,31 @@ def test_the_results_so_far_keep_their_numbers_when_errors_and_parallaxes_are_ad
         assert row.items() <= _only_row(db, table).items()
         assert "weighted_parallax" in added
         assert set(added.values()) == {None}
+
+
+def test_exactly_the_results_that_averaged_a_parallax_with_its_zero_point_are_to_be_derived_again(db):
+    raw = {"gaia_parallax": 0.2, "e_gaia_parallax": 0.02, "weighted_parallax": 0.21, "weighted_dist": 4761.9}
+    kinds = {
+        "raw": raw,
+        "raw and negative": raw | {"weighted_parallax": -0.01, "weighted_dist": None},
+        "corrected": raw | {"plx_zero_point": -0.03},
+        "without Gaia": {"weighted_parallax": 0.21},
+        "raw, of no mean": {"gaia_parallax": 0.2, "e_gaia_parallax": 0.02},
+    }
+    read = {"inputs_read": "2026-01-01 00:00:00.000000"}
+    rows = {kind: a_result(a_spectrum(a_source()), **values, **read) for kind, values in kinds.items()}
+    schema.runner(db).down("0006_raw_parallaxes")
+
+    schema.runner(db).up()
+
+    after = {kind: AstroNNdist.get_by_id(row.task_pk) for kind, row in rows.items()}
+    stale = {kind for kind, row in after.items() if row.source_read is None}
+    assert stale == {"raw", "raw and negative"}
+    for kind, row in after.items():
+        same = {name for name in row.__data__ if name != "source_read" or kind not in stale}
+        assert {name: repr(getattr(row, name)) for name in same} == {
+            name: repr(getattr(rows[kind], name)) for name in same
+        }
 
 
 def test_views_and_rights_on_the_view_outlive_its_new_columns(db):

@@ -4,11 +4,11 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 
+import guests
 import pytest
 from builders import a_source, a_spectrum
 
 import astra
-from astra.database import is_postgresql
 from astra.errors import UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
 from astra.tasks import find_task, task, task_names
@@ -69,34 +69,16 @@ def test_an_unknown_task_is_named_with_those_that_exist():
         find_task("astronn_dst")
 
 
-TOY = '''
-from collections.abc import Iterable, Iterator
-from astra import task
-from astra.fields import FloatField
-from astra.models import ApogeeCoaddedSpectrumInApStar, PipelineOutputModel
-
-class PixelCount(PipelineOutputModel):
-    """A result without any flag, in a table of its own."""
-    pixels = FloatField(help_text="Number of something")
-
-    class Meta:
-        indexes = (PipelineOutputModel.UNIQUE,)
-
-@task
-def count_pixels(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[PixelCount]:
-    for spectrum in spectra:
-        yield PixelCount.from_spectrum(spectrum, pixels=float(spectrum.pk))
-'''
 SETUP = """
 [metadata]
-name = toy-astra-task
+name = guest-package
 version = 1.0
 [options]
-py_modules = toy_astra_task
+py_modules = guest_package
 [options.entry_points]
 astra.tasks =
-    count_pixels = toy_astra_task:count_pixels
-    broken = toy_astra_task:not_there
+    count_pixels = guest_package:count_pixels
+    broken = guest_package:not_there
 """
 
 
@@ -105,7 +87,7 @@ def with_toy_package(tmp_path, monkeypatch):
     """A package of someone else's, installed with pip, that offers a task and a broken one."""
     source, target = tmp_path / "toy", tmp_path / "installed"
     source.mkdir()
-    (source / "toy_astra_task.py").write_text(TOY)
+    (source / "guest_package.py").write_text(guests.GOOD)
     (source / "setup.cfg").write_text(SETUP)
     (source / "setup.py").write_text("from setuptools import setup\nsetup()\n")
     command = [
@@ -130,18 +112,7 @@ def _astra(*arguments):
 @pytest.fixture
 def toy_table(db):
     """The table of the foreign task, which its package would make by a migration of its own."""
-    moment = (
-        "timezone('utc', clock_timestamp())" if is_postgresql(db) else "(strftime('%Y-%m-%d %H:%M:%f000'))"
-    )
-    db.execute_sql(
-        f"CREATE TABLE pixel_count (task_pk {'BIGSERIAL' if is_postgresql(db) else 'INTEGER'} PRIMARY KEY, "
-        "source_pk BIGINT, spectrum_pk BIGINT NOT NULL, run_pk BIGINT, v_astra INTEGER NOT NULL, "
-        "v_astra_major_minor BIGINT GENERATED ALWAYS AS (v_astra / 1000) STORED, "
-        f"created TIMESTAMP NOT NULL DEFAULT {moment}, modified TIMESTAMP NOT NULL DEFAULT {moment}, "
-        "inputs_read TIMESTAMP, source_read TIMESTAMP, "
-        "t_elapsed DOUBLE PRECISION, t_overhead DOUBLE PRECISION, tag TEXT, "
-        "pixels DOUBLE PRECISION, UNIQUE (spectrum_pk, v_astra_major_minor))"
-    )
+    guests.make_table(db)
 
 
 def test_another_package_adds_a_task_with_results_of_its_own(db, with_toy_package, toy_table):
@@ -152,7 +123,7 @@ def test_another_package_adds_a_task_with_results_of_its_own(db, with_toy_packag
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     assert "3 measured + 0 no_result = 3 processed" in first.stdout
     assert second.stdout == "nothing is pending for count_pixels\n"
-    rows = db.execute_sql("SELECT pixels FROM pixel_count ORDER BY spectrum_pk").fetchall()
+    rows = db.execute_sql("SELECT pixels FROM guest_result ORDER BY spectrum_pk").fetchall()
     assert rows == [(spectrum.pk,) for spectrum in spectra]
     assert _astra("status", "count_pixels").returncode == 0
 
@@ -161,7 +132,7 @@ def test_a_broken_package_stops_its_own_task_alone(db, with_toy_package, toy_tab
     ran = _astra("run", "broken")
 
     assert ran.returncode == 78
-    assert ran.stderr.startswith("astra: error: task 'broken' cannot be loaded from toy_astra_task:not_there")
+    assert ran.stderr.startswith("astra: error: task 'broken' cannot be loaded from guest_package:not_there")
     assert _astra("run", "count_pixels").returncode == 0
 
 

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from astra.pipelines.astronn_dist.direct import distance, distance_from_apstar
     from astra.tasks import task
 
-__version__ = metadata.version("astra")
+#: What pip calls this package: `astra` is another one.
+DISTRIBUTION = "astra-distances"
+
+__version__ = metadata.version(DISTRIBUTION)
 
 __all__ = ["__version__", "distance", "distance_from_apstar", "generate_queries_for_task", "task"]
 

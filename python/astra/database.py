@@ -1,7 +1,8 @@
 """The one door to the database: connections, clocks, transactions.
 
 What differs between SQLite and PostgreSQL is decided here (and in ``schema``, for making tables, in
-``upsert``, and in ``snapshot``, for reading much), so that no other module asks which of the two it talks to.
+``upsert``, in ``foreign_keys``, and in ``snapshot``, for reading much), so that no other module asks which of
+the two it talks to.
 """
 
 import math
@@ -251,6 +252,12 @@ def writing(database: peewee.Database) -> Iterator[None]:
     except peewee.PeeweeException as error:
         known = translated(error, "refused to write")
         raise type(known)(f"{known}; nothing of this batch was kept") from error
+
+
+def is_missing_table(error: peewee.PeeweeException) -> bool:
+    """Whether a query failed because there is no such table."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(cause, "pgcode", None) == "42P01" or str(error).startswith("no such table")
 
 
 def translated(error: peewee.PeeweeException, verb: str = "refused") -> AstraError:

@@ -131,9 +131,12 @@ class Glossary:
     e_nn_parallax = "Error on nn_parallax, from the errors of L_fakemag, Ks and E(B-V) [mas]"
     e_model_nn_parallax = "Model part of the error on nn_parallax, from e_model_L_fakemag alone [mas]"
     plx_zero_point = "Zero-point of the Gaia parallax, Lindegren et al. (2021); only of (E)DR3 [mas]"
-    gaia_parallax = "Gaia parallax minus plx_zero_point, or as it is where that is absent [mas]"
+    gaia_parallax = "Gaia parallax minus plx_zero_point; where that is absent, as published [mas]"
     e_gaia_parallax = "Error on gaia_parallax: that on the Gaia parallax [mas]"
-    weighted_parallax = "Mean of nn_parallax (not of flag_bad) and gaia_parallax, weights 1 / error^2 [mas]"
+    weighted_parallax = (
+        "Mean, with weights 1 / error^2, of nn_parallax (not of flag_bad) and gaia_parallax (only where "
+        "plx_zero_point is not absent) [mas]"
+    )
     e_weighted_parallax = "Error on weighted_parallax [mas]"
     weighted_dist = "Distance 1000 / weighted_parallax, where that is positive [pc]"
     e_weighted_dist = "Error on weighted_dist to first order: weighted_dist e / weighted_parallax [pc]"

@@ -7,7 +7,9 @@
 All rights are within the configured schema; the only other is to connect to its database.
 """
 
+import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import peewee
@@ -18,7 +20,9 @@ from astra.errors import StorageError, UsageError
 from astra.models import TABLES, Source, TaskRun
 from astra.models.pipeline import PipelineOutputModel
 from astra.schema import alone
-from astra.tasks import find_task, task_names
+from astra.tasks import Task, installed_tasks
+
+log = logging.getLogger("astra")
 
 _PREFIX = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,49}")
 
@@ -48,12 +52,11 @@ class Roles:
     schema: str
 
 
-def needed_by_writer() -> dict[str, tuple[str, ...]]:
-    """What a worker, or an ingest, does with each table, by the table's name."""
-    results = [find_task(name).output_model for name in task_names()]
+def needed_by_writer(tasks: Iterable[Task]) -> dict[str, tuple[str, ...]]:
+    """What a worker of these tasks, or an ingest, does with each table, by the table's name."""
     return {
         model._meta.table_name: KEEP if model is TaskRun or issubclass(model, PipelineOutputModel) else CHANGE
-        for model in dict.fromkeys((*TABLES, *results))
+        for model in dict.fromkeys((*TABLES, *(task.output_model for task in tasks)))
     }
 
 
@@ -103,9 +106,15 @@ def granting(database: peewee.Database, roles: Roles) -> list[str]:
     schema, reader, writer = (_quoted(name) for name in (roles.schema, roles.reader, roles.writer))
     both, later = f"{reader}, {writer}", f"ALTER DEFAULT PRIVILEGES FOR ROLE {_quoted(roles.owner)}"
     there = set(database.get_tables(schema=roles.schema)) or {model._meta.table_name for model in TABLES}
+    tasks = []
+    for task in installed_tasks().values():
+        if isinstance(task, Task):
+            tasks.append(task)
+        else:
+            log.warning("%s; nobody gets a right to write its results", task)
     written = [
         f"GRANT {', '.join(rights[1:])} ON {schema}.{_quoted(table)} TO {writer}"
-        for table, rights in needed_by_writer().items()
+        for table, rights in needed_by_writer(tasks).items()
         if table in there
     ]
     return [

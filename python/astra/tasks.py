@@ -57,6 +57,21 @@ class Rederivation:
     apply: Callable[[list[Any], list[Any]], None]
 
 
+@dataclass(frozen=True)
+class Note:
+    """What ``astra status`` says of some results of a task, where there are any.
+
+    Attributes:
+        name: Their name for programs.
+        text: What is said; their number goes where ``{:,}`` stands.
+        chosen: Gives a condition on the table of results.
+    """
+
+    name: str
+    text: str
+    chosen: Callable[[], peewee.Expression]
+
+
 class Task:
     """A task: call it with spectra, and it yields one unsaved row for each, in order."""
 
@@ -67,6 +82,7 @@ class Task:
         parameters = list(inspect.signature(function).parameters.values())[1:]
         self.options = frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
         self.rederivation: Rederivation | None = None
+        self.notes: list[Note] = []
         self._identify: Callable[..., Provenance] = lambda **options: Provenance()
         self._prepare: Callable[..., None] = lambda **options: None
         self._check = self.prepare
@@ -113,6 +129,18 @@ class Task:
         def register(apply: Callable[[list, list], None]) -> Callable[[list, list], None]:
             self.rederivation = Rederivation(stale, apply)
             return apply
+
+        return register
+
+    def noted_by(self, text: str) -> Callable[[Callable], Callable]:
+        """Decorator: ``astra status`` says ``text`` of the results for which ``function()`` holds.
+
+        The number of these results goes where ``{:,}`` stands; the name of the function is for ``--json``.
+        """
+
+        def register(chosen: Callable[[], peewee.Expression]) -> Callable[[], peewee.Expression]:
+            self.notes.append(Note(chosen.__name__, text, chosen))
+            return chosen
 
         return register
 
@@ -172,3 +200,20 @@ def find_task(name: str) -> Task:
     if not isinstance(found, Task):
         raise ConfigError(f"task {name!r}: {points[0].value} is not decorated with @astra.task")
     return found
+
+
+def installed_tasks() -> dict[str, Task | ConfigError]:
+    """All installed tasks by their names; in the place of one that cannot be loaded, why."""
+    found: dict[str, Task | ConfigError] = {}
+    for name in task_names():
+        try:
+            found[name] = find_task(name)
+        except ConfigError as error:
+            found[name] = error
+    return found
+
+
+def comes_with_astra(name: str) -> bool:
+    """Whether a task is one of this package."""
+    points = metadata.entry_points(group=ENTRY_POINT_GROUP, name=name)
+    return any(point.module.startswith("astra.") for point in points)

@@ -170,5 +170,5 @@ def test_the_same_database_gives_the_same_file_byte_for_byte(survey, written, cr
 def test_without_pyarrow_parquet_is_refused_before_any_work(db, create, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
 
-    with pytest.raises(ConfigError, match=r"pip install 'astra\[parquet\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'astra-distances\[parquet\]'"):
         create("catalogue.parquet", format=Format.PARQUET)

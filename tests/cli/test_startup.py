@@ -113,4 +113,4 @@ def test_the_version_is_that_of_the_package(word, capsys):
     from astra.cli import main
 
     assert main([word]) == 0
-    assert capsys.readouterr().out == f"{version('astra')}\n"
+    assert capsys.readouterr().out == f"{version('astra-distances')}\n"

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import guests
 import pytest
 from builders import a_result, a_run, a_source, a_spectrum
 
@@ -15,7 +16,7 @@ from astra.database import is_postgresql
 LATER = {"inputs_read": "2999-01-01 00:00:00.000000"}
 
 KEYS = (
-    "task version at spectra done pending bad warn flags no_result_reasons in_hand workers suspects "
+    "task version at spectra done pending bad warn flags notes no_result_reasons in_hand workers suspects "
     "spectra_per_s seconds_left runs"
 ).split()
 
@@ -85,6 +86,74 @@ def test_a_check_for_a_program_names_what_is_broken(astra, survey):
 )
 def test_limits_that_make_no_sense_are_wrong_usage(astra, db, arguments):
     assert astra("status", *arguments)[0] == 2
+
+
+# > Tasks of other packages
+
+
+@pytest.fixture
+def guests_in_trouble(survey, tmp_path, monkeypatch):
+    """A package that offers a task without its table, and another one that cannot be loaded."""
+    guests.install(tmp_path / "guest", monkeypatch, guests.GOOD, "broken", "count_pixels")
+
+
+MISSING = "task 'count_pixels': its table guest_result is missing: `astra init` makes only Astra's own, so "
+NOT_LOADED = "task 'broken' cannot be loaded from guest_package:broken (AttributeError: "
+
+
+def test_what_is_wrong_with_a_task_is_one_line_among_those_of_the_others(astra, guests_in_trouble):
+    code, out, err = astra("status")
+
+    assert (code, err) == (0, "")
+    first, *of_ours, last = out.splitlines()
+    assert first.startswith("astronn_dist (version ")
+    assert of_ours[-1].startswith(NOT_LOADED)
+    assert last.startswith(MISSING)
+    assert "  done                  3" in of_ours
+
+
+def test_in_json_a_task_that_cannot_be_counted_has_an_error_and_no_counts(astra, guests_in_trouble):
+    code, out, _ = astra("status", "--json")
+
+    ours, *others = json.loads(out)["tasks"]
+    assert (code, list(ours)) == (0, KEYS)
+    assert [list(each) for each in others] == [["task", "version", "at", "error"]] * 2
+    assert [each["task"] for each in others] == ["broken", "count_pixels"]
+    assert others[1]["error"].startswith(MISSING)
+
+
+def test_a_task_that_cannot_be_counted_breaks_every_limit_unless_another_one_is_named(
+    astra, guests_in_trouble
+):
+    all_tasks = astra("status", "--check", "--max-bad", "100%")
+    as_json = astra("status", "--check", "--max-bad", "100%", "--json")
+    ours = astra("status", "astronn_dist", "--check", "--max-bad", "100%")
+
+    assert (all_tasks[0], as_json[0], ours[0]) == (1, 1, 0)
+    broken, missing = all_tasks[1].splitlines()
+    assert broken.startswith(NOT_LOADED)
+    assert missing.startswith(MISSING)
+    assert json.loads(as_json[1])["broken"] == [broken, missing]
+
+
+@pytest.mark.parametrize(("task", "said"), [("count_pixels", MISSING), ("broken", NOT_LOADED)])
+def test_a_task_that_is_named_and_cannot_be_counted_is_an_error(astra, guests_in_trouble, task, said):
+    code, out, err = astra("status", task)
+
+    assert (code, out) == (78, "")
+    assert err.startswith(f"astra: error: {said}")
+
+
+def test_a_task_whose_table_is_there_is_counted_and_one_that_lacks_a_column_is_named(
+    astra, guests_in_trouble, survey
+):
+    guests.make_table(survey)
+    code, out, _ = astra("status", "count_pixels", "--json")
+    assert (code, json.loads(out)["tasks"][0]["pending"]) == (0, 4)
+
+    survey.execute_sql("ALTER TABLE guest_result DROP COLUMN pixels")
+
+    assert "its table guest_result cannot be read (" in astra("status")[1]
 
 
 # > Again and again

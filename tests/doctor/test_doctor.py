@@ -11,9 +11,11 @@ import time
 from collections import namedtuple
 from types import SimpleNamespace
 
+import guests
 import pytest
 from builders import a_result, a_run, a_source, a_spectrum, write_apstar
 
+import astra
 from astra import schema
 from astra.cli import main
 from astra.config import config_file
@@ -21,6 +23,7 @@ from astra.database import is_postgresql, now
 from astra.doctor import checkup, computing, database, files
 from astra.doctor.checkup import examine
 from astra.doctor.findings import Finding, exit_code_of
+from astra.errors import ConfigError
 from astra.models import TaskClaim, TaskWorker
 
 NAMES = [name for name, *_ in checkup.CHECKS]
@@ -102,6 +105,35 @@ def test_the_exit_code_is_that_of_the_first_failure():
 
     assert exit_code_of(findings) == 69
     assert exit_code_of(findings[:1]) == 0
+
+
+# > The package
+
+
+def test_another_distribution_that_provides_astra_is_worth_a_warning(survey, tmp_path, monkeypatch):
+    information = tmp_path / "elsewhere" / "astra-0.6.0.dist-info"
+    information.mkdir(parents=True)
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: astra\nVersion: 0.6.0\n")
+    (information / "top_level.txt").write_text("astra\n")
+    monkeypatch.syspath_prepend(information.parent)
+
+    level, code, text = the("package")
+
+    assert (level, code) == ("warn", 0)
+    assert f"astra 0.6.0 and astra-distances {astra.__version__} provide the package astra" in text
+    assert text.endswith("pip uninstall astra astra-distances, then install astra-distances")
+
+
+def test_an_astra_that_is_not_that_of_the_distribution_is_worth_a_warning(survey, tmp_path, monkeypatch):
+    assert the("package")[0] == "ok"
+    monkeypatch.setattr(astra, "__file__", str(tmp_path / "astra" / "__init__.py"))
+
+    level, _, text = the("package")
+
+    assert level == "warn"
+    assert (
+        f"the astra in use, {tmp_path / 'astra'}, is not that of astra-distances {astra.__version__}" in text
+    )
 
 
 # > Configuration
@@ -377,6 +409,42 @@ def test_slurm_may_be_there_or_not(survey, monkeypatch, tmp_path):
 
     (tmp_path / "sbatch").touch(mode=0o755)
     assert the("slurm")[2] == f"ok    slurm          {tmp_path / 'sbatch'}"
+
+
+# > Tasks of other packages
+
+
+def test_what_is_wrong_with_the_task_of_another_package_is_one_warning(survey, tmp_path, monkeypatch):
+    guests.install(tmp_path / "guest", monkeypatch, guests.GOOD, "broken", "count_pixels")
+
+    findings = found()
+
+    assert all(code == 0 for _, code, _ in findings), findings
+    broken, missing = [text for level, _, text in findings if level == "warn"]
+    assert "tasks          task 'broken' cannot be loaded from guest_package:broken" in broken
+    assert "tasks          task 'count_pixels': its table guest_result is missing" in missing
+    assert ("ok", 0, "ok    tasks          usable: astronn_dist") in findings
+
+
+def test_the_task_of_another_package_is_checked_as_our_own_is(survey, db, tmp_path, monkeypatch):
+    guests.install(tmp_path / "guest", monkeypatch, guests.GOOD, "count_pixels")
+    guests.make_table(db)
+
+    findings = found()
+
+    assert {level for level, *_ in findings} == {"ok"}
+    assert "ok    tasks          usable: astronn_dist, count_pixels" in [text for *_, text in findings]
+    assert "ok    results        count_pixels: no rows of other weights, seeds or draws" in [
+        text for *_, text in findings
+    ]
+
+
+def test_a_task_of_ours_that_cannot_be_used_is_a_failure(survey, monkeypatch):
+    monkeypatch.setattr(
+        "astra.doctor.installed.installed_tasks", lambda: {"astronn_dist": ConfigError("broken")}
+    )
+
+    assert the("tasks") == ("fail", 78, "fail  tasks          broken")
 
 
 # > What runs have left behind

@@ -19,7 +19,9 @@ from astra.models.base import database
 from astra.report import outliers
 from astra.report.comparison import parallaxes, parts, repeats
 from astra.report.contents import gather
+from astra.report.figures import Figures
 from astra.report.rows import read_rows
+from astra.report.sections import gaia
 from astra.snapshot import snapshot
 from astra.version import V_ASTRA
 
@@ -90,6 +92,19 @@ def test_the_parallax_with_its_zero_point_taken_off_comes_first(db):
     assert (found.gaia[0], found.e_spectroscopic[0]) == (0.24, 0.011)
     assert found.corrected.all()
     assert found.full.all()
+
+
+def test_the_section_on_gaia_says_where_there_is_no_zero_point_and_weighted_distances_leave_gaia_out(db):
+    raw = {"gaia_parallax": 0.24, "e_gaia_parallax": 0.02}
+    a_result(a_spectrum(a_source(j_mag=11.0)), plx_zero_point=-0.04, **raw)
+    corrected = gaia.section(now(gather), Figures()).body
+    a_result(a_spectrum(a_source(j_mag=11.0)), **raw)
+
+    both = gaia.section(now(gather), Figures()).body
+
+    assert "as published" not in corrected
+    assert "For 1 of them, Gaia's parallax has the zero-point" in both
+    assert "Where none is known (1 stars), it is as published, and <code>weighted_parallax</code> and" in both
 
 
 def test_spectra_of_one_star_are_paired_with_its_best_one(db):

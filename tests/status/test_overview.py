@@ -98,9 +98,22 @@ def test_reasons_are_counted_by_what_stands_before_the_file_the_most_common_firs
     ]
 
 
+def test_results_that_leave_gaia_out_are_noted_with_their_number(db, task):
+    gaia, known = {"gaia_parallax": 0.2, "e_gaia_parallax": 0.1}, {"plx_zero_point": -0.03}
+    for values in (gaia, gaia | {"flag_no_result": True}, gaia | known, {}):
+        a_result(a_spectrum(a_source()), inputs_read=LATER, **values)
+    a_result(a_spectrum(a_source()), inputs_read=LATER, v_astra=7_000_000, **gaia)
+
+    (note,) = status_of(task)["notes"]
+
+    assert (note["name"], note["results"]) == ("without_zero_point", 2)
+    assert note["text"].startswith("weighted_* of 2 results leave Gaia out: no zero-point")
+
+
 def test_without_a_single_result_all_counts_are_zero(db, task):
     found = status_of(task)
 
+    assert [note["results"] for note in found["notes"]] == [0]
     assert (found["spectra"], found["done"], found["pending"], found["bad"]) == (0, 0, 0, 0)
     assert set(found["flags"].values()) == {0}
     assert (found["spectra_per_s"], found["seconds_left"], found["workers"]) == (None, 0.0, [])

@@ -17,6 +17,10 @@ FOUND = {
     "bad": 10,
     "warn": 5,
     "flags": {"flag_no_result": 3},
+    "notes": [
+        {"name": "lost_keys", "results": 7, "text": "7 results have lost their keys"},
+        {"name": "late", "results": 0, "text": "0 results are late"},
+    ],
     "no_result_reasons": {"truncated": 3},
     "in_hand": 300,
     "workers": [
@@ -53,11 +57,25 @@ def test_a_page_says_who_has_what_in_hand_and_how_long_it_will_take():
     assert "    spectrum 8: 2 of 3 deaths" in text
 
 
+def test_a_page_has_the_notes_of_the_task_that_apply():
+    text = page(FOUND)
+
+    assert "  7 results have lost their keys" in text
+    assert not any("late" in line for line in text)
+
+
 def test_a_line_has_what_changes():
     assert line(FOUND) == (
         "2026-11-23T20:15:00Z astronn_dist: done 900,000, pending 200,000, bad 10, no_result 3, "
         "300 in hand of 2 workers, 50.0 spectra/s, 1 h 6 min left"
     )
+
+
+def test_of_a_task_that_cannot_be_counted_there_is_why_alone():
+    found = {"task": "t", "version": "0.1.0", "at": MOMENT, "error": "task 't': its table is missing"}
+
+    assert page(found) == ["task 't': its table is missing"]
+    assert line(found) == "2026-11-23T20:15:00Z task 't': its table is missing"
 
 
 def test_what_is_not_known_is_left_out():

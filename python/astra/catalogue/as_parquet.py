@@ -29,7 +29,7 @@ def check_installed() -> None:
     from importlib.util import find_spec
 
     if find_spec("pyarrow") is None:
-        raise ConfigError("--format parquet needs pyarrow: pip install 'astra[parquet]'")
+        raise ConfigError("--format parquet needs pyarrow: pip install 'astra-distances[parquet]'")
 
 
 def write(stream: BinaryIO, table: Table) -> None:

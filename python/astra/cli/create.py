@@ -33,7 +33,8 @@ FormatOf = Annotated[
     Format | None,
     typer.Option(
         "--format",
-        help="In which form; default: as the name of --output ends, else fits. Parquet needs astra[parquet].",
+        help="In which form; default: as the name of --output ends, else fits. "
+        "Parquet needs astra-distances[parquet].",
     ),
 ]
 ColumnNames = Annotated[Names, typer.Option(help="Columns called as in SQL, or as DR19 published them.")]

@@ -40,27 +40,34 @@ def status(
 ) -> None:
     """Show what is pending, done, flagged and in hand, how fast it goes, and the recent runs.
 
-    A limit is a number of spectra (500) or a percentage (2%). --check prints one line for each that is
-    broken. Exit codes: 0 shown, or within the limits, or --watch ended by Ctrl-C; 1 a limit is broken; 2
-    wrong usage; 69 database not reachable; 78 wrong configuration or schema.
+    A task that cannot be loaded, or whose table is missing, is one line among the others; named as TASK, it
+    is an error. A limit is a number of spectra (500) or a percentage (2%). --check prints one line for each
+    that is broken, and one for each task that cannot be counted: name the task if others do not matter. Exit
+    codes: 0 shown, or within the limits, or --watch ended by Ctrl-C; 1 a limit is broken, or a task cannot be
+    counted; 2 wrong usage; 69 database not reachable; 78 wrong configuration or schema, or what is wrong with
+    TASK.
     """
     from astra.cli.session import database_session
     from astra.errors import UsageError
     from astra.status.limits import read_limits
-    from astra.status.overview import status_of
-    from astra.tasks import find_task, task_names
+    from astra.status.overview import status_of, status_of_all
+    from astra.tasks import find_task, installed_tasks
 
     limits = read_limits({"no_result": max_no_result, "bad": max_bad, "pending": max_pending})
     if check != bool(limits):
         raise UsageError("--check needs a limit, and a limit needs --check, e.g. --check --max-no-result 2%")
     if check and watch:
         raise UsageError("--check looks once, --watch again and again: give one of them")
-    tasks = [find_task(name) for name in ([task] if task else task_names())]
+    named, tasks = (find_task(task), {}) if task else (None, installed_tasks())
+
+    def look() -> list[dict[str, Any]]:
+        return status_of_all(tasks) if named is None else [status_of(named)]
+
     with database_session():
         if watch:
-            _watch(lambda: [status_of(each) for each in tasks], every, as_json)
+            _watch(look, every, as_json)
             return
-        found = [status_of(each) for each in tasks]
+        found = look()
     if check:
         raise typer.Exit(_checked(found, limits, as_json))
     if as_json:

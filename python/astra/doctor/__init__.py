@@ -6,6 +6,7 @@ What is where:
     findings.py    what a check has found: ok, warn or fail
     known.py       what the checks so far have found out
     settings.py    the configuration
+    installed.py   the package itself; the tasks, those of other packages among them
     database.py    the database, its schema, and what this login may do in it
     files.py       the files of the spectra, and free space
     computing.py   weights, device, compiled code, Slurm

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import peewee
 
-from astra.doctor import computing, files, settings, work
+from astra.doctor import computing, files, installed, settings, work
 from astra.doctor import database as databases
 from astra.doctor.findings import FAIL, OK, WARN, Finding
 from astra.doctor.known import Known
@@ -16,9 +16,11 @@ log = logging.getLogger("astra")
 
 #: Name, what it needs to know (an attribute of ``Known``), and the check.
 CHECKS: tuple[tuple[str, str | None, Callable[[Known], Iterator[Finding]]], ...] = (
+    ("package", None, installed.check_package),
     ("configuration", None, settings.check),
     ("database", "settings", databases.check_connection),
     ("schema", "database", databases.check_schema),
+    ("tasks", None, installed.check_tasks),
     ("rights", "schema", databases.check_rights),
     ("spectra", "schema", files.check_spectra),
     ("space", None, files.check_space),

@@ -10,14 +10,12 @@ from astra.doctor.findings import FAIL, OK, WARN, Finding
 from astra.doctor.known import Known
 from astra.errors import AstraError
 from astra.processes import cores
-from astra.tasks import find_task, task_names
 
 
 def check_weights(known: Known) -> Iterator[Finding]:
     """Whether each task finds its weights, and can work with them."""
-    for name in task_names():
+    for name, task in known.tasks.items():
         try:
-            task = find_task(name)
             known.provenance[name] = found = task.identify()
             task.prepare()
         except AstraError as error:

@@ -93,7 +93,7 @@ def check_schema(known: Known) -> Iterator[Finding]:
 def check_rights(known: Known) -> Iterator[Finding]:
     """Whether this login may write what a run writes."""
     if is_postgresql(known.database):
-        _check_grants(known.database)
+        _check_grants(known)
     elif not _can_write_soon(known.database):
         said = f"another process has been writing for {_PATIENCE_S:g} s and more"
         remedy = f"a run waits up to {SQLITE_WAIT_S} s for each of its writes; many writers want PostgreSQL"
@@ -102,18 +102,18 @@ def check_rights(known: Known) -> Iterator[Finding]:
     yield Finding("rights", OK, "this login may run tasks, and ingest")
 
 
-def _check_grants(database: peewee.Database) -> None:
+def _check_grants(known: Known) -> None:
     lacking: dict[str, list[str]] = {}
-    for table, rights in needed_by_writer().items():
+    for table, rights in needed_by_writer(known.tasks.values()).items():
         for right in rights:
             query = "SELECT has_table_privilege(%s, %s)"
-            if not database.execute_sql(query, (f'"{table}"', right)).fetchone()[0]:
+            if not known.database.execute_sql(query, (f'"{table}"', right)).fetchone()[0]:
                 lacking.setdefault(right, []).append(table)
     sequences = (
         "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace "
         "AND CASE WHEN relkind = 'S' THEN NOT has_sequence_privilege(oid, 'USAGE') END ORDER BY relname"
     )
-    if found := [name for (name,) in database.execute_sql(sequences)]:
+    if found := [name for (name,) in known.database.execute_sql(sequences)]:
         lacking["USAGE"] = found
     if lacking:
         listed = "; ".join(f"{right} on {', '.join(names)}" for right, names in lacking.items())

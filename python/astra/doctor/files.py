@@ -16,7 +16,6 @@ from astra.doctor.findings import FAIL, OK, WARN, Finding
 from astra.doctor.known import Known
 from astra.errors import AstraError, Interrupted, StorageError
 from astra.products.location import absolute, check_base_dir
-from astra.tasks import find_task, task_names
 
 #: So many files are tried, spread over all that are known.
 SAMPLE = 10
@@ -30,7 +29,7 @@ LITTLE, NEXT_TO_NOTHING = 2**30, 100 * 2**20
 
 def check_spectra(known: Known) -> Iterator[Finding]:
     """Whether files can be read where the database says that they are."""
-    models = dict.fromkeys(find_task(name).spectrum_model for name in task_names())
+    models = dict.fromkeys(task.spectrum_model for task in known.tasks.values())
     for model in models:
         if not hasattr(model, "path"):
             continue

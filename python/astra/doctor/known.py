@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import peewee
 
 from astra.config import Settings
-from astra.tasks import Provenance
+from astra.tasks import Provenance, Task
 
 
 @dataclass
@@ -17,6 +17,7 @@ class Known:
         settings: The settings, if they can be read.
         database: The open database, if it can be reached; the models are bound to it.
         schema: Whether its schema is that of this version, else ``None``.
+        tasks: The tasks that can be used, by their names.
         provenance: By task, what a run would use.
         stack: Is closed after the last check.
     """
@@ -24,5 +25,6 @@ class Known:
     settings: Settings | None = None
     database: peewee.Database | None = None
     schema: bool | None = None
+    tasks: dict[str, Task] = field(default_factory=dict)
     provenance: dict[str, Provenance] = field(default_factory=dict)
     stack: ExitStack = field(default_factory=ExitStack)

@@ -7,16 +7,16 @@ from astra.doctor.findings import OK, WARN, Finding
 from astra.doctor.known import Known
 from astra.running.runs import refuse_to_mix
 from astra.status.in_flight import DEAD, UNKNOWN, suspects_of, workers_of
-from astra.tasks import find_task, task_names
+from astra.tasks import task_names
 
 
 def check_results(known: Known) -> Iterator[Finding]:
     """Whether the weights in force are those of the results so far."""
-    for name in task_names():
+    for name, task in known.tasks.items():
         if name not in known.provenance:
             yield Finding("results", WARN, f"{name}: not checked, for that needs the weights")
             continue
-        refuse_to_mix(find_task(name), known.provenance[name])
+        refuse_to_mix(task, known.provenance[name])
         yield Finding("results", OK, f"{name}: no rows of other weights, seeds or draws")
 
 

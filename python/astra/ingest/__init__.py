@@ -11,4 +11,5 @@ records.py                 one product as a file or a row describes it; the coun
 register.py                writes one batch of records in one transaction
 stars.py, spectra.py       its sources and its spectra
 precedence.py              which of several values of one star is kept
+references.py              rows of all tables that refer to a source or a spectrum
 """

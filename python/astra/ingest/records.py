@@ -10,6 +10,7 @@ import peewee
 
 from astra.database import MAX_PARAMETERS
 from astra.ingest.precedence import Values
+from astra.ingest.references import References
 from astra.products.identity import Product
 
 log = logging.getLogger("astra")
@@ -85,7 +86,11 @@ class IngestCounts:
 
 
 class Tally:
-    """Counts over the batches of one ingest; a star counts once, however many files it has."""
+    """Counts over the batches of one ingest; a star counts once, however many files it has.
+
+    Attributes:
+        references: What refers to sources and spectra, in all the batches.
+    """
 
     _UNCHANGED, _UPDATED, _NEW = range(3)
 
@@ -94,6 +99,7 @@ class Tally:
         self._sources: dict[int, int] = {}
         self._warned: set[tuple[Any, ...]] = set()
         self._disagreements, self._disagreement = 0, ""
+        self.references = References()
 
     def add(self, name: str, number: int = 1) -> None:
         """Count something by the name of its field in ``IngestCounts``."""

@@ -16,7 +16,7 @@ import peewee
 
 from astra.database import MAX_PARAMETERS, next_key, now_sql
 from astra.ingest.records import Record, Tally, stored_rows
-from astra.models import TABLES, ApogeeCoaddedSpectrumInApStar, Spectrum
+from astra.models import ApogeeCoaddedSpectrumInApStar, Spectrum
 from astra.upsert import upsert
 
 Row = dict[str, Any]
@@ -120,9 +120,7 @@ class Spectra:
         """The row of a file whose identity is known better now; no other keeps its path."""
         if same is None:
             return self._rename(here, product_id)
-        if here["pixels_digest"] is None:
-            self._delete(here)
-        else:
+        if here["pixels_digest"] is not None or not self._deleted(here):
             _MODEL.update({_MODEL.path: None}).where(_MODEL.spectrum_pk == here["spectrum_pk"]).execute()
             here["path"] = None
         return same
@@ -135,13 +133,17 @@ class Spectra:
         self._rows[product_id] = row
         return row
 
-    def _delete(self, row: Row) -> None:
+    def _deleted(self, row: Row) -> bool:
+        """Delete a spectrum that nobody has read, unless a table that refers to it does not allow that."""
+        if refused := self._tally.references.delete_spectrum(row["spectrum_pk"]):
+            message = (
+                "a spectrum whose file is that of another one stays, without a path, because what refers to it "
+                "cannot be deleted in table %s"
+            )
+            self._tally.warn(message, refused)
+            return False
         del self._rows[row["product_id"]], self._by_path[row["path"]]
-        for model in reversed(TABLES):
-            for column, referred in model._meta.refs.items():
-                if referred is Spectrum:
-                    model.delete().where(column == row["spectrum_pk"]).execute()
-        Spectrum.delete().where(Spectrum.pk == row["spectrum_pk"]).execute()
+        return True
 
 
 def _is_only_named(row: Row) -> bool:

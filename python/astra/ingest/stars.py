@@ -18,7 +18,7 @@ from astra.database import MAX_PARAMETERS
 from astra.ingest import precedence
 from astra.ingest.precedence import Origins, Values
 from astra.ingest.records import Tally, stored_rows
-from astra.models import TABLES, Source
+from astra.models import Source
 from astra.upsert import upsert
 
 #: The sdss_id and the APOGEE id of a star, as far as they are known.
@@ -110,7 +110,7 @@ class Stars:
     def write(self) -> None:
         """Write what is new or has changed; afterwards every star that was found has its ``pk``."""
         for lost, kept in self._merged:
-            _repoint(lost, kept)
+            self._repoint(lost, kept)
             self._tally.forget_source(lost)
         found = dict.fromkeys(star.root() for star in self._found)
         known = [star for star in found if star.pk is not None]
@@ -123,6 +123,21 @@ class Stars:
             updated = any(row[name] != star.stored[name] for name in row if name != "origins")
             self._tally.source(star.pk, updated=updated)
         upsert(Source, changed, key=("pk",), uncounted=("origins",))
+
+    def _repoint(self, lost: int, kept: int) -> None:
+        """Give everything that belongs to one source to another, and delete the first."""
+        refusals = self._tally.references.move(lost, kept)
+        for refused in refusals:
+            message = (
+                "two sources are one star, but what refers to one of them cannot be given to the other in "
+                "table %s: it keeps its source, which stays without identifiers"
+            )
+            self._tally.warn(message, refused)
+        same = Source.pk == lost
+        if refusals:
+            Source.update(sdss_id=None, sdss4_apogee_id=None).where(same).execute()
+        else:
+            Source.delete().where(same).execute()
 
     def _insert(self, new: list[Star]) -> None:
         rows = [star.row() for star in new]
@@ -178,12 +193,3 @@ class Stars:
         if other.apogee_id is not None:
             self._name(star, None, other.apogee_id)
         self._by_name.update({name: star for name, known in self._by_name.items() if known is other})
-
-
-def _repoint(lost: int, kept: int) -> None:
-    """Give everything that belongs to one source to another, and delete the first."""
-    for model in TABLES:
-        for column, referred in model._meta.refs.items():
-            if referred is Source:
-                model.update({column: kept}).where(column == lost).execute()
-    Source.delete().where(Source.pk == lost).execute()

@@ -67,7 +67,7 @@ def check(task: str, output: Path, *, overwrite: bool) -> None:
         import bokeh  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"the report needs Bokeh ({error}): install the extra [report], or bokeh"
+            f"the report needs Bokeh ({error}): install the extra [report] of astra-distances, or bokeh"
         ) from error
 
 

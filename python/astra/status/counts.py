@@ -28,6 +28,7 @@ class Counts:
         bad: Those with ``flag_bad``.
         warn: Those with ``flag_warn``.
         flags: How many have each flag.
+        notes: How many each note of the task is about, by its name.
         recent_per_s: Results for each second of the last minutes; ``None`` if there are none.
     """
 
@@ -35,6 +36,7 @@ class Counts:
     bad: int = 0
     warn: int = 0
     flags: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
     recent_per_s: float | None = None
 
 
@@ -58,12 +60,19 @@ def count_results(task: Task, moment: datetime) -> Counts:
         fn.COUNT(recent),
         fn.MIN(recent).converter(results.inputs_read.python_value),
     )
-    query = results.select(*bits, *counted).where(_current(results)).group_by(*bits)
-    found = Counts(flags=dict.fromkeys(results.flag_names(), 0))
+    noted = [_number_of(note.chosen()) for note in task.notes]
+    query = results.select(*bits, *noted, *counted).where(_current(results)).group_by(*bits)
+    found = Counts(
+        flags=dict.fromkeys(results.flag_names(), 0),
+        notes=dict.fromkeys((note.name for note in task.notes), 0),
+    )
     latest, firsts = 0, []
     for *values, done, bad, warn, late, first in query.tuples():
         found.done, found.bad, found.warn = found.done + done, found.bad + bad, found.warn + warn
-        row = results(**{each.name: value for each, value in zip(bits, values, strict=True)})
+        of_bits, of_notes = values[: len(bits)], values[len(bits) :]
+        row = results(**{each.name: value for each, value in zip(bits, of_bits, strict=True)})
+        for name, number in zip(found.notes, of_notes, strict=True):
+            found.notes[name] += number
         for name in found.flags:
             found.flags[name] += done * bool(getattr(row, name))
         latest += late
@@ -99,7 +108,11 @@ def _current(results: type[PipelineOutputModel]) -> peewee.Expression:
 
 
 def _how_many(results: type[PipelineOutputModel], flag: str) -> Any:
-    """The sum that counts rows with a flag that a model computes from others; 0 if it has no such flag."""
+    """The number of rows with a flag that a model computes from others; 0 if it has no such flag."""
     if not hasattr(results, flag):
         return peewee.Value(0)
-    return fn.SUM(peewee.Case(None, [(getattr(results, flag), 1)], 0))
+    return _number_of(getattr(results, flag))
+
+
+def _number_of(condition: peewee.Expression) -> peewee.Function:
+    return fn.SUM(peewee.Case(None, [(condition, 1)], 0))

@@ -59,7 +59,9 @@ def _read(name: str, text: str) -> Limit:
 
 
 def broken(found: Mapping[str, Any], limits: list[Limit]) -> list[str]:
-    """A line for each limit that the status of a task breaks."""
+    """A line for each limit that the status of a task breaks; a task that cannot be counted keeps to none."""
+    if "error" in found:
+        return [found["error"]]
     return [line for limit in limits if (line := limit.broken_by(found))]
 
 

@@ -1,14 +1,17 @@
 """Everything that ``astra status`` knows of one task."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import astra
 from astra.database import now
+from astra.errors import ConfigError
 from astra.models.base import database
 from astra.models.pipeline import TaskRun
 from astra.pending import Selection, count_pending
 from astra.status import counts
 from astra.status.in_flight import WORKING, suspects_of, workers_of
+from astra.task_tables import check_tables
 from astra.tasks import Task
 
 RECENT_RUNS = 5
@@ -26,13 +29,38 @@ _OF_A_RUN = (
 )
 
 
+def status_of_all(tasks: Mapping[str, Task | ConfigError]) -> list[dict[str, Any]]:
+    """The status of each task; what is wrong with one of them stands in the place of its status.
+
+    Args:
+        tasks: The tasks by their names, and why some cannot be loaded.
+
+    Returns:
+        Objects as by ``status_of``, or with the key ``error`` in the place of all counts.
+    """
+    return [_status_or_error(name, task) for name, task in tasks.items()]
+
+
+def _status_or_error(name: str, task: Task | ConfigError) -> dict[str, Any]:
+    try:
+        if isinstance(task, ConfigError):
+            raise task
+        return status_of(task)
+    except ConfigError as error:
+        return {"task": name, "version": astra.__version__, "at": now(database), "error": str(error)}
+
+
 def status_of(task: Task) -> dict[str, Any]:
     """Count what a task has done under this version, and what it is doing.
 
     Returns:
         The object that ``--json`` prints. ``spectra_per_s`` is ``None`` where nobody works or nothing is done
         yet, ``seconds_left`` where that cannot be known.
+
+    Raises:
+        ConfigError: A table of the task is missing, or cannot be read.
     """
+    check_tables(task)
     moment = now(database)
     workers = workers_of(task.name, moment)
     found = counts.count_results(task, moment)
@@ -49,6 +77,10 @@ def status_of(task: Task) -> dict[str, Any]:
         "bad": found.bad,
         "warn": found.warn,
         "flags": found.flags,
+        "notes": [
+            {"name": note.name, "results": number, "text": note.text.format(number)}
+            for note, number in zip(task.notes, found.notes.values(), strict=True)
+        ],
         "no_result_reasons": counts.reasons(task) if found.flags.get("flag_no_result", 1) else {},
         "in_hand": sum(worker["in_hand"] for worker in workers),
         "workers": workers,

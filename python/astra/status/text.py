@@ -16,11 +16,14 @@ _STATES = {
 
 def page(found: Found) -> list[str]:
     """Everything, in lines."""
+    if "error" in found:
+        return [found["error"]]
     return [
         f"{found['task']} (version {found['version']})",
         *(f"  {name:<10} {found[name]:>12,}" for name in ("spectra", "done", "pending", "bad", "warn")),
         *(f"    {name:<24} {count:>12,}" for name, count in found["flags"].items()),
         *(f"    no result: {reason} ({count:,})" for reason, count in found["no_result_reasons"].items()),
+        *(f"  {note['text']}" for note in found["notes"] if note["results"]),
         *_in_flight(found),
         *_runs(found),
     ]
@@ -28,10 +31,13 @@ def page(found: Found) -> list[str]:
 
 def line(found: Found) -> str:
     """What changes from minute to minute."""
+    moment = f"{found['at']:%Y-%m-%dT%H:%M:%S}Z"
+    if "error" in found:
+        return f"{moment} {found['error']}"
     parts = [f"{name} {found[name]:,}" for name in ("done", "pending", "bad")]
     parts.append(f"no_result {found['flags'].get('flag_no_result', 0):,}")
     parts.append(_pace(found))
-    return f"{found['at']:%Y-%m-%dT%H:%M:%S}Z {found['task']}: {', '.join(parts)}"
+    return f"{moment} {found['task']}: {', '.join(parts)}"
 
 
 def _pace(found: Found) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import a_source, a_spectrum, slow_on_sqlite, write_apstar
+from builders import ZERO_POINT, a_source, a_spectrum, slow_on_sqlite, write_apstar
 
 from astra.database import now
 from astra.errors import ConfigError
@@ -314,16 +314,7 @@ def test_a_magnitude_that_appears_takes_the_flag_away(a_star_with_a_file, toy_we
     assert row.dist == pytest.approx(10 ** (0.2 * (9.0 - 0.3517 * 0.3) + 3) / row.L_fakemag)
 
 
-GAIA = {
-    "plx": 0.9,
-    "e_plx": 0.05,
-    "gaia_release": "dr3",
-    "ra": 132.8,
-    "dec": 11.8,
-    "g_mag": 13.0,
-    "nu_eff_used_in_astrometry": 1.5,
-    "astrometric_params_solved": 31,
-}
+GAIA = {"plx": 0.9, "e_plx": 0.05} | ZERO_POINT
 
 
 def test_a_row_has_full_errors_and_parallaxes_of_its_own_star(a_star_with_a_file, toy_weights, db):

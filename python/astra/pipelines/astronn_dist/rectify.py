@@ -138,7 +138,8 @@ def _normalise_with_astronn(flux: np.ndarray, e_flux: np.ndarray) -> tuple[np.nd
             from astroNN.apogee import apogee_continuum
         except ImportError as error:
             raise ConfigError(
-                f"rectify backend 'astronn': astroNN is not importable ({error}); install the extra [astronn]"
+                f"rectify backend 'astronn': astroNN is not importable ({error}); "
+                "install the extra [astronn] of astra-distances"
             ) from error
         return apogee_continuum(flux, e_flux, dr=17)
 

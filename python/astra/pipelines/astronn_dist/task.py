@@ -135,6 +135,14 @@ def rederive(rows: list[AstroNNdist], sources: list[Source | None]) -> None:
     _fill(rows, derive(luminosity, measured, _stars(sources)))
 
 
+@astronn_dist.noted_by(
+    "weighted_* of {:,} results leave Gaia out: no zero-point (not EDR3 or DR3, or its inputs not known)"
+)
+def without_zero_point() -> peewee.Expression:
+    """Whether the star of a result has a parallax of Gaia whose zero-point is not known."""
+    return AstroNNdist.gaia_parallax.is_null(False) & AstroNNdist.plx_zero_point.is_null()
+
+
 @dataclass
 class _Read:
     """One spectrum on its way: its row, its pixels, the seconds it took."""

@@ -45,10 +45,15 @@ def section(contents: Contents, figures: Figures) -> Section:
 def _definition(stars: Parallaxes) -> str:
     total, corrected, full = len(stars.index), int(stars.corrected.sum()), int(stars.full.sum())
     zero_point = "the zero-point of Lindegren et al. (2021, A&amp;A 649, A4)"
+    as_published = (
+        f"Where none is known ({total - corrected:,} stars), it is as published, and "
+        "<code>weighted_parallax</code> and <code>weighted_dist</code> leave it out. "
+    )
     return paragraph(
         f"{total:,} good stars have a parallax of Gaia, and a RUWE below {LARGEST_RUWE:g} or none. The "
         "difference is the spectroscopic parallax, 1000 / dist, minus that of Gaia; parallaxes that noise "
         f"made negative are among them. {_of(corrected, total)} Gaia's parallax has {zero_point} taken off. "
+        f"{as_published if corrected < total else ''}"
         "The pull is the difference divided by both errors together, √(e² + e<sub>Gaia</sub>²). "
         f"{_of(full, total)} e is <code>e_nn_parallax</code>, which counts the errors of Ks and of the "
         "reddening; for the others it is 1000 e_dist / dist², which leaves them out."

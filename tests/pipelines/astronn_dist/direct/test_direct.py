@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy import units
 from astropy.nddata import InverseVariance, StdDevUncertainty, VarianceUncertainty
-from builders import write_apstar
+from builders import ZERO_POINT, write_apstar
 
 import astra
 from astra.cli import main
@@ -149,11 +149,11 @@ def test_a_result_becomes_a_table_with_units_and_descriptions(estimate, spectrum
 
 @pytest.mark.parametrize("k_mag", [None, math.nan, math.inf, 99.0, -9999.0])
 def test_missing_photometry_is_a_flag_and_not_an_error(estimate, spectrum, k_mag):
-    result = estimate(*spectrum, k_mag, 0.1, plx=2.0, e_plx=0.1)
+    result = estimate(*spectrum, k_mag, 0.1, plx=2.0, e_plx=0.1, **ZERO_POINT)
 
     assert result.flag_missing_photometry
     assert result.flag_bad
-    assert result.weighted_parallax == 2.0 * units.mas
+    assert result.weighted_parallax == result.gaia_parallax == 2.0 * units.mas - result.plx_zero_point
 
 
 def test_a_spectrum_without_a_usable_pixel_has_no_result(estimate, spectrum):
@@ -166,14 +166,16 @@ def test_a_spectrum_without_a_usable_pixel_has_no_result(estimate, spectrum):
 def test_values_may_have_units_of_their_own_and_be_masked(estimate, spectrum):
     flux, e_flux, pixel_flags = spectrum
     unit = units.Unit("1e-17 erg / (s cm2 Angstrom)")
-    plain = estimate(flux, e_flux, pixel_flags, 10.0, 0.1, identity="x", plx=2.0, e_plx=0.1)
+    alone = estimate(flux, e_flux, pixel_flags, 10.0, 0.1, identity="x")
+    plain = estimate(flux, e_flux, pixel_flags, 10.0, 0.1, identity="x", plx=2.0, e_plx=0.1, **ZERO_POINT)
 
     with_units = estimate(
         (flux * unit).to("W / (m2 um)"), e_flux * unit, pixel_flags, 10 * units.mag, 0.1,
-        identity="x", plx=2000 * units.uas, e_plx=0.1 * units.mas,
+        identity="x", plx=2000 * units.uas, e_plx=0.1 * units.mas, **ZERO_POINT,
     )  # fmt: skip
     hidden = estimate(*spectrum, np.ma.masked_array([10.0], [True]), 0.1)
 
+    assert plain.weighted_parallax != alone.weighted_parallax
     assert with_units.weighted_parallax.value == pytest.approx(plain.weighted_parallax.value, rel=1e-5)
     assert hidden.flag_missing_photometry
 

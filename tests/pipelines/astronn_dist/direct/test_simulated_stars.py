@@ -5,8 +5,11 @@ import csv
 import numpy as np
 import pytest
 from astropy.table import vstack
+from builders import ZERO_POINT
 
 import astra
+from astra.pipelines.astronn_dist.distances.stars import Stars
+from astra.pipelines.astronn_dist.distances.zero_point import zero_point
 from astra.simulator import compact
 from astra.simulator.apstar_files import file_name
 from astra.simulator.survey import TARGETS, TRUTH, write_survey
@@ -30,13 +33,16 @@ def test_pulls_of_the_weighted_parallax_of_simulated_stars_have_a_width_of_1(tmp
         list(csv.DictReader((folder / name).read_text().splitlines())) for name in (TARGETS, TRUTH)
     )
     parallax = np.array([1000 / float(row["dist_pc"]) for row in truth])
+    (offset,) = zero_point(Stars.of(ZERO_POINT | {"plx": 1.0, "e_plx": FAINT}, 1))
     random = np.random.default_rng(12)
     for row, true in zip(targets[::2], parallax[::2], strict=True):
-        row["plx"], row["e_plx"] = true + random.normal(0, FAINT), FAINT
+        row["plx"], row["e_plx"] = true + offset + random.normal(0, FAINT), FAINT
 
     results = [
         astra.distance_from_apstar(
-            folder / file_name(row["apogee_id"]), **{name: float(row[name]) for name in KNOWN if row[name]}
+            folder / file_name(row["apogee_id"]),
+            **{name: float(row[name]) for name in KNOWN if row[name]},
+            **ZERO_POINT,
         )
         for row in targets
     ]

@@ -4,22 +4,18 @@ import math
 
 import numpy as np
 import pytest
+from builders import ZERO_POINT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra.errors import UsageError
 from astra.pipelines.astronn_dist.distances.results import OF_GAIA, derive
 from astra.pipelines.astronn_dist.distances.stars import Stars
+from astra.pipelines.astronn_dist.distances.zero_point import zero_point
 
 ABSENT = [math.nan, math.inf, -math.inf, -9999.0, -999999.0, 99.0, 999999.0]
-ZERO_POINT = {
-    "gaia_release": "dr3",
-    "ra": 132.8,
-    "dec": 11.8,
-    "g_mag": 13.0,
-    "nu_eff_used_in_astrometry": 1.5,
-    "astrometric_params_solved": 31,
-}
+#: The zero-point of a star with these values, whatever its parallax [mas].
+(OFFSET,) = zero_point(Stars.of(ZERO_POINT | {"plx": 1.0, "e_plx": 0.1}, 1))
 
 
 def _derived(luminosity=(20.0, 2.0, 1.0), measured=True, weights_from="total", **star):
@@ -32,7 +28,9 @@ def _derived(luminosity=(20.0, 2.0, 1.0), measured=True, weights_from="total", *
 # > The weighted parallax
 
 
-def _by_hand(fakemag, e_fakemag, e_model, k_mag, e_k_mag, ebv, e_ebv, plx, e_plx, measured, weights_from):
+def _by_hand(
+    fakemag, e_fakemag, e_model, k_mag, e_k_mag, ebv, e_ebv, plx, e_plx, gaia_release, measured, weights_from
+):
     """The same with plain numbers and branches: (mean, error, distance, its error), NaN where absent."""
 
     def is_number(value):
@@ -55,8 +53,9 @@ def _by_hand(fakemag, e_fakemag, e_model, k_mag, e_k_mag, ebv, e_ebv, plx, e_plx
             error = parallax * e_model / fakemag if is_number(e_model) and e_model >= 0 else math.nan
         if error > 0:
             parts.append((parallax, error))
-    if is_number(plx) and abs(plx) < 999 and is_number(e_plx) and 0 < e_plx < 9999:
-        parts.append((plx, e_plx))
+    has_parallax = is_number(plx) and abs(plx) < 999 and is_number(e_plx) and 0 < e_plx < 9999
+    if has_parallax and gaia_release == "dr3":
+        parts.append((plx - OFFSET, e_plx))
     if not parts:
         return (math.nan,) * 4
     weight = sum(1 / error**2 for _, error in parts)
@@ -82,6 +81,7 @@ STAR = st.fixed_dictionaries(
         "e_ebv": _or_absent(st.floats(0.001, 0.5), st.sampled_from([0.0, -1.0])),
         "plx": _or_absent(st.floats(-2, 20)),
         "e_plx": _or_absent(st.floats(0.01, 2), st.sampled_from([0.0, -1.0])),
+        "gaia_release": st.sampled_from(["dr3", "dr3", "dr2", None]),
         "measured": st.sampled_from([True, True, True, False]),
     }
 )
@@ -91,7 +91,7 @@ BATCHES = st.lists(STAR, min_size=20, max_size=20)
 def _agree(batch, weights_from):
     luminosity = np.array([[star[name] for star in batch] for name in LUMINOSITY])
     names = set(batch[0]) - {*LUMINOSITY, "measured"}
-    stars = Stars.of({name: [star[name] for star in batch] for name in names}, len(batch))
+    stars = Stars.of(ZERO_POINT | {name: [star[name] for star in batch] for name in names}, len(batch))
     found = derive(luminosity, np.array([star["measured"] for star in batch]), stars, weights_from)
     expected = [_by_hand(**star, weights_from=weights_from) for star in batch]
     columns = ("weighted_parallax", "e_weighted_parallax", "weighted_dist", "e_weighted_dist")
@@ -114,7 +114,8 @@ def test_the_weighted_parallaxes_of_ten_thousand_stars_equal_a_calculation_by_ha
 
 def test_all_combinations_of_absent_values_agree_with_the_calculation_by_hand():
     names = ("fakemag", "e_fakemag", "e_model", "k_mag", "e_k_mag", "ebv", "e_ebv", "plx", "e_plx")
-    whole = dict(zip(names, (20.0, 2.0, 1.0, 10.0, 0.03, 0.1, 0.02, -0.3, 0.1), strict=True))
+    names += ("gaia_release",)
+    whole = dict(zip(names, (20.0, 2.0, 1.0, 10.0, 0.03, 0.1, 0.02, -0.3, 0.1, "dr3"), strict=True))
     seen = set()
     for number in range(2 ** len(names)):
         star = {
@@ -122,13 +123,13 @@ def test_all_combinations_of_absent_values_agree_with_the_calculation_by_hand():
         }
         others = {name: value for name, value in star.items() if name not in names[:3]}
 
-        found = _derived([star[name] for name in names[:3]], **others)
+        found = _derived([star[name] for name in names[:3]], **ZERO_POINT | others)
 
         expected = _by_hand(**star, measured=True, weights_from="total")
         result = found["weighted_parallax"], found["e_weighted_parallax"]
         assert result == pytest.approx(expected[:2], rel=1e-12, nan_ok=True)
         seen.add(round(result[0], 6) if result[0] == result[0] else None)
-    assert {None, -0.3} < seen
+    assert {None, round(-0.3 - OFFSET, 6)} < seen
 
 
 def test_honest_errors_give_pulls_of_width_1_with_negative_parallaxes_among_them():
@@ -140,10 +141,11 @@ def test_honest_errors_give_pulls_of_width_1_with_negative_parallaxes_among_them
     luminosity = parallax * 10 ** (0.2 * (k_mag - 0.3517 * ebv))
     e_luminosity = random.uniform(0.05, 0.15, n) * luminosity
     e_plx = random.uniform(0.01, 0.2, n)
-    plx = parallax + random.normal(0, e_plx)
+    plx = parallax + OFFSET + random.normal(0, e_plx)
     seen = np.stack([luminosity + random.normal(0, e_luminosity), e_luminosity, 0.5 * e_luminosity])
     stars = Stars.of(
-        {
+        ZERO_POINT
+        | {
             "k_mag": k_mag + random.normal(0, e_k_mag),
             "e_k_mag": e_k_mag,
             "ebv": ebv + random.normal(0, e_ebv),
@@ -165,26 +167,64 @@ def test_honest_errors_give_pulls_of_width_1_with_negative_parallaxes_among_them
 
 
 def test_a_negative_weighted_parallax_is_kept_and_has_no_distance():
-    found = _derived(k_mag=math.nan, plx=-0.4, e_plx=0.1)
+    found = _derived(k_mag=math.nan, plx=-0.4, e_plx=0.1, **ZERO_POINT)
 
-    assert (found["weighted_parallax"], found["e_weighted_parallax"]) == pytest.approx((-0.4, 0.1))
+    assert (found["weighted_parallax"], found["e_weighted_parallax"]) == pytest.approx((-0.4 - OFFSET, 0.1))
     assert math.isnan(found["weighted_dist"])
     assert math.isnan(found["e_weighted_dist"])
 
 
-@pytest.mark.parametrize(
-    "flagged",
-    [{"luminosity": (20.0, 4.0, 1.0)}, {"k_mag": 99.0}, {"measured": False}, {"luminosity": (math.nan,) * 3}],
-    ids=["unreliable", "without photometry", "no result", "no prediction"],
-)
-def test_a_flagged_spectrum_never_enters_and_gaia_stands_alone(flagged):
-    found = _derived(plx=2.0, e_plx=0.5, **flagged)
+FLAGGED = {
+    "unreliable": {"luminosity": (20.0, 4.0, 1.0)},
+    "without photometry": {"k_mag": 99.0},
+    "no result": {"measured": False},
+    "no prediction": {"luminosity": (math.nan,) * 3},
+}
+flagged_spectra = pytest.mark.parametrize("flagged", FLAGGED.values(), ids=FLAGGED)
+#: Why a star has no zero-point.
+NO_ZERO_POINT = {
+    "another release": {"gaia_release": "dr2"},
+    "an unknown release": {"gaia_release": None},
+    "no colour": {"nu_eff_used_in_astrometry": math.nan},
+    "too bright": {"g_mag": 5.0},
+}
+no_zero_points = pytest.mark.parametrize("lacking", NO_ZERO_POINT.values(), ids=NO_ZERO_POINT)
 
-    assert found["weighted_parallax"] == found["gaia_parallax"] == 2.0
-    assert (found["e_weighted_parallax"], found["weighted_dist"]) == pytest.approx((0.5, 500.0))
+
+@flagged_spectra
+def test_a_flagged_spectrum_never_enters_and_gaia_stands_alone(flagged):
+    found = _derived(plx=2.0, e_plx=0.5, **ZERO_POINT, **flagged)
+
+    assert found["weighted_parallax"] == found["gaia_parallax"] == 2.0 - OFFSET
+    assert (found["e_weighted_parallax"], found["weighted_dist"]) == pytest.approx((0.5, 1000 / (2 - OFFSET)))
     alone = _derived(**flagged)
     assert math.isnan(alone["weighted_parallax"])
     assert math.isnan(alone["e_weighted_parallax"])
+
+
+@no_zero_points
+@pytest.mark.parametrize(
+    ("weights_from", "error"), [("total", "e_nn_parallax"), ("model", "e_model_nn_parallax")]
+)
+def test_a_parallax_with_its_zero_point_in_it_never_enters_and_the_spectrum_stands_alone(
+    lacking, weights_from, error
+):
+    found = _derived(plx=0.05, e_plx=0.01, weights_from=weights_from, **ZERO_POINT | lacking)
+
+    assert found["gaia_parallax"] == 0.05
+    assert found["weighted_parallax"] == pytest.approx(found["nn_parallax"], rel=1e-12)
+    assert found["e_weighted_parallax"] == pytest.approx(found[error], rel=1e-12)
+    assert found["weighted_dist"] == pytest.approx(found["dist"], rel=1e-12)
+
+
+@no_zero_points
+@flagged_spectra
+def test_of_a_flagged_spectrum_and_a_parallax_with_its_zero_point_in_it_nothing_is_left(flagged, lacking):
+    found = _derived(plx=0.05, e_plx=0.01, **ZERO_POINT | lacking, **flagged)
+
+    assert found["gaia_parallax"] == 0.05
+    for name in ("weighted_parallax", "e_weighted_parallax", "weighted_dist", "e_weighted_dist"):
+        assert math.isnan(found[name])
 
 
 def test_unknown_weights_are_refused_by_name():

@@ -31,7 +31,7 @@ def derive(
             anything, and no flag but ``flag_no_result`` is set.
         stars: What is known of the stars.
         weights_from: Whether ``weighted_parallax`` weighs the spectrum by its total error or, as upstream's
-            catalogue did, by the model part of it.
+            catalogue did, by the model part of it. A parallax of Gaia counts only without its zero-point.
 
     Returns:
         The columns of the results and their flags, by name; shape (N,).
@@ -98,7 +98,9 @@ def _with_gaia(found: Columns, stars: Stars, flags: Columns, weights_from: Weigh
     bad = flags["flag_fakemag_unreliable"] | flags["flag_missing_photometry"]
     e_spectroscopic = found["e_nn_parallax" if weights_from == "total" else "e_model_nn_parallax"]
     mean, e_mean = parallaxes.weighted_parallax(
-        (np.where(bad, np.nan, found["nn_parallax"]), e_spectroscopic), (parallax, e_parallax)
+        (np.where(bad, np.nan, found["nn_parallax"]), e_spectroscopic),
+        # With its zero-point, a small parallax is wrong by more than its error: such a mean is biased.
+        (np.where(np.isnan(offset), np.nan, parallax), e_parallax),
     )
     values = (offset, parallax, e_parallax, mean, e_mean, *parallaxes.inverted(mean, e_mean))
     return dict(zip(OF_GAIA, values, strict=True))

@@ -22,7 +22,8 @@ def check_available() -> None:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"the report of a training needs matplotlib ({error}): install the extra [train], or matplotlib"
+            f"the report of a training needs matplotlib ({error}): "
+            "install the extra [train] of astra-distances, or matplotlib"
         ) from error
 
 
