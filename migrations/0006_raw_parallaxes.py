@@ -1,4 +1,4 @@
-"""Let the next ``astra run`` derive those results again whose mean has a parallax of unknown zero-point in it.
+"""Let the next ``astra run`` derive those results again whose mean has an unknown zero-point of Gaia in it.
 
 Such a mean puts the star too far away, by more than its error says.
 """
