@@ -137,8 +137,8 @@ class Spectra:
         """Delete a spectrum that nobody has read, unless a table that refers to it does not allow that."""
         if refused := self._tally.references.delete_spectrum(row["spectrum_pk"]):
             message = (
-                "a spectrum whose file is that of another one stays, without a path: what refers to it cannot "
-                "be deleted in table %s"
+                "a spectrum whose file is that of another one stays, without a path: "
+                "what refers to it cannot be deleted in table %s"
             )
             self._tally.warn(message, refused)
             return False
