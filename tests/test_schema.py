@@ -15,7 +15,10 @@ from astra.errors import ConfigError
 from astra.models import TABLES, Distance, Source, TaskRun
 from astra.models.base import bound_to
 
-ALL = ["0001_tables", "0002_distances", "0003_weights_of_runs", "0004_claims", "0005_parallaxes"]
+ALL = [
+    *("0001_tables", "0002_distances", "0003_weights_of_runs", "0004_claims", "0005_parallaxes"),
+    "0006_withheld",
+]
 
 
 def _columns(database, table):

@@ -2,7 +2,8 @@
 
 A spectrum is *pending* when it has no row under this minor version, or was modified since its inputs
 were read. When only its source changed, its row is *stale*: the result is derived again from what is
-stored, and the spectrum stays closed. Keys are streamed in order; nothing loads all spectra.
+stored, and the spectrum stays closed. A spectrum whose file the system withheld is not pending, but noted:
+every run tries it again when all else is done. Keys are streamed in order; nothing loads all spectra.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from astra.models.base import BaseModel
 from astra.models.source import Source
 from astra.tasks import Task, find_task
 from astra.version import V_ASTRA_MAJOR_MINOR
+from astra.withheld import noted
 
 _LARGEST_SDSS_ID = 2**63 - 1
 
@@ -33,6 +35,8 @@ class Selection:
         overwrite: All spectra, whether or not they have a row.
         before: Of the rows that one of the last two takes, only those whose inputs were read before this
             time (UTC): so several workers, or several runs, take each of them once.
+        tried_before: Instead of what is pending, the spectra whose files were withheld, last tried at this
+            time (UTC) or before it.
     """
 
     task: Task
@@ -41,6 +45,7 @@ class Selection:
     retry_no_result: bool = False
     overwrite: bool = False
     before: datetime | None = None
+    tried_before: datetime | None = None
 
 
 def pending_query(selection: Selection, after: int | None = None) -> peewee.ModelSelect:
@@ -54,18 +59,21 @@ def pending_query(selection: Selection, after: int | None = None) -> peewee.Mode
     query = spectra.select(spectra.spectrum_pk).join(
         results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, after)
     )
-    needed = _needed(selection)
-    return _restricted(query if needed is None else query.where(needed), selection, after)
+    return _restricted(query.where(_needed(selection)), selection, after)
 
 
-def _needed(selection: Selection) -> peewee.Expression | None:
-    """Which spectra are pending, over a join with their results; ``None`` for all."""
-    spectra, results = selection.task.spectrum_model, selection.task.output_model
-    again = _taken_again(selection)
+def _needed(selection: Selection) -> peewee.Expression:
+    """Which spectra are selected, over a join with their results."""
+    task, key = selection.task, selection.task.spectrum_model.spectrum_pk
+    if selection.tried_before is not None:
+        return key << noted(task, selection.tried_before)
+    # NOT IN: read once, and not looked up for each spectrum.
+    rest, again = key.not_in(noted(task)), _taken_again(selection)
     if again is True:
-        return None
+        return rest
+    spectra, results = task.spectrum_model, task.output_model
     needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
-    return needed if again is None else needed | again
+    return rest & (needed if again is None else needed | again)
 
 
 def _taken_again(selection: Selection) -> peewee.Expression | bool | None:
@@ -134,8 +142,8 @@ def stream_keys(
 
 def count_pending(selection: Selection) -> int:
     """How many spectra are pending or stale."""
-    needed, rederivation = _needed(selection), selection.task.rederivation
-    if needed is None or rederivation is None or selection.overwrite:
+    rederivation = selection.task.rederivation
+    if rederivation is None or selection.overwrite:
         return pending_query(selection).count()
     # In one pass: each of the two queries reads nearly as much as both together.
     spectra, results = selection.task.spectrum_model, selection.task.output_model
@@ -144,7 +152,7 @@ def count_pending(selection: Selection) -> int:
         .join(results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, None))
         .switch(spectra)
         .join(Source, peewee.JOIN.LEFT_OUTER, on=(spectra.source == Source.pk))
-        .where(needed | ((spectra.modified < results.inputs_read) & rederivation.stale()))
+        .where(_needed(selection) | ((spectra.modified < results.inputs_read) & rederivation.stale()))
     )
     return _restricted(query, selection, None).count()
 

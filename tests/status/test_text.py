@@ -14,10 +14,12 @@ FOUND = {
     "spectra": 1_100_000,
     "done": 900_000,
     "pending": 200_000,
+    "withheld": 7,
     "bad": 10,
     "warn": 5,
     "flags": {"flag_no_result": 3},
     "no_result_reasons": {"truncated": 3},
+    "withheld_reasons": {"Permission denied": 7},
     "in_hand": 300,
     "workers": [
         {"worker_pk": 4, "run_pk": 2, "host": "n1", "pid": 11, "state": "working"}
@@ -51,6 +53,14 @@ def test_a_page_says_who_has_what_in_hand_and_how_long_it_will_take():
     ) in text
     assert "  taken alone, because a worker died that had them: 2 waiting, 0 in hand" in text
     assert "    spectrum 8: 2 of 3 deaths" in text
+
+
+def test_a_page_counts_what_the_system_withholds_apart_from_what_is_pending():
+    text = page(FOUND)
+
+    assert "  pending         200,000" in text
+    assert "  withheld              7" in text
+    assert "    withheld: Permission denied (7)" in text
 
 
 def test_a_line_has_what_changes():

@@ -10,6 +10,7 @@ from astra.pending import Selection, count_pending
 from astra.status import counts
 from astra.status.in_flight import WORKING, suspects_of, workers_of
 from astra.tasks import Task
+from astra.withheld import count_noted
 
 RECENT_RUNS = 5
 
@@ -36,7 +37,7 @@ def status_of(task: Task) -> dict[str, Any]:
     moment = now(database)
     workers = workers_of(task.name, moment)
     found = counts.count_results(task, moment)
-    pending = count_pending(Selection(task))
+    pending, withheld = count_pending(Selection(task)), count_noted(task)
     working = any(worker["state"] == WORKING for worker in workers)
     rate = found.recent_per_s if working else None
     return {
@@ -46,10 +47,12 @@ def status_of(task: Task) -> dict[str, Any]:
         "spectra": task.spectrum_model.select().count(),
         "done": found.done,
         "pending": pending,
+        "withheld": sum(withheld.values()),
         "bad": found.bad,
         "warn": found.warn,
         "flags": found.flags,
         "no_result_reasons": counts.reasons(task) if found.flags.get("flag_no_result", 1) else {},
+        "withheld_reasons": withheld,
         "in_hand": sum(worker["in_hand"] for worker in workers),
         "workers": workers,
         "suspects": suspects_of(task.name),
