@@ -7,7 +7,7 @@ every run tries it again when all else is done. Keys are streamed in order; noth
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import peewee
@@ -18,7 +18,7 @@ from astra.models.base import BaseModel
 from astra.models.source import Source
 from astra.tasks import Task, find_task
 from astra.version import V_ASTRA_MAJOR_MINOR
-from astra.withheld import noted
+from astra.withheld import is_noted, noted
 
 _LARGEST_SDSS_ID = 2**63 - 1
 
@@ -47,6 +47,10 @@ class Selection:
     before: datetime | None = None
     tried_before: datetime | None = None
 
+    def withheld(self, moment: datetime) -> "Selection":
+        """Of the same spectra, those whose files were withheld until this time (UTC)."""
+        return replace(self, tried_before=moment)
+
 
 def pending_query(selection: Selection, after: int | None = None) -> peewee.ModelSelect:
     """The keys (``spectrum_pk``) of the pending spectra, in no particular order.
@@ -59,21 +63,21 @@ def pending_query(selection: Selection, after: int | None = None) -> peewee.Mode
     query = spectra.select(spectra.spectrum_pk).join(
         results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, after)
     )
-    return _restricted(query.where(_needed(selection)), selection, after)
+    if selection.tried_before is not None:
+        chosen = spectra.spectrum_pk << noted(selection.task, selection.tried_before)
+    else:
+        chosen = _needed(selection) & ~is_noted(selection.task)
+    return _restricted(query.where(chosen), selection, after)
 
 
 def _needed(selection: Selection) -> peewee.Expression:
-    """Which spectra are selected, over a join with their results."""
-    task, key = selection.task, selection.task.spectrum_model.spectrum_pk
-    if selection.tried_before is not None:
-        return key << noted(task, selection.tried_before)
-    # NOT IN: read once, and not looked up for each spectrum.
-    rest, again = key.not_in(noted(task)), _taken_again(selection)
+    """Which spectra are pending, over a join with their results, if their files were not withheld."""
+    spectra, results = selection.task.spectrum_model, selection.task.output_model
+    again = _taken_again(selection)
     if again is True:
-        return rest
-    spectra, results = task.spectrum_model, task.output_model
+        return peewee.SQL("1 = 1")
     needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
-    return rest & (needed if again is None else needed | again)
+    return needed if again is None else needed | again
 
 
 def _taken_again(selection: Selection) -> peewee.Expression | bool | None:
@@ -147,12 +151,14 @@ def count_pending(selection: Selection) -> int:
         return pending_query(selection).count()
     # In one pass: each of the two queries reads nearly as much as both together.
     spectra, results = selection.task.spectrum_model, selection.task.output_model
+    # NOT IN: of what refers to each row, PostgreSQL makes no plan for several processes.
+    needed = _needed(selection) & spectra.spectrum_pk.not_in(noted(selection.task))
     query = (
         spectra.select(spectra.spectrum_pk)
         .join(results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, None))
         .switch(spectra)
         .join(Source, peewee.JOIN.LEFT_OUTER, on=(spectra.source == Source.pk))
-        .where(_needed(selection) | ((spectra.modified < results.inputs_read) & rederivation.stale()))
+        .where(needed | ((spectra.modified < results.inputs_read) & rederivation.stale()))
     )
     return _restricted(query, selection, None).count()
 

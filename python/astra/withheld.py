@@ -36,6 +36,13 @@ class Withheld:
         return self.reason.partition(":")[0]
 
 
+def is_noted(task: Task) -> peewee.Expression:
+    """Whether a spectrum has a note that holds, in a query on the table of the task's spectra."""
+    spectra = task.spectrum_model
+    same = (TaskWithheld.task == task.name) & (TaskWithheld.spectrum_pk == spectra.spectrum_pk)
+    return fn.EXISTS(TaskWithheld.select(peewee.Value(1)).where(same, TaskWithheld.tried > spectra.modified))
+
+
 def noted(task: Task, tried_before: datetime | None = None) -> peewee.ModelSelect:
     """The keys (``spectrum_pk``) of the spectra with a note that holds.
 

@@ -4,7 +4,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from astra.database import now
@@ -160,8 +160,8 @@ class _Run:
             self._recorded()
 
     def _withheld(self) -> Selection:
-        """What is tried again when all else is done: spectra whose files were withheld until now."""
-        return replace(self.request.selection, tried_before=now(database))
+        """What is tried again when all else is done."""
+        return self.request.selection.withheld(now(database))
 
     def _sweep(self) -> None:
         if TaskWorker.select().where(TaskWorker.task == self.task.name).exists():
