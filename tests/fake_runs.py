@@ -3,7 +3,9 @@
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 # What a test adds stands in the place of EXTRA; it holds for the processes that this one starts, too.
 SCRIPT = """
@@ -34,9 +36,11 @@ class FakeRuns:
     Args:
         folder: For what they leave behind.
         extra: Code of the test.
+        keywords: For :mod:`subprocess`.
     """
 
-    def __init__(self, folder: Path, extra: str = "") -> None:
+    def __init__(self, folder: Path, extra: str = "", keywords: Mapping[str, Any] | None = None) -> None:
+        self._keywords = keywords or {}
         self._script, self._log, self._errors = (folder / name for name in ("run.py", "drawn", "errors"))
         self._script.write_text(SCRIPT.replace("EXTRA", extra))
 
@@ -44,7 +48,7 @@ class FakeRuns:
         """A run that goes on meanwhile."""
         command = [sys.executable, str(self._script), str(self._log), *options]
         with self._errors.open("ab") as errors:
-            return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
+            return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, **self._keywords)
 
     def run(self, *options: str, timeout: float = 120) -> int:
         """A run from its begin to its end; gives the exit code."""

@@ -1,15 +1,47 @@
 """Damages FITS files in the ways that disks, transfers and programs do, and in worse ones; by seed."""
 
 import gzip
+import io
 import itertools
 import random
+
+import numpy as np
+from astropy.io import fits
 
 BLOCK, CARD = 2880, 80
 
 STRUCTURE = "SIMPLE XTENSION BITPIX NAXIS NAXIS1 NAXIS2 PCOUNT GCOUNT BSCALE BZERO END".split()
+TABLES = "TFIELDS THEAP TFORM1 TTYPE1 TFORM3 TTYPE3".split()
+TILES = "ZIMAGE ZBITPIX ZNAXIS ZNAXIS1 ZNAXIS2 ZTILE1 ZTILE2 ZCMPTYPE ZVAL1 ZVAL2 ZQUANTIZ ZDITHER0".split()
 VALUES = "-1 0 1 8 7 -32 999 2147483648 99999999999999999999 1E400 NaN T '' 'x'".split()
 SIZES = "8575000000 2147483647 9223372036854775807 123456789012".split()
-SIZED = "NAXIS1 NAXIS2 PCOUNT GCOUNT NAXIS".split()
+SIZED = "NAXIS1 NAXIS2 PCOUNT GCOUNT NAXIS ZNAXIS1 ZNAXIS2 ZTILE1 ZTILE2 TFIELDS THEAP".split()
+
+#: How the images of a file can be compressed in tiles: arguments of ``fits.CompImageHDU``.
+TILINGS = (
+    {"compression_type": "RICE_1"},
+    {"compression_type": "RICE_1", "quantize_method": 1, "dither_seed": 42},
+    {"compression_type": "RICE_1", "tile_shape": (1, 1000)},
+    {"compression_type": "GZIP_1"},
+    {"compression_type": "GZIP_2", "quantize_level": 0},
+    {"compression_type": "HCOMPRESS_1", "tile_shape": (4, 8575)},
+    {"compression_type": "PLIO_1"},
+)
+
+
+def tiled(content: bytes, **tiling: object) -> bytes:
+    """A file with its first three images, of four rows each, compressed in tiles."""
+    with fits.open(io.BytesIO(content)) as hdus:
+        images = [np.resize(np.atleast_2d(hdu.data), (4, 8575)) for hdu in hdus[1:4]]
+        changed = [fits.PrimaryHDU(header=hdus[0].header)]
+        for image in images:
+            is_mask = image.dtype.kind == "i"
+            # It is for masks alone, of no more than 24 bits.
+            chosen = {} if tiling["compression_type"] == "PLIO_1" and not is_mask else tiling
+            changed.append(fits.CompImageHDU(image & 0x7FFF if is_mask else image, **chosen))
+        written = io.BytesIO()
+        fits.HDUList(changed).writeto(written)
+    return written.getvalue()
 
 
 def damaged(content: bytes, seed: int) -> bytes:
@@ -40,7 +72,7 @@ def _truncated(content: bytearray, rng: random.Random) -> bytearray:
 
 
 def _edited(content: bytearray, rng: random.Random) -> bytearray:
-    return _set(content, rng, STRUCTURE, VALUES)
+    return _set(content, rng, STRUCTURE + TABLES + TILES, VALUES)
 
 
 def _absurd(content: bytearray, rng: random.Random) -> bytearray:

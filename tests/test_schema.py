@@ -17,7 +17,7 @@ from astra.models.base import bound_to
 
 ALL = [
     *("0001_tables", "0002_distances", "0003_weights_of_runs", "0004_claims", "0005_parallaxes"),
-    "0006_raw_parallaxes",
+    *("0006_raw_parallaxes", "0007_withheld"),
 ]
 
 

@@ -8,12 +8,12 @@ AstraError                    an internal error: exit 70
 ├── StorageError              the operator: a database or a disk refused a write; exit 74
 ├── Interrupted               nobody: stopped before the end, run again; exit 75
 └── SpectrumError             nobody at run time: one spectrum, one flagged row
-    ├── UnreadableSpectrum    the file is truncated, or no FITS file, or of the wrong shape
-    ├── MissingSpectrum       the file system says that it is not there, or fails to read it
+    ├── UnreadableSpectrum    what is wrong with the bytes: damaged, no FITS file, of the wrong shape
+    ├── MissingSpectrum       the operating system gave no bytes, so that nothing is known of the spectrum
     └── UnusableSpectrum      no usable pixel is left
 
 ``MissingSpectrum`` stands apart because a disk that is lost looks just like a million bad stars: the
-runner counts these, and stops before it writes them.
+runner stops when there are many, and later runs try again where there are few.
 
 Of several workers, the failure that comes first in ``SEVERITY`` decides.
 """
@@ -71,11 +71,11 @@ class SpectrumError(AstraError):
 
 
 class UnreadableSpectrum(SpectrumError):
-    """The file is there, but it does not hold the spectrum that it should."""
+    """The file was read, but it does not hold the spectrum that it should."""
 
 
 class MissingSpectrum(SpectrumError):
-    """The file system does not give the file: not there, an I/O error, a stale handle."""
+    """The operating system does not give the file: not there, no permission, an I/O error, a stale handle."""
 
 
 class UnusableSpectrum(SpectrumError):

@@ -2,11 +2,12 @@
 
 A spectrum is *pending* when it has no row under this minor version, or was modified since its inputs
 were read. When only its source changed, its row is *stale*: the result is derived again from what is
-stored, and the spectrum stays closed. Keys are streamed in order; nothing loads all spectra.
+stored, and the spectrum stays closed. A spectrum whose file the system withheld is not pending, but noted:
+every run tries it again when all else is done. Keys are streamed in order; nothing loads all spectra.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from numbers import Integral
 from typing import Any
@@ -19,6 +20,7 @@ from astra.models.base import BaseModel
 from astra.models.source import Source
 from astra.tasks import Task, find_task, installed_tasks
 from astra.version import V_ASTRA_MAJOR_MINOR
+from astra.withheld import is_noted, noted
 
 _LARGEST_SDSS_ID = 2**63 - 1
 
@@ -35,6 +37,8 @@ class Selection:
         overwrite: All spectra, whether or not they have a row.
         before: Of the rows that one of the last two takes, only those whose inputs were read before this
             time (UTC): so several workers, or several runs, take each of them once.
+        tried_before: Instead of what is pending, the spectra whose files were withheld, last tried at this
+            time (UTC) or before it.
     """
 
     task: Task
@@ -43,6 +47,11 @@ class Selection:
     retry_no_result: bool = False
     overwrite: bool = False
     before: datetime | None = None
+    tried_before: datetime | None = None
+
+    def withheld(self, moment: datetime) -> "Selection":
+        """Of the same spectra, those whose files were withheld until this time (UTC)."""
+        return replace(self, tried_before=moment)
 
 
 def pending_query(selection: Selection, after: int | None = None) -> peewee.ModelSelect:
@@ -56,16 +65,19 @@ def pending_query(selection: Selection, after: int | None = None) -> peewee.Mode
     query = spectra.select(spectra.spectrum_pk).join(
         results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, after)
     )
-    needed = _needed(selection)
-    return _restricted(query if needed is None else query.where(needed), selection, after)
+    if selection.tried_before is not None:
+        chosen = spectra.spectrum_pk << noted(selection.task, selection.tried_before)
+    else:
+        chosen = _needed(selection) & ~is_noted(selection.task)
+    return _restricted(query.where(chosen), selection, after)
 
 
-def _needed(selection: Selection) -> peewee.Expression | None:
-    """Which spectra are pending, over a join with their results; ``None`` for all."""
+def _needed(selection: Selection) -> peewee.Expression:
+    """Which spectra are pending, over a join with their results, if their files were not withheld."""
     spectra, results = selection.task.spectrum_model, selection.task.output_model
     again = _taken_again(selection)
     if again is True:
-        return None
+        return peewee.SQL("1 = 1")
     needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
     return needed if again is None else needed | again
 
@@ -136,11 +148,13 @@ def stream_keys(
 
 def count_pending(selection: Selection) -> int:
     """How many spectra are pending or stale."""
-    needed, rederivation = _needed(selection), selection.task.rederivation
-    if needed is None or rederivation is None or selection.overwrite:
+    rederivation = selection.task.rederivation
+    if rederivation is None or selection.overwrite:
         return pending_query(selection).count()
     # In one pass: each of the two queries reads nearly as much as both together.
     spectra, results = selection.task.spectrum_model, selection.task.output_model
+    # NOT IN: of what refers to each row, PostgreSQL makes no plan for several processes.
+    needed = _needed(selection) & spectra.spectrum_pk.not_in(noted(selection.task))
     query = (
         spectra.select(spectra.spectrum_pk)
         .join(results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, None))

@@ -17,8 +17,8 @@ from astra.models import AstroNNdist, TaskRun
 from astra.pipelines.astronn_dist.weights.files import load_weights, save_weights
 
 KEYS = (
-    "task v_astra run_pk processed measured rederived no_result flags bad warn pending "
-    "elapsed_s spectra_per_s weights seed outcome exit_code error"
+    "task v_astra run_pk processed measured rederived no_result flags bad warn withheld withheld_reasons "
+    "kept pending elapsed_s spectra_per_s weights seed outcome exit_code error"
 ).split()
 
 
@@ -51,6 +51,26 @@ def test_the_sum_adds_up_and_a_second_run_says_that_nothing_is_pending(astra, th
     assert first[1].startswith("2 measured + 1 no_result = 3 processed (bad ")
     assert "not a readable FITS file" in first[2]
     assert second[:2] == (0, "nothing is pending for astronn_dist\n")
+
+
+def test_a_file_that_is_not_there_is_tried_again_by_every_run(astra, three_stars, toy_weights):
+    path = three_stars[1].absolute_path
+    content = path.read_bytes()
+    path.unlink()
+    said = "1 files cannot be read (most often: No such file or directory); every run tries them again"
+
+    for sum_begins in ("2 measured + 1 no_result = 3 processed", "0 measured + 1 no_result = 1 processed"):
+        code, out, err = astra("run", "astronn_dist", "--weights", toy_weights)
+        assert (code, out.startswith(sum_begins)) == (0, True)
+        assert said in err
+        assert astra("status", "--check", "--max-pending", "0")[0] == 0
+    found = json.loads(astra("run", "astronn_dist", "--json", "--weights", toy_weights)[1])
+    assert found["withheld_reasons"] == {"No such file or directory": 1}
+    assert (found["withheld"], found["kept"], found["outcome"], found["exit_code"]) == (1, 0, "done", 0)
+
+    path.write_bytes(content)
+    assert astra("run", "astronn_dist", "--weights", toy_weights)[1].startswith("1 measured + 0 no_result")
+    assert astra("run", "astronn_dist", "--weights", toy_weights)[1].startswith("nothing is pending")
 
 
 def test_a_limit_and_a_star_choose_what_is_run(astra, three_stars, toy_weights):
@@ -301,7 +321,7 @@ def test_an_older_schema_is_refused(astra, db, toy_weights):
     code, _, err = astra("run", "astronn_dist", "--weights", toy_weights)
 
     assert code == 78
-    assert "older than this Astra (missing 0005_parallaxes): run `astra init`" in _one_line_error(err)
+    assert "older than this Astra (missing 0007_withheld): run `astra init`" in _one_line_error(err)
 
 
 def test_a_sqlite_file_that_is_not_there_is_not_made(astra, monkeypatch, tmp_path):

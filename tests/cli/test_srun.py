@@ -7,8 +7,8 @@ import stat
 import pytest
 from builders import a_result, a_run, a_source, a_spectrum
 
-from astra.database import is_postgresql
-from astra.models import AstroNNdist
+from astra.database import is_postgresql, now
+from astra.models import AstroNNdist, TaskWithheld
 
 
 @pytest.fixture
@@ -125,6 +125,17 @@ def test_where_nothing_is_pending_nothing_is_submitted(astra, db, sbatch, toy_we
 
     assert (code, out) == (0, "nothing is pending for astronn_dist\n")
     assert not (sbatch / "words").exists()
+
+
+def test_files_that_were_withheld_are_tried_again_where_nothing_else_is_pending(
+    astra, three_spectra, db, sbatch, toy_weights
+):
+    for spectrum in three_spectra:
+        TaskWithheld.create(task="astronn_dist", spectrum_pk=spectrum, reason="x: /x", tried=now(db))
+
+    code, out, _ = astra("srun", "astronn_dist", "--weights", toy_weights, "--no-wait")
+
+    assert (code, out) == (0, "42\n")
 
 
 def test_weights_that_would_mix_are_refused_before_the_queue(astra, three_spectra, sbatch, toy_weights):

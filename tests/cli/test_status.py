@@ -16,8 +16,8 @@ from astra.database import is_postgresql
 LATER = {"inputs_read": "2999-01-01 00:00:00.000000"}
 
 KEYS = (
-    "task version at spectra done pending bad warn flags notes no_result_reasons in_hand workers suspects "
-    "spectra_per_s seconds_left runs"
+    "task version at spectra done pending withheld bad warn flags notes no_result_reasons withheld_reasons "
+    "in_hand workers suspects spectra_per_s seconds_left runs"
 ).split()
 
 

@@ -7,8 +7,9 @@ import pytest
 from astropy.io import fits
 from builders import a_result
 
+from astra.database import now
 from astra.ingest.apstar import ingest_apstar
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Spectrum
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Spectrum, TaskWithheld
 from astra.pending import Selection, count_pending
 from astra.pipelines.astronn_dist import astronn_dist
 
@@ -91,12 +92,14 @@ def test_the_stale_row_of_a_file_goes_when_its_product_is_there_already(db, apst
     copy.touch()
     ingest_apstar([copy])
     assert Spectrum.select().count() == 2
+    stale = ApogeeCoaddedSpectrumInApStar.get(path=str(copy)).spectrum_pk
+    TaskWithheld.create(task="astronn_dist", spectrum_pk=stale, reason="x", tried=now(db))
     copy.write_bytes(good.read_bytes())
 
     ingest_apstar([copy])
 
     assert the_spectrum().path == str(copy)
-    assert Spectrum.select().count() == 1
+    assert (Spectrum.select().count(), TaskWithheld.select().count()) == (1, 0)
 
 
 def test_the_name_of_a_broken_file_finds_no_other_star_in_the_catalogue(

@@ -1,14 +1,18 @@
 """The reader: real files, and every kind of damage, each with a reason that names file and fault."""
 
+import builtins
 import gzip
 import os
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.io.fits.hdu.compressed import _compression
 from builders import write_apstar
+from fits_fuzzer import tiled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -216,11 +220,57 @@ def test_a_file_that_one_may_not_read_says_so(ordinary_user, open_tmp_path):
         **ordinary_user,
     )
 
-    assert ran.stdout.strip() == f"UnreadableSpectrum Permission denied: {path}", ran.stderr
+    assert ran.stdout.strip() == f"MissingSpectrum Permission denied: {path}", ran.stderr
 
 
 def test_headers_are_read_without_the_rest(good):
     assert read_header(good)["TELESCOP"] == "apo25m"
+
+
+FORMS = {
+    "plain": bytes,
+    "gzip": gzip.compress,
+    "tiles": lambda content: tiled(content, compression_type="RICE_1"),
+}
+ERRORS = [kind for kind in vars(builtins).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+ERRORS += [fits.VerifyError, zlib.error, gzip.BadGzipFile, _compression.CfitsioException]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_whatever_a_library_raises_over_the_bytes_is_the_files_fault(good, monkeypatch, form):
+    good.write_bytes(FORMS[form](good.read_bytes()))
+    for kind in ERRORS:
+        with monkeypatch.context() as patched:
+            _raise_for_pixels(patched, kind)
+
+            assert _reason(good).startswith(f"not a readable FITS file: {good} (")
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_who_stops_the_program_is_not_held_up(good, monkeypatch, kind):
+    _raise_for_pixels(monkeypatch, kind)
+
+    with pytest.raises(kind):
+        read_combined(good)
+
+
+def _raise_for_pixels(monkeypatch, kind):
+    def section(hdu):
+        raise kind.__new__(kind)
+
+    for hdu in (fits.ImageHDU, fits.CompImageHDU):
+        monkeypatch.setattr(hdu, "section", property(section))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_two_hundred_flipped_bytes_in_a_compressed_file_give_a_reason(good, tmp_path, seed):
+    generator = np.random.default_rng(seed)
+    content = np.frombuffer(tiled(good.read_bytes(), compression_type="RICE_1"), np.uint8).copy()
+    content[generator.integers(len(content), size=200)] ^= 255
+    path = tmp_path / "a.fits"
+    path.write_bytes(content)
+
+    _reason(path)
 
 
 @given(st.lists(st.tuples(st.integers(0, 2880 * 12), st.integers(0, 255)), min_size=1, max_size=30))

@@ -1,18 +1,19 @@
 """Files damaged in a thousand ways: each has one row, and none of them a process on its conscience."""
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from fake_runs import FakeRuns
-from fits_fuzzer import damaged
+from fits_fuzzer import TILINGS, damaged, tiled
 
 from astra.ingest.apstar import ingest_apstar
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Spectrum
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Spectrum, TaskWithheld
 
-CLONE = Path(__file__).resolve().parents[2] / "benchmarks" / "clone.py"
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+from clone import with_objid  # noqa: E402
 
 # Says at its end how much memory it has had.
 MEASURED = """
@@ -21,26 +22,40 @@ atexit.register(lambda: print(open("/proc/self/status").read(), file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize("seeds", [range(120), pytest.param(range(1000, 2000), marks=pytest.mark.slow)])
-def test_every_damaged_file_has_one_row(db, apstar_files, tmp_path, seeds):
-    folder = tmp_path / "files"
-    originals = str(apstar_files[0].parent)
-    command = [sys.executable, str(CLONE), originals, str(folder), "--count", str(len(seeds))]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    files = sorted(folder.glob("*.fits"))
-    for path, seed in zip(files, seeds, strict=True):
-        path.write_bytes(damaged(path.read_bytes(), seed))
+def _originals(apstar_files):
+    """Sound files, not too large: in turn one as it is and one that is compressed in tiles."""
+    plain = [path.read_bytes() for path in sorted(apstar_files, key=lambda path: path.stat().st_size)[:3]]
+    compressed = [tiled(plain[number % 3], **tiling) for number, tiling in enumerate(TILINGS)]
+    return [content for pair in zip(plain * len(compressed), compressed * 3, strict=True) for content in pair]
 
-    ingest_apstar([folder])
+
+def _damage(originals, folder, seeds):
+    """Write a damaged file of another star for each seed."""
+    folder.mkdir()
+    files = []
+    for seed in seeds:
+        # A right ascension of 24 h or more belongs to no real star.
+        obj = f"2M{24_000_000 + seed:08d}+0000000"
+        files.append(folder / f"apStar-r6-{obj}.fits")
+        files[-1].write_bytes(damaged(with_objid(originals[seed % len(originals)], obj), seed))
+    return files
+
+
+@pytest.mark.parametrize("seeds", [range(120), pytest.param(range(1000, 6000), marks=pytest.mark.slow)])
+def test_every_damaged_file_has_one_row(db, apstar_files, tmp_path, seeds):
+    files = _damage(_originals(apstar_files), tmp_path / "files", seeds)
+
+    ingest_apstar([tmp_path / "files"])
     runs = FakeRuns(tmp_path, MEASURED)
 
-    assert runs.run("--batch-size", "50") == 0, runs.errors[-3000:]
+    assert runs.run("--batch-size", "50", timeout=3600) == 0, runs.errors[-3000:]
 
     paths = [Path(spectrum.path) for spectrum in ApogeeCoaddedSpectrumInApStar.select()]
     assert sorted(paths) == files
     assert AstroNNdist.select().count() == Spectrum.select().count() == len(files)
     failed = AstroNNdist.select().where(AstroNNdist.flag_no_result).count()
     assert 0 < failed < len(files)
+    assert TaskWithheld.select().count() == 0
     assert max(row.t_elapsed for row in AstroNNdist.select()) < 5
     assert int(re.search(r"VmHWM:\s*(\d+) kB", runs.errors)[1]) < 1_000_000
     assert not re.search("Traceback|died", runs.errors)

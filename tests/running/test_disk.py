@@ -1,5 +1,7 @@
 """A lost disk stops the run before its files become results; single lost files do not."""
 
+from dataclasses import dataclass
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,27 +10,32 @@ from astra.errors import Interrupted
 from astra.running.disk import FEW, FIRST, TOLERATED, WINDOW, DiskWatch
 
 
+@dataclass(frozen=True)
+class File:
+    """One that the system withholds."""
+
+    number: int
+    kind: str = "Permission denied"
+
+
 def _watch(outcomes: list[bool]) -> tuple[list[int], bool]:
-    """Feed a watch; True is a lost file. Gives the rows that were let go, and whether it stopped."""
-    watch: DiskWatch[int] = DiskWatch()
-    written: list[int] = []
-    for number, lost in enumerate(outcomes):
-        try:
-            released = watch.see(number if lost else None)
-        except Interrupted:
-            return written, True
-        written += [] if released is None else [released]
+    """Feed a watch; True is a lost file. Gives those that were let go, and whether it stopped."""
+    watch: DiskWatch[File] = DiskWatch("run again")
+    released: list[File | None] = []
     try:
-        return written + watch.release(), False
+        for number, lost in enumerate(outcomes):
+            released.append(watch.see(File(number) if lost else None))
+        released += watch.release()
     except Interrupted:
-        return written, True
+        return [each.number for each in released if each], True
+    return [each.number for each in released if each], False
 
 
 def test_a_disk_that_is_not_there_from_the_start_writes_nothing():
     assert _watch([True] * FIRST) == ([], True)
 
 
-def test_a_run_of_a_few_files_that_are_all_lost_writes_their_rows():
+def test_a_run_of_a_few_files_that_are_all_lost_is_believed():
     assert _watch([True] * (FEW - 1)) == (list(range(FEW - 1)), False)
 
 
@@ -37,7 +44,7 @@ def test_a_run_of_more_files_that_are_all_lost_writes_nothing():
     assert _watch([True] * (FIRST - 1)) == ([], True)
 
 
-def test_one_file_that_can_be_read_makes_the_lost_ones_before_it_rows():
+def test_one_file_that_can_be_read_makes_the_lost_ones_before_it_believed():
     assert _watch([True] * (FIRST - 1) + [False]) == (list(range(FIRST - 1)), False)
 
 
@@ -51,16 +58,22 @@ def test_a_fifth_of_the_latest_files_may_be_lost():
 
 
 def test_the_message_says_what_to_look_at():
-    watch: DiskWatch[int] = DiskWatch()
+    watch: DiskWatch[File] = DiskWatch("run again with --before T to go on")
     for number in range(FIRST - 1):
-        watch.see(number)
+        watch.see(File(number, "Key has expired" if number > 40 else "Permission denied"))
 
-    with pytest.raises(Interrupted, match=r"100 of the last 100 files.*is the disk mounted.*run again"):
-        watch.see(FIRST)
+    with pytest.raises(Interrupted) as caught:
+        watch.see(File(FIRST))
+
+    assert str(caught.value) == (
+        "100 of the last 100 files cannot be read (most often: Key has expired): is the disk mounted, and "
+        "may this user read it? Nothing was written about them; when they are back, run again with --before "
+        "T to go on"
+    )
 
 
 @given(st.lists(st.booleans(), max_size=3 * WINDOW))
-def test_every_lost_file_is_written_once_or_the_run_stops_without_the_latest(outcomes):
+def test_every_lost_file_is_let_go_once_or_the_run_stops_without_the_latest(outcomes):
     written, stopped = _watch(outcomes)
     lost = [number for number, is_lost in enumerate(outcomes) if is_lost]
 

@@ -154,21 +154,6 @@ def test_a_rerun_keeps_the_label_that_somebody_gave_a_row(db, toy):
     assert AstroNNdist.get().tag == "mine"
 
 
-def test_rows_held_back_are_not_written_when_the_run_is_cut_short(db, toy):
-    _spectra(8)
-
-    def make(spectrum):
-        if len(toy.seen) == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return _lost(spectrum)
-
-    toy.make = make
-    report = _run(toy, chunk=2)
-
-    assert report.exit_code == 75
-    assert AstroNNdist.select().count() == 0
-
-
 def test_a_part_that_is_overwritten_with_other_weights_is_a_mixture(db, toy):
     _spectra(3)
     _run(toy)
@@ -337,36 +322,6 @@ def test_a_fault_of_the_program_is_reported_and_raised(db, toy):
 
     assert (report.outcome, report.exit_code) == ("failed", 70)
     assert TaskRun.get().outcome == "failed"
-
-
-def _lost(spectrum):
-    row = AstroNNdist.from_spectrum(spectrum, flag_no_result=True, no_result_reason="No such file")
-    row.file_lost = True
-    return row
-
-
-def test_a_few_missing_files_are_rows_at_the_end(db, toy):
-    _spectra(5)
-    toy.make = lambda s: _lost(s) if len(toy.seen) in (1, 4) else AstroNNdist.from_spectrum(s, dist=1.0)
-
-    report = _run(toy, chunk=2)
-
-    assert (report.tally.measured, report.tally.no_result) == (3, 2)
-    assert AstroNNdist.select().where(AstroNNdist.flag_no_result).count() == 2
-    assert AstroNNdist.select().count() == 5
-
-
-def test_a_lost_disk_gives_no_rows_and_the_next_run_finishes_the_work(db, toy):
-    _spectra(110)
-    toy.make = _lost
-
-    report = _run(toy, chunk=30)
-
-    assert (report.outcome, report.exit_code) == ("stopped", 75)
-    assert "is the disk mounted" in report.error
-    assert AstroNNdist.select().count() == 0
-    toy.make = lambda spectrum: AstroNNdist.from_spectrum(spectrum)
-    assert _run(toy, chunk=30).tally.processed == 110
 
 
 def test_relative_paths_without_sas_base_dir_stop_the_run_before_the_first(db, toy, monkeypatch, tmp_path):

@@ -14,6 +14,7 @@ FOUND = {
     "spectra": 1_100_000,
     "done": 900_000,
     "pending": 200_000,
+    "withheld": 7,
     "bad": 10,
     "warn": 5,
     "flags": {"flag_no_result": 3},
@@ -22,6 +23,7 @@ FOUND = {
         {"name": "late", "results": 0, "text": "0 results are late"},
     ],
     "no_result_reasons": {"truncated": 3},
+    "withheld_reasons": {"Permission denied": 7},
     "in_hand": 300,
     "workers": [
         {"worker_pk": 4, "run_pk": 2, "host": "n1", "pid": 11, "state": "working"}
@@ -62,6 +64,14 @@ def test_a_page_has_the_notes_of_the_task_that_apply():
 
     assert "  7 results have lost their keys" in text
     assert not any("late" in line for line in text)
+
+
+def test_a_page_counts_what_the_system_withholds_apart_from_what_is_pending():
+    text = page(FOUND)
+
+    assert "  pending         200,000" in text
+    assert "  withheld              7" in text
+    assert "    withheld: Permission denied (7)" in text
 
 
 def test_a_line_has_what_changes():

@@ -148,6 +148,9 @@ def _say_sum(report: "Report") -> None:
     note(f"run {found['run_pk']}: {found['outcome']} in {found['elapsed_s']:.1f} s{rate}")
     if found["pending"]:
         note(f"{found['pending']:,} still pending")
+    if found["withheld"]:
+        reason = next(iter(found["withheld_reasons"]))
+        note(f"{found['withheld']:,} files cannot be read (most often: {reason}); every run tries them again")
 
 
 def _say_nothing_done(report: "Report", *, are_named: bool) -> None:

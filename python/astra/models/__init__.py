@@ -6,9 +6,14 @@ from astra.models.claims import TaskClaim, TaskWorker
 from astra.models.pipeline import PipelineOutputModel, TaskRun
 from astra.models.source import Source
 from astra.models.spectrum import Spectrum
+from astra.models.withheld import TaskWithheld
 
 #: Every table, in an order in which they can be created.
-TABLES = (Source, Spectrum, ApogeeCoaddedSpectrumInApStar, TaskRun, TaskWorker, TaskClaim, AstroNNdist)
+TABLES = (
+    *(Source, Spectrum, ApogeeCoaddedSpectrumInApStar),
+    *(TaskRun, TaskWorker, TaskClaim, TaskWithheld),
+    AstroNNdist,
+)
 
 __all__ = [
     "TABLES",
@@ -20,5 +25,6 @@ __all__ = [
     "Spectrum",
     "TaskClaim",
     "TaskRun",
+    "TaskWithheld",
     "TaskWorker",
 ]

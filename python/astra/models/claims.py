@@ -31,7 +31,7 @@ class TaskClaim(BaseModel):
         default=False, help_text="Whether a worker died that had it, so that it is taken alone"
     )
     held_back = BooleanField(
-        default=False, help_text="Whether it was tried, and its row waits because its file is not there"
+        default=False, help_text="Whether it was tried, and waits because the system withholds its file"
     )
     attempts = IntegerField(default=0, help_text="How many workers died that had this spectrum alone")
     since = DateTimeField(help_text="When it was taken, or began to wait")

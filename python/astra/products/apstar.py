@@ -4,43 +4,24 @@ HDU 1 holds the flux, HDU 2 its error, HDU 3 the pixel mask. Row 0 of a stack is
 spectrum; the file of a single visit has no other row, and its arrays have one dimension.
 """
 
-import contextlib
-import errno
-import gzip
 import hashlib
-import stat
-import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from astra.errors import MissingSpectrum, SpectrumError, UnreadableSpectrum
+from astra.errors import SpectrumError, UnreadableSpectrum
+from astra.products.content import content_of
 from astra.products.fits_structure import check_structure
 from astra.products.grid import N_GRID
+from astra.products.tiles import check_tiles
 from astra.silence import silenced
 
-GZIP_MAGIC = b"\x1f\x8b"
-
-# What the file system says when the fault is its own, or the file is gone with its disk.
-_FILE_SYSTEM = {
-    errno.ENOENT,
-    errno.ENOTDIR,
-    errno.EIO,
-    errno.ESTALE,
-    errno.ENXIO,
-    errno.ENODEV,
-    errno.ENOTCONN,
-    errno.ETIMEDOUT,
-    errno.EHOSTDOWN,
-    errno.EHOSTUNREACH,
-    errno.EREMOTEIO,
-}
-# What a FITS library raises over a damaged file, depending on where the damage is.
-_DAMAGE = (OSError, EOFError, zlib.error, ValueError, TypeError, LookupError, AttributeError, ArithmeticError)
+if TYPE_CHECKING:
+    from astropy.io.fits import HDUList, Header
 
 
 @dataclass(frozen=True)
@@ -69,11 +50,11 @@ def read_combined(path: str | Path) -> CombinedSpectrum:
     """Read the combined spectrum.
 
     Raises:
-        MissingSpectrum: The file system does not give the file.
-        UnreadableSpectrum: The file is truncated, no FITS file, or of another shape.
+        MissingSpectrum: The system does not give the file.
+        UnreadableSpectrum: The file is damaged, no FITS file, or of another shape.
     """
-    with _opened(Path(path)) as hdus:
-        flux, error, flags = (_combined_row(hdus, index, path) for index in (1, 2, 3))
+    with _opened(Path(path)) as (file, hdus):
+        flux, error, flags = (_combined_row(file, hdus, index, path) for index in (1, 2, 3))
     if flags.dtype.kind not in "iu":
         raise UnreadableSpectrum(f"not a pixel mask: HDU 3 of {path} holds {flags.dtype.name}, not integers")
     with np.errstate(invalid="ignore"):  # a damaged file may hold signalling NaNs
@@ -82,59 +63,38 @@ def read_combined(path: str | Path) -> CombinedSpectrum:
     return CombinedSpectrum(flux, error, flags.astype(np.int32))
 
 
-def read_header(path: str | Path):
+def read_header(path: str | Path) -> "Header":
     """Read the primary header of a file.
 
-    Returns:
-        An ``astropy.io.fits.Header``.
-
     Raises:
-        MissingSpectrum: The file system does not give the file.
-        UnreadableSpectrum: The file is truncated, or no FITS file.
+        MissingSpectrum: The system does not give the file.
+        UnreadableSpectrum: The file is damaged, or no FITS file.
     """
-    with _opened(Path(path)) as hdus:
+    with _opened(Path(path)) as (_, hdus):
         return hdus[0].header.copy()
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator:
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, "HDUList"]]:
     from astropy.io import fits
 
     try:
-        # A named pipe would keep us waiting, and a device never ends.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise UnreadableSpectrum(f"not a file: {path}")
         # The structure is checked first; what else astropy warns of concerns nobody here.
-        with silenced():
-            # Opened here, because astropy leaves a file open that it stumbles over.
-            with path.open("rb") as raw, _plain(raw) as file:
-                check_structure(file, str(path))
-                file.seek(0)
-                with fits.open(file, memmap=False) as hdus:
-                    yield hdus
+        with silenced(), content_of(path) as file:
+            check_structure(file, str(path))
+            file.seek(0)
+            with fits.open(file, memmap=False) as hdus:
+                yield file, hdus
     except SpectrumError:
         raise
-    except _DAMAGE as error:
-        raise _explained(error, path) from error
+    except Exception as error:  # whatever the bytes make a library do
+        detail = ": ".join(filter(None, [type(error).__name__, " ".join(str(error).split())]))
+        raise UnreadableSpectrum(f"not a readable FITS file: {path} ({detail})") from error
 
 
-def _plain(file: BinaryIO) -> AbstractContextManager[BinaryIO]:
-    """The file, or what it holds if it is compressed with gzip."""
-    magic = file.read(len(GZIP_MAGIC))
-    file.seek(0)
-    return gzip.GzipFile(fileobj=file) if magic == GZIP_MAGIC else contextlib.nullcontext(file)
+def _combined_row(file: BinaryIO, hdus: "HDUList", index: int, path: str | Path) -> np.ndarray:
+    from astropy.io import fits
 
-
-def _explained(error: Exception, path: Path) -> SpectrumError:
-    if isinstance(error, OSError) and error.errno in _FILE_SYSTEM:
-        return MissingSpectrum(f"{error.strerror}: {path}")
-    if isinstance(error, OSError) and error.errno is not None:
-        return UnreadableSpectrum(f"{error.strerror}: {path}")
-    detail = " ".join(str(error).split())
-    return UnreadableSpectrum(f"not a readable FITS file: {path} ({type(error).__name__}: {detail})")
-
-
-def _combined_row(hdus, index: int, path: str | Path) -> np.ndarray:
     try:
         hdu = hdus[index]  # len() would make astropy read all the headers
     except IndexError:
@@ -144,5 +104,7 @@ def _combined_row(hdus, index: int, path: str | Path) -> np.ndarray:
         raise UnreadableSpectrum(
             f"wrong shape: HDU {index} of {path} is {shape}, not (n, {N_GRID}) or ({N_GRID},)"
         )
+    if isinstance(hdu, fits.CompImageHDU):
+        check_tiles(hdu, file, f"HDU {index} of {path}")
     section = hdu.section
     return np.asarray(section[:] if len(shape) == 1 else section[0, :])

@@ -2,7 +2,7 @@
 
 A damaged header can send a library in circles or make it ask for all the memory there is. So the cards
 that decide about sizes are read here first, as the standard lays them out (FITS standard 4.0, sections
-3.3.2, 4.4.1 and 7): blocks of 2880 bytes, cards of 80, mandatory integers in columns 11 to 30.
+3.3.2, 4.4.1 and 7): blocks of 2880 bytes, cards of 80, mandatory integers from column 11 on.
 """
 
 import math
@@ -13,9 +13,15 @@ from astra.errors import UnreadableSpectrum
 BLOCK = 2880
 CARD = 80
 BITPIX = {8, 16, 32, 64, -32, -64}
-# The longest real header has some 20 blocks; the standard sets no limit.
-MAX_HEADER_BLOCKS = 1000
+# The standard sets no limit. A real primary header has half a block for each visit, the others have three
+# at most; and the time that a library takes over that of a compressed image grows with its square.
+MAX_PRIMARY_BLOCKS = 500
+MAX_EXTENSION_BLOCKS = 50
 MAX_AXES = 999
+MAX_COLUMNS = 999
+
+_DECISIVE = {f"{name:<8}" for name in ("BITPIX", "NAXIS", "PCOUNT", "GCOUNT", "TFIELDS")}
+_END = f"{'END':<8}"
 
 
 def check_structure(file: BinaryIO, name: str) -> None:
@@ -43,22 +49,24 @@ def check_structure(file: BinaryIO, name: str) -> None:
 
 
 def _read_header(file: BinaryIO, number: int, name: str) -> dict[str, str]:
-    """The first card of each keyword, as the text of its value."""
+    """The first card of each keyword that decides about sizes, as the text of its value."""
     cards: dict[str, str] = {}
-    first = "SIMPLE" if number == 0 else "XTENSION"
-    for _ in range(MAX_HEADER_BLOCKS):
+    first, most = ("XTENSION", MAX_EXTENSION_BLOCKS) if number else ("SIMPLE", MAX_PRIMARY_BLOCKS)
+    for count in range(most):
         block = file.read(BLOCK)
-        if not cards and not block.startswith(first.encode()):
+        if not count and not block.startswith(first.encode()):
             raise UnreadableSpectrum(f"not a readable FITS file: HDU {number} of {name} has no {first}")
         if len(block) < BLOCK:
-            break
+            raise UnreadableSpectrum(f"truncated: the header of HDU {number} of {name} has no end")
         text = block.decode("latin-1")
         for start in range(0, BLOCK, CARD):
-            keyword = text[start : start + 8].rstrip()
-            if keyword == "END":
+            keyword = text[start : start + 8]
+            if keyword in _DECISIVE or keyword.startswith("NAXIS"):
+                value = text[start + 10 : start + CARD].partition("/")[0]
+                cards.setdefault(keyword.rstrip(), value)
+            elif keyword == _END:
                 return cards
-            cards.setdefault(keyword, text[start + 10 : start + 30])
-    raise UnreadableSpectrum(f"truncated: the header of HDU {number} of {name} has no end")
+    raise UnreadableSpectrum(f"damaged: the header of HDU {number} of {name} has no end within {most} blocks")
 
 
 def _data_size(cards: dict[str, str], number: int, name: str) -> int:
@@ -75,6 +83,9 @@ def _data_size(cards: dict[str, str], number: int, name: str) -> int:
     n_axes = integer("NAXIS")
     if not 0 <= n_axes <= MAX_AXES:
         raise UnreadableSpectrum(f"damaged: HDU {number} of {name} claims {n_axes} axes")
+    n_columns = integer("TFIELDS", 0)
+    if not 0 <= n_columns <= MAX_COLUMNS:
+        raise UnreadableSpectrum(f"damaged: HDU {number} of {name} claims {n_columns} columns")
     axes = [integer(f"NAXIS{axis}") for axis in range(1, n_axes + 1)]
     counts = {"PCOUNT": integer("PCOUNT", 0), "GCOUNT": integer("GCOUNT", 1)}
     if integer("BITPIX") not in BITPIX or min([*axes, *counts.values()], default=0) < 0:

@@ -17,6 +17,7 @@ from astra.running.claims.settling import settle
 from astra.tasks import Task
 from astra.upsert import upsert
 from astra.version import V_ASTRA_MAJOR_MINOR
+from astra.withheld import Withheld, forget, note, noted_among
 
 log = logging.getLogger("astra")
 
@@ -26,14 +27,20 @@ Values = dict[str, Any]
 
 @dataclass
 class Tally:
-    """What was done: measured + no_result = processed; flags are counted beside it."""
+    """What was done: measured + no_result = processed; flags are counted beside it.
+
+    ``withheld`` is how many files the system withheld twice, by what it said; ``kept`` how many of their
+    spectra keep an earlier result, and so are not among those processed.
+    """
 
     measured: int = 0
     no_result: int = 0
     rederived: int = 0
+    kept: int = 0
     bad: int = 0
     warn: int = 0
     flags: Counter = field(default_factory=Counter)
+    withheld: Counter = field(default_factory=Counter)
 
     @property
     def processed(self) -> int:
@@ -43,13 +50,14 @@ class Tally:
     @property
     def done(self) -> int:
         """All spectra that were dealt with, one way or the other."""
-        return self.processed + self.rederived
+        return self.processed + self.rederived + self.kept
 
     def add(self, other: "Tally") -> None:
         """Add the counts of another tally to this one."""
-        for name in ("measured", "no_result", "rederived", "bad", "warn"):
+        for name in ("measured", "no_result", "rederived", "kept", "bad", "warn"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.flags.update(other.flags)
+        self.withheld.update(other.withheld)
 
     def count(self, row: PipelineOutputModel) -> None:
         """Count one row that the task gave."""
@@ -83,13 +91,13 @@ class ChunkResult:
     Attributes:
         chunk: The chunk.
         tally: Counts of the rows that were written.
-        lost: In the order of the spectra, for each the values of its row if the file system withheld
-            the file (these were not written, and stay claimed), else ``None``.
+        lost: In the order of the spectra, for each whether the system withheld its file (it stays claimed,
+            and nothing was written), else ``None``; without those of which that was noted before.
     """
 
     chunk: Chunk
     tally: Tally
-    lost: list[Values | None]
+    lost: list[Withheld | None]
 
 
 def measure(
@@ -119,15 +127,21 @@ def _inputs(task: Task, keys: Collection[int]) -> tuple[datetime, list[BaseModel
 
 
 def store(task: Task, chunk: Chunk, rows: list[PipelineOutputModel]) -> ChunkResult:
-    """Write the rows of a chunk, all but those of files that are not there.
+    """Write the rows of a chunk, all but those of files that the system withholds.
+
+    Such a file has a row only if that was noted before, and there is no earlier result: it stays as it is.
 
     Raises:
         StorageError: The database refused the rows; none of them was kept.
         DatabaseUnreachable: The connection was lost, and the server did not come back.
     """
-    tally, found = Tally(), [row for row in rows if not row.file_lost]
-    values = [_values(row) for row in found]
-    written = persistent(lambda: write_claimed(task, chunk.token, values))
+    tally = Tally()
+    withheld = {row.spectrum_pk: _withheld(row) for row in rows if row.file_lost}
+    again = persistent(lambda: noted_among(task, withheld)) if withheld else set()
+    kept = persistent(lambda: _with_result(task, again)) if again else set()
+    found = [row for row in rows if row.spectrum_pk not in withheld or row.spectrum_pk in again - kept]
+    values, tries = [_values(row) for row in found], [withheld[pk] for pk in sorted(again)]
+    written = persistent(lambda: write_claimed(task, chunk.token, values, tries))
     for row in found:
         if row.spectrum_pk in written:
             tally.count(row)
@@ -137,11 +151,39 @@ def store(task: Task, chunk: Chunk, rows: list[PipelineOutputModel]) -> ChunkRes
             len(found) - len(written),
             len(found),
         )
-    return ChunkResult(chunk, tally, [_values(row) if row.file_lost else None for row in rows])
+    tally.kept = len(kept)
+    tally.withheld.update(each.kind for each in tries)
+    lost = [withheld.get(row.spectrum_pk) for row in rows if row.spectrum_pk not in again]
+    return ChunkResult(chunk, tally, lost)
 
 
-def write_claimed(task: Task, token: int, rows: list[Values]) -> set[int]:
+def _withheld(row: PipelineOutputModel) -> Withheld:
+    reason = getattr(row, "no_result_reason", None) or "its file could not be read"
+    return Withheld(row.spectrum_pk, reason, row.inputs_read)
+
+
+def _with_result(task: Task, keys: Collection[int]) -> set[int]:
+    """Those of some spectra that have a result under this version."""
+    results = task.output_model
+    query = results.select(results.spectrum_pk).where(
+        results.spectrum_pk << list(keys), results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
+    )
+    if hasattr(results, "flag_no_result"):
+        query = query.where(~results.flag_no_result)
+    return {pk for (pk,) in query.tuples()}
+
+
+def write_claimed(
+    task: Task, token: int, rows: list[Values], withheld: Collection[Withheld] = ()
+) -> set[int]:
     """Upsert those rows whose spectra are still claimed with a token, and drop these claims.
+
+    Args:
+        task: The task.
+        token: The token.
+        rows: The rows.
+        withheld: Whose files were withheld, with a row or without: that is noted. Of the others a note is
+            dropped.
 
     Returns:
         The keys of the spectra whose rows were written, now or by a commit that was not confirmed.
@@ -149,11 +191,14 @@ def write_claimed(task: Task, token: int, rows: list[Values]) -> set[int]:
     Raises:
         StorageError: The database refused the rows; none of them was kept.
     """
-    keys = {values["spectrum_pk"] for values in rows}
+    keys, without = {values["spectrum_pk"] for values in rows}, {each.spectrum_pk for each in withheld}
     with writing(database):
-        held = settle(task.name, token, keys)
+        held = settle(task.name, token, keys | without)
         write(task, [values for values in rows if values["spectrum_pk"] in held])
-    return held | _written_before(task, [values for values in rows if values["spectrum_pk"] not in held])
+        note(task, [each for each in withheld if each.spectrum_pk in held])
+        forget(task, held - without)
+    rest = [values for values in rows if values["spectrum_pk"] not in held]
+    return (held & keys) | _written_before(task, rest)
 
 
 def _written_before(task: Task, rows: list[Values]) -> set[int]:
@@ -202,6 +247,7 @@ def write_failures(task: Task, keys: Collection[int], run_pk: int | None, reason
         task.rederivation.apply(rows, [spectrum.source for spectrum in spectra])
     with writing(database):
         write(task, [_values(row) for row in rows])
+        forget(task, keys)
     return tally
 
 

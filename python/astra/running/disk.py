@@ -1,12 +1,12 @@
-"""Tells a lost disk from bad files: a million missing files are one fault, not a million results.
+"""Tells a lost disk from single files: a million lost files are one fault.
 
-Rows whose file the file system would not give are held back until the files around them were read.
-When the first files all fail, or all files of a short run, or many of the latest, the disk is taken
-for lost: the rows held back are never written, and their spectra stay pending.
+Spectra whose files the system withholds are held back until the files around them were read. When the first
+files all fail, or all files of a short run, or many of the latest, the disk is taken for lost, or the right
+to read it: nothing is written about those held back, and they stay as they were.
 """
 
-from collections import deque
-from typing import Generic, TypeVar
+from collections import Counter, deque
+from typing import Generic, Protocol, TypeVar
 
 from astra.errors import Interrupted
 
@@ -16,24 +16,38 @@ FIRST = 100
 WINDOW = 200
 TOLERATED = WINDOW // 5
 
-Row = TypeVar("Row")
+
+class Lost(Protocol):
+    """A file that the system withheld."""
+
+    @property
+    def kind(self) -> str:
+        """What the system said."""
 
 
-class DiskWatch(Generic[Row]):
-    """Holds back the rows of missing files until it is clear that the disk is there."""
+Item = TypeVar("Item", bound=Lost)
 
-    def __init__(self) -> None:
-        self._latest: deque[Row | None] = deque()
+
+class DiskWatch(Generic[Item]):
+    """Holds back files that the system withholds until it is clear that the disk is there.
+
+    Args:
+        go_on: What to do when the disk is back.
+    """
+
+    def __init__(self, go_on: str) -> None:
+        self._go_on = go_on
+        self._latest: deque[Item | None] = deque()
         self._seen = 0
 
-    def see(self, lost: Row | None) -> Row | None:
+    def see(self, lost: Item | None) -> Item | None:
         """Take note of one file, in the order in which they were tried.
 
         Args:
-            lost: The row of the spectrum if the file system withheld its file, else ``None``.
+            lost: The file if the system withheld it, else ``None``.
 
         Returns:
-            A row that was held back and can be written now, if there is one.
+            A file that was held back and can be believed now, if there is one.
 
         Raises:
             Interrupted: The disk is lost.
@@ -41,28 +55,31 @@ class DiskWatch(Generic[Row]):
         released = self._latest.popleft() if len(self._latest) == WINDOW else None
         self._latest.append(lost)
         self._seen += 1
-        failures = self._failures()
+        failures = len(self._failures())
         if (self._seen == failures == FIRST) or (self._seen >= WINDOW and failures > TOLERATED):
             raise self._lost_disk()
         return released
 
-    def release(self) -> list[Row]:
-        """All rows that are still held back, at the orderly end of a run.
+    def release(self) -> list[Item]:
+        """All files that are still held back, when there are no more to try.
 
         Raises:
-            Interrupted: Not one file of the run could be read, and there were more than a few.
+            Interrupted: Not one file could be read, and there were more than a few.
         """
-        if FEW <= self._seen == self._failures():
+        failures = self._failures()
+        if FEW <= self._seen == len(failures):
             raise self._lost_disk()
-        rows = [row for row in self._latest if row is not None]
         self._latest.clear()
-        return rows
+        return failures
 
-    def _failures(self) -> int:
-        return sum(row is not None for row in self._latest)
+    def _failures(self) -> list[Item]:
+        return [each for each in self._latest if each is not None]
 
     def _lost_disk(self) -> Interrupted:
+        failures = self._failures()
+        ((reason, _),) = Counter(each.kind for each in failures).most_common(1)
         return Interrupted(
-            f"{self._failures()} of the last {len(self._latest)} files are not there or cannot be read: "
-            "is the disk mounted? Their spectra stay pending; run again when it is back"
+            f"{len(failures)} of the last {len(self._latest)} files cannot be read (most often: {reason}): "
+            "is the disk mounted, and may this user read it? Nothing was written about them; when they are "
+            f"back, {self._go_on}"
         )

@@ -7,14 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from astra.database import now
 from astra.errors import AstraError, ConfigError, Interrupted
+from astra.models.base import database
 from astra.models.claims import TaskWorker
 from astra.models.pipeline import TaskRun
 from astra.pending import Selection, anything_pending, count_pending, pending_query, stale_query, stream_keys
 from astra.products.location import check_base_dir
 from astra.reconnecting import persistent
 from astra.running import runs, workers
-from astra.running.chunk import Tally, Values, rederive, write_claimed
+from astra.running.chunk import Tally, rederive, write_claimed
 from astra.running.claims.claims import Claims
 from astra.running.disk import DiskWatch
 from astra.running.ending import Ending, reporting
@@ -23,6 +25,7 @@ from astra.running.signals import StopRequest
 from astra.running.supply import ClaimedSupply
 from astra.tasks import Provenance
 from astra.version import V_ASTRA
+from astra.withheld import Withheld
 
 log = logging.getLogger("astra")
 
@@ -57,6 +60,9 @@ class Report(Ending):
             "flags": {name: tally.flags[name] for name in self.flag_names},
             "bad": tally.bad,
             "warn": tally.warn,
+            "withheld": tally.withheld.total(),
+            "withheld_reasons": dict(tally.withheld.most_common()),
+            "kept": tally.kept,
             "pending": left,
             "elapsed_s": round(self.elapsed_s, 3),
             "spectra_per_s": round(rate, 3),
@@ -106,19 +112,32 @@ def refuse_to_mix(request: Request, provenance: Provenance) -> None:
 
 def how_to_go_on(selection: Selection) -> str:
     """What to do when a run of this selection was stopped before its end."""
-    if selection.overwrite or selection.retry_no_result:
-        return f"run again with --before {selection.before.isoformat(timespec='microseconds')} to go on"
-    return "run again to go on"
+    if selection.before is None:
+        return "run again to go on"
+    return f"run again with --before {selection.before.isoformat(timespec='microseconds')} to go on"
+
+
+@dataclass(frozen=True)
+class _HeldBack:
+    """A spectrum whose file was withheld, and the token with which it is claimed."""
+
+    token: int
+    withheld: Withheld
+
+    @property
+    def kind(self) -> str:
+        """What the system said."""
+        return self.withheld.kind
 
 
 class _Run:
-    """One run: checks, then derives again, then processes."""
+    """One run: checks, then derives again, then processes what is pending, then what was withheld."""
 
     def __init__(self, request: Request, report: Report, stop: StopRequest, on_progress: Progress) -> None:
         self.request, self.report, self.stop, self.on_progress = request, report, stop, on_progress
         self.task = request.selection.task
         self.deadline = None if request.max_runtime is None else report.started + request.max_runtime
-        self.watch: DiskWatch[tuple[int, Values]] = DiskWatch()
+        self.watch: DiskWatch[_HeldBack] = DiskWatch(how_to_go_on(request.selection))
         self.cut_short: str | None = None
 
     def go(self) -> None:
@@ -131,7 +150,7 @@ class _Run:
             return
         report.provenance = self.task.identify(**request.options)
         refuse_to_mix(request, report.provenance)
-        if not anything_pending(request.selection):
+        if not anything_pending(request.selection) and not pending_query(self._withheld()).exists():
             self._sweep()
             report.end("nothing_pending", 0)
         else:
@@ -139,6 +158,10 @@ class _Run:
             # Workers prepare themselves, all at the same time.
             (self.task.check if request.workers > 1 else self.task.prepare)(**request.options)
             self._recorded()
+
+    def _withheld(self) -> Selection:
+        """What is tried again when all else is done."""
+        return self.request.selection.withheld(now(database))
 
     def _sweep(self) -> None:
         if TaskWorker.select().where(TaskWorker.task == self.task.name).exists():
@@ -182,10 +205,9 @@ class _Run:
         except ConfigError:
             path = getattr(self.task.spectrum_model, "path", None)
             if path is not None:
-                relative = pending_query(self.request.selection).where(
-                    path.is_null(False), ~path.startswith("/")
-                )
-                if relative.exists():
+                is_relative = path.is_null(False) & ~path.startswith("/")
+                selections = (self.request.selection, self._withheld())
+                if any(pending_query(each).where(is_relative).exists() for each in selections):
                     raise
 
     def _rederive(self) -> None:
@@ -202,31 +224,47 @@ class _Run:
             return
         with Claims(self.request.selection, record.pk) as claims:
             try:
-                self._hand_out(claims, record)
+                self.cut_short = self._hand_out(self.request.selection, claims, record)
+                if not self.cut_short:
+                    # Stopped in the midst of these, a run has done all the same what was pending.
+                    self._hand_out(persistent(self._withheld), claims, record)
             finally:
                 self.report.tally.add(claims.given_up)
+        self._say_what_is_kept()
 
-    def _hand_out(self, claims: Claims, record: TaskRun) -> None:
-        supply = ClaimedSupply(claims, self.request, self._reason_to_stop, self.report.tally.rederived)
+    def _say_what_is_kept(self) -> None:
+        tally, selection = self.report.tally, self.request.selection
+        if tally.kept:
+            ((reason, _),) = tally.withheld.most_common(1)
+            log.warning(
+                "%d spectra keep their earlier results: their files cannot be read (most often: %s); %s",
+                tally.kept,
+                reason,
+                how_to_go_on(selection) if selection.overwrite else "every run tries them again",
+            )
+
+    def _hand_out(self, selection: Selection, claims: Claims, record: TaskRun) -> str | None:
+        """Process what can be claimed of a selection; gives the reason why something is left, if it is."""
+        if not persistent(lambda: pending_query(selection).exists()):
+            return None
+        claims.turn_to(selection)
+        supply = ClaimedSupply(claims, self.request, self._reason_to_stop, self.report.tally.done)
         options, count = self.request.options, self.request.workers
         for result in workers.run_chunks(self.task, supply, options, record.pk, count):
             self.report.tally.add(result.tally)
             supply.note(result)
-            held_back = [lost and (result.chunk.token, lost) for lost in result.lost]
-            released = [self.watch.see(lost) for lost in held_back]
-            self._write_lost([lost for lost in released if lost is not None])
+            held_back = [each and _HeldBack(result.chunk.token, each) for each in result.lost]
+            released = [self.watch.see(each) for each in held_back]
+            self._note([each for each in released if each is not None])
             self.on_progress(self.report)
-        self.cut_short = supply.cut_short
-        if not self.cut_short:
-            self._write_lost(self.watch.release())
+        if not supply.cut_short:
+            self._note(self.watch.release())
+        return supply.cut_short
 
-    def _write_lost(self, lost: list[tuple[int, Values]]) -> None:
-        for token, group in itertools.groupby(lost, key=lambda item: item[0]):
-            rows = [values for _, values in group]
-            written = persistent(lambda token=token, rows=rows: write_claimed(self.task, token, rows))
-            for values in rows:
-                if values["spectrum_pk"] in written:
-                    self.report.tally.count(self.task.output_model(**values))
+    def _note(self, held_back: list[_HeldBack]) -> None:
+        for token, group in itertools.groupby(held_back, key=lambda each: each.token):
+            tries = [each.withheld for each in group]
+            persistent(lambda token=token, tries=tries: write_claimed(self.task, token, [], tries))
 
     def _reason_to_stop(self) -> str | None:
         if self.stop.reason:

@@ -51,8 +51,8 @@ class ClaimedSupply:
     def note(self, result: ChunkResult) -> None:
         """Take note of what became of a chunk: what others have taken over does not count as handed out."""
         self._claims.finished(result.chunk)
-        held_back = [lost["spectrum_pk"] for lost in result.lost if lost is not None]
-        self._handed_out -= len(result.chunk.keys) - result.tally.processed - len(held_back)
+        held_back = [lost.spectrum_pk for lost in result.lost if lost is not None]
+        self._handed_out -= len(result.chunk.keys) - result.tally.done - len(held_back)
         if held_back:
             persistent(lambda: self._claims.hold_back(held_back))
 

@@ -10,10 +10,10 @@ from typing import Any
 import peewee
 
 from astra.config import Settings, SlurmSettings
-from astra.database import is_postgresql
+from astra.database import is_postgresql, now
 from astra.errors import AstraError, ConfigError, Interrupted, StorageError
 from astra.models.base import database
-from astra.pending import anything_pending, count_pending
+from astra.pending import anything_pending, count_pending, pending_query
 from astra.reconnecting import persistent
 from astra.running.ending import KEYBOARD_INTERRUPT, Ending
 from astra.running.request import Request, Targets, build_request
@@ -113,7 +113,7 @@ def carry_out(
         report.end("dry_run", 0)
         return
     refuse_to_mix(request, task.identify(**request.options))
-    if not report.to_do:
+    if not report.to_do and not pending_query(request.selection.withheld(now(database))).exists():
         report.end("nothing_pending", 0)
         return
     if stop.reason:

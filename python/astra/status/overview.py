@@ -13,6 +13,7 @@ from astra.status import counts
 from astra.status.in_flight import WORKING, suspects_of, workers_of
 from astra.task_tables import check_tables
 from astra.tasks import Task
+from astra.withheld import count_noted
 
 RECENT_RUNS = 5
 
@@ -64,7 +65,7 @@ def status_of(task: Task) -> dict[str, Any]:
     moment = now(database)
     workers = workers_of(task.name, moment)
     found = counts.count_results(task, moment)
-    pending = count_pending(Selection(task))
+    pending, withheld = count_pending(Selection(task)), count_noted(task)
     working = any(worker["state"] == WORKING for worker in workers)
     rate = found.recent_per_s if working else None
     return {
@@ -74,6 +75,7 @@ def status_of(task: Task) -> dict[str, Any]:
         "spectra": task.spectrum_model.select().count(),
         "done": found.done,
         "pending": pending,
+        "withheld": sum(withheld.values()),
         "bad": found.bad,
         "warn": found.warn,
         "flags": found.flags,
@@ -82,6 +84,7 @@ def status_of(task: Task) -> dict[str, Any]:
             for note, number in zip(task.notes, found.notes.values(), strict=True)
         ],
         "no_result_reasons": counts.reasons(task) if found.flags.get("flag_no_result", 1) else {},
+        "withheld_reasons": withheld,
         "in_hand": sum(worker["in_hand"] for worker in workers),
         "workers": workers,
         "suspects": suspects_of(task.name),

@@ -8,6 +8,8 @@ from astra.status.in_flight import DEAD, UNKNOWN
 
 Found = Mapping[str, Any]
 
+_COUNTED = ("spectra", "done", "pending", "withheld", "bad", "warn")
+
 _STATES = {
     DEAD: "; seems dead: the next `astra run` takes over what it had",
     UNKNOWN: "; nobody can tell from here whether it lives",
@@ -20,9 +22,10 @@ def page(found: Found) -> list[str]:
         return [found["error"]]
     return [
         f"{found['task']} (version {found['version']})",
-        *(f"  {name:<10} {found[name]:>12,}" for name in ("spectra", "done", "pending", "bad", "warn")),
+        *(f"  {name:<10} {found[name]:>12,}" for name in _COUNTED),
         *(f"    {name:<24} {count:>12,}" for name, count in found["flags"].items()),
         *(f"    no result: {reason} ({count:,})" for reason, count in found["no_result_reasons"].items()),
+        *(f"    withheld: {reason} ({count:,})" for reason, count in found["withheld_reasons"].items()),
         *(f"  {note['text']}" for note in found["notes"] if note["results"]),
         *_in_flight(found),
         *_runs(found),

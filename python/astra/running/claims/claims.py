@@ -107,6 +107,10 @@ class Claims:
             self._last = chunk.keys[-1]
         return chunk
 
+    def turn_to(self, selection: Selection) -> None:
+        """From now on, take from this selection of the same task."""
+        self._selection, self._last = selection, 0
+
     def is_waiting(self) -> bool:
         """Whether something is in hand of a worker of which nobody knows yet whether it lives."""
         return bool(self._liveness.in_doubt(self._task.name, self._worker))
@@ -146,7 +150,7 @@ class Claims:
             return self._burial.orphan(held & (TaskClaim.worker_pk == self._worker))
 
     def hold_back(self, keys: Collection[int]) -> None:
-        """Keep spectra that are worked on no more: their rows wait until the disk is known to be there."""
+        """Keep spectra that are worked on no more, until the disk is known to be there."""
         with writing(database):
             mine = TaskClaim.worker_pk == self._worker
             TaskClaim.update(held_back=True).where(on(self._task.name, keys), mine).execute()
