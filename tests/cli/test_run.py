@@ -57,7 +57,7 @@ def test_a_file_that_is_not_there_is_tried_again_by_every_run(astra, three_stars
     path = three_stars[1].absolute_path
     content = path.read_bytes()
     path.unlink()
-    said = "1 files cannot be read (most often: No such file or directory); every run tries them again"
+    said = "files that cannot be read: 1 (most often: No such file or directory); every run tries them again"
 
     for sum_begins in ("2 measured + 1 no_result = 3 processed", "0 measured + 1 no_result = 1 processed"):
         code, out, err = astra("run", "astronn_dist", "--weights", toy_weights)

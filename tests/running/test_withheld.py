@@ -203,7 +203,7 @@ def test_a_result_stays_when_the_file_of_its_changed_spectrum_is_withheld(toy, c
     assert (report.exit_code, report.tally.processed, report.as_dict()["kept"]) == (0, 0, 1)
     assert (_noted(), count_pending(Selection(toy.task))) == (keys[:1], 0)
     assert (
-        f"1 spectra keep their earlier results: their files cannot be read (most often: {REASON}); "
+        f"earlier results kept: 1, because their files cannot be read (most often: {REASON}); "
         "every run tries them again"
     ) in caplog.text
     toy.withheld = set()

@@ -150,7 +150,8 @@ def _say_sum(report: "Report") -> None:
         note(f"{found['pending']:,} still pending")
     if found["withheld"]:
         reason = next(iter(found["withheld_reasons"]))
-        note(f"{found['withheld']:,} files cannot be read (most often: {reason}); every run tries them again")
+        unread = f"files that cannot be read: {found['withheld']:,} (most often: {reason})"
+        note(f"{unread}; every run tries them again")
 
 
 def _say_nothing_done(report: "Report", *, are_named: bool) -> None:

@@ -58,7 +58,7 @@ class PipelineOutputModel(BaseModel):
     """
 
     UNIQUE = (("spectrum_pk", "v_astra_major_minor"), True)
-    #: Whether there is no result because the file system withheld the file; a task sets it on such rows.
+    #: Whether there is no result because the system withheld the file; a task sets it on such rows.
     file_lost = False
     #: Fields that say how a row was made, not what was found: they change without moving ``modified``.
     PROVENANCE = ("run_pk", "v_astra", "inputs_read", "source_read", "t_elapsed", "t_overhead")

@@ -77,7 +77,10 @@ class _SystemFile(io.RawIOBase):
         try:
             yield
         except OSError as error:
-            raise MissingSpectrum(f"{error.strerror or error}: {self._path}") from error
+            raise self._refused(error) from error
+
+    def _refused(self, error: OSError) -> MissingSpectrum:
+        return MissingSpectrum(f"{error.strerror or error}: {self._path}")
 
     def readable(self) -> bool:
         """As in ``io.RawIOBase``."""
@@ -93,10 +96,10 @@ class _SystemFile(io.RawIOBase):
 
     def readinto(self, buffer: bytearray) -> int | None:
         """As in ``io.RawIOBase``."""
-        try:
+        try:  # not by _asked: it is called for each few kilobytes
             return self._file.readinto(buffer)
         except OSError as error:
-            raise MissingSpectrum(f"{error.strerror}: {self._path}") from error
+            raise self._refused(error) from error
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """As in ``io.RawIOBase``; where a place cannot be, the bytes have asked for it."""

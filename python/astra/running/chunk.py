@@ -129,7 +129,7 @@ def _inputs(task: Task, keys: Collection[int]) -> tuple[datetime, list[BaseModel
 def store(task: Task, chunk: Chunk, rows: list[PipelineOutputModel]) -> ChunkResult:
     """Write the rows of a chunk, all but those of files that the system withholds.
 
-    Such a file has a row only if that was noted before, and there is no earlier result: it stays as it is.
+    The spectrum of such a file gets a row only if it was noted before, and has no result: a result stays.
 
     Raises:
         StorageError: The database refused the rows; none of them was kept.
@@ -191,12 +191,12 @@ def write_claimed(
     Raises:
         StorageError: The database refused the rows; none of them was kept.
     """
-    keys, without = {values["spectrum_pk"] for values in rows}, {each.spectrum_pk for each in withheld}
+    keys, unread = {values["spectrum_pk"] for values in rows}, {each.spectrum_pk for each in withheld}
     with writing(database):
-        held = settle(task.name, token, keys | without)
+        held = settle(task.name, token, keys | unread)
         write(task, [values for values in rows if values["spectrum_pk"] in held])
         note(task, [each for each in withheld if each.spectrum_pk in held])
-        forget(task, held - without)
+        forget(task, held - unread)
     rest = [values for values in rows if values["spectrum_pk"] not in held]
     return (held & keys) | _written_before(task, rest)
 

@@ -224,10 +224,12 @@ class _Run:
             return
         with Claims(self.request.selection, record.pk) as claims:
             try:
-                self.cut_short = self._hand_out(self.request.selection, claims, record)
-                if not self.cut_short:
+                self.cut_short = self._hand_out(claims, record)
+                selection = persistent(self._withheld)
+                if not self.cut_short and persistent(lambda: pending_query(selection).exists()):
+                    claims.turn_to(selection)
                     # Stopped in the midst of these, a run has done all the same what was pending.
-                    self._hand_out(persistent(self._withheld), claims, record)
+                    self._hand_out(claims, record)
             finally:
                 self.report.tally.add(claims.given_up)
         self._say_what_is_kept()
@@ -237,17 +239,14 @@ class _Run:
         if tally.kept:
             ((reason, _),) = tally.withheld.most_common(1)
             log.warning(
-                "%d spectra keep their earlier results: their files cannot be read (most often: %s); %s",
+                "earlier results kept: %d, because their files cannot be read (most often: %s); %s",
                 tally.kept,
                 reason,
                 how_to_go_on(selection) if selection.overwrite else "every run tries them again",
             )
 
-    def _hand_out(self, selection: Selection, claims: Claims, record: TaskRun) -> str | None:
-        """Process what can be claimed of a selection; gives the reason why something is left, if it is."""
-        if not persistent(lambda: pending_query(selection).exists()):
-            return None
-        claims.turn_to(selection)
+    def _hand_out(self, claims: Claims, record: TaskRun) -> str | None:
+        """Process what can be claimed; gives the reason why something is left, if there is one."""
         supply = ClaimedSupply(claims, self.request, self._reason_to_stop, self.report.tally.done)
         options, count = self.request.options, self.request.workers
         for result in workers.run_chunks(self.task, supply, options, record.pk, count):
