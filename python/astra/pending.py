@@ -39,6 +39,7 @@ class Selection:
             time (UTC): so several workers, or several runs, take each of them once.
         tried_before: Instead of what is pending, the spectra whose files were withheld, last tried at this
             time (UTC) or before it.
+        since: Of these, not those that were tried after this time (UTC) and have a row that says so.
     """
 
     task: Task
@@ -48,10 +49,16 @@ class Selection:
     overwrite: bool = False
     before: datetime | None = None
     tried_before: datetime | None = None
+    since: datetime | None = None
 
-    def withheld(self, moment: datetime) -> "Selection":
-        """Of the same spectra, those whose files were withheld until this time (UTC)."""
-        return replace(self, tried_before=moment)
+    def withheld(self, moment: datetime, since: datetime) -> "Selection":
+        """Of the same spectra, those whose files were withheld until a time (UTC).
+
+        Args:
+            moment: That time.
+            since: When the run began: what another worker has tried twice since then is not tried again.
+        """
+        return replace(self, tried_before=moment, since=since)
 
 
 def pending_query(selection: Selection, after: int | None = None) -> peewee.ModelSelect:
@@ -66,7 +73,10 @@ def pending_query(selection: Selection, after: int | None = None) -> peewee.Mode
         results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, after)
     )
     if selection.tried_before is not None:
+        earlier = spectra.spectrum_pk << noted(selection.task, selection.since)
+        without_row = results.inputs_read.is_null() | (results.inputs_read < selection.since)
         chosen = spectra.spectrum_pk << noted(selection.task, selection.tried_before)
+        chosen &= earlier | without_row
     else:
         chosen = _needed(selection) & ~is_noted(selection.task)
     return _restricted(query.where(chosen), selection, after)

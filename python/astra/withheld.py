@@ -1,7 +1,7 @@
 """Spectra whose files the system withheld: noted, tried again by later runs, and forgotten once read.
 
 They are not pending: a few files that nobody can read must not keep a survey from ever being done. A note
-holds until its spectrum is modified, for example because its file is now elsewhere; then it is pending.
+holds until its spectrum is modified; then it is pending.
 """
 
 from collections.abc import Collection, Iterable

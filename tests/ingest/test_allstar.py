@@ -328,7 +328,7 @@ def test_a_unit_of_something_else_is_refused_before_any_row(db, tmp_path, unit):
     given.write(path)
 
     with pytest.raises(
-        UsageError, match="column RA is taken for ra, but .* is no unit of what is stored in deg"
+        UsageError, match="column RA is taken for ra, but its unit .* cannot be converted to deg"
     ):
         ingest_allstar(path)
     assert Source.select().count() == 0
@@ -366,7 +366,10 @@ def test_rows_of_one_star_fill_each_others_blanks_in_any_order(db, table, the_so
 
 def test_batches_do_not_show(db, table, monkeypatch):
     monkeypatch.setattr(module, "BATCH", 2)
-    rows = [DR12 | {"FIELD": f"F{number}", "APOGEE_ID": f"S{number % 3}"} for number in range(7)]
+    rows = [
+        DR12 | {"FIELD": f"F{number}", "LOCATION_ID": number + 1, "APOGEE_ID": f"S{number % 3}"}
+        for number in range(7)
+    ]
     progress = []
 
     counts = ingest_allstar(table("t.fits", rows), on_progress=lambda *done: progress.append(done))

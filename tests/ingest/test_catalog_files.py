@@ -6,6 +6,7 @@ import math
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import MaskedColumn, QTable, Table
 from builders import a_result, a_source, a_spectrum
@@ -101,9 +102,40 @@ def test_a_table_that_is_not_there_is_refused_with_those_that_are(several):
         Catalog(several(BOSS=BOSS, APOGEE=APOGEE), Tally(), hdu="7")
 
 
-def test_a_catalogue_without_rows_is_refused(several):
-    with pytest.raises(UsageError, match="no rows in the catalogue .*several.fits"):
-        Catalog(several(BOSS=BOSS[:0]), Tally())
+def test_a_catalogue_without_rows_is_said_and_gives_nothing(several, caplog):
+    assert _values(several(BOSS=BOSS[:0])) is None
+    assert "no rows in the catalogue" in caplog.text
+
+
+def test_of_two_tables_that_list_as_many_stars_the_one_that_names_spectra_is_taken(several):
+    boss, apogee = _stars([OBJ], [1.0]), _stars([OBJ], [10.0])
+    apogee["obj"] = [OBJ]
+
+    assert _values(several(BOSS=boss, APOGEE=apogee)) == {"k_mag": 10.0}
+
+
+@pytest.mark.parametrize("behind", [bytes(100), bytes(2880), b"note".ljust(2880)])
+def test_what_stands_behind_the_last_hdu_does_not_matter(stored, behind):
+    path = stored("t.fits", {"apogee_id": [OBJ], "k_mag": [9.0]})
+    path.write_bytes(path.read_bytes() + behind)
+
+    assert _values(path) == {"k_mag": 9.0}
+
+
+def test_a_compressed_table_is_passed_over_and_said(several, caplog):
+    path = several(PACKED=APOGEE, APOGEE=APOGEE)
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].header["ZTABLE"] = True
+
+    assert _values(path) == {"k_mag": 10.0}
+    assert "HDU 1 is a compressed table, passed over" in caplog.text
+
+
+def test_coordinates_and_times_in_an_ecsv_file_are_left_alone(tmp_path):
+    place = SkyCoord([10.0] * u.deg, [20.0] * u.deg)
+    QTable({"apogee_id": [OBJ], "k_mag": [9.0], "place": place}).write(tmp_path / "t.ecsv")
+
+    assert _values(tmp_path / "t.ecsv") == {"k_mag": 9.0}
 
 
 def test_the_tables_of_a_votable_are_told_apart(tmp_path):
@@ -180,9 +212,15 @@ def test_a_unit_of_something_else_is_refused_by_name(stored, name, column, unit)
     path = stored(name, {"apogee_id": [OBJ], column: [5.0] * unit}, QTable)
 
     with pytest.raises(
-        UsageError, match=f"{path}: column {column} is taken for {column}, but .* is no unit of"
+        UsageError,
+        match=f"{path}: column {column} is taken for {column}, but its unit .* cannot be converted to",
     ):
         Catalog(path, Tally())
+
+
+def test_a_reddening_in_dex_is_refused(stored):
+    with pytest.raises(UsageError, match="column ebv is taken for ebv, but its unit dex cannot be converted"):
+        Catalog(stored("t.ecsv", {"apogee_id": [OBJ], "ebv": [0.04] * u.dex}, QTable), Tally())
 
 
 @pytest.mark.parametrize(
@@ -255,6 +293,41 @@ def test_a_float_that_can_be_no_other_integer_is_one(stored):
 
 
 # > Gaia
+
+
+def test_of_two_releases_the_newest_is_taken(stored):
+    columns = {"apogee_id": [OBJ], "GAIAEDR3_PARALLAX": [1.5], "GAIADR3_PARALLAX": [7.5]}
+
+    assert _values(stored("t.csv", columns)) == {"plx": 7.5, "gaia_release": "dr3"}
+
+
+def test_our_own_names_go_before_those_of_a_release(stored):
+    columns = {"apogee_id": [OBJ], "plx": [9.5], "GAIAEDR3_PARALLAX": [1.5], "GAIAEDR3_PARALLAX_ERROR": [0.1]}
+
+    assert _values(stored("t.csv", columns)) == {"plx": 9.5}
+
+
+def test_an_identifier_that_says_dr3_is_known_beside_columns_of_a_release(stored):
+    columns = {"gaia_dr3_source_id": [ID], "GAIAEDR3_PARALLAX": [1.5]}
+    catalog = Catalog(stored("t.csv", columns), Tally())
+
+    assert catalog.match(None, [], ID).values == {
+        "gaia_dr3_source_id": ID,
+        "plx": 1.5,
+        "gaia_release": "edr3",
+    }
+
+
+def test_proper_motions_and_parallaxes_of_a_table_of_a_release_are_not_gaias(stored):
+    columns = {"FILE": ["x"], "APOGEE_ID": [OBJ], "K": [9.0], "PMRA": [1.0], "PMDEC": [2.0], "Plx": [3.0]}
+
+    assert _values(stored("t.fits", columns)) == {"k_mag": 9.0}
+
+
+@pytest.mark.parametrize("colour", ["bv", "B_V", "B-V"])
+def test_the_error_of_a_colour_is_no_reddening(stored, colour):
+    assert _values(stored("t.csv", {"apogee_id": [OBJ], colour: [0.65], "e_bv": [0.03]})) == {}
+    assert _values(stored("t.csv", {"apogee_id": [OBJ], "E_BV": [0.03]})) == {"ebv": 0.03}
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_a_file_about_which_header_folder_and_table_disagree_is_one_spectrum(
 
     assert the_spectrum().product_id == f"apstar/dr19/1.3/apo25m/103457/{OBJ}/ap/s"
     assert Spectrum.select().count() == 1
-    assert "disagree about 1 files; the header counts" in caplog.text
+    assert "header, folder and table disagree; files: 1; the header counts" in caplog.text
 
 
 def test_a_disagreement_is_said_once_for_all_files(db, apstar, caplog):
@@ -134,7 +134,7 @@ def test_a_disagreement_is_said_once_for_all_files(db, apstar, caplog):
     ingest_apstar(files)
 
     assert caplog.messages == [
-        "header, folder and table disagree about 3 files; the header counts, then the table: "
+        "header, folder and table disagree; files: 3; the header counts, then the table; e.g. "
         f"{files[0]}: field M67, not M0"
     ]
 
@@ -150,3 +150,15 @@ def test_a_file_that_took_the_place_of_another_product_leaves_that_one_without_a
 
     paths = {row.field: row.path for row in ApogeeCoaddedSpectrumInApStar.select()}
     assert paths == {"A": str(second), "B": None}
+
+
+def test_two_rows_of_a_table_with_one_file_are_one_spectrum_also_with_that_file(
+    db, both, table, the_spectrum
+):
+    rows = table("two.fits", [ROW | {"FIELD": "OTHER"}, ROW | {"FIELD": "THIRD"}])
+
+    for ingest in (lambda: ingest_allstar(rows), both["file"], lambda: ingest_allstar(rows), both["file"]):
+        ingest()
+        assert Spectrum.select().count() == 1
+
+    assert the_spectrum().product_id == f"apstar/dr12/r5/apo25m/210-08/{OBJ}/ap/s"

@@ -180,7 +180,7 @@ def test_identifiers_of_an_sdss_5_header(apstar, cards, sdss_id, gaia_id, releas
 def test_an_identifier_with_the_form_of_a_float_is_said(apstar, caplog):
     read_record(apstar("apStar-1.3-apo25m-X.fits", SDSSID=7.1234567e17), release="sdss5")
 
-    assert "sdss_id is not written as an integer and counts as absent" in caplog.text
+    assert "SDSSID is not written as an integer and counts as absent" in caplog.text
 
 
 def test_cards_without_a_value_say_nothing(apstar):

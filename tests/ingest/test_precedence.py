@@ -145,3 +145,10 @@ def test_a_label_and_its_value_have_one_origin(steps):
 
     for label, about in LABELS.items():
         assert label not in origins or about not in origins or origins[label] == origins[about]
+
+
+def test_a_label_of_a_catalogue_goes_with_the_value_that_another_one_replaces():
+    first = {"ebv": 0.1, "ebv_flags": 32, "ebv_origin": "RJCE"}
+    values, _ = _merged((first, CATALOG), ({"ebv": 0.4}, CATALOG))
+
+    assert values == {"ebv": 0.4, "ebv_flags": None, "ebv_origin": None}

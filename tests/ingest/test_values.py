@@ -77,7 +77,7 @@ def test_an_identifier_of_19_digits_keeps_them_all():
     assert clean("sdss_id", 12345678.0) == 12345678
 
 
-@pytest.mark.parametrize("value", [0, -1, -999, "", "none", 2**70, 1.5, "12a", "--5", "1" * 5000])
+@pytest.mark.parametrize("value", [0, -1, -999, "", "none", 2**70, 1.5, "12a", "--5", "1" * 5000, True])
 def test_what_is_no_identifier_is_absent(value):
     assert clean("sdss_id", value) is None
 

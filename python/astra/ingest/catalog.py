@@ -5,7 +5,7 @@ hold the stars of BOSS first, our own an empty table for them.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from astra.errors import UsageError
@@ -37,11 +37,15 @@ class Catalog:
         """
         self._path, self._tally = Path(path), tally
         self._tables = the_one(tables_in(self._path), hdu, self._path)
-        self._candidates = [
-            Listing(table, self._path, tally) for table in self._tables if len(table) and _has_ids(table)
-        ]
-        if not self._candidates:
-            raise UsageError(_without_stars(self._tables, self._path))
+        fitting = [table for table in self._tables if _has_ids(table)]
+        if not fitting:
+            ids = " or ".join(IDENTIFIERS)
+            raise UsageError(f"no identifiers in the catalogue {path}: it needs a column {ids}")
+        if not any(map(len, fitting)):
+            tally.warn("no rows in the catalogue %s", path)
+        # An empty one only where there is no other.
+        fitting = [table for table in fitting if len(table)] or fitting[:1]
+        self._candidates = [Listing(table, self._path, tally) for table in fitting]
         self._asked, self._listed, self._unlisted = 0, 0, []
         if len(self._candidates) == 1:
             self._take(self._candidates[0], "the only one that lists stars")
@@ -57,8 +61,11 @@ class Catalog:
                 f"{len(rows)} in {called(each.table)}"
                 for each, rows in zip(self._candidates, found, strict=True)
             ]
-            best = max(range(len(found)), key=lambda place: len(found[place]))
-            self._take(self._candidates[best], f"of the first {len(stars)} stars, {', '.join(shares)}")
+            # Of two that list as many, the one that names spectra of APOGEE.
+            named = ["OBJ" in spellings.by_upper_case(each.table.units) for each in self._candidates]
+            best = max(range(len(found)), key=lambda place: (len(found[place]), named[place]))
+            why = f"stars listed among the first {len(stars)}: {', '.join(shares)}"
+            self._take(self._candidates[best], why)
             found = [found[best]]
         return {
             each
@@ -111,9 +118,3 @@ def _has_ids(table: Table) -> bool:
     there = spellings.by_upper_case(table.units)
     known = spellings.IDENTIFIERS | spellings.GAIA | spellings.GAIA_RELEASE
     return bool(spellings.among(there, known).keys() & {*IDENTIFIERS})
-
-
-def _without_stars(tables: Sequence[Table], path: Path) -> str:
-    if any(map(_has_ids, tables)):
-        return f"no rows in the catalogue {path}"
-    return f"no identifiers in the catalogue {path}: it needs a column {' or '.join(IDENTIFIERS)}"

@@ -74,7 +74,7 @@ class Columns:
             self._tally.warn(message, self._path, column, unit, UNITS[name])
             return 1.0
         except UsageError as error:
-            reason = f"{error}; convert it, or give the column another name"
+            reason = f"{error}: convert it, or give the column another name"
             raise UsageError(f"{self._path}: column {column} is taken for {name}, but {reason}") from error
 
     def _cleaned(self, name: str, values: np.ndarray) -> list[Any]:

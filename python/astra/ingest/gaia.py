@@ -13,8 +13,8 @@ from astra.ingest import spellings
 from astra.ingest.spellings import Spellings
 
 # A table joined to another one has a parallax of its own: what is Gaia's says so. The last is the prefix of
-# DR16, and of SDSS-V, which says in a column which release it took.
-_PREFIXES = {"GAIAEDR3_": "edr3", "GAIADR3_": "dr3", "GAIA_": "dr2"}
+# DR16, and of SDSS-V, which says in a column which release it took. The first of two that are there counts.
+_PREFIXES = {"GAIADR3_": "dr3", "GAIAEDR3_": "edr3", "GAIA_": "dr2"}
 # Epochs of the positions that the releases give.
 _EPOCHS = {2015.5: "dr2", 2016.0: "dr3"}
 _DR3 = ("dr3", "edr3")
@@ -45,18 +45,25 @@ def names_in_release(there: Mapping[str, str]) -> GaiaNames:
 
 
 def names_in_catalog(there: Mapping[str, str]) -> GaiaNames:
-    """The names in a catalogue of stars, with or without Gaia's name before them: those that are more.
+    """The names in a catalogue of stars.
+
+    In a table of a release they are as in ``names_in_release``. Elsewhere ours go first, then those with
+    Gaia's name before them, unless there are more without it.
 
     Args:
         there: As by ``spellings.by_upper_case``.
     """
+    if {"FILE", "APOGEE_ID"} <= there.keys():
+        return names_in_release(there)
     plain = spellings.GAIA | spellings.GAIA_RELEASE
     says_release = {"gaia_dr3_source_id", "gaia_release", "ref_epoch"} & spellings.among(there, plain).keys()
-    found = [GaiaNames(plain, guessed=not says_release)]
+    ours = GaiaNames(plain, guessed=not says_release)
+    if there.get("PLX") in ("plx", "PLX"):
+        return ours
     # Our own catalogue calls a parallax without its zero-point gaia_parallax.
-    ours = {"GAIA_"} if "GAIA_RELEASE" not in there else set()
-    found += [_prefixed(prefix, _PREFIXES[prefix]) for prefix in _PREFIXES.keys() - ours]
-    return max(found, key=lambda each: _count(there, each))
+    is_said = "GAIA_RELEASE" in there
+    found = [_prefixed(*each) for each in _PREFIXES.items() if is_said or each[0] != "GAIA_"]
+    return max([*found, ours], key=lambda each: _count(there, each))
 
 
 def settled(values: dict[str, list], release: str | None, *, guessed: bool = False) -> dict[str, list]:
@@ -93,7 +100,7 @@ def settled(values: dict[str, list], release: str | None, *, guessed: bool = Fal
 
 def _prefixed(prefix: str, release: str) -> GaiaNames:
     wanted = {name: tuple(prefix + each for each in names) for name, names in spellings.GAIA.items()}
-    return GaiaNames(wanted | {"gaia_release": spellings.GAIA_RELEASE["gaia_release"]}, release)
+    return GaiaNames(wanted | spellings.GAIA_RELEASE, release)
 
 
 def _count(there: Mapping[str, str], names: GaiaNames) -> int:

@@ -102,8 +102,10 @@ def _card(header: Any, keyword: str) -> Any:
 
 def _warn_of_lost_digits(cards: Cards, path: str) -> None:
     for name, keywords in (_STAR | _GAIA).items():
-        for lossy in inexact(name, [cards.get(keyword) for keyword in keywords]):
-            log.warning("%s: %s is not written as an integer and counts as absent: %s", path, name, lossy)
+        for keyword in keywords:
+            if lossy := inexact(name, [cards.get(keyword)]):
+                message = "%s: %s is not written as an integer and counts as absent: %s"
+                log.warning(message, path, keyword, lossy[0])
 
 
 def _values(cards: Cards, wanted: spellings.Spellings) -> dict[str, Any]:

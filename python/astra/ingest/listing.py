@@ -246,5 +246,6 @@ def in_words(sdss_id: int | None, apogee_id: str | None, gaia_id: int | None) ->
     """The identifiers of a star as messages name them."""
     named = {"sdss_id": sdss_id, "apogee_id": apogee_id, "gaia_dr3_source_id": gaia_id}
     return (
-        " ".join(f"{name} {value}" for name, value in named.items() if value is not None) or "no identifier"
+        " ".join(f"{name} {value!s:.40}" for name, value in named.items() if value is not None)
+        or "no identifier"
     )

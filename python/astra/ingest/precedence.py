@@ -71,7 +71,7 @@ def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str 
         there = values.get(name) is not None
         if there and strength(origin) < strength(origins.get(name)):
             continue
-        same = there and origins.get(name) == origin
+        same = there and origins.get(name) == origin and values[name] == value
         _set(values, origins, name, value, origin)
         for label in (label for label, labelled in LABELS.items() if labelled == name):
             if label in new or not same:

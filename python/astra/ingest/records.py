@@ -129,7 +129,7 @@ class Tally:
         """Say, at the end of an ingest, how many files have an identity that not everything agrees on."""
         if self._disagreements:
             log.warning(
-                "header, folder and table disagree about %d files; the header counts, then the table: %s",
+                "header, folder and table disagree; files: %d; the header counts, then the table; e.g. %s",
                 self._disagreements,
                 self._disagreement,
             )

@@ -63,7 +63,8 @@ class Spectra:
         else:
             before, row = self._taken.get(before["product_id"], (before, dict(before)))
         read = row["pixels_digest"] is not None
-        if record.readable and not (record.from_table and read):
+        is_another = row["product_id"] != product["product_id"]
+        if record.readable and not (record.from_table and (read or is_another)):
             row.update(product)
         for name, value in record.spectrum.items():
             if value is not None and not (record.from_table and read and row[name] is not None):
@@ -71,6 +72,8 @@ class Spectra:
         if record.path and (not read or (record.readable and not record.from_table)):
             row["path"] = record.path
         row["pixels_digest"] = record.digest or row["pixels_digest"]
+        if row["path"]:
+            self._by_path.setdefault(row["path"], row)
         self._taken[row["product_id"]] = before, row
         return row
 
@@ -102,14 +105,15 @@ class Spectra:
         """
         product_id = record.product.product_id
         same, here = self._rows.get(product_id), self._by_path.get(record.path) if record.path else None
-        if here is None or here is same or here["product_id"] in self._taken:
+        is_taken = here is not None and here["product_id"] in self._taken
+        if here is None or here is same or (is_taken and not record.from_table):
+            return same
+        if record.from_table and here["obj"] != record.product.obj:
             return same
         if not record.readable:
             return here
-        if _is_only_named(here):
+        if _is_only_named(here) and not is_taken:
             return self._replaced(here, same, product_id)
-        if record.from_table and here["pixels_digest"] is None:
-            return same
         if not (record.from_table and same):
             record.disagreement = record.disagreement or f"{product_id} here, {here['product_id']} before"
         if record.from_table:

@@ -99,8 +99,19 @@ _SHORTEST = 3
 
 
 def by_upper_case(names: Iterable[str]) -> dict[str, str]:
-    """The names of columns by their upper case; of two that differ in case alone, the upper case counts."""
-    return {name.upper(): name for name in sorted(names, key=str.isupper)}
+    """The names of columns by their upper case.
+
+    Of two that differ in case alone, the upper case counts; but e_x is an error, and E_x something else.
+    A column e_bv beside a colour B-V is the error of that, and no reddening.
+    """
+    by_name = {name.upper(): name for name in sorted(names, key=_last_if_it_counts)}
+    if by_name.keys() & {"BV", "B_V", "B-V", "BMV"}:
+        by_name.pop("E_BV", None)
+    return by_name
+
+
+def _last_if_it_counts(name: str) -> bool:
+    return name.startswith("e_") or (name.isupper() and not name.startswith("E_"))
 
 
 def among(there: Mapping[str, str], wanted: Spellings) -> dict[str, str]:
@@ -126,5 +137,6 @@ def near_miss(name: str, found: Container[str]) -> str | None:
     """
     name = name.upper()
     known = [each for each, ours in _OURS.items() if ours not in found and each[0] == name[:1]]
+    known = [each for each in known if each not in (name, "E_BV")]
     alike = difflib.get_close_matches(name, known, n=1, cutoff=0.8) if len(name) >= _SHORTEST else []
     return alike[0].lower() if alike else None

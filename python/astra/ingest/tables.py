@@ -5,6 +5,7 @@ anything of it is believed: only at its end stands the checksum that tells wheth
 """
 
 import gzip
+import logging
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,9 @@ from astra.silence import silenced
 #: Rows that are in memory with all their columns.
 PIECE = 20_000
 
-_GZIP, _FITS = b"\x1f\x8b", b"SIMPLE  ="
+log = logging.getLogger("astra")
+
+_GZIP, _FITS, _XTENSION = b"\x1f\x8b", b"SIMPLE  =", b"XTENSION"
 _BLOCK = 2880
 _SCALAR = re.compile(r"1?[LBIJKED]|\d*A.*")
 _FORMATS = {
@@ -85,7 +88,11 @@ class FitsTable:
         is_text = self._header["XTENSION"] == "TABLE"
         for number in range(1, self._header.get("TFIELDS", 0) + 1):
             name = self._header.get(f"TTYPE{number}")
-            if name and (is_text or _SCALAR.fullmatch(self._header[f"TFORM{number}"].strip())):
+            if (
+                isinstance(name, str)
+                and name
+                and (is_text or _SCALAR.fullmatch(self._header[f"TFORM{number}"].strip()))
+            ):
                 yield name, self._header.get(f"TUNIT{number}")
 
     def _piece(self, stream: BinaryIO, rows: int) -> Any:
@@ -112,9 +119,10 @@ class _InMemory:
     def __init__(self, number: int, table: Any) -> None:
         self.number, self.name, self._table = number, str(table.meta.get("name") or ""), table
         self.units = {
-            name: None if column.unit is None else str(column.unit)
+            name: None if getattr(column, "unit", None) is None else str(column.unit)
             for name, column in table.columns.items()
-            if len(column.shape) == 1
+            # Coordinates and times, which ECSV can hold, are no numbers.
+            if hasattr(column, "dtype") and len(column.shape) == 1
         }
 
     def __len__(self) -> int:
@@ -228,6 +236,10 @@ def _found(stream: BinaryIO, path: Path, length: int) -> Iterator[FitsTable]:
     place, number = 0, 0
     while place < length:
         stream.seek(place)
+        # Behind the last HDU may be anything.
+        if number and stream.read(len(_XTENSION)) != _XTENSION:
+            return
+        stream.seek(place)
         with silenced():
             header = fits.Header.fromfile(stream)
         start = stream.tell()
@@ -236,14 +248,15 @@ def _found(stream: BinaryIO, path: Path, length: int) -> Iterator[FitsTable]:
             raise UsageError(f"truncated: HDU {number} of {path} {claim}")
         if header.get("XTENSION") in ("BINTABLE", "TABLE"):
             if header.get("ZTABLE"):
-                raise UsageError(
-                    f"HDU {number} of {path} is a compressed table: decompress it first (funpack)"
-                )
-            yield FitsTable(path, number, header, start)
+                log.warning("%s: HDU %d is a compressed table, passed over: funpack unpacks it", path, number)
+            else:
+                yield FitsTable(path, number, header, start)
         place, number = start + header.data_size_padded, number + 1
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    if not parts:
+        return np.array([])
     return (np.ma if any(map(np.ma.isMaskedArray, parts)) else np).concatenate(parts)
 
 

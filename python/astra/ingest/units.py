@@ -49,10 +49,13 @@ def _factor(text: str, expected: str) -> float:
     if unit is None:
         raise UnknownUnit(text)
     try:
+        # To astropy a magnitude is -0.4 dex; a reddening in dex is something else.
+        if expected == "mag" and "mag" not in unit.to_string():
+            raise units.UnitConversionError(text)
         # To 15 digits: 1000, where the arithmetic of units gives 999.9999999999999.
         return float(f"{unit.to(units.Unit(expected)):.15g}")
     except (units.UnitConversionError, TypeError) as error:
-        raise UsageError(f"{text} is no unit of what is stored in {expected}") from error
+        raise UsageError(f"its unit {text} cannot be converted to {expected}") from error
 
 
 def _parsed(text: str) -> Any:

@@ -157,6 +157,8 @@ def _float(value: Any) -> float:
 
 
 def _integer(value: Any, limits: tuple[int, float]) -> int | None:
+    if isinstance(value, (bool, np.bool_)) and limits != (0, 1):
+        return None
     value = _as_number(value)
     if isinstance(value, str):
         # Identifiers of Gaia have 19 digits, a float keeps 16: what is written like a float was one.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from astra.errors import SpectrumError, UnreadableSpectrum
+from astra.errors import MissingSpectrum, SpectrumError, UnreadableSpectrum
 from astra.products.content import content_of
 from astra.products.fits_structure import check_structure
 from astra.products.grid import N_GRID
@@ -50,7 +50,7 @@ def read_combined(path: str | Path) -> CombinedSpectrum:
     """Read the combined spectrum.
 
     Raises:
-        MissingSpectrum: The system does not give the file.
+        MissingSpectrum: The system does not give the file, or no memory to read it.
         UnreadableSpectrum: The file is damaged, no FITS file, or of another shape.
     """
     with _opened(Path(path)) as (file, hdus):
@@ -67,7 +67,7 @@ def read_header(path: str | Path) -> "Header":
     """Read the primary header of a file.
 
     Raises:
-        MissingSpectrum: The system does not give the file.
+        MissingSpectrum: The system does not give the file, or no memory to read it.
         UnreadableSpectrum: The file is damaged, or no FITS file.
     """
     with _opened(Path(path)) as (_, hdus):
@@ -87,6 +87,8 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, "HDUList"]]:
                 yield file, hdus
     except SpectrumError:
         raise
+    except MemoryError as error:  # the checks bound what a file asks for: the machine has nothing left
+        raise MissingSpectrum(f"no memory to read it: {path}") from error
     except Exception as error:  # whatever the bytes make a library do
         detail = ": ".join(filter(None, [type(error).__name__, " ".join(str(error).split())]))
         raise UnreadableSpectrum(f"not a readable FITS file: {path} ({detail})") from error

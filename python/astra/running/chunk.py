@@ -139,7 +139,9 @@ def store(task: Task, chunk: Chunk, rows: list[PipelineOutputModel]) -> ChunkRes
     withheld = {row.spectrum_pk: _withheld(row) for row in rows if row.file_lost}
     again = persistent(lambda: noted_among(task, withheld)) if withheld else set()
     kept = persistent(lambda: _with_result(task, again)) if again else set()
-    found = [row for row in rows if row.spectrum_pk not in withheld or row.spectrum_pk in again - kept]
+    # A row that cannot say that there is no result would pass for one.
+    failed = again - kept if hasattr(task.output_model, "flag_no_result") else set()
+    found = [row for row in rows if row.spectrum_pk not in withheld or row.spectrum_pk in failed]
     values, tries = [_values(row) for row in found], [withheld[pk] for pk in sorted(again)]
     written = persistent(lambda: write_claimed(task, chunk.token, values, tries))
     for row in found:

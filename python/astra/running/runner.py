@@ -23,6 +23,7 @@ from astra.running.ending import Ending, reporting
 from astra.running.request import Request
 from astra.running.signals import StopRequest
 from astra.running.supply import ClaimedSupply
+from astra.task_tables import check_tables
 from astra.tasks import Provenance
 from astra.version import V_ASTRA
 from astra.withheld import Withheld
@@ -142,6 +143,8 @@ class _Run:
 
     def go(self) -> None:
         request, report = self.request, self.report
+        check_tables(self.task)
+        self.began = now(database)
         report.flag_names = tuple(self.task.output_model.flag_names())
         if request.count or request.dry_run:
             report.to_do = count_pending(request.selection)
@@ -161,7 +164,7 @@ class _Run:
 
     def _withheld(self) -> Selection:
         """What is tried again when all else is done."""
-        return self.request.selection.withheld(now(database))
+        return self.request.selection.withheld(now(database), self.began)
 
     def _sweep(self) -> None:
         if TaskWorker.select().where(TaskWorker.task == self.task.name).exists():

@@ -17,6 +17,7 @@ from astra.errors import ConfigError
 from astra.models.pipeline import TaskRun
 from astra.tasks import Provenance, Task
 from astra.version import V_ASTRA_MAJOR_MINOR
+from astra.withheld import noted
 
 log = logging.getLogger("astra")
 
@@ -43,18 +44,22 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
         row = row.where(~results.flag_no_result)
     if since is not None:
         row = row.where(results.inputs_read >= since)
-    runs = TaskRun.select().where(
+    # Who has taken all anew goes on, although the files of a few could not be read.
+    could_be_read = row.where(results.spectrum_pk.not_in(noted(task)))
+    runs = TaskRun.select(TaskRun, fn.EXISTS(could_be_read).alias("counts")).where(
         TaskRun.task == task.name, TaskRun.v_astra_major_minor == V_ASTRA_MAJOR_MINOR, fn.EXISTS(row)
     )
     for run in runs.order_by(TaskRun.pk):
         for name, word in _IDENTITY.items():
-            stored, asked = getattr(run, name), getattr(provenance, name)
-            if stored != asked:
+            if getattr(run, name) == getattr(provenance, name):
+                continue
+            said = f"rows of {task.name} in this version come from {word} {_said(run, name)}"
+            if run.counts:
                 raise ConfigError(
-                    f"rows of {task.name} in this version come from {word} {_said(run, name)}, "
-                    f"this run would use {_said(provenance, name)}: run with the same, or give "
+                    f"{said}, this run would use {_said(provenance, name)}: run with the same, or give "
                     "--overwrite (all anew, not a part) or --allow-mixed"
                 )
+            log.warning("%s, and stay until their files can be read", said)
 
 
 def _said(holder: TaskRun | Provenance, name: str) -> str:

@@ -6,7 +6,7 @@ import secrets
 import socket
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import Any, Self
 
 import peewee
 
@@ -15,6 +15,7 @@ from astra.errors import DatabaseUnreachable
 from astra.models.base import database
 from astra.models.claims import TaskClaim, TaskWorker
 from astra.models.pipeline import TaskRun
+from astra.models.withheld import TaskWithheld
 from astra.pending import Selection, pending_query
 from astra.reconnecting import persistent
 from astra.running.chunk import Chunk, Tally
@@ -103,7 +104,7 @@ class Claims:
         chunk = Chunk([claim.spectrum_pk for claim in claims], token, claims[0].suspect)
         if chunk.alone:
             self._alone[token] = chunk
-        else:
+        elif self._selection.tried_before is None:
             self._last = chunk.keys[-1]
         return chunk
 
@@ -278,9 +279,17 @@ class Claims:
                 TaskClaim.attempts: peewee.Value(0),
                 TaskClaim.since: peewee.SQL(now_sql(database)),
             }
-            query = self._pending().columns(*values.values()).order_by(key).limit(count)
+            query = self._pending().columns(*values.values()).order_by(*self._order()).limit(count)
             TaskClaim.insert_from(query, list(values)).execute()
         return self._claimed(token)
+
+    def _order(self) -> tuple[Any, ...]:
+        """By key; of withheld files by when they were tried, so that a limit leaves out none for ever."""
+        key = self._task.spectrum_model.spectrum_pk
+        if self._selection.tried_before is None:
+            return (key,)
+        same = (TaskWithheld.task == self._task.name) & (TaskWithheld.spectrum_pk == key)
+        return TaskWithheld.select(TaskWithheld.tried).where(same), key
 
     def _claimed(self, token: int) -> list[TaskClaim]:
         mine = (TaskClaim.worker_pk == self._worker) & (TaskClaim.token == token)
