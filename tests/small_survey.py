@@ -1,15 +1,16 @@
 """A small survey in which every question of the documentation has an answer.
 
-fill_survey()    nine stars of M67: good ones, flagged ones, one observed twice, one not yet measured
+fill_survey()    nine stars of M67: good ones, flagged ones, one observed twice, one whose file is withheld
 a_star(), a_measured()    more of them
 """
 
 import math
+from datetime import datetime
 from typing import Any
 
 from builders import a_result, a_run, a_source, a_spectrum
 
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, TaskRun
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, TaskRun, TaskWithheld
 
 M67 = "2M08511710+1148160"
 
@@ -64,7 +65,8 @@ def fill_survey() -> None:
     a_measured(a_star(6, 820.0), 820.0, new, telescope="lco25m")
     lost = {"L_fakemag": None, "flag_no_result": True, "no_result_reason": "truncated"}
     a_measured(a_star(7, 850.0), math.nan, new, **lost)
-    a_spectrum(a_star(8, 850.0))
+    unread = {"task": "astronn_dist", "spectrum_pk": a_spectrum(a_star(8, 850.0)).spectrum_pk}
+    TaskWithheld.create(**unread, reason="Permission denied: /x", tried=datetime(2999, 1, 1))
 
 
 def _spectrum_of(result: AstroNNdist) -> ApogeeCoaddedSpectrumInApStar:

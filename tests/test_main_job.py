@@ -286,7 +286,7 @@ def test_each_damage_gives_one_row_with_its_reason_and_the_run_goes_on(
     assert f"{len(kinds)} no_result = 22 processed" in out
 
 
-def test_a_missing_file_is_a_row_that_can_be_retried(db, astra, copies, reference_weights):
+def test_a_missing_file_is_a_row_that_the_next_run_tries_again(db, astra, copies, reference_weights):
     path = _victims(copies)[0]
     _ingest(astra, copies)
     path.rename(copies / "away")
@@ -295,8 +295,7 @@ def test_a_missing_file_is_a_row_that_can_be_retried(db, astra, copies, referenc
     assert row.no_result_reason == f"No such file or directory: {path}"
 
     (copies / "away").rename(path)
-    assert astra("run", "astronn_dist", "--weights", reference_weights).startswith("nothing is pending")
-    astra("run", "astronn_dist", "--weights", reference_weights, "--retry", "no_result")
+    astra("run", "astronn_dist", "--weights", reference_weights)
 
     again = _rows_by_file()[path.name]
     assert (again.task_pk, again.created) == (row.task_pk, row.created)

@@ -66,8 +66,8 @@ def test_the_message_says_what_to_look_at():
         watch.see(File(FIRST))
 
     assert str(caught.value) == (
-        "100 of the last 100 files cannot be read (most often: Key has expired): is the disk mounted, and "
-        "may this user read it? Nothing was written about them; when they are back, run again with --before "
+        "100 of the last 100 files cannot be read (most often: Key has expired): is the disk mounted? "
+        "May this user read it? Nothing was written about them; when they are back, run again with --before "
         "T to go on"
     )
 

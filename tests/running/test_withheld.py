@@ -51,7 +51,8 @@ def _run(toy, chunk=30, selection=None, **request):
 
 
 def _spectra(count):
-    return [a_spectrum(a_source()).spectrum_pk for _ in range(count)]
+    with database.atomic():
+        return [a_spectrum(a_source()).spectrum_pk for _ in range(count)]
 
 
 def _noted():

@@ -80,6 +80,6 @@ class DiskWatch(Generic[Item]):
         ((reason, _),) = Counter(each.kind for each in failures).most_common(1)
         return Interrupted(
             f"{len(failures)} of the last {len(self._latest)} files cannot be read (most often: {reason}): "
-            "is the disk mounted, and may this user read it? Nothing was written about them; when they are "
-            f"back, {self._go_on}"
+            "is the disk mounted? May this user read it? Nothing was written about them; when they are back, "
+            f"{self._go_on}"
         )
