@@ -12,7 +12,7 @@ from astra import schema
 from astra.config import load_settings
 from astra.database import is_postgresql, open_database
 from astra.errors import ConfigError
-from astra.models import TABLES, AstroNNdist, Distance, Source, TaskRun
+from astra.models import TABLES, AstroNNdist, Distance, Source, TaskRun, TaskWithheld
 from astra.models.base import bound_to
 
 ALL = [
@@ -138,6 +138,21 @@ def test_exactly_the_results_that_averaged_a_parallax_with_its_zero_point_are_to
         assert {name: repr(getattr(row, name)) for name in same} == {
             name: repr(getattr(rows[kind], name)) for name in same
         }
+
+
+def test_results_that_the_system_withheld_before_are_noted(db):
+    reasons = {"Permission denied: /a.fits": True, "truncated: /b.fits has 3 bytes": False, None: False}
+    read = {"inputs_read": "2999-01-01 00:00:00.000000"}
+    rows = {
+        reason: a_result(a_spectrum(a_source()), flag_no_result=True, no_result_reason=reason, **read)
+        for reason in reasons
+    }
+    schema.runner(db).down("0007_withheld")
+
+    schema.runner(db).up()
+
+    noted = {row.spectrum_pk: row.reason for row in TaskWithheld.select()}
+    assert noted == {rows[reason].spectrum_pk: reason for reason, is_noted in reasons.items() if is_noted}
 
 
 def test_views_and_rights_on_the_view_outlive_its_new_columns(db):

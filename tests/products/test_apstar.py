@@ -233,6 +233,7 @@ FORMS = {
     "tiles": lambda content: tiled(content, compression_type="RICE_1"),
 }
 ERRORS = [kind for kind in vars(builtins).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+ERRORS.remove(MemoryError)
 ERRORS += [fits.VerifyError, zlib.error, gzip.BadGzipFile, _compression.CfitsioException]
 
 
@@ -244,6 +245,15 @@ def test_whatever_a_library_raises_over_the_bytes_is_the_files_fault(good, monke
             _raise_for_pixels(patched, kind)
 
             assert _reason(good).startswith(f"not a readable FITS file: {good} (")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_machine_without_memory_is_not_the_files_fault(good, monkeypatch, form):
+    good.write_bytes(FORMS[form](good.read_bytes()))
+    _raise_for_pixels(monkeypatch, MemoryError)
+
+    with pytest.raises(MissingSpectrum, match=f"no memory to read it: {good}"):
+        read_combined(good)
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])

@@ -6,16 +6,19 @@ from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 
 import pytest
-from builders import a_source, a_spectrum
+from builders import a_result, a_run, a_source, a_spectrum
 
 from astra.database import now, writing
+from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskWithheld
 from astra.models.base import database
-from astra.pending import Selection, count_pending
+from astra.pending import Selection, count_pending, pending_query
 from astra.running.request import Request
 from astra.running.runner import Report, run
+from astra.running.runs import refuse_to_mix
 from astra.status.overview import status_of
-from astra.tasks import task
+from astra.tasks import Provenance, task
+from astra.version import V_ASTRA_MAJOR_MINOR
 from astra.withheld import Withheld, note
 
 REASON = "Permission denied"
@@ -262,6 +265,43 @@ def test_a_limit_counts_each_spectrum_once_and_leaves_those_of_before_for_the_en
 
     assert (first.tally.measured, first.tally.no_result) == (1, 2)
     assert (second.tally.measured, toy.seen) == (2, keys[3:])
+
+
+def test_runs_with_a_limit_come_to_every_one_of_them(toy):
+    keys = _spectra(6)
+    toy.withheld = set(keys[:4])
+    _run(toy)
+
+    tried = [pk for _ in range(4) for pk in (_run(toy, limit=1), toy.seen[0])[1:]]
+
+    assert sorted(tried) == keys[:4]
+
+
+def test_what_another_run_has_tried_twice_meanwhile_is_not_tried_again(toy):
+    keys = _spectra(3)
+    toy.withheld = {keys[1]}
+    began = now(database)
+    _run(toy)
+
+    left = Selection(toy.task).withheld(now(database), began)
+    assert [*pending_query(left).tuples()] == []
+    later = Selection(toy.task).withheld(now(database), now(database))
+    assert [*pending_query(later).tuples()] == [(keys[1],)]
+
+
+def test_a_row_that_waits_for_its_file_does_not_stop_a_run_for_its_weights(toy, caplog):
+    other = a_run(task=toy.task.name, seed=0, v_astra_major_minor=V_ASTRA_MAJOR_MINOR)
+    waiting, here = (a_spectrum(a_source()) for _ in range(2))
+    a_result(waiting, run_pk=other.pk)
+    with writing(database):
+        note(toy.task, [Withheld(waiting.spectrum_pk, REASON, now(database))])
+
+    refuse_to_mix(toy.task, Provenance(seed=7))
+
+    assert "come from seed 0, and stay until their files can be read" in caplog.text
+    a_result(here, run_pk=other.pk)
+    with pytest.raises(ConfigError, match="come from seed 0, this run would use 7"):
+        refuse_to_mix(toy.task, Provenance(seed=7))
 
 
 def test_stars_and_pages_choose_among_them(toy):
