@@ -38,6 +38,7 @@ def test_real_files_become_spectra_and_stars(db, apstar_files, targets):
     assert {release: row.snr for release, row in spectra.items()} == {"dr12": 167.256, "dr14": 110.925}
     assert spectra["dr14"].product_id == "apstar/dr14/r8/apo25m/n6819/2M19463571+3919069/ap/s"
     assert (spectra["dr14"].v_rad, spectra["dr14"].n_visits) == (-58.562, 6)
+    assert Source.select().where(Source.plx.is_null(False)).count() > 10
     blank_in_the_table = Source.get(sdss4_apogee_id="2M03122509+0021585")
     assert np.isnan(blank_in_the_table.ebv)
 

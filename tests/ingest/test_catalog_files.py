@@ -319,7 +319,7 @@ def test_an_identifier_that_says_dr3_is_known_beside_columns_of_a_release(stored
 
 
 def test_proper_motions_and_parallaxes_of_a_table_of_a_release_are_not_gaias(stored):
-    columns = {"FILE": ["x"], "APOGEE_ID": [OBJ], "K": [9.0], "PMRA": [1.0], "PMDEC": [2.0], "Plx": [3.0]}
+    columns = {"FILE": ["x"], "APOGEE_ID": [OBJ], "STARFLAG": [0], "K": [9.0], "PMRA": [1.0], "Plx": [3.0]}
 
     assert _values(stored("t.fits", columns)) == {"k_mag": 9.0}
 

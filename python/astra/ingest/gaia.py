@@ -18,6 +18,8 @@ _PREFIXES = {"GAIADR3_": "dr3", "GAIAEDR3_": "edr3", "GAIA_": "dr2"}
 # Epochs of the positions that the releases give.
 _EPOCHS = {2015.5: "dr2", 2016.0: "dr3"}
 _DR3 = ("dr3", "edr3")
+# What the tables of a release have, and no other.
+_OF_A_RELEASE = {"FILE", "APOGEE_ID", "STARFLAG"}
 
 
 class GaiaNames(NamedTuple):
@@ -47,19 +49,19 @@ def names_in_release(there: Mapping[str, str]) -> GaiaNames:
 def names_in_catalog(there: Mapping[str, str]) -> GaiaNames:
     """The names in a catalogue of stars.
 
-    In a table of a release they are as in ``names_in_release``. Elsewhere ours go first, then those with
-    Gaia's name before them, unless there are more without it.
+    Ours go first. In a table of a release they are as in ``names_in_release``; elsewhere those with Gaia's
+    name before them go before others, unless the others are more.
 
     Args:
         there: As by ``spellings.by_upper_case``.
     """
-    if {"FILE", "APOGEE_ID"} <= there.keys():
-        return names_in_release(there)
     plain = spellings.GAIA | spellings.GAIA_RELEASE
     says_release = {"gaia_dr3_source_id", "gaia_release", "ref_epoch"} & spellings.among(there, plain).keys()
     ours = GaiaNames(plain, guessed=not says_release)
     if there.get("PLX") in ("plx", "PLX"):
         return ours
+    if _OF_A_RELEASE <= there.keys():
+        return names_in_release(there)
     # Our own catalogue calls a parallax without its zero-point gaia_parallax.
     is_said = "GAIA_RELEASE" in there
     found = [_prefixed(*each) for each in _PREFIXES.items() if is_said or each[0] != "GAIA_"]

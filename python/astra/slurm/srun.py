@@ -113,7 +113,9 @@ def carry_out(
         report.end("dry_run", 0)
         return
     refuse_to_mix(request, task.identify(**request.options))
-    if not report.to_do and not pending_query(request.selection.withheld(now(database))).exists():
+    moment = now(database)
+    withheld = request.selection.withheld(moment, since=moment)
+    if not report.to_do and not pending_query(withheld).exists():
         report.end("nothing_pending", 0)
         return
     if stop.reason:
