@@ -76,8 +76,11 @@ class Listing:
         columns = Columns(self._path, self.table.units, wanted, self._tally)
         self._content = self.table.whole(columns.needed)
         columns.warn(self._content)
-        self._columns = {name: _compact(values) for name, values in columns.values(self._content).items()}
+        found = columns.values(self._content)
         self._content = {}
+        measured = {name: found.pop(name) for name in self._gaia.wanted.keys() & found.keys()}
+        found |= gaia.settled(measured, self._gaia.release, guessed=self._gaia.guessed)
+        self._columns = {name: _compact(values) for name, values in found.items() if name in VALUE_COLUMNS}
         self._warn_of_names(columns.names)
         self._warn_of_contradictions()
 
@@ -147,10 +150,7 @@ class Listing:
 
     def _values(self, row: int) -> Values:
         """The values of one row; before ``load``, none."""
-        found = {name: [_present(values[row])] for name, values in self._columns.items()}
-        measured = {name: found.pop(name) for name in self._gaia.wanted.keys() & found.keys()}
-        found |= gaia.settled(measured, self._gaia.release, guessed=self._gaia.guessed)
-        return {name: value for name, (value,) in found.items() if name in VALUE_COLUMNS}
+        return {name: _present(values[row]) for name, values in self._columns.items()}
 
     # > Identifiers
 
