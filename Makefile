@@ -71,9 +71,10 @@ validate: $(TEST)    ## measure the embedded model (or WEIGHTS) against every fi
 	@$(VENV)/bin/python benchmarks/default_model --shared "$(SHARED)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") \
 	  --out build/validation
 
-lint: $(TEST)    ## rules and format, changing nothing
+lint: $(TEST)    ## rules, format, and which room imports from which, changing nothing
 	@$(RUFF) check .
 	@$(RUFF) format --check .
+	@$(VENV)/bin/lint-imports --no-logo --no-cache
 
 format: $(TEST)    ## apply the format, and the fixes that are safe
 	@$(RUFF) check --fix .

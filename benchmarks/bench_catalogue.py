@@ -18,10 +18,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from full_survey import fill  # noqa: E402
 
-from astra import schema  # noqa: E402
 from astra.config import load_settings  # noqa: E402
-from astra.database import open_database  # noqa: E402
-from astra.models.base import bound_to  # noqa: E402
+from astra.database.connection import (
+    bound_to,  # noqa: E402
+    open_database,  # noqa: E402
+)
+from astra.schema import upgrade as schema  # noqa: E402
 
 from postgres_server import find_binaries, temporary_server  # noqa: E402
 

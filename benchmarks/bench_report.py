@@ -60,12 +60,11 @@ def measure(output: Path) -> None:
 def fill(stars: int, files: list[Path]) -> None:
     """Make a SQLite database with so many stars and their results, and these files in turn."""
     from astra.config import load_settings
-    from astra.database import open_database
+    from astra.database.connection import bound_to, open_database
     from astra.models import ApogeeCoaddedSpectrumInApStar, TaskRun
-    from astra.models.base import bound_to
     from astra.pipelines.astronn_dist.estimating import chosen_weights
     from astra.pipelines.astronn_dist.weights.files import identify
-    from astra.schema import upgrade
+    from astra.schema.upgrade import upgrade
 
     settings = load_settings()
     name, sha256 = identify(chosen_weights(None).path)

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from astra.modelling.training.batches import TRAINING
+from astra.modelling.training.examples import Examples
+from astra.modelling.training.forward import PART_SIZE, Forward, compute_threads
+from astra.modelling.training.loop import train
+from astra.modelling.training.losses import logarithmic
+from astra.modelling.training.options import TrainingOptions
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN, Dropout
 from astra.pipelines.astronn_dist.network.dropout import DROPOUT_RATE, LAYERS
-from astra.pipelines.astronn_dist.training.batches import TRAINING
-from astra.pipelines.astronn_dist.training.examples import Examples
-from astra.pipelines.astronn_dist.training.forward import PART_SIZE, Forward, compute_threads
-from astra.pipelines.astronn_dist.training.loop import train
-from astra.pipelines.astronn_dist.training.losses import logarithmic
-from astra.pipelines.astronn_dist.training.options import TrainingOptions
 
 BATCH = 128
 

@@ -30,10 +30,9 @@ import numpy as np
 import peewee
 import pytest
 
-from astra import schema
 from astra.config import Settings, load_settings
-from astra.database import open_database
-from astra.models.base import bound_to
+from astra.database.connection import bound_to, open_database
+from astra.schema import upgrade as schema
 
 from postgres_pool import Pool
 from postgres_server import (

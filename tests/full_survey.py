@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import peewee
 
-from astra.database import is_postgresql
+from astra.database.connection import is_postgresql
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spectrum, TaskRun
 from astra.models.base import BaseModel
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import peewee
 import pytest
 
-from astra.database import is_postgresql
+from astra.database.connection import is_postgresql
 
 GOOD = '''
 from collections.abc import Iterable, Iterator

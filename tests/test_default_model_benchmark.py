@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from astra.simulator.stars import Stars
+from astra.modelling.simulator.stars import Stars
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "default_model"
 

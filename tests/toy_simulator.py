@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from astra.simulator.sample import Sample, simulate
-from astra.simulator.simulator import Simulator
-from astra.simulator.stars import KINDS, MIX, Stars
+from astra.modelling.simulator.sample import Sample, simulate
+from astra.modelling.simulator.simulator import Simulator
+from astra.modelling.simulator.stars import KINDS, MIX, Stars
 
 # Ks magnitude, temperature, gravity and mass in the middle of each kind.
 _MIDDLES = {

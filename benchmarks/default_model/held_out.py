@@ -6,8 +6,11 @@ import numpy as np
 from measuring import Measured, Model, measure
 from table import Line, Section, finite
 
-from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
-from astra.pipelines.astronn_dist.training.evaluate import (
+from astra.modelling.simulator.companions import WARM
+from astra.modelling.simulator.conditions import Conditions
+from astra.modelling.simulator.sample import simulate_chunks
+from astra.modelling.simulator.simulator import Simulator
+from astra.modelling.training.evaluate import (
     ALL,
     LARGEST_PULL,
     ClassMetrics,
@@ -16,10 +19,7 @@ from astra.pipelines.astronn_dist.training.evaluate import (
     evaluate,
     flagged_by_error,
 )
-from astra.simulator.companions import WARM
-from astra.simulator.conditions import Conditions
-from astra.simulator.sample import simulate_chunks
-from astra.simulator.simulator import Simulator
+from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
 
 #: The range of S/N that the figures are for.
 SNR = (50.0, 500.0)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astra.simulator.simulator import Population
-from astra.simulator.stars import Stars
+from astra.modelling.simulator.simulator import Population
+from astra.modelling.simulator.stars import Stars
 
 #: Stars drawn from the isochrones: the prior that the model was trained with.
 N_STARS = 300_000

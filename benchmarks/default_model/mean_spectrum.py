@@ -21,14 +21,19 @@ from real_labels import stars_with
 from table import Line, Section
 
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist.continuum_pixels import CHIPS, N_PIXELS
-from astra.pipelines.astronn_dist.rectify import MASKED_BITS, rectify
-from astra.products.grid import DETECTORS, wavelength
-from astra.simulator.conditions import Conditions
-from astra.simulator.pixels import EMULATED
-from astra.simulator.sample import CHUNK, Sample, observed, simulate_chunks
-from astra.simulator.simulator import Simulator
-from astra.simulator.stars import Stars
+from astra.modelling.simulator.conditions import Conditions
+from astra.modelling.simulator.pixels import EMULATED
+from astra.modelling.simulator.sample import (
+    CHUNK,
+    Sample,
+    observed,
+    simulate_chunks,
+)
+from astra.modelling.simulator.simulator import Simulator
+from astra.modelling.simulator.stars import Stars
+from astra.spectra.continuum_pixels import CHIPS, N_PIXELS
+from astra.spectra.grid import DETECTORS, wavelength
+from astra.spectra.rectify import MASKED_BITS, rectify
 
 PUBLISHED = "astroNN_gaia_dr17_model_3.astroNN_model_parameter.json"
 

@@ -6,7 +6,7 @@ import numpy as np
 from measuring import Model, load_model
 from table import Line, Section
 
-from astra.simulator.sample import Sample
+from astra.modelling.simulator.sample import Sample
 
 LARGEST_SIZE = 7.0
 

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure  # noqa: E402
 from mean_spectrum import COVERED, WAVELENGTH, MeanSpectra  # noqa: E402
 from measuring import Measured  # noqa: E402
 
-from astra.pipelines.astronn_dist.continuum_pixels import CHIPS  # noqa: E402
+from astra.modelling.training.evaluate import ALL, flagged_by_error  # noqa: E402
 from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE  # noqa: E402
-from astra.pipelines.astronn_dist.training.evaluate import ALL, flagged_by_error  # noqa: E402
+from astra.spectra.continuum_pixels import CHIPS  # noqa: E402
 
 COLOURS = {"rgb": "tab:red", "red_clump": "tab:orange", "subgiant": "tab:green", "dwarf": "tab:blue"}
 

@@ -21,11 +21,11 @@ from isochrone_labels import Neighbours
 from measuring import Measured, Model, measure
 from table import Line, Section, finite
 
-from astra.pipelines.astronn_dist.training.evaluate import distance_error
-from astra.simulator.conditions import Conditions
-from astra.simulator.sample import CHUNK, Sample, observed
-from astra.simulator.simulator import Simulator
-from astra.simulator.stars import Stars, classify
+from astra.modelling.simulator.conditions import Conditions
+from astra.modelling.simulator.sample import CHUNK, Sample, observed
+from astra.modelling.simulator.simulator import Simulator
+from astra.modelling.simulator.stars import Stars, classify
+from astra.modelling.training.evaluate import distance_error
 
 #: The labels are those of the spectrum; nothing is known of companions.
 CONDITIONS = replace(Conditions(), snr=SNR, label_jitter=(0.0, 0.0, 0.0, 0.0), companions={})

@@ -18,13 +18,13 @@ from held_out import TARGETS, metrics_of, warm_lines
 from measuring import Measured, Model, measure
 from table import Line, Section
 
-from astra.simulator.conditions import Conditions
-from astra.simulator.emulators.labels import LOGG, Emulator
-from astra.simulator.masks import MaskModel
-from astra.simulator.observe import observe
-from astra.simulator.sample import CHUNK, NO_PATTERNS, Sample
-from astra.simulator.simulator import Simulator
-from astra.simulator.stars import Stars
+from astra.modelling.simulator.conditions import Conditions
+from astra.modelling.simulator.emulators.labels import LOGG, Emulator
+from astra.modelling.simulator.masks import MaskModel
+from astra.modelling.simulator.observe import observe
+from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, Sample
+from astra.modelling.simulator.simulator import Simulator
+from astra.modelling.simulator.stars import Stars
 
 #: Other noise and other differences from real spectra than in training; no companions.
 CONDITIONS = replace(
@@ -60,7 +60,7 @@ class Calibrated:
     inner: Emulator
 
     def spectra(self, labels: np.ndarray) -> np.ndarray:
-        """As in :class:`~astra.simulator.emulators.labels.Emulator`."""
+        """As in :class:`~astra.modelling.simulator.emulators.labels.Emulator`."""
         labels = labels.copy()
         labels[:, LOGG] += np.where(labels[:, LOGG] < GIANT_LOGG, GRAVITY_OFFSET, 0.0)
         return self.inner.spectra(labels)

@@ -21,11 +21,11 @@ from measuring import Measured, Model, load_model, measure
 from table import Line, Section, all_met, printed
 
 from astra.errors import AstraError, ConfigError
-from astra.pipelines.astronn_dist.training.evaluate import half_width
-from astra.simulator.conditions import Conditions
-from astra.simulator.masks import read_patterns
-from astra.simulator.sample import CHUNK, Sample, simulate_chunks
-from astra.simulator.simulators import full_simulator
+from astra.modelling.simulator.conditions import Conditions
+from astra.modelling.simulator.masks import read_patterns
+from astra.modelling.simulator.sample import CHUNK, Sample, simulate_chunks
+from astra.modelling.simulator.simulators import full_simulator
+from astra.modelling.training.evaluate import half_width
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -50,12 +50,11 @@ def measure(table: Table, count: int) -> None:
 
 def _measure(table: Table, count: int) -> None:
     from astra.config import load_settings
-    from astra.database import open_database
+    from astra.database.connection import bound_to, open_database
     from astra.models import AstroNNdist
-    from astra.models.base import bound_to
     from astra.running.request import CHUNK
-    from astra.schema import upgrade
-    from astra.version import V_ASTRA
+    from astra.schema.upgrade import upgrade
+    from astra.system.version import V_ASTRA
 
     settings = load_settings()
     database = open_database(settings)
@@ -81,10 +80,10 @@ def _measure(table: Table, count: int) -> None:
 
 def chunk_times() -> tuple[float, list[float]]:
     """Seconds until the first chunk is claimed, and until each of those that follow."""
-    from astra.pending import Selection
     from astra.running.claims.claims import Claims
     from astra.running.request import CHUNK
-    from astra.tasks import find_task
+    from astra.tasks.pending import Selection
+    from astra.tasks.registry import find_task
 
     spent, started = [], time.perf_counter()
     with Claims(Selection(find_task("astronn_dist")), None) as claims:
@@ -96,11 +95,10 @@ def chunk_times() -> tuple[float, list[float]]:
 
 def insert_rates(count: int) -> list[tuple[str, float]]:
     """Rows per second into the table as it is: as the task writes, and in two usual ways, for comparison."""
-    from astra.database import writing
+    from astra.database.connection import database, writing
     from astra.models import AstroNNdist
-    from astra.models.base import database
     from astra.running.chunk import write
-    from astra.tasks import find_task
+    from astra.tasks.registry import find_task
 
     task, some = find_task("astronn_dist"), min(ROWS, count)
     new, other = made_up_rows(some, 1.0), made_up_rows(some, 2.0)
@@ -138,7 +136,7 @@ def insert_rates(count: int) -> list[tuple[str, float]]:
 def made_up_rows(count: int, value: float) -> list[dict]:
     """Rows as the task gives them, without those values that the database chooses."""
     from astra.models import AstroNNdist
-    from astra.version import V_ASTRA
+    from astra.system.version import V_ASTRA
 
     blank = {field.name: None for field in AstroNNdist.written_fields()}
     for name in ("task_pk", "created", "modified", "run_pk", "v_astra_major_minor"):

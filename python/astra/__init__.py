@@ -1,44 +1,47 @@
 """Spectrophotometric distances from APOGEE spectra, in the manner of an SDSS Astra plugin.
 
-What is where:
+The rooms, from the ground up; each imports only from those above it in this list:
 
-    config.py, database.py   what is in force, and the one door to SQLite and PostgreSQL
-    schema.py                migrations: make and upgrade the tables, refuse others
-    fields.py, glossary.py   columns that carry help and units, and their wording
-    photometry.py            figures that registering and measuring share
-    models/                  the tables: sources, spectra, results, runs
-    products/                files: identity and layout of an apStar product, and its reader
-    ingest/                  files and catalogues -> sources and spectra
-    simulator/               simulated stars, their spectra, and files of these; comparison.py: with results
-    tasks.py                 @task and the registry of tasks
-    pending.py, status.py    which spectra still need a task, and how far it is
-    running/                 a run: from a request to rows, in one process or several
-    slurm/                   the same run on a cluster: one job array, watched until its end
-    pipelines/               the tasks themselves, compute apart from files and rows
-    processes.py             child processes: their share of the cores, their end
-    cli/                     one file per command
+    errors.py    what can go wrong, and who acts on it
+    config.py    the settings in force, and where each comes from
+    system/      files written whole, processes, compiled functions, logs
+    database/    connections to SQLite and PostgreSQL, and all that differs between the two
+    spectra/     what a spectrum is, apart from any pipeline: identity, reader, pixels, rectification
+    models/      the tables and their words: sources, spectra, results, runs, flags
+    tasks/       @task, the installed tasks, and which spectra still need one
+    ingest/      files and catalogues -> sources and spectra
+    pipelines/   the tasks themselves, compute apart from files and rows
+    schema/      migrations, and the rights of roles
+    running/     a run: from a request to rows, in one process or several
+    status/      how far a task is
+    doctor/      whether a run can work here
+    slurm/       the same run on a cluster: one job array, watched until its end
+    catalogue/   results for other programs: FITS, VOTable, Parquet, text
+    report/      results for people: pages and plots
+    modelling/   simulated stars and training: nothing that a run imports
+    cli/         one file per command
+
+Public names of what stands in a room:
+
+    fields.py, glossary.py, pending.py, products/
 """
 
-from importlib import metadata
 from typing import TYPE_CHECKING
 
+from astra.system.version import __version__
+
 if TYPE_CHECKING:
-    from astra.pending import generate_queries_for_task
     from astra.pipelines.astronn_dist.direct import distance, distance_from_apstar
-    from astra.tasks import task
-
-#: What pip calls this package: `astra` is another one.
-DISTRIBUTION = "astra-distances"
-
-__version__ = metadata.version(DISTRIBUTION)
+    from astra.tasks.contract import task
+    from astra.tasks.pending import generate_queries_for_task
 
 __all__ = ["__version__", "distance", "distance_from_apstar", "generate_queries_for_task", "task"]
 
 _HOMES = {
     "distance": "astra.pipelines.astronn_dist.direct",
     "distance_from_apstar": "astra.pipelines.astronn_dist.direct",
-    "generate_queries_for_task": "astra.pending",
-    "task": "astra.tasks",
+    "generate_queries_for_task": "astra.tasks.pending",
+    "task": "astra.tasks.contract",
 }
 
 

@@ -10,12 +10,11 @@ from builders import a_result, a_run, a_source, a_spectrum
 from catalogue_values import SPECTRA, of_sqlite, on_sqlite
 from full_survey import fill
 
-from astra import snapshot
 from astra.catalogue import create as room
 from astra.catalogue.create import Request
 from astra.catalogue.options import Format, Names
 from astra.config import load_settings
-from astra.database import open_database
+from astra.database.connection import open_database, snapshot
 from astra.errors import AstraError, ConfigError, Interrupted, StorageError, UsageError
 from astra.models import AstroNNdist
 

@@ -14,8 +14,8 @@ from astra.catalogue.columns import Kind, columns
 from astra.catalogue.filters import Filter
 from astra.catalogue.options import Names
 from astra.catalogue.query import Rows
+from astra.database.snapshot import all_rows
 from astra.errors import UsageError
-from astra.snapshot import all_rows
 
 ALL = columns()
 BY_NAME = {column.name: column for column in ALL}

@@ -23,9 +23,8 @@ from astra.catalogue.options import Format, Names
 from astra.catalogue.query import Summary
 from astra.catalogue.table import Table as Catalogue
 from astra.config import Settings
-from astra.database import open_database
+from astra.database.connection import bound_to, open_database
 from astra.errors import AstraError
-from astra.models.base import bound_to
 
 from fitsverify import NoVerifier, check_installed, verdict
 

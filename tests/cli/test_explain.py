@@ -7,8 +7,8 @@ from builders import a_result, a_source, a_spectrum
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra.explain import explain, known_flags
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source
+from astra.models.explain import explain, known_flags
 
 
 @pytest.mark.parametrize("word", ["2053", "0x805", "0b100000000101", "0X805"])

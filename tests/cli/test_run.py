@@ -314,7 +314,7 @@ def test_a_database_without_a_schema_is_refused(astra, empty_database, toy_weigh
 
 
 def test_an_older_schema_is_refused(astra, db, toy_weights):
-    from astra import schema
+    from astra.schema import upgrade as schema
 
     schema.runner(db).down()
 
@@ -425,7 +425,7 @@ def test_a_read_only_database_is_one_line(three_stars, db, toy_weights, ordinary
     from pathlib import Path
     from shutil import copy
 
-    from astra.database import is_postgresql
+    from astra.database.connection import is_postgresql
 
     if is_postgresql(db):
         pytest.skip("the next test is about PostgreSQL")
@@ -445,7 +445,7 @@ def test_a_read_only_database_is_one_line(three_stars, db, toy_weights, ordinary
 
 @pytest.mark.postgres
 def test_a_revoked_right_is_one_line(astra, three_stars, db, toy_weights, monkeypatch):
-    from astra.database import is_postgresql
+    from astra.database.connection import is_postgresql
 
     if not is_postgresql(db):
         pytest.skip("SQLite has no rights to revoke")

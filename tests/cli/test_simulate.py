@@ -6,8 +6,8 @@ import pytest
 from toy_simulator import toy_simulator
 
 from astra.cli import main
+from astra.modelling.simulator import compact, sample
 from astra.models import Distance
-from astra.simulator import compact, sample
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_init_where_one_may_not_write_is_one_line(astra, monkeypatch, tmp_path):
 
 
 def test_init_on_a_newer_schema_is_refused(astra, db):
-    from astra import schema
+    from astra.schema import upgrade as schema
 
     schema.runner(db).History.create(name="9999_later")
 

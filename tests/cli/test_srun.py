@@ -7,7 +7,7 @@ import stat
 import pytest
 from builders import a_result, a_run, a_source, a_spectrum
 
-from astra.database import is_postgresql, now
+from astra.database.connection import is_postgresql, now
 from astra.models import AstroNNdist, TaskWithheld
 
 

@@ -11,7 +11,7 @@ import guests
 import pytest
 from builders import a_result, a_run, a_source, a_spectrum
 
-from astra.database import is_postgresql
+from astra.database.connection import is_postgresql
 
 LATER = {"inputs_read": "2999-01-01 00:00:00.000000"}
 

@@ -11,8 +11,7 @@ import pytest
 from filelock import FileLock
 
 from astra.config import Settings
-from astra.database import open_database
-from astra.models.base import bound_to
+from astra.database.connection import bound_to, open_database
 
 from documents import DOCS
 from small_survey import fill_survey

@@ -16,15 +16,15 @@ import pytest
 from builders import a_result, a_run, a_source, a_spectrum, write_apstar
 
 import astra
-from astra import schema
 from astra.cli import main
 from astra.config import config_file
-from astra.database import is_postgresql, now
+from astra.database.connection import is_postgresql, now
 from astra.doctor import checkup, computing, database, files
 from astra.doctor.checkup import examine
 from astra.doctor.findings import Finding, exit_code_of
 from astra.errors import ConfigError
 from astra.models import TaskClaim, TaskWorker
+from astra.schema import upgrade as schema
 
 NAMES = [name for name, *_ in checkup.CHECKS]
 
@@ -366,7 +366,7 @@ def test_damaged_weights_are_78(survey, tmp_path, monkeypatch):
 
 
 def test_results_of_other_weights_are_78(survey):
-    from astra.version import V_ASTRA_MAJOR_MINOR
+    from astra.system.version import V_ASTRA_MAJOR_MINOR
 
     old = a_run(weights_name="old", weights_sha256="0" * 64, v_astra_major_minor=V_ASTRA_MAJOR_MINOR)
     a_result(survey[0], run_pk=old.pk)
@@ -396,7 +396,7 @@ def test_a_gpu_is_named(survey, monkeypatch, tmp_path):
 
 
 def test_compiled_code_that_cannot_be_kept_is_worth_a_warning(survey, monkeypatch):
-    monkeypatch.setattr("astra.compiled.cache_folders", lambda: {None})
+    monkeypatch.setattr("astra.system.compiled.cache_folders", lambda: {None})
 
     level, _, text = the("compiled")
 

@@ -7,11 +7,11 @@ import pytest
 from astropy.io import fits
 from builders import a_result
 
-from astra.database import now
+from astra.database.connection import now
 from astra.ingest.apstar import ingest_apstar
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Spectrum, TaskWithheld
-from astra.pending import Selection, count_pending
 from astra.pipelines.astronn_dist import astronn_dist
+from astra.tasks.pending import Selection, count_pending
 
 OBJ = "2M06154934-0100415"
 

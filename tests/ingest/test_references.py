@@ -3,8 +3,8 @@
 import pytest
 from builders import a_source
 
-from astra.database import is_postgresql
-from astra.foreign_keys import read_foreign_keys
+from astra.database.connection import is_postgresql
+from astra.database.foreign_keys import read_foreign_keys
 from astra.ingest import apstar as ingest
 from astra.ingest import references
 from astra.ingest.apstar import ingest_apstar

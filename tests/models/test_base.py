@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from builders import a_result, a_source, a_spectrum
 
-from astra.database import now
+from astra.database.connection import now
 from astra.models import AstroNNdist, Source, TaskRun
 
 
@@ -126,7 +126,7 @@ def test_nothing_is_opened_at_import(tmp_path):
 
 
 def test_models_open_the_configured_database_when_they_are_first_asked(db):
-    from astra.models.base import database
+    from astra.database.connection import database
 
     TaskRun.create(task="t", version="0", v_astra_major_minor=0, host="h", pid=1)
     database.initialize(None)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from peewee import fn
 
-from astra.fields import FloatField, GeneratedField
 from astra.models import TABLES, AstroNNdist, Distance, Source
+from astra.models.fields import FloatField, GeneratedField
 
 NOT_NUMBERS = [math.nan, math.inf, -math.inf, None, np.float32("nan"), np.float64("inf"), "NaN"]
 

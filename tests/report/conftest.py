@@ -12,9 +12,8 @@ from filelock import FileLock
 from report_survey import fill
 
 from astra.config import Settings
-from astra.database import open_database
+from astra.database.connection import bound_to, open_database
 from astra.models import Source
-from astra.models.base import bound_to
 from astra.report.making import make_report, make_star_page
 
 CHROMIUM = "/usr/bin/chromium"

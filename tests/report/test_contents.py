@@ -14,16 +14,16 @@ from astra import __version__
 from astra.catalogue.columns import columns
 from astra.catalogue.options import Names
 from astra.catalogue.query import Rows as CatalogueRows
+from astra.database.connection import database
+from astra.database.snapshot import snapshot
 from astra.models import AstroNNdist, Distance, TaskRun
-from astra.models.base import database
 from astra.report import outliers
 from astra.report.comparison import parallaxes, parts, repeats
 from astra.report.contents import gather
 from astra.report.figures import Figures
 from astra.report.rows import read_rows
 from astra.report.sections import gaia
-from astra.snapshot import snapshot
-from astra.version import V_ASTRA
+from astra.system.version import V_ASTRA
 
 
 def now(read, *arguments):

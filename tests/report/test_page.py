@@ -14,7 +14,7 @@ from report_survey import HOSTILE
 
 from astra.cli import main
 from astra.config import load_settings
-from astra.database import open_database
+from astra.database.connection import open_database
 from astra.models import AstroNNdist
 from astra.report.making import make_report
 

@@ -11,12 +11,11 @@ import pytest
 from builders import a_result, a_run, a_source, a_spectrum, slow_on_sqlite, write_apstar
 from fake_runs import FakeRuns
 
-from astra.database import is_postgresql, writing
+from astra.database.connection import database, is_postgresql, writing
 from astra.models import AstroNNdist, TaskClaim, TaskRun
-from astra.models.base import database
-from astra.pending import Selection
 from astra.running.claims.claims import Claims
-from astra.tasks import find_task
+from astra.tasks.pending import Selection
+from astra.tasks.registry import find_task
 
 # Work that takes long enough to be hit.
 SLOW = """

@@ -11,8 +11,8 @@ import pytest
 from builders import a_source, a_spectrum, write_apstar
 from fake_runs import FakeRuns
 
+from astra.database.connection import database
 from astra.models import AstroNNdist, TaskClaim, TaskRun
-from astra.models.base import database
 
 from postgres_server import Server
 

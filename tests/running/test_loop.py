@@ -9,7 +9,7 @@ from builders import a_chunk, a_run, a_source, a_spectrum
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
 from astra.running import loop
 from astra.running.loop import work
-from astra.tasks import task
+from astra.tasks.contract import task
 
 
 @pytest.fixture

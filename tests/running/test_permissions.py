@@ -8,10 +8,10 @@ from builders import a_source, a_spectrum, write_apstar
 from conftest import copied
 from fake_runs import FakeRuns
 
+from astra.database.connection import database
 from astra.models import AstroNNdist, TaskClaim, TaskWithheld
-from astra.models.base import database
-from astra.pending import Selection, count_pending
 from astra.pipelines.astronn_dist import astronn_dist
+from astra.tasks.pending import Selection, count_pending
 
 # Work that takes long enough for somebody to change a mode.
 SLOW = """

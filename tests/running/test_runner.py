@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import pytest
 from builders import a_chunk, a_source, a_spectrum
 
-from astra.database import now
+from astra.database.connection import now
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskRun, TaskWorker
-from astra.pending import Selection, pending_query
 from astra.running.request import Request
 from astra.running.runner import Report, run
-from astra.tasks import Provenance, task
+from astra.tasks.contract import Provenance, task
+from astra.tasks.pending import Selection, pending_query
 
 
 @pytest.fixture

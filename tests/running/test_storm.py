@@ -14,11 +14,10 @@ import pytest
 from builders import a_spectrum, write_apstar
 from fake_runs import FakeRuns
 
-from astra import schema
 from astra.config import load_settings
-from astra.database import open_database
+from astra.database.connection import bound_to, open_database
 from astra.models import AstroNNdist, TaskClaim, TaskWorker
-from astra.models.base import bound_to
+from astra.schema import upgrade as schema
 
 from postgres_server import OwnServer, find_binaries, temporary_server
 

@@ -8,18 +8,17 @@ from types import SimpleNamespace
 import pytest
 from builders import a_result, a_run, a_source, a_spectrum
 
-from astra.database import now, writing
+from astra.database.connection import database, now, writing
 from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskWithheld
-from astra.models.base import database
-from astra.pending import Selection, count_pending, pending_query
 from astra.running.request import Request
 from astra.running.runner import Report, run
 from astra.running.runs import refuse_to_mix
 from astra.status.overview import status_of
-from astra.tasks import Provenance, task
-from astra.version import V_ASTRA_MAJOR_MINOR
-from astra.withheld import Withheld, note
+from astra.system.version import V_ASTRA_MAJOR_MINOR
+from astra.tasks.contract import Provenance, task
+from astra.tasks.pending import Selection, count_pending, pending_query
+from astra.tasks.withheld import Withheld, note
 
 REASON = "Permission denied"
 

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from builders import a_chunk, a_run, a_spectrum, slow_on_sqlite, write_apstar
 
-from astra.database import locked, writing
+from astra.database.connection import database, locked, writing
 from astra.errors import AstraError, DatabaseUnreachable
 from astra.models import AstroNNdist, TaskClaim
-from astra.models.base import database
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.running.workers import run_chunks
 

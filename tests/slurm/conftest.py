@@ -13,8 +13,7 @@ from builders import a_source, a_spectrum, write_apstar
 from conftest import CI
 
 from astra.config import load_settings
-from astra.database import open_database
-from astra.models.base import bound_to
+from astra.database.connection import bound_to, open_database
 
 from slurm_cluster import NoCluster, check_installed, jobs, temporary_cluster, wait_until
 

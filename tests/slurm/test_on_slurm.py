@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from astra.config import load_settings
-from astra.database import open_database
+from astra.database.connection import bound_to, open_database
 from astra.models import AstroNNdist, TaskClaim, TaskRun
-from astra.models.base import bound_to
 
 from slurm_cluster import jobs, wait_until
 

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 import pytest
 from builders import a_result, a_run, a_source, a_spectrum
 
-from astra.database import now
+from astra.database.connection import now
 from astra.models import AstroNNdist, TaskClaim, TaskWorker
-from astra.pending import Selection
 from astra.running.claims.claims import Claims
 from astra.status import in_flight
 from astra.status.overview import status_of
-from astra.tasks import find_task
+from astra.tasks.pending import Selection
+from astra.tasks.registry import find_task
 
 LATER = "2999-01-01 00:00:00.000000"
 

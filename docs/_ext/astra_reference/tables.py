@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import astra.models
-from astra import fields
 from astra.config import CONFIG_VARIABLE, ENVIRONMENT, known_settings
 from astra.errors import AstraError
+from astra.models import fields
 from astra.running.ending import KEYBOARD_INTERRUPT
 from astra.status.limits import LIMIT_BROKEN
 

@@ -6,6 +6,7 @@
     grammar.py       the language of conditions on rows
     filters.py       a condition, from text to a query, without any of the text in it
     query.py         the rows of the catalogue, and what is to be known of them before the first is written
+    ucds.py          what the columns mean to programs of the Virtual Observatory
     provenance.py    which weights, seeds and versions the rows come from; mixtures are refused
     table.py         what a format is given: the columns, the facts, the rows
     described.py     the columns as astropy's own, without rows

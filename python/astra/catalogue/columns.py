@@ -10,10 +10,10 @@ import peewee
 
 from astra.catalogue.options import Names
 from astra.catalogue.published import PUBLISHED
-from astra.glossary import Glossary
+from astra.catalogue.ucds import ucd_of
 from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
 from astra.models import Distance, Source, TaskRun
-from astra.ucds import ucd_of
+from astra.models.glossary import Glossary
 
 
 class Kind(enum.Enum):

@@ -10,7 +10,6 @@ from typing import Any
 import peewee
 
 import astra
-from astra.atomic import refuse_to_replace, whole_file
 from astra.catalogue import as_fits, as_parquet, as_text, as_votable
 from astra.catalogue.columns import Column, columns
 from astra.catalogue.filters import Filter
@@ -19,10 +18,11 @@ from astra.catalogue.provenance import is_mixed, refuse_mixture
 from astra.catalogue.query import Rows
 from astra.catalogue.rows import Batch, values
 from astra.catalogue.table import NAME, Table, flag_bits
+from astra.database.snapshot import batches, snapshot
 from astra.errors import AstraError, Interrupted, UsageError
 from astra.models.base import database as configured
 from astra.running.signals import StopRequest
-from astra.snapshot import batches, snapshot
+from astra.system.atomic import refuse_to_replace, whole_file
 
 _WRITERS = {
     Format.FITS: as_fits.write,

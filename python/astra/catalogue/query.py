@@ -10,10 +10,10 @@ from peewee import JOIN, fn
 from astra.catalogue.columns import Column, Kind
 from astra.catalogue.filters import Filter
 from astra.catalogue.provenance import Origin
-from astra.database import octets
+from astra.database.connection import octets
+from astra.database.snapshot import all_rows
 from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
 from astra.models import Distance, Source, TaskRun
-from astra.snapshot import all_rows
 
 _IDENTITY = ("weights_sha256", "weights_name", "seed", "n_draws", "precision")
 # Rows carry major * 10^6 + minor * 10^3 + patch; those of one minor version are comparable.

@@ -1,4 +1,15 @@
-"""The command line: one file per command, no logic; torch and astropy load only where they are needed."""
+"""The command line: no logic; torch and astropy load only where they are needed.
+
+    console.py      results on stdout; progress, logs and errors on stderr
+    session.py      what most commands need: the settings, and the database with the right schema
+
+One file for each command:
+
+    init.py, ingest.py, run.py, srun.py, status.py
+    create.py, report.py, explain.py
+    models.py, simulate.py, train.py, compare.py
+    config.py, doctor.py, version.py
+"""
 
 import logging
 import sys
@@ -25,7 +36,7 @@ from astra.cli import (
 )
 from astra.cli.console import fail, say
 from astra.errors import AstraError
-from astra.logs import set_up_logging
+from astra.system.logs import set_up_logging
 
 app = typer.Typer(
     name="astra",
@@ -115,7 +126,7 @@ def _unexpected(error: Exception) -> int:
     import peewee
 
     if isinstance(error, peewee.PeeweeException):
-        from astra.database import translated
+        from astra.database.connection import translated
 
         known = translated(error)
         return fail(str(known), known.exit_code)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from astra.comparison import Compared, Summary
+    from astra.modelling.comparison import Compared, Summary
 
 EXAMPLES = """Examples:
 
@@ -37,8 +37,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 def compare(folder: Folder, only_summary: OnlySummary = False, as_json: AsJson = False) -> None:
     """Compare the distances of simulated stars in the database with the true ones."""
-    from astra import comparison
     from astra.cli.session import database_session
+    from astra.modelling import comparison
 
     with database_session():
         rows = comparison.compare(folder)

@@ -69,7 +69,7 @@ def create(
         from astra.catalogue.create import Request
         from astra.catalogue.create import create as write
         from astra.cli.session import database_session
-        from astra.models.base import database
+        from astra.database.connection import database
 
         request = Request(
             output=output,

@@ -39,7 +39,7 @@ def explain(flags: Flags, kind: KindOf = Kind.RESULT_FLAGS, as_json: AsJson = Fa
 
     Several numbers or names count together. Exit codes: 0 said, 2 no such number or flag.
     """
-    from astra.explain import explain as explained
+    from astra.models.explain import explain as explained
 
     found = explained(flags, kind.value)
     if as_json:

@@ -42,15 +42,14 @@ def init(roles: WithRoles = False, role_prefix: RolePrefix = "astra", dry_run: D
     69 database not reachable, 74 the database refused it, 78 wrong configuration or schema.
     """
     from astra.config import load_settings
-    from astra.database import open_database
+    from astra.database.connection import bound_to, open_database
     from astra.errors import UsageError
-    from astra.models.base import bound_to
 
     if dry_run and not roles:
         raise UsageError("--dry-run prints the SQL of --roles: give both")
     settings = load_settings()
     if roles:
-        from astra.roles import check_possible
+        from astra.schema.roles import check_possible
 
         check_possible(settings, role_prefix)
     with bound_to(open_database(settings, create=True)) as database:
@@ -61,7 +60,7 @@ def init(roles: WithRoles = False, role_prefix: RolePrefix = "astra", dry_run: D
 
 
 def _upgrade(database: "Database", settings: "Settings") -> None:
-    from astra import schema
+    from astra.schema import upgrade as schema
 
     place = next(f"{shown}" for name, shown, _ in settings.flat() if name in _PLACES)
     applied = schema.upgrade(database, settings)
@@ -71,7 +70,12 @@ def _upgrade(database: "Database", settings: "Settings") -> None:
 
 
 def _grant(database: "Database", settings: "Settings", prefix: str, dry_run: bool) -> None:
-    from astra.roles import creating, granting, roles_in, set_up
+    from astra.schema.roles import (
+        creating,
+        granting,
+        roles_in,
+        set_up,
+    )
 
     roles = roles_in(database, settings.database.schema_, prefix)
     if dry_run:

@@ -111,10 +111,10 @@ def _carry_out(arguments: dict[str, Any]) -> int:
 def _execute(report: "Report", arguments: dict[str, Any], stop: "StopRequest") -> tuple[str, ...]:
     """Run; gives the stars that were named."""
     from astra.cli.session import database_session
-    from astra.processes import keep_memory
     from astra.running.request import CHUNK, build_request, read_targets
     from astra.running.runner import carry_out
-    from astra.tasks import find_task
+    from astra.system.processes import keep_memory
+    from astra.tasks.registry import find_task
 
     keep_memory()
     task = find_task(report.task)

@@ -16,10 +16,9 @@ def database_session() -> "Iterator[Settings]":
         ConfigError: There is no such SQLite file, or its schema is not the one of this version.
         DatabaseUnreachable: PostgreSQL cannot be reached.
     """
-    from astra import schema
     from astra.config import load_settings
-    from astra.database import open_database
-    from astra.models.base import bound_to
+    from astra.database.connection import bound_to, open_database
+    from astra.schema import upgrade as schema
 
     settings = load_settings()
     with bound_to(open_database(settings)) as database:

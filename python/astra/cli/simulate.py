@@ -8,7 +8,7 @@ import typer
 from astra.cli.console import progress, say
 
 if TYPE_CHECKING:
-    from astra.simulator.survey import Survey
+    from astra.modelling.simulator.survey import Survey
 
 EXAMPLES = """Examples:
 
@@ -46,8 +46,8 @@ def simulate(
     The files have the layout of the survey's own, and say that they are simulated. `astra compare DIR`
     compares the distances in the database with the truth.
     """
-    from astra.simulator.simulators import choose_simulator
-    from astra.simulator.survey import write_survey
+    from astra.modelling.simulator.simulators import choose_simulator
+    from astra.modelling.simulator.survey import write_survey
 
     simulator = choose_simulator(spectra_models, isochrones)
     with progress("stars") as update:
@@ -60,8 +60,8 @@ def simulate(
 def _say(survey: "Survey") -> None:
     import shlex
 
-    from astra.simulator.stars import KINDS
-    from astra.simulator.survey import TARGETS
+    from astra.modelling.simulator.stars import KINDS
+    from astra.modelling.simulator.survey import TARGETS
 
     kinds = ", ".join(f"{kind} {survey.kinds[kind]:,}" for kind in KINDS if survey.kinds[kind])
     say(f"{survey.kinds.total():,} stars in {survey.folder} ({survey.size / 1e6:,.0f} MB): {kinds}")

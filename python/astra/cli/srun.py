@@ -105,7 +105,7 @@ def _execute(report: "SlurmReport", arguments: dict[str, Any], stop: "StopReques
     from astra.cli.session import database_session
     from astra.running.request import read_targets
     from astra.slurm.srun import Watcher, carry_out
-    from astra.tasks import find_task
+    from astra.tasks.registry import find_task
 
     task = find_task(report.task)
     targets = read_targets(task, arguments["what"] or [], None, arguments["before"])

@@ -51,7 +51,7 @@ def status(
     from astra.errors import UsageError
     from astra.status.limits import read_limits
     from astra.status.overview import status_of, status_of_all
-    from astra.tasks import find_task, installed_tasks
+    from astra.tasks.registry import find_task, installed_tasks
 
     limits = read_limits({"no_result": max_no_result, "bad": max_bad, "pending": max_pending})
     if check != bool(limits):
@@ -83,7 +83,7 @@ def _page(found: list[dict[str, Any]]) -> list[str]:
 
 
 def _watch(look: Callable[[], list[dict[str, Any]]], every: float, as_json: bool) -> None:
-    from astra.reconnecting import persistent
+    from astra.database.reconnecting import persistent
     from astra.status.text import line
 
     # As with `watch`, Ctrl-C is how one ends it.

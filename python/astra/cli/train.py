@@ -14,8 +14,8 @@ from astra.cli.run import Device
 from astra.errors import UsageError
 
 if TYPE_CHECKING:
-    from astra.pipelines.astronn_dist.training.parallaxes import Cuts
-    from astra.pipelines.astronn_dist.training.request import TrainingRequest
+    from astra.modelling.training.parallaxes import Cuts
+    from astra.modelling.training.request import TrainingRequest
 
 app = typer.Typer(help="Make weights of one's own.", rich_markup_mode=None)
 
@@ -129,8 +129,8 @@ def astronn_dist(
     """
     arguments = locals()
     _refuse(arguments, OF_DATABASE if origin is Origin.SIMULATOR else OF_SIMULATOR, origin)
-    from astra.pipelines.astronn_dist.training.report.writing import report_path
-    from astra.pipelines.astronn_dist.training.request import TrainingRequest
+    from astra.modelling.training.report.writing import report_path
+    from astra.modelling.training.request import TrainingRequest
 
     names = ("output", "seed", "epochs", "batch_size", "learning_rate", "patience", "threads", "work")
     request = TrainingRequest(
@@ -152,7 +152,7 @@ def _refuse(arguments: dict[str, Any], names: tuple[str, ...], origin: Origin) -
 
 def _from_database(request: "TrainingRequest", arguments: dict[str, Any]) -> Path:
     from astra.cli.session import database_session
-    from astra.pipelines.astronn_dist.training.from_database import train_from_database
+    from astra.modelling.training.from_database import train_from_database
 
     cuts, zero_point = _cuts(arguments), arguments["zero_point"] or 0.0
     if not math.isfinite(zero_point):
@@ -163,7 +163,7 @@ def _from_database(request: "TrainingRequest", arguments: dict[str, Any]) -> Pat
 
 
 def _cuts(arguments: dict[str, Any]) -> "Cuts":
-    from astra.pipelines.astronn_dist.training.parallaxes import Cuts
+    from astra.modelling.training.parallaxes import Cuts
 
     if arguments["any_ruwe"] and arguments["max_ruwe"] is not None:
         raise UsageError("--any-ruwe and --max-ruwe contradict each other: give one of them")
@@ -177,7 +177,7 @@ def _cuts(arguments: dict[str, Any]) -> "Cuts":
 
 
 def _from_simulator(request: "TrainingRequest", arguments: dict[str, Any]) -> Path:
-    from astra.pipelines.astronn_dist.training.from_simulator import train_from_simulator
+    from astra.modelling.training.from_simulator import train_from_simulator
 
     options = {name: arguments[name] for name in OF_SIMULATOR}
     with _stages() as update:

@@ -50,7 +50,7 @@ def _guarded(name: str, check: Callable[[Known], Iterator[Finding]], known: Know
     except AstraError as error:
         yield Finding(name, FAIL, str(error), exit_code=error.exit_code)
     except peewee.PeeweeException as error:
-        from astra.database import translated
+        from astra.database.connection import translated
 
         refused = translated(error)
         yield Finding(name, FAIL, str(refused), exit_code=refused.exit_code)

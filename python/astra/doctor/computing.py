@@ -9,7 +9,7 @@ from pathlib import Path
 from astra.doctor.findings import FAIL, OK, WARN, Finding
 from astra.doctor.known import Known
 from astra.errors import AstraError
-from astra.processes import cores
+from astra.system.processes import cores
 
 
 def check_weights(known: Known) -> Iterator[Finding]:
@@ -47,7 +47,7 @@ def check_device(known: Known) -> Iterator[Finding]:
 
 def check_compiled(known: Known) -> Iterator[Finding]:
     """Whether what is compiled at the first spectrum is kept for the processes to come."""
-    from astra.compiled import cache_folders
+    from astra.system.compiled import cache_folders
 
     import_module("astra.pipelines.astronn_dist.network.kernels")
     folders = cache_folders()

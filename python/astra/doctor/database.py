@@ -6,16 +6,21 @@ from collections.abc import Iterator
 
 import peewee
 
-from astra import schema
 from astra.config import Settings
-from astra.database import SQLITE_WAIT_S, is_postgresql, open_database, sqlite_file
+from astra.database.connection import (
+    SQLITE_WAIT_S,
+    bound_to,
+    is_postgresql,
+    open_database,
+    sqlite_file,
+)
 from astra.doctor.findings import FAIL, OK, WARN, Finding
 from astra.doctor.known import Known
 from astra.errors import ConfigError, StorageError
 from astra.models import TABLES, TaskWorker
-from astra.models.base import bound_to
-from astra.roles import needed_by_writer
 from astra.running.claims.liveness import POOLED
+from astra.schema import upgrade as schema
+from astra.schema.roles import needed_by_writer
 
 #: With fewer connections left, the next worker may get none.
 FEW_CONNECTIONS = 10

@@ -11,11 +11,11 @@ from typing import Any
 
 from peewee import fn
 
-from astra.database import sqlite_file
+from astra.database.connection import sqlite_file
 from astra.doctor.findings import FAIL, OK, WARN, Finding
 from astra.doctor.known import Known
 from astra.errors import AstraError, Interrupted, StorageError
-from astra.products.location import absolute, check_base_dir
+from astra.spectra.location import absolute, check_base_dir
 
 #: So many files are tried, spread over all that are known.
 SAMPLE = 10

@@ -10,26 +10,27 @@ import astra
 from astra.doctor.findings import FAIL, OK, WARN, Finding
 from astra.doctor.known import Known
 from astra.errors import ConfigError
-from astra.task_tables import check_tables
-from astra.tasks import comes_with_astra, installed_tasks
+from astra.system.version import DISTRIBUTION
+from astra.tasks.registry import comes_with_astra, installed_tasks
+from astra.tasks.tables import check_tables
 
 
 def check_package(known: Known) -> Iterator[Finding]:
     """Whether what is imported as ``astra`` is this package, and no other one provides it, too."""
-    ours = metadata.distribution(astra.DISTRIBUTION)
+    ours = metadata.distribution(DISTRIBUTION)
     here, home = Path(astra.__file__).resolve().parent, _home(ours)
-    others = sorted(set(metadata.packages_distributions().get("astra", ())) - {astra.DISTRIBUTION})
+    others = sorted(set(metadata.packages_distributions().get("astra", ())) - {DISTRIBUTION})
     if others:
-        names = " and ".join(f"{name} {metadata.version(name)}" for name in (*others, astra.DISTRIBUTION))
+        names = " and ".join(f"{name} {metadata.version(name)}" for name in (*others, DISTRIBUTION))
         said = f"{names} provide the package astra, each with files in the place of the other's"
         # Whichever is uninstalled takes files of the other along.
-        remedy = f"pip uninstall {' '.join((*others, astra.DISTRIBUTION))}, then install {astra.DISTRIBUTION}"
+        remedy = f"pip uninstall {' '.join((*others, DISTRIBUTION))}, then install {DISTRIBUTION}"
         yield Finding("package", WARN, said, remedy)
     elif here != home:
-        said = f"the astra in use, {here}, is not that of {astra.DISTRIBUTION} {ours.version}, {home}"
+        said = f"the astra in use, {here}, is not that of {DISTRIBUTION} {ours.version}, {home}"
         yield Finding("package", WARN, said, "look at PYTHONPATH, and at which command astra it is")
     else:
-        yield Finding("package", OK, f"{astra.DISTRIBUTION} {ours.version}, {here}")
+        yield Finding("package", OK, f"{DISTRIBUTION} {ours.version}, {here}")
 
 
 def _home(distribution: metadata.Distribution) -> Path:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import peewee
 
 from astra.config import Settings
-from astra.tasks import Provenance, Task
+from astra.tasks.contract import Provenance, Task
 
 
 @dataclass

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from astra.database import now
+from astra.database.connection import now
 from astra.doctor.findings import OK, WARN, Finding
 from astra.doctor.known import Known
 from astra.running.runs import refuse_to_mix
 from astra.status.in_flight import DEAD, UNKNOWN, suspects_of, workers_of
-from astra.tasks import task_names
+from astra.tasks.registry import task_names
 
 
 def check_results(known: Known) -> Iterator[Finding]:

@@ -18,8 +18,8 @@ from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
 from astra.ingest.tables import FitsTable, called, fits_tables, the_one
 from astra.ingest.values import clean
-from astra.products.identity import identify, parse_path
-from astra.products.location import stored
+from astra.spectra.identity import identify, parse_path
+from astra.spectra.location import stored
 
 log = logging.getLogger("astra")
 

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from astra.errors import UsageError
 from astra.models import Source
-from astra.photometry import A_K_PER_EBV
+from astra.spectra.photometry import A_K_PER_EBV
 
 Preference = Literal["auto", "ak_targ", "sfd"]
 _COLUMNS = ("ebv", "ebv_flags", "ebv_origin")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from astra.errors import UsageError
-from astra.products.identity import parse_path
+from astra.spectra.identity import parse_path
 
 log = logging.getLogger("astra")
 

@@ -13,9 +13,9 @@ from astra.ingest import gaia, spellings
 from astra.ingest.extinction import Preference, reddening
 from astra.ingest.records import Record
 from astra.ingest.values import clean, inexact
-from astra.products.apstar import read_combined, read_header
-from astra.products.identity import RELEASES, identify, parse_path
-from astra.products.location import stored
+from astra.spectra.apstar import read_combined, read_header
+from astra.spectra.identity import RELEASES, identify, parse_path
+from astra.spectra.location import stored
 
 log = logging.getLogger("astra")
 

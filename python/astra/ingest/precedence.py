@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from astra.products.identity import release_rank
+from astra.spectra.identity import release_rank
 
 CATALOG = "catalog"
 _TABLE = "#allstar"

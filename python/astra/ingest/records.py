@@ -8,10 +8,10 @@ from typing import Any
 
 import peewee
 
-from astra.database import MAX_PARAMETERS
+from astra.database.connection import MAX_PARAMETERS
 from astra.ingest.precedence import Values
 from astra.ingest.references import References
-from astra.products.identity import Product
+from astra.spectra.identity import Product
 
 log = logging.getLogger("astra")
 

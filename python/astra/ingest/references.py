@@ -11,9 +11,9 @@ from contextlib import contextmanager
 
 import peewee
 
-from astra.foreign_keys import ForeignKey, TableName, read_foreign_keys
+from astra.database.connection import database
+from astra.database.foreign_keys import ForeignKey, TableName, read_foreign_keys
 from astra.models import TABLES, Source, Spectrum
-from astra.models.base import database
 
 _OURS = {TableName(model._meta.table_name) for model in TABLES}
 _SOURCE, _SPECTRUM = (TableName(model._meta.table_name) for model in (Source, Spectrum))

@@ -3,14 +3,13 @@
 import math
 from collections.abc import Iterable
 
-from astra.database import changing_inputs
+from astra.database.connection import changing_inputs, database
 from astra.ingest import precedence
 from astra.ingest.catalog import Catalog
 from astra.ingest.precedence import Values
 from astra.ingest.records import Record, Tally
 from astra.ingest.spectra import Row, Spectra
 from astra.ingest.stars import Star, Stars
-from astra.models.base import database
 
 
 def register(records: Iterable[Record], tally: Tally, catalog: Catalog | None = None) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 
 import peewee
 
-from astra.database import MAX_PARAMETERS, next_key, now_sql
+from astra.database.connection import MAX_PARAMETERS, next_key, now_sql
 from astra.ingest.records import Record, Tally, stored_rows
 from astra.models import ApogeeCoaddedSpectrumInApStar, Spectrum
-from astra.upsert import upsert
+from astra.models.upsert import upsert
 
 Row = dict[str, Any]
 

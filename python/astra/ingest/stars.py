@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 
 import peewee
 
-from astra.database import MAX_PARAMETERS
+from astra.database.connection import MAX_PARAMETERS
 from astra.ingest import precedence
 from astra.ingest.precedence import Origins, Values
 from astra.ingest.records import Tally, stored_rows
 from astra.models import Source
-from astra.upsert import upsert
+from astra.models.upsert import upsert
 
 #: The sdss_id and the APOGEE id of a star, as far as they are known.
 Ids = tuple[int | None, str | None]

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from astra.errors import AstraError, UsageError
-from astra.silence import silenced
+from astra.system.silence import silenced
 
 #: Rows that are in memory with all their columns.
 PIECE = 20_000

@@ -13,7 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from astra.photometry import A_K_PER_EBV, FILLER, LARGEST_MAGNITUDE_ERROR, SMALLEST_K_MAG
+from astra.spectra.photometry import (
+    A_K_PER_EBV,
+    FILLER,
+    LARGEST_MAGNITUDE_ERROR,
+    SMALLEST_K_MAG,
+)
 
 _MAGNITUDE, _ERROR_OF_MAGNITUDE = (SMALLEST_K_MAG, FILLER), (0.0, LARGEST_MAGNITUDE_ERROR)
 _ERROR, _PROPER_MOTION = (0.0, 9999.0), (-9998.0, 20_000.0)

@@ -1,4 +1,18 @@
-"""The tables: what was observed, what was measured, and which run measured it."""
+"""The tables: what was observed, what was measured, and which run measured it.
+
+base.py            the base of all models
+fields.py          columns that know their help text and unit; NaN in Python is NULL in SQL
+glossary.py        the wording of every column
+source.py          stars: photometry, extinction, astrometry
+spectrum.py        what all spectra share
+apogee.py          APOGEE spectra
+pipeline.py        what the results of all pipelines share, and runs
+astronn_dist.py    spectrophotometric distances, and the view ``distances``
+claims.py          workers, and the spectra that they have claimed
+withheld.py        spectra whose files the system withheld
+upsert.py          many rows at once: new ones are inserted, known ones updated
+explain.py         flags in words
+"""
 
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.astronn_dist import AstroNNdist, Distance

@@ -1,6 +1,7 @@
 """APOGEE spectra."""
 
-from astra.fields import (
+from astra.models.base import BaseModel
+from astra.models.fields import (
     AutoField,
     BitField,
     BooleanField,
@@ -10,7 +11,6 @@ from astra.fields import (
     IntegerField,
     TextField,
 )
-from astra.models.base import BaseModel
 from astra.models.source import Source
 from astra.models.spectrum import Spectrum, SpectrumMixin
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from playhouse.hybrid import hybrid_property
 
-from astra.fields import (
+from astra.models.base import BaseModel
+from astra.models.fields import (
     BigIntegerField,
     BitField,
     BooleanField,
@@ -13,7 +14,6 @@ from astra.fields import (
     IntegerField,
     TextField,
 )
-from astra.models.base import BaseModel
 from astra.models.pipeline import PipelineOutputModel
 
 

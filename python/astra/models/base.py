@@ -1,42 +1,12 @@
-"""The base of all models, and the database that they are bound to."""
+"""The base of all models."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 
 import peewee
 
-from astra.fields import GeneratedField
-
-
-class _ConfiguredDatabase(peewee.DatabaseProxy):
-    """Stands for the database; opens the configured one when a query first needs it, not at import."""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.opened(), name)
-
-    def opened(self) -> peewee.Database:
-        """The database behind this one, opened from the settings if nobody has bound one yet."""
-        if self.obj is None:
-            from astra.database import open_database
-
-            self.initialize(open_database())
-        return self.obj
-
-
-database = _ConfiguredDatabase()
-
-
-@contextmanager
-def bound_to(opened: peewee.Database) -> Iterator[peewee.Database]:
-    """Bind all models to an open database, and close it at the end."""
-    previous = database.obj
-    database.initialize(opened)
-    try:
-        yield opened
-    finally:
-        database.initialize(previous)
-        opened.close()
+from astra.database.connection import database, now
+from astra.models.fields import GeneratedField
 
 
 class BaseModel(peewee.Model):
@@ -72,8 +42,6 @@ class BaseModel(peewee.Model):
         changed = self._changed(dirty)
         stamped = self._meta.fields.get("modified")
         if changed and stamped is not None:
-            from astra.database import now
-
             self.modified = now(self._meta.database)
             changed.append(stamped)
         rows = super().save(only=changed) if changed else False

@@ -2,8 +2,15 @@
 
 from peewee import CompositeKey
 
-from astra.fields import AutoField, BigIntegerField, BooleanField, DateTimeField, IntegerField, TextField
 from astra.models.base import BaseModel
+from astra.models.fields import (
+    AutoField,
+    BigIntegerField,
+    BooleanField,
+    DateTimeField,
+    IntegerField,
+    TextField,
+)
 
 
 class TaskWorker(BaseModel):

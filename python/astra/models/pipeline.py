@@ -2,7 +2,8 @@
 
 from typing import Any, Self
 
-from astra.fields import (
+from astra.models.base import BaseModel
+from astra.models.fields import (
     AutoField,
     BigIntegerField,
     DateTimeField,
@@ -12,10 +13,9 @@ from astra.fields import (
     IntegerField,
     TextField,
 )
-from astra.models.base import BaseModel
 from astra.models.source import Source
 from astra.models.spectrum import Spectrum
-from astra.version import V_ASTRA
+from astra.system.version import V_ASTRA
 
 
 class TaskRun(BaseModel):

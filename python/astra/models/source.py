@@ -1,6 +1,7 @@
 """Sources: one row per star, with the photometry and extinction that distances rest on."""
 
-from astra.fields import (
+from astra.models.base import BaseModel
+from astra.models.fields import (
     AutoField,
     BigIntegerField,
     BitField,
@@ -9,7 +10,6 @@ from astra.fields import (
     IntegerField,
     TextField,
 )
-from astra.models.base import BaseModel
 
 
 class Source(BaseModel):

@@ -4,13 +4,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from astra.fields import AutoField
 from astra.models.base import BaseModel
+from astra.models.fields import AutoField
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from astra.products.apstar import CombinedSpectrum
+    from astra.spectra.apstar import CombinedSpectrum
 
 
 class Spectrum(BaseModel):
@@ -32,7 +32,7 @@ class SpectrumMixin:
             UnreadableSpectrum: No path is known.
             ConfigError: The path is relative, and ``SAS_BASE_DIR`` is not set.
         """
-        from astra.products.location import absolute
+        from astra.spectra.location import absolute
 
         return absolute(self.path)
 
@@ -42,7 +42,7 @@ class SpectrumMixin:
         Raises:
             SpectrumError: The file is not there, or does not hold an apStar spectrum.
         """
-        from astra.products.apstar import read_combined
+        from astra.spectra.apstar import read_combined
 
         return read_combined(self.absolute_path)
 
@@ -73,6 +73,6 @@ class SpectrumMixin:
     @property
     def wavelength(self) -> "np.ndarray":
         """Vacuum wavelength in the rest frame of the star [Angstrom]."""
-        from astra.products.grid import wavelength
+        from astra.spectra.grid import wavelength
 
         return wavelength()

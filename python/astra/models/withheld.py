@@ -2,8 +2,8 @@
 
 from peewee import CompositeKey
 
-from astra.fields import DateTimeField, ForeignKeyField, TextField
 from astra.models.base import BaseModel
+from astra.models.fields import DateTimeField, ForeignKeyField, TextField
 from astra.models.spectrum import Spectrum
 
 

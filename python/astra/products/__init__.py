@@ -1,1 +1,4 @@
-"""Files of the survey: what a product is called, where it lies, and how it is read."""
+"""Public names of :mod:`astra.spectra`.
+
+apstar.py    the reader of apStar files
+"""

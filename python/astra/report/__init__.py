@@ -8,4 +8,5 @@ figures.py, palettes.py             figures (Bokeh, the extra ``report``) in the
 sections/                           what is shown and said, one module for each section
 whole.py, one_star.py, page.py      the pages, with page.js and report.css
 making.py                           from the open database to a file
+pages/                              HTML and style that the report of a training shares
 """

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from astra.photometry import FILLER, SMALLEST_K_MAG
+from astra.spectra.photometry import FILLER, SMALLEST_K_MAG
 
 #: A_J / A_Ks (Indebetouw et al. 2005, ApJ 619, 931, table 1).
 A_J_PER_A_K = 2.5

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astra.pages.markup import escape
-from astra.pages.style import LIGHT
 from astra.report.binning import Density, Histogram
 from astra.report.numbers import Running
+from astra.report.pages.markup import escape
+from astra.report.pages.style import LIGHT
 from astra.report.palettes import DENSITY_LIGHT
 
 if TYPE_CHECKING:

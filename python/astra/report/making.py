@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astra.atomic import refuse_to_replace, whole_file
 from astra.config import Settings
+from astra.database.connection import database
+from astra.database.snapshot import snapshot
 from astra.errors import ConfigError, UsageError
 from astra.models import AstroNNdist
-from astra.models.base import database
 from astra.report.outliers import flags_of, has_flag
 from astra.report.sections.overview import flag_name
-from astra.snapshot import snapshot
-from astra.tasks import Task, find_task
+from astra.system.atomic import refuse_to_replace, whole_file
+from astra.tasks.contract import Task
+from astra.tasks.registry import find_task
 
 if TYPE_CHECKING:
     from astra.report.contents import Contents

@@ -1,11 +1,11 @@
 """The page of one star, with all of its spectra."""
 
 from astra.config import Settings
-from astra.pages.markup import Section, escape, paragraph
 from astra.report.contents import Contents
 from astra.report.draws import Drawing
 from astra.report.figures import Figures
 from astra.report.page import assemble
+from astra.report.pages.markup import Section, escape, paragraph
 from astra.report.sections.outliers import pull_of
 from astra.report.sections.overview import origin_section, provenance_line
 from astra.report.sections.star import star

@@ -5,9 +5,9 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
-from astra.pages.markup import Section, escape, page
-from astra.pages.style import themed
 from astra.report.figures import Figures
+from astra.report.pages.markup import Section, escape, page
+from astra.report.pages.style import themed
 from astra.report.palettes import DENSITY_DARK, DENSITY_LIGHT
 
 #: Data may stand in the page, but nothing is loaded from elsewhere.

@@ -8,9 +8,8 @@ from datetime import datetime
 import numpy as np
 
 from astra.catalogue.provenance import Origin
-from astra.database import described
+from astra.database.connection import database, described
 from astra.models import AstroNNdist, TaskRun
-from astra.models.base import database
 from astra.report.rows import Rows
 
 # Rows carry major * 10^6 + minor * 10^3 + patch; those of one minor version are comparable.

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import peewee
 
+from astra.database.connection import database
+from astra.database.snapshot import batches
 from astra.models import Distance, Source
-from astra.models.base import database
 from astra.report.classes import UNKNOWN, classify, colour
-from astra.snapshot import batches
 
 _NUMBERS = (
     *("l", "b", "snr", "k_mag", "ebv", "A_k_mag", "L_fakemag", "e_L_fakemag", "e_model_L_fakemag"),

@@ -6,9 +6,9 @@ import numpy as np
 
 from astra.errors import ConfigError, SpectrumError
 from astra.models import ApogeeCoaddedSpectrumInApStar
-from astra.pipelines.astronn_dist.continuum_pixels import CHIPS
-from astra.pipelines.astronn_dist.rectify import rectify, usable
-from astra.products.grid import DETECTORS, wavelength
+from astra.spectra.continuum_pixels import CHIPS
+from astra.spectra.grid import DETECTORS, wavelength
+from astra.spectra.rectify import rectify, usable
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import peewee
 
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source, TaskRun
-from astra.pending import sources_of
+from astra.tasks.pending import sources_of
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from astra.config import Settings
-from astra.pages.markup import Section, paragraph
 from astra.report.contents import Contents
 from astra.report.draws import Drawing
 from astra.report.figures import Figures
 from astra.report.page import assemble, dialog
+from astra.report.pages.markup import Section, paragraph
 from astra.report.sections import (
     distances,
     errors,

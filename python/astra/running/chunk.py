@@ -7,17 +7,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from astra.database import locked, settled_now, writing
+from astra.database.connection import database, locked, settled_now, writing
+from astra.database.reconnecting import persistent
 from astra.errors import AstraError
-from astra.models.base import BaseModel, database
+from astra.models.base import BaseModel
 from astra.models.pipeline import PipelineOutputModel
-from astra.pending import Selection, stale_query, with_sources
-from astra.reconnecting import persistent
+from astra.models.upsert import upsert
 from astra.running.claims.settling import settle
-from astra.tasks import Task
-from astra.upsert import upsert
-from astra.version import V_ASTRA_MAJOR_MINOR
-from astra.withheld import Withheld, forget, note, noted_among
+from astra.system.version import V_ASTRA_MAJOR_MINOR
+from astra.tasks.contract import Task
+from astra.tasks.pending import Selection, stale_query, with_sources
+from astra.tasks.withheld import (
+    Withheld,
+    forget,
+    note,
+    noted_among,
+)
 
 log = logging.getLogger("astra")
 

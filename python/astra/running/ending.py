@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import peewee
 
-from astra.database import translated
+from astra.database.connection import translated
 from astra.errors import AstraError, Interrupted
 from astra.running.signals import StopRequest
 

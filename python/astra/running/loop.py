@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from astra.models.base import database
+from astra.database.connection import database
 from astra.running.chunk import Chunk, ChunkResult, measure, store
-from astra.tasks import Task
+from astra.tasks.contract import Task
 
 
 def work(

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from astra.database import now
+from astra.database.connection import database, now
 from astra.errors import UsageError
-from astra.models.base import database
-from astra.pending import Selection, sources_of
-from astra.tasks import Task
+from astra.tasks.contract import Task
+from astra.tasks.pending import Selection, sources_of
 
 #: Spectra in one chunk: one transaction, and what a stop has to wait for.
 CHUNK = 100

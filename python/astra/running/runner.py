@@ -7,14 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from astra.database import now
+from astra.database.connection import database, now
+from astra.database.reconnecting import persistent
 from astra.errors import AstraError, ConfigError, Interrupted
-from astra.models.base import database
 from astra.models.claims import TaskWorker
 from astra.models.pipeline import TaskRun
-from astra.pending import Selection, anything_pending, count_pending, pending_query, stale_query, stream_keys
-from astra.products.location import check_base_dir
-from astra.reconnecting import persistent
 from astra.running import runs, workers
 from astra.running.chunk import Tally, rederive, write_claimed
 from astra.running.claims.claims import Claims
@@ -23,10 +20,19 @@ from astra.running.ending import Ending, reporting
 from astra.running.request import Request
 from astra.running.signals import StopRequest
 from astra.running.supply import ClaimedSupply
-from astra.task_tables import check_tables
-from astra.tasks import Provenance
-from astra.version import V_ASTRA
-from astra.withheld import Withheld
+from astra.spectra.location import check_base_dir
+from astra.system.version import V_ASTRA
+from astra.tasks.contract import Provenance
+from astra.tasks.pending import (
+    Selection,
+    anything_pending,
+    count_pending,
+    pending_query,
+    stale_query,
+    stream_keys,
+)
+from astra.tasks.tables import check_tables
+from astra.tasks.withheld import Withheld
 
 log = logging.getLogger("astra")
 

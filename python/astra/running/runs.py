@@ -12,12 +12,12 @@ from typing import Any
 from peewee import fn
 
 import astra
-from astra.database import now, writing
+from astra.database.connection import now, writing
 from astra.errors import ConfigError
 from astra.models.pipeline import TaskRun
-from astra.tasks import Provenance, Task
-from astra.version import V_ASTRA_MAJOR_MINOR
-from astra.withheld import noted
+from astra.system.version import V_ASTRA_MAJOR_MINOR
+from astra.tasks.contract import Provenance, Task
+from astra.tasks.withheld import noted
 
 log = logging.getLogger("astra")
 

@@ -4,7 +4,7 @@ import signal
 from types import FrameType, TracebackType
 from typing import Self
 
-from astra.reconnecting import out_of_patience
+from astra.database.reconnecting import out_of_patience
 
 
 class StopRequest:

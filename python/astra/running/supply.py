@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from astra.reconnecting import out_of_patience, persistent
+from astra.database.reconnecting import out_of_patience, persistent
 from astra.running.chunk import Chunk, ChunkResult
 from astra.running.claims.claims import Claims, new_token
 from astra.running.request import Request

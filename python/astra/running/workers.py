@@ -18,12 +18,13 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
 
+from astra.database.reconnecting import persistent
 from astra.errors import AstraError, graver
-from astra.processes import die_with, keep_memory, shared_cores
-from astra.reconnecting import persistent
 from astra.running.chunk import Chunk, ChunkResult, recovered
 from astra.running.loop import work
-from astra.tasks import Task, find_task
+from astra.system.processes import die_with, keep_memory, shared_cores
+from astra.tasks.contract import Task
+from astra.tasks.registry import find_task
 
 log = logging.getLogger("astra")
 
@@ -212,7 +213,7 @@ def _serve(
     pipe: Connection, task_name: str, options: Mapping[str, Any], run_pk: int, parent: int, log_level: int
 ) -> None:
     """Be a worker: an own task and connection; the parent decides when to stop."""
-    from astra.logs import set_up_logging
+    from astra.system.logs import set_up_logging
 
     set_up_logging(log_level)
     for number in _STOPPING:
@@ -243,8 +244,7 @@ def _asked_for(pipe: Connection) -> Iterator[Chunk]:
 
 
 def _open_database() -> None:
-    from astra.database import open_database
-    from astra.models.base import database
+    from astra.database.connection import database, open_database
 
     database.initialize(open_database())
 

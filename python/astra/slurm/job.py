@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from astra.reconnecting import out_of_patience
+from astra.database.reconnecting import out_of_patience
 from astra.running.signals import StopRequest
 from astra.slurm import commands
 from astra.slurm.outcome import TaskEnd, task_end

@@ -9,11 +9,11 @@ from typing import Any
 import peewee
 from peewee import fn
 
+from astra.database.connection import database
 from astra.errors import AstraError
-from astra.models.base import database
 from astra.models.pipeline import TaskRun
 from astra.slurm.script import JOB_PREFIX
-from astra.tasks import Task
+from astra.tasks.contract import Task
 
 log = logging.getLogger("astra")
 

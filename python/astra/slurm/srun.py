@@ -10,11 +10,9 @@ from typing import Any
 import peewee
 
 from astra.config import Settings, SlurmSettings
-from astra.database import is_postgresql, now
+from astra.database.connection import database, is_postgresql, now
+from astra.database.reconnecting import persistent
 from astra.errors import AstraError, ConfigError, Interrupted, StorageError
-from astra.models.base import database
-from astra.pending import anything_pending, count_pending, pending_query
-from astra.reconnecting import persistent
 from astra.running.ending import KEYBOARD_INTERRUPT, Ending
 from astra.running.request import Request, Targets, build_request
 from astra.running.runner import how_to_go_on, refuse_to_mix
@@ -25,8 +23,9 @@ from astra.slurm.options import JobArray, options_in_force, worker_words
 from astra.slurm.outcome import TaskEnd, exit_code_of, sentence
 from astra.slurm.progress import LiveCount, count_done, newest_run
 from astra.slurm.script import batch_script, sbatch_command
-from astra.tasks import Task
-from astra.version import V_ASTRA
+from astra.system.version import V_ASTRA
+from astra.tasks.contract import Task
+from astra.tasks.pending import anything_pending, count_pending, pending_query
 
 log = logging.getLogger("astra")
 

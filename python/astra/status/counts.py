@@ -7,11 +7,11 @@ from typing import Any
 import peewee
 from peewee import fn
 
-from astra.database import until
+from astra.database.connection import until
 from astra.models.base import BaseModel
 from astra.models.pipeline import PipelineOutputModel
-from astra.tasks import Task
-from astra.version import V_ASTRA_MAJOR_MINOR
+from astra.system.version import V_ASTRA_MAJOR_MINOR
+from astra.tasks.contract import Task
 
 #: The rate is that of so many last seconds.
 RECENT_S = 300.0

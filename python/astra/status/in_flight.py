@@ -5,7 +5,7 @@ from typing import Any
 
 from peewee import fn
 
-from astra.models.base import database
+from astra.database.connection import database
 from astra.models.claims import TaskClaim, TaskWorker
 from astra.running.claims.burial import MOST_DEATHS
 from astra.running.claims.liveness import liveness_of

@@ -4,16 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import astra
-from astra.database import now
+from astra.database.connection import database, now
 from astra.errors import ConfigError
-from astra.models.base import database
 from astra.models.pipeline import TaskRun
-from astra.pending import Selection, count_pending
 from astra.status import counts
 from astra.status.in_flight import WORKING, suspects_of, workers_of
-from astra.task_tables import check_tables
-from astra.tasks import Task
-from astra.withheld import count_noted
+from astra.tasks.contract import Task
+from astra.tasks.pending import Selection, count_pending
+from astra.tasks.tables import check_tables
+from astra.tasks.withheld import count_noted
 
 RECENT_RUNS = 5
 

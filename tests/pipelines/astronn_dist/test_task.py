@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from builders import ZERO_POINT, a_source, a_spectrum, slow_on_sqlite, write_apstar
 
-from astra.database import now
+from astra.database.connection import now
 from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source
-from astra.pending import Selection, with_sources
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.pipelines.astronn_dist.network.on_cpu import CpuNetwork
 from astra.pipelines.astronn_dist.weights.files import Weights, load_weights, save_weights
 from astra.pipelines.astronn_dist.weights.validity import Validity
 from astra.running.request import Request
 from astra.running.runner import Report, run
+from astra.tasks.pending import Selection, with_sources
 
 FLAGS = ("flag_fakemag_unreliable", "flag_missing_photometry", "flag_missing_extinction", "flag_no_result")
 ABSENT_K = [math.nan, math.inf, 98.0, 99.0, 99.99, 99.999, -1.0, -9999.0, -9999.99, -999999.0, 999999.0]

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 import pytest
 from builders import a_run, a_source, a_spectrum
 
+from astra.database.connection import database
 from astra.models import TaskWorker
-from astra.models.base import database
-from astra.pending import Selection
 from astra.running.claims.claims import Claims
 from astra.running.claims.liveness import liveness_of
-from astra.tasks import find_task
+from astra.tasks.pending import Selection
+from astra.tasks.registry import find_task
 
 #: PostgreSQL ends the session of a process that was killed within so long, else something is wrong [s].
 PATIENCE_S = 30

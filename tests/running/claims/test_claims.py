@@ -6,14 +6,13 @@ import time
 import pytest
 from builders import ZERO_POINT, a_chunk, a_result, a_run
 
-from astra.database import is_postgresql, now
+from astra.database.connection import database, is_postgresql, now
 from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, TaskClaim, TaskRun, TaskWorker
-from astra.models.base import database
-from astra.pending import Selection
 from astra.running.chunk import measure, store
 from astra.running.claims.claims import MOST_DEATHS, Claims
-from astra.tasks import find_task
+from astra.tasks.pending import Selection
+from astra.tasks.registry import find_task
 
 
 def _result(pk):

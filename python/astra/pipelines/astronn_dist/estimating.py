@@ -11,14 +11,14 @@ import numpy as np
 from astra.pipelines.astronn_dist.distances.results import Columns, WeightsFrom, derive
 from astra.pipelines.astronn_dist.distances.stars import Stars
 from astra.pipelines.astronn_dist.network.devices import choose_device
-from astra.pipelines.astronn_dist.rectify import rectify, usable
+from astra.spectra.rectify import rectify, usable
 
 if TYPE_CHECKING:
     from astra.pipelines.astronn_dist.network.sampling import Network
     from astra.pipelines.astronn_dist.prediction import Prediction
     from astra.pipelines.astronn_dist.weights.finding import Chosen
     from astra.pipelines.astronn_dist.weights.validity import Validity
-    from astra.products.apstar import CombinedSpectrum
+    from astra.spectra.apstar import CombinedSpectrum
 
 N_DRAWS = 100
 #: Spectra read and rectified together, while those before them are sampled; the numbers do not depend on it.

@@ -17,15 +17,15 @@ from astra.errors import MissingSpectrum, SpectrumError, UnusableSpectrum
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.astronn_dist import AstroNNdist
 from astra.models.source import Source
-from astra.photometry import FILLER, SMALLEST_K_MAG
 from astra.pipelines.astronn_dist.distances.results import Columns, derive
 from astra.pipelines.astronn_dist.distances.stars import NAMES, Stars
 from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, check_usable, chosen_weights, load_model
-from astra.products.grid import N_GRID
-from astra.tasks import Provenance, task
+from astra.spectra.grid import N_GRID
+from astra.spectra.photometry import FILLER, SMALLEST_K_MAG
+from astra.tasks.contract import Provenance, task
 
 if TYPE_CHECKING:
-    from astra.products.apstar import CombinedSpectrum
+    from astra.spectra.apstar import CombinedSpectrum
 
 log = logging.getLogger("astra")
 
@@ -87,7 +87,7 @@ def _identify(weights: str | None = None, seed: int = 0, n_draws: int = N_DRAWS,
 
 @astronn_dist.prepared_by
 def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None:
-    from astra.products.apstar import CombinedSpectrum
+    from astra.spectra.apstar import CombinedSpectrum
 
     model = load_model(weights, device)
     # What is compiled at the first spectrum, and all that is loaded for it, is there before a worker has a

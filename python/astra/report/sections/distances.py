@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from astra.pages.markup import Section
 from astra.report.binning import histogram, log_steps, span
 from astra.report.classes import CLASSES
 from astra.report.contents import Contents
@@ -14,6 +13,7 @@ from astra.report.figures import (
     log_ticks,
     plot,
 )
+from astra.report.pages.markup import Section
 
 _BINS = 80
 

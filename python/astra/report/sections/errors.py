@@ -2,12 +2,17 @@
 
 import numpy as np
 
-from astra.pages.markup import Section, number, paragraph, share
 from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
 from astra.report.binning import cells_for, density, log_steps, span, steps
 from astra.report.contents import Contents
 from astra.report.figures import Figures, add_density, add_line, add_running, log_ticks, plot
 from astra.report.numbers import median, running
+from astra.report.pages.markup import (
+    Section,
+    number,
+    paragraph,
+    share,
+)
 
 _CELLS = 120
 _LOWEST, _HIGHEST = 0.01, 1.0

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from astra.pages.markup import Section, escape, number, paragraph, share
 from astra.report.binning import cells_for, density, histogram, log_steps, span, steps
 from astra.report.comparison import LARGEST_RUWE, Parallaxes, Part, parts
 from astra.report.contents import Contents
@@ -18,6 +17,13 @@ from astra.report.figures import (
     plot,
 )
 from astra.report.numbers import running, summary
+from astra.report.pages.markup import (
+    Section,
+    escape,
+    number,
+    paragraph,
+    share,
+)
 
 _CELLS = 120
 PULL_EDGES = steps(-6, 6, 72)

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astra.pages.markup import Section, number, share
 from astra.report.binning import cells_for, density, span, steps
 from astra.report.contents import Contents
 from astra.report.figures import Figures, add_density, add_line, add_text, coloured, plot
 from astra.report.geometry import R_SUN, Z_SUN, galactocentric
 from astra.report.numbers import median
+from astra.report.pages.markup import Section, number, share
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure as Figure

@@ -3,12 +3,17 @@
 import numpy as np
 
 from astra.models import AstroNNdist
-from astra.pages.markup import Section, escape, share, table
 from astra.report.binning import cells_for, density, span, steps
 from astra.report.classes import CLASSES, RULES, UNKNOWN
 from astra.report.contents import Contents
 from astra.report.figures import Figures, add_density, plot
 from astra.report.outliers import has_flag
+from astra.report.pages.markup import (
+    Section,
+    escape,
+    share,
+    table,
+)
 
 _CELLS = 150
 

@@ -2,9 +2,15 @@
 
 import numpy as np
 
-from astra.pages.markup import Section, escape, number, paragraph, table
 from astra.report.contents import Contents
 from astra.report.outliers import NO_RESULT, PULL, WORST, Outlier
+from astra.report.pages.markup import (
+    Section,
+    escape,
+    number,
+    paragraph,
+    table,
+)
 from astra.report.sections.star import flags_set
 from astra.report.stars import Detail
 

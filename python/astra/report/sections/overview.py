@@ -5,9 +5,15 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance
-from astra.pages.markup import Section, escape, facts, paragraph, share
 from astra.report.contents import Contents
 from astra.report.outliers import flags_of, has_flag
+from astra.report.pages.markup import (
+    Section,
+    escape,
+    facts,
+    paragraph,
+    share,
+)
 from astra.report.provenance import Kind, Provenance
 
 #: Of the view ``distances``: what the bits of a result add up to.

@@ -1,9 +1,9 @@
 """Spectra of one star against each other: whether errors cover what noise and weather do."""
 
-from astra.pages.markup import Section, number, paragraph
 from astra.report.contents import Contents
 from astra.report.figures import Figures
 from astra.report.numbers import summary
+from astra.report.pages.markup import Section, number, paragraph
 from astra.report.sections.gaia import pulls
 
 

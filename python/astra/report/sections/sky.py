@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from astra.pages.markup import Section, share
 from astra.report.binning import cells_for, density, steps
 from astra.report.contents import Contents
 from astra.report.figures import Figures, add_density, add_line, add_text, plot
 from astra.report.geometry import graticule, mollweide
+from astra.report.pages.markup import Section, share
 
 _CELLS = 100
 

@@ -6,11 +6,16 @@ import numpy as np
 
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
 from astra.models.base import BaseModel
-from astra.pages.markup import escape, facts, number, paragraph
 from astra.report.binning import histogram, steps
 from astra.report.draws import SAME, Drawing, Draws
 from astra.report.figures import Figures, add_histogram, add_line, plot
 from astra.report.outliers import flags_of
+from astra.report.pages.markup import (
+    escape,
+    facts,
+    number,
+    paragraph,
+)
 from astra.report.sections.overview import flag_name
 from astra.report.spectra import Pixels, drawn_line, read_pixels
 from astra.report.stars import Detail

@@ -5,12 +5,11 @@ from collections.abc import Collection
 
 import peewee
 
-from astra.database import locked, now
-from astra.models.base import database
+from astra.database.connection import database, locked, now
 from astra.models.claims import TaskClaim, TaskWorker
 from astra.models.pipeline import TaskRun
 from astra.running.chunk import Tally, write_failures
-from astra.tasks import Task
+from astra.tasks.contract import Task
 
 log = logging.getLogger("astra")
 

@@ -10,17 +10,22 @@ from typing import Any, Self
 
 import peewee
 
-from astra.database import is_postgresql, now, now_sql, writing
+from astra.database.connection import (
+    database,
+    is_postgresql,
+    now,
+    now_sql,
+    writing,
+)
+from astra.database.reconnecting import persistent
 from astra.errors import DatabaseUnreachable
-from astra.models.base import database
 from astra.models.claims import TaskClaim, TaskWorker
 from astra.models.pipeline import TaskRun
 from astra.models.withheld import TaskWithheld
-from astra.pending import Selection, pending_query
-from astra.reconnecting import persistent
 from astra.running.chunk import Chunk, Tally
 from astra.running.claims.burial import MOST_DEATHS, Burial, on
 from astra.running.claims.liveness import liveness_of
+from astra.tasks.pending import Selection, pending_query
 
 log = logging.getLogger("astra")
 

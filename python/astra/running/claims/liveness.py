@@ -10,7 +10,7 @@ from typing import Protocol
 import peewee
 from filelock import FileLock, Timeout
 
-from astra.database import is_postgresql
+from astra.database.connection import is_postgresql
 from astra.errors import ConfigError, StorageError
 from astra.models.claims import TaskWorker
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from astra.database import locked
+from astra.database.connection import locked
 from astra.models.claims import TaskClaim
 
 

@@ -17,8 +17,8 @@ from astra.errors import ConfigError, SpectrumError, UsageError
 from astra.ingest.headers import read_record
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
 from astra.pipelines.astronn_dist.direct import StarDistance
-from astra.products.apstar import read_combined
-from astra.products.grid import wavelength
+from astra.spectra.apstar import read_combined
+from astra.spectra.grid import wavelength
 
 RESULTS = [
     field.name

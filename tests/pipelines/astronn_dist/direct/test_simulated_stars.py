@@ -8,11 +8,11 @@ from astropy.table import vstack
 from builders import ZERO_POINT
 
 import astra
+from astra.modelling.simulator import compact
+from astra.modelling.simulator.apstar_files import file_name
+from astra.modelling.simulator.survey import TARGETS, TRUTH, write_survey
 from astra.pipelines.astronn_dist.distances.stars import Stars
 from astra.pipelines.astronn_dist.distances.zero_point import zero_point
-from astra.simulator import compact
-from astra.simulator.apstar_files import file_name
-from astra.simulator.survey import TARGETS, TRUTH, write_survey
 
 STARS = 1000
 #: Every second star is as faint for Gaia as this [mas].

@@ -10,7 +10,7 @@ from astra.pipelines.astronn_dist.direct.result import StarDistance
 from astra.pipelines.astronn_dist.distances.results import WeightsFrom
 from astra.pipelines.astronn_dist.distances.stars import NAMES, Stars
 from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, chosen_weights, load_model
-from astra.products.apstar import CombinedSpectrum
+from astra.spectra.apstar import CombinedSpectrum
 
 
 def distance(
@@ -97,7 +97,7 @@ def distance_from_apstar(
     """
     from astra.ingest.headers import read_record
     from astra.ingest.values import clean
-    from astra.products.apstar import read_combined
+    from astra.spectra.apstar import read_combined
 
     spectrum = read_combined(path)
     record = read_record(path, release=release)

@@ -8,8 +8,8 @@ import numpy as np
 
 from astra.models.source import Source
 from astra.pipelines.astronn_dist.distances.stars import NAMES, NUMBERS
-from astra.products.apstar import CombinedSpectrum
-from astra.products.grid import N_GRID, wavelength
+from astra.spectra.apstar import CombinedSpectrum
+from astra.spectra.grid import N_GRID, wavelength
 
 #: The unit of the flux in apStar files; a flux without a unit is in this one.
 FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"

@@ -8,7 +8,6 @@ and what is 0 in all draws is left out of what the dense layers get.
 
 import numpy as np
 
-from astra.compiled import compiled
 from astra.pipelines.astronn_dist.network.dropout import (
     DRAWS_PER_WORD,
     GAMMA,
@@ -17,6 +16,7 @@ from astra.pipelines.astronn_dist.network.dropout import (
     STRIDE,
     THRESHOLD,
 )
+from astra.system.compiled import compiled
 
 #: Draws that are computed together: whole vectors of a processor, and not many more than the usual 100.
 DRAWS = 104

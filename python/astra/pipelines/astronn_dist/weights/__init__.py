@@ -5,5 +5,6 @@ formats.py    astra's checkpoints, astroNN's folders, safetensors
 finding.py    which weights are in force, and why
 library.py    the models at hand, and bringing in others
 validity.py   how unlike the training's a spectrum is, and what that adds to its error
-default/      the embedded model
+
+The folder ``default`` has the embedded model.
 """

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from astra.silence import silenced
+from astra.system.silence import silenced
 
 ARCHITECTURE = "ApogeeDistBCNN"
 

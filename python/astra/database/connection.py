@@ -1,0 +1,303 @@
+"""The one door to the database: connections, clocks, transactions.
+
+What differs between SQLite and PostgreSQL is decided here (and in ``schema``, for making tables, in
+``upsert``, in ``foreign_keys``, and in ``snapshot``, for reading much), so that no other module asks which of
+the two it talks to.
+"""
+
+import math
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import peewee
+
+from astra.config import Settings, load_settings
+from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageError, TryAgain
+
+SQLITE_WAIT_S = 60
+# Below SQLite's limit of 32,766 and PostgreSQL's of 65,535 parameters in one statement.
+MAX_PARAMETERS = 30_000
+# Both ends notice within 40 s that the other one is gone: after so many seconds of silence, so often.
+_IDLE_S, _INTERVAL_S, _COUNT = 10, 10, 3
+# Keepalives are not sent while an answer is due.
+_UNANSWERED_MS = 40_000
+_SERVERS_KEEPALIVES = (
+    f"-c tcp_keepalives_idle={_IDLE_S} -c tcp_keepalives_interval={_INTERVAL_S} "
+    f"-c tcp_keepalives_count={_COUNT} -c tcp_user_timeout={_UNANSWERED_MS}"
+)
+# The advisory lock of whoever changes inputs, and of whoever asks for a settled moment.
+INPUTS_LOCK = 0x61737472_61696E70
+
+
+def open_database(settings: Settings | None = None, *, create: bool = False) -> peewee.Database:
+    """Connect to the database that the settings name.
+
+    Args:
+        settings: The settings; ``None`` loads those in force.
+        create: Make a missing SQLite file (and its folder) instead of refusing it.
+
+    Raises:
+        ConfigError: The SQLite file does not exist, or is no database.
+        DatabaseUnreachable: There is no server, the login is refused, or the file cannot be opened.
+    """
+    settings = settings or load_settings()
+    if (file := sqlite_file(settings)) is not None:
+        return _open_sqlite(file, create)
+    chosen = settings.database
+    return _open_postgresql(chosen, chosen.url.get_secret_value() if chosen.url else "")
+
+
+class _ConfiguredDatabase(peewee.DatabaseProxy):
+    """Stands for the database; opens the configured one when a query first needs it, not at import."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.opened(), name)
+
+    def opened(self) -> peewee.Database:
+        """The database behind this one, opened from the settings if nobody has bound one yet."""
+        if self.obj is None:
+            self.initialize(open_database())
+        return self.obj
+
+
+database = _ConfiguredDatabase()
+
+
+@contextmanager
+def bound_to(opened: peewee.Database) -> Iterator[peewee.Database]:
+    """Bind all models to an open database, and close it at the end."""
+    previous = database.obj
+    database.initialize(opened)
+    try:
+        yield opened
+    finally:
+        database.initialize(previous)
+        opened.close()
+
+
+def sqlite_file(settings: Settings) -> Path | None:
+    """The SQLite file that the settings name; ``None`` where they name PostgreSQL."""
+    chosen = settings.database
+    url = chosen.url.get_secret_value() if chosen.url else ""
+    if url.startswith("sqlite:///"):
+        return Path(url.removeprefix("sqlite:///")).absolute()
+    return None if chosen.path is None else chosen.path.absolute()
+
+
+def _open_sqlite(file: Path, create: bool) -> peewee.Database:
+    if create:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseUnreachable(
+                f"cannot make the folder of the database {file}: {error.strerror}"
+            ) from error
+    elif not file.exists():
+        raise ConfigError(f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH")
+    pragmas = {"foreign_keys": 1, "synchronous": "normal"}
+    if create:
+        # Kept in the file. To set it again would be a write, which a reader may not be allowed.
+        pragmas["journal_mode"] = "wal"
+    database = peewee.SqliteDatabase(str(file), pragmas=pragmas, timeout=SQLITE_WAIT_S)
+    # The view `distances` needs it; libraries built without SQLite's own mathematics lack it.
+    database.register_function(_log10, "log10", 1)
+    try:
+        database.connect()
+    except peewee.OperationalError as error:
+        kind = StorageError if "readonly" in str(error) else DatabaseUnreachable
+        raise kind(f"cannot open the database {file}: {one_line(error)}") from error
+    except peewee.DatabaseError as error:
+        raise ConfigError(f"not a SQLite database: {file} ({one_line(error)})") from error
+    return database
+
+
+def _log10(value: float | None) -> float | None:
+    return math.log10(value) if value is not None and value > 0 else None
+
+
+def _open_postgresql(chosen: Any, url: str) -> peewee.Database:
+    if url and not url.startswith(("postgresql://", "postgres://")):
+        # Not what stands there: that may hold a password.
+        raise ConfigError("database.url is no address of a database: use postgresql://… or sqlite:///…")
+    parameters = {name: getattr(chosen, name) for name in ("user", "host", "port")}
+    if chosen.password:
+        parameters["password"] = chosen.password.get_secret_value()
+    database = peewee.PostgresqlDatabase(
+        f"postgresql://{url.partition('://')[2]}" if url else chosen.dbname or chosen.user or "",
+        options=f"-c search_path={chosen.schema_} -c timezone=UTC {_SERVERS_KEEPALIVES}",
+        application_name="astra",
+        connect_timeout=10,
+        keepalives=1,
+        keepalives_idle=_IDLE_S,
+        keepalives_interval=_INTERVAL_S,
+        keepalives_count=_COUNT,
+        tcp_user_timeout=_UNANSWERED_MS,
+        **{name: value for name, value in parameters.items() if value is not None},
+    )
+    try:
+        database.connect()
+    except (peewee.OperationalError, peewee.ProgrammingError) as error:
+        if isinstance(error, peewee.ProgrammingError) or one_line(error).startswith("invalid "):
+            # Not its message: that quotes the address, and the password may be a part of what is quoted.
+            raise ConfigError(
+                "database.url is not a valid PostgreSQL address; see `astra config show`, and give a "
+                "password with special characters in ASTRA_DATABASE_PASSWORD"
+            ) from None
+        raise DatabaseUnreachable(
+            f"cannot reach PostgreSQL: {one_line(error)}; see `astra config show`"
+        ) from error
+    return database
+
+
+def one_line(error: Exception) -> str:
+    """The message of a database error on one line; libpq spreads it over several."""
+    return " ".join(str(error.args[0] if error.args else error).split())
+
+
+def is_postgresql(database: peewee.Database) -> bool:
+    """Whether this is PostgreSQL; else it is SQLite."""
+    behind = database.opened() if isinstance(database, peewee.Proxy) else database
+    return isinstance(behind, peewee.PostgresqlDatabase)
+
+
+def described(database: peewee.Database) -> str:
+    """Which database this is, for people, without anything secret."""
+    if is_postgresql(database):
+        query = "SELECT current_database(), current_schema()"
+        name, schema = database.execute_sql(query).fetchone()
+        return f"PostgreSQL database {name}, schema {schema}"
+    behind = database.opened() if isinstance(database, peewee.Proxy) else database
+    return f"SQLite file {behind.database}"
+
+
+def now_sql(database: peewee.Database) -> str:
+    """SQL for this moment in UTC by the database's clock, also within a long transaction."""
+    if is_postgresql(database):
+        return "timezone('utc', clock_timestamp())"
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
+def now(database: peewee.Database) -> datetime:
+    """This moment in UTC by the database's clock."""
+    (value,) = database.execute_sql(f"SELECT {now_sql(database)}").fetchone()
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+def settled_now(database: peewee.Database) -> datetime:
+    """A moment before which every change of inputs is visible.
+
+    A transaction that changes a spectrum stamps the change when it is made, and others see it when
+    it commits. Work that reads between the two would take the old spectrum for the newer one, so
+    this waits for such transactions, and those that follow carry later stamps.
+    """
+    if is_postgresql(database):
+        with database.atomic():
+            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (INPUTS_LOCK,))
+            return now(database)
+    with database.atomic("IMMEDIATE"):
+        return now(database)
+
+
+def locked(query: peewee.ModelSelect) -> peewee.ModelSelect:
+    """The query, with its rows locked until the transaction ends; SQLite has one writer at a time anyway."""
+    return query.for_update() if is_postgresql(query.model._meta.database) else query
+
+
+def until(database: peewee.Database, text: peewee.Field, separator: str) -> peewee.Expression:
+    """The part of a text before a separator; all of it where there is none."""
+    if is_postgresql(database):
+        return peewee.fn.split_part(text, separator, 1)
+    return peewee.fn.substr(text, 1, peewee.fn.instr(text.concat(separator), separator) - 1)
+
+
+def octets(database: peewee.Database, text: peewee.Node) -> peewee.Node:
+    """How many bytes a text has in UTF-8."""
+    if is_postgresql(database):
+        return peewee.fn.octet_length(text)
+    return peewee.fn.length(peewee.Cast(text, "BLOB"))
+
+
+def by_code_point(database: peewee.Database, text: peewee.Node) -> peewee.Node:
+    """A text that is ordered by the numbers of its characters, whatever the language of the database."""
+    return peewee.NodeList((text, peewee.SQL('COLLATE "C"'))) if is_postgresql(database) else text
+
+
+def like(database: peewee.Database, text: peewee.Node, pattern: str) -> peewee.Expression:
+    """Whether a text is like a pattern (``%``, ``_``, and a backslash before what stands for itself).
+
+    Upper and lower case are different on both databases.
+    """
+    if is_postgresql(database):
+        return peewee.Expression(text, "LIKE", peewee.Value(pattern))
+    wild = {"%": "*", "_": "?"}
+    parts = re.findall(r"\\?.", pattern, re.DOTALL)
+    return peewee.Expression(
+        text, "GLOB", peewee.Value("".join(wild.get(part) or _literal(part) for part in parts))
+    )
+
+
+def _literal(part: str) -> str:
+    return f"[{part[-1]}]" if part[-1] in "*?[" else part[-1]
+
+
+def next_key(database: peewee.Database) -> peewee.SQL | None:
+    """What to insert as a primary key that the database shall choose."""
+    return peewee.SQL("DEFAULT") if is_postgresql(database) else None
+
+
+@contextmanager
+def changing_inputs(database: peewee.Database) -> Iterator[None]:
+    """One transaction that changes sources or spectra (see ``settled_now``); one at a time.
+
+    What it has read stays true until it has written.
+
+    Raises:
+        StorageError: The database refused it; nothing of it was kept.
+        DatabaseUnreachable: The connection was lost; nothing of it was kept.
+    """
+    with writing(database):
+        if is_postgresql(database):
+            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (INPUTS_LOCK,))
+        yield
+
+
+@contextmanager
+def writing(database: peewee.Database) -> Iterator[None]:
+    """One transaction for writing, whose failure names its reason.
+
+    Raises:
+        StorageError: The database refused it; nothing of it was kept.
+        DatabaseUnreachable: The connection was lost; nothing of it was kept.
+    """
+    try:
+        with database.atomic() if is_postgresql(database) else database.atomic("IMMEDIATE"):
+            yield
+    except peewee.PeeweeException as error:
+        known = translated(error, "refused to write")
+        raise type(known)(f"{known}; nothing of this batch was kept") from error
+
+
+def is_missing_table(error: peewee.PeeweeException) -> bool:
+    """Whether a query failed because there is no such table."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(cause, "pgcode", None) == "42P01" or str(error).startswith("no such table")
+
+
+def translated(error: peewee.PeeweeException, verb: str = "refused") -> AstraError:
+    """The error of the project that says who has to act on a database error."""
+    cause = getattr(error, "orig", None) or error
+    code = getattr(cause, "pgcode", None) or ""
+    lost = isinstance(error, peewee.InterfaceError) or (
+        isinstance(error, peewee.OperationalError) and not isinstance(cause, sqlite3.Error) and not code
+    )
+    # 57P: the server is shutting down; 08: connection exception; 25P03: this process was halted for too long.
+    if lost or code.startswith(("57P", "08", "25P03")):
+        return DatabaseUnreachable(f"connection to the database lost: {one_line(error)}")
+    if code.startswith("40"):  # deadlock, serialization failure
+        return TryAgain(f"the database {verb}, for the moment: {one_line(error)}")
+    return StorageError(f"the database {verb}: {one_line(error)}")

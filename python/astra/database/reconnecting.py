@@ -1,0 +1,86 @@
+"""Doing something in the database again when the connection was lost meanwhile."""
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
+import peewee
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_all,
+    stop_any,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+
+from astra.config import load_settings
+from astra.database.connection import database, translated
+from astra.errors import AstraError, DatabaseUnreachable, TryAgain
+
+log = logging.getLogger("astra")
+
+#: The longest time between two attempts [s].
+_LONGEST_WAIT_S = 10.0
+
+# Of a process that shall stop.
+_FEW_ATTEMPTS = 3
+
+#: Set: nobody waits for a server any more, because this process shall stop.
+out_of_patience = threading.Event()
+
+T = TypeVar("T")
+
+
+def persistent(operation: Callable[[], T]) -> T:
+    """Do something in the database; if the connection is lost, connect again and do it again.
+
+    Args:
+        operation: What to do. It may have been done already, where the connection was lost at its end.
+
+    Raises:
+        DatabaseUnreachable: The server did not come back in time.
+        StorageError: The database refused it.
+    """
+    attempts = Retrying(
+        retry=retry_if_exception_type(DatabaseUnreachable),
+        wait=wait_random_exponential(0.2, _LONGEST_WAIT_S),
+        # A session that ended long ago is noticed only now: even then, another one is worth a try.
+        stop=stop_any(
+            _too_late, stop_all(stop_when_event_set(out_of_patience), stop_after_attempt(_FEW_ATTEMPTS))
+        ),
+        sleep=sleep_using_event(out_of_patience),
+        before_sleep=_say,
+        reraise=True,
+    )
+    return attempts(_once, operation)
+
+
+def _once(operation: Callable[[], T]) -> T:
+    try:
+        return operation()
+    except (peewee.PeeweeException, DatabaseUnreachable) as error:
+        known = error if isinstance(error, DatabaseUnreachable) else translated(error)
+        if isinstance(known, DatabaseUnreachable) and not isinstance(known, TryAgain):
+            _hang_up()
+        raise known from error
+
+
+def _hang_up() -> None:
+    """Close what is left of the connection: the next query opens another one."""
+    with suppress(peewee.PeeweeException, AstraError):
+        database.close()
+
+
+def _too_late(state: RetryCallState) -> bool:
+    return state.seconds_since_start > load_settings().database.patience
+
+
+def _say(state: RetryCallState) -> None:
+    error, seconds = state.outcome.exception(), state.next_action.sleep
+    log.warning("%s; trying again in %.1f s", error, seconds)

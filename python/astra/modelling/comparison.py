@@ -1,0 +1,179 @@
+"""How far the distances in the database are from the truth of a simulation."""
+
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+import peewee
+
+from astra.errors import UsageError
+from astra.modelling.simulator.apstar_cards import FIELD
+from astra.modelling.simulator.stars import KINDS
+from astra.modelling.simulator.survey import TRUTH
+from astra.models import Distance
+
+#: Stars asked for at a time.
+CHUNK = 500
+
+_NUMBERS = ("snr", "dist_pc", "flux_ratio")
+_FLAGS = ("fakemag_unreliable", "missing_photometry", "missing_extinction", "no_result")
+#: What stands in place of flags where the database has no row.
+ABSENT = "not in the database"
+#: What pairs are summarised as, whatever their brighter star is: the light of two is put too near.
+PAIRS, ALL = "pairs", "all"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One simulated star and what the database says of it; NaN where it says nothing.
+
+    Attributes:
+        true_dist, dist, e_dist: Distances [pc].
+        flux_ratio: Ks flux of an unresolved companion divided by that of the star; 0 without one.
+        good: The ``good`` of the view ``distances``; false without a row.
+        flags: What there is to be said against it.
+    """
+
+    apogee_id: str
+    kind: str
+    snr: float
+    true_dist: float
+    flux_ratio: float = 0.0
+    dist: float = math.nan
+    e_dist: float = math.nan
+    good: bool = False
+    flags: tuple[str, ...] = (ABSENT,)
+
+    @property
+    def group(self) -> str:
+        """What it is summarised with: its kind, or ``PAIRS``."""
+        return PAIRS if self.flux_ratio > 0 else self.kind
+
+    @property
+    def deviation(self) -> float:
+        """(dist - true) / true."""
+        return self.dist / self.true_dist - 1
+
+    @property
+    def sigmas(self) -> float:
+        """(dist - true) / e_dist."""
+        return (self.dist - self.true_dist) / self.e_dist if self.e_dist > 0 else math.nan
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The single stars of one kind, or the pairs, or all.
+
+    Attributes:
+        measured: Those that have a distance, good or not.
+        good: Those that are fit for science.
+        scatter_of_all: Median absolute deviation from the truth of those measured; NaN if there is none.
+        scatter: The same of the good ones.
+        bias: Median deviation of the good ones.
+        within_1, beyond_3: Shares of the good ones that lie within one, and beyond three, of their errors.
+    """
+
+    kind: str
+    stars: int
+    measured: int
+    good: int
+    scatter_of_all: float
+    scatter: float
+    bias: float
+    within_1: float
+    beyond_3: float
+
+    @property
+    def flagged_share(self) -> float:
+        """Share of the stars with a distance that are not fit for science; NaN without a distance."""
+        return 1 - self.good / self.measured if self.measured else math.nan
+
+
+def compare(folder: Path) -> list[Compared]:
+    """Put each star of a simulation beside its row in the view ``distances``.
+
+    Args:
+        folder: A folder that ``astra simulate`` has filled.
+
+    Returns:
+        Every star of the simulation, by kind and then by true distance.
+
+    Raises:
+        UsageError: There is no truth in the folder, or it is of another form.
+    """
+    truth = _read_truth(folder / TRUTH)
+    found: dict[str, Compared] = {}
+    for ids in peewee.chunked(truth, CHUNK):
+        query = Distance.select().where(Distance.field == FIELD, Distance.sdss4_apogee_id << list(ids))
+        for row in query:
+            found[row.sdss4_apogee_id] = _compared(truth[row.sdss4_apogee_id], row)
+    rows = [found.get(name, star) for name, star in truth.items()]
+    return sorted(rows, key=lambda row: (_rank(row.kind), row.true_dist))
+
+
+def summarise(rows: Iterable[Compared]) -> list[Summary]:
+    """One summary for each kind of single stars that occurs, one for pairs if there are any, one for all."""
+    rows = list(rows)
+    groups = sorted({row.group for row in rows}, key=lambda group: (group == PAIRS, _rank(group)))
+    return [
+        *(_summary(group, [row for row in rows if row.group == group]) for group in groups),
+        _summary(ALL, rows),
+    ]
+
+
+def _summary(kind: str, rows: Sequence[Compared]) -> Summary:
+    measured = [row for row in rows if math.isfinite(row.dist)]
+    good = [row for row in measured if row.good]
+    sigmas = [abs(row.sigmas) for row in good]
+
+    def share(hits: Iterable[bool]) -> float:
+        return sum(hits) / len(good) if good else math.nan
+
+    def middle(values: list[float]) -> float:
+        return median(values) if values else math.nan
+
+    return Summary(
+        kind=kind,
+        stars=len(rows),
+        measured=len(measured),
+        good=len(good),
+        scatter_of_all=middle([abs(row.deviation) for row in measured]),
+        scatter=middle([abs(row.deviation) for row in good]),
+        bias=middle([row.deviation for row in good]),
+        within_1=share(sigma <= 1 for sigma in sigmas),
+        beyond_3=share(sigma > 3 for sigma in sigmas),
+    )
+
+
+def _rank(kind: str) -> tuple[int, str]:
+    return (KINDS.index(kind) if kind in KINDS else len(KINDS), kind)
+
+
+def _compared(star: Compared, row: Distance) -> Compared:
+    flags = [name for name in _FLAGS if getattr(row, f"flag_{name}")]
+    if not row.good and not row.flag_bad:
+        flags.append("bad spectrum (STARFLAG)")
+    return replace(star, dist=row.dist, e_dist=row.e_dist, good=bool(row.good), flags=tuple(flags))
+
+
+def _read_truth(path: Path) -> dict[str, Compared]:
+    """The stars of a simulation, without results, by their APOGEE ids."""
+    try:
+        with path.open(newline="", encoding="utf-8") as lines:
+            rows = [
+                Compared(row["apogee_id"], row["kind"], *(float(row[name]) for name in _NUMBERS))
+                for row in csv.DictReader(lines)
+            ]
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"no {path.name} in {path.parent}: give a folder that `astra simulate` has filled"
+        ) from error
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        detail = f"no column {error}" if isinstance(error, KeyError) else error
+        raise UsageError(f"not the truth of a simulation: {path} ({detail})") from error
+    return {row.apogee_id: row for row in rows}

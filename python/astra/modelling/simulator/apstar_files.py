@@ -1,0 +1,184 @@
+"""Writes a simulated spectrum as an apStar file, in the layout of the survey's own.
+
+HDU 1 flux, 2 error, 3 mask, 4 sky, 5 its error, 6 telluric transmission, 7 its error, each of n + 2 rows
+for n visits, or of one dimension for a single one; 8 line spread function, 9 radial velocities.
+
+The combined row is the simulated spectrum. The visits are noisier copies whose weighted mean is the
+combined row, with noise that fits their errors. The same star gives the same bytes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from astra.modelling.simulator.apstar_cards import (
+    Visits,
+    draw_visits,
+    primary_cards,
+    wavelength_cards,
+)
+from astra.modelling.simulator.apstar_velocities import velocity_row
+from astra.modelling.simulator.fits_bytes import image, primary, table
+from astra.spectra.grid import N_GRID
+from astra.spectra.photometry import A_K_PER_EBV
+
+if TYPE_CHECKING:
+    from astra.modelling.simulator.observables import Observables
+    from astra.modelling.simulator.sample import Sample
+
+#: The card by which a simulated file is known; in the first block of 2880 bytes.
+SIMULATED = b"SIMULATE=                    T"
+
+#: What the survey writes as the error of a pixel without a measurement.
+NO_DATA = 1e10
+
+#: Flux at H = 0 [10^-17 erg / (s cm2 Angstrom)] (Cohen et al. 2003, AJ 126, 1090, Table 2).
+H_ZERO_FLUX = 1.133e7
+
+# Bits of the pixel mask.
+_BAD, _PERSISTENCE, _SKY_LINE, _TELLURIC = range(7), (9, 10, 11), 12, 13
+_HIGHEST_BIT = 14
+
+_STREAM = 0xF175
+_UNITS = {
+    "flux": "Flux (10^-17 erg/s/cm^2/Ang)",
+    "error": "Error (10^-17 erg/s/cm^2/Ang)",
+    "mask": "Flag Mask (bitwise)",
+    "sky": "Sky (10^-17 erg/s/cm^2/Ang)",
+    "sky error": "Sky error (10^-17 erg/s/cm^2/Ang)",
+    "telluric": "Telluric",
+    "telluric error": "Telluric error",
+}
+# As LSF_GH of the reduction reads them: binned, centre of the polynomials, five Hermite orders, the degree of
+# each polynomial, their coefficients (a Gaussian of 1.37 pixels, R = 22,500), and no wings.
+_LSF = (1, 4287, 5, 1, 1, 1, 1, 1, 0, 1.37, *[0] * 10, 1, 2, 0, 0, 0, 1)
+
+
+def file_name(apogee_id: str) -> str:
+    """The name of the file of a star."""
+    return f"apStar-dr17-{apogee_id}.fits"
+
+
+def render_apstar(sample: "Sample", observables: "Observables", index: int, *, seed: int) -> bytes:
+    """The file of one star.
+
+    Args:
+        sample: Spectra.
+        observables: What is known of the same stars.
+        index: Which of them.
+        seed: With the running number of the star, it decides about the visits.
+
+    Raises:
+        ValueError: A pixel flag does not fit into the mask of a file.
+    """
+    rng = np.random.default_rng([_STREAM, seed, int(observables.number[index])])
+    flux, error, flags = calibrated(sample, observables, index)
+    has_data = error < NO_DATA
+    star = _described(sample, observables, index)
+    visits = draw_visits(int(sample.n_visits[index]), star["snr"], star["v_helio"], rng)
+    images = _images(flux, error, flags, has_data, visits, rng)
+    cards = primary_cards(star, visits, star_flags(flags, has_data, star["snr"]), has_data)
+    parts, scale = [primary(cards)], tuple(wavelength_cards())
+    for name, rows in images.items():
+        parts.append(image(rows if len(visits) > 1 else rows[0], (*scale, ("BUNIT", _UNITS[name]))))
+    parts.append(image(np.array(_LSF, ">f8"), (("CTYPE1", "Parameters"), ("BUNIT", "LSF Coefficients"))))
+    return b"".join([*parts, table(velocity_row(star, visits))])
+
+
+def calibrated(
+    sample: "Sample", observables: "Observables", index: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Flux, error and mask of one star as its file has them, shape (8575,): float32, float32, int16.
+
+    The median flux is that of a star of this H magnitude. Pixels without a measurement have the error
+    ``NO_DATA``, and the flux 0 where it is not finite.
+
+    Raises:
+        ValueError: A pixel flag does not fit into the mask of a file.
+    """
+    flux, error, flags = (
+        np.asarray(array[index]) for array in (sample.flux, sample.e_flux, sample.pixel_flags)
+    )
+    if flags.min() < 0 or flags.max() >= 2 << _HIGHEST_BIT:
+        raise ValueError(
+            f"pixel flags from {flags.min()} to {flags.max()}: the mask has the bits 0 to {_HIGHEST_BIT}"
+        )
+    has_data = np.isfinite(flux) & np.isfinite(error) & (error > 0) & (error < NO_DATA)
+    level = np.median(flux[has_data]) if has_data.any() else 0.0
+    scale = H_ZERO_FLUX * 10 ** (-0.4 * observables.h_mag[index]) / level if level > 0 else 1.0
+    flux = np.where(np.isfinite(flux), flux * scale, 0.0)
+    error = np.where(has_data, error * scale, NO_DATA)
+    return flux.astype(np.float32), error.astype(np.float32), flags.astype(np.int16)
+
+
+def star_flags(flags: np.ndarray, has_data: np.ndarray, snr: float) -> int:
+    """STARFLAG: what the mask says of a fifth of the pixels or more, and S/N below 5.
+
+    Args:
+        flags: Pixel mask, shape (8575,).
+        has_data: Pixels with a measurement, same shape.
+        snr: Signal-to-noise ratio per pixel.
+    """
+    found = 1 << 4 if snr < 5 else 0
+    for bit, bits in {0: _BAD, **{bit: (bit,) for bit in _PERSISTENCE}}.items():
+        if has_data.any() and np.mean((flags[has_data] & _mask(bits)) != 0) > 0.2:
+            found |= 1 << bit
+    return found
+
+
+def _described(sample: "Sample", observables: "Observables", index: int) -> dict[str, Any]:
+    """What the header tells of a star, as Python's own numbers and texts."""
+    star = {field.name: getattr(observables, field.name)[index].item() for field in fields(observables)}
+    for name in ("teff", "logg", "metallicity", "alpha"):
+        star[name] = float(getattr(sample.stars, name)[index])
+    return {**star, "snr": float(sample.snr[index]), "a_k": A_K_PER_EBV * star["ebv"]}
+
+
+def _images(
+    flux: np.ndarray,
+    error: np.ndarray,
+    flags: np.ndarray,
+    has_data: np.ndarray,
+    visits: Visits,
+    rng: np.random.Generator,
+) -> dict[str, np.ndarray]:
+    """The rows of HDU 1 to 7, big-endian, shape (n + 2, 8575), or (1, 8575) for a single visit."""
+    sky = np.where(flags & _mask([_SKY_LINE]), 400.0, 20.0) * has_data
+    telluric = np.where(flags & _mask([_TELLURIC]), 0.8, 1.0) * has_data
+    row = {"flux": flux, "error": error, "mask": flags}
+    row |= {"sky": sky, "sky error": 0.05 * sky, "telluric": telluric, "telluric error": 0.01 * telluric}
+    n = len(visits)
+    images = {name: np.tile(values, (n + 2 if n > 1 else 1, 1)) for name, values in row.items()}
+    if n > 1:
+        images["flux"][2:, has_data] += _visit_noise(error[has_data], visits.weight, rng)
+        images["error"][2:, has_data] = error[has_data] / np.sqrt(visits.weight)[:, None]
+        images["mask"][2:] = seen = _visit_flags(flags, has_data, n, rng)
+        images["mask"][1] = np.bitwise_and.reduce(seen)
+    return {name: rows.astype(">i2" if name == "mask" else ">f4") for name, rows in images.items()}
+
+
+def _visit_noise(error: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """What the visits differ from their weighted mean by, shape (n, pixels).
+
+    The errors of visits are error / sqrt(weight); noise of that size, less its weighted mean, whose own
+    variance is error^2 and which is in the combined spectrum already.
+    """
+    noise = rng.standard_normal((len(weight), len(error)), dtype=np.float32) / np.sqrt(weight)[:, None]
+    return error * (noise - weight @ noise)
+
+
+def _visit_flags(flags: np.ndarray, has_data: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Masks of n visits whose bitwise or is the mask of all, shape (n, 8575).
+
+    Persistence stays; every other flag is set in one of the visits, and in each other one by chance.
+    """
+    set_here = rng.random((n, N_GRID), dtype=np.float32) < 0.6
+    set_here[rng.integers(n, size=N_GRID), np.arange(N_GRID)] = True
+    set_here[:, ~has_data] = True
+    return np.where(set_here, flags, flags & _mask(_PERSISTENCE))
+
+
+def _mask(bits: Iterable[int]) -> np.int16:
+    return np.int16(sum(1 << bit for bit in bits))

@@ -1,0 +1,103 @@
+"""A coarse grid of synthetic spectra that covers all pixels and stars up to 25000 K."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from scipy.interpolate import CubicSpline
+
+from astra.modelling.simulator.emulators.labels import LOGG, METALLICITY, TEFF
+from astra.modelling.simulator.reading import reading
+from astra.spectra.fits_structure import check_structure
+from astra.spectra.grid import N_GRID, wavelength
+
+NAME = "apg_rvsynthgrid.fits"
+
+COOL = np.array([3500, 4000, 4500, 5000, 6000, 7000, 8000, 9000, 10000], float)
+HOT = np.array([15000, 20000, 25000], float)
+LOGGS, METALLICITIES = np.array([2, 3.5, 5.0]), np.array([-2.0, -1, 0])
+
+# The grid has a resolution of 30000, the spectrograph of 22500: the Gaussian between them, in pixels.
+BROADENING = 0.9
+
+
+@dataclass(frozen=True)
+class GridEmulator:
+    """Interpolation in temperature, gravity and metallicity; alpha has no effect.
+
+    Smooth up to 10,000 K: a cubic spline in temperature, parabolas in gravity and metallicity. Such curves
+    come nearer to the spectra between the nodes than straight lines do, by a factor of two (Meszaros &
+    Allende Prieto 2013, MNRAS 430, 3285). Linear in temperature above, where there is one gravity.
+    """
+
+    cool: np.ndarray
+    """float32 of shape (9, 3, 3, 8575): temperature, gravity, metallicity."""
+
+    hot: np.ndarray
+    """float32 of shape (3, 8575), of one gravity and metallicity."""
+
+    def spectra(self, labels: np.ndarray) -> np.ndarray:
+        """As in :class:`~.labels.Emulator`; the nearest edge outside the grid."""
+        weights = [
+            _smooth(nodes, labels[:, index])
+            for nodes, index in ((COOL, TEFF), (LOGGS, LOGG), (METALLICITIES, METALLICITY))
+        ]
+        shares = np.einsum("nt,ng,nm->ntgm", *weights).reshape(len(labels), -1).astype(np.float32)
+        flux = shares @ self.cool.reshape(-1, N_GRID)
+        rows = np.flatnonzero(labels[:, TEFF] > COOL[-1])
+        if len(rows):
+            hot = _linear(np.concatenate([COOL[-1:], HOT]), labels[rows, TEFF]).astype(np.float32)
+            flux[rows] = hot[:, :1] * flux[rows] + hot[:, 1:] @ self.hot
+        return flux
+
+
+def _smooth(nodes: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Weights of the nodes, (N,) -> (N, nodes): a cubic spline, of three nodes the parabola through them."""
+    spline = CubicSpline(nodes, np.eye(len(nodes)))
+    return spline(np.clip(values, nodes[0], nodes[-1]))
+
+
+def _linear(nodes: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The same, linear from node to node."""
+    return np.stack([np.interp(values, nodes, unit) for unit in np.eye(len(nodes))], axis=1)
+
+
+def read_grid(path: Path) -> GridEmulator:
+    """Read the published grid, on air wavelengths, and put it on the pixels of apStar.
+
+    Raises:
+        ConfigError: The file is not there or is another.
+    """
+    with reading("emulator", path, "give the folder of spectra models"):
+        with path.open("rb") as file:
+            check_structure(file, path.name)
+        with fits.open(path) as hdus:
+            header, flux = hdus[1].header, np.asarray(hdus[1].data.T, float)
+            metallicity, teff, logg = (np.asarray(hdus[index].data) for index in (2, 3, 4))
+            log_air = header["CRVAL2"] + header["CDELT2"] * np.arange(flux.shape[1])
+        spectra = _on_pixels(flux, _vacuum(10**log_air))
+        nodes = [(t, g, m) for t in COOL for g in LOGGS for m in METALLICITIES]
+        cool = [spectra[(teff == t) & (logg == g) & (metallicity == m)][0] for t, g, m in nodes]
+        hot = [spectra[(teff == t) & (np.abs(metallicity) < 0.1)][0] for t in HOT]
+    shape = len(COOL), len(LOGGS), len(METALLICITIES), N_GRID
+    return GridEmulator(np.array(cool, np.float32).reshape(shape), np.array(hot, np.float32))
+
+
+def _vacuum(air: np.ndarray) -> np.ndarray:
+    """Vacuum wavelength [Angstrom] of one in air (Ciddor 1996, Applied Optics 35, 1566)."""
+    vacuum = air
+    for _ in range(2):
+        wavenumber = (1e4 / vacuum) ** 2
+        vacuum = air * (1 + 0.05792105 / (238.0185 - wavenumber) + 0.00167917 / (57.362 - wavenumber))
+    return vacuum
+
+
+def _on_pixels(flux: np.ndarray, vacuum: np.ndarray) -> np.ndarray:
+    """Spectra (N, …) at the wavelengths of apStar, at its resolution; 1 beyond their ends."""
+    pixels = wavelength()
+    x = np.arange(-5, 6)
+    kernel = np.exp(-0.5 * (x / BROADENING) ** 2)
+    kernel /= kernel.sum()
+    resampled = [np.interp(pixels, vacuum, row, left=1.0, right=1.0) for row in flux]
+    return np.stack([np.convolve(np.pad(row, 5, mode="edge"), kernel, mode="valid") for row in resampled])

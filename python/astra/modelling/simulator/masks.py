@@ -1,0 +1,208 @@
+"""Pixel masks like those of co-added spectra: what lies where, and what it does to flux and error.
+
+The statistics are those of 22 real files of three data releases: a few per cent of bad pixels that grow with
+the number of visits, sky lines over 3 to 58 per cent of a spectrum, persistence in the blue.
+"""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from astra.errors import ConfigError
+from astra.modelling.simulator.pixels import COVERED
+from astra.modelling.simulator.reading import reading
+from astra.spectra.grid import DETECTORS, N_GRID
+
+#: Bits of the apStar pixel mask.
+BADPIX, CRPIX, BADDARK, BADFLAT, LITTROW = 0, 1, 4, 5, 8
+PERSIST_HIGH, PERSIST_MED, PERSIST_LOW, SKYLINE, TELLURIC = 9, 10, 11, 12, 13
+
+#: Bits whose pixels are replaced before the network sees them.
+REPLACED = sum(1 << bit for bit in (0, 1, 2, 3, 4, 5, 6, 7, 12))
+
+# How far a star's velocity shifts what belongs to the atmosphere [pixels].
+SHIFT = 60
+
+# Pixels to either side that resampling spreads the mask of a sky line over.
+_SPREAD = 2
+
+# How long the runs of bad pixels are, and which bits they have, with their shares.
+_RUN_LENGTHS, _RUN_SHARES = np.arange(1, 9), (0.06, 0.21, 0.24, 0.10, 0.29, 0.05, 0.025, 0.025)
+_FAULTS = np.array(
+    [1 << BADPIX | 1 << BADDARK | 1 << BADFLAT, 1 << CRPIX, 1 << BADPIX | 1 << BADFLAT]
+    + [1 << BADPIX | 1 << BADDARK, 1 << BADPIX],
+    np.int32,
+)
+_FAULT_SHARES = (0.62, 0.17, 0.10, 0.09, 0.02)
+
+
+@dataclass(frozen=True)
+class MaskModel:
+    """Where masks come from."""
+
+    patterns: np.ndarray
+    """Masks of real spectra to take patterns from, integers of shape (M, 8575); M may be 0."""
+
+    real_share: float = 0.5
+    """Share of spectra that get a real pattern, if there are any."""
+
+    sky_cover: tuple[float, float] = (0.14, 0.8)
+    """Median of the share of pixels below a sky line, and the scatter of its logarithm."""
+
+    def draw(self, n_visits: np.ndarray, shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Masks of N spectra.
+
+        Args:
+            n_visits: Number of visits, shape (N,).
+            shift: Pixels that the star's velocity moves the atmosphere by, shape (N,); at most ``SHIFT``.
+            rng: Source of randomness.
+
+        Returns:
+            Mask bits, int32 of shape (N, 8575). Tellurics lie where :func:`telluric_depth` has them.
+        """
+        n = len(n_visits)
+        flags = _sky_lines(n_visits, shift, self.sky_cover, rng)
+        flags |= _bad_pixels(n_visits, rng) | _bands(n, rng)
+        telluric = _tellurics(shift, rng)
+        if len(self.patterns):
+            for row in np.flatnonzero(rng.uniform(size=n) < self.real_share):
+                flags[row] = self._pattern(rng) & ~(1 << TELLURIC)
+        return flags | telluric
+
+    def _pattern(self, rng: np.random.Generator) -> np.ndarray:
+        """A real pattern, or two on top of each other, moved as another velocity would move it."""
+        mask = np.zeros(N_GRID, np.int32)
+        for _ in range(1 + (rng.uniform() < 0.25)):
+            pattern = self.patterns[rng.integers(len(self.patterns))]
+            mask |= np.roll(pattern, rng.integers(-SHIFT, SHIFT + 1))
+        return mask
+
+
+def read_patterns(folder: Path) -> np.ndarray:
+    """Masks of the combined spectra of all apStar files in a folder, int32 of shape (M, 8575).
+
+    Raises:
+        ConfigError: There is none, or one cannot be read.
+    """
+    paths = sorted(folder.glob("a[ps]Star-*.fits"))
+    if not paths:
+        raise ConfigError(f"masks: no apStar files in {folder}; give a folder that holds some")
+    return np.stack([_read_pattern(path) for path in paths])
+
+
+def _read_pattern(path: Path) -> np.ndarray:
+    from astropy.io import fits
+
+    from astra.spectra.fits_structure import check_structure
+
+    with reading("masks", path, "give a folder of sound apStar files"):
+        with path.open("rb") as file:
+            check_structure(file, path.name)
+        with fits.open(path) as hdus:
+            mask = np.atleast_2d(hdus[3].data)[0].astype(np.int32)
+        if mask.shape != (N_GRID,):
+            raise ValueError(f"HDU 3 has {mask.size} pixels, not {N_GRID}")
+    return mask
+
+
+@functools.cache
+def _atmosphere() -> tuple[np.ndarray, np.ndarray]:
+    """Brightness of the sky and depth of tellurics at each pixel of the observer, arbitrary scales.
+
+    Lines at invented places: their number, widths and strengths matter, their wavelengths do not, because
+    every star moves them elsewhere.
+    """
+    rng = np.random.default_rng(1670)
+    pixel = np.arange(-2 * SHIFT, N_GRID + 2 * SHIFT)
+    sky, telluric = np.zeros(len(pixel)), np.zeros(len(pixel))
+    for centre, strength in zip(rng.uniform(*pixel[[0, -1]], 360), rng.lognormal(0, 1.5, 360), strict=True):
+        sky += strength / (1 + ((pixel - centre) / 1.6) ** 2) ** 1.5
+    # Resampling carries the mask of a pixel to its neighbours.
+    reach = 2 * _SPREAD + 1
+    sky = np.lib.stride_tricks.sliding_window_view(np.pad(sky, _SPREAD, mode="edge"), reach).max(axis=1)
+    for band in rng.uniform(pixel[0], pixel[-1], 9):
+        width = rng.uniform(60, 250)
+        for centre in rng.normal(band, width, 25):
+            telluric += rng.lognormal(0, 0.7) * np.exp(-0.5 * ((pixel - centre) / 2.0) ** 2)
+    return sky.astype(np.float32), telluric.astype(np.float32)
+
+
+def _shifted(profile: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """A profile of the atmosphere as seen by stars of other velocities, shape (N, 8575)."""
+    return profile[np.arange(N_GRID) + 2 * SHIFT - shift[:, None]]
+
+
+def telluric_depth(shift: np.ndarray) -> np.ndarray:
+    """Depth of the tellurics in the frame of stars with these shifts, at most 1, shape (N, 8575)."""
+    _, telluric = _atmosphere()
+    return _shifted(telluric / telluric.max(), shift)
+
+
+def _tellurics(shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    depth = telluric_depth(shift)
+    deep = depth > _quantiles(depth, rng.uniform(0.04, 0.17, len(shift)))[:, None]
+    return deep.astype(np.int32) << TELLURIC
+
+
+def _sky_lines(
+    n_visits: np.ndarray, shift: np.ndarray, cover: tuple[float, float], rng: np.random.Generator
+) -> np.ndarray:
+    sky, _ = _atmosphere()
+    brightest = _shifted(sky, shift)
+    # The Earth moves between visits, and each brings its own lines.
+    for visit in range(1, min(4, n_visits.max())):
+        rows = np.flatnonzero(n_visits > visit)
+        moved = shift[rows] + rng.integers(-7, 8, len(rows))
+        brightest[rows] = np.maximum(brightest[rows], _shifted(sky, moved))
+    share = np.clip(np.exp(np.log(cover[0]) + cover[1] * rng.standard_normal(len(shift))), 0.01, 0.62)
+    return (brightest > _quantiles(brightest, share)[:, None]).astype(np.int32) << SKYLINE
+
+
+def _quantiles(values: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The value that this share of the covered pixels exceeds, shape (N,)."""
+    ordered = np.sort(values[:, COVERED[::7]], axis=1)
+    index = np.clip(((1 - share) * ordered.shape[1]).astype(int), 0, ordered.shape[1] - 1)
+    return ordered[np.arange(len(values)), index]
+
+
+def _bad_pixels(n_visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Faults of the detector: short runs, the more the more visits landed on different pixels."""
+    n = len(n_visits)
+    share = 0.0075 * n_visits**0.9 * rng.lognormal(0, 0.35, n)
+    number = rng.poisson(share * N_GRID / np.dot(_RUN_LENGTHS, _RUN_SHARES))
+    row = np.repeat(np.arange(n), number)
+    start = rng.integers(0, N_GRID - _RUN_LENGTHS[-1], len(row))
+    length = rng.choice(_RUN_LENGTHS, len(row), p=_RUN_SHARES)
+    fault = rng.choice(_FAULTS, len(row), p=_FAULT_SHARES)
+    flags = np.zeros((n, N_GRID), np.int32)
+    for offset in range(_RUN_LENGTHS[-1]):
+        long = length > offset
+        np.bitwise_or.at(flags, (row[long], start[long] + offset), fault[long])
+    return flags
+
+
+def _bands(n: int, rng: np.random.Generator) -> np.ndarray:
+    """The ghost of the grating, and persistence: in most spectra the blue detector, in all some bands."""
+    flags = np.zeros((n, N_GRID), np.int32)
+    blue, green, _ = DETECTORS
+    for row in flags:
+        ghost = rng.integers(4100, 4500)
+        row[ghost : ghost + rng.integers(60, 160)] |= 1 << LITTROW
+        if rng.uniform() < 0.64:
+            row[blue[0] + int(rng.exponential(100)) : blue[1]] |= 1 << PERSIST_HIGH
+            _add_bands(row, PERSIST_MED, blue, rng.choice((0.03, 0.4)), rng)
+        _add_bands(row, PERSIST_MED, green, rng.uniform(0.1, 0.45), rng)
+        _add_bands(row, PERSIST_LOW, green, rng.uniform(0.15, 0.8), rng)
+    return flags
+
+
+def _add_bands(
+    row: np.ndarray, bit: int, detector: tuple[int, int], share: float, rng: np.random.Generator
+) -> None:
+    """Set a bit in a few bands that cover about this share of a detector."""
+    number = rng.integers(2, 7)
+    width = int(share * (detector[1] - detector[0]) / number)
+    for start in rng.integers(detector[0], detector[1] - width, number):
+        row[start : start + width] |= 1 << bit

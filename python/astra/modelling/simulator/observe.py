@@ -1,0 +1,244 @@
+"""From the spectrum that a star sends out to the one that a survey stores."""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from astra.modelling.simulator.broadening import broaden
+from astra.modelling.simulator.conditions import Conditions
+from astra.modelling.simulator.masks import (
+    BADPIX,
+    PERSIST_HIGH,
+    REPLACED,
+    SHIFT,
+    SKYLINE,
+    MaskModel,
+    telluric_depth,
+)
+from astra.modelling.simulator.pixels import COVERED, EDGES, EMULATED
+from astra.modelling.simulator.stars import Stars
+from astra.spectra.grid import DETECTORS, N_GRID
+
+#: Scale of the counts; only ratios matter.
+COUNTS = 1000.0
+
+#: The error that the reduction gives to a pixel without information.
+LOST = 1e10
+
+# What real spectra have beyond emulated ones when a parabola has been divided out, on average: Legendre
+# orders 3 to 6 of each detector. Fitted to the published mean of rectified spectra.
+_RESPONSE = (
+    (-0.0060, -0.0055, 0.0028, 0.0003),
+    (0.0200, -0.0400, 0.0042, 0.0002),
+    (-0.0195, 0.0048, -0.0016, -0.0003),
+)
+
+_GAPS = np.setdiff1d(np.arange(N_GRID), COVERED)
+
+# Differences from the emulators, relative to its scatter among giants, by class.
+_MISMATCH = {"rgb": 1.0, "red_clump": 1.0, "subgiant": 1.3, "dwarf": 1.3, "m_dwarf": 2.0, "hot": 2.0}
+
+# Standard deviation of the curve by which residuals of sky lines fall beyond their masks [pixels].
+_SKY_WING = 2.0
+
+# Additional broadening of stars with broad lines, in units of that of the others.
+_BROAD = 2.5
+
+# Typical rotation [km/s]: scale of an exponential distribution, by class. Every twentieth star spins faster.
+_ROTATION = {"rgb": 0.7, "red_clump": 0.7, "subgiant": 4.0, "dwarf": 2.5, "m_dwarf": 3.0, "hot": 70.0}
+
+
+@dataclass(frozen=True)
+class Observed:
+    """N spectra as in :class:`~astra.modelling.simulator.sample.Sample`."""
+
+    flux: np.ndarray
+    e_flux: np.ndarray
+    pixel_flags: np.ndarray
+    snr: np.ndarray
+    n_visits: np.ndarray
+
+
+def observe(
+    flux: np.ndarray,
+    stars: Stars,
+    scatter: np.ndarray,
+    masks: MaskModel,
+    rng: np.random.Generator,
+    conditions: Conditions,
+) -> Observed:
+    """Observe spectra.
+
+    Args:
+        flux: Flux divided by the continuum, shape (N, 8575).
+        stars: The N stars, for what depends on their class.
+        scatter: How much real spectra differ from emulated ones at each pixel, shape (8575,).
+        masks: Where bad pixels and sky lines lie.
+        rng: Source of randomness.
+        conditions: How strong each effect is.
+    """
+    n = len(flux)
+    flux = _mismatched(flux, stars, scatter, rng, conditions)
+    flux = _broadened(flux, stars, rng, conditions)
+    telluric = np.float32(conditions.telluric) * rng.standard_normal((n, 1), np.float32)
+    shift = rng.integers(-SHIFT, SHIFT + 1, n)
+    flux *= 1 - telluric * telluric_depth(shift)
+    snr = np.exp(rng.uniform(*np.log(conditions.snr), n))
+    n_visits = 1 + np.minimum(rng.geometric(0.3, n), 15) * (rng.uniform(size=n) < 0.85)
+    flags = masks.draw(n_visits, shift, rng)
+    flux += _persistence(flags, snr, rng, conditions)
+    flux += _sky_residuals(flags, snr, rng, conditions)
+    counts = np.float32(COUNTS) * _continuum(n, rng, conditions)
+    sigma = _sigma(flags, snr, rng)
+    if conditions.noise:
+        flux += sigma * _noise(flags, rng)
+    flux *= counts
+    e_flux = counts * sigma
+    if conditions.noise:
+        lost = _lost(flags, n_visits, rng)
+        flux[lost], e_flux[lost] = 0.0, LOST
+    flux[:, _GAPS], e_flux[:, _GAPS] = 0.0, LOST
+    flags[:, _GAPS] |= 1 << BADPIX
+    return Observed(flux, e_flux, flags, snr, n_visits)
+
+
+# > The star
+
+
+def _mismatched(
+    flux: np.ndarray, stars: Stars, scatter: np.ndarray, rng: np.random.Generator, conditions: Conditions
+) -> np.ndarray:
+    """Spectra as they might really be: lines a little stronger or weaker, and unlike the emulator's."""
+    n = len(flux)
+    size = np.array([_MISMATCH[kind] for kind in stars.kind]) * rng.lognormal(-0.15, 0.5, n)
+    noise = _smoothed(rng.standard_normal(flux.shape, np.float32), 1.5)
+    flux = flux + noise * (scatter * np.float32(conditions.mismatch)) * size[:, None].astype(np.float32)
+    for begin, end in EDGES:
+        flux[:, begin:end] *= 1 + np.float32(conditions.edges) * rng.standard_normal((n, 1), np.float32)
+    depth = _smoothed(rng.standard_normal(flux.shape, np.float32), 6.0) * np.float32(conditions.depth[1])
+    for begin, end in DETECTORS:
+        depth[:, begin:end] += np.float32(conditions.depth[0]) * rng.standard_normal((n, 1), np.float32)
+    return 1 - (1 - flux) * (1 + depth)
+
+
+def _smoothed(noise: np.ndarray, sigma: float) -> np.ndarray:
+    """White noise made coherent over some pixels, of unit variance."""
+    kernel = _bell(sigma)
+    return _convolved(noise, kernel / np.sqrt((kernel**2).sum()))
+
+
+def _bell(sigma: float) -> np.ndarray:
+    reach = int(3 * sigma)
+    return np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+
+
+def _convolved(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Rows of float32 (N, M), each convolved with an odd number of weights; their ends wrap around."""
+    reach = len(kernel) // 2
+    padded = np.pad(values, ((0, 0), (reach, reach)), mode="wrap")
+    found = np.zeros_like(values)
+    for index, weight in enumerate(kernel.astype(np.float32)):
+        found += weight * padded[:, index : index + values.shape[1]]
+    return found
+
+
+def _broadened(
+    flux: np.ndarray, stars: Stars, rng: np.random.Generator, conditions: Conditions
+) -> np.ndarray:
+    n = len(flux)
+    velocity = conditions.velocity * rng.standard_normal(n) * np.where(rng.uniform(size=n) < 1 / 30, 6, 1)
+    gaussian = conditions.turbulence * np.abs(rng.standard_normal(n))
+    if conditions.broad:
+        gaussian *= np.where(rng.uniform(size=n) < conditions.broad, _BROAD, 1.0)
+    scale = np.array([_ROTATION[kind] for kind in stars.kind])
+    vsini = rng.exponential(scale) * np.where(rng.uniform(size=n) < 0.05, 8, 1)
+    warm = (stars.teff > 6200) & (stars.kind != "hot")
+    vsini += warm * rng.exponential(12.0, n)
+    vsini = np.minimum(vsini, 250.0)
+    return broaden(flux, velocity, gaussian, np.where(vsini > 1.5, vsini, 0.0))
+
+
+# > The instrument
+
+
+def _continuum(n: int, rng: np.random.Generator, conditions: Conditions) -> np.ndarray:
+    """Shape of the continuum of each detector, of order 1, shape (N, 8575)."""
+    continuum, response = np.ones((n, N_GRID), np.float32), _response()
+    slope = rng.normal(0, 0.25, n)
+    for number, (begin, end) in enumerate(DETECTORS):
+        x = np.linspace(-1, 1, end - begin)
+        basis = np.polynomial.legendre.legvander(x, 8).astype(np.float32)
+        scale = np.array([0.0, 0.1, 0.05, *conditions.wiggle * np.sqrt((2 * np.arange(3, 9) + 1) / 6)])
+        coefficients = rng.standard_normal((n, 9)) * scale
+        coefficients[:, 0] = rng.normal(0, 0.03, n) + slope * (1 - number)
+        coefficients[:, 1] -= 0.3 * slope
+        size = rng.normal(*conditions.response, (n, 1)).astype(np.float32)
+        shape = coefficients.astype(np.float32) @ basis.T + size * response[begin:end]
+        continuum[:, begin:end] = np.clip(1 + shape, 0.05, None)
+    return continuum
+
+
+@functools.cache
+def _response() -> np.ndarray:
+    """The mean response less 1, shape (8575,); 0 at the ends of detectors, which come nearer without it."""
+    response = np.zeros(N_GRID, np.float32)
+    for (begin, end), orders in zip(DETECTORS, _RESPONSE, strict=True):
+        x = np.linspace(-1, 1, end - begin)
+        response[begin:end] = np.polynomial.legendre.legval(x, (0, 0, 0, *orders))
+    response[np.setdiff1d(np.arange(N_GRID), EMULATED)] = 0.0
+    return response
+
+
+def _persistence(
+    flags: np.ndarray, snr: np.ndarray, rng: np.random.Generator, conditions: Conditions
+) -> np.ndarray:
+    """Light of earlier exposures, smooth along the detector; more of it in faint stars, none in most."""
+    n = len(flags)
+    affected = rng.uniform(size=n) < 0.4
+    amount = affected * conditions.persistence * rng.exponential(1.0, n) * np.minimum(1.0, (100 / snr))
+    begin, end = DETECTORS[0]
+    x = np.linspace(-1, 1, end - begin)
+    slope, bend = rng.uniform(-1, 1, (n, 1)), 0.3 * rng.standard_normal((n, 1))
+    light = np.zeros(flags.shape, np.float32)
+    light[:, begin:end] = amount[:, None] * np.clip(1 + slope * x + bend * (x**2 - 1 / 3), 0, None)
+    light[(flags & (1 << PERSIST_HIGH)) == 0] = 0.0
+    return light
+
+
+def _sky_residuals(
+    flags: np.ndarray, snr: np.ndarray, rng: np.random.Generator, conditions: Conditions
+) -> np.ndarray:
+    """What is left of sky lines: of full size below their masks, less beyond, where nothing covers it."""
+    below = ((flags & (1 << SKYLINE)) > 0).astype(np.float32)
+    kernel = _bell(_SKY_WING)
+    wings = np.minimum(1.0, 2.0 * _convolved(below, kernel / kernel.sum()))
+    size = np.float32(conditions.sky) / snr[:, None].astype(np.float32)
+    return size * wings * _smoothed(rng.standard_normal(flags.shape, np.float32), 1.0)
+
+
+def _sigma(flags: np.ndarray, snr: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Standard deviation of the noise relative to the continuum, shape (N, 8575)."""
+    profile = np.ones(N_GRID, np.float32)
+    for begin, end in DETECTORS:
+        x = np.linspace(-1, 1, end - begin)
+        profile[begin:end] = 0.92 + 0.3 * x**4
+    sigma = profile / snr[:, None].astype(np.float32)
+    # As in real files: the error of bad pixels and below sky lines is a little larger than elsewhere.
+    below_sky = (flags & (1 << SKYLINE)) > 0
+    sigma = np.where(below_sky, sigma * rng.uniform(1.0, 1.6, (len(snr), 1)).astype(np.float32), sigma)
+    bad = (flags & (REPLACED & ~(1 << SKYLINE))) > 0
+    return np.where(bad, sigma * np.float32(1.25), sigma)
+
+
+def _noise(flags: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Noise in units of the stated error: more below sky lines and in bad pixels."""
+    noise = rng.standard_normal(flags.shape, np.float32)
+    noise[(flags & REPLACED) > 0] *= 1.5
+    return noise
+
+
+def _lost(flags: np.ndarray, n_visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Pixels that no visit measured: of a single visit all bad ones, else few; bool of shape (N, 8575)."""
+    affected = rng.random(len(n_visits)) < np.where(n_visits == 1, 0.95, 0.15)
+    return ((flags & (1 << BADPIX)) > 0) & affected[:, None]

@@ -1,0 +1,260 @@
+"""A simulated survey on disk: apStar files, the table of what is known of the stars, and the truth.
+
+apStar-dr17-2M….fits   one spectrum each
+targets.csv            photometry, reddening, parallaxes: for ``astra ingest apstar --catalog``
+truth.csv              what a distance is to be compared with
+"""
+
+import csv
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from astra.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from astra.modelling.simulator.observables import Observables
+    from astra.modelling.simulator.sample import Sample
+    from astra.modelling.simulator.simulator import Simulator
+
+TARGETS, TRUTH = "targets.csv", "truth.csv"
+
+#: Range of the signal-to-noise ratio per pixel.
+MIN_SNR, MAX_SNR = 20.0, 500.0
+
+# Bytes of a file on average: a spectrum has six rows.
+_BYTES = 1_400_000
+
+_TARGET_COLUMNS = (
+    *("sdss_id", "apogee_id", "ra", "dec", "l", "b"),
+    *("j_mag", "e_j_mag", "h_mag", "e_h_mag", "k_mag", "e_k_mag"),
+    *("ebv", "e_ebv", "ebv_origin", "plx", "e_plx", "ruwe"),
+)
+_TRUTH_COLUMNS = (
+    *("apogee_id", "kind", "dist_pc", "fakemag", "m_ks_abs", "ebv", "teff", "logg", "m_h", "alpha_m", "mass"),
+    *("flux_ratio", "separation", "snr"),
+)
+
+
+@dataclass
+class Survey:
+    """What was written.
+
+    Attributes:
+        kinds: Number of stars of each kind.
+        ranges: Smallest and largest of ``snr``, ``h_mag`` and ``dist`` [pc].
+        size: Bytes of all spectra.
+    """
+
+    folder: Path
+    kinds: Counter = field(default_factory=Counter)
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    size: int = 0
+
+    def add(self, sample: "Sample", observables: "Observables") -> None:
+        """Count the stars of a sample, which are those of ``observables``."""
+        n = len(observables)
+        self.kinds.update(sample.stars.kind[:n].tolist())
+        found = {"snr": sample.snr[:n], "h_mag": observables.h_mag, "dist": observables.dist}
+        for name, values in found.items():
+            before = self.ranges.get(name, (values.min(), values.max()))
+            low, high = min(before[0], values.min()), max(before[1], values.max())
+            self.ranges[name] = (float(low), float(high))
+
+
+def write_survey(
+    folder: Path,
+    simulator: "Simulator",
+    n: int,
+    *,
+    seed: int = 0,
+    min_snr: float = MIN_SNR,
+    overwrite: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Survey:
+    """Simulate stars and write what a survey would have of them, a few hundred at a time.
+
+    Args:
+        folder: Where to; made if need be.
+        simulator: Where stars and their spectra come from.
+        n: How many stars.
+        seed: The same seed gives the same files, also when more of them are written.
+        min_snr: Smallest signal-to-noise ratio per pixel.
+        overwrite: Whether to write into a folder that is not empty. The files of an earlier simulation in it
+            are removed; all others stay.
+        on_progress: Called with the number of stars done and of all stars.
+
+    Raises:
+        UsageError: A number makes no sense, or the folder cannot be used.
+        StorageError: The disk is full, or refuses to be written on.
+    """
+    _check_numbers(n, seed, min_snr)
+    _prepare(folder, n, overwrite=overwrite)
+    survey = Survey(folder)
+    tables = _table(folder / TARGETS, _TARGET_COLUMNS), _table(folder / TRUTH, _TRUTH_COLUMNS)
+    with _refusals(folder), tables[0] as targets, tables[1] as truth:
+        for sample, observables in _chunks(simulator, n, seed, min_snr):
+            targets(_target_row(observables, index) for index in range(len(observables)))
+            truth(_truth_row(sample, observables, index) for index in range(len(observables)))
+            for index, number in enumerate(observables.number.tolist()):
+                survey.size += _write(folder, sample, observables, index, seed)
+                if on_progress:
+                    on_progress(number + 1, n)
+            survey.add(sample, observables)
+    return survey
+
+
+def _check_numbers(n: int, seed: int, min_snr: float) -> None:
+    if n < 1:
+        raise UsageError(f"cannot simulate {n} stars: give at least 1")
+    if seed < 0:
+        raise UsageError(f"a seed of {seed}: give 0 or more")
+    if not 0 < min_snr < MAX_SNR:
+        raise UsageError(f"a smallest S/N of {min_snr:g}: give more than 0 and less than {MAX_SNR:g}")
+
+
+def _prepare(folder: Path, n: int, *, overwrite: bool) -> None:
+    """Make the folder, or empty it of an earlier simulation; refuse what cannot end well."""
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise UsageError(f"not a folder: {folder}; give another place")
+        if folder.is_dir() and any(folder.iterdir()):
+            if not overwrite:
+                raise UsageError(f"not empty: {folder}; give another folder, or --overwrite")
+            _remove_earlier(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise UsageError(
+            f"cannot use the folder {folder}: {error.strerror}; give one that you may write in"
+        ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write in the folder {folder}: permission denied; give another one")
+    if n * _BYTES > free:
+        needed = f"{n:,} stars take about {n * _BYTES / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free"
+        raise StorageError(f"no room in {folder}: {needed}; simulate fewer (--n), or elsewhere")
+
+
+def _remove_earlier(folder: Path) -> None:
+    """Remove the spectra of an earlier simulation; refuse to replace tables that come from elsewhere.
+
+    Raises:
+        UsageError: There is a table of other columns.
+    """
+    from astra.modelling.simulator.apstar_files import SIMULATED, file_name
+    from astra.modelling.simulator.fits_bytes import BLOCK
+
+    for name, columns in ((TARGETS, _TARGET_COLUMNS), (TRUTH, _TRUTH_COLUMNS)):
+        table, header = folder / name, (",".join(columns) + "\n").encode()
+        if table.exists() and not _begins(table, len(header)).startswith(header):
+            raise UsageError(
+                f"{table} does not come from a simulation and would be lost; give another folder"
+            )
+    for path in folder.glob(file_name("2M*")):
+        start = _begins(path, BLOCK)
+        # An empty one is what a full disk leaves.
+        if SIMULATED in start or not start:
+            path.unlink()
+
+
+def _begins(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(size)
+
+
+def _chunks(
+    simulator: "Simulator", n: int, seed: int, min_snr: float
+) -> Iterator[tuple["Sample", "Observables"]]:
+    """The stars in their order; of the last chunk, only the observables are cut to the number wanted."""
+    import numpy as np
+
+    from astra.modelling.simulator.conditions import Conditions
+    from astra.modelling.simulator.observables import draw_observables
+    from astra.modelling.simulator.sample import CHUNK, simulate_chunks
+
+    conditions = Conditions(snr=(min_snr, MAX_SNR))
+    for index, sample in enumerate(simulate_chunks(simulator, n, seed, conditions)):
+        first, stars = index * CHUNK, sample.stars
+        companion = sample.abs_ks - stars.abs_ks  # in J and H, a companion is taken to be of the same colour
+        absolute = (stars.abs_j + companion, stars.abs_h + companion, sample.abs_ks)
+        numbers = np.arange(first, first + len(sample))
+        observables = draw_observables(absolute, sample.snr, sample.flux_ratio > 0, numbers, seed=seed)
+        yield sample, observables.take(slice(n - first))
+
+
+def _write(folder: Path, sample: "Sample", observables: "Observables", index: int, seed: int) -> int:
+    """Write the file of one star; gives its size in bytes."""
+    from astra.modelling.simulator.apstar_files import file_name, render_apstar
+
+    apogee_id = str(observables.apogee_id[index])
+    content = render_apstar(sample, observables, index, seed=seed)
+    try:
+        with (folder / file_name(apogee_id)).open("xb") as file:
+            return file.write(content)
+    except FileExistsError as error:
+        raise UsageError(
+            f"there is a file of {apogee_id} in {folder} already; give another folder, or another --seed"
+        ) from error
+
+
+def _target_row(observables: "Observables", index: int) -> dict[str, Any]:
+    values = {
+        name: getattr(observables, name)[index].item() for name in _TARGET_COLUMNS if name != "ebv_origin"
+    }
+    return {**values, "ebv_origin": "simulated"}
+
+
+def _truth_row(sample: "Sample", observables: "Observables", index: int) -> dict[str, Any]:
+    stars = sample.stars
+    numbers = {
+        "dist_pc": observables.dist,
+        "fakemag": sample.fakemag,
+        "m_ks_abs": sample.abs_ks,
+        "ebv": observables.true_ebv,
+        "teff": stars.teff,
+        "logg": stars.logg,
+        "m_h": stars.metallicity,
+        "alpha_m": stars.alpha,
+        "mass": stars.mass,
+        "flux_ratio": sample.flux_ratio,
+        "separation": sample.separation,
+        "snr": sample.snr,
+    }
+    row: dict[str, Any] = {name: f"{values[index]:.8g}" for name, values in numbers.items()}
+    return {"apogee_id": str(observables.apogee_id[index]), "kind": str(stars.kind[index]), **row}
+
+
+@contextmanager
+def _table(path: Path, columns: tuple[str, ...]) -> Iterator[Callable[[Iterator[dict[str, Any]]], None]]:
+    """A CSV file that is written some rows at a time.
+
+    Yields:
+        A function that writes rows, and gives them to the operating system at once.
+    """
+    with path.open("w", newline="", encoding="utf-8") as lines:
+        writer = csv.DictWriter(lines, columns, lineterminator="\n")
+        writer.writeheader()
+
+        def write(rows: Iterator[dict[str, Any]]) -> None:
+            writer.writerows(rows)
+            lines.flush()
+
+        yield write
+
+
+@contextmanager
+def _refusals(folder: Path) -> Iterator[None]:
+    """One line for what a file system says when it does not take any more."""
+    try:
+        yield
+    except OSError as error:
+        place = error.filename or folder
+        raise StorageError(
+            f"cannot write {place}: {error.strerror or error}; make room or give another folder, "
+            "and run again with --overwrite"
+        ) from error

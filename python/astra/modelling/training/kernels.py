@@ -1,0 +1,146 @@
+"""The convolutional part of the network with its gradients, compiled: one example at a time, in the cache.
+
+Both convolutions, ``relu``, dropout and the maximum over four pixels are one pass over the pixels. Of its
+output only the largest of four pixels has a gradient, so the pass back is a quarter of the work.
+
+Arrays: B examples; kernels as in torch, ``kernel_1`` (2, 1, 8), ``kernel_2`` (4, 2, 8); the ``map`` between
+the convolutions (B, 2, 7522), with zeros beyond the ends; features (B, 7512), the channel fastest.
+"""
+
+import numpy as np
+
+from astra.pipelines.astronn_dist.network.kernels import LEFT, N_POOLS, RIGHT
+from astra.spectra.continuum_pixels import N_PIXELS
+from astra.system.compiled import compiled
+
+#: Length of a row of the map: the pixels and the zeros on both sides.
+PADDED = LEFT + N_PIXELS + RIGHT
+#: In ``largest``: the feature is 0.
+NOTHING = 255
+
+_compiled = compiled(fastmath=True)
+
+
+@_compiled
+def forward(
+    flux, kernel_1, bias_1, kernel_2, bias_2, bits, bits_features, threshold, kept, map_, features, largest
+):
+    """Fill ``map_``, ``features`` and ``largest`` (uint8 (B, 7512), which of the four pixels).
+
+    Args:
+        flux: Shape (B, 7514); 0 is the mean of the training set.
+        bits, bits_features, threshold: int16 (B, 2, 7514) and (B, 7512); a unit below the threshold stays.
+        kept: Factor on units that stay.
+    """
+    n_pixels = flux.shape[1]
+    padded = np.zeros(PADDED, flux.dtype)
+    rows = np.empty((4, 4 * N_POOLS), flux.dtype)
+    for n in range(flux.shape[0]):
+        padded[LEFT : LEFT + n_pixels] = flux[n]
+        for channel in range(2):
+            _first(
+                padded,
+                kernel_1[channel, 0],
+                bias_1[channel],
+                bits[n, channel],
+                threshold,
+                kept,
+                map_[n, channel],
+            )
+        for channel in range(4):
+            _second(map_[n], kernel_2[channel], bias_2[channel], rows[channel])
+        for channel in range(4):
+            row = rows[channel]
+            for pool in range(N_POOLS):
+                v0, v1, v2, v3 = row[4 * pool], row[4 * pool + 1], row[4 * pool + 2], row[4 * pool + 3]
+                left, right = max(v0, v1), max(v2, v3)
+                best = max(left, right)
+                # The first of equals, as in torch.
+                where = (np.uint8(2) + np.uint8(v3 > v2)) if right > left else np.uint8(v1 > v0)
+                unit = 4 * pool + channel
+                stays = (best > 0) & (bits_features[n, unit] < threshold)
+                features[n, unit] = best * kept if stays else 0.0
+                largest[n, unit] = where if stays else NOTHING
+
+
+@_compiled
+def _first(padded, kernel, bias, bits, threshold, kept, row):
+    k0, k1, k2, k3, k4, k5, k6, k7 = kernel
+    for p in range(bits.shape[0]):
+        value = (
+            bias
+            + k0 * padded[p]
+            + k1 * padded[p + 1]
+            + k2 * padded[p + 2]
+            + k3 * padded[p + 3]
+            + k4 * padded[p + 4]
+            + k5 * padded[p + 5]
+            + k6 * padded[p + 6]
+            + k7 * padded[p + 7]
+        )
+        row[p + LEFT] = max(value, 0.0) * kept if bits[p] < threshold else 0.0
+
+
+@_compiled
+def _second(map_, kernel, bias, row):
+    k0, k1, k2, k3, k4, k5, k6, k7 = kernel[0]
+    q0, q1, q2, q3, q4, q5, q6, q7 = kernel[1]
+    a, b = map_[0], map_[1]
+    for p in range(row.shape[0]):
+        row[p] = (
+            bias
+            + k0 * a[p]
+            + k1 * a[p + 1]
+            + k2 * a[p + 2]
+            + k3 * a[p + 3]
+            + k4 * a[p + 4]
+            + k5 * a[p + 5]
+            + k6 * a[p + 6]
+            + k7 * a[p + 7]
+            + q0 * b[p]
+            + q1 * b[p + 1]
+            + q2 * b[p + 2]
+            + q3 * b[p + 3]
+            + q4 * b[p + 4]
+            + q5 * b[p + 5]
+            + q6 * b[p + 6]
+            + q7 * b[p + 7]
+        )
+
+
+@_compiled
+def backward(
+    flux, gradient, kernel_2, kept, map_, largest, grad_kernel_1, grad_bias_1, grad_kernel_2, grad_bias_2
+):
+    """Fill the last four with gradients, from ``gradient`` (B, 7512) with respect to the features."""
+    n_pixels = flux.shape[1]
+    padded = np.zeros(PADDED, flux.dtype)
+    grad_map = np.empty((2, PADDED), flux.dtype)
+    for array in (grad_kernel_1, grad_kernel_2):
+        array[:] = 0.0
+    grad_bias_1[:] = 0.0
+    grad_bias_2[:] = 0.0
+    for n in range(flux.shape[0]):
+        grad_map[:] = 0.0
+        for unit in range(4 * N_POOLS):
+            if largest[n, unit] != NOTHING:
+                channel = unit & 3
+                p = (unit - channel) + largest[n, unit]
+                g = gradient[n, unit] * kept
+                grad_bias_2[channel] += g
+                for k in range(8):
+                    grad_kernel_2[channel, 0, k] += g * map_[n, 0, p + k]
+                    grad_kernel_2[channel, 1, k] += g * map_[n, 1, p + k]
+                    grad_map[0, p + k] += g * kernel_2[channel, 0, k]
+                    grad_map[1, p + k] += g * kernel_2[channel, 1, k]
+        padded[LEFT : LEFT + n_pixels] = flux[n]
+        for channel in range(2):
+            row = grad_map[channel, LEFT : LEFT + n_pixels]
+            for p in range(n_pixels):
+                row[p] = row[p] * kept if map_[n, channel, p + LEFT] > 0 else 0.0
+            grad_bias_1[channel] += row.sum()
+            for k in range(8):
+                total = flux.dtype.type(0.0)
+                for p in range(n_pixels):
+                    total += row[p] * padded[p + k]
+                grad_kernel_1[channel, 0, k] += total

@@ -1,0 +1,211 @@
+"""Rectified spectra of a database, kept in one file on disk, so that training opens each FITS file once.
+
+A folder holds the rows of the spectra that could be read (``flux``), and one byte for every spectrum
+(``states``). While it grows its name ends in ``.part``; a process that is killed leaves a beginning that the
+next one goes on from.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from astra.errors import ConfigError, Interrupted, MissingSpectrum, SpectrumError
+from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
+from astra.spectra.continuum_pixels import N_PIXELS
+from astra.spectra.rectify import rectify, usable
+
+if TYPE_CHECKING:
+    from astra.spectra.apstar import CombinedSpectrum
+
+log = logging.getLogger("astra")
+
+GOOD, UNREADABLE, MISSING = 1, 2, 3
+
+#: Spectra in one chunk: what a kill costs, twice.
+CHUNK = 200
+#: A larger share of files that cannot be read is no accident.
+TOLERATED = 1 / 5
+#: A chunk may lose this many files, however small it is.
+FEW = 10
+
+_STORED = np.dtype("<f2")
+_LARGEST = float(np.finfo(_STORED).max)
+_ROW = N_PIXELS * _STORED.itemsize
+
+
+@dataclass(frozen=True, eq=False)
+class Rectified:
+    """Spectra on disk."""
+
+    flux: np.ndarray
+    """Rectified flux minus 1, of those that could be read, float16 of shape (n, 7514); mapped, read only."""
+
+    states: np.ndarray
+    """``GOOD``, ``UNREADABLE`` or ``MISSING`` for each spectrum asked for, uint8 of shape (N,)."""
+
+    @property
+    def good(self) -> np.ndarray:
+        """Which of the spectra asked for have a row, bool of shape (N,)."""
+        return self.states == GOOD
+
+
+def rectified_spectra(
+    keys: np.ndarray,
+    fingerprint: str,
+    work: Path,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Rectified:
+    """Read and rectify spectra, or take them from an earlier run with the same fingerprint.
+
+    Args:
+        keys: ``spectrum_pk`` of N spectra.
+        fingerprint: Of the pixels of all of them, in this order.
+        work: Folder for the file, 15 kB per spectrum.
+        on_progress: Gets how many were read, and N. If it raises, what was read before stays.
+
+    Raises:
+        Interrupted: More than a fifth of some files in a row are not there: the disk is lost.
+        ConfigError: More than a fifth of all hold no spectrum, or the folder cannot be written.
+    """
+    folder = work / f"spectra-{fingerprint[:32]}"
+    with _explained(work):
+        kept = folder.exists()
+        if not kept:
+            part = folder.with_suffix(".part")
+            part.mkdir(parents=True, exist_ok=True)
+            _fill(part, keys, on_progress)
+            part.rename(folder)
+        states = np.fromfile(folder / "states", np.uint8)
+        if kept and (missing := int((states == MISSING).sum())):
+            log.warning(
+                "spectra that were missing when %s was made stay left out: %d; if they are back, remove it",
+                folder,
+                missing,
+            )
+        flux = np.memmap(folder / "flux", _STORED, "r", shape=(int((states == GOOD).sum()), N_PIXELS))
+    return Rectified(flux, states)
+
+
+def _fill(part: Path, keys: np.ndarray, on_progress: Callable[[int, int], None]) -> None:
+    with _Store(part) as store:
+        _check_space(part, len(keys) - len(store.states))
+        # A chunk is stored when the next one was read: the files before those on a lost disk may be lost too.
+        held = None
+        for start in range(len(store.states), len(keys), CHUNK):
+            on_progress(start, len(keys))
+            chunk = _read_chunk(keys[start : start + CHUNK])
+            if held is not None:
+                store.append(*held)
+            held = chunk
+        if held is not None:
+            _check_share(np.concatenate([store.states, held[0]]))
+            store.append(*held)
+    on_progress(len(keys), len(keys))
+
+
+class _Store:
+    """The two files; a row of flux is on disk before the state that counts it."""
+
+    def __init__(self, folder: Path) -> None:
+        # Opened to append, so that what is there is kept.
+        self._files = [(folder / name).open("ab") for name in ("flux", "states")]
+        rows = (folder / "flux").stat().st_size // _ROW
+        states = np.fromfile(folder / "states", np.uint8)
+        counted = np.cumsum(states == GOOD)
+        self.states = states[counted <= rows]
+        self._files[0].truncate(int((self.states == GOOD).sum()) * _ROW)
+        self._files[1].truncate(len(self.states))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self._files:
+            file.close()
+
+    def append(self, states: np.ndarray, flux: np.ndarray) -> None:
+        for file, array in zip(self._files, (flux, states), strict=True):
+            file.write(array.tobytes())
+            file.flush()
+            os.fsync(file.fileno())
+        self.states = np.concatenate([self.states, states])
+
+
+def _read_chunk(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The states of some spectra, and the rows of the good ones.
+
+    Raises:
+        Interrupted: Too many are missing.
+    """
+    model = ApogeeCoaddedSpectrumInApStar
+    spectra = {row.spectrum_pk: row for row in model.select().where(model.spectrum_pk << keys.tolist())}
+    states, pixels = np.full(len(keys), MISSING, np.uint8), []
+    for place, key in enumerate(keys.tolist()):
+        if key in spectra:
+            states[place], read = _read(spectra[key])
+            pixels += read
+    missing = int((states == MISSING).sum())
+    if missing > max(FEW, TOLERATED * len(keys)):
+        raise Interrupted(
+            f"{missing} of {len(keys)} files in a row are not there or cannot be read: is the disk mounted? "
+            "Run again when it is back; what was read before is kept"
+        )
+    return states, _rectified(pixels)
+
+
+def _read(spectrum: ApogeeCoaddedSpectrumInApStar) -> tuple[int, list["CombinedSpectrum"]]:
+    try:
+        pixels = spectrum.read()
+    except SpectrumError as error:
+        log.warning("spectrum %s is left out: %s", spectrum.spectrum_pk, error)
+        return MISSING if isinstance(error, MissingSpectrum) else UNREADABLE, []
+    if not usable(pixels.flux, pixels.e_flux, pixels.pixel_flags):
+        log.warning("spectrum %s is left out: no usable pixel: %s", spectrum.spectrum_pk, spectrum.path)
+        return UNREADABLE, []
+    return GOOD, [pixels]
+
+
+def _rectified(pixels: list["CombinedSpectrum"]) -> np.ndarray:
+    if not pixels:
+        return np.empty((0, N_PIXELS), _STORED)
+    flux, _ = rectify(
+        *(np.stack([getattr(each, name) for each in pixels]) for name in ("flux", "e_flux", "pixel_flags"))
+    )
+    # A spike next to an absent continuum may be larger than 2 bytes hold, and infinity would spoil training.
+    return np.minimum(flux - 1, _LARGEST).astype(_STORED)
+
+
+def _check_share(states: np.ndarray) -> None:
+    unreadable, missing = (int((states == state).sum()) for state in (UNREADABLE, MISSING))
+    if unreadable + missing <= TOLERATED * len(states):
+        return
+    problem = f"of {len(states):,} files, {missing:,} are not there and {unreadable:,} hold no spectrum"
+    if missing > unreadable:
+        raise Interrupted(f"{problem}: is the disk mounted? Run again when it is back")
+    raise ConfigError(f"{problem}: replace them and ingest them again")
+
+
+def _check_space(folder: Path, spectra: int) -> None:
+    free, needed = shutil.disk_usage(folder).free, spectra * _ROW
+    if free < needed:
+        raise ConfigError(
+            f"work folder {folder.parent}: {spectra:,} spectra need {needed / 1e9:.1f} GB, "
+            f"{free / 1e9:.1f} GB are free; choose another with --work"
+        )
+
+
+@contextmanager
+def _explained(work: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"work folder {work}: {error.strerror or error}; choose another with --work"
+        ) from error

@@ -1,0 +1,164 @@
+"""What is asked of a training, whatever its examples are made of: where it goes, and how it is run."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from astra.errors import ConfigError, Interrupted, UsageError
+from astra.modelling.training.loop import Epoch
+from astra.modelling.training.options import TrainingOptions
+from astra.modelling.training.report.writing import report_path
+from astra.pipelines.astronn_dist.network.devices import choose_device
+from astra.pipelines.astronn_dist.weights.files import OURS
+from astra.running.signals import StopRequest
+
+log = logging.getLogger("astra")
+
+#: Told what is being done, how much of it is, and how much there is in all.
+Progress = Callable[[str, int, int | None], None]
+
+#: The options of a training that a request may give.
+_GIVEN = ("epochs", "batch_size", "learning_rate", "patience")
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """One call of ``astra train``; what is ``None`` is up to the recipe."""
+
+    output: Path
+    """The file of weights to make, ``.safetensors``."""
+
+    seed: int = 0
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    patience: int | None = None
+    device: str = "auto"
+    threads: int | None = None
+    """Compute threads; ``None`` takes as many as there are cores."""
+
+    work: Path | None = None
+    """Folder for examples and checkpoints; ``None`` puts it beside the output."""
+
+    overwrite: bool = False
+    """Whether to replace a file that is there."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder for examples and checkpoints."""
+        return self.work or self.output.with_name(f"{self.output.stem}.training")
+
+    def options(self, **of_recipe: Any) -> TrainingOptions:
+        """The options in force: those given, else those of the recipe, else the defaults.
+
+        Raises:
+            ConfigError: One cannot be.
+        """
+        given = {name: getattr(self, name) for name in _GIVEN if getattr(self, name) is not None}
+        return TrainingOptions(**(of_recipe | given))
+
+    def check(self) -> None:
+        """Refuse, before any work, what could not be written at its end.
+
+        Raises:
+            UsageError: The file has another suffix, is there already, or cannot be put there.
+        """
+        if self.output.suffix != OURS:
+            raise UsageError(f"--output {self.output}: weights are written as {OURS} only")
+        if self.output.is_dir():
+            raise UsageError(f"--output {self.output}: a folder; give the name of a file")
+        if self.output.exists() and not self.overwrite:
+            raise UsageError(f"--output {self.output}: exists; choose another name, or give --overwrite")
+        if (report := report_path(self.output)).is_dir():
+            raise UsageError(f"--output {self.output}: its report, {report}, is a folder; move it away")
+        folder = self.output.absolute().parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+            raise UsageError(f"--output {self.output}: cannot write in the folder {folder}")
+
+    def provenance(self, options: TrainingOptions, device: str) -> dict[str, Any]:
+        """What decides the numbers besides the examples; plain JSON."""
+        import torch
+
+        version = {"torch": torch.__version__, "device": device, "threads": torch.get_num_threads()}
+        return asdict(options) | version
+
+
+@contextmanager
+def session(request: TrainingRequest, on_progress: Progress) -> Iterator[tuple[str, Progress]]:
+    """Hold what a training needs while it goes on: its folder, its device, its threads, its signals.
+
+    Yields:
+        The device, and a function to tell the progress to, which ends the work after a signal.
+
+    Raises:
+        UsageError: The output cannot be written.
+        ConfigError: There is no such device, or another training uses the folder, or it cannot be made.
+        Interrupted: SIGINT or SIGTERM came.
+    """
+    request.check()
+    device = choose_device(request.device)
+    with ExitStack() as stack:
+        stack.enter_context(_alone(request.folder))
+        stack.enter_context(_threads(request.threads))
+        stop = stack.enter_context(StopRequest())
+
+        def progress(what: str, done: int, total: int | None = None) -> None:
+            if stop.reason:
+                raise Interrupted(f"stopped by {stop.reason} ({what}); run again to go on")
+            on_progress(what, done, total)
+
+        yield device, progress
+
+
+def told_of_training(progress: Progress) -> Callable[[int, int, Sequence[Epoch]], None]:
+    """The progress of a training as ``loop.train`` tells it; each epoch that is done also makes a line."""
+    said = None
+
+    def tell(step: int, steps: int, history: Sequence[Epoch]) -> None:
+        nonlocal said
+        if said is not None:
+            for epoch in history[said:]:
+                log.info(
+                    "epoch %d: training %.4f, validation %.4f (%.0f s)",
+                    *(epoch.epoch, epoch.training_loss, epoch.validation_nll, epoch.seconds),
+                )
+        said = len(history)
+        progress("training", step, steps)
+
+    return tell
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise ConfigError(
+            f"work folder {folder}: another training uses it; wait, or give another --work"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"work folder {folder}: {error.strerror}; give another --work") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,152 @@
+"""Columns that say what they hold.
+
+Every field takes its help text from the glossary unless it is given one; the unit stands in
+brackets at its end. Column names are lower case, so that SQL needs no quotes in PostgreSQL; the
+attribute keeps its spelling.
+"""
+
+import math
+import numbers
+import re
+from datetime import datetime
+from typing import Any
+
+import peewee
+
+from astra.models.glossary import Glossary
+
+_UNIT = re.compile(r"\[([^\[\]]+)\]$")
+
+
+class _Described:
+    """What every column of the package has in common: a wording, a unit, a lower-case name."""
+
+    help_text: str | None
+
+    def bind(self, model: type[peewee.Model], name: str, set_attribute: bool = True) -> None:
+        self.help_text = self.help_text or getattr(Glossary, name, None)
+        self.column_name = self.column_name or name.lower()
+        super().bind(model, name, set_attribute)
+
+    @property
+    def unit(self) -> str | None:
+        """The unit at the end of the help text, e.g. ``"pc"``; ``None`` where there is none."""
+        found = _UNIT.search(self.help_text or "")
+        return found.group(1) if found else None
+
+
+class AutoField(_Described, peewee.BigAutoField):
+    """A primary key of 8 bytes: reruns of a survey use up more than 4 hold."""
+
+
+class ForeignKeyField(_Described, peewee.ForeignKeyField):
+    """A reference to a row of another table."""
+
+
+class TextField(_Described, peewee.TextField):
+    """Text of any length."""
+
+
+class IntegerField(_Described, peewee.IntegerField):
+    """An integer of 4 bytes."""
+
+
+class BigIntegerField(_Described, peewee.BigIntegerField):
+    """An integer of 8 bytes."""
+
+
+class BooleanField(_Described, peewee.BooleanField):
+    """True or false."""
+
+
+class DateTimeField(_Described, peewee.DateTimeField):
+    """A moment in UTC, written with microseconds, so that SQLite's text sorts as time does."""
+
+    def db_value(self, value: Any) -> Any:
+        value = super().db_value(value)
+        if isinstance(value, datetime):
+            return value.isoformat(sep=" ", timespec="microseconds")
+        return value
+
+
+class FloatField(_Described, peewee.DoubleField):
+    """A float of 8 bytes: NaN in Python is NULL in SQL, and infinity is not a value either.
+
+    NaN is NULL in SQLite but larger than every number in PostgreSQL, so neither database gets one.
+    Comparing with NaN in a query means ``IS NULL``.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("null", True)
+        if kwargs["null"]:
+            kwargs.setdefault("default", math.nan)
+        super().__init__(*args, **kwargs)
+
+    def db_value(self, value: Any) -> float | None:
+        if value is None:
+            return None
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"{self.model.__name__}.{self.name} takes a number, not {value!r}") from None
+        return number if math.isfinite(number) else None
+
+    def python_value(self, value: Any) -> float:
+        return math.nan if value is None else float(value)
+
+    def __eq__(self, other: Any) -> peewee.Expression:
+        return self.is_null() if _is_nan(other) else super().__eq__(self._comparable(other))
+
+    def __ne__(self, other: Any) -> peewee.Expression:
+        return self.is_null(False) if _is_nan(other) else super().__ne__(self._comparable(other))
+
+    def __lt__(self, other: Any) -> peewee.Expression:
+        return super().__lt__(self._comparable(other))
+
+    def __le__(self, other: Any) -> peewee.Expression:
+        return super().__le__(self._comparable(other))
+
+    def __gt__(self, other: Any) -> peewee.Expression:
+        return super().__gt__(self._comparable(other))
+
+    def __ge__(self, other: Any) -> peewee.Expression:
+        return super().__ge__(self._comparable(other))
+
+    __hash__ = peewee.DoubleField.__hash__
+
+    def _comparable(self, value: Any) -> Any:
+        if isinstance(value, numbers.Real) and not math.isfinite(value):
+            # As a parameter it would be NULL, and the comparison true for no row at all.
+            raise ValueError(
+                f"{self.name} cannot be compared with {value}: absent values are NULL, use is_null()"
+            )
+        return value
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and math.isnan(value)
+
+
+class BitField(_Described, peewee.BitField):
+    """Bits with a meaning each; a flag works on an instance and in a query."""
+
+    def flag(self, value: int, help_text: str | None = None) -> Any:
+        """Name one bit.
+
+        Args:
+            value: The bit, e.g. ``2**11``.
+            help_text: What it means when it is set.
+        """
+        descriptor = super().flag(value)
+        descriptor.field = self
+        descriptor.help_text = help_text
+        descriptor.value = value
+        return descriptor
+
+
+class GeneratedField(_Described, peewee.BigIntegerField):
+    """A column that the database computes from others, and that nobody writes."""
+
+    def __init__(self, expression: str, **kwargs: Any) -> None:
+        stored = peewee.SQL(f"GENERATED ALWAYS AS ({expression}) STORED")
+        super().__init__(null=True, constraints=[stored], **kwargs)

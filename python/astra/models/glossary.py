@@ -1,0 +1,144 @@
+"""The wording of every column: help texts, FITS comments and the documentation all read it here.
+
+A unit stands in brackets at the end of a text, in a form that ``astropy.units`` reads.
+"""
+
+
+class Glossary:
+    """One attribute per column name, in the spelling of the models."""
+
+    # > Rows
+    pk = "Database primary key"
+    created = "When this row was written first (UTC)"
+    modified = "When a value of this row last changed (UTC)"
+
+    # > Identifiers
+    sdss_id = "SDSS unified identifier of the source"
+    sdss4_apogee_id = "APOGEE name of the source in SDSS-III and SDSS-IV"
+    gaia_dr3_source_id = "Gaia DR3 source identifier"
+    healpix = "HEALPix pixel of the source (nside 128)"
+    source = "The source of this spectrum"
+    source_pk = "The source of this result"
+    spectrum_pk = "The spectrum, unique across all kinds of spectra"
+    product_id = (
+        "Identity of the data product: filetype/release/apred/telescope/field or healpix/obj/prefix/(c|s)"
+    )
+
+    # > Astrometry
+    ra = "Right ascension, ICRS [deg]"
+    dec = "Declination, ICRS [deg]"
+    l = "Galactic longitude [deg]"  # noqa: E741
+    b = "Galactic latitude [deg]"
+    gaia_release = "Gaia release of the astrometry and photometry, e.g. dr2 or dr3"
+    plx = "Gaia parallax, without any zero-point correction [mas]"
+    e_plx = "Error on the Gaia parallax [mas]"
+    pmra = "Gaia proper motion in right ascension times cos(dec) [mas / yr]"
+    e_pmra = "Error on the proper motion in right ascension [mas / yr]"
+    pmde = "Gaia proper motion in declination [mas / yr]"
+    e_pmde = "Error on the proper motion in declination [mas / yr]"
+    ruwe = "Gaia renormalised unit weight error of the astrometric fit"
+    nu_eff_used_in_astrometry = "Gaia effective wavenumber of the source used in the astrometric fit [um-1]"
+    pseudocolour = "Gaia astrometrically estimated effective wavenumber [um-1]"
+    astrometric_params_solved = "Which Gaia astrometric parameters were solved for (bits)"
+
+    # > Photometry
+    j_mag = "2MASS J-band apparent magnitude [mag]"
+    e_j_mag = "Error on the 2MASS J-band magnitude [mag]"
+    h_mag = "2MASS H-band apparent magnitude [mag]"
+    e_h_mag = "Error on the 2MASS H-band magnitude [mag]"
+    k_mag = "2MASS Ks-band apparent magnitude [mag]"
+    source_k_mag = "2MASS Ks-band apparent magnitude of the source, absent where there is none [mag]"
+    e_k_mag = "Error on the 2MASS Ks-band magnitude [mag]"
+    ph_qual = "2MASS photometric quality in J, H and Ks, e.g. AAA"
+    cc_flg = "2MASS contamination and confusion flag in J, H and Ks"
+    g_mag = "Gaia G-band mean magnitude [mag]"
+    bp_mag = "Gaia BP-band mean magnitude [mag]"
+    rp_mag = "Gaia RP-band mean magnitude [mag]"
+
+    # > Extinction
+    ebv = "Reddening E(B-V) [mag]"
+    source_ebv = "Reddening E(B-V) of the source, absent where there is none [mag]"
+    e_ebv = "Error on the reddening E(B-V) [mag]"
+    ebv_flags = "Where the reddening comes from (bits)"
+    ebv_origin = "Where the reddening comes from, in words"
+
+    # > Provenance
+    origins = "Where each value comes from: the catalogue, or the data product (JSON)"
+
+    # > Data product
+    release = "SDSS data release, e.g. dr17 or sdss5"
+    filetype = "Kind of data product: apStar or asStar"
+    apred = "Version of the APOGEE reduction"
+    apstar = "Version of the APOGEE combination of visits"
+    obj = "Object name in the data product"
+    telescope = "Telescope: apo25m, lco25m or apo1m"
+    field = "Field name"
+    prefix = "Prefix of the file name: ap or as"
+    reduction = "Name of the object in the reduction, where it differs (apo1m)"
+    commissioning = "Whether it was taken with the commissioning instrument"
+    path = "Path of the file, relative to SAS_BASE_DIR where it lies under it"
+    n_visits = "Number of visits combined"
+    snr = "Signal-to-noise ratio per pixel"
+    spectrum_flags = "APOGEE STARFLAG (bits)"
+    v_rad = "Mean barycentric radial velocity [km / s]"
+    e_v_rad = "Error on the mean radial velocity [km / s]"
+    pixels_digest = "BLAKE2b digest of the combined flux, error and mask as they were ingested"
+
+    # > Pipeline
+    task_pk = "Primary key of this result"
+    run_pk = "The run whose network gave this result"
+    v_astra = "Version of Astra: major * 10^6 + minor * 10^3 + patch"
+    v_astra_major_minor = "Major and minor version of Astra: v_astra / 1000"
+    inputs_read = "When the inputs of this result were about to be read (UTC)"
+    source_read = "When the star of this result was about to be read, at first or after a change (UTC)"
+    t_elapsed = "Time spent on this spectrum: reading, rectifying and its share of sampling [s]"
+    t_overhead = "Its share of the time spent on nothing in particular, e.g. loading the weights [s]"
+    tag = "Free label"
+
+    # > Run
+    task = "Name of the task"
+    version = "Version of Astra"
+    weights_name = "Name of the network weights"
+    weights_sha256 = "SHA-256 of the network weights"
+    weights_origin = "What named the network weights: --weights, a setting, or nothing (embedded default)"
+    weights_range = "What the network weights are good for, in the words of their maker"
+    seed = "Seed of the dropout masks"
+    n_draws = "Number of Monte Carlo dropout draws"
+    precision = "Arithmetic of the network"
+    host = "Machine that ran it"
+    pid = "Process that ran it"
+    arguments = "Arguments of the command line"
+    started = "When the run started (UTC)"
+    finished = "When the run ended (UTC); empty while it runs, or if it was killed"
+    processed = "Spectra that went through the network or failed to"
+    measured = "Spectra with a result"
+    rederived = "Results that were derived again from changed values of their stars"
+    no_result = "Spectra that could not be read or used"
+    outcome = "How the run ended: done, stopped or failed; died: killed, which others noticed"
+
+    # > Results of the distance pipeline
+    A_k_mag = "Ks-band extinction used: 0.3517 E(B-V) [mag]"
+    L_fakemag = "Predicted Ks luminosity 10^(0.2 M_Ks + 2), larger is fainter [mas]"
+    e_L_fakemag = "Error on L_fakemag: predictive and model part together [mas]"
+    e_model_L_fakemag = "Model part of the error on L_fakemag (Monte Carlo dropout) [mas]"
+    dist = "Heliocentric distance [pc]"
+    e_dist = "Error on dist from e_L_fakemag alone: it leaves out the errors of Ks and E(B-V) [pc]"
+    e_model_dist = "Model part of the error on dist (Monte Carlo dropout) [pc]"
+    e_dist_full = "Error on dist with those of Ks and E(B-V): half of dist_hi - dist_lo [pc]"
+    dist_lo = "16th percentile of the distance, from the errors of L_fakemag, Ks and E(B-V) [pc]"
+    dist_hi = "84th percentile of the distance, from the errors of L_fakemag, Ks and E(B-V) [pc]"
+    nn_parallax = "Parallax from the spectrum: L_fakemag 10^(-0.2 (k_mag - A_k_mag)) [mas]"
+    e_nn_parallax = "Error on nn_parallax, from the errors of L_fakemag, Ks and E(B-V) [mas]"
+    e_model_nn_parallax = "Model part of the error on nn_parallax, from e_model_L_fakemag alone [mas]"
+    plx_zero_point = "Zero-point of the Gaia parallax, Lindegren et al. (2021); only of (E)DR3 [mas]"
+    gaia_parallax = "Gaia parallax minus plx_zero_point; where that is absent, as published [mas]"
+    e_gaia_parallax = "Error on gaia_parallax: that on the Gaia parallax [mas]"
+    weighted_parallax = (
+        "Mean, with weights 1 / error^2, of nn_parallax (not of flag_bad) and gaia_parallax (only where "
+        "plx_zero_point is not absent) [mas]"
+    )
+    e_weighted_parallax = "Error on weighted_parallax [mas]"
+    weighted_dist = "Distance 1000 / weighted_parallax, where that is positive [pc]"
+    e_weighted_dist = "Error on weighted_dist to first order: weighted_dist e / weighted_parallax [pc]"
+    result_flags = "Flags describing the result (bits)"
+    no_result_reason = "Why there is no result"

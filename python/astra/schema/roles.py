@@ -1,0 +1,184 @@
+"""Who may do what on PostgreSQL: two roles without a login, to be granted to people and programs.
+
+    the owner        whoever runs `astra init`: makes and alters the tables
+    PREFIX_writer    runs tasks and ingests: reads all tables of the schema, writes those that it has to
+    PREFIX_reader    reads all tables of the schema
+
+All rights are within the configured schema; the only other is to connect to its database.
+"""
+
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import peewee
+
+from astra.config import Settings
+from astra.database.connection import sqlite_file, translated
+from astra.errors import StorageError, UsageError
+from astra.models import TABLES, Source, TaskRun
+from astra.models.pipeline import PipelineOutputModel
+from astra.schema.upgrade import alone
+from astra.tasks.contract import Task
+from astra.tasks.registry import installed_tasks
+
+log = logging.getLogger("astra")
+
+_PREFIX = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,49}")
+
+#: No one but the owner removes results, or the record of a run.
+KEEP = ("SELECT", "INSERT", "UPDATE")
+CHANGE = ("SELECT", "INSERT", "UPDATE", "DELETE")
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The names of the roles, and of all that their rights are about.
+
+    Attributes:
+        reader: The role that reads.
+        writer: The role that works.
+        owner: Whoever owns the tables, and will own those of later migrations.
+        user: Whoever is connected.
+        database: The database they may connect to.
+        schema: The schema that their rights are in.
+    """
+
+    reader: str
+    writer: str
+    owner: str
+    user: str
+    database: str
+    schema: str
+
+
+def needed_by_writer(tasks: Iterable[Task]) -> dict[str, tuple[str, ...]]:
+    """What a worker of these tasks, or an ingest, does with each table, by the table's name."""
+    return {
+        model._meta.table_name: KEEP if model is TaskRun or issubclass(model, PipelineOutputModel) else CHANGE
+        for model in dict.fromkeys((*TABLES, *(task.output_model for task in tasks)))
+    }
+
+
+def check_possible(settings: Settings, prefix: str) -> None:
+    """Refuse what cannot be, before anything is made.
+
+    Raises:
+        UsageError: The settings name SQLite, or the prefix makes no names of roles.
+    """
+    if (file := sqlite_file(settings)) is not None:
+        raise UsageError(
+            f"--roles is for PostgreSQL, and SQLite has no roles: who may use {file} is decided by the "
+            "permissions of that file and of its folder"
+        )
+    if not _PREFIX.fullmatch(prefix):
+        raise UsageError(
+            f"--role-prefix {prefix}: give up to 50 of a-z, 0-9 and _, not a digit first, and not pg_"
+        )
+
+
+def roles_in(database: peewee.Database, schema: str, prefix: str) -> Roles:
+    """The roles of a schema in an open PostgreSQL database."""
+    user, name = database.execute_sql("SELECT current_user, current_database()").fetchone()
+    query = "SELECT tableowner FROM pg_tables WHERE schemaname = %s AND tablename = %s"
+    found = database.execute_sql(query, (schema, Source._meta.table_name)).fetchone()
+    return Roles(
+        reader=f"{prefix}_reader",
+        writer=f"{prefix}_writer",
+        owner=found[0] if found else user,
+        user=user,
+        database=name,
+        schema=schema,
+    )
+
+
+def creating(database: peewee.Database, roles: Roles) -> list[str]:
+    """The statements that make those of the roles that are not there."""
+    query = "SELECT rolname FROM pg_roles WHERE rolname IN (%s, %s)"
+    there = {name for (name,) in database.execute_sql(query, (roles.reader, roles.writer))}
+    return [
+        f"CREATE ROLE {_quoted(name)} NOLOGIN" for name in (roles.reader, roles.writer) if name not in there
+    ]
+
+
+def granting(database: peewee.Database, roles: Roles) -> list[str]:
+    """The statements that give the roles their rights; safe to repeat."""
+    schema, reader, writer = (_quoted(name) for name in (roles.schema, roles.reader, roles.writer))
+    both, later = f"{reader}, {writer}", f"ALTER DEFAULT PRIVILEGES FOR ROLE {_quoted(roles.owner)}"
+    there = set(database.get_tables(schema=roles.schema)) or {model._meta.table_name for model in TABLES}
+    tasks = []
+    for task in installed_tasks().values():
+        if isinstance(task, Task):
+            tasks.append(task)
+        else:
+            log.warning("%s; nobody gets a right to write its results", task)
+    written = [
+        f"GRANT {', '.join(rights[1:])} ON {schema}.{_quoted(table)} TO {writer}"
+        for table, rights in needed_by_writer(tasks).items()
+        if table in there
+    ]
+    return [
+        f"GRANT CONNECT ON DATABASE {_quoted(roles.database)} TO {both}",
+        f"GRANT USAGE ON SCHEMA {schema} TO {both}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {both}",
+        *written,
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {writer}",
+        # What later migrations make: an upgrade must not lock out those who work.
+        f"{later} IN SCHEMA {schema} GRANT SELECT ON TABLES TO {both}",
+        f"{later} IN SCHEMA {schema} GRANT INSERT, UPDATE, DELETE ON TABLES TO {writer}",
+        f"{later} IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO {writer}",
+    ]
+
+
+def set_up(database: peewee.Database, roles: Roles) -> None:
+    """Make the roles, and give them their rights; all of it or nothing.
+
+    Raises:
+        StorageError: The connected role may not do that; the message says who may, and how.
+    """
+    try:
+        with alone(database), database.atomic():
+            missing = creating(database, roles)
+            if missing and not _may_create_roles(database):
+                raise StorageError(
+                    f"{roles.user} may not create roles; ask an administrator to run: {'; '.join(missing)}; "
+                    "then repeat `astra init --roles`"
+                )
+            for statement in (*missing, *granting(database, roles)):
+                database.execute_sql(statement)
+            _check(database, roles)
+    except peewee.PeeweeException as error:
+        known = translated(error, "refused to grant")
+        remedy = (
+            "`astra init --roles --dry-run` prints the SQL for the owner of the schema, or an administrator"
+        )
+        raise type(known)(f"{known}; {remedy}") from error
+
+
+def _may_create_roles(database: peewee.Database) -> bool:
+    query = "SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user"
+    return bool(database.execute_sql(query).fetchone()[0])
+
+
+def _check(database: peewee.Database, roles: Roles) -> None:
+    """PostgreSQL only warns where somebody who is not the owner grants something."""
+    table = f"{_quoted(roles.schema)}.{_quoted(Source._meta.table_name)}"
+    asked = {
+        f"CONNECT on the database {roles.database}": ("database", roles.database, "CONNECT"),
+        f"USAGE on the schema {roles.schema}": ("schema", roles.schema, "USAGE"),
+        f"SELECT on the table {table}": ("table", table, "SELECT"),
+    }
+    for what, (kind, name, right) in asked.items():
+        for role in (roles.reader, roles.writer):
+            query = f"SELECT has_{kind}_privilege(%s, %s, %s)"
+            if not database.execute_sql(query, (role, name, right)).fetchone()[0]:
+                raise StorageError(
+                    f"{roles.user} may not grant {what} to {role}: `astra init --roles --dry-run` prints the "
+                    "SQL for the owner of it, or an administrator"
+                )
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'

@@ -1,0 +1,165 @@
+"""What a task is: a typed generator that turns spectra into result rows, and what it knows beside that.
+
+@task
+def my_task(spectra: Iterable[SomeSpectrum], *, option: int = 1) -> Iterator[SomeResult]: ...
+"""
+
+import collections.abc
+import functools
+import inspect
+import time
+import typing
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import peewee
+
+from astra.models.base import BaseModel
+from astra.models.pipeline import PipelineOutputModel
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What the numbers of a run depend on, apart from the spectra; rows that differ in it do not mix.
+
+    The last two say how the weights were chosen, and what they are good for; no number depends on them.
+    """
+
+    weights_name: str | None = None
+    weights_sha256: str | None = None
+    seed: int | None = None
+    n_draws: int | None = None
+    precision: str | None = None
+    weights_origin: str | None = None
+    weights_range: str | None = None
+
+
+@dataclass(frozen=True)
+class Rederivation:
+    """How a task brings its rows up to date when only the source changed, without reading a spectrum.
+
+    Attributes:
+        stale: Gives a condition on a join of the results with ``Source`` and the spectra's table.
+        apply: Brings rows up to date from their sources, any of which may be ``None``; among the rows are
+            those without a result.
+    """
+
+    stale: Callable[[], peewee.Expression]
+    apply: Callable[[list[Any], list[Any]], None]
+
+
+@dataclass(frozen=True)
+class Note:
+    """What ``astra status`` says of some results of a task, where there are any.
+
+    Attributes:
+        name: Their name for programs.
+        text: What is said; their number goes where ``{:,}`` stands.
+        chosen: Gives a condition on the table of results.
+    """
+
+    name: str
+    text: str
+    chosen: Callable[[], peewee.Expression]
+
+
+class Task:
+    """A task: call it with spectra, and it yields one unsaved row for each, in order."""
+
+    def __init__(self, function: Callable[..., Iterator[Any]]) -> None:
+        functools.update_wrapper(self, function)
+        self.name = function.__name__
+        self.spectrum_model, self.output_model = _models_of(function)
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        self.options = frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        self.rederivation: Rederivation | None = None
+        self.notes: list[Note] = []
+        self._identify: Callable[..., Provenance] = lambda **options: Provenance()
+        self._prepare: Callable[..., None] = lambda **options: None
+        self._check = self.prepare
+
+    def __call__(self, spectra: Iterable[Any], **options: Any) -> Iterator[Any]:
+        """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty."""
+        last = time.perf_counter()
+        for row in self.__wrapped__(spectra, **options):
+            if row.t_elapsed != row.t_elapsed:  # NaN
+                row.t_elapsed = time.perf_counter() - last
+            yield row
+            last = time.perf_counter()
+
+    def identify(self, **options: Any) -> Provenance:
+        """What the numbers of a run with these options would depend on; cheap, for it reads no tensors."""
+        return self._identify(**options)
+
+    def prepare(self, **options: Any) -> None:
+        """Load what a run with these options needs, so that a wrong setting fails before any spectrum."""
+        self._prepare(**options)
+
+    def check(self, **options: Any) -> None:
+        """Fail as ``prepare`` does, in a process that lets others compute, and so needs to load less."""
+        self._check(**options)
+
+    def identified_by(self, function: Callable[..., Provenance]) -> Callable[..., Provenance]:
+        """Decorator: ``function(**options)`` gives the provenance of a run."""
+        self._identify = function
+        return function
+
+    def prepared_by(self, function: Callable[..., None]) -> Callable[..., None]:
+        """Decorator: ``function(**options)`` raises ``ConfigError`` if a run cannot work."""
+        self._prepare = function
+        return function
+
+    def checked_by(self, function: Callable[..., None]) -> Callable[..., None]:
+        """Decorator: ``function(**options)`` raises what ``prepare`` raises; without it, that is called."""
+        self._check = function
+        return function
+
+    def rederived_by(self, stale: Callable[[], peewee.Expression]) -> Callable[[Callable], Callable]:
+        """Decorator: ``function(rows, sources)`` brings rows up to date where ``stale()`` holds."""
+
+        def register(apply: Callable[[list, list], None]) -> Callable[[list, list], None]:
+            self.rederivation = Rederivation(stale, apply)
+            return apply
+
+        return register
+
+    def noted_by(self, text: str) -> Callable[[Callable], Callable]:
+        """Decorator: ``astra status`` says ``text`` of the results for which ``function()`` holds.
+
+        The number of these results goes where ``{:,}`` stands; the name of the function is for ``--json``.
+        """
+
+        def register(chosen: Callable[[], peewee.Expression]) -> Callable[[], peewee.Expression]:
+            self.notes.append(Note(chosen.__name__, text, chosen))
+            return chosen
+
+        return register
+
+
+def task(function: Callable[..., Iterator[Any]]) -> Task:
+    """Make a task of a generator whose annotations name the models of its input and output.
+
+    Raises:
+        TypeError: The first parameter is not annotated as an iterable of a model, or the return
+            value not as an iterator of a model of results.
+    """
+    return Task(function)
+
+
+def _models_of(function: Callable) -> tuple[type[BaseModel], type[PipelineOutputModel]]:
+    hints = typing.get_type_hints(function)
+    first = next(iter(inspect.signature(function).parameters), None)
+    spectrum, output = _item(hints.get(first)), _item(hints.get("return"))
+    if not (isinstance(spectrum, type) and issubclass(spectrum, BaseModel)):
+        raise TypeError(
+            f"task {function.__name__}: annotate {first or 'the spectra'} as Iterable[a spectrum model]"
+        )
+    if not (isinstance(output, type) and issubclass(output, PipelineOutputModel)):
+        raise TypeError(f"task {function.__name__}: annotate what it yields as Iterator[a model of results]")
+    return spectrum, output
+
+
+def _item(hint: Any) -> Any:
+    origins = (collections.abc.Iterable, collections.abc.Iterator, collections.abc.Generator)
+    return typing.get_args(hint)[0] if typing.get_origin(hint) in origins else None

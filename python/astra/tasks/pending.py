@@ -1,0 +1,317 @@
+"""Which spectra still need which task.
+
+A spectrum is *pending* when it has no row under this minor version, or was modified since its inputs
+were read. When only its source changed, its row is *stale*: the result is derived again from what is
+stored, and the spectrum stays closed. A spectrum whose file the system withheld is not pending, but noted:
+every run tries it again when all else is done. Keys are streamed in order; nothing loads all spectra.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from numbers import Integral
+from typing import Any
+
+import peewee
+
+from astra.errors import UsageError
+from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
+from astra.models.base import BaseModel
+from astra.models.source import Source
+from astra.system.version import V_ASTRA_MAJOR_MINOR
+from astra.tasks.contract import Task
+from astra.tasks.registry import find_task, installed_tasks
+from astra.tasks.withheld import is_noted, noted
+
+_LARGEST_SDSS_ID = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a run works on.
+
+    Attributes:
+        task: The task.
+        sources: Only spectra of these sources; ``None`` takes all.
+        page: ``(I, N)``: only spectra with ``spectrum_pk % N == I - 1``.
+        retry_no_result: Also rows whose spectrum gave no result.
+        overwrite: All spectra, whether or not they have a row.
+        before: Of the rows that one of the last two takes, only those whose inputs were read before this
+            time (UTC): so several workers, or several runs, take each of them once.
+        tried_before: Instead of what is pending, the spectra whose files were withheld, last tried at this
+            time (UTC) or before it.
+        since: Of these, not those that were tried after this time (UTC) and have a row that says so.
+    """
+
+    task: Task
+    sources: tuple[int, ...] | None = None
+    page: tuple[int, int] | None = None
+    retry_no_result: bool = False
+    overwrite: bool = False
+    before: datetime | None = None
+    tried_before: datetime | None = None
+    since: datetime | None = None
+
+    def withheld(self, moment: datetime, since: datetime) -> "Selection":
+        """Of the same spectra, those whose files were withheld until a time (UTC).
+
+        Args:
+            moment: That time.
+            since: When the run began: what another worker has tried twice since then is not tried again.
+        """
+        return replace(self, tried_before=moment, since=since)
+
+
+def pending_query(selection: Selection, after: int | None = None) -> peewee.ModelSelect:
+    """The keys (``spectrum_pk``) of the pending spectra, in no particular order.
+
+    Args:
+        selection: What a run works on.
+        after: Only larger keys.
+    """
+    spectra, results = selection.task.spectrum_model, selection.task.output_model
+    query = spectra.select(spectra.spectrum_pk).join(
+        results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, after)
+    )
+    if selection.tried_before is not None:
+        earlier = spectra.spectrum_pk << noted(selection.task, selection.since)
+        without_row = results.inputs_read.is_null() | (results.inputs_read < selection.since)
+        chosen = spectra.spectrum_pk << noted(selection.task, selection.tried_before)
+        chosen &= earlier | without_row
+    else:
+        chosen = _needed(selection) & ~is_noted(selection.task)
+    return _restricted(query.where(chosen), selection, after)
+
+
+def _needed(selection: Selection) -> peewee.Expression:
+    """Which spectra are pending, over a join with their results, if their files were not withheld."""
+    spectra, results = selection.task.spectrum_model, selection.task.output_model
+    again = _taken_again(selection)
+    if again is True:
+        return peewee.SQL("1 = 1")
+    needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
+    return needed if again is None else needed | again
+
+
+def _taken_again(selection: Selection) -> peewee.Expression | bool | None:
+    """Which rows are taken although nothing has changed; ``True`` for all, ``None`` for none."""
+    results, chosen = selection.task.output_model, None
+    if selection.overwrite:
+        chosen = True
+    elif selection.retry_no_result and hasattr(results, "flag_no_result"):
+        chosen = results.flag_no_result
+    if chosen is None or selection.before is None:
+        return chosen
+    older = results.inputs_read.is_null() | (results.inputs_read < selection.before)
+    return older if chosen is True else chosen & older
+
+
+def stale_query(selection: Selection, after: int | None = None) -> peewee.ModelSelect | None:
+    """The keys of rows to derive again from their changed source; ``None`` if the task cannot.
+
+    Args:
+        selection: What a run works on.
+        after: Only larger keys.
+    """
+    rederivation = selection.task.rederivation
+    if rederivation is None or selection.overwrite:
+        return None
+    spectra, results = selection.task.spectrum_model, selection.task.output_model
+    query = (
+        spectra.select(spectra.spectrum_pk)
+        .join(results, on=_same_spectrum(selection, after))
+        .switch(spectra)
+        .join(Source, peewee.JOIN.LEFT_OUTER, on=(spectra.source == Source.pk))
+        .where(spectra.modified < results.inputs_read, rederivation.stale())
+    )
+    return _restricted(query, selection, after)
+
+
+def stream_keys(
+    find: Callable[[Selection, int], peewee.ModelSelect | None],
+    selection: Selection,
+    size: int,
+    limit: int | None = None,
+) -> Iterator[list[int]]:
+    """The keys of a selection in ascending order, ``size`` at a time, each chunk selected anew.
+
+    Work that others finish while this iterates is not handed out again.
+
+    Args:
+        find: ``pending_query`` or ``stale_query``.
+        selection: What a run works on.
+        size: Keys of a chunk.
+        limit: At most this many keys in all.
+    """
+    last, left = 0, limit
+    while left is None or left > 0:
+        query = find(selection, last)
+        if query is None:
+            return
+        key, count = query.model.spectrum_pk, size if left is None else min(size, left)
+        chunk = [pk for (pk,) in query.order_by(key).limit(count).tuples()]
+        if not chunk:
+            return
+        yield chunk
+        last = chunk[-1]
+        left = None if left is None else left - len(chunk)
+
+
+def count_pending(selection: Selection) -> int:
+    """How many spectra are pending or stale."""
+    rederivation = selection.task.rederivation
+    if rederivation is None or selection.overwrite:
+        return pending_query(selection).count()
+    # In one pass: each of the two queries reads nearly as much as both together.
+    spectra, results = selection.task.spectrum_model, selection.task.output_model
+    # NOT IN: of what refers to each row, PostgreSQL makes no plan for several processes.
+    needed = _needed(selection) & spectra.spectrum_pk.not_in(noted(selection.task))
+    query = (
+        spectra.select(spectra.spectrum_pk)
+        .join(results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, None))
+        .switch(spectra)
+        .join(Source, peewee.JOIN.LEFT_OUTER, on=(spectra.source == Source.pk))
+        .where(needed | ((spectra.modified < results.inputs_read) & rederivation.stale()))
+    )
+    return _restricted(query, selection, None).count()
+
+
+def anything_pending(selection: Selection) -> bool:
+    """Whether a spectrum is pending or stale; cheaper than to count them."""
+    queries = [pending_query(selection), stale_query(selection)]
+    return any(query is not None and query.exists() for query in queries)
+
+
+def sources_of(stars: list[str]) -> tuple[int, ...] | None:
+    """The sources of stars named by sdss_id (digits) or APOGEE id, also by one that only spectra carry.
+
+    Returns:
+        Their primary keys; ``None`` for no names at all.
+
+    Raises:
+        UsageError: A star is not in the database.
+    """
+    if not stars:
+        return None
+    found: list[int] = []
+    for star in stars:
+        keys = _keys_of(star)
+        if not keys:
+            kind = "sdss_id" if star.isdecimal() else "APOGEE id"
+            raise UsageError(f"no star with {kind} {star} in the database; ingest its spectra first")
+        found += keys
+    return tuple(found)
+
+
+def _keys_of(star: str) -> list[int]:
+    # SQLite raises on a number that no column can hold.
+    if star.isdecimal() and int(star) > _LARGEST_SDSS_ID:
+        return []
+    same = Source.sdss_id == int(star) if star.isdecimal() else Source.sdss4_apogee_id == star
+    keys = [pk for (pk,) in Source.select(Source.pk).where(same).tuples()]
+    if keys or star.isdecimal():
+        return keys
+    # A star with two names is stored under one of them.
+    spectra = ApogeeCoaddedSpectrumInApStar
+    observed = spectra.select(spectra.source).where(spectra.obj == star, spectra.source.is_null(False))
+    return [pk for (pk,) in observed.distinct().tuples()]
+
+
+def generate_queries_for_task(
+    task: Task | str,
+    input_model: type[BaseModel] | str | None = None,
+    limit: int | None = None,
+    page: tuple[int, int] | None = None,
+) -> Iterator[tuple[type[BaseModel], peewee.ModelSelect]]:
+    """The spectra that a task has not analysed yet, as upstream Astra offers it.
+
+    Args:
+        task: A task, or its name.
+        input_model: Only if the task takes this model of spectra; the model, or its name.
+        limit: At most this many spectra.
+        page: ``(I, N)``: the I-th of N disjoint parts.
+
+    Returns:
+        Pairs, as many as there are models of spectra: the model, and a query that selects the spectra with
+        their sources.
+
+    Raises:
+        TypeError: An argument is of another type, e.g. a list of stars in the place of ``limit``.
+        UsageError: There is no such task, model, limit or page.
+    """
+    if not isinstance(task, Task | str):
+        raise TypeError(f"task: give a task or its name, not {task!r}")
+    task = find_task(task) if isinstance(task, str) else task
+    model, limit = task.spectrum_model, _checked_limit(limit)
+    if input_model is not None and _found_model(input_model, task) is not model:
+        return iter(())
+    keys = pending_query(Selection(task, page=_checked_page(page)))
+    query = with_sources(model).where(model.spectrum_pk << keys).order_by(model.spectrum_pk)
+    return iter([(model, query.limit(limit))])
+
+
+def _found_model(wanted: type[BaseModel] | str, task: Task) -> type[BaseModel]:
+    if isinstance(wanted, type) and issubclass(wanted, BaseModel):
+        return wanted
+    if not isinstance(wanted, str):
+        raise TypeError(f"input_model: give a model of spectra or its name, not {wanted!r}")
+    tasks = (task, *(other for other in installed_tasks().values() if isinstance(other, Task)))
+    models = {each.spectrum_model.__name__: each.spectrum_model for each in tasks}
+    if wanted not in models:
+        raise UsageError(f"unknown model {wanted!r}; models of spectra: {', '.join(sorted(models))}")
+    return models[wanted]
+
+
+def _checked_limit(limit: int | None) -> int | None:
+    if limit is None:
+        return None
+    if not _is_integer(limit):
+        raise TypeError(f"limit: give a number of spectra or None, not {limit!r}")
+    # SQLite takes a negative one for none.
+    if limit < 0:
+        raise UsageError(f"limit {limit}: give 0 or more")
+    return int(limit)
+
+
+def _checked_page(page: tuple[int, int] | None) -> tuple[int, int] | None:
+    if page is None:
+        return None
+    if not (isinstance(page, Sequence) and len(page) == 2 and all(map(_is_integer, page))):
+        raise TypeError(f"page: give a pair (I, N) of numbers or None, not {page!r}")
+    part, parts = map(int, page)
+    if not 1 <= part <= parts:
+        raise UsageError(f"page {(part, parts)}: give (I, N) with 1 <= I <= N")
+    return part, parts
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def with_sources(model: type[BaseModel]) -> peewee.ModelSelect:
+    """Spectra of a model, each with its source in hand (``None`` where it has none)."""
+    return model.select(model, Source).join(
+        Source, peewee.JOIN.LEFT_OUTER, on=(model.source == Source.pk), attr="source"
+    )
+
+
+def _same_spectrum(selection: Selection, after: int | None) -> peewee.Expression:
+    spectra, results = selection.task.spectrum_model, selection.task.output_model
+    version = results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
+    same = (results.spectrum_pk == spectra.spectrum_pk) & version
+    # PostgreSQL does not conclude this from the other condition, and reads all the rows before it.
+    return same if after is None else same & (results.spectrum_pk > after)
+
+
+def _restricted(query: peewee.ModelSelect, selection: Selection, after: int | None) -> peewee.ModelSelect:
+    spectra = selection.task.spectrum_model
+    if after is not None:
+        query = query.where(spectra.spectrum_pk > after)
+    if selection.sources is not None:
+        query = query.where(spectra.source << selection.sources)
+    if selection.page is not None:
+        part, parts = selection.page
+        key = spectra.spectrum_pk
+        # The remainder by integer division: peewee reads % as LIKE.
+        query = query.where(key - key / parts * parts == part - 1)
+    return query

@@ -1,0 +1,90 @@
+"""Spectra whose files the system withheld: noted, tried again by later runs, and forgotten once read.
+
+They are not pending: a few files that nobody can read must not keep a survey from ever being done. A note
+holds until its spectrum is modified; then it is pending.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import peewee
+from peewee import fn
+
+from astra.database.connection import MAX_PARAMETERS, until
+from astra.models.withheld import TaskWithheld
+from astra.tasks.contract import Task
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """One try to read a file that the system withheld.
+
+    Attributes:
+        spectrum_pk: The spectrum.
+        reason: What the system said, and the file.
+        tried: A moment before it was tried.
+    """
+
+    spectrum_pk: int
+    reason: str
+    tried: datetime
+
+    @property
+    def kind(self) -> str:
+        """What the system said, without the file."""
+        return self.reason.partition(":")[0]
+
+
+def is_noted(task: Task) -> peewee.Expression:
+    """Whether a spectrum has a note that holds, in a query on the table of the task's spectra."""
+    spectra = task.spectrum_model
+    same = (TaskWithheld.task == task.name) & (TaskWithheld.spectrum_pk == spectra.spectrum_pk)
+    return fn.EXISTS(TaskWithheld.select(peewee.Value(1)).where(same, TaskWithheld.tried > spectra.modified))
+
+
+def noted(task: Task, tried_before: datetime | None = None) -> peewee.ModelSelect:
+    """The keys (``spectrum_pk``) of the spectra with a note that holds.
+
+    Args:
+        task: The task.
+        tried_before: Only those that were last tried at this time (UTC) or before it.
+    """
+    # Another name for the table: whoever asks mostly selects from it, too.
+    spectra = task.spectrum_model.alias("noted")
+    query = (
+        TaskWithheld.select(TaskWithheld.spectrum_pk)
+        .join(spectra, on=(TaskWithheld.spectrum_pk == spectra.spectrum_pk))
+        .where(TaskWithheld.task == task.name, TaskWithheld.tried > spectra.modified)
+    )
+    return query if tried_before is None else query.where(TaskWithheld.tried <= tried_before)
+
+
+def noted_among(task: Task, keys: Collection[int]) -> set[int]:
+    """Those of some spectra that have a note that holds."""
+    return {pk for (pk,) in noted(task).where(TaskWithheld.spectrum_pk << list(keys)).tuples()}
+
+
+def count_noted(task: Task) -> dict[str, int]:
+    """How many spectra have a note that holds, by what the system said, the most common first."""
+    kind, number = until(TaskWithheld._meta.database, TaskWithheld.reason, ":"), fn.COUNT(TaskWithheld.task)
+    query = TaskWithheld.select(kind, number).where(TaskWithheld.spectrum_pk << noted(task))
+    return dict(
+        query.where(TaskWithheld.task == task.name).group_by(kind).order_by(number.desc(), kind).tuples()
+    )
+
+
+def note(task: Task, tries: Iterable[Withheld]) -> None:
+    """Note whose files were withheld, within ``writing``."""
+    rows = [(task.name, each.spectrum_pk, each.reason, each.tried) for each in tries]
+    fields = (TaskWithheld.task, TaskWithheld.spectrum_pk, TaskWithheld.reason, TaskWithheld.tried)
+    for part in peewee.chunked(sorted(rows), MAX_PARAMETERS // len(fields)):
+        TaskWithheld.insert_many(part, fields=fields).on_conflict(
+            conflict_target=fields[:2], preserve=fields[2:]
+        ).execute()
+
+
+def forget(task: Task, keys: Collection[int]) -> None:
+    """Drop the notes of some spectra, within ``writing``: more is known of them now."""
+    same = (TaskWithheld.task == task.name) & (TaskWithheld.spectrum_pk << list(keys))
+    TaskWithheld.delete().where(same).execute()

@@ -1,0 +1,193 @@
+"""Masks of bad pixels, sky lines and persistence, held against those of real spectra."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from astra.errors import ConfigError
+from astra.modelling.simulator.masks import (
+    BADDARK,
+    BADFLAT,
+    BADPIX,
+    CRPIX,
+    LITTROW,
+    PERSIST_HIGH,
+    PERSIST_LOW,
+    PERSIST_MED,
+    REPLACED,
+    SHIFT,
+    SKYLINE,
+    TELLURIC,
+    MaskModel,
+    read_patterns,
+    telluric_depth,
+)
+from astra.modelling.simulator.pixels import COVERED
+from astra.spectra.grid import N_GRID
+from astra.spectra.rectify import MASKED_BITS
+
+NO_PATTERNS = np.zeros((0, N_GRID), np.int32)
+FAULTS = 0xFF
+
+# As often as in the 22 real files.
+VISITS = np.tile([1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 5, 5, 6, 6, 6, 6, 6, 8, 15], 30)
+
+
+def _drawn(model, visits, seed):
+    rng = np.random.default_rng(seed)
+    return model.draw(visits, rng.integers(-SHIFT, SHIFT + 1, len(visits)), rng)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    """Masks of the model alone."""
+    return _drawn(MaskModel(NO_PATTERNS), VISITS, 1)
+
+
+def _share(masks, bits):
+    """Share of the covered pixels, shape (N,)."""
+    return ((masks[:, COVERED] & bits) > 0).mean(axis=1)
+
+
+def _runs(masks, bits):
+    """Lengths of runs of masked pixels."""
+    lengths = []
+    for row in (masks[:, COVERED] & bits) > 0:
+        change = np.diff(np.concatenate([[0], row.astype(int), [0]]))
+        lengths += [np.flatnonzero(change < 0) - np.flatnonzero(change > 0)]
+    return np.concatenate(lengths)
+
+
+def test_the_bits_that_are_replaced_are_those_of_the_normalisation():
+    assert REPLACED == MASKED_BITS
+
+
+def test_as_many_pixels_are_replaced_as_in_real_spectra(drawn, patterns):
+    simulated, real = _share(drawn, REPLACED), _share(patterns, REPLACED)
+
+    assert simulated.mean() == pytest.approx(real.mean(), abs=0.04)
+    for percentile in (10, 50, 90):
+        found, expected = np.percentile(simulated, percentile), np.percentile(real, percentile)
+        assert 0.7 < found / expected < 1.3, percentile
+    assert 0.01 < simulated.min() < simulated.max() < 0.85
+
+
+@pytest.mark.parametrize("bit", [BADPIX, CRPIX, BADDARK, BADFLAT, LITTROW, SKYLINE, TELLURIC])
+def test_each_bit_is_about_as_frequent_as_in_real_spectra(drawn, patterns, bit):
+    assert 0.7 < _share(drawn, 1 << bit).mean() / _share(patterns, 1 << bit).mean() < 1.4
+
+
+@pytest.mark.parametrize("bit", [PERSIST_HIGH, PERSIST_MED, PERSIST_LOW])
+def test_persistence_is_about_as_frequent_as_in_real_spectra(drawn, patterns, bit):
+    assert 0.7 < _share(drawn, 1 << bit).mean() / _share(patterns, 1 << bit).mean() < 1.4
+    assert (drawn[:, 6344:8335] & (1 << bit) == 0).all()  # the red detector has none
+
+
+@pytest.mark.parametrize(("bits", "name"), [(FAULTS, "faults"), (1 << SKYLINE, "sky lines")])
+def test_masked_pixels_come_in_runs_as_long_as_in_real_spectra(drawn, patterns, bits, name):
+    simulated, real = _runs(drawn, bits), _runs(patterns, bits)
+
+    assert len(simulated) / len(drawn) == pytest.approx(len(real) / len(patterns), rel=0.3)
+    assert simulated.mean() == pytest.approx(real.mean(), rel=0.2)
+    for percentile in (25, 50, 75, 90):
+        found, expected = np.percentile(simulated, percentile), np.percentile(real, percentile)
+        assert abs(found - expected) <= max(3, 0.25 * expected), percentile
+
+
+def test_more_visits_bring_more_faults(drawn, patterns):
+    few, some, many = (_share(drawn[VISITS == visits], FAULTS).mean() for visits in (1, 3, 15))
+
+    assert 0.004 < few < 0.012
+    assert few < some < many
+    assert many == pytest.approx(_share(patterns, FAULTS).max(), rel=0.3)
+
+
+def test_all_masks_are_different(drawn):
+    assert len(np.unique(drawn, axis=0)) == len(drawn)
+
+
+def test_the_same_generator_draws_the_same_masks(patterns):
+    first, second = (_drawn(MaskModel(patterns), VISITS[:20], 5) for _ in range(2))
+
+    assert np.array_equal(first, second)
+    assert first.dtype == np.int32
+
+
+def test_real_patterns_are_moved_and_laid_on_each_other(patterns):
+    masks = _drawn(MaskModel(patterns[:1], real_share=1.0), VISITS[:40], 6) & ~(1 << TELLURIC)
+
+    pattern = patterns[0] & ~(1 << TELLURIC)
+    rolled = np.array([np.roll(pattern, shift) for shift in range(-SHIFT, SHIFT + 1)])
+    exact = [(rolled == mask).all(axis=1).any() for mask in masks]
+    assert 0.5 < np.mean(exact) < 0.95  # the others are two of them
+    inside = [((mask & rolled) == rolled).all(axis=1).any() for mask in masks]
+    assert all(inside)
+
+
+def test_half_of_the_masks_are_real_patterns_where_there_are_some(patterns):
+    masks = _drawn(MaskModel(patterns), VISITS[:200], 7)
+
+    # The model has no bit 14, all real masks have.
+    assert ((masks & (1 << 14)) > 0).any(axis=1).mean() == pytest.approx(0.5, abs=0.12)
+
+
+def test_tellurics_are_shallow_bands_that_move_with_the_star():
+    depth = telluric_depth(np.arange(-SHIFT, SHIFT + 1))
+
+    assert depth.shape == (2 * SHIFT + 1, N_GRID)
+    assert depth.min() >= 0
+    assert 0.5 < depth.max() <= 1
+    assert np.array_equal(depth[0, :-1], depth[1, 1:])
+
+
+def test_the_deepest_tellurics_are_the_ones_that_are_flagged(patterns):
+    shift = np.arange(-SHIFT, SHIFT + 1)
+    flags = MaskModel(patterns).draw(np.full(len(shift), 3), shift, np.random.default_rng(8))
+
+    depth, flagged = telluric_depth(shift), (flags & (1 << TELLURIC)) > 0
+    share = flagged.mean(axis=1)
+    assert ((share > 0.02) & (share < 0.3)).all()
+    assert (np.where(flagged, depth, 1).min(axis=1) >= np.where(flagged, 0, depth).max(axis=1)).all()
+
+
+# > Files
+
+
+@pytest.fixture
+def folder(apstar_files, tmp_path):
+    """A folder with one sound file."""
+    shutil.copyfile(apstar_files[0], tmp_path / apstar_files[0].name)
+    return tmp_path
+
+
+def test_patterns_are_those_of_the_combined_spectra(folder, apstar_files, patterns):
+    (pattern,) = read_patterns(folder)
+
+    assert np.array_equal(pattern, patterns[0])
+    assert patterns.shape == (22, N_GRID)
+
+
+def test_a_folder_without_spectra_is_one_clear_line(tmp_path):
+    with pytest.raises(ConfigError, match=re.escape(f"no apStar files in {tmp_path}")):
+        read_patterns(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "text", "short"])
+def test_a_damaged_file_is_named_in_one_line(folder, damage):
+    from astropy.io import fits
+
+    path = folder / "apStar-r6-2M00000000+0000000.fits"
+    (sound,) = folder.glob("apStar-*")
+    if damage == "short":
+        hdus = [fits.PrimaryHDU(), *(fits.ImageHDU(np.zeros((3, 100), np.int16)) for _ in range(3))]
+        fits.HDUList(hdus).writeto(path)
+    else:
+        content = {"empty": b"", "truncated": sound.read_bytes()[:300_000], "text": b"no FITS" * 1000}
+        path.write_bytes(content[damage])
+
+    with pytest.raises(ConfigError, match=re.escape(str(path))) as caught:
+        read_patterns(folder)
+
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,240 @@
+"""What becomes of a spectrum on its way into the archive."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from astra.modelling.simulator.conditions import Conditions
+from astra.modelling.simulator.masks import (
+    BADPIX,
+    PERSIST_HIGH,
+    REPLACED,
+    SKYLINE,
+)
+from astra.modelling.simulator.observe import LOST
+from astra.modelling.simulator.pixels import COVERED, EMULATED
+from astra.modelling.simulator.sample import observed
+from astra.spectra.grid import DETECTORS, N_GRID
+from astra.spectra.rectify import rectify, usable
+
+IDEAL = Conditions(
+    noise=False,
+    label_jitter=(0.0, 0.0, 0.0, 0.0),
+    foreign={},
+    mismatch=0.0,
+    edges=0.0,
+    depth=(0.0, 0.0),
+    velocity=0.0,
+    turbulence=0.0,
+    response=(0.0, 0.0),
+    wiggle=0.0,
+    telluric=0.0,
+    sky=0.0,
+    persistence=0.0,
+    companions={},
+)
+GAPS = np.setdiff1d(np.arange(N_GRID), COVERED)
+SEEN = np.isin(COVERED, EMULATED)
+
+
+@pytest.fixture(scope="module")
+def giants(full):
+    """Stars that hardly rotate."""
+    return full.population.draw(64, np.random.default_rng(2), {"rgb": 0.7, "red_clump": 0.3})
+
+
+@pytest.fixture(scope="module")
+def emulated(full, giants):
+    """What the emulator gives for them, normalised as observed spectra are."""
+    return _rectified(full.emulator.spectra(giants.labels()))
+
+
+def _rectified(flux, e_flux=None):
+    flags = np.zeros(flux.shape, int)
+    return rectify(flux, np.full(flux.shape, 0.01) if e_flux is None else e_flux, flags)[0]
+
+
+def _observed(full, stars, **changes):
+    return observed(full, stars, np.random.default_rng(3), replace(IDEAL, **changes))
+
+
+def _difference(full, giants, emulated, **changes):
+    """From the emulated spectra, star by star."""
+    sample = _observed(full, giants, **changes)
+    return (_rectified(sample.flux, sample.e_flux) - emulated)[:, SEEN]
+
+
+def test_of_an_ideal_observation_the_normalisation_gives_the_emulated_spectrum(full, giants, emulated):
+    difference = _difference(full, giants, emulated)
+
+    # Every twentieth star rotates faster than its lines are wide.
+    assert np.percentile(np.abs(difference).max(axis=1), 80) < 0.01
+    assert np.median(difference.std(axis=1)) < 0.002
+
+
+@pytest.mark.parametrize(
+    ("changes", "least", "most"),
+    [
+        ({"mismatch": 1.0}, 0.004, 0.012),  # the scatter of the emulator of giants is 0.006 in the median
+        ({"wiggle": 0.005}, 0.003, 0.006),
+        ({"response": (1.0, 0.0)}, 0.006, 0.012),
+        ({"depth": (0.02, 0.05)}, 0.001, 0.006),
+        ({"velocity": 1.5}, 0.001, 0.02),
+        ({"turbulence": 4.0}, 0.0005, 0.02),
+        ({"telluric": 0.015}, 0.0003, 0.005),
+        ({"label_jitter": (35.0, 0.04, 0.03, 0.02)}, 0.0005, 0.01),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_each_imperfection_changes_the_spectrum_by_its_size(full, giants, emulated, changes, least, most):
+    ideal, real = _difference(full, giants, emulated), _difference(full, giants, emulated, **changes)
+
+    assert least < np.median((real - ideal).std(axis=1)) < most
+
+
+def test_some_stars_have_broader_lines_than_the_others(full, giants, emulated):
+    changes = [_difference(full, giants, emulated, turbulence=4.0, broad=part) for part in (0.0, 1.0)]
+
+    few, all_of_them = (change.std(axis=1) for change in changes)
+    assert np.median(all_of_them) > 2 * np.median(few)
+
+
+def test_persistence_lights_up_the_flagged_pixels_of_the_blue_detector_alone(full, giants):
+    dark, bright = _observed(full, giants), _observed(full, giants, persistence=0.05)
+
+    light = bright.flux / 1000 - dark.flux / 1000
+    flagged = (bright.pixel_flags & (1 << PERSIST_HIGH)) > 0
+    assert np.abs(light[~flagged]).max() < 1e-3
+    affected = (light > 1e-3).any(axis=1)
+    assert 0.1 < affected.mean() < 0.5
+    assert 0.005 < np.median(light[affected][flagged[affected]]) < 0.1
+
+
+def test_sky_lines_leave_residuals_beside_their_masks(full, giants):
+    dark, sky = _observed(full, giants), _observed(full, giants, sky=0.5)
+
+    residual = np.where(dark.e_flux < LOST, (sky.flux - dark.flux) / dark.e_flux, 0.0)
+    masked = (sky.pixel_flags & (1 << SKYLINE)) > 0
+    beside = ~masked & (np.roll(masked, 1, axis=1) | np.roll(masked, -1, axis=1))
+    assert 0.15 < residual[:, COVERED][beside[:, COVERED]].std() < 0.5
+    reached = np.any([np.roll(masked, step, axis=1) for step in range(-7, 8)], axis=0)
+    assert np.abs(residual[~reached]).max() < 1e-3
+
+
+def test_the_noise_is_as_large_as_stated_and_larger_where_the_mask_says_so(noisy, clean):
+    noise = (noisy.flux - clean.flux) / clean.e_flux
+    replaced, lost = (noisy.pixel_flags & REPLACED) > 0, noisy.e_flux > 1e9
+
+    assert np.array_equal(noisy.pixel_flags, clean.pixel_flags)
+    assert noise[~replaced].std() == pytest.approx(1, abs=0.01)
+    assert noise[~replaced].mean() == pytest.approx(0, abs=0.01)
+    assert noise[replaced & ~lost].std() == pytest.approx(1.5, abs=0.05)
+    good = (noise * ~replaced)[:, COVERED]
+    assert np.abs(np.mean(good[:, 1:] * good[:, :-1])) < 0.01  # neighbours are independent
+
+
+def test_errors_say_the_signal_to_noise_ratio(noisy):
+    good = (noisy.pixel_flags & REPLACED) == 0
+    for row in range(0, len(noisy), 8):
+        ratio = np.median((noisy.flux / noisy.e_flux)[row][good[row]])
+        assert ratio == pytest.approx(noisy.snr[row], rel=0.12)
+    assert 20 <= noisy.snr.min() < 40
+    assert 250 < noisy.snr.max() <= 500
+
+
+def test_errors_of_masked_pixels_are_as_in_real_spectra(noisy, apstar_files):
+    from astropy.io import fits
+
+    def relative(e_flux, flags, bits):
+        covered = np.zeros(N_GRID, bool)
+        covered[COVERED] = True
+        sound = covered & (e_flux < 1e9)
+        return e_flux[sound & ((flags & bits) > 0)] / np.median(e_flux[sound & ((flags & REPLACED) == 0)])
+
+    real, simulated = {0xFF: [], 1 << SKYLINE: []}, {0xFF: [], 1 << SKYLINE: []}
+    for path in apstar_files:
+        with fits.open(path) as hdus:
+            e_flux, flags = (np.atleast_2d(hdus[index].data)[0].astype(float) for index in (2, 3))
+        for bits in real:
+            real[bits] += [np.median(relative(e_flux, flags.astype(int), bits))]
+    for row in range(60):
+        # Noise is relative to the continuum, whose shape is of no interest here.
+        e_flux = np.where(noisy.e_flux[row] < 1e9, noisy.e_flux[row], np.inf)
+        for bits in simulated:
+            values = relative(e_flux, noisy.pixel_flags[row], bits)
+            simulated[bits] += [np.median(values)] if len(values) else []
+    for bits in real:
+        assert np.median(simulated[bits]) == pytest.approx(np.median(real[bits]), rel=0.2)
+
+
+def test_pixels_without_information_hold_nothing_and_say_so(noisy):
+    lost = noisy.e_flux > 1e9
+
+    assert (noisy.flux[lost] == 0).all()
+    assert (noisy.pixel_flags[lost] & (1 << BADPIX) > 0).all()
+    assert lost[:, GAPS].all()
+    share = lost[:, COVERED].any(axis=1).mean()
+    assert 0.1 < share < 0.45  # 6 of the 22 real files
+    assert (noisy.e_flux[lost] == np.float32(LOST)).all()
+
+
+def test_before_noise_every_covered_pixel_can_be_used(clean):
+    assert (clean.flux[:, COVERED] > 0).all()
+    assert (clean.e_flux[:, COVERED] < 1e9).all()
+
+
+def test_every_spectrum_can_be_analysed(noisy):
+    assert usable(noisy.flux, noisy.e_flux, noisy.pixel_flags).all()
+    assert np.isfinite(noisy.flux).all()
+    assert (noisy.e_flux > 0).all()
+
+
+def test_arrays_are_as_small_as_they_can_be(noisy):
+    assert (noisy.flux.dtype, noisy.e_flux.dtype) == (np.float32, np.float32)
+    assert noisy.pixel_flags.dtype == np.int32
+
+
+def test_visits_are_as_many_as_in_the_survey(noisy):
+    assert noisy.n_visits.min() == 1
+    assert noisy.n_visits.max() <= 16
+    assert 2 <= np.median(noisy.n_visits) <= 5
+
+
+def test_the_continuum_has_another_level_and_slope_on_each_detector(clean):
+    levels = np.stack([np.median(clean.flux[:, begin:end], axis=1) for begin, end in DETECTORS], axis=1)
+
+    assert (levels > 100).all()
+    assert (levels[:, 0] / levels[:, 2]).std() > 0.2
+    assert len(np.unique(levels.argmax(axis=1))) >= 2
+
+
+def test_rotation_washes_out_the_lines_of_hot_stars_and_not_those_of_giants(full, giants, emulated):
+    stars = full.population.draw(64, np.random.default_rng(4), {"hot": 1.0})
+    still = _rectified(full.emulator.spectra(stars.labels()))
+    hot, cool = (_rectified(_observed(full, some).flux) for some in (stars, giants))
+
+    def narrow_structure(flux):
+        return np.diff(flux, axis=1)[:, SEEN[1:]].std(axis=1)
+
+    assert np.median(narrow_structure(hot) / narrow_structure(still)) < 0.8
+    assert np.median(narrow_structure(cool) / narrow_structure(emulated)) == pytest.approx(1, abs=0.01)
+
+
+@pytest.mark.parametrize("detector", [0, 1, 2])
+def test_the_response_is_that_of_real_spectra(full, giants, shared, detector):
+    """The mean of observed giants comes nearer to the published mean in the orders that a parabola leaves."""
+    path = shared / "data/published_model/astroNN_gaia_dr17_model_3.astroNN_model_parameter.json"
+    published = np.array(json.loads(path.read_text())["input_mean"]["input"])
+    begin, end = DETECTORS[detector]
+    pixels = np.flatnonzero(SEEN & (COVERED >= begin) & (COVERED < end))
+    place = np.linspace(-1, 1, end - begin)[COVERED[pixels] - begin]
+    orders = {}
+    for size in (0.0, 1.0):
+        sample = _observed(full, giants, response=(size, 0.0))
+        difference = _rectified(sample.flux, sample.e_flux).mean(axis=0) - published
+        orders[size] = np.polynomial.legendre.legfit(place, difference[pixels], 6)[3:5]
+
+    assert np.abs(orders[1.0]).max() < 0.012
+    assert np.abs(orders[1.0]).sum() < 0.5 * np.abs(orders[0.0]).sum()

@@ -1,0 +1,123 @@
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astra.modelling.training.evaluate import (
+    ALL,
+    coverage,
+    distance_error,
+    evaluate,
+    flagged_by_error,
+    pulls,
+)
+from astra.pipelines.astronn_dist.distances.distance import distance
+
+
+def gaussian(n=20_000, relative=0.1, stated=0.1):
+    """Predictions with a normal error, and what is stated of it."""
+    generator = np.random.default_rng(4)
+    true = 10 ** generator.uniform(0, 2, n)
+    return true, true * (1 + relative * generator.standard_normal(n)), stated * true
+
+
+@given(true=st.floats(0.1, 1e4), fakemag=st.floats(0.1, 1e4), k_mag=st.floats(3, 15), a_k_mag=st.floats(0, 2))
+def test_the_error_of_a_distance_is_that_of_the_distances(true, fakemag, k_mag, a_k_mag):
+    measured, correct = (distance(value, 0.0, k_mag, a_k_mag)[0] for value in (fakemag, true))
+
+    assert distance_error(np.array([true]), np.array([fakemag]))[0] == pytest.approx(
+        measured / correct - 1, rel=1e-9, abs=1e-9
+    )
+
+
+def test_too_bright_a_prediction_is_too_far_a_star():
+    assert distance_error(np.array([10.0]), np.array([8.0]))[0] == pytest.approx(0.25)
+    assert pulls(np.array([10.0]), np.array([8.0]), np.array([1.0]))[0] == pytest.approx(-2)
+
+
+def test_right_errors_have_pulls_of_width_one_and_three_in_a_thousand_outliers():
+    found = evaluate(np.full(20_000, "rgb"), *gaussian(), np.full(20_000, 80.0))["rgb"]
+
+    assert found.pull_width == pytest.approx(1, abs=0.02)
+    assert found.pull_outliers == pytest.approx(0.0027, abs=0.001)
+    assert found.median_r == pytest.approx(0, abs=0.005)
+    assert found.median_abs_r == pytest.approx(0.0674, abs=0.002)
+    assert found.half_width_r == pytest.approx(0.1, abs=0.005)
+
+
+def test_errors_stated_too_small_show_in_the_pulls_alone():
+    modest, bold = (
+        evaluate(np.full(20_000, ""), *gaussian(stated=stated), np.full(20_000, 80.0))[""]
+        for stated in (0.1, 0.05)
+    )
+
+    assert bold.pull_width == pytest.approx(2 * modest.pull_width)
+    assert bold.half_width_r == modest.half_width_r
+
+
+def test_the_error_of_a_parallax_belongs_to_the_pull():
+    true, fakemag, e_fakemag = gaussian(stated=0.0)
+
+    found = evaluate(
+        np.full(len(true), ""), true, fakemag, e_fakemag, np.full(len(true), 80.0), e_true=0.1 * true
+    )
+
+    assert found[ALL].pull_width == pytest.approx(1, abs=0.02)
+
+
+def test_each_class_is_measured_alone_and_all_together_last():
+    kind = np.array(["rgb", "dwarf", "rgb"])
+    found = evaluate(kind, np.full(3, 10.0), np.array([10.0, 5.0, 10.0]), np.full(3, 0.5), np.full(3, 80.0))
+
+    assert list(found) == ["dwarf", "rgb", ALL]
+    assert (found["rgb"].n, found["dwarf"].n, found[ALL].n) == (2, 1, 3)
+    assert (found["rgb"].median_r, found["dwarf"].median_r) == (0, 1)
+    assert found[ALL].pull_outliers == pytest.approx(1 / 3)
+
+
+def test_flags_are_counted_among_all_and_among_bright_spectra():
+    e_fakemag = np.array([0.5, 3.0, 2.0, 1.9])
+    found = evaluate(
+        np.full(4, "rgb"), np.full(4, 10.0), np.full(4, 10.0), e_fakemag, np.array([200, 200, 50, 50])
+    )
+
+    assert found["rgb"].flagged == 0.5
+    assert (found["rgb"].n_bright, found["rgb"].flagged_bright) == (2, 0.5)
+
+
+def test_a_star_without_a_prediction_is_flagged_and_an_outlier_but_has_no_error():
+    nothing = np.array([math.nan, 10.0])
+    found = evaluate(np.full(2, "rgb"), np.full(2, 10.0), nothing, np.full(2, 1.0), np.full(2, 200.0))["rgb"]
+
+    assert (found.flagged, found.pull_outliers, found.median_r) == (0.5, 0.5, 0)
+
+
+def test_what_no_star_decides_is_nan_and_null_in_json():
+    found = evaluate(*(np.array([]) for _ in range(5)))[ALL]
+
+    assert found.n == 0
+    assert math.isnan(found.median_abs_r)
+    assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["flagged_bright"] is None
+
+
+def test_the_share_of_flagged_stars_is_that_of_each_interval_of_the_error():
+    r = np.array([0.01, -0.02, 0.3, -0.4, math.nan])
+    flagged = np.array([False, True, True, True, True])
+
+    shares = flagged_by_error(r, flagged, np.array([0, 0.1, 0.2, 0.5]))
+
+    np.testing.assert_array_equal(shares, [0.5, math.nan, 1.0])
+
+
+@given(limits=st.lists(st.floats(0, 1), min_size=1, max_size=8).map(sorted))
+def test_a_wider_limit_keeps_no_fewer_stars(limits):
+    generator = np.random.default_rng(1)
+    relative = generator.uniform(0, 0.5, 300)
+
+    curve = coverage(relative * generator.standard_normal(300), relative, np.array(limits))
+
+    assert (np.diff(curve.kept) >= 0).all()
+    assert (np.isnan(curve.median_abs_r) == (curve.kept == 0)).all()

@@ -1,0 +1,239 @@
+"""Migrated tables equal the models, on both databases; init is safe to repeat and to start twice."""
+
+import subprocess
+import sys
+
+import peewee
+import pytest
+from builders import a_result, a_run, a_source, a_spectrum
+from playhouse.migrations import MigrationError
+
+from astra.config import load_settings
+from astra.database.connection import bound_to, is_postgresql, open_database
+from astra.errors import ConfigError
+from astra.models import TABLES, AstroNNdist, Distance, Source, TaskRun, TaskWithheld
+from astra.schema import upgrade as schema
+
+ALL = [
+    *("0001_tables", "0002_distances", "0003_weights_of_runs", "0004_claims", "0005_parallaxes"),
+    *("0006_raw_parallaxes", "0007_withheld"),
+]
+
+
+def _columns(database, table):
+    kinds = {"int": "integer", "int8": "bigint", "double precision": "real"}
+    found = {}
+    for column in database.get_columns(table):
+        kind = column.data_type.lower()
+        found[column.name] = (kinds.get(kind, kind), column.null, column.primary_key)
+    return found
+
+
+def _constraints(database, table):
+    indexes = {(tuple(index.columns), index.unique) for index in database.get_indexes(table)}
+    foreign = {(key.column, key.dest_table, key.dest_column) for key in database.get_foreign_keys(table)}
+    return indexes, foreign
+
+
+def test_migrated_tables_equal_the_models(db):
+    migrated = {
+        t._meta.table_name: (_columns(db, t._meta.table_name), *_constraints(db, t._meta.table_name))
+        for t in TABLES
+    }
+    db.execute_sql("DROP VIEW distances")
+    db.drop_tables(TABLES)
+    db.create_tables(TABLES)
+
+    for model in TABLES:
+        name = model._meta.table_name
+        assert migrated[name] == (_columns(db, name), *_constraints(db, name))
+
+
+def test_the_view_has_the_columns_of_its_model(db):
+    cursor = db.execute_sql("SELECT * FROM distances LIMIT 0")
+
+    # In an order of its own: a migration adds at the end.
+    assert sorted(column[0] for column in cursor.description) == sorted(
+        field.column_name for field in Distance._meta.sorted_fields
+    )
+
+
+def test_generated_columns_are_generated_in_the_migrated_table(db):
+    row = a_result(a_spectrum(a_source()), v_astra=2_003_004)
+
+    with pytest.raises(peewee.DatabaseError, match="generated"):
+        db.execute_sql("UPDATE astro_nn_dist SET v_astra_major_minor = 3")
+    assert row.v_astra_major_minor == 2003
+
+
+def test_down_and_up_again_keeps_every_row(db):
+    a_result(a_spectrum(a_source()))
+    before = Distance.select().dicts().get()
+
+    assert schema.runner(db).down("0002_distances") == ALL[:0:-1]
+    with pytest.raises(ConfigError, match="older than this Astra.*astra init"):
+        schema.check(db)
+    schema.runner(db).up()
+
+    schema.check(db)
+    assert repr(Distance.select().dicts().get()) == repr(before)
+
+
+def test_the_runs_so_far_stay_as_they_were_when_their_weights_get_new_columns(db):
+    a_result(a_spectrum(a_source()), run_pk=a_run(weights_name="old", measured=1).pk)
+    assert schema.runner(db).down("0003_weights_of_runs") == ALL[:1:-1]
+    tables = ("task_run", "astro_nn_dist", "distances")
+    before = {table: _only_row(db, table) for table in tables}
+
+    assert schema.runner(db).up() == ALL[2:]
+
+    after = {table: _only_row(db, table) for table in tables}
+    for table in tables:
+        assert before[table].items() <= after[table].items()
+    assert set(after["task_run"]) - set(before["task_run"]) == {"weights_origin", "weights_range"}
+    assert TaskRun.get().weights_range is None
+
+
+def _only_row(database, table):
+    cursor = database.execute_sql(f"SELECT * FROM {table}")
+    (row,) = cursor.fetchall()
+    return dict(zip((column[0] for column in cursor.description), row, strict=True))
+
+
+def test_the_results_so_far_keep_their_numbers_when_errors_and_parallaxes_are_added(db):
+    a_result(a_spectrum(a_source(plx=0.2)), run_pk=a_run().pk, dist=4919.68, flag_missing_extinction=True)
+    schema.runner(db).down("0005_parallaxes")
+    before = {table: _only_row(db, table) for table in ("astro_nn_dist", "distances")}
+
+    schema.runner(db).up()
+
+    for table, row in before.items():
+        added = {name: value for name, value in _only_row(db, table).items() if name not in row}
+        assert row.items() <= _only_row(db, table).items()
+        assert "weighted_parallax" in added
+        assert set(added.values()) == {None}
+
+
+def test_exactly_the_results_that_averaged_a_parallax_with_its_zero_point_are_to_be_derived_again(db):
+    raw = {"gaia_parallax": 0.2, "e_gaia_parallax": 0.02, "weighted_parallax": 0.21, "weighted_dist": 4761.9}
+    kinds = {
+        "raw": raw,
+        "raw and negative": raw | {"weighted_parallax": -0.01, "weighted_dist": None},
+        "corrected": raw | {"plx_zero_point": -0.03},
+        "without Gaia": {"weighted_parallax": 0.21},
+        "raw, of no mean": {"gaia_parallax": 0.2, "e_gaia_parallax": 0.02},
+    }
+    read = {"inputs_read": "2026-01-01 00:00:00.000000"}
+    rows = {kind: a_result(a_spectrum(a_source()), **values, **read) for kind, values in kinds.items()}
+    schema.runner(db).down("0006_raw_parallaxes")
+
+    schema.runner(db).up()
+
+    after = {kind: AstroNNdist.get_by_id(row.task_pk) for kind, row in rows.items()}
+    stale = {kind for kind, row in after.items() if row.source_read is None}
+    assert stale == {"raw", "raw and negative"}
+    for kind, row in after.items():
+        same = {name for name in row.__data__ if name != "source_read" or kind not in stale}
+        assert {name: repr(getattr(row, name)) for name in same} == {
+            name: repr(getattr(rows[kind], name)) for name in same
+        }
+
+
+def test_results_that_the_system_withheld_before_are_noted(db):
+    reasons = {"Permission denied: /a.fits": True, "truncated: /b.fits has 3 bytes": False, None: False}
+    read = {"inputs_read": "2999-01-01 00:00:00.000000"}
+    rows = {
+        reason: a_result(a_spectrum(a_source()), flag_no_result=True, no_result_reason=reason, **read)
+        for reason in reasons
+    }
+    schema.runner(db).down("0007_withheld")
+
+    schema.runner(db).up()
+
+    noted = {row.spectrum_pk: row.reason for row in TaskWithheld.select()}
+    assert noted == {rows[reason].spectrum_pk: reason for reason, is_noted in reasons.items() if is_noted}
+
+
+def test_views_and_rights_on_the_view_outlive_its_new_columns(db):
+    if not is_postgresql(db):
+        pytest.skip("SQLite has no rights, and finds what a view rests on by its name")
+    schema.runner(db).down("0005_parallaxes")
+    db.execute_sql("GRANT SELECT ON distances TO PUBLIC")
+    db.execute_sql("CREATE VIEW mine AS SELECT sdss_id, dist FROM distances WHERE good")
+
+    schema.runner(db).up()
+
+    assert db.execute_sql("SELECT count(*) FROM mine").fetchone() == (0,)
+    (rights,) = db.execute_sql("SELECT relacl::text FROM pg_class WHERE relname = 'distances'").fetchone()
+    assert "=r/" in rights
+
+
+def test_tables_with_rows_are_not_dropped(db):
+    source = a_source()
+    schema.runner(db).down("0002_distances")
+
+    with pytest.raises(ValueError, match="table source holds 1 rows"):
+        schema.runner(db).down()
+
+    assert Source.get().pk == source.pk
+
+
+def test_empty_tables_go_down_and_come_up_again(db):
+    schema.runner(db).down("0001_tables")
+    schema.runner(db).up()
+
+    schema.check(db)
+    assert TaskRun.select().count() == 0
+
+
+def test_init_says_what_it_applied_and_repeats_without_harm(empty_database):
+    settings = load_settings()
+
+    assert schema.upgrade(empty_database, settings) == ALL
+    assert schema.upgrade(empty_database, settings) == []
+
+
+def test_two_inits_at_once_make_one_schema(database_url, monkeypatch):
+    variable = "ASTRA_DATABASE_URL" if "://" in database_url else "ASTRA_DATABASE_PATH"
+    monkeypatch.setenv(variable, database_url)
+    command = [sys.executable, "-m", "astra", "init"]
+
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    ended = [(*process.communicate(timeout=60), process.returncode) for process in started]
+
+    assert [code for *_, code in ended] == [0] * 4, ended
+    assert sum("schema is ready" in out for out, *_ in ended) == 1
+    with bound_to(open_database(load_settings())) as database:
+        schema.check(database)
+
+
+def test_a_missing_schema_names_the_remedy(empty_database):
+    with pytest.raises(ConfigError, match="run `astra init` first"):
+        schema.check(empty_database)
+
+
+def test_a_newer_schema_is_refused(db):
+    schema.runner(db).History.create(name="9999_from_the_future")
+
+    with pytest.raises(ConfigError, match="newer than this Astra.*9999_from_the_future"):
+        schema.check(db)
+    with pytest.raises(ConfigError, match="newer than this Astra"):
+        schema.upgrade(db, load_settings())
+
+
+def test_unknown_targets_of_a_migration_are_refused(db):
+    with pytest.raises(MigrationError):
+        schema.runner(db).up("0003_none")
+
+
+@pytest.mark.postgres
+def test_postgresql_shows_the_help_texts_beside_the_columns(db):
+    if not is_postgresql(db):
+        pytest.skip("SQLite has no place for comments")
+    query = (
+        "SELECT col_description('astro_nn_dist'::regclass, attnum) FROM pg_attribute WHERE attname = 'dist'"
+    )
+
+    assert ("Heliocentric distance [pc]",) in db.execute_sql(query).fetchall()

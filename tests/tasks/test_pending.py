@@ -1,0 +1,350 @@
+"""Pending: no row in this version, or modified since it was read; stale: only its source changed."""
+
+import math
+import re
+from datetime import datetime, timedelta
+
+import numpy as np
+import pytest
+from builders import a_result, a_source, a_spectrum
+
+from astra import generate_queries_for_task
+from astra.database.connection import now, settled_now
+from astra.errors import UsageError
+from astra.models import ApogeeCoaddedSpectrumInApStar, Source
+from astra.pipelines.astronn_dist import astronn_dist
+from astra.tasks.pending import (
+    Selection,
+    count_pending,
+    pending_query,
+    sources_of,
+    stale_query,
+    stream_keys,
+)
+
+LATER = timedelta(hours=1)
+
+
+def _pending(**selection):
+    chosen = Selection(astronn_dist, **selection)
+    return [pk for chunk in stream_keys(pending_query, chosen, 2) for pk in chunk]
+
+
+def _stale(**selection):
+    chosen = Selection(astronn_dist, **selection)
+    return [pk for chunk in stream_keys(stale_query, chosen, 2) for pk in chunk]
+
+
+def _done(db, spectrum, **values):
+    return a_result(spectrum, inputs_read=now(db) + LATER, **values)
+
+
+def test_a_spectrum_without_a_row_is_pending_until_it_has_one(db):
+    done, new = a_spectrum(a_source()), a_spectrum(a_source())
+    _done(db, done)
+
+    assert _pending() == [new.spectrum_pk]
+
+
+def test_a_row_of_another_minor_version_does_not_count(db):
+    spectrum = a_spectrum(a_source())
+    _done(db, spectrum, v_astra=99_000_000)
+
+    assert _pending() == [spectrum.spectrum_pk]
+
+
+def test_a_spectrum_modified_at_or_after_its_inputs_were_read_is_pending_again(db):
+    spectra = [a_spectrum(a_source()) for _ in range(3)]
+    for spectrum, shift in zip(spectra, (-1, 0, 1), strict=True):
+        stored = ApogeeCoaddedSpectrumInApStar.get_by_id(spectrum.pk)
+        a_result(spectrum, inputs_read=stored.modified + timedelta(microseconds=1000 * shift))
+
+    assert _pending() == [spectra[0].spectrum_pk, spectra[1].spectrum_pk]
+
+
+def test_a_changed_magnitude_makes_the_row_stale_but_not_pending(db):
+    source = a_source()
+    spectrum = a_spectrum(source)
+    _done(db, spectrum)
+    assert _stale() == []
+
+    source.k_mag = 11.0
+    source.save()
+
+    assert (_stale(), _pending()) == ([spectrum.spectrum_pk], [])
+
+
+def _read(db, spectrum, source_read, **values):
+    """The row of a spectrum whose star was read at some moment."""
+    return _done(db, spectrum, source_read=source_read, **values)
+
+
+STAR = {
+    "plx": 3.0,
+    "e_plx": 0.1,
+    "e_k_mag": 0.03,
+    "e_ebv": 0.02,
+    "gaia_release": "dr3",
+    "g_mag": 12.0,
+    "dec": 1.0,
+}
+
+
+@pytest.mark.parametrize("name", STAR)
+@pytest.mark.parametrize("no_result", [False, True])
+def test_any_change_of_a_star_makes_its_rows_stale_without_a_result_too(db, name, no_result):
+    source = a_source()
+    spectrum = a_spectrum(source)
+    absent = {"k_mag": math.nan, "ebv": math.nan} if no_result else {}
+    _read(db, spectrum, now(db), flag_no_result=no_result, **absent)
+    assert _stale() == []
+
+    setattr(source, name, STAR[name])
+    source.save()
+
+    assert (_stale(), _pending()) == ([spectrum.spectrum_pk], [])
+
+
+def test_a_star_modified_at_or_after_it_was_read_makes_its_row_stale(db):
+    spectra = [a_spectrum(a_source()) for _ in range(3)]
+    for spectrum, shift in zip(spectra, (-1, 0, 1), strict=True):
+        modified = Source.get_by_id(spectrum.source_pk).modified
+        _read(db, spectrum, modified + timedelta(microseconds=1000 * shift))
+
+    assert _stale() == [spectra[0].spectrum_pk, spectra[1].spectrum_pk]
+
+
+@pytest.mark.parametrize("source", [True, False])
+def test_a_row_of_an_older_schema_is_stale(db, source):
+    spectrum = a_spectrum(a_source() if source else None)
+    missing = {"k_mag": 0, "ebv": 0, "flag_missing_photometry": True, "flag_missing_extinction": True}
+    _read(db, spectrum, None, **({} if source else missing))
+
+    assert _stale() == [spectrum.spectrum_pk]
+
+
+def test_a_magnitude_that_was_changed_by_hand_is_noticed(db):
+    source = a_source()
+    spectrum = a_spectrum(source)
+    _done(db, spectrum)
+
+    Source.update(k_mag=11.0).where(Source.pk == source.pk).execute()
+
+    assert _stale() == [spectrum.spectrum_pk]
+
+
+@pytest.mark.parametrize("filler", [math.nan, 99.0, 99.99, 999999.0, -1.0, -9999.0, -9999.99])
+def test_one_filler_instead_of_another_makes_nothing_stale(db, filler):
+    source = a_source(k_mag=99.0, ebv=-5.0)
+    _done(db, a_spectrum(source), k_mag=0, ebv=0, flag_missing_photometry=True, flag_missing_extinction=True)
+
+    source.k_mag = source.ebv = filler
+    source.save()
+
+    assert _stale() == []
+
+
+def test_a_magnitude_of_exactly_zero_is_no_missing_magnitude(db):
+    source = a_source(k_mag=99.0)
+    spectrum = a_spectrum(source)
+    _done(db, spectrum, k_mag=0, flag_missing_photometry=True)
+
+    source.k_mag = 0.0
+    source.save()
+
+    assert _stale() == [spectrum.spectrum_pk]
+
+
+def test_a_spectrum_that_finds_its_star_later_is_stale(db):
+    spectrum = a_spectrum(None)
+    _done(db, spectrum, k_mag=0, ebv=0, flag_missing_photometry=True, flag_missing_extinction=True)
+    assert _stale() == []
+
+    Source.insert(sdss_id=7, k_mag=9.0).execute()
+    ApogeeCoaddedSpectrumInApStar.update(source=Source.get(sdss_id=7)).execute()
+
+    assert _stale() == [spectrum.spectrum_pk]
+
+
+def test_a_row_without_a_result_whose_star_is_as_it_was_has_nothing_to_derive_again(db):
+    source = a_source()
+    _done(db, a_spectrum(source), flag_no_result=True, k_mag=math.nan)
+
+    assert _stale() == []
+
+
+def test_retry_takes_failed_rows_again_and_overwrite_takes_all(db):
+    failed, good = a_spectrum(a_source()), a_spectrum(a_source())
+    _done(db, failed, flag_no_result=True)
+    _done(db, good)
+
+    assert _pending(retry_no_result=True) == [failed.spectrum_pk]
+    assert _pending(overwrite=True) == [failed.spectrum_pk, good.spectrum_pk]
+
+
+def test_of_rows_taken_again_only_older_ones(db):
+    first, second, third = (a_spectrum(a_source()) for _ in range(3))
+    a_result(first, inputs_read=datetime(2030, 1, 1), flag_no_result=True)
+    a_result(second, inputs_read=datetime(2030, 1, 3), flag_no_result=True)
+    chosen = {"before": datetime(2030, 1, 2)}
+
+    overwrite, retry = (
+        [pk for (pk,) in pending_query(Selection(astronn_dist, **chosen, **{name: True})).tuples()]
+        for name in ("overwrite", "retry_no_result")
+    )
+
+    assert sorted(overwrite) == sorted(retry) == [first.spectrum_pk, third.spectrum_pk]
+
+
+def test_pages_are_disjoint_and_leave_nothing_out(db):
+    for _ in range(7):
+        a_spectrum(a_source())
+
+    pages = [_pending(page=(part, 3)) for part in (1, 2, 3)]
+
+    assert sorted(sum(pages, [])) == _pending()
+    assert all(pk % 3 == part for part, page in enumerate(pages) for pk in page)
+
+
+def test_a_star_is_found_by_sdss_id_and_by_apogee_id(db):
+    star, other = a_source(sdss_id=42, sdss4_apogee_id="2M00000042+0000000"), a_source()
+    spectrum = a_spectrum(star)
+    a_spectrum(other)
+
+    for name in ("42", "2M00000042+0000000"):
+        assert _pending(sources=sources_of([name])) == [spectrum.spectrum_pk]
+
+
+def test_a_star_of_two_names_is_found_by_the_one_that_only_its_spectra_carry(db):
+    star = a_source(sdss4_apogee_id="A")
+    for name in "ABB":
+        a_spectrum(star, obj=name)
+    a_spectrum(None, obj="C")
+
+    assert sources_of(["B"]) == sources_of(["A"]) == (star.pk,)
+    with pytest.raises(UsageError, match="no star with APOGEE id C"):
+        sources_of(["C"])
+
+
+def test_the_star_that_has_a_name_goes_before_another_one_observed_under_it(db):
+    star, other = a_source(sdss4_apogee_id="A"), a_source()
+    a_spectrum(other, obj="A")
+
+    assert sources_of(["A"]) == (star.pk,)
+
+
+@pytest.mark.parametrize(
+    ("star", "kind"), [("4711", "sdss_id"), ("9" * 19, "sdss_id"), ("2M99999999+9999999", "APOGEE id")]
+)
+def test_an_unknown_star_is_an_error_that_names_it(db, star, kind):
+    with pytest.raises(UsageError, match=f"no star with {kind} {star.replace('+', '.')}"):
+        sources_of([star])
+
+
+def test_keys_are_streamed_in_order_and_limited(db):
+    keys = [a_spectrum(a_source()).spectrum_pk for _ in range(5)]
+    selection = Selection(astronn_dist)
+
+    assert list(stream_keys(pending_query, selection, 2)) == [keys[:2], keys[2:4], keys[4:]]
+    assert list(stream_keys(pending_query, selection, 2, limit=3)) == [keys[:2], keys[2:3]]
+
+
+def test_what_others_finish_in_the_meantime_is_not_handed_out_again(db):
+    spectra = [a_spectrum(a_source()) for _ in range(4)]
+    chunks = stream_keys(pending_query, Selection(astronn_dist), 2)
+
+    next(chunks)
+    _done(db, spectra[2])
+
+    assert next(chunks) == [spectra[3].spectrum_pk]
+
+
+def test_the_count_has_both_pending_and_stale(db):
+    a_spectrum(a_source())
+    source = a_source()
+    _done(db, a_spectrum(source))
+    source.ebv = 0.7
+    source.save()
+
+    assert count_pending(Selection(astronn_dist)) == 2
+
+
+def test_upstreams_generator_of_queries_gives_spectra_with_their_sources(db):
+    source = a_source()
+    spectra = [a_spectrum(source), a_spectrum(None), a_spectrum(source)]
+
+    for task in ("astronn_dist", astronn_dist):
+        ((model, query),) = generate_queries_for_task(task, limit=2)
+
+        assert model is ApogeeCoaddedSpectrumInApStar
+        assert list(query) == spectra[:2]
+        assert [spectrum.source for spectrum in query] == [source, None]
+
+
+@pytest.mark.parametrize("model", [ApogeeCoaddedSpectrumInApStar, "ApogeeCoaddedSpectrumInApStar"])
+def test_a_model_of_spectra_may_be_given_by_its_name(db, model):
+    spectrum = a_spectrum(a_source())
+
+    ((found, query),) = generate_queries_for_task("astronn_dist", model)
+
+    assert (found, list(query)) == (ApogeeCoaddedSpectrumInApStar, [spectrum])
+    assert list(generate_queries_for_task("astronn_dist", Source)) == []
+
+
+def test_limits_and_pages_may_be_numbers_of_numpy(db):
+    spectra = [a_spectrum(a_source()) for _ in range(4)]
+    page = [number(2) for number in (int, np.int64)]
+
+    ((_, some),) = generate_queries_for_task("astronn_dist", limit=np.int64(3))
+    ((_, half),) = generate_queries_for_task("astronn_dist", page=page)
+    ((_, none),) = generate_queries_for_task("astronn_dist", limit=0)
+
+    assert [list(query) for query in (some, none)] == [spectra[:3], []]
+    assert list(half) == [spectrum for spectrum in spectra if spectrum.spectrum_pk % 2 == 1]
+
+
+STARS = [117514892, 54392283]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        ((None,), TypeError, "task: give a task or its name, not None"),
+        ((len,), TypeError, "task: give a task or its name, not <built-in"),
+        (("astronn_dst",), UsageError, "unknown task 'astronn_dst'"),
+        (
+            ("astronn_dist", STARS),
+            TypeError,
+            "input_model: give a model of spectra or its name, not [117514892,",
+        ),
+        (("astronn_dist", 10), TypeError, "input_model: give a model of spectra or its name, not 10"),
+        (
+            ("astronn_dist", "ApogeeSpectrum"),
+            UsageError,
+            "unknown model 'ApogeeSpectrum'; models of spectra: ApogeeCoaddedSpectrumInApStar",
+        ),
+        (
+            ("astronn_dist", None, STARS),
+            TypeError,
+            "limit: give a number of spectra or None, not [117514892,",
+        ),
+        (("astronn_dist", None, "10"), TypeError, "limit: give a number of spectra or None, not '10'"),
+        (("astronn_dist", None, 1.0), TypeError, "limit: give a number of spectra or None, not 1.0"),
+        (("astronn_dist", None, True), TypeError, "limit: give a number of spectra or None, not True"),
+        (("astronn_dist", None, -1), UsageError, "limit -1: give 0 or more"),
+        (("astronn_dist", None, None, 2), TypeError, "page: give a pair (I, N) of numbers or None, not 2"),
+        (("astronn_dist", None, 5, (1, 2, 3)), TypeError, "page: give a pair (I, N)"),
+        (("astronn_dist", None, 5, "12"), TypeError, "page: give a pair (I, N)"),
+        (("astronn_dist", None, 5, (True, 2)), TypeError, "page: give a pair (I, N)"),
+        (("astronn_dist", None, 5, (0, 2)), UsageError, "page (0, 2): give (I, N) with 1 <= I <= N"),
+        (("astronn_dist", None, 5, (3, 2)), UsageError, "page (3, 2): give (I, N) with 1 <= I <= N"),
+    ],
+    ids=str,
+)
+def test_what_stands_in_the_wrong_place_is_an_error_that_names_the_argument(arguments, error, said):
+    with pytest.raises(error, match=f"^{re.escape(said)}"):
+        generate_queries_for_task(*arguments)
+
+
+def test_a_moment_is_settled_only_when_changes_in_flight_are_visible(db):
+    assert settled_now(db) <= now(db)
