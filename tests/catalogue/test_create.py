@@ -14,7 +14,8 @@ from astra.catalogue import create as room
 from astra.catalogue.create import Request
 from astra.catalogue.options import Format, Names
 from astra.config import load_settings
-from astra.database.connection import open_database, snapshot
+from astra.database import snapshot
+from astra.database.connection import open_database
 from astra.errors import AstraError, ConfigError, Interrupted, StorageError, UsageError
 from astra.models import AstroNNdist
 

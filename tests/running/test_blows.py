@@ -199,7 +199,7 @@ def test_a_full_database_stops_the_run_in_one_line(db, tmp_path):
         for _ in range(200):
             a_spectrum(a_source(), write_apstar(tmp_path / "apStar-dr17-x.fits"))
     full = """
-from astra import database as module
+from astra.database import connection as module
 opened = module.open_database
 def limited(*rest, **named):
     found = opened(*rest, **named)

@@ -23,9 +23,9 @@ PATIENCE_S = 30
 # Claims so many spectra, says which with which token, and waits to be killed.
 HOLDER = """
 import json, sys, time
-from astra.pending import Selection
+from astra.tasks.pending import Selection
 from astra.running.claims.claims import Claims
-from astra.tasks import find_task
+from astra.tasks.registry import find_task
 with Claims(Selection(find_task("astronn_dist")), int(sys.argv[1])) as claims:
     for count in sys.argv[2:]:
         chunk = claims.take(int(count))
