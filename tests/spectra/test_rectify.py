@@ -370,14 +370,12 @@ def test_each_spectrum_is_judged_alone():
 
 
 PIXELS = ("spectra/continuum_pixels", "spectra/rectify")
-NETWORK, WEIGHTS = (
-    [f"pipelines/astronn_dist/{name}" for name in names]
-    for names in (("network/bcnn", "network/sampling"), ("weights/files", "weights/formats"))
-)
-
-#: Those of the room of distances, but for the zero-point: where the ecliptic lies astropy knows.
+ROOM = "pipelines/astronn_dist"
+NETWORK = (f"{ROOM}/network/bcnn", f"{ROOM}/network/sampling")
+WEIGHTS = (f"{ROOM}/weights/files", f"{ROOM}/weights/formats")
+#: All but the zero-point: where the ecliptic lies astropy knows.
 DISTANCES = [
-    f"{PIPELINE}/distances/{name}" for name in ("distance", "full_errors", "parallaxes", "results", "stars")
+    f"{ROOM}/distances/{name}" for name in ("distance", "full_errors", "parallaxes", "results", "stars")
 ]
 
 
