@@ -80,7 +80,7 @@ def _measure(table: Table, count: int) -> None:
 
 def chunk_times() -> tuple[float, list[float]]:
     """Seconds until the first chunk is claimed, and until each of those that follow."""
-    from astra.running.claims.claims import Claims
+    from astra.running.claims import Claims
     from astra.running.request import CHUNK
     from astra.tasks.pending import Selection
     from astra.tasks.registry import find_task

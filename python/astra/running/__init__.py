@@ -7,7 +7,8 @@ What is where:
     ending.py    how it ends: outcome, exit code, one line of error
     workers.py   where chunks are processed: here, or in several local processes
     supply.py    what a run hands out to its workers, within its limits
-    claims/      who has which spectra in hand
+    claims.py    who has which spectra in hand
+    reaping.py   dead workers, the orphans of them, and spectra that are poison
     loop.py      what each worker does: one chunk after the other, written while the next is computed
     chunk.py     one chunk: spectra in, rows out, one transaction
     runs.py      the record of every run, and the rule that weights do not mix

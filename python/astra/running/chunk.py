@@ -7,22 +7,19 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from astra.database.connection import database, locked, settled_now, writing
+from astra.database.connection import database, writing
+from astra.database.locks import settled_now
 from astra.database.reconnecting import persistent
+from astra.database.sql import locked
 from astra.errors import AstraError
 from astra.models.base import BaseModel
+from astra.models.claims import TaskClaim
 from astra.models.pipeline import PipelineOutputModel
 from astra.models.upsert import upsert
-from astra.running.claims.settling import settle
 from astra.system.version import V_ASTRA_MAJOR_MINOR
 from astra.tasks.contract import Task
 from astra.tasks.pending import Selection, stale_query, with_sources
-from astra.tasks.withheld import (
-    Withheld,
-    forget,
-    note,
-    noted_among,
-)
+from astra.tasks.withheld import Withheld, forget, note, noted_among
 
 log = logging.getLogger("astra")
 
@@ -200,12 +197,26 @@ def write_claimed(
     """
     keys, unread = {values["spectrum_pk"] for values in rows}, {each.spectrum_pk for each in withheld}
     with writing(database):
-        held = settle(task.name, token, keys | unread)
+        held = _release(task, token, keys | unread)
         write(task, [values for values in rows if values["spectrum_pk"] in held])
         note(task, [each for each in withheld if each.spectrum_pk in held])
         forget(task, held - unread)
     rest = [values for values in rows if values["spectrum_pk"] not in held]
     return (held & keys) | _written_before(task, rest)
+
+
+def _release(task: Task, token: int, keys: Collection[int]) -> set[int]:
+    """Drop the claims with a token on some spectra, within the transaction that writes their results.
+
+    Returns:
+        Those of the spectra that were still claimed with it: others are in somebody else's hand now.
+    """
+    mine = (TaskClaim.task == task.name) & (TaskClaim.token == token) & (TaskClaim.spectrum_pk << list(keys))
+    # In the order in which all others lock them: nobody waits for somebody who waits for him.
+    query = TaskClaim.select(TaskClaim.spectrum_pk).where(mine).order_by(TaskClaim.spectrum_pk)
+    held = {pk for (pk,) in locked(query).tuples()}
+    TaskClaim.delete().where(mine).execute()
+    return held
 
 
 def _written_before(task: Task, rows: list[Values]) -> set[int]:

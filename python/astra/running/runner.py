@@ -14,7 +14,7 @@ from astra.models.claims import TaskWorker
 from astra.models.pipeline import TaskRun
 from astra.running import runs, workers
 from astra.running.chunk import Tally, rederive, write_claimed
-from astra.running.claims.claims import Claims
+from astra.running.claims import Claims
 from astra.running.disk import DiskWatch
 from astra.running.ending import Ending, reporting
 from astra.running.request import Request
@@ -240,7 +240,7 @@ class _Run:
                     # Stopped in the midst of these, a run has done all the same what was pending.
                     self._hand_out(claims, record)
             finally:
-                self.report.tally.add(claims.given_up)
+                self.report.tally.add(claims.quarantined)
         self._say_what_is_kept()
 
     def _say_what_is_kept(self) -> None:

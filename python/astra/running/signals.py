@@ -4,7 +4,7 @@ import signal
 from types import FrameType, TracebackType
 from typing import Self
 
-from astra.database.reconnecting import out_of_patience
+from astra.database.reconnecting import draining
 
 
 class StopRequest:
@@ -17,7 +17,7 @@ class StopRequest:
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous[number] = signal.signal(number, self._note)
-        out_of_patience.clear()
+        draining.clear()
         return self
 
     def __exit__(
@@ -25,10 +25,10 @@ class StopRequest:
     ) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
-        out_of_patience.clear()
+        draining.clear()
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and self.reason == "SIGINT":
             raise KeyboardInterrupt
         self.reason = signal.Signals(number).name
-        out_of_patience.set()
+        draining.set()

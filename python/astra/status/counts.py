@@ -7,7 +7,7 @@ from typing import Any
 import peewee
 from peewee import fn
 
-from astra.database.connection import until
+from astra.database.sql import until
 from astra.models.base import BaseModel
 from astra.models.pipeline import PipelineOutputModel
 from astra.system.version import V_ASTRA_MAJOR_MINOR
