@@ -8,6 +8,7 @@ spectrum.py        what all spectra share
 apogee.py          APOGEE spectra
 pipeline.py        what the results of all pipelines share, and runs
 astronn_dist.py    spectrophotometric distances, and the view ``distances``
+view.py            the SQL of that view
 claims.py          workers, and the spectra that they have claimed
 withheld.py        spectra whose files the system withheld
 upsert.py          many rows at once: new ones are inserted, known ones updated

@@ -12,6 +12,7 @@ from astra.models.fields import (
     GeneratedField,
     IntegerField,
     TextField,
+    flags_of,
 )
 from astra.models.source import Source
 from astra.models.spectrum import Spectrum
@@ -97,6 +98,4 @@ class PipelineOutputModel(BaseModel):
     @classmethod
     def flag_names(cls) -> list[str]:
         """The names of the flags of one bit each, in the order of their bits."""
-        flags = {name: value for name, value in vars(cls).items() if name.startswith("flag_")}
-        bits = {name: flag.value for name, flag in flags.items() if hasattr(flag, "value")}
-        return sorted(bits, key=bits.__getitem__)
+        return list(flags_of(cls))

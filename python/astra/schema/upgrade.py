@@ -8,9 +8,10 @@ from playhouse.migrations import MigrationError, Runner
 from astra.config import Settings
 from astra.database.connection import one_line, translated
 from astra.database.locks import changing_schema
-from astra.database.schemas import comment, create_schema, refuse_hidden_schema
+from astra.database.schemas import comment, create_schema, refuse_hidden_schema, replace_view
 from astra.errors import ConfigError
 from astra.models import TABLES, Distance
+from astra.models.view import view_columns, view_query
 
 
 def runner(database: peewee.Database) -> Runner:
@@ -35,6 +36,7 @@ def upgrade(database: peewee.Database, settings: Settings) -> list[str]:
             create_schema(database, settings.database.schema_)
             _refuse_newer(runner(database))
             applied = runner(database).up()
+            _update_view(database, applied)
             _write_comments(database)
             return applied
     except MigrationError as error:
@@ -73,6 +75,13 @@ def _refuse_newer(plan: Runner) -> None:
         raise ConfigError(
             f"the database schema is newer than this Astra (it has {', '.join(unknown)}): upgrade the package"
         )
+
+
+def _update_view(database: peewee.Database, applied: list[str]) -> None:
+    """Make the view of the model of today, if it may be another."""
+    there = [column.name for column in database.get_columns(Distance._meta.table_name)]
+    if applied or there != view_columns():
+        replace_view(database, Distance._meta.table_name, view_query())
 
 
 def _write_comments(database: peewee.Database) -> None:
