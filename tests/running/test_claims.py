@@ -9,8 +9,8 @@ from builders import ZERO_POINT, a_chunk, a_result, a_run
 from astra.database.connection import database, is_postgresql, now
 from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, TaskClaim, TaskRun, TaskWorker
-from astra.running.chunk import measure, store
 from astra.running.claims import Claims
+from astra.running.loop import measure, store
 from astra.running.reaping import POISON_DEATHS
 from astra.tasks.pending import Selection
 from astra.tasks.registry import find_task
@@ -187,7 +187,7 @@ def test_what_others_have_taken_over_is_not_written(claims, holding, spectra):
 
 def test_a_commit_that_was_not_confirmed_is_counted_once_and_not_repeated(claims, spectra, monkeypatch):
     from astra.errors import DatabaseUnreachable
-    from astra.running import chunk as module
+    from astra.running import loop as module
 
     chunk, calls = claims.take(4), []
     rows = measure(find_task("astronn_dist"), chunk, {}, a_run().pk)

@@ -65,12 +65,12 @@ def _once(operation: Callable[[], T]) -> T:
     except (peewee.PeeweeException, DatabaseUnreachable) as error:
         known = error if isinstance(error, DatabaseUnreachable) else translated(error)
         if isinstance(known, DatabaseUnreachable) and not isinstance(known, TryAgain):
-            _hang_up()
+            hang_up()
         raise known from error
 
 
-def _hang_up() -> None:
-    """Close what is left of the connection: the next query opens another one."""
+def hang_up() -> None:
+    """Close the connection of this thread, or what is left of it: the next query opens another one."""
     with suppress(peewee.PeeweeException, AstraError):
         database.close()
 

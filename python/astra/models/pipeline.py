@@ -2,6 +2,8 @@
 
 from typing import Any, Self
 
+import peewee
+
 from astra.models.base import BaseModel
 from astra.models.fields import (
     AutoField,
@@ -16,11 +18,14 @@ from astra.models.fields import (
 )
 from astra.models.source import Source
 from astra.models.spectrum import Spectrum
-from astra.system.version import V_ASTRA
+from astra.system.version import V_ASTRA, V_ASTRA_MAJOR_MINOR
 
 
 class TaskRun(BaseModel):
     """One run of a task by one worker: with what, where, when, and how it ended."""
+
+    #: What the numbers of a run depend on, after the name of its weights.
+    IDENTITY = ("weights_name", "weights_sha256", "seed", "n_draws", "precision")
 
     pk = AutoField()
 
@@ -99,3 +104,13 @@ class PipelineOutputModel(BaseModel):
     def flag_names(cls) -> list[str]:
         """The names of the flags of one bit each, in the order of their bits."""
         return list(flags_of(cls))
+
+
+def of_this_version(rows: type[BaseModel]) -> peewee.Expression:
+    """Whether a result, or a run, is of this minor version of Astra, in a query."""
+    return rows.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
+
+
+def has_result(results: type[PipelineOutputModel]) -> peewee.Expression | peewee.SQL:
+    """Whether a row has a result, in a query; every row of a model that cannot say that there is none."""
+    return ~results.flag_no_result if hasattr(results, "flag_no_result") else peewee.SQL("1 = 1")

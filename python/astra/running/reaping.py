@@ -13,7 +13,8 @@ from astra.database.connection import database, now
 from astra.database.sql import locked
 from astra.models.claims import TaskClaim, TaskWorker
 from astra.models.pipeline import TaskRun
-from astra.running.chunk import Tally, write_failures
+from astra.running.chunk import Tally
+from astra.running.rows import write_failures
 from astra.tasks.contract import Task
 
 log = logging.getLogger("astra")

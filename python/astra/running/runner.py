@@ -13,12 +13,12 @@ from astra.errors import AstraError, ConfigError, Interrupted
 from astra.models.claims import TaskWorker
 from astra.models.pipeline import TaskRun
 from astra.running import runs, workers
-from astra.running.chunk import Tally, rederive, write_claimed
+from astra.running.chunk import Tally
 from astra.running.claims import Claims
 from astra.running.disk import DiskWatch
-from astra.running.ending import Ending, reporting
+from astra.running.ending import Ending, StopRequest, reporting
 from astra.running.request import Request
-from astra.running.signals import StopRequest
+from astra.running.rows import rederive, write_claimed
 from astra.running.supply import ClaimedSupply
 from astra.spectra.location import check_base_dir
 from astra.system.version import V_ASTRA
@@ -31,7 +31,7 @@ from astra.tasks.pending import (
     stale_query,
     stream_keys,
 )
-from astra.tasks.tables import check_tables
+from astra.tasks.registry import check_tables
 from astra.tasks.withheld import Withheld
 
 log = logging.getLogger("astra")

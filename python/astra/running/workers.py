@@ -20,8 +20,9 @@ from typing import Any, Protocol
 
 from astra.database.reconnecting import persistent
 from astra.errors import AstraError, graver
-from astra.running.chunk import Chunk, ChunkResult, recovered
+from astra.running.chunk import Chunk, ChunkResult
 from astra.running.loop import work
+from astra.running.rows import recovered
 from astra.system.processes import die_with, keep_memory, shared_cores
 from astra.tasks.contract import Task
 from astra.tasks.registry import find_task

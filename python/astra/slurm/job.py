@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from astra.database.reconnecting import draining
-from astra.running.signals import StopRequest
+from astra.running.ending import StopRequest
 from astra.slurm import commands
 from astra.slurm.outcome import TaskEnd, task_end
 

@@ -13,10 +13,9 @@ from astra.config import Settings, SlurmSettings
 from astra.database.connection import database, now, serves_other_machines
 from astra.database.reconnecting import persistent
 from astra.errors import AstraError, ConfigError, Interrupted, StorageError
-from astra.running.ending import KEYBOARD_INTERRUPT, Ending
+from astra.running.ending import KEYBOARD_INTERRUPT, Ending, StopRequest
 from astra.running.request import Request, Targets, build_request
 from astra.running.runner import how_to_go_on, refuse_to_mix
-from astra.running.signals import StopRequest
 from astra.slurm import commands
 from astra.slurm.job import Job, wait_for
 from astra.slurm.options import JobArray, options_in_force, worker_words
