@@ -1,5 +1,6 @@
 """Schema migrations, applied in order by ``astra init`` and packaged as ``astra.migrations``.
 
 A migration that has been released is never edited: it describes the schema as it was then, apart
-from the models as they are now.
+from the models as they are now. The view ``distances`` is no longer theirs: ``astra init`` makes it from its
+model when all are applied. One that takes a column away from it drops the view first.
 """

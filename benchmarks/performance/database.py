@@ -80,7 +80,7 @@ def _measure(table: Table, count: int) -> None:
 
 def chunk_times() -> tuple[float, list[float]]:
     """Seconds until the first chunk is claimed, and until each of those that follow."""
-    from astra.running.claims.claims import Claims
+    from astra.running.claims import Claims
     from astra.running.request import CHUNK
     from astra.tasks.pending import Selection
     from astra.tasks.registry import find_task
@@ -97,7 +97,7 @@ def insert_rates(count: int) -> list[tuple[str, float]]:
     """Rows per second into the table as it is: as the task writes, and in two usual ways, for comparison."""
     from astra.database.connection import database, writing
     from astra.models import AstroNNdist
-    from astra.running.chunk import write
+    from astra.running.rows import write
     from astra.tasks.registry import find_task
 
     task, some = find_task("astronn_dist"), min(ROWS, count)
@@ -114,7 +114,7 @@ def insert_rates(count: int) -> list[tuple[str, float]]:
 
     def as_the_task(rows: list[dict]) -> None:
         with writing(database):
-            write(task, rows)
+            write(task, [AstroNNdist(**values) for values in rows])
 
     rates = []
     for what, write_part in (

@@ -12,7 +12,7 @@ from astra.catalogue.create import Request
 from astra.catalogue.create import create as write
 from astra.config import Settings, load_settings
 from astra.database.connection import bound_to, database, open_database
-from astra.running.signals import StopRequest
+from astra.running.ending import StopRequest
 
 # The view, and beside it what the catalogue has from the tables; written by hand, not by the code under test.
 SQL = """

@@ -8,7 +8,7 @@ import peewee
 import pytest
 
 from astra.database.connection import database, is_postgresql
-from astra.database.reconnecting import out_of_patience, persistent
+from astra.database.reconnecting import draining, persistent
 from astra.errors import DatabaseUnreachable, StorageError
 
 
@@ -16,7 +16,7 @@ from astra.errors import DatabaseUnreachable, StorageError
 def patient():
     """Whatever a test asks for, the next one starts with patience."""
     yield
-    out_of_patience.clear()
+    draining.clear()
 
 
 def _failing(times, error):
@@ -56,7 +56,7 @@ def test_a_server_that_stays_away_is_not_waited_for_for_ever(db, monkeypatch):
 
 
 def test_a_process_that_shall_stop_waits_for_no_server(db):
-    threading.Timer(0.3, out_of_patience.set).start()
+    threading.Timer(0.3, draining.set).start()
     started = time.monotonic()
 
     with pytest.raises(DatabaseUnreachable, match="away"):

@@ -13,7 +13,7 @@ from fake_runs import FakeRuns
 
 from astra.database.connection import database, is_postgresql, writing
 from astra.models import AstroNNdist, TaskClaim, TaskRun
-from astra.running.claims.claims import Claims
+from astra.running.claims import Claims
 from astra.tasks.pending import Selection
 from astra.tasks.registry import find_task
 
@@ -129,8 +129,9 @@ def test_an_interrupted_run_says_so_and_the_next_one_goes_on(survey, tmp_path):
 # The first that claims is halted in the middle of it, and the server does not wait long for it.
 HALTED = """
 import signal
-from astra.running.claims import claims
-claims.LONGEST_REST_S = 2
+from astra.database import locks
+from astra.running import claims
+locks.CLAIM_IDLE_S = 2
 claim = claims.Claims._claim
 def halted(self, *rest):
     try:

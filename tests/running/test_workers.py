@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from builders import a_chunk, a_run, a_spectrum, slow_on_sqlite, write_apstar
 
-from astra.database.connection import database, locked, writing
+from astra.database.connection import database, writing
+from astra.database.sql import locked
 from astra.errors import AstraError, DatabaseUnreachable
 from astra.models import AstroNNdist, TaskClaim
 from astra.pipelines.astronn_dist import astronn_dist
@@ -29,13 +30,13 @@ class Supply:
 
     def __init__(self, keys, size=4):
         self._chunks = iter([a_chunk(keys[start : start + size]) for start in range(0, len(keys), size)])
-        self.mourned = []
+        self.orphaned = []
 
     def take(self):
         return next(self._chunks, None)
 
-    def mourn(self, chunks):
-        self.mourned += chunks
+    def orphan(self, chunks):
+        self.orphaned += chunks
         unwritten = TaskClaim.token << [chunk.token for chunk in chunks]
         with writing(database):
             return {claim.spectrum_pk for claim in locked(TaskClaim.select().where(unwritten))}
@@ -82,7 +83,7 @@ def test_killed_workers_are_replaced_and_what_they_had_in_hand_is_said(keys, toy
     results = list(run_chunks(astronn_dist, supply, options, a_run().pk, 2))
 
     assert _workers() == []
-    in_hand = {pk for chunk in supply.mourned for pk in chunk.keys}
+    in_hand = {pk for chunk in supply.orphaned for pk in chunk.keys}
     done = {row.spectrum_pk for row in AstroNNdist.select()}
     lost = set(keys) - done
     # The other one may have asked for the fourth chunk before it died.

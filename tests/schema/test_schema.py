@@ -1,7 +1,9 @@
 """Migrated tables equal the models, on both databases; init is safe to repeat and to start twice."""
 
+import math
 import subprocess
 import sys
+from itertools import product
 
 import peewee
 import pytest
@@ -49,13 +51,41 @@ def test_migrated_tables_equal_the_models(db):
         assert migrated[name] == (_columns(db, name), *_constraints(db, name))
 
 
-def test_the_view_has_the_columns_of_its_model(db):
-    cursor = db.execute_sql("SELECT * FROM distances LIMIT 0")
+def _view_columns(database):
+    return [column[0] for column in database.execute_sql("SELECT * FROM distances LIMIT 0").description]
 
-    # In an order of its own: a migration adds at the end.
-    assert sorted(column[0] for column in cursor.description) == sorted(
-        field.column_name for field in Distance._meta.sorted_fields
-    )
+
+def test_the_view_has_the_columns_of_its_model_and_those_of_before_in_the_order_of_before(db):
+    made_from_the_model = _view_columns(db)
+    schema.runner(db).down("0005_parallaxes")
+    schema.runner(db).up("0005_parallaxes")
+
+    before = _view_columns(db)
+
+    assert made_from_the_model[: len(before)] == before
+    assert set(made_from_the_model) == {field.column_name for field in Distance._meta.sorted_fields}
+
+
+def test_the_view_of_the_model_gives_the_rows_of_the_view_of_the_migrations(db):
+    sources = [a_source(plx=0.2, e_plx=0.1), a_source(), None]
+    for source, snr, flags in product(sources, (90.0, 110.0, math.nan), (0, 1, 2, 4, 2048)):
+        a_result(a_spectrum(source, snr=snr, spectrum_flags=flags % 32), result_flags=flags)
+    query = "SELECT * FROM distances ORDER BY spectrum_pk"
+    of_the_model = db.execute_sql(query).fetchall()
+    schema.runner(db).down("0005_parallaxes")
+    schema.runner(db).up()
+
+    assert db.execute_sql(query).fetchall() == of_the_model
+
+
+def test_a_view_that_lacks_a_column_is_made_anew(db):
+    columns = _view_columns(db)
+    db.execute_sql("DROP VIEW distances")
+    db.execute_sql("CREATE VIEW distances AS SELECT sdss_id, sdss4_apogee_id FROM source")
+
+    assert schema.upgrade(db, load_settings()) == []
+
+    assert _view_columns(db) == columns
 
 
 def test_generated_columns_are_generated_in_the_migrated_table(db):
@@ -161,7 +191,7 @@ def test_views_and_rights_on_the_view_outlive_its_new_columns(db):
     db.execute_sql("GRANT SELECT ON distances TO PUBLIC")
     db.execute_sql("CREATE VIEW mine AS SELECT sdss_id, dist FROM distances WHERE good")
 
-    schema.runner(db).up()
+    schema.upgrade(db, load_settings())
 
     assert db.execute_sql("SELECT count(*) FROM mine").fetchone() == (0,)
     (rights,) = db.execute_sql("SELECT relacl::text FROM pg_class WHERE relname = 'distances'").fetchone()

@@ -7,7 +7,7 @@ import pytest
 from builders import a_result, a_run, a_spectrum
 
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable, Interrupted, UsageError
-from astra.running.signals import StopRequest
+from astra.running.ending import StopRequest
 from astra.slurm import commands, job, progress
 from astra.slurm.job import Job, wait_for
 from astra.slurm.outcome import TaskEnd

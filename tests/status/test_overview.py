@@ -9,7 +9,7 @@ from builders import a_result, a_run, a_source, a_spectrum
 
 from astra.database.connection import now
 from astra.models import AstroNNdist, TaskClaim, TaskWorker
-from astra.running.claims.claims import Claims
+from astra.running.claims import Claims
 from astra.status import in_flight
 from astra.status.overview import status_of
 from astra.tasks.pending import Selection
@@ -150,7 +150,7 @@ def test_a_worker_without_its_lock_seems_dead(db, claims, spectra, task):
     assert dead["oldest_s"] == pytest.approx(7200, abs=60)
 
 
-def test_looking_does_not_bury_the_dead(db, spectra, task):
+def test_looking_reaps_no_dead_worker(db, spectra, task):
     key = a_dead_worker(db)
     a_claim(db, spectra[0].spectrum_pk, worker_pk=key)
 

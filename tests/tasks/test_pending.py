@@ -9,7 +9,8 @@ import pytest
 from builders import a_result, a_source, a_spectrum
 
 from astra import generate_queries_for_task
-from astra.database.connection import now, settled_now
+from astra.database.connection import now
+from astra.database.locks import settled_now
 from astra.errors import UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 from astra.pipelines.astronn_dist import astronn_dist

@@ -1,13 +1,13 @@
 """Tables of the reference, as Markdown: columns, flags, exit codes, settings."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import astra.models
 from astra.config import CONFIG_VARIABLE, ENVIRONMENT, known_settings
 from astra.errors import AstraError
 from astra.models import fields
+from astra.models.fields import flags_of
 from astra.running.ending import KEYBOARD_INTERRUPT
 from astra.status.limits import LIMIT_BROKEN
 
@@ -46,18 +46,11 @@ def flags(model_name: str) -> str:
     model = getattr(astra.models, model_name)
     summaries = {mask: getattr(model, mask, None) for mask in ("BAD", "WARN")}
     rows = []
-    for name, flag in flags_of(model):
+    for name, flag in flags_of(model).items():
         sets = [f"`flag_{mask.lower()}`" for mask, bits in summaries.items() if bits and flag.value & bits]
-        rows.append((f"`{name}`", str(flag.value.bit_length() - 1), str(flag.value), flag.help_text, *sets))
+        rows.append((f"`{name}`", str(flag.bit), str(flag.value), flag.help_text, *sets))
     heads = ("flag", "bit", "value", "meaning", *(["sets"] if summaries["BAD"] else []))
     return table(heads, rows)
-
-
-def flags_of(model: Any) -> Iterator[tuple[str, Any]]:
-    """The named bits of a model, in the order in which they are written there."""
-    for name, value in vars(model).items():
-        if name.startswith("flag_") and hasattr(value, "help_text"):
-            yield name, value
 
 
 def exit_codes() -> str:

@@ -76,8 +76,6 @@ _FIRST = (
 _OF_THE_SOURCE = {"k_mag": "source_k_mag", "ebv": "source_ebv"}
 # Follows from v_astra.
 _LEFT_OUT = {"v_astra_major_minor"}
-# Which weights, where they may differ from row to row.
-_OF_THE_RUN = ("weights_name", "weights_sha256", "seed", "n_draws", "precision")
 
 _KINDS = (
     (peewee.BooleanField, Kind.LOGICAL),
@@ -114,7 +112,7 @@ def _fields(mixed: bool) -> Iterator[tuple[str, peewee.Field]]:
         if field.column_name not in seen:
             yield field.column_name, field
     if mixed:
-        for name in _OF_THE_RUN:
+        for name in TaskRun.IDENTITY:
             yield name, TaskRun._meta.fields[name]
 
 

@@ -21,7 +21,7 @@ from astra.catalogue.table import NAME, Table, flag_bits
 from astra.database.snapshot import batches, snapshot
 from astra.errors import AstraError, Interrupted, UsageError
 from astra.models.base import database as configured
-from astra.running.signals import StopRequest
+from astra.running.ending import StopRequest
 from astra.system.atomic import refuse_to_replace, whole_file
 
 _WRITERS = {

@@ -16,7 +16,7 @@ from lark import Token, Tree
 
 from astra.catalogue.columns import Column, Kind
 from astra.catalogue.grammar import fault, moment_of, number_of, parsed, text_of
-from astra.database.connection import by_code_point, like
+from astra.database.sql import by_code_point, like
 from astra.errors import UsageError
 
 _TYPES = {

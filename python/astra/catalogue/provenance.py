@@ -14,8 +14,8 @@ class Origin:
     """What some of the results come from.
 
     Attributes:
+        weights_name: The name of the weights.
         weights_sha256: Of the weights; ``None`` where the run is not known.
-        weights_name: Their name.
         seed: Of the dropout masks.
         n_draws: How many draws were made.
         precision: The arithmetic of the network.
@@ -23,8 +23,8 @@ class Origin:
         rows: How many results.
     """
 
-    weights_sha256: str | None
     weights_name: str | None
+    weights_sha256: str | None
     seed: int | None
     n_draws: int | None
     precision: str | None

@@ -10,12 +10,11 @@ from peewee import JOIN, fn
 from astra.catalogue.columns import Column, Kind
 from astra.catalogue.filters import Filter
 from astra.catalogue.provenance import Origin
-from astra.database.connection import octets
 from astra.database.snapshot import all_rows
+from astra.database.sql import octets
 from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
 from astra.models import Distance, Source, TaskRun
 
-_IDENTITY = ("weights_sha256", "weights_name", "seed", "n_draws", "precision")
 # Rows carry major * 10^6 + minor * 10^3 + patch; those of one minor version are comparable.
 _PATCHES = 1000
 
@@ -78,7 +77,7 @@ class Rows:
     def origins(self) -> list[Origin]:
         """What the results come from, most rows first; rows without a result come from no weights."""
         runs, version = TaskRun.alias(), self._node.v_astra / _PATCHES
-        identity = [getattr(runs, name) for name in _IDENTITY]
+        identity = [getattr(runs, name) for name in TaskRun.IDENTITY]
         joined = peewee.Join(self._from, runs, JOIN.LEFT_OUTER, on=(runs.pk == self._node.run_pk))
         query = (
             self._query(*identity, version, fn.COUNT(peewee.SQL("*")), source=joined)

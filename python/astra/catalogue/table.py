@@ -88,8 +88,9 @@ class Table:
 def flag_bits() -> dict[str, int]:
     """The flags of one bit each, with the numbers of their bits."""
     from astra.models import AstroNNdist
+    from astra.models.fields import flags_of
 
-    return {name: vars(AstroNNdist)[name].value.bit_length() - 1 for name in AstroNNdist.flag_names()}
+    return {name: flag.bit for name, flag in flags_of(AstroNNdist).items()}
 
 
 def _to_the_second(moment: datetime | None) -> str | None:

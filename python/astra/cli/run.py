@@ -8,8 +8,8 @@ import typer
 from astra.cli.console import fail, note, progress, say, say_json
 
 if TYPE_CHECKING:
+    from astra.running.ending import StopRequest
     from astra.running.runner import Report
-    from astra.running.signals import StopRequest
 
 EXAMPLES = """Examples:
 

@@ -9,7 +9,7 @@ from astra.cli import run as words
 from astra.cli.console import fail, note, progress, say, say_json
 
 if TYPE_CHECKING:
-    from astra.running.signals import StopRequest
+    from astra.running.ending import StopRequest
     from astra.slurm.srun import SlurmReport
 
 EXAMPLES = """Examples:

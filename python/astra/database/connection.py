@@ -1,12 +1,6 @@
-"""The one door to the database: connections, clocks, transactions.
-
-What differs between SQLite and PostgreSQL is decided here (and in ``schema``, for making tables, in
-``upsert``, in ``foreign_keys``, and in ``snapshot``, for reading much), so that no other module asks which of
-the two it talks to.
-"""
+"""The one door to the database: connections, its clock, transactions, and errors that say who has to act."""
 
 import math
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,8 +24,6 @@ _SERVERS_KEEPALIVES = (
     f"-c tcp_keepalives_idle={_IDLE_S} -c tcp_keepalives_interval={_INTERVAL_S} "
     f"-c tcp_keepalives_count={_COUNT} -c tcp_user_timeout={_UNANSWERED_MS}"
 )
-# The advisory lock of whoever changes inputs, and of whoever asks for a settled moment.
-INPUTS_LOCK = 0x61737472_61696E70
 
 
 def open_database(settings: Settings | None = None, *, create: bool = False) -> peewee.Database:
@@ -165,6 +157,11 @@ def is_postgresql(database: peewee.Database) -> bool:
     return isinstance(behind, peewee.PostgresqlDatabase)
 
 
+def serves_other_machines(database: peewee.Database) -> bool:
+    """Whether processes on other machines can use it at the same time."""
+    return is_postgresql(database)
+
+
 def described(database: peewee.Database) -> str:
     """Which database this is, for people, without anything secret."""
     if is_postgresql(database):
@@ -186,84 +183,6 @@ def now(database: peewee.Database) -> datetime:
     """This moment in UTC by the database's clock."""
     (value,) = database.execute_sql(f"SELECT {now_sql(database)}").fetchone()
     return value if isinstance(value, datetime) else datetime.fromisoformat(value)
-
-
-def settled_now(database: peewee.Database) -> datetime:
-    """A moment before which every change of inputs is visible.
-
-    A transaction that changes a spectrum stamps the change when it is made, and others see it when
-    it commits. Work that reads between the two would take the old spectrum for the newer one, so
-    this waits for such transactions, and those that follow carry later stamps.
-    """
-    if is_postgresql(database):
-        with database.atomic():
-            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (INPUTS_LOCK,))
-            return now(database)
-    with database.atomic("IMMEDIATE"):
-        return now(database)
-
-
-def locked(query: peewee.ModelSelect) -> peewee.ModelSelect:
-    """The query, with its rows locked until the transaction ends; SQLite has one writer at a time anyway."""
-    return query.for_update() if is_postgresql(query.model._meta.database) else query
-
-
-def until(database: peewee.Database, text: peewee.Field, separator: str) -> peewee.Expression:
-    """The part of a text before a separator; all of it where there is none."""
-    if is_postgresql(database):
-        return peewee.fn.split_part(text, separator, 1)
-    return peewee.fn.substr(text, 1, peewee.fn.instr(text.concat(separator), separator) - 1)
-
-
-def octets(database: peewee.Database, text: peewee.Node) -> peewee.Node:
-    """How many bytes a text has in UTF-8."""
-    if is_postgresql(database):
-        return peewee.fn.octet_length(text)
-    return peewee.fn.length(peewee.Cast(text, "BLOB"))
-
-
-def by_code_point(database: peewee.Database, text: peewee.Node) -> peewee.Node:
-    """A text that is ordered by the numbers of its characters, whatever the language of the database."""
-    return peewee.NodeList((text, peewee.SQL('COLLATE "C"'))) if is_postgresql(database) else text
-
-
-def like(database: peewee.Database, text: peewee.Node, pattern: str) -> peewee.Expression:
-    """Whether a text is like a pattern (``%``, ``_``, and a backslash before what stands for itself).
-
-    Upper and lower case are different on both databases.
-    """
-    if is_postgresql(database):
-        return peewee.Expression(text, "LIKE", peewee.Value(pattern))
-    wild = {"%": "*", "_": "?"}
-    parts = re.findall(r"\\?.", pattern, re.DOTALL)
-    return peewee.Expression(
-        text, "GLOB", peewee.Value("".join(wild.get(part) or _literal(part) for part in parts))
-    )
-
-
-def _literal(part: str) -> str:
-    return f"[{part[-1]}]" if part[-1] in "*?[" else part[-1]
-
-
-def next_key(database: peewee.Database) -> peewee.SQL | None:
-    """What to insert as a primary key that the database shall choose."""
-    return peewee.SQL("DEFAULT") if is_postgresql(database) else None
-
-
-@contextmanager
-def changing_inputs(database: peewee.Database) -> Iterator[None]:
-    """One transaction that changes sources or spectra (see ``settled_now``); one at a time.
-
-    What it has read stays true until it has written.
-
-    Raises:
-        StorageError: The database refused it; nothing of it was kept.
-        DatabaseUnreachable: The connection was lost; nothing of it was kept.
-    """
-    with writing(database):
-        if is_postgresql(database):
-            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (INPUTS_LOCK,))
-        yield
 
 
 @contextmanager

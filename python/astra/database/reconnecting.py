@@ -31,8 +31,8 @@ _LONGEST_WAIT_S = 10.0
 # Of a process that shall stop.
 _FEW_ATTEMPTS = 3
 
-#: Set: nobody waits for a server any more, because this process shall stop.
-out_of_patience = threading.Event()
+#: Set: this process finishes what is in hand and stops, so that nobody waits long for a server any more.
+draining = threading.Event()
 
 T = TypeVar("T")
 
@@ -51,10 +51,8 @@ def persistent(operation: Callable[[], T]) -> T:
         retry=retry_if_exception_type(DatabaseUnreachable),
         wait=wait_random_exponential(0.2, _LONGEST_WAIT_S),
         # A session that ended long ago is noticed only now: even then, another one is worth a try.
-        stop=stop_any(
-            _too_late, stop_all(stop_when_event_set(out_of_patience), stop_after_attempt(_FEW_ATTEMPTS))
-        ),
-        sleep=sleep_using_event(out_of_patience),
+        stop=stop_any(_too_late, stop_all(stop_when_event_set(draining), stop_after_attempt(_FEW_ATTEMPTS))),
+        sleep=sleep_using_event(draining),
         before_sleep=_say,
         reraise=True,
     )
@@ -67,12 +65,12 @@ def _once(operation: Callable[[], T]) -> T:
     except (peewee.PeeweeException, DatabaseUnreachable) as error:
         known = error if isinstance(error, DatabaseUnreachable) else translated(error)
         if isinstance(known, DatabaseUnreachable) and not isinstance(known, TryAgain):
-            _hang_up()
+            hang_up()
         raise known from error
 
 
-def _hang_up() -> None:
-    """Close what is left of the connection: the next query opens another one."""
+def hang_up() -> None:
+    """Close the connection of this thread, or what is left of it: the next query opens another one."""
     with suppress(peewee.PeeweeException, AstraError):
         database.close()
 

@@ -14,11 +14,11 @@ from astra.database.connection import (
     open_database,
     sqlite_file,
 )
+from astra.database.liveness import POOLED
 from astra.doctor.findings import FAIL, OK, WARN, Finding
 from astra.doctor.known import Known
 from astra.errors import ConfigError, StorageError
 from astra.models import TABLES, TaskWorker
-from astra.running.claims.liveness import POOLED
 from astra.schema import upgrade as schema
 from astra.schema.roles import needed_by_writer
 

@@ -11,8 +11,7 @@ from astra.doctor.findings import FAIL, OK, WARN, Finding
 from astra.doctor.known import Known
 from astra.errors import ConfigError
 from astra.system.version import DISTRIBUTION
-from astra.tasks.registry import comes_with_astra, installed_tasks
-from astra.tasks.tables import check_tables
+from astra.tasks.registry import check_tables, comes_with_astra, installed_tasks
 
 
 def check_package(known: Known) -> Iterator[Finding]:

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterable
 
-from astra.database.connection import changing_inputs, database
+from astra.database.connection import database
+from astra.database.locks import changing_inputs
 from astra.ingest import precedence
 from astra.ingest.catalog import Catalog
 from astra.ingest.precedence import Values

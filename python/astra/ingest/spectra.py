@@ -14,7 +14,8 @@ from typing import Any
 
 import peewee
 
-from astra.database.connection import MAX_PARAMETERS, next_key, now_sql
+from astra.database.connection import MAX_PARAMETERS, now_sql
+from astra.database.sql import next_key
 from astra.ingest.records import Record, Tally, stored_rows
 from astra.models import ApogeeCoaddedSpectrumInApStar, Spectrum
 from astra.models.upsert import upsert

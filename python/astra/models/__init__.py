@@ -8,19 +8,18 @@ spectrum.py        what all spectra share
 apogee.py          APOGEE spectra
 pipeline.py        what the results of all pipelines share, and runs
 astronn_dist.py    spectrophotometric distances, and the view ``distances``
-claims.py          workers, and the spectra that they have claimed
-withheld.py        spectra whose files the system withheld
+view.py            the SQL of that view
+claims.py          workers, the spectra that they have claimed, and those whose files the system withheld
 upsert.py          many rows at once: new ones are inserted, known ones updated
 explain.py         flags in words
 """
 
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.astronn_dist import AstroNNdist, Distance
-from astra.models.claims import TaskClaim, TaskWorker
+from astra.models.claims import TaskClaim, TaskWithheld, TaskWorker
 from astra.models.pipeline import PipelineOutputModel, TaskRun
 from astra.models.source import Source
 from astra.models.spectrum import Spectrum
-from astra.models.withheld import TaskWithheld
 
 #: Every table, in an order in which they can be created.
 TABLES = (

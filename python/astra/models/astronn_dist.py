@@ -167,6 +167,8 @@ class Distance(BaseModel):
     modified = DateTimeField()
     tag = TextField(null=True)
 
+    NOT_GOOD = 2**0 | 2**3 | 2**4  # bits of spectrum_flags that keep a result from being good
+
     class Meta:
         table_name = "distances"
         primary_key = False

@@ -1,4 +1,4 @@
-"""What is in hand: the workers, and the spectra that they have claimed."""
+"""Spectra that are neither pending nor done: in hand of which worker, or withheld by the system."""
 
 from peewee import CompositeKey
 
@@ -8,9 +8,11 @@ from astra.models.fields import (
     BigIntegerField,
     BooleanField,
     DateTimeField,
+    ForeignKeyField,
     IntegerField,
     TextField,
 )
+from astra.models.spectrum import Spectrum
 
 
 class TaskWorker(BaseModel):
@@ -42,6 +44,27 @@ class TaskClaim(BaseModel):
     )
     attempts = IntegerField(default=0, help_text="How many workers died that had this spectrum alone")
     since = DateTimeField(help_text="When it was taken, or began to wait")
+
+    class Meta:
+        primary_key = CompositeKey("task", "spectrum_pk")
+
+
+class TaskWithheld(BaseModel):
+    """A spectrum whose file the system withheld when a task last tried it; later runs try it again.
+
+    It stands apart from the results, so that a good one stays as it is.
+    """
+
+    task = TextField(help_text="Name of the task")
+    spectrum_pk = ForeignKeyField(
+        Spectrum,
+        lazy_load=False,
+        column_name="spectrum_pk",
+        index=False,
+        help_text="The spectrum whose file was withheld",
+    )
+    reason = TextField(help_text="What the system said, and the file")
+    tried = DateTimeField(help_text="When it was last tried: a moment before that, by the database's clock")
 
     class Meta:
         primary_key = CompositeKey("task", "spectrum_pk")

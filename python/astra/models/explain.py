@@ -7,6 +7,7 @@ from typing import Any
 
 from astra.errors import UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source
+from astra.models.fields import flags_of
 
 _MODELS = {
     "result_flags": AstroNNdist,
@@ -17,8 +18,8 @@ _MODELS = {
 _BITS = 63
 # Columns of `distances` that several bits of result_flags make, and these bits.
 _SUMMARIES = {"flag_warn": AstroNNdist.WARN, "flag_bad": AstroNNdist.BAD}
-#: STARFLAG bits that keep a result from being good; the view `distances` has them too.
-NOT_GOOD = 2**0 | 2**3 | 2**4
+# By column, bits that keep a result from being good.
+_NOT_GOOD = {"result_flags": AstroNNdist.BAD, "spectrum_flags": Distance.NOT_GOOD}
 
 
 @dataclass(frozen=True)
@@ -110,24 +111,17 @@ def explain(words: Sequence[str], kind: str = "result_flags") -> Explained:
 
 def known_flags(kind: str) -> dict[str, Flag]:
     """The flags of a column that have a name, in the order of their bits."""
-    model = _MODELS[kind]
-    column = model._meta.fields[kind]
-    flags = [(name, flag) for name, flag in vars(model).items() if name.startswith("flag_")]
-    bits = [(name, flag) for name, flag in flags if getattr(flag, "field", None) is column]
-    bits.sort(key=lambda pair: pair[1].value)
-    result = kind == "result_flags"
+    made = _summaries(kind)
     return {
         name: Flag(
-            bit=flag.value.bit_length() - 1,
+            bit=flag.bit,
             name=name,
             meaning=flag.help_text,
-            flag_warn=result and bool(flag.value & AstroNNdist.WARN),
-            flag_bad=result and bool(flag.value & AstroNNdist.BAD),
-            not_good=bool(
-                flag.value & {"result_flags": AstroNNdist.BAD, "spectrum_flags": NOT_GOOD}.get(kind, 0)
-            ),
+            flag_warn=bool(flag.value & made.get("flag_warn", 0)),
+            flag_bad=bool(flag.value & made.get("flag_bad", 0)),
+            not_good=bool(flag.value & _NOT_GOOD.get(kind, 0)),
         )
-        for name, flag in bits
+        for name, flag in flags_of(_MODELS[kind], kind).items()
     }
 
 

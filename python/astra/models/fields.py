@@ -140,8 +140,26 @@ class BitField(_Described, peewee.BitField):
         descriptor = super().flag(value)
         descriptor.field = self
         descriptor.help_text = help_text
-        descriptor.value = value
+        descriptor.value, descriptor.bit = value, value.bit_length() - 1
         return descriptor
+
+
+def flags_of(model: type[peewee.Model], column: str | None = None) -> dict[str, Any]:
+    """The flags of a model by their names, in the order of their bits.
+
+    Each has its ``field``, ``bit``, ``value`` and ``help_text``.
+
+    Args:
+        model: The model.
+        column: Only those of this column.
+    """
+    named = {name: flag for name, flag in vars(model).items() if name.startswith("flag_")}
+    bits = {
+        name: flag
+        for name, flag in named.items()
+        if hasattr(flag, "value") and column in (None, flag.field.name)
+    }
+    return dict(sorted(bits.items(), key=lambda item: item[1].value))
 
 
 class GeneratedField(_Described, peewee.BigIntegerField):

@@ -2,6 +2,8 @@
 
 from typing import Any, Self
 
+import peewee
+
 from astra.models.base import BaseModel
 from astra.models.fields import (
     AutoField,
@@ -12,14 +14,18 @@ from astra.models.fields import (
     GeneratedField,
     IntegerField,
     TextField,
+    flags_of,
 )
 from astra.models.source import Source
 from astra.models.spectrum import Spectrum
-from astra.system.version import V_ASTRA
+from astra.system.version import V_ASTRA, V_ASTRA_MAJOR_MINOR
 
 
 class TaskRun(BaseModel):
     """One run of a task by one worker: with what, where, when, and how it ended."""
+
+    #: What the numbers of a run depend on, after the name of its weights.
+    IDENTITY = ("weights_name", "weights_sha256", "seed", "n_draws", "precision")
 
     pk = AutoField()
 
@@ -97,6 +103,14 @@ class PipelineOutputModel(BaseModel):
     @classmethod
     def flag_names(cls) -> list[str]:
         """The names of the flags of one bit each, in the order of their bits."""
-        flags = {name: value for name, value in vars(cls).items() if name.startswith("flag_")}
-        bits = {name: flag.value for name, flag in flags.items() if hasattr(flag, "value")}
-        return sorted(bits, key=bits.__getitem__)
+        return list(flags_of(cls))
+
+
+def of_this_version(rows: type[BaseModel]) -> peewee.Expression:
+    """Whether a result, or a run, is of this minor version of Astra, in a query."""
+    return rows.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
+
+
+def has_result(results: type[PipelineOutputModel]) -> peewee.Expression | peewee.SQL:
+    """Whether a row has a result, in a query; every row of a model that cannot say that there is none."""
+    return ~results.flag_no_result if hasattr(results, "flag_no_result") else peewee.SQL("1 = 1")

@@ -13,8 +13,8 @@ from astra.database.connection import database
 from astra.database.snapshot import snapshot
 from astra.errors import ConfigError, UsageError
 from astra.models import AstroNNdist
-from astra.report.outliers import flags_of, has_flag
-from astra.report.sections.overview import flag_name
+from astra.models.fields import flags_of
+from astra.report.outliers import has_flag
 from astra.system.atomic import refuse_to_replace, whole_file
 from astra.tasks.contract import Task
 from astra.tasks.registry import find_task
@@ -132,8 +132,8 @@ def _write(output: Path, page: "Callable[[], tuple[Contents, str]]", overwrite: 
 def _made(output: Path, contents: "Contents", started: float) -> Made:
     rows = contents.rows
     flags = {
-        flag_name(AstroNNdist, flag): _count(has_flag(rows["result_flags"], flag.value))
-        for flag in flags_of(AstroNNdist, "result_flags")
+        name: _count(has_flag(rows["result_flags"], flag.value))
+        for name, flag in flags_of(AstroNNdist, "result_flags").items()
     }
     weights = {(kind.origin.weights_name, kind.origin.weights_sha256) for kind in contents.provenance.kinds}
     return Made(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
+from astra.models.fields import flags_of
 from astra.report.comparison import Parallaxes
 from astra.report.rows import Rows
 
@@ -44,16 +45,9 @@ def choose(rows: Rows, stars: Parallaxes) -> list[Outlier]:
         ("result_flags", AstroNNdist, PER_RESULT_FLAG),
         ("spectrum_flags", ApogeeCoaddedSpectrumInApStar, PER_SPECTRUM_FLAG),
     ):
-        for flag in flags_of(model, column):
+        for flag in flags_of(model, column).values():
             _top_up(chosen, rows, column, flag.value, least)
     return list(chosen.values())
-
-
-def flags_of(model: type, column: str) -> list:
-    """The flags of one bit each of a column, in the order of their bits."""
-    field = getattr(model, column)
-    found = [flag for flag in vars(model).values() if getattr(flag, "_field", None) is field]
-    return sorted(found, key=lambda flag: flag.value)
 
 
 def has_flag(bits: np.ndarray, value: int) -> np.ndarray:

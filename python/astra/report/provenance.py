@@ -77,12 +77,8 @@ def _origins(rows: Rows) -> Iterator[tuple[Origin, str | None]]:
     for place in np.argsort(-counts, kind="stable").tolist():
         (key, version), number = found[:, place].tolist(), int(counts[place])
         run = runs.get(key) or TaskRun()
-        yield (
-            Origin(
-                run.weights_sha256, run.weights_name, run.seed, run.n_draws, run.precision, version, number
-            ),
-            run.weights_range,
-        )
+        identity = (getattr(run, name) for name in TaskRun.IDENTITY)
+        yield Origin(*identity, version, number), run.weights_range
 
 
 def _spelled(version: int) -> str:

@@ -1,16 +1,22 @@
-"""How a command that works for long ends: an outcome, an exit code, and one line for what went wrong."""
+"""How a command that works for long ends: signals, an outcome, an exit code, and one line of error.
+
+The first Ctrl-C or SIGTERM asks it to drain: to finish what is in hand. The second Ctrl-C stops it at once.
+"""
 
 import logging
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType, TracebackType
+from typing import Self
 
 import peewee
 
 from astra.database.connection import translated
+from astra.database.reconnecting import draining
 from astra.errors import AstraError, Interrupted
-from astra.running.signals import StopRequest
 
 log = logging.getLogger("astra")
 
@@ -30,6 +36,33 @@ class Ending:
     def end(self, outcome: str, exit_code: int, error: str | None = None) -> None:
         """Note how it ended."""
         self.outcome, self.exit_code, self.error = outcome, exit_code, error
+
+
+class StopRequest:
+    """A context in which signals are noted; ``reason`` says which came, or is ``None``."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._note)
+        draining.clear()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        draining.clear()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and self.reason == "SIGINT":
+            raise KeyboardInterrupt
+        self.reason = signal.Signals(number).name
+        draining.set()
 
 
 @contextmanager

@@ -1,12 +1,20 @@
 """What every worker does: one chunk after the other, each written while the next is computed."""
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from astra.database.connection import database
-from astra.running.chunk import Chunk, ChunkResult, measure, store
+from astra.database.reconnecting import persistent
+from astra.errors import AstraError
+from astra.models.pipeline import PipelineOutputModel
+from astra.running.chunk import Chunk, ChunkResult, Tally
+from astra.running.rows import read_inputs, with_result, write_claimed
 from astra.tasks.contract import Task
+from astra.tasks.withheld import Withheld, noted_among
+
+log = logging.getLogger("astra")
 
 
 def work(
@@ -46,3 +54,61 @@ def work(
             raise
         finally:
             writer.submit(database.close)
+
+
+def measure(
+    task: Task, chunk: Chunk, options: Mapping[str, Any], run_pk: int | None
+) -> list[PipelineOutputModel]:
+    """Run a task on some spectra; nothing is written.
+
+    Raises:
+        AstraError: The task broke its contract of one row per spectrum, in order.
+        DatabaseUnreachable: The database cannot be read, and did not come back.
+    """
+    inputs_read, spectra = persistent(lambda: read_inputs(task, chunk.keys))
+    rows = list(task(spectra, **options))
+    if [row.spectrum_pk for row in rows] != [spectrum.spectrum_pk for spectrum in spectra]:
+        raise AstraError(
+            f"task {task.name} gave {len(rows)} rows for {len(spectra)} spectra, or in another order"
+        )
+    for row in rows:
+        row.run_pk, row.inputs_read, row.source_read = run_pk, inputs_read, inputs_read
+    return rows
+
+
+def store(task: Task, chunk: Chunk, rows: list[PipelineOutputModel]) -> ChunkResult:
+    """Write the rows of a chunk, all but those of files that the system withholds.
+
+    The spectrum of such a file gets a row only if it was noted before, and has no result: a result stays.
+
+    Raises:
+        StorageError: The database refused the rows; none of them was kept.
+        DatabaseUnreachable: The connection was lost, and the server did not come back.
+    """
+    tally = Tally()
+    withheld = {row.spectrum_pk: _withheld(row) for row in rows if row.file_lost}
+    again = persistent(lambda: noted_among(task, withheld)) if withheld else set()
+    kept = persistent(lambda: with_result(task, again)) if again else set()
+    # A row that cannot say that there is no result would pass for one.
+    failed = again - kept if hasattr(task.output_model, "flag_no_result") else set()
+    found = [row for row in rows if row.spectrum_pk not in withheld or row.spectrum_pk in failed]
+    tries = [withheld[pk] for pk in sorted(again)]
+    written = persistent(lambda: write_claimed(task, chunk.token, found, tries))
+    for row in found:
+        if row.spectrum_pk in written:
+            tally.count(row)
+    if len(written) < len(found):
+        log.warning(
+            "%d of %d results were not written: others took over their spectra while the connection was lost",
+            len(found) - len(written),
+            len(found),
+        )
+    tally.kept = len(kept)
+    tally.withheld.update(each.kind for each in tries)
+    lost = [withheld.get(row.spectrum_pk) for row in rows if row.spectrum_pk not in again]
+    return ChunkResult(chunk, tally, lost)
+
+
+def _withheld(row: PipelineOutputModel) -> Withheld:
+    reason = getattr(row, "no_result_reason", None) or "its file could not be read"
+    return Withheld(row.spectrum_pk, reason, row.inputs_read)

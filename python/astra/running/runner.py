@@ -13,12 +13,12 @@ from astra.errors import AstraError, ConfigError, Interrupted
 from astra.models.claims import TaskWorker
 from astra.models.pipeline import TaskRun
 from astra.running import runs, workers
-from astra.running.chunk import Tally, rederive, write_claimed
-from astra.running.claims.claims import Claims
+from astra.running.chunk import Tally
+from astra.running.claims import Claims
 from astra.running.disk import DiskWatch
-from astra.running.ending import Ending, reporting
+from astra.running.ending import Ending, StopRequest, reporting
 from astra.running.request import Request
-from astra.running.signals import StopRequest
+from astra.running.rows import rederive, write_claimed
 from astra.running.supply import ClaimedSupply
 from astra.spectra.location import check_base_dir
 from astra.system.version import V_ASTRA
@@ -31,7 +31,7 @@ from astra.tasks.pending import (
     stale_query,
     stream_keys,
 )
-from astra.tasks.tables import check_tables
+from astra.tasks.registry import check_tables
 from astra.tasks.withheld import Withheld
 
 log = logging.getLogger("astra")
@@ -240,7 +240,7 @@ class _Run:
                     # Stopped in the midst of these, a run has done all the same what was pending.
                     self._hand_out(claims, record)
             finally:
-                self.report.tally.add(claims.given_up)
+                self.report.tally.add(claims.quarantined)
         self._say_what_is_kept()
 
     def _say_what_is_kept(self) -> None:

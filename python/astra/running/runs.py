@@ -14,7 +14,7 @@ from peewee import fn
 import astra
 from astra.database.connection import now, writing
 from astra.errors import ConfigError
-from astra.models.pipeline import TaskRun
+from astra.models.pipeline import TaskRun, has_result, of_this_version
 from astra.system.version import V_ASTRA_MAJOR_MINOR
 from astra.tasks.contract import Provenance, Task
 from astra.tasks.withheld import noted
@@ -38,16 +38,14 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
     """
     results = task.output_model
     row = results.select(results.task_pk).where(
-        results.run_pk == TaskRun.pk, results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
+        results.run_pk == TaskRun.pk, of_this_version(results), has_result(results)
     )
-    if hasattr(results, "flag_no_result"):
-        row = row.where(~results.flag_no_result)
     if since is not None:
         row = row.where(results.inputs_read >= since)
     # Who has taken all anew goes on, although the files of a few could not be read.
     could_be_read = row.where(results.spectrum_pk.not_in(noted(task)))
     runs = TaskRun.select(TaskRun, fn.EXISTS(could_be_read).alias("counts")).where(
-        TaskRun.task == task.name, TaskRun.v_astra_major_minor == V_ASTRA_MAJOR_MINOR, fn.EXISTS(row)
+        TaskRun.task == task.name, of_this_version(TaskRun), fn.EXISTS(row)
     )
     for run in runs.order_by(TaskRun.pk):
         for name, word in _IDENTITY.items():

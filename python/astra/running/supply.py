@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from astra.database.reconnecting import out_of_patience, persistent
+from astra.database.reconnecting import draining, persistent
 from astra.running.chunk import Chunk, ChunkResult
-from astra.running.claims.claims import Claims, new_token
+from astra.running.claims import Claims, new_token
 from astra.running.request import Request
 
 #: How long until it is looked again whether a worker is back [s].
@@ -39,14 +39,14 @@ class ClaimedSupply:
             if chunk is not None:
                 self._handed_out += len(chunk.keys)
                 return chunk
-            if not persistent(self._claims.is_waiting):
+            if not persistent(self._claims.in_doubt):
                 return None
-            out_of_patience.wait(_LOOK_AGAIN_S)
+            draining.wait(_LOOK_AGAIN_S)
         return None
 
-    def mourn(self, chunks: list[Chunk]) -> set[int]:
+    def orphan(self, chunks: list[Chunk]) -> set[int]:
         """As in :class:`~astra.running.workers.Supply`."""
-        return persistent(lambda: self._claims.mourn(chunks))
+        return persistent(lambda: self._claims.orphan(chunks))
 
     def note(self, result: ChunkResult) -> None:
         """Take note of what became of a chunk: what others have taken over does not count as handed out."""
@@ -60,4 +60,4 @@ class ClaimedSupply:
         chunk, limit = self._request.chunk, self._request.limit
         if limit is None:
             return chunk
-        return min(chunk, limit - self._handed_out - self._claims.given_up.done)
+        return min(chunk, limit - self._handed_out - self._claims.quarantined.done)

@@ -20,8 +20,9 @@ from typing import Any, Protocol
 
 from astra.database.reconnecting import persistent
 from astra.errors import AstraError, graver
-from astra.running.chunk import Chunk, ChunkResult, recovered
+from astra.running.chunk import Chunk, ChunkResult
 from astra.running.loop import work
+from astra.running.rows import recovered
 from astra.system.processes import die_with, keep_memory, shared_cores
 from astra.tasks.contract import Task
 from astra.tasks.registry import find_task
@@ -29,7 +30,7 @@ from astra.tasks.registry import find_task
 log = logging.getLogger("astra")
 
 #: After so many deaths in a row without one chunk finished, workers cannot work here at all.
-MOST_DEATHS = 10
+CRASH_LIMIT = 10
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -44,7 +45,7 @@ class Supply(Protocol):
     def take(self) -> Chunk | None:
         """A chunk that nobody else has; ``None`` if there is nothing to do."""
 
-    def mourn(self, chunks: list[Chunk]) -> set[int]:
+    def orphan(self, chunks: list[Chunk]) -> set[int]:
         """A worker died that had these chunks in hand; gives the spectra whose results it has not written."""
 
 
@@ -158,12 +159,12 @@ class _Crew:
             self._deaths += 1
         try:
             # In this order: it waits for what the database still commits for the dead.
-            unwritten = supply.mourn(child.in_hand)
+            unwritten = supply.orphan(child.in_hand)
             for chunk in child.in_hand:
                 yield recovered(self._task, chunk, self._run_pk, unwritten)
         except Exception as error:  # noqa: BLE001 - it is raised when the others are done
             self._failure = graver(self._failure, error)
-        if self._deaths > MOST_DEATHS:
+        if self._deaths > CRASH_LIMIT:
             reason = f"worker processes of {self._task.name} die ({_how(child.process.exitcode)})"
             self._failure = self._failure or AstraError(
                 f"{reason}: {self._deaths} in a row without a result; what they had in hand stays pending"

@@ -16,10 +16,10 @@ import peewee
 
 from astra.config import Settings
 from astra.database.connection import sqlite_file, translated
+from astra.database.locks import changing_schema
 from astra.errors import StorageError, UsageError
 from astra.models import TABLES, Source, TaskRun
 from astra.models.pipeline import PipelineOutputModel
-from astra.schema.upgrade import alone
 from astra.tasks.contract import Task
 from astra.tasks.registry import installed_tasks
 
@@ -138,7 +138,7 @@ def set_up(database: peewee.Database, roles: Roles) -> None:
         StorageError: The connected role may not do that; the message says who may, and how.
     """
     try:
-        with alone(database), database.atomic():
+        with changing_schema(database), database.atomic():
             missing = creating(database, roles)
             if missing and not _may_create_roles(database):
                 raise StorageError(

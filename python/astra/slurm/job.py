@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from astra.database.reconnecting import out_of_patience
-from astra.running.signals import StopRequest
+from astra.database.reconnecting import draining
+from astra.running.ending import StopRequest
 from astra.slurm import commands
 from astra.slurm.outcome import TaskEnd, task_end
 
@@ -135,4 +135,4 @@ def _sleep(seconds: float, stop: StopRequest) -> None:
     if stop.reason:
         time.sleep(2 * _SHORTEST_PAUSE_S)
     else:
-        out_of_patience.wait(seconds)
+        draining.wait(seconds)

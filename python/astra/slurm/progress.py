@@ -3,13 +3,12 @@
 import logging
 import threading
 import time
-from contextlib import suppress
 from typing import Any
 
 import peewee
 from peewee import fn
 
-from astra.database.connection import database
+from astra.database.reconnecting import hang_up
 from astra.errors import AstraError
 from astra.models.pipeline import TaskRun
 from astra.slurm.script import JOB_PREFIX
@@ -98,17 +97,12 @@ class LiveCount:
                 self.done = self._done_now()
             except (peewee.PeeweeException, AstraError) as error:
                 log.debug("progress cannot be counted now: %s", error)
-                self._hang_up()
+                hang_up()
             pause = max(_PAUSE_S, (time.monotonic() - begun) / _SHARE_OF_TIME)
-        self._hang_up()
+        hang_up()
 
     def _done_now(self) -> int:
         task = self._subject[0]
         runs = list(runs_of(*self._subject))
         written = task.output_model.run_pk << [run.pk for run in runs]
         return task.output_model.select().where(written).count() + sum(run.rederived for run in runs)
-
-    def _hang_up(self) -> None:
-        """Close the connection of this thread; the next query opens another one."""
-        with suppress(peewee.PeeweeException, AstraError):
-            database.close()

@@ -10,13 +10,12 @@ from typing import Any
 import peewee
 
 from astra.config import Settings, SlurmSettings
-from astra.database.connection import database, is_postgresql, now
+from astra.database.connection import database, now, serves_other_machines
 from astra.database.reconnecting import persistent
 from astra.errors import AstraError, ConfigError, Interrupted, StorageError
-from astra.running.ending import KEYBOARD_INTERRUPT, Ending
+from astra.running.ending import KEYBOARD_INTERRUPT, Ending, StopRequest
 from astra.running.request import Request, Targets, build_request
 from astra.running.runner import how_to_go_on, refuse_to_mix
-from astra.running.signals import StopRequest
 from astra.slurm import commands
 from astra.slurm.job import Job, wait_for
 from astra.slurm.options import JobArray, options_in_force, worker_words
@@ -131,7 +130,7 @@ def carry_out(
 def _options(arguments: Mapping[str, Any], settings: Settings) -> SlurmSettings:
     given = {name: arguments[name] for name in SlurmSettings.model_fields}
     options = options_in_force(settings.slurm, arguments["profile"], given)
-    if options.nodes > 1 and not is_postgresql(database):
+    if options.nodes > 1 and not serves_other_machines(database):
         raise ConfigError(
             f"--nodes {options.nodes}: an SQLite file cannot be shared by several machines; "
             "use PostgreSQL (database.url), or --nodes 1 with more --procs"
@@ -191,7 +190,7 @@ class _Waiting:
         job = Job(self._report.job, array.tasks, array.logs)
         # Not one session for hours. And of SQLite, whose file may be in use on another machine, none at all.
         database.close()
-        if is_postgresql(database):
+        if serves_other_machines(database):
             with LiveCount(*self._subject) as live:
                 at_once = wait_for(job, stop, lambda: self._tell(job, live.done, watcher))
         else:

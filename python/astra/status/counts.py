@@ -7,10 +7,9 @@ from typing import Any
 import peewee
 from peewee import fn
 
-from astra.database.connection import until
+from astra.database.sql import until
 from astra.models.base import BaseModel
-from astra.models.pipeline import PipelineOutputModel
-from astra.system.version import V_ASTRA_MAJOR_MINOR
+from astra.models.pipeline import PipelineOutputModel, of_this_version
 from astra.tasks.contract import Task
 
 #: The rate is that of so many last seconds.
@@ -61,7 +60,7 @@ def count_results(task: Task, moment: datetime) -> Counts:
         fn.MIN(recent).converter(results.inputs_read.python_value),
     )
     noted = [_number_of(note.chosen()) for note in task.notes]
-    query = results.select(*bits, *noted, *counted).where(_current(results)).group_by(*bits)
+    query = results.select(*bits, *noted, *counted).where(of_this_version(results)).group_by(*bits)
     found = Counts(
         flags=dict.fromkeys(results.flag_names(), 0),
         notes=dict.fromkeys((note.name for note in task.notes), 0),
@@ -84,7 +83,7 @@ def count_results(task: Task, moment: datetime) -> Counts:
 
 def reasons(task: Task) -> dict[str, int]:
     """The most common reasons why there is no result under this version, with their numbers."""
-    return common_reasons(task.output_model, _current(task.output_model))
+    return common_reasons(task.output_model, of_this_version(task.output_model))
 
 
 def common_reasons(results: type[BaseModel], *chosen: peewee.Expression) -> dict[str, int]:
@@ -101,10 +100,6 @@ def common_reasons(results: type[BaseModel], *chosen: peewee.Expression) -> dict
     kind, number = until(results._meta.database, reason, ":"), fn.COUNT(results.task_pk)
     query = results.select(kind, number).where(reason.is_null(False), *chosen)
     return dict(query.group_by(kind).order_by(number.desc(), kind).limit(COMMON_REASONS).tuples())
-
-
-def _current(results: type[PipelineOutputModel]) -> peewee.Expression:
-    return results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
 
 
 def _how_many(results: type[PipelineOutputModel], flag: str) -> Any:

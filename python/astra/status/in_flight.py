@@ -6,9 +6,9 @@ from typing import Any
 from peewee import fn
 
 from astra.database.connection import database
+from astra.database.liveness import liveness_of
 from astra.models.claims import TaskClaim, TaskWorker
-from astra.running.claims.burial import MOST_DEATHS
-from astra.running.claims.liveness import liveness_of
+from astra.running.reaping import POISON_DEATHS
 
 #: What a worker does: it holds the lock on its key; it does not; nobody can tell from here.
 WORKING, DEAD, UNKNOWN = "working", "dead", "unknown"
@@ -54,7 +54,7 @@ def suspects_of(task: str) -> dict[str, Any]:
     return {
         "waiting": number.where(TaskClaim.worker_pk.is_null()).count(),
         "in_hand": number.where(TaskClaim.worker_pk.is_null(False)).count(),
-        "most_deaths": MOST_DEATHS,
+        "most_deaths": POISON_DEATHS,
         "spectra": [
             {
                 "spectrum_pk": claim.spectrum_pk,

@@ -1,8 +1,7 @@
 """Tasks: what one is, which are installed, and which spectra still need one.
 
 contract.py    @task, and what a task knows beside its generator
-registry.py    the installed tasks, by their entry points
-tables.py      whether the tables that a task works on are there
+registry.py    the installed tasks, by their entry points, and whether their tables are there
 pending.py     which spectra need a task, as queries
 withheld.py    spectra whose files the system withheld, which later runs try again
 """

@@ -17,8 +17,8 @@ import peewee
 from astra.errors import UsageError
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.base import BaseModel
+from astra.models.pipeline import of_this_version
 from astra.models.source import Source
-from astra.system.version import V_ASTRA_MAJOR_MINOR
 from astra.tasks.contract import Task
 from astra.tasks.registry import find_task, installed_tasks
 from astra.tasks.withheld import is_noted, noted
@@ -297,8 +297,7 @@ def with_sources(model: type[BaseModel]) -> peewee.ModelSelect:
 
 def _same_spectrum(selection: Selection, after: int | None) -> peewee.Expression:
     spectra, results = selection.task.spectrum_model, selection.task.output_model
-    version = results.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
-    same = (results.spectrum_pk == spectra.spectrum_pk) & version
+    same = (results.spectrum_pk == spectra.spectrum_pk) & of_this_version(results)
     # PostgreSQL does not conclude this from the other condition, and reads all the rows before it.
     return same if after is None else same & (results.spectrum_pk > after)
 

@@ -1,4 +1,4 @@
-"""The tasks that are installed, found by their entry points.
+"""The tasks that are installed, found by their entry points, and whether their tables are there.
 
 A package offers a task by an entry point in the group ``astra.tasks``; its name is the task's.
 """
@@ -6,7 +6,10 @@ A package offers a task by an entry point in the group ``astra.tasks``; its name
 import logging
 from importlib import metadata
 
-from astra.errors import ConfigError, UsageError
+import peewee
+
+from astra.database.connection import is_missing_table, one_line, translated
+from astra.errors import ConfigError, DatabaseUnreachable, UsageError
 from astra.tasks.contract import Task
 
 ENTRY_POINT_GROUP = "astra.tasks"
@@ -57,3 +60,28 @@ def comes_with_astra(name: str) -> bool:
     """Whether a task is one of this package."""
     points = metadata.entry_points(group=ENTRY_POINT_GROUP, name=name)
     return any(point.module.startswith("astra.") for point in points)
+
+
+def check_tables(task: Task) -> None:
+    """Refuse a task whose results or spectra cannot be read.
+
+    Raises:
+        ConfigError: A table is missing, lacks a column, or this login may not read it.
+        DatabaseUnreachable: The connection was lost.
+    """
+    for model in (task.spectrum_model, task.output_model):
+        try:
+            model.select().limit(0).execute()
+        except peewee.DatabaseError as error:
+            if isinstance(known := translated(error), DatabaseUnreachable):
+                raise known from error
+            raise ConfigError(f"task {task.name!r}: {_trouble(model._meta.table_name, error)}") from error
+
+
+def _trouble(table: str, error: peewee.DatabaseError) -> str:
+    if is_missing_table(error):
+        return (
+            f"its table {table} is missing: `astra init` makes only Astra's own, so see the documentation of "
+            "its package, or ask the authors"
+        )
+    return f"its table {table} cannot be read ({one_line(error)})"

@@ -11,8 +11,9 @@ from datetime import datetime
 import peewee
 from peewee import fn
 
-from astra.database.connection import MAX_PARAMETERS, until
-from astra.models.withheld import TaskWithheld
+from astra.database.connection import MAX_PARAMETERS
+from astra.database.sql import until
+from astra.models.claims import TaskWithheld
 from astra.tasks.contract import Task
 
 

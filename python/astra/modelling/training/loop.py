@@ -36,7 +36,7 @@ from astra.modelling.training.forward import (
 from astra.modelling.training.initial import initial_network
 from astra.modelling.training.losses import likelihood
 from astra.modelling.training.options import TrainingOptions
-from astra.running.signals import StopRequest
+from astra.running.ending import StopRequest
 
 CHECKPOINT = "checkpoint.pt"
 SECONDS_BETWEEN_CHECKPOINTS = 300

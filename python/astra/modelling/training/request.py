@@ -16,7 +16,7 @@ from astra.modelling.training.options import TrainingOptions
 from astra.modelling.training.report.writing import report_path
 from astra.pipelines.astronn_dist.network.devices import choose_device
 from astra.pipelines.astronn_dist.weights.files import OURS
-from astra.running.signals import StopRequest
+from astra.running.ending import StopRequest
 
 log = logging.getLogger("astra")
 

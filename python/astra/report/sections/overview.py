@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance
+from astra.models.fields import flags_of
 from astra.report.contents import Contents
-from astra.report.outliers import flags_of, has_flag
+from astra.report.outliers import has_flag
 from astra.report.pages.markup import (
     Section,
     escape,
@@ -133,22 +134,16 @@ def flags_section(contents: Contents) -> Section:
 
 
 def _of_results(contents: Contents) -> Iterator[tuple[str, str, int]]:
-    for flag in flags_of(AstroNNdist, "result_flags"):
-        count = has_flag(contents.rows["result_flags"], flag.value).sum()
-        yield flag_name(AstroNNdist, flag), flag.help_text, int(count)
+    for name, flag in flags_of(AstroNNdist, "result_flags").items():
+        yield name, flag.help_text, int(has_flag(contents.rows["result_flags"], flag.value).sum())
     for name in _SUMS:
         yield name, getattr(Distance, name).help_text, int(contents.rows[name].sum())
 
 
 def _of_spectra(contents: Contents) -> Iterator[tuple[str, str, int]]:
-    for flag in flags_of(ApogeeCoaddedSpectrumInApStar, "spectrum_flags"):
+    for name, flag in flags_of(ApogeeCoaddedSpectrumInApStar, "spectrum_flags").items():
         if count := int(has_flag(contents.rows["spectrum_flags"], flag.value).sum()):
-            yield flag_name(ApogeeCoaddedSpectrumInApStar, flag), flag.help_text, count
-
-
-def flag_name(model: type, flag: object) -> str:
-    """The name of a flag of a model."""
-    return next(name for name, value in vars(model).items() if value is flag)
+            yield name, flag.help_text, count
 
 
 def _table(caption: str, entries: Iterable[tuple[str, str, int]], total: int) -> str:

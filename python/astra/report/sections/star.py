@@ -6,17 +6,16 @@ import numpy as np
 
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
 from astra.models.base import BaseModel
+from astra.models.fields import flags_of
 from astra.report.binning import histogram, steps
 from astra.report.draws import SAME, Drawing, Draws
 from astra.report.figures import Figures, add_histogram, add_line, plot
-from astra.report.outliers import flags_of
 from astra.report.pages.markup import (
     escape,
     facts,
     number,
     paragraph,
 )
-from astra.report.sections.overview import flag_name
 from astra.report.spectra import Pixels, drawn_line, read_pixels
 from astra.report.stars import Detail
 
@@ -98,7 +97,7 @@ def flags_set(detail: Detail) -> dict[str, str]:
         (ApogeeCoaddedSpectrumInApStar, detail.spectrum, "spectrum_flags"),
     ):
         bits = getattr(row, column) or 0
-        found |= {flag_name(model, f): f.help_text for f in flags_of(model, column) if bits & f.value}
+        found |= {name: flag.help_text for name, flag in flags_of(model, column).items() if bits & flag.value}
     return found
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astra.models.astronn_dist import AstroNNdist
+from astra.models.fields import flags_of
 
 if TYPE_CHECKING:
     from astropy.table import QTable
@@ -64,7 +65,8 @@ class StarDistance:
         """From columns as ``derive`` gives them, shape (N,); of one star if there is a single one."""
         from astropy.units import Quantity
 
-        bits = sum(vars(AstroNNdist)[name].value * columns[name] for name in AstroNNdist.flag_names())
+        named = flags_of(AstroNNdist)
+        bits = sum(flag.value * columns[name] for name, flag in named.items())
         flags = {
             "result_flags": bits,
             "flag_bad": (bits & AstroNNdist.BAD) != 0,
@@ -72,7 +74,7 @@ class StarDistance:
         }
         values = {}
         for name, array in (columns | flags).items():
-            if name in AstroNNdist.flag_names() or name in flags:
+            if name in named or name in flags:
                 values[name] = array[0].item() if single else array
             else:
                 values[name] = Quantity(array[0] if single else array, AstroNNdist._meta.fields[name].unit)

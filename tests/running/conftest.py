@@ -11,20 +11,20 @@ import pytest
 from builders import a_run, a_source, a_spectrum
 
 from astra.database.connection import database
+from astra.database.liveness import liveness_of
 from astra.models import TaskWorker
-from astra.running.claims.claims import Claims
-from astra.running.claims.liveness import liveness_of
+from astra.running.claims import Claims
 from astra.tasks.pending import Selection
 from astra.tasks.registry import find_task
 
 #: PostgreSQL ends the session of a process that was killed within so long, else something is wrong [s].
-PATIENCE_S = 30
+NOTICED_S = 30
 
 # Claims so many spectra, says which with which token, and waits to be killed.
 HOLDER = """
 import json, sys, time
 from astra.tasks.pending import Selection
-from astra.running.claims.claims import Claims
+from astra.running.claims import Claims
 from astra.tasks.registry import find_task
 with Claims(Selection(find_task("astronn_dist")), int(sys.argv[1])) as claims:
     for count in sys.argv[2:]:
@@ -46,7 +46,7 @@ class Holder:
         """With SIGKILL; returns when the others can know it."""
         self.process.kill()
         self.process.communicate()
-        liveness, until = liveness_of(database.opened()), time.monotonic() + PATIENCE_S
+        liveness, until = liveness_of(database.opened()), time.monotonic() + NOTICED_S
         dead = set(TaskWorker.select(TaskWorker.pk).where(TaskWorker.pid == self.process.pid).tuples())
         while not dead <= {(worker,) for worker in liveness.dead("astronn_dist", 0)}:
             assert time.monotonic() < until, f"{self.process.pid} is dead, its lock still there"

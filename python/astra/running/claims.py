@@ -1,43 +1,31 @@
-"""Taking spectra, giving them back, noticing the dead: one object for each process that hands out work."""
+"""Who has which spectra in hand, so that many workers share the work and a dead one loses none of it.
+
+A chunk is claimed in one short transaction and carries a token. Its rows are written in another one, which
+drops the claims that still carry the token, and writes these rows alone. So a result is written once, even if
+a worker was reaped as dead and comes back.
+"""
 
 import logging
 import os
 import secrets
 import socket
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
 from typing import Any, Self
 
 import peewee
 
-from astra.database.connection import (
-    database,
-    is_postgresql,
-    now,
-    now_sql,
-    writing,
-)
+from astra.database.connection import database, now, now_sql, writing
+from astra.database.liveness import liveness_of
+from astra.database.locks import changing_claims
 from astra.database.reconnecting import persistent
 from astra.errors import DatabaseUnreachable
-from astra.models.claims import TaskClaim, TaskWorker
+from astra.models.claims import TaskClaim, TaskWithheld, TaskWorker
 from astra.models.pipeline import TaskRun
-from astra.models.withheld import TaskWithheld
 from astra.running.chunk import Chunk, Tally
-from astra.running.claims.burial import MOST_DEATHS, Burial, on
-from astra.running.claims.liveness import liveness_of
+from astra.running.reaping import POISON_DEATHS, claims_on, orphan, reap
 from astra.tasks.pending import Selection, pending_query
 
 log = logging.getLogger("astra")
-
-# The advisory lock of whoever claims, of each schema and task its own. A process that is halted while it has
-# it (Ctrl-Z, a frozen machine) would keep all others waiting: after a while the server ends its session.
-_CLAIM_LOCK = (
-    "SELECT set_config('idle_in_transaction_session_timeout', %s, true), "
-    "pg_advisory_xact_lock(hashtext('astra claim ' || current_schema()), hashtext(%s))"
-)
-
-#: So long a claim may be at rest [s].
-LONGEST_REST_S = 30
 
 
 def new_token() -> int:
@@ -51,6 +39,9 @@ class Claims:
     Args:
         selection: What the run works on.
         run_pk: The run.
+
+    Attributes:
+        quarantined: Counts of the rows that were written for poison.
     """
 
     def __init__(self, selection: Selection, run_pk: int | None) -> None:
@@ -60,8 +51,7 @@ class Claims:
         self._keys = [0]
         self._last = 0
         self._alone: dict[int, Chunk] = {}
-        self._burial = Burial(self._task, run_pk)
-        self.given_up = Tally()
+        self.quarantined = Tally()
 
     @property
     def _worker(self) -> int:
@@ -77,7 +67,7 @@ class Claims:
                 self.release()
             else:
                 persistent(self.release)
-        except Exception as failure:  # noqa: BLE001 - what ended the run says more, and others give it up
+        except Exception as failure:  # noqa: BLE001 - what ended the run says more, and others reap it
             log.warning("what was in hand could not be given back, and is taken by the next run: %s", failure)
 
     def take(self, count: int, token: int | None = None) -> Chunk | None:
@@ -99,11 +89,12 @@ class Claims:
         token = new_token() if token is None else token
         if not self._liveness.holds():
             self._join()
-        with self._claiming():
-            self._bury_all()
+        with changing_claims(database, self._task.name):
+            quarantined = self._reap_dead()
             claims = self._claimed(token) or self._claim(token, count)
-            if not claims and self._looks_again():
+            if not claims and self._rewind():
                 claims = self._claim(token, count)
+        self.quarantined.add(quarantined)
         if not claims:
             return None
         chunk = Chunk([claim.spectrum_pk for claim in claims], token, claims[0].suspect)
@@ -117,13 +108,13 @@ class Claims:
         """From now on, take from this selection of the same task."""
         self._selection, self._last = selection, 0
 
-    def is_waiting(self) -> bool:
-        """Whether something is in hand of a worker of which nobody knows yet whether it lives."""
+    def in_doubt(self) -> bool:
+        """Whether there is a worker of which nobody knows yet whether it lives."""
         return bool(self._liveness.in_doubt(self._task.name, self._worker))
 
     def anything_left(self) -> bool:
         """Whether there is something that could be taken."""
-        self._looks_again()
+        self._rewind()
         return bool(self._suspect()) or self._pending().exists()
 
     def finished(self, chunk: Chunk) -> None:
@@ -134,16 +125,16 @@ class Claims:
         """Clear away what dead workers have left, where nothing is pending; nobody is a worker for that."""
         task = self._task.name
         everything = pending_query(Selection(self._task))
-        with self._claiming():
-            self._bury_all()
+        with changing_claims(database, task):
+            self._reap_dead()
             left = (TaskClaim.task == task) & TaskClaim.worker_pk.is_null()
             keys = [pk for (pk,) in TaskClaim.select(TaskClaim.spectrum_pk).where(left).tuples()]
             needed = everything.where(self._task.spectrum_model.spectrum_pk << keys).tuples()
             done = set(keys) - {pk for (pk,) in needed}
-            TaskClaim.delete().where(on(task, done)).execute()
+            TaskClaim.delete().where(claims_on(self._task, done)).execute()
 
-    def mourn(self, chunks: Iterable[Chunk]) -> set[int]:
-        """A process of this worker died and had these chunks in hand: what is left of them is taken alone.
+    def orphan(self, chunks: Iterable[Chunk]) -> set[int]:
+        """Let what is left of chunks be taken alone: the process of this worker died that had them in hand.
 
         Returns:
             Spectra of these chunks whose results it has not written.
@@ -151,21 +142,23 @@ class Claims:
         chunks = list(chunks)
         for chunk in chunks:
             self.finished(chunk)
-        with self._claiming():
-            held = TaskClaim.token << [chunk.token for chunk in chunks]
-            return self._burial.orphan(held & (TaskClaim.worker_pk == self._worker))
+        with changing_claims(database, self._task.name):
+            had = TaskClaim.token << [chunk.token for chunk in chunks]
+            had &= TaskClaim.worker_pk == self._worker
+            orphans, quarantined = orphan(self._task, had, self._run_pk)
+        self.quarantined.add(quarantined)
+        return orphans
 
     def hold_back(self, keys: Collection[int]) -> None:
         """Keep spectra that are worked on no more, until the disk is known to be there."""
         with writing(database):
             mine = TaskClaim.worker_pk == self._worker
-            TaskClaim.update(held_back=True).where(on(self._task.name, keys), mine).execute()
+            TaskClaim.update(held_back=True).where(claims_on(self._task, keys), mine).execute()
 
     def release(self) -> None:
         """Give back all that is in hand, and be a worker no more."""
-        with writing(database):
-            # Else one who claims could see the worker still, and its lock no more.
-            self._wait_for_others()
+        # Else one who claims could see the worker still, and its lock no more.
+        with changing_claims(database, self._task.name):
             mine = TaskClaim.worker_pk << self._keys
             TaskClaim.delete().where(mine, ~TaskClaim.suspect).execute()
             TaskClaim.update(worker_pk=None, token=None, held_back=False).where(mine).execute()
@@ -176,12 +169,11 @@ class Claims:
         """Become a worker; after a lost connection one with another key, that keeps what is in hand."""
         worker = None
         try:
-            with writing(database):
-                self._wait_for_others()
+            with changing_claims(database, self._task.name):
                 worker = self._registered()
                 self._liveness.hold(worker)
                 if self._worker and not TaskWorker.get_or_none(TaskWorker.pk == self._worker):
-                    self._take_back_death()
+                    self._undo_death()
                 TaskClaim.update(worker_pk=worker).where(TaskClaim.worker_pk << self._keys).execute()
                 TaskWorker.delete().where(TaskWorker.pk << self._keys).execute()
         except DatabaseUnreachable:
@@ -200,39 +192,27 @@ class Claims:
             started=now(database),
         ).execute()
 
-    def _take_back_death(self) -> None:
+    def _undo_death(self) -> None:
         """This worker was away and counted as dead: that was not the fault of what it had alone."""
         for chunk in self._alone.values():
             taken_over = TaskClaim.token.is_null() | (TaskClaim.token != chunk.token)
             TaskClaim.update(attempts=TaskClaim.attempts - 1).where(
-                on(self._task.name, chunk.keys), TaskClaim.attempts > 0, taken_over
+                claims_on(self._task, chunk.keys), TaskClaim.attempts > 0, taken_over
             ).execute()
         alive = (TaskRun.pk == self._run_pk) & (TaskRun.outcome == "died")
         TaskRun.update(outcome=None, finished=None).where(alive).execute()
 
-    @contextmanager
-    def _claiming(self) -> Iterator[None]:
-        """One transaction for claims; what it gives up counts when it is committed."""
-        self._burial.given_up = Tally()
-        with writing(database):
-            self._wait_for_others()
-            yield
-        self.given_up.add(self._burial.given_up)
-
-    def _looks_again(self) -> bool:
+    def _rewind(self) -> bool:
         """Begin with the first spectrum again: others may have given back some that came before."""
         was_first, self._last = self._last == 0, 0
         return not was_first
 
-    def _bury_all(self) -> None:
+    def _reap_dead(self) -> Tally:
+        quarantined = Tally()
         for worker in self._liveness.dead(self._task.name, self._worker):
-            self._burial.bury(worker)
+            quarantined.add(reap(self._task, worker, self._run_pk))
             self._liveness.release(worker)
-
-    def _wait_for_others(self) -> None:
-        """One claims at a time, and sees what those before it have claimed or finished."""
-        if is_postgresql(database):
-            database.execute_sql(_CLAIM_LOCK, (f"{LONGEST_REST_S}s", self._task.name))
+        return quarantined
 
     def _pending(self) -> peewee.ModelSelect:
         """What nobody has in hand, from where this worker is on."""
@@ -261,7 +241,7 @@ class Claims:
             .where(
                 TaskClaim.task == self._task.name,
                 TaskClaim.worker_pk.is_null(),
-                TaskClaim.attempts < MOST_DEATHS,
+                TaskClaim.attempts < POISON_DEATHS,
             )
             .alias("waiting")
         )
@@ -271,7 +251,7 @@ class Claims:
     def _claim(self, token: int, count: int) -> list[TaskClaim]:
         if alone := self._suspect():
             values = {"worker_pk": self._worker, "token": token, "since": now(database)}
-            TaskClaim.update(**values).where(on(self._task.name, alone)).execute()
+            TaskClaim.update(**values).where(claims_on(self._task, alone)).execute()
         else:
             key = self._task.spectrum_model.spectrum_pk
             values = {

@@ -1,7 +1,7 @@
 """Whether a worker lives: it holds a lock on its key, which nobody has to release for it.
 
 On PostgreSQL this is an advisory lock of its session, on SQLite a locked file beside the database. The one
-ends with the connection, the other with the process.
+ends with the connection, the other with the process. The workers are the rows of the table ``task_worker``.
 """
 
 from pathlib import Path
@@ -12,12 +12,11 @@ from filelock import FileLock, Timeout
 
 from astra.database.connection import is_postgresql
 from astra.errors import ConfigError, StorageError
-from astra.models.claims import TaskWorker
 
 # First half of the advisory locks of the workers, of each schema its own; the second is the worker's key.
 _CLASS = "hashtext('astra worker ' || current_schema())"
 
-#: After the server has started again, a worker has so long to connect again before it is given up [s].
+#: After the server has started again, a worker has so long to connect again before it is reaped [s].
 GRACE_S = 15.0
 
 #: What is wrong, and what to do, where locks of a session do not last.
@@ -54,7 +53,7 @@ def liveness_of(database: peewee.Database) -> Liveness:
     """The kind of locks that a database has."""
     if is_postgresql(database):
         return SessionLocks(database)
-    return LockFiles(Path(database.database).absolute())
+    return LockFiles(database)
 
 
 class SessionLocks:
@@ -114,8 +113,8 @@ class SessionLocks:
 class LockFiles:
     """A locked file for each worker, beside the database."""
 
-    def __init__(self, database: Path) -> None:
-        self._database = database
+    def __init__(self, database: peewee.Database) -> None:
+        self._database, self._file = database, Path(database.database).absolute()
         self._held: FileLock | None = None
 
     def hold(self, worker: int) -> None:
@@ -140,8 +139,9 @@ class LockFiles:
 
     def dead(self, task: str, me: int) -> list[int]:
         """As in :class:`Liveness`."""
-        others = TaskWorker.select(TaskWorker.pk).where(TaskWorker.task == task, TaskWorker.pk != me)
-        return [pk for (pk,) in others.order_by(TaskWorker.pk).tuples() if not self._is_locked(pk)]
+        query = "SELECT pk FROM task_worker WHERE task = ? AND pk <> ? ORDER BY pk"
+        others = self._database.execute_sql(query, (task, me)).fetchall()
+        return [pk for (pk,) in others if not self._is_locked(pk)]
 
     def in_doubt(self, task: str, me: int) -> list[int]:
         """As in :class:`Liveness`."""
@@ -159,4 +159,4 @@ class LockFiles:
         return False
 
     def _path(self, worker: int) -> Path:
-        return self._database.with_name(f".{self._database.name}.worker-{worker}.lock")
+        return self._file.with_name(f".{self._file.name}.worker-{worker}.lock")

@@ -9,8 +9,9 @@ from builders import ZERO_POINT, a_chunk, a_result, a_run
 from astra.database.connection import database, is_postgresql, now
 from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, TaskClaim, TaskRun, TaskWorker
-from astra.running.chunk import measure, store
-from astra.running.claims.claims import MOST_DEATHS, Claims
+from astra.running.claims import Claims
+from astra.running.loop import measure, store
+from astra.running.reaping import POISON_DEATHS
 from astra.tasks.pending import Selection
 from astra.tasks.registry import find_task
 
@@ -106,7 +107,7 @@ def test_the_run_of_a_dead_worker_is_closed(claims, holding):
 def test_a_spectrum_over_which_workers_die_gets_no_result_and_its_neighbours_theirs(claims, holding, spectra):
     Source.update(plx=0.5, e_plx=0.1, **ZERO_POINT).execute()
     holding(3).kill()
-    for deaths in range(MOST_DEATHS):
+    for deaths in range(POISON_DEATHS):
         other = holding(3)
         assert other.chunks == [[spectra[:1], other.chunks[0][1], True]]
         other.kill()
@@ -125,20 +126,20 @@ def test_a_spectrum_over_which_workers_die_gets_no_result_and_its_neighbours_the
     # What Gaia says of the star is not lost with the spectrum.
     assert (row.weighted_parallax, row.source_read) == (row.gaia_parallax, row.inputs_read)
     assert 0.5 < row.gaia_parallax < 0.56
-    assert claims.given_up.no_result == 1
+    assert claims.quarantined.no_result == 1
     assert TaskClaim.get_or_none(spectrum_pk=spectra[0]) is None
 
 
 @pytest.mark.slow
 def test_who_dies_again_and_again_for_another_reason_blames_no_spectrum_thrice(claims, holding, spectra):
     holding(3).kill()
-    for _ in range(3 * (MOST_DEATHS - 1)):
+    for _ in range(3 * (POISON_DEATHS - 1)):
         holding(3).kill()
 
     claims.take(1)
 
     assert AstroNNdist.select().count() == 0
-    assert [claim.attempts for claim in TaskClaim.select()] == [MOST_DEATHS - 1] * 3
+    assert [claim.attempts for claim in TaskClaim.select()] == [POISON_DEATHS - 1] * 3
 
 
 def test_a_death_with_two_chunks_in_hand_is_no_spectrums_fault(claims, holding, spectra):
@@ -157,7 +158,7 @@ def test_what_waits_for_its_disk_hides_no_culprit_and_is_no_suspect(claims, spec
     alone = claims.take(1)
     TaskClaim.update(suspect=True).where(TaskClaim.token == alone.token).execute()
 
-    claims.mourn([lost, alone])
+    claims.orphan([lost, alone])
 
     assert [(claim.spectrum_pk, claim.attempts) for claim in TaskClaim.select()] == [(alone.keys[0], 1)]
 
@@ -186,7 +187,7 @@ def test_what_others_have_taken_over_is_not_written(claims, holding, spectra):
 
 def test_a_commit_that_was_not_confirmed_is_counted_once_and_not_repeated(claims, spectra, monkeypatch):
     from astra.errors import DatabaseUnreachable
-    from astra.running import chunk as module
+    from astra.running import loop as module
 
     chunk, calls = claims.take(4), []
     rows = measure(find_task("astronn_dist"), chunk, {}, a_run().pk)
