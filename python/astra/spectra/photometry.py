@@ -21,9 +21,10 @@ LARGEST_PARALLAX, LARGEST_PARALLAX_ERROR = 999.0, 9999.0
 
 #: The releases of Gaia that share the numbers of sources and the zero-point of parallaxes.
 GAIA_DR3 = ("edr3", "dr3")
+_RELEASE = re.compile(r"e?dr\d+")
 
 
 def gaia_release(text: Any) -> str | None:
     """The release of Gaia that a text names, e.g. ``dr3`` for ``Gaia DR3``, or ``None``."""
-    found = re.search(r"e?dr\d+", str(text or "").lower())
+    found = _RELEASE.search(str(text or "").lower())
     return found[0] if found else None
