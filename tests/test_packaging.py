@@ -112,8 +112,8 @@ def test_every_entry_point_leads_to_a_module_of_the_wheel(installed):
 
 def test_the_doctor_of_an_installed_astra_knows_it_for_its_own(installed, tmp_path):
     code = """
-from astra.doctor.installed import check_package
-from astra.doctor.known import Known
+from astra.doctor.findings import Known
+from astra.doctor.installation import check_package
 for found in check_package(Known()):
     print(found.line())
 """

@@ -6,7 +6,7 @@ from astropy.io.votable.ucd import check_ucd
 
 from astra.catalogue.columns import Kind, columns
 from astra.catalogue.options import Names
-from astra.catalogue.published import PUBLISHED
+from astra.catalogue.vocabularies import PUBLISHED
 from astra.models import Distance, Source
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import astra
 from astra.catalogue import as_fits
+from astra.catalogue.as_fits import Checksum, encoded
 from astra.catalogue.columns import Kind, columns
 from astra.catalogue.options import Format, Names
 from astra.catalogue.query import Summary
@@ -27,6 +28,9 @@ from astra.database.connection import bound_to, open_database
 from astra.errors import AstraError
 
 from fitsverify import NoVerifier, check_installed, verdict
+
+# Astropy's own writer uses these methods; there is no public function for the sum of bytes.
+ORACLE = fits.PrimaryHDU()
 
 
 @pytest.fixture
@@ -217,3 +221,29 @@ def test_both_databases_give_the_same_file(sqlite_template, postgres, postgres_t
                 contents.append(create("catalogue.fits", overwrite=True).path.read_bytes())
 
     assert contents[0] == contents[1]
+
+
+@given(st.lists(st.binary(max_size=50), max_size=20))
+def test_the_sum_does_not_depend_on_the_chunks_and_is_that_of_astropy(chunks):
+    whole = b"".join(chunks)
+    padded = whole + b"\0" * (-len(whole) % 2880)
+
+    growing = Checksum()
+    for chunk in chunks:
+        growing.add(chunk)
+
+    assert growing.value == ORACLE._compute_checksum(np.frombuffer(padded, np.uint8))
+    assert growing.length == len(whole)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_the_letters_of_a_sum_are_those_of_astropy(value):
+    assert encoded(value) == ORACLE._char_encode(2**32 - 1 - value)
+
+
+def test_a_sum_that_overflows_again_and_again_is_folded():
+    growing = Checksum()
+    for _ in range(3):
+        growing.add(b"\xff" * 2880 * 7)
+
+    assert growing.value == 2**32 - 1

@@ -9,7 +9,7 @@ from full_survey import fill
 
 from astra.catalogue.columns import columns
 from astra.catalogue.options import Format
-from astra.catalogue.published import PUBLISHED
+from astra.catalogue.vocabularies import PUBLISHED
 from astra.cli import main
 
 _OF_ANY_FILE = {"BOSS", "APOGEE", "CHECKSUM", "DATASUM", "HISTORY"}

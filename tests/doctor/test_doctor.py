@@ -19,7 +19,7 @@ import astra
 from astra.cli import main
 from astra.config import config_file
 from astra.database.connection import is_postgresql, now
-from astra.doctor import checkup, computing, database, files
+from astra.doctor import checkup, computing, database, disks
 from astra.doctor.checkup import examine
 from astra.doctor.findings import Finding, exit_code_of
 from astra.errors import ConfigError
@@ -235,7 +235,7 @@ def test_a_proxy_that_lets_connections_share_a_session_is_78(survey, db, monkeyp
 def test_another_writer_on_sqlite_is_worth_a_warning(survey, db, monkeypatch):
     if is_postgresql(db):
         pytest.skip("many may write to PostgreSQL")
-    monkeypatch.setattr(database, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(database, "_WRITE_WAIT_S", 0.1)
     with contextlib.closing(sqlite3.connect(db.database)) as other:
         other.execute("BEGIN IMMEDIATE")
 
@@ -316,8 +316,8 @@ def test_of_many_files_a_few_are_tried_from_the_first_to_the_last(db, weights, t
 
 
 def test_a_disk_that_does_not_answer_is_not_waited_for(survey, monkeypatch):
-    monkeypatch.setattr(files, "PATIENCE_S", 0.1)
-    monkeypatch.setattr(files, "_problem", lambda path: time.sleep(3))
+    monkeypatch.setattr(disks, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(disks, "_problem", lambda path: time.sleep(3))
 
     level, code, text = the("spectra")
 
@@ -338,7 +338,7 @@ def test_little_space_is_a_warning_and_next_to_none_for_the_database_a_failure(
     survey, db, monkeypatch, free, level, code
 ):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: usage(2**41, 0, free))
+    monkeypatch.setattr(disks.shutil, "disk_usage", lambda folder: usage(2**41, 0, free))
     if level is None:
         level, code = ("warn", 0) if is_postgresql(db) else ("fail", 74)
 
@@ -441,7 +441,7 @@ def test_the_task_of_another_package_is_checked_as_our_own_is(survey, db, tmp_pa
 
 def test_a_task_of_ours_that_cannot_be_used_is_a_failure(survey, monkeypatch):
     monkeypatch.setattr(
-        "astra.doctor.installed.installed_tasks", lambda: {"astronn_dist": ConfigError("broken")}
+        "astra.doctor.installation.installed_tasks", lambda: {"astronn_dist": ConfigError("broken")}
     )
 
     assert the("tasks") == ("fail", 78, "fail  tasks          broken")

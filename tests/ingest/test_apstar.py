@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from astra.errors import StorageError, UsageError
 from astra.ingest import apstar as module
-from astra.ingest import spectra as spectra_module
+from astra.ingest import spectrum_rows
 from astra.ingest.apstar import ingest_apstar
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source, Spectrum
 
@@ -293,7 +293,7 @@ def test_a_refused_write_leaves_nothing_behind(db, apstar, monkeypatch):
     def fail(*args, **kwargs):
         raise StorageError("the disk is full")
 
-    monkeypatch.setattr(spectra_module, "upsert", fail)
+    monkeypatch.setattr(spectrum_rows, "upsert", fail)
     with pytest.raises(StorageError):
         ingest_apstar([path])
     monkeypatch.undo()

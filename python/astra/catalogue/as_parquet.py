@@ -1,27 +1,26 @@
-"""The catalogue as Parquet, for programs of three kinds.
+"""The catalogue as Parquet, with units, descriptions and UCDs in three forms.
 
-pyarrow finds units, descriptions and UCDs in the metadata of each field. In those of the file, programs that
-know VOParquet 1.0 (IVOA) find them in a VOTable without rows, and astropy in YAML, with the lengths of texts.
+pyarrow reads them from the metadata of each field. In the metadata of the file, programs that know VOParquet
+1.0 (IVOA) read them from a VOTable without rows, and astropy from YAML, with the lengths of texts.
 """
 
 import io
 from typing import TYPE_CHECKING, BinaryIO
 
 from astra.catalogue.as_votable import document
-from astra.catalogue.columns import Column, Kind
-from astra.catalogue.described import described
+from astra.catalogue.columns import Column, Kind, empty_table
 from astra.catalogue.table import Table
 from astra.errors import ConfigError
 
 if TYPE_CHECKING:
     import pyarrow
 
-# Rows of a group: what a reader takes at once, and what is in memory at once.
+# Rows in a group, which is written and read in one piece.
 _GROUP = 50_000
 
 
 def check_installed() -> None:
-    """Stop before the work where pyarrow is not there.
+    """Check that pyarrow is installed.
 
     Raises:
         ConfigError: It is not.
@@ -33,12 +32,7 @@ def check_installed() -> None:
 
 
 def write(stream: BinaryIO, table: Table) -> None:
-    """Write the file.
-
-    Args:
-        stream: Empty.
-        table: The catalogue.
-    """
+    """Write the file to an empty stream."""
     import pyarrow
     from pyarrow import parquet
 
@@ -63,7 +57,7 @@ def _metadata(table: Table) -> dict[str, str]:
     for column in table.columns:
         if column.kind is Kind.TEXT:
             metadata[f"table::len::{column.name}"] = lengths[column.key]
-    metadata["table_meta_yaml"] = "\n".join(get_yaml_from_table(described(table.columns)))
+    metadata["table_meta_yaml"] = "\n".join(get_yaml_from_table(empty_table(table.columns)))
     content = io.BytesIO()
     document(table, lambda column: lengths[column.key]).to_xml(content)
     metadata["IVOA.VOTable-Parquet.version"] = "1.0"

@@ -1,23 +1,26 @@
-"""Which columns the catalogue has, and what each of them is."""
+"""The columns of the catalogue: name, kind, unit, description, UCD, and the field that each comes from."""
 
 import enum
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import peewee
 
 from astra.catalogue.options import Names
-from astra.catalogue.published import PUBLISHED
-from astra.catalogue.ucds import ucd_of
+from astra.catalogue.vocabularies import PUBLISHED, ucd_of
 from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
 from astra.models import Distance, Source, TaskRun
 from astra.models.glossary import Glossary
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+
 
 class Kind(enum.Enum):
-    """What values a column holds; each format has its own type for each."""
+    """The values of a column; each format has its own type for each kind."""
 
     LONG = "an integer of 8 bytes"
     INT = "an integer of 4 bytes"
@@ -34,12 +37,12 @@ class Column:
     Attributes:
         name: Its name in the file.
         key: Its name in the query, which is that of the database.
-        kind: What it holds.
-        unit: In the form of ``astropy.units``; ``None`` for none.
-        description: What it means, without the unit.
-        ucd: What it means to a program (UCD1+).
+        kind: The kind of its values.
+        unit: As ``astropy.units`` writes it, or ``None``.
+        description: Its meaning in words, without the unit.
+        ucd: Its meaning for programs (UCD1+).
         nullable: Whether a value can be absent.
-        field: Where the values come from.
+        field: The field that the values come from.
     """
 
     name: str
@@ -52,7 +55,7 @@ class Column:
     field: peewee.Field
 
 
-# In the order of the file. What `distances` has beyond these follows in its own order.
+# The first columns of the file; the others of `distances` follow in the order of that view.
 _FIRST = (
     (Distance, "sdss_id sdss4_apogee_id gaia_dr3_source_id"),
     (Source, "healpix"),
@@ -72,7 +75,7 @@ _FIRST = (
     (Distance, "ebv_flags"),
     (Source, "ebv_origin"),
 )
-# Of these, `distances` has the values that were used, with 0 for what is absent.
+# The columns of this name in `distances` hold the values that were used, with 0 for absent ones.
 _OF_THE_SOURCE = {"k_mag": "source_k_mag", "ebv": "source_ebv"}
 # Follows from v_astra.
 _LEFT_OUT = {"v_astra_major_minor"}
@@ -82,7 +85,7 @@ _KINDS = (
     (peewee.DateTimeField, Kind.TIME),
     (peewee.DoubleField, Kind.DOUBLE),
     (peewee.TextField, Kind.TEXT),
-    # Bits have a meaning each: as wide in every table as in the widest.
+    # Flags are as wide in every table as in the widest.
     ((peewee.BigIntegerField, peewee.BigAutoField, peewee.ForeignKeyField, peewee.BitField), Kind.LONG),
     (peewee.IntegerField, Kind.INT),
 )
@@ -91,14 +94,35 @@ _UNIT = re.compile(r" \[[^\[\]]*\]$")
 
 @cache
 def columns(names: Names = Names.ASTRA, *, mixed: bool = False) -> tuple[Column, ...]:
-    """All columns, in the order of the file.
+    """The columns in the order of the file.
 
     Args:
-        names: How they are called.
-        mixed: Also those that say which weights a row comes from.
+        names: Whose names they have.
+        mixed: Whether to add the weights, seed and precision of each row.
     """
-    called = PUBLISHED if names is Names.DR19 else {}
-    return tuple(_column(key, field, called.get(key, key)) for key, field in _fields(mixed))
+    published = PUBLISHED if names is Names.DR19 else {}
+    return tuple(_column(key, field, published.get(key, key)) for key, field in _fields(mixed))
+
+
+def empty_table(columns: Sequence[Column]) -> "Table":
+    """A table of astropy without rows, with the types, units, descriptions and UCDs of the columns."""
+    from astropy.table import Column as AstropyColumn
+    from astropy.table import Table
+
+    types = {Kind.LONG: "int64", Kind.INT: "int32", Kind.DOUBLE: "float64", Kind.LOGICAL: "bool"}
+    return Table(
+        [
+            AstropyColumn(
+                [],
+                column.name,
+                types.get(column.kind, "str"),
+                unit=column.unit,
+                description=column.description,
+                meta={"ucd": column.ucd},
+            )
+            for column in columns
+        ]
+    )
 
 
 def _fields(mixed: bool) -> Iterator[tuple[str, peewee.Field]]:

@@ -1,4 +1,4 @@
-"""The catalogue, from the database to a file."""
+"""``astra create``: writes the catalogue from the database to a file."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,9 +14,8 @@ from astra.catalogue import as_fits, as_parquet, as_text, as_votable
 from astra.catalogue.columns import Column, columns
 from astra.catalogue.filters import Filter
 from astra.catalogue.options import Format, Names
-from astra.catalogue.provenance import is_mixed, refuse_mixture
-from astra.catalogue.query import Rows
-from astra.catalogue.rows import Batch, values
+from astra.catalogue.packing import Batch, values
+from astra.catalogue.query import Rows, is_mixed, refuse_mixture
 from astra.catalogue.table import NAME, Table, flag_bits
 from astra.database.snapshot import batches, snapshot
 from astra.errors import AstraError, Interrupted, UsageError
@@ -35,15 +34,15 @@ _WRITERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked for.
+    """The catalogue to write.
 
     Attributes:
-        output: The file; ``None``: named after the catalogue and the version, in the current folder.
+        output: The file; ``None`` names it after the catalogue and the version, in the current folder.
         format: Its format.
-        names: How the columns are called.
-        mixed: Accept results of different weights, seeds, draws, precisions or versions.
-        condition: Only such rows; ``None`` for all.
-        overwrite: Replace the file that is there.
+        names: Whose names the columns have.
+        mixed: Whether to accept results of different weights, seeds, draws, precisions or versions.
+        condition: The condition on the rows; ``None`` takes all.
+        overwrite: Whether to replace an existing file.
     """
 
     output: Path | None = None
@@ -65,21 +64,21 @@ class Request:
 
     @cached_property
     def wanted(self) -> Filter | None:
-        """The condition, understood.
+        """The parsed condition.
 
         Raises:
-            UsageError: It is none.
+            UsageError: The condition is not valid.
         """
-        # To choose from a mixture, one may ask what a row comes from without having it in the file.
+        # A condition can choose from a mixture by columns that the file does not have.
         known = columns(self.names, mixed=True)
         return None if self.condition is None else Filter(self.condition, known)
 
     def check(self) -> None:
-        """Find out, before any work, what cannot be done.
+        """Check the request before any work.
 
         Raises:
-            UsageError: The file is there already, its folder is not, its name says another format, or the
-                condition is none.
+            UsageError: The file exists, its folder does not, its name stands for another format, or the
+                condition is not valid.
             ConfigError: A package that the format needs is not installed.
         """
         said = Format.of(self.path)
@@ -95,7 +94,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Created:
-    """What was written."""
+    """The catalogue that was written."""
 
     path: Path
     format: Format
@@ -135,19 +134,19 @@ def create(
     stop: StopRequest | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Created:
-    """Write the catalogue of all results, as they are at this moment.
+    """Write the catalogue of the results at one moment.
 
     Args:
-        request: What is asked for.
+        request: The catalogue to write.
         database: The database; by default the configured one.
-        stop: Whether to stop, looked at after every batch; ``None``: never.
-        on_progress: Called with the rows that are written, and those that there are.
+        stop: A request to stop, checked after every batch.
+        on_progress: Called with the numbers of rows written and of all rows.
 
     Raises:
-        UsageError: The file is there already, its folder is not, or the condition is none.
+        UsageError: The file exists, its folder does not, or the condition is not valid.
         ConfigError: Results of different weights would mix, or a package is missing.
-        StorageError: The disk is full, or one may not write there.
-        Interrupted: It was to stop; nothing was written.
+        StorageError: The disk is full, or the folder cannot be written.
+        Interrupted: A stop was requested; nothing was written.
     """
     started = time.monotonic()
     request.check()

@@ -1,8 +1,8 @@
-"""A condition on the rows of the catalogue, in the words of SQL.
+"""A condition on the rows of the catalogue, in the syntax of SQL.
 
-The text is parsed by a grammar of its own and turned into a query whose every value is a parameter, so that
-none of the text gets into SQL. It means the same on SQLite and on PostgreSQL: an absent value is NULL, and a
-comparison with it is neither true nor false, so that the row is left out, with NOT before it or without.
+Our own grammar parses the text, and the query gets every value as a parameter, so that none of the text is in
+the SQL. A condition means the same on SQLite and on PostgreSQL: an absent value is NULL, and a comparison
+with it is neither true nor false, so that the row is left out, also after NOT.
 """
 
 import difflib
@@ -28,7 +28,7 @@ _TYPES = {
     Kind.TIME: "a moment",
 }
 _EQUALITY = ("=", "<>", "!=")
-# Far below what the parsers of the databases take.
+# Far below the limits of the databases.
 _DEEPEST = 50
 _LONGEST = 10_000
 _DANGLING = re.compile(r"(?<!\\)(\\\\)*\\$")
@@ -44,17 +44,17 @@ class _Operand:
 
 
 class Filter:
-    """A condition that was understood; made before the database is asked for anything."""
+    """A parsed condition, made without a database."""
 
     def __init__(self, text: str, columns: Sequence[Column]) -> None:
-        """Read a condition.
+        """Parse a condition.
 
         Args:
             text: The condition.
-            columns: What it can be about, by the names that it uses; upper and lower case are the same.
+            columns: The columns that it can name, in upper or lower case.
 
         Raises:
-            UsageError: It is no condition on these columns; the message says where, and why.
+            UsageError: It is not a condition on these columns; the message says where, and why.
         """
         self.text = text
         self.columns = tuple(columns)
@@ -62,15 +62,15 @@ class Filter:
         if len(text) > _LONGEST:
             raise UsageError(f"--where: {len(text):,} characters are too many; at most {_LONGEST:,}")
         self._tree = parsed(text)
-        # On a database that is none: all faults of the text come out now.
+        # Translated for no database, to find all faults of the text now.
         self.expression(peewee.SqliteDatabase(None), lambda column: peewee.SQL(column.key))
 
     def expression(self, database: peewee.Database, node: Callable[[Column], peewee.Node]) -> peewee.Node:
         """The condition as a part of a query.
 
         Args:
-            database: Where the query will run.
-            node: What stands for a column in that query.
+            database: The database of the query.
+            node: Gives the node of a column in the query.
         """
         return _Translation(database, node, self._named).condition(self._tree)
 
@@ -82,7 +82,7 @@ class _Translation:
     columns: dict[str, Column]
 
     def condition(self, tree: Tree, depth: int = 0) -> peewee.Node:
-        """The part of the query for one part of the condition."""
+        """Translate one part of the condition."""
         if depth > _DEEPEST:
             raise UsageError(f"--where: more than {_DEEPEST} conditions within each other")
         match tree.data:
@@ -183,13 +183,13 @@ class _Translation:
 
 
 def _split(tree: Tree) -> tuple[bool, list]:
-    """Whether there is a NOT among the parts, and the others."""
+    """Whether the parts contain a NOT, and the other parts."""
     others = [child for child in tree.children if not (isinstance(child, Token) and child.type == "NOT")]
     return len(others) < len(tree.children), others
 
 
 def _same_type(column: _Operand, other: _Operand) -> _Operand:
-    """The other side of a comparison, as what the column holds."""
+    """The other side of a comparison, in the type of the column."""
     if column.type == other.type:
         return other
     if column.type == _TYPES[Kind.TIME] and other.column is None and other.type == _TYPES[Kind.TEXT]:
@@ -198,7 +198,7 @@ def _same_type(column: _Operand, other: _Operand) -> _Operand:
 
 
 def _chained(operator: str, parts: list[peewee.Node]) -> peewee.Node:
-    """All parts joined, in a tree that is no deeper than it has to be."""
+    """All parts joined in a balanced tree."""
     while len(parts) > 1:
         pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
         parts = [

@@ -1,4 +1,4 @@
-"""The language of conditions: what a text may say, and what its numbers, texts and moments are."""
+"""The language of conditions: its grammar, its numbers, texts and moments."""
 
 import math
 from datetime import UTC, datetime
@@ -53,10 +53,10 @@ def _parser() -> Lark:
 
 
 def parsed(text: str) -> Tree:
-    """The condition as a tree.
+    """The syntax tree of a condition.
 
     Raises:
-        UsageError: It is not one of this language; the message says where.
+        UsageError: The text does not follow the grammar; the message says where.
     """
     try:
         return _parser().parse(text)
@@ -68,28 +68,28 @@ def parsed(text: str) -> Tree:
 
 
 def fault(at: int, what: str) -> UsageError:
-    """The error that says where a text is wrong, and why."""
+    """The error with the place and the reason of a fault."""
     return UsageError(f"--where: at character {at + 1}: {what}")
 
 
 def number_of(at: int, said: str) -> int | float:
-    """A number; one that no integer of 8 bytes holds is a float."""
-    whole = said.lstrip("+-").isdigit() and len(said) < _DIGITS
-    value = int(said) if whole and abs(int(said)) <= _LARGEST else float(said)
+    """A number; an integer that 8 bytes cannot hold becomes a float."""
+    is_integer = said.lstrip("+-").isdigit() and len(said) < _DIGITS
+    value = int(said) if is_integer and abs(int(said)) <= _LARGEST else float(said)
     if not math.isfinite(value):
         raise fault(at, f"{said[:30]} is larger than any value of a column")
     return value
 
 
 def text_of(at: int, said: str) -> str:
-    """A text, without its quotes."""
+    """A text without its quotes."""
     if not said.isprintable():
         raise fault(at, "text may hold printable characters only")
     return said[1:-1].replace("''", "'")
 
 
 def moment_of(at: int, said: str) -> str:
-    """In the form in which SQLite keeps times, and which PostgreSQL understands."""
+    """A moment in the form of SQLite, which PostgreSQL understands."""
     try:
         value = datetime.fromisoformat(said)
     except ValueError:

@@ -1,11 +1,11 @@
-"""What a user may choose; nothing heavy is loaded for it."""
+"""The formats and names that a user can choose; the command line loads nothing else of this room."""
 
 import enum
 from pathlib import Path
 
 
 class Format(enum.StrEnum):
-    """In which form the file is written."""
+    """The format of the file."""
 
     FITS = "fits"
     PARQUET = "parquet"
@@ -15,17 +15,17 @@ class Format(enum.StrEnum):
 
     @property
     def extension(self) -> str:
-        """How its files' names end, without a dot."""
+        """The extension of its files, without a dot."""
         return "vot" if self is Format.VOTABLE else self.value
 
     @classmethod
     def of(cls, path: Path) -> "Format | None":
-        """The format that the name of a file says; ``None`` if it says none."""
+        """The format that the name of a file stands for, or ``None``."""
         return next((each for each in cls if path.suffix.lower() == f".{each.extension}"), None)
 
 
 class Names(enum.StrEnum):
-    """How the columns are called."""
+    """Whose names the columns have."""
 
     ASTRA = "astra"
     DR19 = "dr19"

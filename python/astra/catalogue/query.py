@@ -1,5 +1,6 @@
-"""The rows of the catalogue as a query, and what is to be known of them before the first is written."""
+"""The query for the rows of the catalogue, their summary, and the origins of the results."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,26 +10,28 @@ from peewee import JOIN, fn
 
 from astra.catalogue.columns import Column, Kind
 from astra.catalogue.filters import Filter
-from astra.catalogue.provenance import Origin
 from astra.database.snapshot import all_rows
 from astra.database.sql import octets
+from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
 from astra.models import Distance, Source, TaskRun
 
 # Rows carry major * 10^6 + minor * 10^3 + patch; those of one minor version are comparable.
 _PATCHES = 1000
+# Mixtures that a message lists.
+_LISTED = 5
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What is known of the rows before they are read.
+    """Counts and widths, needed before the first row is written.
 
     Attributes:
-        rows: How many there are.
-        stars: Of how many stars.
+        rows: The number of rows.
+        stars: The number of stars.
         newest: When a value last changed; ``None`` if there are no rows.
-        true: How many rows have each logical column set, by the key of the column.
-        widths: Bytes that the longest value of each column of text needs in ASCII, by its key.
+        true: The number of rows in which each logical column is true, by the key of the column.
+        widths: The bytes that the longest value of each text column needs in ASCII, by its key.
     """
 
     rows: int
@@ -38,18 +41,54 @@ class Summary:
     widths: dict[str, int]
 
 
-class Rows:
-    """The rows that were asked for."""
+@dataclass(frozen=True)
+class Origin:
+    """The weights, settings and version that some of the results come from.
 
-    def __init__(self, database: peewee.Database, columns: tuple[Column, ...], wanted: Filter | None) -> None:
+    Attributes:
+        weights_name: Name of the weights.
+        weights_sha256: Checksum of the weights; ``None`` where the run is not known.
+        seed: Seed of the dropout masks.
+        n_draws: Number of dropout draws.
+        precision: Arithmetic of the network.
+        version: Major and minor version of Astra: major * 1000 + minor.
+        rows: Number of results.
+    """
+
+    weights_name: str | None
+    weights_sha256: str | None
+    seed: int | None
+    n_draws: int | None
+    precision: str | None
+    version: int
+    rows: int
+
+    @property
+    def identity(self) -> tuple:
+        """All that the numbers depend on, which the name of the weights is not."""
+        return (self.weights_sha256, self.seed, self.n_draws, self.precision, self.version)
+
+    def __str__(self) -> str:
+        major, minor = divmod(self.version, 1000)
+        if self.weights_sha256 is None:
+            weights = "unknown weights"
+        else:
+            weights = f"weights {self.weights_name} (sha256 {self.weights_sha256[:12]})"
+        facts = [f"version {major}.{minor}", weights, f"seed {self.seed}", f"{self.n_draws} draws"]
+        return ", ".join([*facts, self.precision or "unknown precision"])
+
+
+class Rows:
+    """The rows that meet the condition."""
+
+    def __init__(self, database: peewee.Database, columns: tuple[Column, ...], chosen: Filter | None) -> None:
         self.database = database
         self.columns = columns
         # A condition can be about columns that are not written.
-        inner = _joined({column.key: column for column in (*columns, *(wanted.columns if wanted else ()))})
-        inner = inner.alias("catalogue")
-        self._node = inner.c
-        self._where = wanted.expression(database, self._of) if wanted else None
-        self._from = inner
+        known = {column.key: column for column in (*columns, *(chosen.columns if chosen else ()))}
+        self._from = _joined(known).alias("catalogue")
+        self._node = self._from.c
+        self._where = chosen.expression(database, self._of) if chosen else None
 
     def select(self) -> peewee.Select:
         """All values, in the order of the spectra."""
@@ -75,7 +114,7 @@ class Rows:
         )
 
     def origins(self) -> list[Origin]:
-        """What the results come from, most rows first; rows without a result come from no weights."""
+        """The origins of the results, most rows first; rows without a result have none."""
         runs, version = TaskRun.alias(), self._node.v_astra / _PATCHES
         identity = [getattr(runs, name) for name in TaskRun.IDENTITY]
         joined = peewee.Join(self._from, runs, JOIN.LEFT_OUTER, on=(runs.pk == self._node.run_pk))
@@ -98,6 +137,28 @@ class Rows:
         # A character of n bytes becomes an escape of at most 5 n + 1.
         node = self._of(column)
         return fn.length(node) + 5 * (octets(self.database, node) - fn.length(node))
+
+
+def is_mixed(origins: Sequence[Origin]) -> bool:
+    """Whether the results come from different weights, seeds, draws, precisions or versions."""
+    return len({origin.identity for origin in origins}) > 1
+
+
+def refuse_mixture(origins: Sequence[Origin]) -> None:
+    """Refuse to mix results of different weights, seeds, draws, precisions or versions.
+
+    Raises:
+        ConfigError: They would mix; the message lists the origins and their numbers of rows.
+    """
+    if not is_mixed(origins):
+        return
+    listed = [f"{origin} ({origin.rows:,} rows)" for origin in origins[:_LISTED]]
+    more = f"; and {len(origins) - _LISTED} more" if len(origins) > _LISTED else ""
+    raise ConfigError(
+        f"the results are a mixture: {'; '.join(listed)}{more}. Give --mixed to take all, with columns "
+        "that say which is which; or choose with --where by weights_sha256, seed, n_draws, precision, run_pk "
+        "or v_astra; or make all anew with `astra run … --overwrite`"
+    )
 
 
 def _joined(columns: dict[str, Column]) -> peewee.ModelSelect:

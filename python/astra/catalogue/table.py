@@ -1,34 +1,32 @@
-"""What the formats are given: the columns, the facts about all rows, and the rows batch by batch."""
+"""The catalogue as its writers get it: the columns, facts about all rows, and the rows in batches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 
 import astra
 from astra.catalogue.columns import Column
 from astra.catalogue.options import Names
-from astra.catalogue.provenance import Origin, is_mixed
-from astra.catalogue.query import Summary
-from astra.catalogue.rows import Batch
+from astra.catalogue.packing import Batch
+from astra.catalogue.query import Origin, Summary, is_mixed
 
 NAME = "astraAllStarAstroNNdist"
 PIPELINE = "AstroNNdist"
 
-#: A fact about the catalogue: its keyword in a FITS header, its value, and what it means.
+#: A fact about the catalogue: its keyword in a FITS header, its value, and its meaning.
 Fact = tuple[str, str | int | bool, str]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A catalogue that is about to be written.
+    """A catalogue to be written.
 
     Attributes:
         columns: Its columns.
-        summary: What is known of all rows.
-        origins: What the results come from, most rows first.
-        names: How the columns are called.
-        condition: The filter on the rows; empty for none.
-        batches: The rows; they can be read once.
+        summary: Counts of all rows.
+        origins: The origins of the results, most rows first.
+        names: Whose names the columns have.
+        condition: The condition on the rows; empty for none.
+        batches: The rows, which can be read once.
     """
 
     columns: tuple[Column, ...]
@@ -40,11 +38,11 @@ class Table:
 
     @property
     def date(self) -> str | None:
-        """When a value last changed (UTC), to the second: the same rows have the same date."""
-        return _to_the_second(self.summary.newest)
+        """When a value last changed (UTC), to the second, so that the same rows have the same date."""
+        return self.summary.newest and self.summary.newest.isoformat(timespec="seconds")
 
     def facts(self) -> list[Fact]:
-        """What a reader of the file should know, the same for the same rows."""
+        """Facts for the reader of the file, which depend on nothing but the rows and their names."""
         facts: list[Fact] = [
             ("PIPELINE", PIPELINE, "Pipeline name"),
             ("V_ASTRA", astra.__version__, "Version of Astra that wrote this"),
@@ -86,12 +84,8 @@ class Table:
 
 
 def flag_bits() -> dict[str, int]:
-    """The flags of one bit each, with the numbers of their bits."""
+    """The flags of one bit each, and the numbers of these bits."""
     from astra.models import AstroNNdist
     from astra.models.fields import flags_of
 
     return {name: flag.bit for name, flag in flags_of(AstroNNdist).items()}
-
-
-def _to_the_second(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="seconds") if moment else None

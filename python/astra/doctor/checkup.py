@@ -1,40 +1,37 @@
-"""All checks, one after the other; what one of them finds out, those after it can use."""
+"""All checks in their order; each can use what those before it have found."""
 
 import logging
 from collections.abc import Callable, Iterator
 
 import peewee
 
-from astra.doctor import computing, files, installed, settings, work
-from astra.doctor import database as databases
-from astra.doctor.findings import FAIL, OK, WARN, Finding
-from astra.doctor.known import Known
+from astra.doctor import computing, database, disks, installation
+from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
 from astra.errors import AstraError
 
 log = logging.getLogger("astra")
 
-
-#: Name, what it needs to know (an attribute of ``Known``), and the check.
+#: The name of a check, the attribute of ``Known`` that it needs, and the check.
 CHECKS: tuple[tuple[str, str | None, Callable[[Known], Iterator[Finding]]], ...] = (
-    ("package", None, installed.check_package),
-    ("configuration", None, settings.check),
-    ("database", "settings", databases.check_connection),
-    ("schema", "database", databases.check_schema),
-    ("tasks", None, installed.check_tasks),
-    ("rights", "schema", databases.check_rights),
-    ("spectra", "schema", files.check_spectra),
-    ("space", None, files.check_space),
+    ("package", None, installation.check_package),
+    ("configuration", None, installation.check_settings),
+    ("database", "settings", database.check_connection),
+    ("schema", "database", database.check_schema),
+    ("tasks", None, installation.check_tasks),
+    ("rights", "schema", database.check_rights),
+    ("spectra", "schema", disks.check_spectra),
+    ("space", None, disks.check_space),
     ("weights", "settings", computing.check_weights),
-    ("results", "schema", work.check_results),
+    ("results", "schema", database.check_results),
     ("device", None, computing.check_device),
     ("compiled", None, computing.check_compiled),
     ("slurm", None, computing.check_slurm),
-    ("claims", "schema", work.check_claims),
+    ("claims", "schema", database.check_claims),
 )
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything, and yield what was found, as it is found; nothing is raised."""
+    """Make all checks, and yield each finding at once; nothing is raised."""
     known = Known()
     with known.stack:
         for name, needs, check in CHECKS:
@@ -54,13 +51,13 @@ def _guarded(name: str, check: Callable[[Known], Iterator[Finding]], known: Know
 
         refused = translated(error)
         yield Finding(name, FAIL, str(refused), exit_code=refused.exit_code)
-    except Exception as error:  # noqa: BLE001 - whatever one check meets, the others are made
+    except Exception as error:  # noqa: BLE001 - the other checks are made in any case
         log.debug("the check of %s failed", name, exc_info=True)
         said = f"cannot be checked ({type(error).__name__}: {error})"
         yield Finding(name, FAIL, said, "`astra --debug doctor` shows where", AstraError.exit_code)
 
 
 def summary(findings: list[Finding]) -> str:
-    """How many of which level."""
+    """The number of findings of each level."""
     counts = {level: sum(found.level == level for found in findings) for level in (OK, WARN, FAIL)}
     return ", ".join(f"{count} {level}" for level, count in counts.items())

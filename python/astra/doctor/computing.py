@@ -1,4 +1,4 @@
-"""What a run computes with: weights, a device, compiled code, and whether there is Slurm."""
+"""What a run computes with: weights, a device, compiled code, Slurm."""
 
 import os
 import shutil
@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from astra.doctor.findings import FAIL, OK, WARN, Finding
-from astra.doctor.known import Known
+from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
 from astra.errors import AstraError
 from astra.system.processes import cores
 
 
 def check_weights(known: Known) -> Iterator[Finding]:
-    """Whether each task finds its weights, and can work with them."""
+    """Whether each task finds its weights, and can use them."""
     for name, task in known.tasks.items():
         try:
             known.provenance[name] = found = task.identify()
@@ -28,7 +27,7 @@ def check_weights(known: Known) -> Iterator[Finding]:
 
 
 def check_device(known: Known) -> Iterator[Finding]:
-    """Where the network computes."""
+    """The device on which the network computes."""
     from astra.pipelines.astronn_dist.network.devices import DRIVERS, choose_device
 
     if choose_device("auto") == "cuda":
@@ -46,7 +45,7 @@ def check_device(known: Known) -> Iterator[Finding]:
 
 
 def check_compiled(known: Known) -> Iterator[Finding]:
-    """Whether what is compiled at the first spectrum is kept for the processes to come."""
+    """Whether compiled functions can be kept for later processes."""
     from astra.system.compiled import cache_folders
 
     import_module("astra.pipelines.astronn_dist.network.kernels")
@@ -63,6 +62,6 @@ def check_compiled(known: Known) -> Iterator[Finding]:
 
 
 def check_slurm(known: Known) -> Iterator[Finding]:
-    """Whether jobs can be submitted from here; nothing needs that."""
+    """Whether Slurm jobs can be submitted from here, which only ``astra srun`` needs."""
     found = shutil.which("sbatch")
     yield Finding("slurm", OK, found or "no sbatch here: runs are local")

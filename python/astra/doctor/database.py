@@ -1,4 +1,4 @@
-"""The database, its schema, and what this login may do in it."""
+"""The database: its connection and schema, the rights of this login, and what runs have left in it."""
 
 import sqlite3
 import time
@@ -11,26 +11,29 @@ from astra.database.connection import (
     SQLITE_WAIT_S,
     bound_to,
     is_postgresql,
+    now,
     open_database,
     sqlite_file,
 )
 from astra.database.liveness import POOLED
-from astra.doctor.findings import FAIL, OK, WARN, Finding
-from astra.doctor.known import Known
+from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
 from astra.errors import ConfigError, StorageError
 from astra.models import TABLES, TaskWorker
+from astra.running.runs import refuse_to_mix
 from astra.schema import upgrade as schema
 from astra.schema.roles import needed_by_writer
+from astra.status.in_flight import DEAD, UNKNOWN, suspects_of, workers_of
+from astra.tasks.registry import task_names
 
 #: With fewer connections left, the next worker may get none.
 FEW_CONNECTIONS = 10
 
-#: How long to wait for others who write to a SQLite file [s].
-_PATIENCE_S = 2.0
+# How long to wait for another process that writes to a SQLite file [s].
+_WRITE_WAIT_S = 2.0
 
 
 def check_connection(known: Known) -> Iterator[Finding]:
-    """Whether the database can be reached, and as whom."""
+    """Whether the database can be reached, and as which user."""
     begin = time.perf_counter()
     known.database = known.stack.enter_context(bound_to(open_database(known.settings)))
     milliseconds = 1000 * (time.perf_counter() - begin)
@@ -63,7 +66,7 @@ def _connections(database: peewee.Database) -> Iterator[Finding]:
 
 
 def _is_pooled(database: peewee.Database, settings: Settings) -> bool:
-    """Whether a proxy lets two connections use the same session in turn, so that locks do not last."""
+    """Whether a proxy gives two connections the same session in turn, so that locks do not last."""
     other = open_database(settings)
     try:
         sessions = {_session(each) for each in (database, other)}
@@ -77,11 +80,11 @@ def _session(database: peewee.Database) -> int:
 
 
 def check_schema(known: Known) -> Iterator[Finding]:
-    """Whether the tables are those that this version works on."""
+    """Whether the tables are those of this version."""
     schema.check(known.database)
     for model in TABLES:
         table = model._meta.table_name
-        # Not get_columns: on SQLite it leaves out what is generated.
+        # On SQLite get_columns leaves out generated columns.
         there = {
             column[0] for column in known.database.execute_sql(f"SELECT * FROM {table} LIMIT 0").description
         }
@@ -96,11 +99,11 @@ def check_schema(known: Known) -> Iterator[Finding]:
 
 
 def check_rights(known: Known) -> Iterator[Finding]:
-    """Whether this login may write what a run writes."""
+    """Whether this login may write the tables that a run writes."""
     if is_postgresql(known.database):
         _check_grants(known)
     elif not _can_write_soon(known.database):
-        said = f"another process has been writing for {_PATIENCE_S:g} s and more"
+        said = f"another process has been writing for {_WRITE_WAIT_S:g} s and more"
         remedy = f"a run waits up to {SQLITE_WAIT_S} s for each of its writes; many writers want PostgreSQL"
         yield Finding("rights", WARN, said, remedy)
         return
@@ -129,14 +132,14 @@ def _check_grants(known: Known) -> None:
 
 
 def _can_write_soon(database: peewee.Database) -> bool:
-    """Whether a write on SQLite would be let through.
+    """Whether SQLite lets this process write within a few seconds.
 
     Raises:
-        StorageError: It would be refused.
+        StorageError: The file cannot be written.
     """
-    database.execute_sql(f"PRAGMA busy_timeout = {_PATIENCE_S * 1000:.0f}")
+    database.execute_sql(f"PRAGMA busy_timeout = {_WRITE_WAIT_S * 1000:.0f}")
     try:
-        # Of no row: to begin is not enough, for on a read-only file SQLite lets that pass.
+        # A write of no row, since SQLite begins a transaction even on a read-only file.
         with database.atomic("IMMEDIATE"):
             TaskWorker.delete().where(TaskWorker.pk.is_null()).execute()
         return True
@@ -149,3 +152,35 @@ def _can_write_soon(database: peewee.Database) -> bool:
         ) from error
     finally:
         database.execute_sql(f"PRAGMA busy_timeout = {SQLITE_WAIT_S * 1000}")
+
+
+def check_results(known: Known) -> Iterator[Finding]:
+    """Whether the weights in force are those of the results so far."""
+    for name, task in known.tasks.items():
+        if name not in known.provenance:
+            yield Finding("results", WARN, f"{name}: not checked, for that needs the weights")
+            continue
+        refuse_to_mix(task, known.provenance[name])
+        yield Finding("results", OK, f"{name}: no rows of other weights, seeds or draws")
+
+
+def check_claims(known: Known) -> Iterator[Finding]:
+    """Whether all workers that hold spectra are alive."""
+    moment = now(known.database)
+    for name in task_names():
+        workers, suspects = workers_of(name, moment), suspects_of(name)
+        troubled = False
+        for state, said in ((DEAD, "seem dead"), (UNKNOWN, "may be dead: nobody can tell from here")):
+            of_state = [worker for worker in workers if worker["state"] == state]
+            if of_state:
+                troubled = True
+                places = ", ".join(f"{worker['host']}:{worker['pid']}" for worker in of_state)
+                remedy = f"`astra run {name}` takes over what dead ones had in hand"
+                yield Finding("claims", WARN, f"{name}: {len(of_state)} workers {said} ({places})", remedy)
+        if waiting := suspects["waiting"]:
+            troubled = True
+            said = f"{name}: {waiting:,} spectra wait to be taken alone, because a worker died that had them"
+            yield Finding("claims", WARN, said, f"`astra run {name}` takes them one by one")
+        if not troubled:
+            in_hand = sum(worker["in_hand"] for worker in workers)
+            yield Finding("claims", OK, f"{name}: {len(workers)} workers, {in_hand:,} spectra in hand")

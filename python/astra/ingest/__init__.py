@@ -1,15 +1,17 @@
 """Files and catalogues -> sources and spectra.
 
-apstar.py, allstar.py      the two ways in: files of spectra, and tables of a release
-files.py, headers.py       which files there are, and what each says
-spellings.py, units.py     how a quantity is called, and in which unit it comes
-tables.py, columns.py      the tables of a file, and the columns of one by our names
-gaia.py, extinction.py     which release of Gaia something is of; E(B-V) and its origin
-catalog.py, listing.py     the operator's own table, which goes before all of these
-values.py                  which of the values of a quantity are fillers
-records.py                 one product as a file or a row describes it; the counts
-register.py                writes one batch of records in one transaction
-stars.py, spectra.py       its sources and its spectra
-precedence.py              which of several values of one star is kept
-references.py              rows of all tables that refer to a source or a spectrum
+apstar.py, allstar.py   the two commands: files of spectra, and the table of a data release
+headers.py              one file: its product, star and spectrum
+table_files.py          the tables of a file, read in pieces
+table_columns.py        the columns of a table by our names, in our units
+spellings.py            the names of columns and cards, by our names
+values.py               true values and fillers
+gaia.py, extinction.py  the release of Gaia's measurements; E(B-V) and its origin
+catalog.py, listing.py  the table of --catalog, whose values are preferred
+records.py              one product, as a file or a row describes it; the counts
+register.py             writes one batch of records in one transaction
+source_rows.py          its sources
+spectrum_rows.py        its spectra
+precedence.py           which of several values of one star is kept
+references.py           rows of all tables that refer to a source or a spectrum
 """

@@ -1,6 +1,6 @@
-"""Registers the stars and spectra of an allStar table: ``astra ingest allstar``.
+"""``astra ingest allstar``: registers the stars and spectra of an allStar table.
 
-A row counts like a header of its release (see ``precedence``). The files need not be there.
+A row counts like a header of its release (see ``precedence``). The files of the spectra need not exist.
 """
 
 import logging
@@ -12,18 +12,18 @@ import numpy as np
 
 from astra.errors import UsageError
 from astra.ingest import gaia, spellings
-from astra.ingest.columns import Columns
 from astra.ingest.extinction import Preference, checked_preference, reddening
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
-from astra.ingest.tables import FitsTable, called, fits_tables, the_one
+from astra.ingest.table_columns import Columns
+from astra.ingest.table_files import FitsTable, fits_tables, label, selected
 from astra.ingest.values import clean
 from astra.spectra.identity import identify, parse_path
 from astra.spectra.location import stored
 
 log = logging.getLogger("astra")
 
-#: What a table has to have, by our names; of two together, one.
+#: The columns that a table must have, by our names; one of each group.
 REQUIRED = (("file_name",), ("obj",), ("field", "healpix"))
 #: Rows in one transaction, and in memory.
 BATCH = 2000
@@ -44,17 +44,16 @@ def ingest_allstar(
     """Register spectra and their stars from an allStar table.
 
     Args:
-        file: A FITS table of any release, perhaps compressed with gzip.
-        spectra_root: The folder under which the spectra lie as they were published, if it is another
-            one than ``SAS_BASE_DIR``.
-        extinction: Where E(B-V) comes from: AK_TARG (``ak_targ``), SFD_EBV (``sfd``), or the first of
+        file: A FITS table of any release, also compressed with gzip.
+        spectra_root: The folder of the published spectra, if it is not ``SAS_BASE_DIR``.
+        extinction: The column that gives E(B-V): AK_TARG (``ak_targ``), SFD_EBV (``sfd``), or the first of
             the two that a row has (``auto``).
-        release: The data release of reductions that do not tell it themselves.
+        release: The data release of reductions that do not state it.
         hdu: The number or the name of the table in the file; ``None`` takes the first that fits and has rows.
-        on_progress: Called with the number of rows done and of all rows.
+        on_progress: Called with the numbers of rows done and of all rows.
 
     Raises:
-        UsageError: The file is no allStar table, or an argument is not usable.
+        UsageError: The file is not an allStar table, or an argument is not usable.
         StorageError: The database refused a write; the batches before it are kept.
         DatabaseUnreachable: The connection was lost; the batches before it are kept.
     """
@@ -69,7 +68,7 @@ def ingest_allstar(
         done += len(batch)
         if on_progress:
             on_progress(done, len(table))
-    tally.say_disagreements()
+    tally.warn_of_disagreements()
     counts = tally.result()
     if counts.skipped:
         log.warning("%s: %d rows name no apStar or asStar file and are left out", file, counts.skipped)
@@ -77,7 +76,7 @@ def ingest_allstar(
 
 
 class _Row(NamedTuple):
-    """What one row says, by our names; absent values are ``None``."""
+    """The values of one row by our names; absent ones are ``None``."""
 
     product: dict[str, Any]
     sdss_id: int | None
@@ -86,7 +85,7 @@ class _Row(NamedTuple):
 
 
 class _Rows:
-    """The rows of a table, piece by piece, as what they say of a product, its star and its spectrum."""
+    """The rows of a table in pieces, as values of a product, its star and its spectrum."""
 
     def __init__(self, table: FitsTable, path: Path, preference: Preference, tally: Tally) -> None:
         self._preference: Preference = preference
@@ -97,11 +96,11 @@ class _Rows:
 
     @property
     def needed(self) -> set[str]:
-        """The columns to be read."""
+        """The columns to read."""
         return self._columns.needed
 
     def of(self, piece: Mapping[str, np.ndarray]) -> list[_Row]:
-        """What a piece of the table says, row by row."""
+        """The rows of a piece of the table."""
         self._columns.warn(piece)
         values = self._columns.values(piece)
         size = len(values["file_name"])
@@ -110,13 +109,13 @@ class _Rows:
             for group in (spellings.PRODUCT, _SPECTRUM, _STAR, spellings.TARGETING, self._gaia.wanted)
         )
         sdss_ids = star.pop("sdss_id", [None] * size)
-        star |= gaia.settled(measured, self._gaia.release)
+        star |= gaia.with_release(measured, self._gaia.release)
         star |= reddening(targeting, self._columns.names, self._preference)
         return list(map(_Row, _by_row(product, size), sdss_ids, _by_row(star, size), _by_row(spectrum, size)))
 
 
 def _table(file: Path, hdu: str | None) -> FitsTable:
-    tables = the_one(fits_tables(file), hdu, file)
+    tables = selected(fits_tables(file), hdu, file)
     lacking = {table.number: _lacking(table) for table in tables}
     fitting = sorted(
         (table for table in tables if not lacking[table.number]), key=lambda table: not len(table)
@@ -126,13 +125,13 @@ def _table(file: Path, hdu: str | None) -> FitsTable:
         lacks = "no table in it" if missing is None else f"missing columns: {', '.join(missing)}"
         raise UsageError(f"not an allStar table: {file} ({lacks})")
     if len(fitting) > 1:
-        others = ", ".join(called(table) for table in fitting[1:])
-        log.info("%s: table %s is taken, not %s; --hdu takes another", file, called(fitting[0]), others)
+        others = ", ".join(label(table) for table in fitting[1:])
+        log.info("%s: table %s is taken, not %s; --hdu takes another", file, label(fitting[0]), others)
     return fitting[0]
 
 
 def _lacking(table: FitsTable) -> list[str]:
-    """The names of columns that an allStar table has, and this one does not."""
+    """The required columns that a table lacks."""
     there = spellings.among(spellings.by_upper_case(table.units), spellings.PRODUCT)
     return [
         " or ".join(spellings.PRODUCT[name][-1] for name in names)

@@ -1,7 +1,9 @@
-"""Registers apStar and asStar files: ``astra ingest apstar``."""
+"""``astra ingest apstar``: finds apStar and asStar files, and registers their spectra and stars."""
 
 import logging
-from collections.abc import Callable, Iterable
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import peewee
@@ -9,15 +11,17 @@ import peewee
 from astra.errors import UsageError
 from astra.ingest.catalog import Catalog
 from astra.ingest.extinction import Preference, checked_preference
-from astra.ingest.files import checked, find
 from astra.ingest.headers import read_record
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
+from astra.spectra.identity import parse_path
 
 log = logging.getLogger("astra")
 
-#: Files in one transaction: read before it begins, so that it is short.
+#: Files that are read before one short transaction registers them.
 BATCH = 1000
+
+_VISIT = re.compile(r"(ap|as)Visit", re.IGNORECASE)
 
 
 def ingest_apstar(
@@ -32,13 +36,13 @@ def ingest_apstar(
     """Register spectra and their stars from apStar and asStar files.
 
     Args:
-        paths: Files, and folders to be searched with all that is in them; also a single one.
-        catalog: A table with values for the stars of these files, which goes before the headers.
+        paths: One or several files, or folders to search with all folders in them.
+        catalog: A table with values for the stars of these files, preferred to those in the headers.
         hdu: The number or the name of the table in that file; ``None`` takes the one that lists the stars.
-        extinction: Where E(B-V) of headers comes from: AKTARG (``ak_targ``), SFD_EBV (``sfd``), or the first
-            of the two that a header has (``auto``).
-        release: The data release of reductions that do not tell it themselves.
-        on_progress: Called with the number of files done and of all files.
+        extinction: The card that gives E(B-V): AKTARG (``ak_targ``), SFD_EBV (``sfd``), or the first of the
+            two that a header has (``auto``).
+        release: The data release of reductions that do not state it.
+        on_progress: Called with the numbers of files done and of all files.
 
     Raises:
         UsageError: A path, the catalogue or the release is not usable.
@@ -46,12 +50,12 @@ def ingest_apstar(
         DatabaseUnreachable: The connection was lost; the batches before it are kept.
     """
     tally, preference = Tally(), checked_preference(extinction)
-    starts = checked([paths] if isinstance(paths, str | Path) else paths)
+    starts = checked_paths([paths] if isinstance(paths, str | Path) else paths)
     if hdu is not None and catalog is None:
         raise UsageError("--hdu names a table of the catalogue: give --catalog with it")
     listed = Catalog(catalog, tally, hdu) if catalog is not None else None
-    total = sum(1 for _ in find(starts)) if on_progress else 0
-    for number, batch in enumerate(peewee.chunked(find(starts), BATCH)):
+    total = sum(1 for _ in find_files(starts)) if on_progress else 0
+    for number, batch in enumerate(peewee.chunked(find_files(starts), BATCH)):
         records: list[Record] = []
         for path in batch:
             records.append(read_record(path, release=release, extinction=preference))
@@ -60,8 +64,63 @@ def ingest_apstar(
         register(records, tally, listed)
     if listed is not None:
         listed.count()
-    tally.say_disagreements()
+    tally.warn_of_disagreements()
     counts = tally.result()
     if not counts.seen:
         log.warning("no apStar or asStar file in %s", ", ".join(map(str, starts)))
     return counts
+
+
+def checked_paths(paths: Iterable[str | Path]) -> list[Path]:
+    """The paths as absolute ones, in a fixed order.
+
+    Raises:
+        UsageError: A path does not exist, is a visit spectrum, or is neither a folder nor named like an
+            apStar or asStar file.
+    """
+    # Only ``..`` is resolved, so that a file has one path and links stay as they are.
+    chosen = {path.resolve() if ".." in path.parts else path.absolute() for path in map(Path, paths)}
+    for path in chosen:
+        if not os.path.lexists(path):
+            raise UsageError(f"no such file or folder: {path}")
+        if parse_path(path) is not None:
+            continue
+        if _VISIT.match(path.name):
+            raise UsageError(f"a visit spectrum: {path}; give combined spectra, named apStar-… or asStar-…")
+        if not path.is_dir():
+            raise UsageError(f"not named like an apStar or asStar file: {path}")
+        try:
+            os.listdir(path)
+        except OSError as error:
+            raise UsageError(f"cannot read the folder {path}: {error.strerror}") from error
+    return sorted(chosen)
+
+
+def find_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """The apStar and asStar files at these paths, and in all folders under them, in a fixed order.
+
+    The name decides, even of a folder or a broken link. Of the versions of a product in one folder, the one
+    of the last night counts; a name without a night stands for the last.
+    """
+    for path in paths:
+        if parse_path(path) is not None:
+            yield path
+            continue
+        for folder, folders, files in os.walk(path, onerror=_warn):
+            yield from (Path(folder, name) for name in _newest([*files, *folders]))
+            folders[:] = sorted(name for name in folders if parse_path(name) is None)
+
+
+def _newest(names: Iterable[str]) -> Iterator[str]:
+    chosen: dict[tuple, tuple[tuple, str]] = {}
+    for name in sorted(names):
+        parsed = parse_path(name)
+        if parsed is not None:
+            product = (parsed.prefix, parsed.commissioning, parsed.apred, parsed.telescope, parsed.obj)
+            version = (parsed.last_night or "last", not name.endswith(".gz"))
+            chosen[product] = max(chosen.get(product, (version, name)), (version, name))
+    return (name for _, name in chosen.values())
+
+
+def _warn(error: OSError) -> None:
+    log.warning("cannot read the folder %s: %s", error.filename, error.strerror)

@@ -1,7 +1,7 @@
-"""The file of a catalogue that goes before the headers (``--catalog``), and which of its tables is meant.
+"""The catalogue whose values are preferred to those in headers (``--catalog``), and the choice of its table.
 
-Of several tables in a file, the one that lists the stars of the spectra is taken: the survey's summary files
-hold the stars of BOSS first, our own an empty table for them.
+Of several tables in a file, the one that lists the stars of the spectra is taken: the summary files of the
+survey have the stars of BOSS in the first table, our own catalogue an empty table for them.
 """
 
 import logging
@@ -10,14 +10,14 @@ from pathlib import Path
 
 from astra.errors import UsageError
 from astra.ingest import spellings
-from astra.ingest.listing import IDENTIFIERS, Listed, Listing, in_words
+from astra.ingest.listing import IDENTIFIERS, Listed, Listing, ids_as_text
 from astra.ingest.records import Tally
-from astra.ingest.stars import Ids
-from astra.ingest.tables import Table, called, tables_in, the_one
+from astra.ingest.source_rows import Ids
+from astra.ingest.table_files import Table, label, selected, tables_in
 
 log = logging.getLogger("astra")
 
-#: So many identifiers of each side stand in a message.
+#: The number of identifiers of each side in a message.
 EXAMPLES = 2
 
 
@@ -25,25 +25,26 @@ class Catalog:
     """A catalogue of stars in a file."""
 
     def __init__(self, path: str | Path, tally: Tally, hdu: str | None = None) -> None:
-        """Read the identifiers of a catalogue, and the rest where there is only one table of stars.
+        """Read the identifiers of a catalogue, and its values if it has only one table of stars.
 
         Args:
-            path: A CSV, ECSV, FITS or VOTable file, perhaps compressed with gzip.
-            tally: Warns once about columns that are not used, and about what is not what it should be.
+            path: A CSV, ECSV, FITS or VOTable file, also compressed with gzip.
+            tally: Warns once about unused columns and unusable values.
             hdu: The number or the name of the table; ``None`` takes the one that lists the stars.
 
         Raises:
-            UsageError: It cannot be read, has no column of identifiers, or states units of something else.
+            UsageError: The file cannot be read, has no column of identifiers, or a unit measures something
+                else.
         """
         self._path, self._tally = Path(path), tally
-        self._tables = the_one(tables_in(self._path), hdu, self._path)
+        self._tables = selected(tables_in(self._path), hdu, self._path)
         fitting = [table for table in self._tables if _has_ids(table)]
         if not fitting:
             ids = " or ".join(IDENTIFIERS)
             raise UsageError(f"no identifiers in the catalogue {path}: it needs a column {ids}")
         if not any(map(len, fitting)):
             tally.warn("no rows in the catalogue %s", path)
-        # An empty one only where there is no other.
+        # An empty table counts only if there is no other.
         fitting = [table for table in fitting if len(table)] or fitting[:1]
         self._candidates = [Listing(table, self._path, tally) for table in fitting]
         self._asked, self._listed, self._unlisted = 0, 0, []
@@ -51,17 +52,17 @@ class Catalog:
             self._take(self._candidates[0], "the only one that lists stars")
 
     def look_up(self, stars: Collection[Ids], gaia_ids: Collection[int | None] = ()) -> set[Ids]:
-        """The identifiers in the rows that the identifiers of stars lead to.
+        """The identifiers in the rows of some stars.
 
-        The first call that leads to any rows decides which table is meant.
+        The first call that finds any rows decides which table is taken.
         """
         found = [each.rows_of(stars, gaia_ids) for each in self._candidates]
         if len(found) > 1 and any(found):
             shares = [
-                f"{len(rows)} in {called(each.table)}"
+                f"{len(rows)} in {label(each.table)}"
                 for each, rows in zip(self._candidates, found, strict=True)
             ]
-            # Of two that list as many, the one that names spectra of APOGEE.
+            # Of two that list as many stars, the one with the names of APOGEE spectra.
             named = ["OBJ" in spellings.by_upper_case(each.table.units) for each in self._candidates]
             best = max(range(len(found)), key=lambda place: (len(found[place]), named[place]))
             why = f"stars listed among the first {len(stars)}: {', '.join(shares)}"
@@ -76,25 +77,25 @@ class Catalog:
     def match(
         self, sdss_id: int | None, apogee_ids: Iterable[str | None], gaia_id: int | None = None
     ) -> Listed | None:
-        """What the catalogue says about a star that was looked up, as ``Listing.match``."""
+        """The row of a star that was looked up, as by ``Listing.match``."""
         names = [name for name in apogee_ids if name]
-        # As long as it is not known which table is meant, none has listed a star.
+        # While the table is not chosen, none has listed a star.
         is_known = len(self._candidates) == 1
         found = self._candidates[0].match(sdss_id, names, gaia_id) if is_known else None
         self._asked += 1
         self._listed += found is not None
         if found is None and len(self._unlisted) < EXAMPLES:
-            self._unlisted.append(in_words(sdss_id, next(iter(names), None), gaia_id))
+            self._unlisted.append(ids_as_text(sdss_id, next(iter(names), None), gaia_id))
         return found
 
     def count(self) -> None:
-        """Count the rows, and say so if most stars are not listed, or no star is."""
+        """Count the rows, and warn if most stars are not listed."""
         listing = self._candidates[0]
         repeated, matched = listing.repeated, listing.matched
         self._tally.add("catalog_duplicate", repeated)
         self._tally.add("catalog_matched", matched)
         self._tally.add("catalog_unmatched", len(listing.table) - repeated - matched)
-        # A large table of which few stars were observed is as good as a small one for some of many stars.
+        # In a large table few stars may be observed, and a small one may list few of many stars.
         if 2 * self._listed < self._asked and 2 * matched < len(listing.table) - repeated:
             self._tally.warn(
                 "%s lists the stars of %d of %d spectra; not listed: %s; rows without a spectrum: %s",
@@ -107,9 +108,7 @@ class Catalog:
 
     def _take(self, listing: Listing, why: str) -> None:
         if len(self._tables) > 1:
-            log.info(
-                "%s: table %s is taken (%s); --hdu takes another", self._path, called(listing.table), why
-            )
+            log.info("%s: table %s is taken (%s); --hdu takes another", self._path, label(listing.table), why)
         self._candidates = [listing]
         listing.load()
 

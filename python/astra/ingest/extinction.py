@@ -1,9 +1,8 @@
-"""E(B-V) from the columns of an allStar table or the cards of a header, and where it comes from.
+"""E(B-V) and its origin, from the columns of an allStar table or the cards of a header.
 
-``auto`` takes A_K as the targets were chosen with it, AK_TARG, where there is one: the published network
-was trained with it. Else it takes SFD_EBV. A small negative AK_TARG is a measurement of next to no
-extinction; it is stored as it is, and counts as none in a distance. The dust map would put the column
-of the whole Galaxy in its place.
+``auto`` takes AK_TARG, the A_K of the target selection with which the published network was trained, or
+SFD_EBV where there is none. A small negative AK_TARG is a measurement of almost no extinction: it is stored,
+and counts as 0 in a distance. The dust map would give the extinction through all of the Galaxy instead.
 """
 
 from collections.abc import Mapping
@@ -23,10 +22,10 @@ _METHODS = (
 
 
 def checked_preference(preference: str) -> Preference:
-    """The preference itself.
+    """The preference, if it is valid.
 
     Raises:
-        UsageError: There is no such preference.
+        UsageError: No such preference.
     """
     if preference not in get_args(Preference):
         raise UsageError(
@@ -41,9 +40,9 @@ def reddening(
     """The columns ``ebv``, ``ebv_flags`` and ``ebv_origin`` of some stars.
 
     Args:
-        values: By those names of ``spellings.TARGETING`` that are there; absent ones are ``None``.
-        names: What the table or the header calls them, by the same names.
-        preference: Which of them to take.
+        values: The values by the names of ``spellings.TARGETING``; absent ones are ``None``.
+        names: The names in the table or the header, by the same names.
+        preference: The value to take.
     """
     if not values:
         return {}

@@ -1,34 +1,33 @@
-"""Of which release Gaia's measurements in a table or a header are.
+"""The release of Gaia's measurements in a table or a header.
 
-A source has another number in DR2 than in (E)DR3, and a parallax another zero-point: an identifier counts
-only where it is known to be of (E)DR3. Tables of the survey put the name of the release before the names of
-the columns, or in a column; the Gaia archive says nothing but the epoch of the positions.
+A source has another number in DR2 than in (E)DR3, and a parallax another zero-point, so an identifier counts
+only if it is known to be of (E)DR3. Tables of the survey name the release in a prefix of the columns or in a
+column; those of the Gaia archive state only the epoch of the positions.
 """
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from astra.ingest import spellings
 from astra.ingest.spellings import Spellings
+from astra.spectra.photometry import GAIA_DR3, gaia_release
 
-# A table joined to another one has a parallax of its own: what is Gaia's says so. The last is the prefix of
-# DR16, and of SDSS-V, which says in a column which release it took. The first of two that are there counts.
+# A joined table may have another parallax, so columns of Gaia need a prefix. The last prefix is that of DR16,
+# and of SDSS-V, which names the release in a column. Of two prefixes the first counts.
 _PREFIXES = {"GAIADR3_": "dr3", "GAIAEDR3_": "edr3", "GAIA_": "dr2"}
-# Epochs of the positions that the releases give.
+# The releases by the epoch of their positions.
 _EPOCHS = {2015.5: "dr2", 2016.0: "dr3"}
-_DR3 = ("dr3", "edr3")
-# What the tables of a release have, and no other.
+# Columns that only the tables of a data release have together.
 _OF_A_RELEASE = {"FILE", "APOGEE_ID", "STARFLAG"}
 
 
 class GaiaNames(NamedTuple):
-    """How a table calls what Gaia measured.
+    """The names that a table has for the measurements of Gaia.
 
     Attributes:
-        wanted: The spellings by our names, the release among them.
-        release: The release that these names are of, where no column says another.
-        guessed: Whether identifiers are taken for those of DR3 although nothing says so.
+        wanted: The spellings by our names, including that of the release.
+        release: The release of these names, unless a column states another.
+        guessed: Whether identifiers count as those of DR3 although nothing says so.
     """
 
     wanted: Spellings
@@ -49,8 +48,8 @@ def names_in_release(there: Mapping[str, str]) -> GaiaNames:
 def names_in_catalog(there: Mapping[str, str]) -> GaiaNames:
     """The names in a catalogue of stars.
 
-    Ours go first. In a table of a release they are as in ``names_in_release``; elsewhere those with Gaia's
-    name before them go before others, unless the others are more.
+    Our own names come first. In a table of a data release the names are as in ``names_in_release``; elsewhere
+    names with a prefix of Gaia are preferred, unless there are more without one.
 
     Args:
         there: As by ``spellings.by_upper_case``.
@@ -68,11 +67,11 @@ def names_in_catalog(there: Mapping[str, str]) -> GaiaNames:
     return max([*found, ours], key=lambda each: _count(there, each))
 
 
-def settled(values: dict[str, list], release: str | None, *, guessed: bool = False) -> dict[str, list]:
-    """The columns of some stars with their release, and no identifiers but those of (E)DR3.
+def with_release(values: dict[str, list], release: str | None, *, guessed: bool = False) -> dict[str, list]:
+    """The columns of some stars with their release, and only identifiers of (E)DR3.
 
     Args:
-        values: By the names of ``spellings.GAIA`` and ``GAIA_RELEASE``, as far as they are there.
+        values: The values by the names of ``spellings.GAIA`` and ``GAIA_RELEASE``.
         release: As in ``GaiaNames``.
         guessed: As in ``GaiaNames``.
     """
@@ -89,7 +88,7 @@ def settled(values: dict[str, list], release: str | None, *, guessed: bool = Fal
     unnamed = values.get("source_id", absent)
     named = values.get("gaia_dr3_source_id", absent)
     ids = [
-        (number if guessed or release in _DR3 else None) if dr3 is None else dr3
+        (number if guessed or release in GAIA_DR3 else None) if dr3 is None else dr3
         for dr3, number, release in zip(named, unnamed, releases, strict=True)
     ]
     found = {name: column for name, column in values.items() if name not in ("source_id", "ref_epoch")}
@@ -110,6 +109,5 @@ def _count(there: Mapping[str, str], names: GaiaNames) -> int:
 
 
 def _release(text: str | None) -> str | None:
-    """``dr3`` for ``Gaia DR3`` and ``gaia_dr3``; what is no name of a release, as it is."""
-    found = re.search(r"e?dr\d+", text.lower()) if text else None
-    return found[0] if found else text and text.lower()
+    """``dr3`` for ``Gaia DR3`` and ``gaia_dr3``; a text that names no release stays as it is."""
+    return gaia_release(text) or (text and text.lower())

@@ -1,6 +1,6 @@
-"""What the header of an apStar or asStar file says about its product, its star and its extinction.
+"""The product, the star and its extinction from the header of an apStar or asStar file.
 
-Cards are those that the survey writes, from DR10 to SDSS-V; each release spells some in its own way.
+The cards are those of the survey from DR10 to SDSS-V; each release spells some differently.
 """
 
 import logging
@@ -19,7 +19,7 @@ from astra.spectra.location import stored
 
 log = logging.getLogger("astra")
 
-#: The cards of a header that mean something to us, by keyword.
+#: The cards of a header that we use, by keyword.
 Cards = dict[str, Any]
 
 _STAR = spellings.STAR | {"sdss_id": spellings.IDENTIFIERS["sdss_id"]}
@@ -38,14 +38,14 @@ def read_record(path: str | Path, *, release: str | None = None, extinction: Pre
     """Describe a file by its header, or by its name if the header cannot be read.
 
     Args:
-        path: The file; its name is that of an apStar or asStar file.
-        release: The data release of reductions that do not tell it themselves.
-        extinction: Where E(B-V) comes from, as in ``reddening``.
+        path: A file with the name of an apStar or asStar file.
+        release: The data release of reductions that do not state it.
+        extinction: The value to take for E(B-V), as in ``reddening``.
 
     Raises:
-        UsageError: The reduction belongs to no known release, and none is given.
+        UsageError: The reduction belongs to no known release, and ``release`` is ``None``.
     """
-    # A database holds text, and the name of a file need not be any.
+    # A database holds text, but the name of a file may be other bytes.
     text = str(path).encode("utf-8", "backslashreplace").decode()
     name = parse_path(text)
     if name is None:
@@ -95,7 +95,7 @@ def _card(header: Any, keyword: str) -> Any:
     try:
         value = header[keyword]
     except (VerifyError, ValueError):
-        # A card that no FITS library can read says nothing.
+        # A card that cannot be read counts as absent.
         return None
     return None if isinstance(value, Undefined) else value
 
@@ -125,7 +125,7 @@ def _spectrum(cards: Cards) -> dict[str, Any]:
 
 
 def _measured_by_gaia(cards: Cards) -> dict[str, Any]:
-    return _single(gaia.settled(_in_lists(_values(cards, _GAIA)), None))
+    return _single(gaia.with_release(_in_lists(_values(cards, _GAIA)), None))
 
 
 def _extinction(cards: Cards, preference: Preference) -> dict[str, Any]:

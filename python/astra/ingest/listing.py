@@ -1,8 +1,8 @@
-"""One table of photometry, extinction and astrometry, its rows found by the identifiers of stars.
+"""One table of photometry, extinction and astrometry, searched by the identifiers of stars.
 
-Columns are called as in ``source``, or as the survey, the Gaia archive, 2MASS and VizieR call them (see
-``spellings``), in the units that the table states. Rows are found by sdss_id, else by APOGEE id, else by the
-identifier of Gaia DR3. Of several rows of one star, the first that has a value gives it.
+Its columns have the names of ``source``, or those of the survey, the Gaia archive, 2MASS or VizieR (see
+``spellings``), and the units that the table states. A row is found by sdss_id, else by APOGEE id, else by the
+identifier of Gaia DR3. Of several rows of one star, each value comes from the first that has one.
 """
 
 import itertools
@@ -16,28 +16,28 @@ from typing import Any
 import numpy as np
 
 from astra.ingest import gaia, spellings
-from astra.ingest.columns import Columns
 from astra.ingest.precedence import Values
 from astra.ingest.records import Tally
-from astra.ingest.stars import VALUE_COLUMNS, Ids
-from astra.ingest.tables import Table
+from astra.ingest.source_rows import VALUE_COLUMNS, Ids
+from astra.ingest.table_columns import Columns
+from astra.ingest.table_files import Table
 
 log = logging.getLogger("astra")
 
-#: What a table of stars has one of, by the first of its spellings.
+#: The columns of which a table of stars has at least one.
 IDENTIFIERS = ("sdss_id", "sdss4_apogee_id", "apogee_id", "obj", "gaia_dr3_source_id", "source_id")
 
-# So many columns that are not used are named.
+# The number of unused columns in a message.
 _NAMED = 10
-# A designation of 2MASS, with or without the name of that catalogue before it.
+# A designation of 2MASS, with or without the name of that catalogue.
 _DESIGNATION = re.compile(r"(?:2MASS\s*J?|2M|J)?(\d{8}[+-]\d{7})", re.IGNORECASE)
-# What tells which Gaia identifiers are of (E)DR3, and these.
+# The identifiers of Gaia, and the columns that tell their release.
 _OF_GAIA = ("gaia_dr3_source_id", "source_id", "gaia_release", "ref_epoch")
 
 
 @dataclass(frozen=True)
 class Listed:
-    """What the table says about one star: an absent value is ``None``, an absent column is left out."""
+    """The row of one star: absent values are ``None``, absent columns are left out."""
 
     sdss_id: int | None
     apogee_id: str | None
@@ -45,14 +45,14 @@ class Listed:
 
 
 class Listing:
-    """A table of stars. Only its identifiers are read, until ``load`` reads the rest."""
+    """A table of stars; its identifiers are read at once, its values by ``load``."""
 
     def __init__(self, table: Table, path: Path, tally: Tally) -> None:
         self.table, self._path, self._tally = table, path, tally
         self._gaia = gaia.names_in_catalog(spellings.by_upper_case(table.units))
         of_gaia = {name: names for name, names in self._gaia.wanted.items() if name in _OF_GAIA}
         self._ids = Columns(path, table.units, spellings.IDENTIFIERS | of_gaia, tally)
-        self._content = table.whole(self._ids.needed)
+        self._content = table.read(self._ids.needed)
         self._columns: dict[str, Sequence[Any]] = {}
         self._sdss_ids, self._apogee_ids, self._gaia_ids = self._identifiers()
         self._first: dict[int | str, int] = {}
@@ -62,10 +62,10 @@ class Listing:
         self._index()
 
     def load(self) -> None:
-        """Read the values, and say what of the table is not used.
+        """Read the values, and warn of columns that are not used.
 
         Raises:
-            UsageError: A column is in a unit of something else.
+            UsageError: The unit of a column measures something else.
         """
         self._ids.warn(self._content)
         wanted = spellings.STAR | spellings.EXTINCTION | self._gaia.wanted
@@ -74,12 +74,12 @@ class Listing:
         half = {"l", "b"} if not {"l", "b"} <= there.keys() else set()
         wanted = {name: names for name, names in wanted.items() if name not in half}
         columns = Columns(self._path, self.table.units, wanted, self._tally)
-        self._content = self.table.whole(columns.needed)
+        self._content = self.table.read(columns.needed)
         columns.warn(self._content)
         found = columns.values(self._content)
         self._content = {}
         measured = {name: found.pop(name) for name in self._gaia.wanted.keys() & found.keys()}
-        found |= gaia.settled(measured, self._gaia.release, guessed=self._gaia.guessed)
+        found |= gaia.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
         self._columns = {name: _compact(values) for name, values in found.items() if name in VALUE_COLUMNS}
         self._warn_of_names(columns.names)
         self._warn_of_contradictions()
@@ -88,22 +88,22 @@ class Listing:
 
     @property
     def matched(self) -> int:
-        """How many rows were found for a star."""
+        """The number of rows that were found for a star."""
         return len(self._matched)
 
     @property
     def repeated(self) -> int:
-        """How many rows are of a star that has one before."""
+        """The number of rows whose star has an earlier one."""
         return sum(map(len, self._repeats.values()))
 
     def unmatched(self, count: int) -> Iterator[str]:
-        """The identifiers of some rows that were found for no star."""
+        """The identifiers in some of the rows that were found for no star."""
         rows = (row for row in range(len(self.table)) if row not in self._matched)
         for row in itertools.islice(rows, count):
-            yield in_words(self._sdss_ids[row], self._apogee_ids[row], self._gaia_ids[row])
+            yield ids_as_text(self._sdss_ids[row], self._apogee_ids[row], self._gaia_ids[row])
 
     def rows_of(self, stars: Collection[Ids], gaia_ids: Collection[int | None] = ()) -> set[int]:
-        """The rows that the identifiers of stars lead to."""
+        """The rows with the identifiers of some stars."""
         keys = {key for sdss_id, name in stars for key in (sdss_id, designation(name))}
         rows = {self._first[key] for key in keys & self._first.keys()}
         return rows | {self._by_gaia[key] for key in set(gaia_ids) & self._by_gaia.keys()}
@@ -115,12 +115,12 @@ class Listing:
     def match(
         self, sdss_id: int | None, apogee_ids: Sequence[str | None], gaia_id: int | None = None
     ) -> Listed | None:
-        """What the table says about a star.
+        """The row of a star, or ``None``.
 
         Args:
-            sdss_id: Looked for first.
-            apogee_ids: Names of the star; the first that is listed counts.
-            gaia_id: Its identifier in Gaia DR3, looked for last.
+            sdss_id: The identifier that is searched first.
+            apogee_ids: The names of the star; the first that is listed counts.
+            gaia_id: Its identifier in Gaia DR3, which is searched last.
         """
         row = self._row_of(sdss_id, [designation(name) for name in apogee_ids if name], gaia_id)
         if row is None:
@@ -158,7 +158,7 @@ class Listing:
         absent = [None] * len(self.table)
         found = self._ids.values(self._content)
         measured = {name: found[name] for name in _OF_GAIA if name in found}
-        gaia_ids = gaia.settled(measured, self._gaia.release, guessed=self._gaia.guessed)
+        gaia_ids = gaia.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
         names = [found.get(name, absent) for name in ("sdss4_apogee_id", "apogee_id", "obj")]
         return (
             found.get("sdss_id", absent),
@@ -186,7 +186,7 @@ class Listing:
             if gaia_id is not None:
                 self._by_gaia.setdefault(gaia_id, row if first is None else first)
 
-    # > What is said
+    # > Warnings
 
     def _warn_of_names(self, names: dict[str, str]) -> None:
         known = self._ids.names | names
@@ -197,10 +197,10 @@ class Listing:
             log.info("%s: columns taken by other names: %s", self._path, ", ".join(taken))
         if unused := sorted(set(self.table.units) - set(known.values())):
             said = [
-                f"{name} (did you mean {meant}?)" if (meant := spellings.near_miss(name, known)) else name
+                f"{name} (did you mean {meant}?)" if (meant := spellings.similar_name(name, known)) else name
                 for name in unused
             ]
-            # Near misses first: of a table of the survey a hundred columns are not used.
+            # Likely misspellings come first: of a table of the survey a hundred columns are not used.
             said = sorted(said, key=lambda text: "?" not in text)
             more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
             message = "%s: columns that are not used: %s"
@@ -224,26 +224,26 @@ class Listing:
 
 
 def _compact(values: list[Any]) -> Sequence[Any]:
-    """Numbers in 8 bytes each, NaN where one is absent; anything else as it is."""
+    """Numbers as an array with NaN for absent ones; other values as they are."""
     is_number = all(value is None or isinstance(value, float) for value in values)
     return np.array(values, float) if is_number else values
 
 
 def _present(value: Any) -> Any:
-    """A value of a compact column; ``None`` where it is absent."""
+    """A value of a compact column; ``None`` if it is absent."""
     if isinstance(value, np.floating):
         return None if np.isnan(value) else float(value)
     return value
 
 
 def designation(name: str | None) -> str | None:
-    """The APOGEE id of a star that 2MASS names, e.g. ``2M06154934-0100415``; other names as they are."""
+    """The APOGEE id for a designation of 2MASS, e.g. ``2M06154934-0100415``; other names as they are."""
     found = _DESIGNATION.fullmatch(name) if name else None
     return f"2M{found[1]}" if found else name
 
 
-def in_words(sdss_id: int | None, apogee_id: str | None, gaia_id: int | None) -> str:
-    """The identifiers of a star as messages name them."""
+def ids_as_text(sdss_id: int | None, apogee_id: str | None, gaia_id: int | None) -> str:
+    """The identifiers of a star for messages."""
     named = {"sdss_id": sdss_id, "apogee_id": apogee_id, "gaia_dr3_source_id": gaia_id}
     return (
         " ".join(f"{name} {value!s:.40}" for name, value in named.items() if value is not None)

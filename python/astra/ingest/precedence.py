@@ -4,15 +4,15 @@ Every value of a source remembers its origin in ``source.origins``. A value repl
 origin is as strong or stronger, so that the outcome does not depend on the order in which files and
 tables arrive. From strong to weak:
 
-1. a catalogue given with ``--catalog``; of two catalogues, the one that was read last;
+1. a catalogue (``--catalog``); of two catalogues, the one that was read last;
 2. the newest release;
 3. within a release: survey spectra before commissioning, a row of an allStar table before the header
    of a file, then the newest reduction, then the last ``product_id`` in alphabetical order;
 4. a value of unknown origin, written by hand.
 
-An absent value never replaces one that is there. A label says something about another value, and
-comes and goes with it: ``ebv_flags`` and ``ebv_origin`` with ``ebv``, ``gaia_release`` with ``plx``. One
-exception: a parallax from a catalogue that does not say its release keeps the one that is known.
+An absent value never replaces one that is there. A label describes another value, and comes and
+goes with it: ``ebv_flags`` and ``ebv_origin`` with ``ebv``, ``gaia_release`` with ``plx``. One
+exception: a parallax from a catalogue that does not state its release keeps the known release.
 """
 
 import functools
@@ -26,7 +26,7 @@ from astra.spectra.identity import release_rank
 
 CATALOG = "catalog"
 _TABLE = "#allstar"
-#: What a label says something about.
+#: The value that each label describes.
 LABELS = {"ebv_flags": "ebv", "ebv_origin": "ebv", "gaia_release": "plx"}
 _MOST = "*"
 
@@ -55,13 +55,13 @@ def strength(origin: str | None) -> tuple:
 
 
 def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str | None) -> None:
-    """Take over, in place, what an origin says if it is as strong as what is there.
+    """Take over, in place, the values of an origin that is as strong as that of the present ones.
 
     Args:
-        values: The values of one source; ``None`` where one is absent.
-        origins: Where they come from; unknown where left out.
+        values: The values of one source; absent ones are ``None``.
+        origins: Their origins; unknown ones are left out.
         new: Values from ``origin``; absent ones are ``None`` or left out.
-        origin: Where the new values come from.
+        origin: The origin of the new values.
     """
     new = {name: value for name, value in new.items() if value is not None}
     for name, value in new.items():
@@ -79,10 +79,10 @@ def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str 
 
 
 def keep_release(values: Values, origins: Origins, known: str | None) -> bool:
-    """Keep, in place, a known release of Gaia for a parallax from a catalogue that says none.
+    """Keep, in place, a known release of Gaia for a parallax from a catalogue that states none.
 
     Returns:
-        Whether there was anything to keep.
+        Whether a release was kept.
     """
     is_open = origins.get("plx") == CATALOG and values.get("gaia_release") is None
     if is_open and known is not None:
@@ -91,7 +91,7 @@ def keep_release(values: Values, origins: Origins, known: str | None) -> bool:
 
 
 def absorb(values: Values, origins: Origins, others: Values, origins_of_others: Origins) -> None:
-    """Take over, in place, the values of a second source that turns out to be the same star."""
+    """Take over, in place, the values of another source that is the same star."""
     parts: dict[str | None, Values] = {}
     for name, value in others.items():
         parts.setdefault(origins_of_others.get(name), {})[name] = value
@@ -109,7 +109,7 @@ def encode(origins: Origins) -> str | None:
 
 
 def decode(text: str | None, values: Values) -> Origins:
-    """The origins of the values that are there."""
+    """The origins of the values that are not absent."""
     if not text:
         return {}
     stated = json.loads(text)

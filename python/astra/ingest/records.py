@@ -1,4 +1,4 @@
-"""What an ingest works on, whether it comes from files or from a table, and what it counts."""
+"""The records that an ingest makes from files and tables, and its counts."""
 
 import dataclasses
 import logging
@@ -17,11 +17,11 @@ log = logging.getLogger("astra")
 
 
 def stored_rows(query: peewee.ModelSelect, column: peewee.Field, wanted: Collection[Any]) -> Iterator[Values]:
-    """The rows whose column holds one of the wanted values, as plain values: an absent number is ``None``."""
+    """The rows whose column holds one of the wanted values; an absent number is ``None``."""
     fields = query.selected_columns
     for part in peewee.chunked(sorted(value for value in wanted if value is not None), MAX_PARAMETERS):
         for values in query.where(column << part).tuples().iterator():
-            # Only NaN, the absent number of a model, differs from itself.
+            # Only NaN, an absent number in a model, differs from itself.
             yield {
                 field.name: value if value == value else None
                 for field, value in zip(fields, values, strict=True)
@@ -30,16 +30,16 @@ def stored_rows(query: peewee.ModelSelect, column: peewee.Field, wanted: Collect
 
 @dataclass
 class Record:
-    """One product, as one file or one row of a table describes it.
+    """One product, described by one file or one row of a table.
 
     Attributes:
-        path: Where the file is, in its stored form; ``None`` if nobody knows.
+        path: The path of the file in its stored form, or ``None`` if it is unknown.
         star: Values for the source; absent ones are ``None`` or left out.
         spectrum: Values for the spectrum, likewise.
-        digest: Fingerprint of the pixels, if they were read.
+        digest: Checksum of the pixels, if they were read.
         from_table: Whether this is a row of an allStar table, not a file.
-        readable: Whether there was more to read than a name.
-        disagreement: What folder and header say differently about the product, in words.
+        readable: Whether more than the name of the file could be read.
+        disagreement: How folder and header contradict each other, in words.
     """
 
     product: Product
@@ -56,7 +56,7 @@ class Record:
 
 @dataclass(frozen=True)
 class IngestCounts:
-    """What an ingest did.
+    """The counts of an ingest.
 
     ``seen`` is the sum of the three counts of spectra and ``skipped``; the rows of a catalogue are
     the sum of the last three.
@@ -89,7 +89,7 @@ class Tally:
     """Counts over the batches of one ingest; a star counts once, however many files it has.
 
     Attributes:
-        references: What refers to sources and spectra, in all the batches.
+        references: The rows that refer to sources and spectra.
     """
 
     _UNCHANGED, _UPDATED, _NEW = range(3)
@@ -102,31 +102,31 @@ class Tally:
         self.references = References()
 
     def add(self, name: str, number: int = 1) -> None:
-        """Count something by the name of its field in ``IngestCounts``."""
+        """Add to a field of ``IngestCounts``."""
         self._counts[name] = self._counts.get(name, 0) + number
 
     def source(self, pk: int, *, new: bool = False, updated: bool = False) -> None:
-        """Count a source; the most that happened to it in any batch counts."""
+        """Count a source once: as new if it is new in any batch, else as updated if it is in any."""
         state = self._NEW if new else self._UPDATED if updated else self._UNCHANGED
         self._sources[pk] = max(state, self._sources.get(pk, 0))
 
     def forget_source(self, pk: int) -> None:
-        """Count no longer a source that turned out to be another one."""
+        """Stop counting a source that was merged into another one."""
         self._sources.pop(pk, None)
 
     def warn(self, message: str, *values: Any) -> None:
-        """Say something once in an ingest."""
+        """Warn once in an ingest."""
         if (message, *values) not in self._warned:
             self._warned.add((message, *values))
             log.warning(message, *values)
 
     def disagree(self, path: str | None, what: str) -> None:
-        """Note that folder, header and table do not say the same of one product."""
+        """Note that folder, header and table contradict each other about one product."""
         self._disagreements += 1
         self._disagreement = self._disagreement or f"{path}: {what}"
 
-    def say_disagreements(self) -> None:
-        """Say, at the end of an ingest, how many files have an identity that not everything agrees on."""
+    def warn_of_disagreements(self) -> None:
+        """Warn, at the end of an ingest, of the number of files with a contradiction."""
         if self._disagreements:
             log.warning(
                 "header, folder and table disagree; files: %d; the header counts, then the table; e.g. %s",

@@ -1,8 +1,8 @@
-"""Rows that refer to a source or a spectrum, when that becomes another one or goes.
+"""Rows that refer to a source or a spectrum that is merged into another one or deleted.
 
-They are found by the foreign keys of the database, so that a table of another package is looked after as our
-own are, whether or not the package is installed. What such a table refuses loses no batch: its rows stay as
-they are, and so does what they refer to.
+They are found by the foreign keys of the database, so that tables of other packages are treated like our own,
+whether or not the package is installed. If such a table refuses, the batch goes on: its rows stay as they
+are, and so do the rows that they refer to.
 """
 
 import functools
@@ -20,17 +20,17 @@ _SOURCE, _SPECTRUM = (TableName(model._meta.table_name) for model in (Source, Sp
 
 
 class _Refused(Exception):
-    """A table does not let its rows be changed: its name, and why."""
+    """A table refuses a change of its rows; the message names the table and the reason."""
 
 
 class References:
-    """What refers to sources and spectra; the foreign keys are read once, when they are first needed."""
+    """The rows that refer to sources and spectra; the foreign keys are read once, on first use."""
 
     def move(self, lost: int, kept: int) -> list[str]:
-        """Give everything that refers to one source to another.
+        """Make all rows that refer to one source refer to another.
 
         Returns:
-            The tables of other packages that refused, and why: their rows still refer to the first.
+            The tables of other packages that refused, with the reasons; their rows still refer to the first.
         """
         refusals = []
         for key in self._to(_SOURCE):
@@ -38,23 +38,23 @@ class References:
                 continue
             table = key.table.of(database)
             column = getattr(table.c, key.columns[0])
-            given = table.update({column: kept}).where(column == lost)
+            moved = table.update({column: kept}).where(column == lost)
             if key.table in _OURS:
-                given.execute()
+                moved.execute()
                 continue
             try:
                 with _refusable(key.table):
                     if _any(table, column == lost):
-                        given.execute()
+                        moved.execute()
             except _Refused as refused:
                 refusals.append(str(refused))
         return refusals
 
     def delete_spectrum(self, pk: int) -> str | None:
-        """Delete a spectrum with everything that refers to it, or nothing at all.
+        """Delete a spectrum with all rows that refer to it, or nothing.
 
         Returns:
-            The table that refused, and why, if one did.
+            The table that refused, with the reason, or ``None``.
         """
         try:
             with database.atomic():
@@ -88,16 +88,16 @@ def _columns(table: peewee.Table, names: tuple[str, ...]) -> list[peewee.Column]
 
 
 def _any(table: peewee.Table, chosen: peewee.Expression) -> bool:
-    """Whether there are such rows: if not, it does not matter whether this login may change them."""
+    """Whether there are such rows; without any, this login needs no right to change them."""
     return bool(list(table.select(peewee.Value(1)).where(chosen).limit(1).tuples()))
 
 
 @contextmanager
 def _refusable(table: TableName) -> Iterator[None]:
-    """What is done here can be undone alone.
+    """A transaction of its own for changes of one table.
 
     Raises:
-        _Refused: The table does not allow it; it has been undone.
+        _Refused: The table refused, and the changes were undone.
     """
     try:
         with database.atomic():
@@ -105,5 +105,5 @@ def _refusable(table: TableName) -> Iterator[None]:
     except peewee.OperationalError:  # a lost connection, a full disk: not the fault of this table
         raise
     except peewee.DatabaseError as error:
-        # The first line is the same for all rows.
+        # Only the first line is the same for all rows.
         raise _Refused(f"{table} ({str(error).splitlines()[0]})") from error

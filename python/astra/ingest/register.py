@@ -1,4 +1,4 @@
-"""Writes one batch of records: sources and spectra, in one transaction."""
+"""Writes one batch of records in one transaction: their sources and spectra."""
 
 import math
 from collections.abc import Iterable
@@ -9,17 +9,17 @@ from astra.ingest import precedence
 from astra.ingest.catalog import Catalog
 from astra.ingest.precedence import Values
 from astra.ingest.records import Record, Tally
-from astra.ingest.spectra import Row, Spectra
-from astra.ingest.stars import Star, Stars
+from astra.ingest.source_rows import Star, Stars
+from astra.ingest.spectrum_rows import Row, Spectra
 
 
 def register(records: Iterable[Record], tally: Tally, catalog: Catalog | None = None) -> None:
     """Register the products of one batch, and their stars.
 
     Args:
-        records: The products; of several records of one product the last that could be read counts.
-        tally: Counts what was done.
-        catalog: Values that go before those of the records.
+        records: The products; of several records of one product the last readable one counts.
+        tally: The counts.
+        catalog: Values that are preferred to those of the records.
 
     Raises:
         StorageError: The database refused a write; nothing of the batch was kept.
@@ -81,18 +81,18 @@ def _star_of(record: Record, row: Row, stars: Stars) -> tuple[Star | None, str |
     """The star of a record, and the name under which it was observed."""
     if record.readable or row["source"] is None:
         return stars.find(record.sdss_id, record.apogee_id), record.apogee_id
-    # The name of a file says less than the header that was read once.
+    # The name of a file says less than its header, which was read earlier.
     return stars.known(row["source"]), row["obj"]
 
 
 def _as_listed(star: Star, name: str | None, record: Record, stars: Stars, catalog: Catalog) -> Star:
-    """The star with what the catalogue says, under the names that it has there."""
+    """The star with the values and the names of the catalogue."""
     gaia_id = record.star.get("gaia_dr3_source_id") or star.values.get("gaia_dr3_source_id")
     listed = catalog.match(star.sdss_id, (name, star.apogee_id), gaia_id)
     if listed is None:
         return star
     sdss_id = star.sdss_id if listed.sdss_id is None else listed.sdss_id
-    # Where the catalogue calls it by another name, what is known of it under its own comes along.
+    # Values that are stored under its other name come along.
     stars.find(sdss_id, star.apogee_id)
     star = stars.find(sdss_id, listed.apogee_id or star.apogee_id)
     precedence.merge(star.values, star.origins, listed.values, precedence.CATALOG)

@@ -1,8 +1,7 @@
-"""One vocabulary: how headers, tables of the survey and catalogues call what we store, by our names.
+"""The names that headers, tables of the survey and catalogues have for what we store, by our names.
 
-Whether a name is written in capitals does not matter. The first spelling that is there, and has a value,
-gives it. The names are those of the published files of DR10 to DR20, of the Gaia archive, of 2MASS, and of
-VizieR; SDSS-V says JMAG where SDSS-IV says J.
+Case does not matter. The first spelling that is present, and has a value, counts. The names are those of the
+published files of DR10 to DR20, of the Gaia archive, of 2MASS, and of VizieR; SDSS-V writes JMAG, SDSS-IV J.
 """
 
 import difflib
@@ -10,7 +9,7 @@ from collections.abc import Container, Iterable, Mapping
 
 Spellings = Mapping[str, tuple[str, ...]]
 
-#: What a star is called.
+#: Identifiers of a star.
 IDENTIFIERS: Spellings = {
     "sdss_id": ("SDSS_ID", "SDSSID"),
     "sdss4_apogee_id": ("SDSS4_APOGEE_ID",),
@@ -27,7 +26,7 @@ STAR: Spellings = {
     "e_j_mag": ("E_J_MAG", "J_ERR", "JERR", "E_JMAG", "J_MSIGCOM"),
     "h_mag": ("H_MAG", "H", "HMAG", "H_M"),
     "e_h_mag": ("E_H_MAG", "H_ERR", "HERR", "E_HMAG", "H_MSIGCOM"),
-    # A catalogue of results has the star's own beside what a result rests on, which is 0 where there is none.
+    # A catalogue of results also has the magnitude that was used, which is 0 where there is none.
     "k_mag": ("SOURCE_K_MAG", "K_MAG", "K", "KMAG", "KS_MAG", "KSMAG", "K_M", "KS_M"),
     "e_k_mag": ("E_K_MAG", "K_ERR", "KERR", "E_KMAG", "E_KS_MAG", "E_KSMAG", "K_MSIGCOM", "KS_MSIGCOM"),
     "ph_qual": ("PH_QUAL", "QFLG"),
@@ -39,13 +38,13 @@ EXTINCTION: Spellings = {
     "ebv_flags": ("EBV_FLAGS",),
     "ebv_origin": ("EBV_ORIGIN",),
 }
-#: What the extinction of targets follows from: in tables of a release, and in headers from DR14 on.
+#: Extinction of the targets: in tables of a data release, and in headers from DR14 on.
 TARGETING: Spellings = {
     "a_k": ("AK_TARG", "AKTARG"),
     "a_k_method": ("AK_TARG_METHOD", "AKMETHOD"),
     "sfd_ebv": ("SFD_EBV",),
 }
-#: What Gaia measured; ``source_id`` is an identifier of whatever release the rest is of.
+#: Measurements of Gaia; ``source_id`` is of the same release as the others.
 GAIA: Spellings = {
     "source_id": ("SOURCE_ID", "SOURCEID", "GSRCID"),
     "plx": ("PLX", "PARALLAX"),
@@ -62,7 +61,7 @@ GAIA: Spellings = {
     "pseudocolour": ("PSEUDOCOLOUR", "PSCOL"),
     "astrometric_params_solved": ("ASTROMETRIC_PARAMS_SOLVED", "SOLVED"),
 }
-#: What says which release of Gaia that is; an identifier that says (E)DR3 by its name needs nothing more.
+#: The release of these; an identifier with (E)DR3 in its name needs no other.
 GAIA_RELEASE: Spellings = {
     "gaia_dr3_source_id": ("GAIA_DR3_SOURCE_ID", "GAIADR3_SOURCE_ID", "GAIAEDR3_SOURCE_ID", "GAIA3_ID"),
     "gaia_release": ("GAIA_RELEASE", "GRELEASE"),
@@ -75,8 +74,8 @@ SPECTRUM: Spellings = {
     "v_rad": ("VHELIO_AVG", "VHELIO", "VHBARY"),
     "e_v_rad": ("VERR",),
 }
-#: Until DR17 VRAD is the shift that is left in a spectrum, and the velocity stands beside it; SDSS-V writes
-#: the barycentric velocity under this name, and no other.
+#: Until DR17 VRAD is the shift left in a spectrum, besides the velocity; SDSS-V writes the barycentric
+#: velocity under this name only.
 V_RAD_OF_SDSS5 = "VRAD"
 PRODUCT: Spellings = {
     "file_name": ("FILE",),
@@ -94,15 +93,15 @@ _OURS = {
     for name, spellings in group.items()
     for spelling in spellings
 }
-# A name of a letter or two is like many others.
+# Shorter names are similar to many others.
 _SHORTEST = 3
 
 
 def by_upper_case(names: Iterable[str]) -> dict[str, str]:
     """The names of columns by their upper case.
 
-    Of two that differ in case alone, the upper case counts; but e_x is an error, and E_x something else.
-    A column e_bv beside a colour B-V is the error of that, and no reddening.
+    Of two that differ only in case, the upper case counts, but e_x is an error and E_x something else. A
+    column e_bv beside a colour B-V is the error of that colour, not a reddening.
     """
     by_name = {name.upper(): name for name in sorted(names, key=_last_if_it_counts)}
     if by_name.keys() & {"BV", "B_V", "B-V", "BMV"}:
@@ -115,11 +114,11 @@ def _last_if_it_counts(name: str) -> bool:
 
 
 def among(there: Mapping[str, str], wanted: Spellings) -> dict[str, str]:
-    """Our names, and the names of the columns that give them.
+    """The names of columns by our names.
 
     Args:
         there: As by ``by_upper_case``.
-        wanted: What is looked for.
+        wanted: The spellings to look for.
     """
     found = {
         name: next((there[spelling] for spelling in spellings if spelling in there), None)
@@ -128,12 +127,12 @@ def among(there: Mapping[str, str], wanted: Spellings) -> dict[str, str]:
     return {name: column for name, column in found.items() if column is not None}
 
 
-def near_miss(name: str, found: Container[str]) -> str | None:
-    """The known name that somebody may have meant, in lower case; ``None`` if no known name is like it.
+def similar_name(name: str, found: Container[str]) -> str | None:
+    """The most similar known name in lower case, or ``None``.
 
     Args:
-        name: A column that is not known.
-        found: Our names that other columns give already.
+        name: An unknown column.
+        found: Our names of the other columns.
     """
     name = name.upper()
     known = [each for each, ours in _OURS.items() if ours not in found and each[0] == name[:1]]

@@ -1,10 +1,9 @@
-"""What counts as a value, and what stands for the absence of one.
+"""Which values are measurements, and which stand for absent ones.
 
-Surveys fill gaps with 99, 99.99, 999999, -9999, -9999.99, "NaN" and more; 2MASS writes 8.888 and
-9.995 to 9.999 where an error is unknown. Instead of a list of fillers, every column has the open
-interval in which it can be true; what lies outside is absent. For Ks and E(B-V) the intervals are
-those of the distance pipeline, but for E(B-V) between -1 and 0, which is stored as it was given, and for a
-Ks of exactly 0, which is absent.
+Surveys fill gaps with 99, 99.99, 999999, -9999, -9999.99, "NaN" and more; 2MASS writes 8.888 and 9.995 to
+9.999 for an unknown error. Instead of a list of fillers, every column has the open interval of its true
+values; any other value is absent. For Ks and E(B-V) the intervals are those of the distance pipeline, except
+that an E(B-V) between -1 and 0 is stored, and a Ks of exactly 0 is absent.
 """
 
 import math
@@ -17,13 +16,15 @@ from astra.spectra.photometry import (
     A_K_PER_EBV,
     FILLER,
     LARGEST_MAGNITUDE_ERROR,
+    LARGEST_PARALLAX,
+    LARGEST_PARALLAX_ERROR,
     SMALLEST_K_MAG,
 )
 
 _MAGNITUDE, _ERROR_OF_MAGNITUDE = (SMALLEST_K_MAG, FILLER), (0.0, LARGEST_MAGNITUDE_ERROR)
-_ERROR, _PROPER_MOTION = (0.0, 9999.0), (-9998.0, 20_000.0)
+_ERROR, _PROPER_MOTION = (0.0, LARGEST_PARALLAX_ERROR), (-9998.0, 20_000.0)
 
-#: Open interval of true values of each number.
+#: The open interval of the true values of each number.
 RANGES = {
     "ra": (-1e-9, 360.000001),
     "dec": (-90.000001, 90.000001),
@@ -34,7 +35,7 @@ RANGES = {
     **dict.fromkeys(("ebv", "sfd_ebv"), (-1.0, FILLER)),
     "e_ebv": (0.0, FILLER),
     "a_k": (-A_K_PER_EBV, A_K_PER_EBV * FILLER),
-    "plx": (-999.0, 999.0),
+    "plx": (-LARGEST_PARALLAX, LARGEST_PARALLAX),
     **dict.fromkeys(("pmra", "pmde"), _PROPER_MOTION),
     **dict.fromkeys(("e_plx", "e_pmra", "e_pmde", "ruwe", "e_v_rad"), _ERROR),
     **dict.fromkeys(("nu_eff_used_in_astrometry", "pseudocolour"), (0.0, 98.0)),
@@ -43,7 +44,7 @@ RANGES = {
     "v_rad": (-9998.0, 9998.0),
 }
 _4_BYTES, _8_BYTES = 2**31 - 1, 2**63 - 1
-#: Smallest true value of each integer, and the largest that its column holds.
+#: The smallest true value of each integer, and the largest that its column holds.
 INTEGERS = {
     "sdss_id": (1, _8_BYTES),
     **dict.fromkeys(("gaia_dr3_source_id", "source_id"), (1, _8_BYTES)),
@@ -56,22 +57,22 @@ INTEGERS = {
     "commissioning": (0, 1),
 }
 _DIGITS = re.compile(r"[+-]?\d{1,30}")
-# A table of results holds the Ks that a distance was computed with: 0 where there was none.
+# In a table of results a Ks of 0 stands for none.
 _ZERO_IS_ABSENT = {"k_mag"}
 _BLANK_WORDS = {"", "none", "nan", "null", "n/a", "na", "-", "--", "..."}
 
 
 def clean(name: str, value: Any) -> Any:
-    """The value of a column as it is to be stored; ``None`` where it is absent or a filler."""
+    """The value of a column to be stored; ``None`` if it is absent or a filler."""
     return clean_column(name, [value])[0]
 
 
 def clean_column(name: str, values: Any) -> list[Any]:
-    """The values of a column as they are to be stored; ``None`` where one is absent or a filler.
+    """The values of a column to be stored; ``None`` for absent ones and fillers.
 
     Args:
-        name: The column in our tables, which decides what can be true.
-        values: An array, perhaps masked, or a list of whatever a header or a table holds.
+        name: The column in our tables, which determines the true values.
+        values: An array, which may be masked, or a list of any values of a header or a table.
     """
     values = _unmasked(values)
     if name in RANGES:
@@ -83,7 +84,7 @@ def clean_column(name: str, values: Any) -> list[Any]:
 
 
 def unreadable(name: str, values: Any) -> list[str]:
-    """The texts in a column of numbers that are neither numbers nor words for the absence of one.
+    """The texts in a column of numbers that are neither numbers nor words for an absent one.
 
     Args:
         name: The column in our tables; a column of text has no such texts.
@@ -97,18 +98,17 @@ def unreadable(name: str, values: Any) -> list[str]:
 
 
 def inexact(name: str, values: Any) -> list[str]:
-    """The numbers in a column of integers that may have lost digits, because they went through a float.
+    """The numbers in a column of integers that may have lost digits as floats.
 
     Args:
-        name: The column in our tables; a column of anything but integers has no such numbers.
+        name: The column in our tables; only a column of integers has such numbers.
         values: As for ``clean_column``.
     """
     if name not in INTEGERS or (isinstance(values, np.ndarray) and values.dtype.kind in "iu"):
         return []
     low = INTEGERS[name][0]
-    given = _listed(_unmasked(values))
-    # A number below all true ones is a filler, however it is written.
-    suspects = [value for value in given if _float(_as_number(value)) >= low]
+    # A number below all true ones is a filler in any form.
+    suspects = [value for value in _listed(_unmasked(values)) if _float(_as_number(value)) >= low]
     return [str(value) for value in suspects if _integer(value, (low, math.inf)) is None]
 
 
@@ -130,17 +130,17 @@ def _is_number(text: str) -> bool:
 
 
 def _listed(values: Any) -> list[Any]:
-    # A float of 4 bytes stays what it is: as a Python float it would seem to have all its digits.
+    # A float of 4 bytes keeps its type: as a Python float it would seem to have more digits.
     is_short = isinstance(values, np.ndarray) and values.dtype.kind == "f" and values.dtype.itemsize < 8
     return values.tolist() if isinstance(values, np.ndarray) and not is_short else list(values)
 
 
 def as_numbers(values: Any) -> np.ndarray:
-    """Numbers as they were written, fillers among them; NaN where there is none."""
+    """The numbers, including fillers; NaN for other values."""
     values = _unmasked(values)
     if not isinstance(values, np.ndarray) or values.dtype.kind != "f":
         return np.array([_float(value) for value in _listed(values)], float)
-    # A table of 4-byte floats says 9.028, not 9.028000354766846: take the digits it was given.
+    # A float of 4 bytes is 9.028, not 9.028000354766846: only its own digits count.
     return (values.astype("U") if values.dtype.itemsize < 8 else values).astype(np.float64)
 
 
@@ -166,10 +166,10 @@ def _integer(value: Any, limits: tuple[int, float]) -> int | None:
         return None
     value = _as_number(value)
     if isinstance(value, str):
-        # Identifiers of Gaia have 19 digits, a float keeps 16: what is written like a float was one.
+        # Identifiers of Gaia have 19 digits, but a float 16, so a text in the form of a float is inexact.
         value = int(value) if _DIGITS.fullmatch(value) else None
     elif isinstance(value, (float, np.floating)):
-        # Beyond this, a float does not tell an integer from the next one.
+        # A larger float does not distinguish an integer from the next one.
         largest = 2 ** (np.finfo(type(value)).nmant + 1)
         value = int(value) if abs(value) <= largest and value == int(value) else None
     if value is None or not limits[0] <= value <= limits[1]:
@@ -178,7 +178,7 @@ def _integer(value: Any, limits: tuple[int, float]) -> int | None:
 
 
 def _as_number(value: Any) -> Any:
-    """A number as it is; text, and what is neither, as text without what pads it."""
+    """A number as it is; any other value as text without padding."""
     return value if isinstance(value, (int, float, np.integer, np.floating)) else _text(value) or ""
 
 
@@ -186,6 +186,6 @@ def _text(value: Any) -> str | None:
     if value is None or value is np.ma.masked:
         return None
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-    # PostgreSQL stores no NUL; a FITS table pads with them.
+    # FITS tables pad with NUL, which PostgreSQL cannot store.
     text = text.replace("\0", " ").strip()
     return None if text.lower() in _BLANK_WORDS else text

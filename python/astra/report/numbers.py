@@ -7,6 +7,9 @@ import numpy as np
 #: Of a normal distribution: the standard error of the median, in those of the mean.
 MEDIAN_OF_MEAN = float(np.sqrt(np.pi / 2))
 
+#: Percentiles of a normal distribution at -1, 0 and 1 standard deviations.
+ONE_SIGMA = (15.865, 50, 84.135)
+
 #: A bin with fewer stars shows no median.
 FEWEST = 10
 
@@ -35,7 +38,7 @@ def summary(values: np.ndarray) -> Summary:
     values = values[np.isfinite(values)]
     if not len(values):
         return Summary(0, np.nan, np.nan, np.nan, np.nan)
-    low, median, high = np.percentile(values, (15.865, 50, 84.135))
+    low, median, high = np.percentile(values, ONE_SIGMA)
     half_width = (high - low) / 2 if len(values) > 1 else np.nan
     error = MEDIAN_OF_MEAN * half_width / np.sqrt(len(values))
     return Summary(len(values), float(median), error, half_width, float((np.abs(values) > 3).mean()))
@@ -77,6 +80,6 @@ def running(x: np.ndarray, y: np.ndarray, edges: np.ndarray, *, log: bool = Fals
     for index in range(len(edges) - 1):
         part = y[number == index]
         if len(part) >= FEWEST:
-            found[:, index] = np.percentile(part, (15.865, 50, 84.135))
+            found[:, index] = np.percentile(part, ONE_SIGMA)
     middle = np.sqrt(edges[:-1] * edges[1:]) if log else (edges[:-1] + edges[1:]) / 2
     return Running(middle, *found)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
-from astra.catalogue.provenance import Origin
+from astra.catalogue.query import Origin
 from astra.database.connection import database, described
 from astra.models import AstroNNdist, TaskRun
 from astra.report.rows import Rows

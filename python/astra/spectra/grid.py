@@ -1,4 +1,4 @@
-"""The pixels of apStar spectra: 8575 in constant steps of log wavelength, on three detectors."""
+"""The pixels of apStar spectra, 8575 in constant steps of log wavelength, and the bits of their mask."""
 
 import numpy as np
 
@@ -9,6 +9,10 @@ LOG_WAVELENGTH_0, LOG_WAVELENGTH_STEP = 4.179, 6e-6
 
 #: First and one-past-last pixel of the blue, the green and the red detector.
 DETECTORS = ((246, 3274), (3585, 6080), (6344, 8335))
+
+#: Bits of the pixel mask, APOGEE_PIXMASK.
+BADPIX, CRPIX, SATPIX, UNFIXABLE, BADDARK, BADFLAT, BADERR, NOSKY, LITTROW = range(9)
+PERSIST_HIGH, PERSIST_MED, PERSIST_LOW, SKYLINE, TELLURIC, NOT_ENOUGH_PSF = range(9, 15)
 
 
 def wavelength() -> np.ndarray:

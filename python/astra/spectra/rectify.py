@@ -22,12 +22,11 @@ from numpy.polynomial.polyutils import mapdomain
 
 from astra.errors import ConfigError
 from astra.spectra.continuum_pixels import CHIPS, CONTINUUM
-from astra.spectra.grid import DETECTORS, N_GRID
+from astra.spectra.grid import BADPIX, DETECTORS, N_GRID, NOSKY, SKYLINE
 from astra.system.silence import silenced
 
-#: apStar mask bits whose pixels are replaced: BADPIX, CRPIX, SATPIX, UNFIXABLE, BADDARK, BADFLAT, BADERR,
-#: NOSKY (0-7) and SIG_SKYLINE (12).
-MASKED_BITS = sum(1 << bit for bit in (0, 1, 2, 3, 4, 5, 6, 7, 12))
+#: Bits of the pixel mask whose pixels are replaced.
+MASKED_BITS = sum(1 << bit for bit in (*range(BADPIX, NOSKY + 1), SKYLINE))
 
 #: What a masked pixel holds afterwards, in flux and in error.
 FILL = 1.0

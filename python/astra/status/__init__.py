@@ -1,10 +1,8 @@
-"""How far a task is, and whether that is as it should be.
+"""The progress of a task, and whether it is within limits.
 
-What is where:
-
-    overview.py    one object with all counts of a task, and what follows from them
-    counts.py      results by flag and by reason, from one pass over the table
-    in_flight.py   who has what in hand, and what waits to be taken alone
-    limits.py      results against limits, for a scheduler
-    text.py        the same for a person, as lines
+overview.py    the status of a task as one object
+counts.py      results by flag and by reason, from one pass over the table
+in_flight.py   workers, the spectra that they hold, and suspect spectra
+limits.py      the status against limits, for a scheduler
+text.py        the status as lines, for a person
 """

@@ -1,4 +1,4 @@
-"""Results of a task by their flags, and why some spectra gave none."""
+"""The results of a task by flag, and the reasons of those without a result."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from astra.models.base import BaseModel
 from astra.models.pipeline import PipelineOutputModel, of_this_version
 from astra.tasks.contract import Task
 
-#: The rate is that of so many last seconds.
+#: The time over which the rate is measured [s].
 RECENT_S = 300.0
 
 COMMON_REASONS = 5
@@ -20,15 +20,15 @@ COMMON_REASONS = 5
 
 @dataclass
 class Counts:
-    """Results under this version.
+    """The numbers of results under this version.
 
     Attributes:
-        done: All of them.
-        bad: Those with ``flag_bad``.
-        warn: Those with ``flag_warn``.
-        flags: How many have each flag.
-        notes: How many each note of the task is about, by its name.
-        recent_per_s: Results for each second of the last minutes; ``None`` if there are none.
+        done: All results.
+        bad: Results with ``flag_bad``.
+        warn: Results with ``flag_warn``.
+        flags: Results with each flag.
+        notes: Results that each note of the task is about, by its name.
+        recent_per_s: Results per second in the last minutes; ``None`` if there are none.
     """
 
     done: int = 0
@@ -40,9 +40,9 @@ class Counts:
 
 
 def count_results(task: Task, moment: datetime) -> Counts:
-    """Count results in one pass over their table.
+    """Count the results in one pass over their table.
 
-    The database counts each combination of bits once; there are few of them, however many rows.
+    The database groups the rows by combinations of bits, of which there are few.
 
     Args:
         task: The task.
@@ -82,28 +82,28 @@ def count_results(task: Task, moment: datetime) -> Counts:
 
 
 def reasons(task: Task) -> dict[str, int]:
-    """The most common reasons why there is no result under this version, with their numbers."""
+    """The most common reasons of rows without a result under this version, with their numbers."""
     return common_reasons(task.output_model, of_this_version(task.output_model))
 
 
 def common_reasons(results: type[BaseModel], *chosen: peewee.Expression) -> dict[str, int]:
-    """The most common reasons why there is no result, with their numbers.
+    """The most common reasons of rows without a result, with their numbers.
 
     Args:
-        results: Rows of results, a table or a view.
-        chosen: What holds for the rows that count.
+        results: The table or view of results.
+        chosen: Conditions on its rows.
     """
     reason = getattr(results, "no_result_reason", None)
     if reason is None:
         return {}
-    # Up to the first colon a reason names its kind, after it the file.
+    # A reason has its kind before the first colon, and the file after it.
     kind, number = until(results._meta.database, reason, ":"), fn.COUNT(results.task_pk)
     query = results.select(kind, number).where(reason.is_null(False), *chosen)
     return dict(query.group_by(kind).order_by(number.desc(), kind).limit(COMMON_REASONS).tuples())
 
 
 def _how_many(results: type[PipelineOutputModel], flag: str) -> Any:
-    """The number of rows with a flag that a model computes from others; 0 if it has no such flag."""
+    """The number of rows with a flag that the model computes; 0 if it has no such flag."""
     if not hasattr(results, flag):
         return peewee.Value(0)
     return _number_of(getattr(results, flag))

@@ -1,4 +1,4 @@
-"""Who has which spectra in hand; reading only, so that whoever may read the tables can ask."""
+"""The workers of a task and the spectra that they hold; read only, so that any reader of tables can ask."""
 
 from datetime import datetime
 from typing import Any
@@ -10,19 +10,19 @@ from astra.database.liveness import liveness_of
 from astra.models.claims import TaskClaim, TaskWorker
 from astra.running.reaping import POISON_DEATHS
 
-#: What a worker does: it holds the lock on its key; it does not; nobody can tell from here.
+#: The state of a worker: it holds the lock on its key; it does not; this process cannot know.
 WORKING, DEAD, UNKNOWN = "working", "dead", "unknown"
 
-#: So many of the spectra that are taken alone are named.
+#: The number of suspect spectra that are listed.
 NAMED_SUSPECTS = 10
 
 
 def workers_of(task: str, moment: datetime) -> list[dict[str, Any]]:
-    """The workers of a task, with what each has in hand.
+    """The workers of a task, with the number of spectra that each holds.
 
     Args:
-        task: Name of the task.
-        moment: Now, by the clock of the database.
+        task: The name of the task.
+        moment: The time by the clock of the database.
     """
     held = (
         TaskClaim.select(TaskClaim.worker_pk, fn.COUNT(TaskClaim.spectrum_pk), fn.MIN(TaskClaim.since))
@@ -47,7 +47,7 @@ def workers_of(task: str, moment: datetime) -> list[dict[str, Any]]:
 
 
 def suspects_of(task: str) -> dict[str, Any]:
-    """Spectra that are taken alone, because workers died that had them in hand."""
+    """Spectra that are processed alone because workers died while they held them."""
     suspect = (TaskClaim.task == task) & TaskClaim.suspect
     number = TaskClaim.select().where(suspect)
     order = (TaskClaim.attempts.desc(), TaskClaim.spectrum_pk)
@@ -68,11 +68,11 @@ def suspects_of(task: str) -> dict[str, Any]:
 
 
 def _states(task: str) -> dict[int, str]:
-    """The workers that do not seem to work, and why."""
+    """The states of the workers that may not be working."""
     liveness = liveness_of(database.opened())
     try:
         dead, in_doubt = liveness.dead(task, 0), liveness.in_doubt(task, 0)
-    except OSError:  # the locks of workers on SQLite are files, which not everybody may open
+    except OSError:  # on SQLite the locks of workers are files, which may not be readable
         every = TaskWorker.select(TaskWorker.pk).where(TaskWorker.task == task)
         return {pk: UNKNOWN for (pk,) in every.tuples()}
     return dict.fromkeys(dead, DEAD) | dict.fromkeys(in_doubt, UNKNOWN)

@@ -1,4 +1,4 @@
-"""Results against limits: what a scheduler asks before it goes on to the next step."""
+"""Compares the counts of a task with limits, for a scheduler that decides on its next step."""
 
 import re
 from collections.abc import Mapping
@@ -7,21 +7,21 @@ from typing import Any
 
 from astra.errors import UsageError
 
-#: Exit code of a check that found a limit broken. It is no error: the answer is no.
+#: The exit code for a broken limit, which is not an error.
 LIMIT_BROKEN = 1
 
-#: What can be limited, and of what a percentage is.
+#: The counts that can be limited, and the totals of their percentages.
 LIMITED = {"no_result": "done", "bad": "done", "pending": "spectra"}
 
 
 @dataclass(frozen=True)
 class Limit:
-    """At most so many, or so many percent.
+    """The largest number or percentage allowed.
 
     Attributes:
-        name: What is counted, a key of ``LIMITED``.
-        most: The limit.
-        is_percentage: Whether that is a percentage.
+        name: The count, a key of ``LIMITED``.
+        most: The largest value.
+        is_percentage: Whether it is a percentage.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Limit:
     is_percentage: bool
 
     def broken_by(self, found: Mapping[str, Any]) -> str | None:
-        """What to say of a status that breaks this limit; ``None`` if it keeps to it."""
+        """The line for a status that breaks this limit, or ``None``."""
         counted, base = _counted(found, self.name), found[LIMITED[self.name]]
         if counted <= (self.most * base / 100 if self.is_percentage else self.most):
             return None
@@ -38,10 +38,10 @@ class Limit:
 
 
 def read_limits(texts: Mapping[str, str | None]) -> list[Limit]:
-    """Understand limits such as ``2%`` or ``500``.
+    """Parse limits such as ``2%`` or ``500``.
 
     Args:
-        texts: By what they limit; ``None`` is no limit.
+        texts: The limits by the count that they limit; ``None`` is no limit.
 
     Raises:
         UsageError: One is neither a number nor a percentage.
@@ -59,14 +59,14 @@ def _read(name: str, text: str) -> Limit:
 
 
 def broken(found: Mapping[str, Any], limits: list[Limit]) -> list[str]:
-    """A line for each limit that the status of a task breaks; a task that cannot be counted keeps to none."""
+    """A line for each limit that a task breaks, or the error that prevents its status."""
     if "error" in found:
         return [found["error"]]
     return [line for limit in limits if (line := limit.broken_by(found))]
 
 
 def kept(found: Mapping[str, Any], limits: list[Limit]) -> str:
-    """The line for the status of a task that keeps to all limits."""
+    """The line for a task within all limits."""
     return f"{found['task']}: within the limits ({'; '.join(_said(found, each.name) for each in limits)})"
 
 

@@ -1,4 +1,4 @@
-"""Everything that ``astra status`` knows of one task."""
+"""The status of one task: the object that ``astra status`` prints."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,13 +30,13 @@ _OF_A_RUN = (
 
 
 def status_of_all(tasks: Mapping[str, Task | ConfigError]) -> list[dict[str, Any]]:
-    """The status of each task; what is wrong with one of them stands in the place of its status.
+    """The status of each task, or the error that prevents it.
 
     Args:
-        tasks: The tasks by their names, and why some cannot be loaded.
+        tasks: The tasks by name, with errors for those that cannot be loaded.
 
     Returns:
-        Objects as by ``status_of``, or with the key ``error`` in the place of all counts.
+        Objects as by ``status_of``, or with the key ``error`` instead of all counts.
     """
     return [_status_or_error(name, task) for name, task in tasks.items()]
 
@@ -51,11 +51,11 @@ def _status_or_error(name: str, task: Task | ConfigError) -> dict[str, Any]:
 
 
 def status_of(task: Task) -> dict[str, Any]:
-    """Count what a task has done under this version, and what it is doing.
+    """Count the results of a task under this version, its pending spectra and its workers.
 
     Returns:
-        The object that ``--json`` prints. ``spectra_per_s`` is ``None`` where nobody works or nothing is done
-        yet, ``seconds_left`` where that cannot be known.
+        The object that ``--json`` prints. ``spectra_per_s`` is ``None`` without a working worker or recent
+        results, ``seconds_left`` if it cannot be known.
 
     Raises:
         ConfigError: A table of the task is missing, or cannot be read.

@@ -1,4 +1,4 @@
-"""The status of a task in words: a page for a terminal, a line for a log."""
+"""The status of a task as text: a page for a terminal, a line for a log."""
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -17,7 +17,7 @@ _STATES = {
 
 
 def page(found: Found) -> list[str]:
-    """Everything, in lines."""
+    """The full status in lines."""
     if "error" in found:
         return [found["error"]]
     return [
@@ -33,7 +33,7 @@ def page(found: Found) -> list[str]:
 
 
 def line(found: Found) -> str:
-    """What changes from minute to minute."""
+    """The counts that change during a run, on one line."""
     moment = f"{found['at']:%Y-%m-%dT%H:%M:%S}Z"
     if "error" in found:
         return f"{moment} {found['error']}"
@@ -82,7 +82,7 @@ def _runs(found: Found) -> Iterator[str]:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it, to two units: ``3 h 12 min``."""
+    """A duration in its two largest units: ``3 h 12 min``."""
     left = timedelta(seconds=max(0, round(seconds)))
     units = {
         "d": left.days,
@@ -90,5 +90,5 @@ def duration(seconds: float) -> str:
         "min": left.seconds // 60 % 60,
         "s": left.seconds % 60,
     }
-    given = [f"{number} {unit}" for unit, number in units.items() if number] or ["0 s"]
-    return " ".join(given[:2])
+    parts = [f"{number} {unit}" for unit, number in units.items() if number] or ["0 s"]
+    return " ".join(parts[:2])

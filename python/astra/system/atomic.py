@@ -1,4 +1,4 @@
-"""A file that is there as a whole or not at all."""
+"""Files that are complete or do not exist."""
 
 import errno
 import os
@@ -14,14 +14,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
-    """Stop before the work where a file could not be written.
+    """Check, before any work, that a file can be written.
 
     Args:
         path: The file; a link is followed.
-        overwrite: It may replace the file that is there.
+        overwrite: Whether it may replace an existing file.
 
     Raises:
-        UsageError: There is a file already, or something else: a folder, a device; or no folder for it.
+        UsageError: The path exists, is a folder or a device, or has no folder.
     """
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
@@ -34,30 +34,24 @@ def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
 
 @contextmanager
 def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
-    """Write beside the file, and move it there in one step when all of it is on the disk.
+    """Write the output file of a command, complete or not at all.
 
     Args:
         path: The file; a link is followed.
-        overwrite: Replace the file that is there.
+        overwrite: Whether it may replace an existing file.
 
     Yields:
-        A stream that can seek. If the block ends with an exception, nothing is left of it.
+        A stream that can seek; if the block raises, no file is left.
 
     Raises:
-        UsageError: A file came there in the meantime.
-        StorageError: The disk is full, or one may not write there.
+        UsageError: Another process has made the file in the meantime.
+        StorageError: The disk is full, or the folder cannot be written.
     """
-    target = Path(os.path.realpath(path))
-    # Never the name of another process, here or on another host that sees the same folder.
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
     try:
-        with beside.open("xb") as stream, _removed_on_failure(beside):
+        with replaced(Path(os.path.realpath(path))) as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
+            _flush(stream)
             refuse_to_replace(path, overwrite=overwrite)
-            os.replace(beside, target)
-        _keep_name(target.parent)
     except OSError as error:
         remedy = "make room, or name" if error.errno in _FULL else "name"
         raise StorageError(
@@ -66,19 +60,35 @@ def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _removed_on_failure(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):
-            path.unlink()
-        raise
+def replaced(path: Path, part: Path | None = None) -> Iterator[BinaryIO]:
+    """Write a new file beside this one, and move it here in one step when all of it is on the disk.
 
+    Args:
+        path: The file; a link is replaced.
+        part: The new file, if one that an earlier process left is to be overwritten.
 
-def _keep_name(folder: Path) -> None:
-    """The name of the file, too, outlives a loss of power."""
-    handle = os.open(folder, os.O_RDONLY)
+    Yields:
+        A stream that can seek; if the block raises, the file stays as it was.
+    """
+    # Without ``part`` a name that no process has, here or on another host that sees the same folder.
+    beside = part or path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    with beside.open("wb" if part else "xb") as stream:
+        try:
+            yield stream
+            _flush(stream)
+            os.replace(beside, path)
+        except BaseException:
+            with suppress(OSError):
+                beside.unlink()
+            raise
+    # The name, too, has to outlive a loss of power.
+    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        os.fsync(folder)
     finally:
-        os.close(handle)
+        os.close(folder)
+
+
+def _flush(stream: BinaryIO) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())

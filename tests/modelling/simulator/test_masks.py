@@ -7,25 +7,21 @@ import numpy as np
 import pytest
 
 from astra.errors import ConfigError
-from astra.modelling.simulator.masks import (
+from astra.modelling.simulator.masks import SHIFT, MaskModel, read_patterns, telluric_depth
+from astra.modelling.simulator.pixels import COVERED
+from astra.spectra.grid import (
     BADDARK,
     BADFLAT,
     BADPIX,
     CRPIX,
     LITTROW,
+    N_GRID,
     PERSIST_HIGH,
     PERSIST_LOW,
     PERSIST_MED,
-    REPLACED,
-    SHIFT,
     SKYLINE,
     TELLURIC,
-    MaskModel,
-    read_patterns,
-    telluric_depth,
 )
-from astra.modelling.simulator.pixels import COVERED
-from astra.spectra.grid import N_GRID
 from astra.spectra.rectify import MASKED_BITS
 
 NO_PATTERNS = np.zeros((0, N_GRID), np.int32)
@@ -60,12 +56,8 @@ def _runs(masks, bits):
     return np.concatenate(lengths)
 
 
-def test_the_bits_that_are_replaced_are_those_of_the_normalisation():
-    assert REPLACED == MASKED_BITS
-
-
 def test_as_many_pixels_are_replaced_as_in_real_spectra(drawn, patterns):
-    simulated, real = _share(drawn, REPLACED), _share(patterns, REPLACED)
+    simulated, real = _share(drawn, MASKED_BITS), _share(patterns, MASKED_BITS)
 
     assert simulated.mean() == pytest.approx(real.mean(), abs=0.04)
     for percentile in (10, 50, 90):

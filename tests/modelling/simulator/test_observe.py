@@ -7,17 +7,11 @@ import numpy as np
 import pytest
 
 from astra.modelling.simulator.conditions import Conditions
-from astra.modelling.simulator.masks import (
-    BADPIX,
-    PERSIST_HIGH,
-    REPLACED,
-    SKYLINE,
-)
 from astra.modelling.simulator.observe import LOST
 from astra.modelling.simulator.pixels import COVERED, EMULATED
 from astra.modelling.simulator.sample import observed
-from astra.spectra.grid import DETECTORS, N_GRID
-from astra.spectra.rectify import rectify, usable
+from astra.spectra.grid import BADPIX, DETECTORS, N_GRID, PERSIST_HIGH, SKYLINE
+from astra.spectra.rectify import MASKED_BITS, rectify, usable
 
 IDEAL = Conditions(
     noise=False,
@@ -125,7 +119,7 @@ def test_sky_lines_leave_residuals_beside_their_masks(full, giants):
 
 def test_the_noise_is_as_large_as_stated_and_larger_where_the_mask_says_so(noisy, clean):
     noise = (noisy.flux - clean.flux) / clean.e_flux
-    replaced, lost = (noisy.pixel_flags & REPLACED) > 0, noisy.e_flux > 1e9
+    replaced, lost = (noisy.pixel_flags & MASKED_BITS) > 0, noisy.e_flux > 1e9
 
     assert np.array_equal(noisy.pixel_flags, clean.pixel_flags)
     assert noise[~replaced].std() == pytest.approx(1, abs=0.01)
@@ -136,7 +130,7 @@ def test_the_noise_is_as_large_as_stated_and_larger_where_the_mask_says_so(noisy
 
 
 def test_errors_say_the_signal_to_noise_ratio(noisy):
-    good = (noisy.pixel_flags & REPLACED) == 0
+    good = (noisy.pixel_flags & MASKED_BITS) == 0
     for row in range(0, len(noisy), 8):
         ratio = np.median((noisy.flux / noisy.e_flux)[row][good[row]])
         assert ratio == pytest.approx(noisy.snr[row], rel=0.12)
@@ -151,7 +145,7 @@ def test_errors_of_masked_pixels_are_as_in_real_spectra(noisy, apstar_files):
         covered = np.zeros(N_GRID, bool)
         covered[COVERED] = True
         sound = covered & (e_flux < 1e9)
-        return e_flux[sound & ((flags & bits) > 0)] / np.median(e_flux[sound & ((flags & REPLACED) == 0)])
+        return e_flux[sound & ((flags & bits) > 0)] / np.median(e_flux[sound & ((flags & MASKED_BITS) == 0)])
 
     real, simulated = {0xFF: [], 1 << SKYLINE: []}, {0xFF: [], 1 << SKYLINE: []}
     for path in apstar_files:

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-#: Headers and data fill blocks of this many bytes.
-BLOCK = 2880
+from astra.spectra.fits_structure import BLOCK
 
 #: Keyword, value, and perhaps a comment.
 Card = tuple[str, Any] | tuple[str, Any, str]

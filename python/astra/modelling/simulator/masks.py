@@ -13,14 +13,20 @@ import numpy as np
 from astra.errors import ConfigError
 from astra.modelling.simulator.pixels import COVERED
 from astra.modelling.simulator.reading import reading
-from astra.spectra.grid import DETECTORS, N_GRID
-
-#: Bits of the apStar pixel mask.
-BADPIX, CRPIX, BADDARK, BADFLAT, LITTROW = 0, 1, 4, 5, 8
-PERSIST_HIGH, PERSIST_MED, PERSIST_LOW, SKYLINE, TELLURIC = 9, 10, 11, 12, 13
-
-#: Bits whose pixels are replaced before the network sees them.
-REPLACED = sum(1 << bit for bit in (0, 1, 2, 3, 4, 5, 6, 7, 12))
+from astra.spectra.grid import (
+    BADDARK,
+    BADFLAT,
+    BADPIX,
+    CRPIX,
+    DETECTORS,
+    LITTROW,
+    N_GRID,
+    PERSIST_HIGH,
+    PERSIST_LOW,
+    PERSIST_MED,
+    SKYLINE,
+    TELLURIC,
+)
 
 # How far a star's velocity shifts what belongs to the atmosphere [pixels].
 SHIFT = 60

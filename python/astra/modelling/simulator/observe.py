@@ -7,18 +7,11 @@ import numpy as np
 
 from astra.modelling.simulator.broadening import broaden
 from astra.modelling.simulator.conditions import Conditions
-from astra.modelling.simulator.masks import (
-    BADPIX,
-    PERSIST_HIGH,
-    REPLACED,
-    SHIFT,
-    SKYLINE,
-    MaskModel,
-    telluric_depth,
-)
+from astra.modelling.simulator.masks import SHIFT, MaskModel, telluric_depth
 from astra.modelling.simulator.pixels import COVERED, EDGES, EMULATED
 from astra.modelling.simulator.stars import Stars
-from astra.spectra.grid import DETECTORS, N_GRID
+from astra.spectra.grid import BADPIX, DETECTORS, N_GRID, PERSIST_HIGH, SKYLINE
+from astra.spectra.rectify import MASKED_BITS
 
 #: Scale of the counts; only ratios matter.
 COUNTS = 1000.0
@@ -227,14 +220,14 @@ def _sigma(flags: np.ndarray, snr: np.ndarray, rng: np.random.Generator) -> np.n
     # As in real files: the error of bad pixels and below sky lines is a little larger than elsewhere.
     below_sky = (flags & (1 << SKYLINE)) > 0
     sigma = np.where(below_sky, sigma * rng.uniform(1.0, 1.6, (len(snr), 1)).astype(np.float32), sigma)
-    bad = (flags & (REPLACED & ~(1 << SKYLINE))) > 0
+    bad = (flags & (MASKED_BITS & ~(1 << SKYLINE))) > 0
     return np.where(bad, sigma * np.float32(1.25), sigma)
 
 
 def _noise(flags: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Noise in units of the stated error: more below sky lines and in bad pixels."""
     noise = rng.standard_normal(flags.shape, np.float32)
-    noise[(flags & REPLACED) > 0] *= 1.5
+    noise[(flags & MASKED_BITS) > 0] *= 1.5
     return noise
 
 

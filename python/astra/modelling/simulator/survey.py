@@ -147,7 +147,7 @@ def _remove_earlier(folder: Path) -> None:
         UsageError: There is a table of other columns.
     """
     from astra.modelling.simulator.apstar_files import SIMULATED, file_name
-    from astra.modelling.simulator.fits_bytes import BLOCK
+    from astra.spectra.fits_structure import BLOCK
 
     for name, columns in ((TARGETS, _TARGET_COLUMNS), (TRUTH, _TRUTH_COLUMNS)):
         table, header = folder / name, (",".join(columns) + "\n").encode()

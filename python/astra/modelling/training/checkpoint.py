@@ -3,13 +3,13 @@
 The file is replaced as a whole: at any moment it holds one complete state, the last or the one before it.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from astra.errors import ConfigError, StorageError
+from astra.system.atomic import replaced
 
 
 def save(path: Path, state: dict[str, Any], fingerprint: str) -> None:
@@ -23,18 +23,9 @@ def save(path: Path, state: dict[str, Any], fingerprint: str) -> None:
     Raises:
         StorageError: The file cannot be written.
     """
-    temporary = path.with_name(path.name + ".part")
     try:
-        with temporary.open("wb") as stream:
+        with replaced(path, part=path.with_name(path.name + ".part")) as stream:
             torch.save({"fingerprint": fingerprint, "state": state}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
     except OSError as error:
         raise StorageError(
             f"checkpoint {path}: {error.strerror}; make room or name another folder"

@@ -25,8 +25,8 @@ BRIGHT_SNR = 100.0
 #: A larger pull is an outlier.
 LARGEST_PULL = 3.0
 
-# The middle 68 per cent; half their range is the standard deviation of a normal distribution.
-_LOW, _HIGH = 0.16, 0.84
+#: Quantiles; half the range between them is the standard deviation of a normal distribution.
+LOW, HIGH = 0.16, 0.84
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def _median(values: np.ndarray) -> float:
 def half_width(values: np.ndarray) -> float:
     """Half the range of the middle 68 per cent of what is finite: of a normal distribution, its scatter."""
     values = values[np.isfinite(values)]
-    return float(np.diff(np.quantile(values, (_LOW, _HIGH)))[0] / 2) if len(values) else math.nan
+    return float(np.diff(np.quantile(values, (LOW, HIGH)))[0] / 2) if len(values) else math.nan
 
 
 def _share(condition: np.ndarray) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 
 from astra.errors import UsageError
 from astra.modelling.training.examples import Examples
+from astra.pipelines.astronn_dist.network.dropout import mixed
 
 
 class Split(NamedTuple):
@@ -42,14 +43,8 @@ def split(examples: Examples, seed: int, fractions: tuple[float, float, float] =
 
 
 def _uniform(star: np.ndarray, seed: int) -> np.ndarray:
-    """A number in [0, 1) for each star: the last mixing steps of SplitMix64 on the star and the seed.
-
-    G. L. Steele, D. Lea & C. H. Flood 2014, Fast splittable pseudorandom number generators (OOPSLA).
-    """
+    """A number in [0, 1) for each star: a word of SplitMix64 from the star and the seed."""
     digest = hashlib.blake2b(str(seed).encode(), digest_size=8).digest()
-    mixed = np.asarray(star).astype(np.int64).view(np.uint64) ^ np.frombuffer(digest, "<u8")
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    mixed ^= mixed >> np.uint64(31)
+    state = np.asarray(star).astype(np.int64).view(np.uint64) ^ np.frombuffer(digest, "<u8")
     # The 53 highest bits: as many as a float holds, so that 1 is never reached.
-    return (mixed >> np.uint64(11)) * 2.0**-53
+    return (mixed(state) >> np.uint64(11)) * 2.0**-53

@@ -9,12 +9,12 @@ import numpy as np
 from astra.models.source import Source
 from astra.pipelines.astronn_dist.distances.stars import NAMES, NUMBERS
 from astra.spectra.apstar import CombinedSpectrum
-from astra.spectra.grid import N_GRID, wavelength
+from astra.spectra.grid import BADPIX, N_GRID, wavelength
 
 #: The unit of the flux in apStar files; a flux without a unit is in this one.
 FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
-#: The bit of the pixel mask that stands for a pixel that a mask of true and false hides: BADPIX.
-MASKED = 1
+#: The pixel mask of a pixel that a boolean mask hides.
+MASKED = 1 << BADPIX
 
 # A twentieth of a pixel.
 _SAME_WAVELENGTH = 7e-7

@@ -1,13 +1,14 @@
 """What is known of stars besides their spectra, and what of it is a measurement."""
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from astra.spectra.photometry import LARGEST_PARALLAX, LARGEST_PARALLAX_ERROR, gaia_release
 
 #: Numbers of a star that its distance or parallax rests on, as the table of sources calls them.
 NUMBERS = (
@@ -17,10 +18,6 @@ NUMBERS = (
 )
 #: All that is used of a star.
 NAMES = (*NUMBERS, "gaia_release")
-
-# Beyond these there are only fillers.
-LARGEST_PARALLAX, LARGEST_PARALLAX_ERROR = 999.0, 9999.0
-_RELEASE = re.compile(r"e?dr\d+")
 
 
 @dataclass(frozen=True)
@@ -67,15 +64,10 @@ class Stars:
 
     def astrometry_of(self, *releases: str) -> np.ndarray:
         """Whether the astrometry is of one of some releases, e.g. ``"dr3"``, also spelled ``Gaia DR3``."""
-        return np.array([_release(text) in releases for text in self.gaia_release], bool)
+        return np.array([gaia_release(text) in releases for text in self.gaia_release], bool)
 
 
 def error(value: ArrayLike, below: float) -> np.ndarray:
     """Errors to compute with: 0 where one is absent, not finite, negative or, from ``below`` on, a filler."""
     value = np.asarray(value, float)
     return np.where((value >= 0) & (value < below), value, 0.0)
-
-
-def _release(text: Any) -> str:
-    found = _RELEASE.search(str(text or "").lower())
-    return found[0] if found else ""

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from astra.pipelines.astronn_dist.distances.stars import Stars
+from astra.spectra.photometry import GAIA_DR3
 
-RELEASES = ("edr3", "dr3")
 #: Values of ``astrometric_params_solved``: five parameters, and six, where the colour is one of them.
 FIVE, SIX = 31, 95
 
@@ -37,7 +37,7 @@ def zero_point(stars: Stars) -> np.ndarray:
     placed = _within(stars.ra, (-1e-9, 360.000001)) & (np.abs(stars.dec) <= 90)
     rows = coloured & placed & _within(stars.g_mag, _G_MAG) & np.isfinite(stars.parallax()[0])
     if rows.any():
-        rows &= stars.astrometry_of(*RELEASES)
+        rows &= stars.astrometry_of(*GAIA_DR3)
     if rows.any():
         latitude = np.degrees(np.arcsin(_sine_of_ecliptic_latitude(stars.ra[rows], stars.dec[rows])))
         found[rows] = _authors_function()(

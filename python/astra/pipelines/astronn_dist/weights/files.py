@@ -23,6 +23,7 @@ from astra.pipelines.astronn_dist.weights.formats import (
     read_astronn_folder,
 )
 from astra.pipelines.astronn_dist.weights.validity import Validity
+from astra.system.atomic import replaced
 
 #: Shape of every tensor of the network.
 SHAPES = {
@@ -168,7 +169,9 @@ def save_weights(weights: Weights, path: str | os.PathLike[str]) -> None:
     if path.suffix != OURS:
         raise _fault(path, f"weights are written as {OURS} only", "give the path that suffix")
     try:
-        _write(path, _content(weights))
+        content = _content(weights)
+        with replaced(path) as stream:
+            stream.write(content)
     except WrongWeights as error:
         raise _fault(path, str(error), "nothing was written") from error
     except (OSError, ValueError, TypeError) as error:
@@ -186,19 +189,6 @@ def _content(weights: Weights) -> bytes:
     elif validity.TABLE in details:
         raise WrongWeights("its details have a table of validity, but there is none that it belongs to")
     return formats.to_safetensors(tensors, details)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write beside the file, then move it there in one step."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 # > Checks

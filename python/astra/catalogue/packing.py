@@ -1,4 +1,4 @@
-"""Batches of rows: as values, and packed into records as FITS and VOTable keep them."""
+"""Batches of rows, as lists of values and as the records of FITS and VOTable."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 #: Characters of a moment: 2026-11-25T20:15:00.123456.
 TIME_WIDTH = 26
-#: What stands for an absent integer in a FITS file: no value is as small.
+#: Stands for an absent integer in a FITS file, smaller than any value.
 ABSENT = {Kind.LONG: -(2**63), Kind.INT: -(2**31)}
 _TRUTH = {None: b"\0", False: b"F", True: b"T"}
 
-#: Values of each column in turn: int, float, bool, text, and moments as text; ``None`` where absent.
+#: The values of each column: int, float, bool, text, and moments as text; ``None`` where absent.
 Batch = list[list[Any]]
 
 
 def values(rows: Sequence[tuple], columns: Sequence[Column]) -> Batch:
-    """The rows as the driver gave them, turned into columns of the same values on both databases."""
+    """The columns of rows from the driver, with the same values on both databases."""
     turned = [list(column) for column in zip(*rows, strict=True)]
     for place, column in enumerate(columns):
         if column.kind is Kind.LOGICAL:
@@ -38,14 +38,14 @@ def _moment(value: datetime | str | None) -> str | None:
 
 
 class Records:
-    """How rows are packed: numbers big-endian, text and moments in ASCII with a fixed width."""
+    """The layout of packed rows: numbers big-endian, text and moments in ASCII with a fixed width."""
 
     def __init__(self, columns: Sequence[Column], widths: dict[str, int]) -> None:
         """Choose the layout.
 
         Args:
-            columns: The columns, in their order.
-            widths: Bytes that the longest text of a column needs, by its key.
+            columns: The columns in the order of the file.
+            widths: The bytes that the longest text of each column needs, by its key.
         """
         import numpy as np
 
@@ -56,11 +56,11 @@ class Records:
         self.dtype = np.dtype([(column.key, one) for column, one in zip(columns, types, strict=True)])
 
     def width(self, column: Column) -> int:
-        """Bytes of a column."""
+        """The bytes of a column."""
         return self.dtype[column.key].itemsize
 
     def pack(self, batch: Batch) -> "np.ndarray":
-        """Records of a batch."""
+        """The records of a batch."""
         import numpy as np
 
         packed = np.empty(len(batch[0]), self.dtype)
@@ -97,7 +97,7 @@ class Records:
 
 
 def ascii_of(text: str) -> bytes:
-    """Text as these formats hold it: others than ASCII as Python's escapes, control characters as spaces."""
+    """Text in ASCII: other characters become Python's escapes, control characters spaces."""
     if text.isascii() and text.isprintable():
         return text.encode("ascii")
     plain = "".join(" " if character < " " or character == "\x7f" else character for character in text)

@@ -1,8 +1,30 @@
-"""What the columns mean to a program: UCDs of the Virtual Observatory (UCD1+, controlled vocabulary).
+"""How others name our columns: the published catalogue of DR19, and the Virtual Observatory.
 
-They stand beside the glossary, whose words are for people; the catalogue writes both.
-https://www.ivoa.net/documents/UCD1+/
+The glossary has the words for people; the catalogue writes both.
 """
+
+#: Names in astraAllStarAstroNNdist-0.6.0.fits by those in the database. The other columns have the same name
+#: there, or are not there at all. Source: the data model of SDSS, https://github.com/sdss/datamodel.
+PUBLISHED = {
+    "source_k_mag": "k_mag",
+    "source_ebv": "ebv",
+    "l_fakemag": "L_fakemag",
+    "e_l_fakemag": "L_fakemag_err",
+    "e_model_l_fakemag": "L_fakemag_model_err",
+    "dist": "nn_dist",
+    "e_dist": "nn_dist_err",
+    "e_model_dist": "nn_dist_model_err",
+    "e_nn_parallax": "nn_parallax_err",
+    "e_model_nn_parallax": "nn_parallax_model_err",
+    "plx_zero_point": "gdr3_zeropoint",
+    "gaia_parallax": "gdr3_parallax_w_zp",
+    "e_gaia_parallax": "gdr3_parallax_err",
+    "e_weighted_parallax": "weighted_parallax_err",
+    "e_weighted_dist": "weighted_dist_err",
+    # Not published; the published k_mag and ebv are those of the source, so these need other names.
+    "k_mag": "k_mag_used",
+    "ebv": "ebv_used",
+}
 
 _DISTANCE = "pos.distance"
 _ERROR = "stat.error"
@@ -10,7 +32,8 @@ _PARALLAX = "pos.parallax"
 _FLAG = "meta.code.qual"
 _VERSION = "meta.version"
 
-#: By the name of the column in the database; the flags of one bit each are not listed (see ``ucd_of``).
+#: UCDs (UCD1+, controlled vocabulary, https://www.ivoa.net/documents/UCD1+/) by the name of the column in the
+#: database, without the flags of one bit each (see ``ucd_of``).
 UCDS = {
     # > Identifiers
     "sdss_id": "meta.id;meta.main",

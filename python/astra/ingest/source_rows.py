@@ -1,12 +1,12 @@
-"""Which source a spectrum belongs to, and what is known about it.
+"""The rows of the sources in one batch, found by the identifiers of their spectra.
 
-A star is found by its sdss_id, else by its APOGEE id, also by one that only its spectra carry. Where
-the two disagree, the sdss_id decides:
+A star is found by its sdss_id, else by its APOGEE id, also by one that only its spectra have. If the two
+disagree, the sdss_id decides:
 
-* one sdss_id with two APOGEE ids is one star, called by the first of them in alphabetical order;
-* one APOGEE id with two sdss_ids is two stars; the name stays with the one that had it first.
+* one sdss_id with two APOGEE ids is one star, with the first of the names in alphabetical order;
+* one APOGEE id with two sdss_ids is two stars; the first keeps the name.
 
-Both are said in a warning. Two sources that turn out to be one star become one.
+Both cause a warning. Two sources that are found to be one star are merged.
 """
 
 from collections.abc import Collection, Mapping
@@ -21,7 +21,7 @@ from astra.ingest.records import Tally, stored_rows
 from astra.models import Source
 from astra.models.upsert import upsert
 
-#: The sdss_id and the APOGEE id of a star, as far as they are known.
+#: The sdss_id and the APOGEE id of a star; unknown ones are ``None``.
 Ids = tuple[int | None, str | None]
 
 _NO_VALUES = {"pk", "sdss_id", "sdss4_apogee_id", "origins", "created", "modified"}
@@ -30,7 +30,7 @@ VALUE_COLUMNS = tuple(name for name in Source._meta.fields if name not in _NO_VA
 
 @dataclass(eq=False)
 class Star:
-    """A source while a batch is worked on; ``pk`` is ``None`` until it is written."""
+    """A source in a batch; ``pk`` is ``None`` until it is written."""
 
     pk: int | None = None
     sdss_id: int | None = None
@@ -41,11 +41,11 @@ class Star:
     merged_into: "Star | None" = None
 
     def root(self) -> "Star":
-        """This star, or the one that it turned out to be."""
+        """This star, or the one that it was merged into."""
         return self.merged_into.root() if self.merged_into else self
 
     def row(self) -> Values:
-        """The columns of ``source`` but its key and its times."""
+        """The columns of ``source`` without its key and its times."""
         values = {name: self.values.get(name) for name in VALUE_COLUMNS}
         values["ebv_flags"] = values["ebv_flags"] or 0
         ids = {"sdss_id": self.sdss_id, "sdss4_apogee_id": self.apogee_id}
@@ -53,7 +53,7 @@ class Star:
 
 
 class Stars:
-    """The sources that one batch is about: read first, changed in memory, written once."""
+    """The sources of one batch: read first, changed in memory, written once."""
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
@@ -68,7 +68,7 @@ class Stars:
 
         Args:
             ids: The identifiers.
-            names_of_spectra: Keys of sources by the APOGEE ids under which their spectra were observed.
+            names_of_spectra: The keys of sources by the APOGEE ids of their spectra.
         """
         self._read(Source.sdss_id, {sdss_id for sdss_id, _ in ids})
         self._read(Source.sdss4_apogee_id, {apogee_id for _, apogee_id in ids})
@@ -92,7 +92,7 @@ class Stars:
         return star
 
     def find(self, sdss_id: int | None, apogee_id: str | None) -> Star | None:
-        """The star with these identifiers, made if there is none; ``None`` without any identifier."""
+        """The star with these identifiers, a new one if needed; ``None`` without any identifier."""
         if sdss_id is None and apogee_id is None:
             return None
         by_id, by_name = self._by_sdss_id.get(sdss_id), self._by_name.get(apogee_id)
@@ -108,7 +108,7 @@ class Stars:
         return star
 
     def write(self) -> None:
-        """Write what is new or has changed; afterwards every star that was found has its ``pk``."""
+        """Write new and changed sources; afterwards every star that was found has its ``pk``."""
         for lost, kept in self._merged:
             self._repoint(lost, kept)
             self._tally.forget_source(lost)
@@ -125,7 +125,7 @@ class Stars:
         upsert(Source, changed, key=("pk",), uncounted=("origins",))
 
     def _repoint(self, lost: int, kept: int) -> None:
-        """Give everything that belongs to one source to another, and delete the first."""
+        """Make all rows of one source refer to another, and delete the first."""
         refusals = self._tally.references.move(lost, kept)
         for refused in refusals:
             message = (

@@ -1,4 +1,4 @@
-"""The files of the spectra, and free space."""
+"""The disks: whether the files of the spectra can be read, and how much space is free."""
 
 import os
 import queue
@@ -12,36 +12,35 @@ from typing import Any
 from peewee import fn
 
 from astra.database.connection import sqlite_file
-from astra.doctor.findings import FAIL, OK, WARN, Finding
-from astra.doctor.known import Known
+from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
 from astra.errors import AstraError, Interrupted, StorageError
 from astra.spectra.location import absolute, check_base_dir
 
-#: So many files are tried, spread over all that are known.
+#: The number of files that are opened, spread over all registered ones.
 SAMPLE = 10
 
-#: A disk that takes longer does not answer [s].
-PATIENCE_S = 10.0
+#: How long a disk may take to answer [s].
+TIMEOUT_S = 10.0
 
-#: With less free space a run may not come to its end; with much less it should not begin [bytes].
-LITTLE, NEXT_TO_NOTHING = 2**30, 100 * 2**20
+#: Below the first a run may run out of space; below the second it should not begin [bytes].
+ENOUGH_SPACE, LEAST_SPACE = 2**30, 100 * 2**20
 
 
 def check_spectra(known: Known) -> Iterator[Finding]:
-    """Whether files can be read where the database says that they are."""
+    """Whether the files of spectra can be read under their registered paths."""
     models = dict.fromkeys(task.spectrum_model for task in known.tasks.values())
     for model in models:
         if not hasattr(model, "path"):
             continue
         relative = model.select().where(model.path.is_null(False), ~model.path.startswith("/")).exists()
         if relative and not _answers(check_base_dir):
-            yield _silent("SAS_BASE_DIR")
+            yield _no_answer("SAS_BASE_DIR")
             continue
         paths = list(_sampled(model))
         if not paths:
             yield Finding("spectra", WARN, "no files are registered", "`astra ingest apstar` registers them")
         else:
-            yield _tried(paths)
+            yield _opened(paths)
 
 
 def _sampled(model: Any) -> Iterator[str]:
@@ -54,10 +53,10 @@ def _sampled(model: Any) -> Iterator[str]:
         yield from (path for (path,) in query.limit(1).tuples())
 
 
-def _tried(paths: list[str]) -> Finding:
+def _opened(paths: list[str]) -> Finding:
     failures: list[str] = []
     if not _answers(lambda: failures.extend(filter(None, map(_problem, paths)))):
-        return _silent("the disk of the spectra")
+        return _no_answer("the disk of the spectra")
     said = f"{len(paths) - len(failures)} of {len(paths)} sampled files can be opened"
     if not failures:
         return Finding("spectra", OK, said)
@@ -79,30 +78,30 @@ def _problem(path: str) -> str | None:
         return f"{path} ({error})"
 
 
-def _silent(what: str) -> Finding:
-    said = f"{what} has not answered for {PATIENCE_S:g} s"
+def _no_answer(what: str) -> Finding:
+    said = f"{what} has not answered for {TIMEOUT_S:g} s"
     return Finding("spectra", FAIL, said, "is its server up?", Interrupted.exit_code)
 
 
 def _answers(look: Callable[[], None]) -> bool:
-    """Do something with files; ``False`` if that takes too long, as it may for ever on a lost disk.
+    """Whether a look at files ends in time; on a lost disk it may never end.
 
     Raises:
-        Exception: What it raised.
+        Exception: The exception of the look.
     """
     ended: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
 
     def work() -> None:
         try:
             look()
-        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+        except Exception as error:  # noqa: BLE001 - raised again in the waiting thread
             ended.put(error)
         else:
             ended.put(None)
 
     threading.Thread(target=work, daemon=True).start()
     try:
-        error = ended.get(timeout=PATIENCE_S)
+        error = ended.get(timeout=TIMEOUT_S)
     except queue.Empty:
         return False
     if error:
@@ -111,7 +110,7 @@ def _answers(look: Callable[[], None]) -> bool:
 
 
 def check_space(known: Known) -> Iterator[Finding]:
-    """Whether there is room for the database, where it is a file, for logs and for temporary files."""
+    """Whether there is space for a SQLite database, for logs and for temporary files."""
     file = sqlite_file(known.settings) if known.settings else None
     places = {"logs": Path.cwd(), "temporary files": Path(tempfile.gettempdir())}
     if file is not None:
@@ -127,8 +126,8 @@ def check_space(known: Known) -> Iterator[Finding]:
 def _space(folder: Path, kinds: list[str]) -> Finding:
     free = shutil.disk_usage(folder).free
     said = f"{free / 2**30:,.1f} GiB free for {', '.join(kinds)} ({folder})"
-    if free >= LITTLE:
+    if free >= ENOUGH_SPACE:
         return Finding("space", OK, said)
-    if free < NEXT_TO_NOTHING and "the database" in kinds:
+    if free < LEAST_SPACE and "the database" in kinds:
         return Finding("space", FAIL, said, "make room before a run", StorageError.exit_code)
     return Finding("space", WARN, said, "make room")

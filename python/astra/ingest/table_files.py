@@ -1,7 +1,6 @@
-"""Reads a few columns of a table: of FITS in pieces, in little memory; of other formats as astropy does.
+"""Reads some columns of a table: of FITS in pieces, which need little memory, else with astropy.
 
-A file may hold several tables; who asks decides which one. A compressed file is read through once before
-anything of it is believed: only at its end stands the checksum that tells whether it is whole.
+A file may hold several tables. A compressed file is first read to its end, because its checksum stands there.
 """
 
 import gzip
@@ -15,15 +14,15 @@ from typing import Any, BinaryIO, Protocol
 import numpy as np
 
 from astra.errors import AstraError, UsageError
+from astra.spectra.fits_structure import BLOCK
 from astra.system.silence import silenced
 
-#: Rows that are in memory with all their columns.
+#: Rows that are in memory with all their columns at a time.
 PIECE = 20_000
 
 log = logging.getLogger("astra")
 
 _GZIP, _FITS, _XTENSION = b"\x1f\x8b", b"SIMPLE  =", b"XTENSION"
-_BLOCK = 2880
 _SCALAR = re.compile(r"1?[LBIJKED]|\d*A.*")
 _FORMATS = {
     ".csv": "ascii.csv",
@@ -40,9 +39,9 @@ class Table(Protocol):
     """One table of a file.
 
     Attributes:
-        number: Its place in the file: that of its HDU in FITS, else counted from 1.
-        name: What the file calls it; may be empty.
-        units: The columns with one number or text in each row, by name, and the units that the file states.
+        number: The number of its HDU in FITS, else its place in the file from 1.
+        name: Its name in the file, which may be empty.
+        units: The units that the file states, by the columns with one number or text in each row.
     """
 
     number: int
@@ -52,8 +51,8 @@ class Table(Protocol):
     def __len__(self) -> int:
         """The number of rows."""
 
-    def whole(self, columns: Collection[str]) -> dict[str, np.ndarray]:
-        """Some columns, perhaps masked."""
+    def read(self, columns: Collection[str]) -> dict[str, np.ndarray]:
+        """Read some columns, which may be masked."""
 
 
 class FitsTable:
@@ -67,18 +66,18 @@ class FitsTable:
     def __len__(self) -> int:
         return self._header["NAXIS2"]
 
-    def whole(self, columns: Collection[str]) -> dict[str, np.ndarray]:
-        """Some columns; ``UsageError`` as for ``pieces``."""
+    def read(self, columns: Collection[str]) -> dict[str, np.ndarray]:
+        """Read some columns; raises as ``pieces`` does."""
         pieces = list(self.pieces(columns, PIECE))
         return {name: _joined([piece[name] for piece in pieces]) for name in columns}
 
     def pieces(self, columns: Collection[str], rows: int) -> Iterator[dict[str, np.ndarray]]:
-        """Some columns of some rows after another.
+        """Read some columns in pieces of so many rows.
 
         Raises:
             UsageError: The file ends before its table does.
         """
-        with explaining(self._path), _opened(self._path) as stream:
+        with read_errors(self._path), _opened(self._path) as stream:
             stream.seek(self._start)
             for start in range(0, len(self), rows):
                 piece = self._piece(stream, min(rows, len(self) - start))
@@ -96,7 +95,7 @@ class FitsTable:
                 yield name, self._header.get(f"TUNIT{number}")
 
     def _piece(self, stream: BinaryIO, rows: int) -> Any:
-        """Some rows as a table of their own, so that astropy takes care of scales, blanks and types."""
+        """Some rows as a separate table, for which astropy handles scales, blanks and types."""
         from astropy.io import fits
 
         size = rows * self._header["NAXIS1"]
@@ -107,10 +106,10 @@ class FitsTable:
         header["NAXIS2"], header["PCOUNT"] = rows, 0
         text = header.tostring().encode("ascii", "replace")
         kind = fits.TableHDU if header["XTENSION"] == "TABLE" else fits.BinTableHDU
-        # uint: whole numbers of 8 bytes without a sign are no floats.
+        # With uint, unsigned integers of 8 bytes do not become floats.
         options = {} if kind is fits.TableHDU else {"character_as_bytes": True, "uint": True}
         with silenced():
-            return kind.fromstring(text + content + bytes(-size % _BLOCK), **options).data
+            return kind.fromstring(text + content + bytes(-size % BLOCK), **options).data
 
 
 class _InMemory:
@@ -121,49 +120,49 @@ class _InMemory:
         self.units = {
             name: None if getattr(column, "unit", None) is None else str(column.unit)
             for name, column in table.columns.items()
-            # Coordinates and times, which ECSV can hold, are no numbers.
+            # Coordinates and times, which ECSV can hold, are not numbers.
             if hasattr(column, "dtype") and len(column.shape) == 1
         }
 
     def __len__(self) -> int:
         return len(self._table)
 
-    def whole(self, columns: Collection[str]) -> dict[str, np.ndarray]:
-        """Some columns."""
+    def read(self, columns: Collection[str]) -> dict[str, np.ndarray]:
+        """Read some columns."""
         arrays = {name: np.ma.asarray(self._table[name]) for name in columns}
         return {name: array if np.ma.is_masked(array) else array.data for name, array in arrays.items()}
 
 
 def tables_in(path: Path) -> Sequence[Table]:
-    """The tables of a file whose name tells its kind.
+    """The tables of a file, in the format that its name stands for.
 
     Raises:
-        UsageError: The kind is unknown, or the file cannot be read or is damaged.
+        UsageError: The format is unknown, or the file cannot be read or is damaged.
     """
     kind = _FORMATS.get(Path(path.name.lower().removesuffix(".gz")).suffix)
     if kind is None:
         raise UsageError(f"unknown kind of catalogue: {path}; its name must end in {', '.join(_FORMATS)}")
     if kind == "fits":
         return fits_tables(path)
-    with explaining(path), silenced():
+    with read_errors(path), silenced():
         _length(path)
         return [_InMemory(number, table) for number, table in enumerate(_read(path, kind), 1)]
 
 
 def fits_tables(path: Path) -> list[FitsTable]:
-    """The tables of a FITS file, perhaps compressed with gzip.
+    """The tables of a FITS file, also of one compressed with gzip.
 
     Raises:
         UsageError: It cannot be read, is damaged, or is shorter than its headers claim.
     """
-    with explaining(path):
+    with read_errors(path):
         length = _length(path)
         with _opened(path) as stream:
             return list(_found(stream, path, length))
 
 
-def the_one(tables: Sequence[Table], hdu: str | None, path: Path) -> Sequence[Table]:
-    """The table that ``--hdu`` names, by its number or its name, as the only one; all of them without it.
+def selected(tables: Sequence[Table], hdu: str | None, path: Path) -> Sequence[Table]:
+    """The table that ``--hdu`` names by its number or its name; without it, all tables.
 
     Raises:
         UsageError: There is no such table.
@@ -172,18 +171,18 @@ def the_one(tables: Sequence[Table], hdu: str | None, path: Path) -> Sequence[Ta
         return tables
     named = [table for table in tables if hdu.upper() in (str(table.number), table.name.upper())]
     if not named:
-        raise UsageError(f"{path} has no table {hdu}; its tables: {', '.join(map(called, tables)) or 'none'}")
+        raise UsageError(f"{path} has no table {hdu}; its tables: {', '.join(map(label, tables)) or 'none'}")
     return named[:1]
 
 
-def called(table: Table) -> str:
-    """A table as messages call it."""
+def label(table: Table) -> str:
+    """The name of a table in messages."""
     return f"{table.number} ({table.name})" if table.name else str(table.number)
 
 
 @contextmanager
-def explaining(path: Path) -> Iterator[None]:
-    """One line for whatever a library says, in many ways, of a file that it cannot read."""
+def read_errors(path: Path) -> Iterator[None]:
+    """Turn any error of a library that reads a file into one line."""
     try:
         yield
     except AstraError:
@@ -200,10 +199,10 @@ def _read(path: Path, kind: str) -> list[Any]:
     if kind == "votable":
         found = parse(path, verify="ignore").iter_tables()
         return [each.to_table(use_names_over_ids=True) for each in found]
-    # Excel begins a text with the mark of its encoding, which is no part of the first name.
+    # Excel begins a text with a byte order mark, which is not part of the first name.
     options: dict[str, Any] = {"encoding": "utf-8-sig"}
     if kind == "ascii.csv":
-        # As text: 000 is a flag, not a number, and an identifier of 19 digits is no float.
+        # Read as text, since 000 is a flag, and an identifier of 19 digits does not fit into a float.
         options["converters"] = {"*": [str]}
     return [table.Table.read(path, format=kind, **options)]
 
@@ -215,7 +214,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _length(path: Path) -> int:
-    """How many bytes a file holds; read through to the checksum at its end, if it is compressed."""
+    """The uncompressed size of a file, which is read to the checksum at its end if it is compressed."""
     with _opened(path) as stream:
         if not isinstance(stream, gzip.GzipFile):
             return stream.seek(0, 2)
@@ -227,7 +226,7 @@ def _length(path: Path) -> int:
 def _found(stream: BinaryIO, path: Path, length: int) -> Iterator[FitsTable]:
     """The tables in the order of the file.
 
-    Astropy's own walk reads through the data behind each header, which takes long where it is compressed.
+    Astropy reads through the data after each header, which takes long if it is compressed.
     """
     from astropy.io import fits
 
@@ -236,7 +235,7 @@ def _found(stream: BinaryIO, path: Path, length: int) -> Iterator[FitsTable]:
     place, number = 0, 0
     while place < length:
         stream.seek(place)
-        # Behind the last HDU may be anything.
+        # Anything may follow the last HDU.
         if number and stream.read(len(_XTENSION)) != _XTENSION:
             return
         stream.seek(place)
@@ -261,7 +260,7 @@ def _joined(parts: list[np.ndarray]) -> np.ndarray:
 
 
 def _values(piece: Any, name: str) -> np.ndarray:
-    """A column; masked where the table says with TNULL that there is nothing."""
+    """A column, masked where it holds the value of TNULL."""
     column, values = piece.columns[name], np.asarray(piece[name])
     if column.null in (None, "") or values.dtype.kind not in "iuf":
         return values

@@ -1,12 +1,12 @@
-"""The rows of spectra that one batch is about: what is stored, and what a record makes of it.
+"""The rows of the spectra in one batch: those that are stored, and those that the records make of them.
 
-A file is one product: a record whose path is already registered belongs to that row, so that a file
-of which only the name was known keeps its row when its header can be read at last.
+A file is one product: a record with a registered path belongs to the row of that path, so that a file of
+which only the name was known keeps its row once its header can be read.
 
-What a file says replaces what an allStar row says of the same product; once the file was read, a row
-of a table only fills what is absent. A row is *changed*, and analysed again, if a value or the pixels
-are others than before, or if the path is and nobody knows whether the pixels are the same. Pixels that
-become known where there were none are a change: the file may be repaired, and its row without a result.
+The values of a file replace those of an allStar row of the same product; after the file was read, a row of a
+table only fills absent values. A row is *changed*, and analysed again, if a value or the pixels differ, or if
+the path differs and the pixels cannot be compared. Pixels where there were none before are a change: the file
+may have been repaired, and its row have no result.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 _MODEL = ApogeeCoaddedSpectrumInApStar
 _FIELDS = [field for field in _MODEL._meta.sorted_fields if field.name not in ("pk", "created", "modified")]
 _MEASURED = ("n_visits", "snr", "spectrum_flags", "v_rad", "e_v_rad")
-# What may become another without the spectrum being another one.
+# Columns that can change although the spectrum stays the same.
 _BESIDES = ("path", "pixels_digest")
 _BLANK = dict.fromkeys(("source", "spectrum_pk", *_BESIDES, *_MEASURED)) | {"spectrum_flags": 0}
 
@@ -40,7 +40,7 @@ class Spectra:
         self._taken: dict[str, tuple[Row | None, Row]] = {}
         objects = {name for record in records for name in (record.product.obj, record.product.reduction)}
         self._load(_MODEL.obj, objects)
-        # The name of a file need not hold the name of the object. There is no index, and rarely a need.
+        # A file name need not contain that of the object. The path has no index, since this is rare.
         self._load(_MODEL.path, {record.path for record in records if not record.readable})
 
     def _load(self, column: peewee.Field, wanted: set) -> None:
@@ -49,12 +49,12 @@ class Spectra:
                 self._rows[row["product_id"]] = self._by_path[row["path"]] = row
 
     def sources_by_name(self) -> dict[str, int]:
-        """Keys of sources by the names under which their spectra were observed."""
+        """The keys of sources by the names of their spectra."""
         oldest_last = sorted(self._rows.values(), key=lambda row: row["spectrum_pk"], reverse=True)
         return {row["obj"]: row["source"] for row in oldest_last if row["source"] is not None}
 
     def take(self, record: Record) -> Row:
-        """The row that a record makes; what the caller changes in it is written, too."""
+        """The row that a record makes; changes that the caller makes to it are written too."""
         before = self._find(record)
         if record.disagreement:
             self._tally.disagree(record.path, record.disagreement)
@@ -79,7 +79,7 @@ class Spectra:
         return row
 
     def write(self) -> tuple[int, int]:
-        """Write what is new or has changed.
+        """Write new and changed rows.
 
         Returns:
             The numbers of new rows and of changed ones.
@@ -99,10 +99,10 @@ class Spectra:
         return len(new), len(changed)
 
     def _find(self, record: Record) -> Row | None:
-        """The row that a record is about.
+        """The row of the same product, or of the same file.
 
-        A file is one spectrum: of two identities under one path, the one in the header counts, then that of a
-        table, then that in the name.
+        Of two identities under one path, that in the header counts, then that of a table, then that in the
+        name.
         """
         product_id = record.product.product_id
         same, here = self._rows.get(product_id), self._by_path.get(record.path) if record.path else None
@@ -122,7 +122,7 @@ class Spectra:
         return self._replaced(here, same, product_id)
 
     def _replaced(self, here: Row, same: Row | None, product_id: str) -> Row:
-        """The row of a file whose identity is known better now; no other keeps its path."""
+        """The row of a file whose identity is corrected; no other row keeps its path."""
         if same is None:
             return self._rename(here, product_id)
         if here["pixels_digest"] is not None or not self._deleted(here):
@@ -139,7 +139,7 @@ class Spectra:
         return row
 
     def _deleted(self, row: Row) -> bool:
-        """Delete a spectrum that nobody has read, unless a table that refers to it does not allow that."""
+        """Delete a spectrum that was never read, unless a table that refers to it refuses."""
         if refused := self._tally.references.delete_spectrum(row["spectrum_pk"]):
             message = (
                 "a spectrum whose file is that of another one stays, without a path: "
@@ -152,7 +152,7 @@ class Spectra:
 
 
 def _is_only_named(row: Row) -> bool:
-    """Whether a row was made from the name of a file, and nobody has read more of it yet."""
+    """Whether a row was made from the name of a file alone."""
     return row["pixels_digest"] is None and all(row[name] in (None, 0) for name in _MEASURED)
 
 
@@ -164,7 +164,7 @@ def _is_changed(before: Row, row: Row) -> bool:
 
 
 def _identities(count: int) -> list[int]:
-    """Keys of as many new spectra."""
+    """The keys of new spectra."""
     pks = []
     key = next_key(Spectrum._meta.database)
     for part in peewee.chunked([(key,)] * count, MAX_PARAMETERS):

@@ -1,0 +1,149 @@
+"""The columns of a table that hold what we store, and their values in our units."""
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from astra.errors import UsageError
+from astra.ingest import spellings
+from astra.ingest.records import Tally
+from astra.ingest.values import as_numbers, clean_column, inexact, unreadable
+
+# Fillers of columns in other units than ours, where the range of true values does not identify them.
+_FILLERS = (-9999.0, -9999.99, -999999.0)
+
+_MAGNITUDES = ("j_mag", "h_mag", "k_mag", "g_mag", "bp_mag", "rp_mag", "ebv")
+#: The unit of each number that has one.
+UNITS = {
+    **dict.fromkeys(("ra", "dec", "l", "b"), "deg"),
+    **dict.fromkeys((*_MAGNITUDES, *(f"e_{name}" for name in ("j_mag", "h_mag", "k_mag", "ebv"))), "mag"),
+    **dict.fromkeys(("a_k", "sfd_ebv"), "mag"),
+    **dict.fromkeys(("plx", "e_plx"), "mas"),
+    **dict.fromkeys(("pmra", "e_pmra", "pmde", "e_pmde"), "mas/yr"),
+    **dict.fromkeys(("nu_eff_used_in_astrometry", "pseudocolour"), "1/um"),
+    **dict.fromkeys(("v_rad", "e_v_rad"), "km/s"),
+}
+_NO_UNIT = {"", "-", "--", "---", "none", "null", "unknown", "[-]"}
+
+Lists = dict[str, list]
+
+
+class Columns:
+    """The columns of one table by our names.
+
+    Attributes:
+        names: The names in the table by our names.
+    """
+
+    def __init__(
+        self, path: Path, units: Mapping[str, str | None], wanted: spellings.Spellings, tally: Tally
+    ) -> None:
+        """Find the columns of a table.
+
+        Args:
+            path: The table, for messages.
+            units: The columns of the table, and the units that it states.
+            wanted: Our names, and how tables spell them.
+            tally: Warns once about unknown units and unreadable values.
+
+        Raises:
+            UsageError: The unit of a column measures something else.
+        """
+        self._path, self._tally = path, tally
+        self.names = spellings.among(spellings.by_upper_case(units), wanted)
+        factors = {name: self._factor(name, column, units[column]) for name, column in self.names.items()}
+        self._factors = {name: number for name, number in factors.items() if number != 1}
+
+    @property
+    def needed(self) -> set[str]:
+        """The columns to read."""
+        return {*self.names.values()}
+
+    def values(self, piece: Mapping[str, np.ndarray]) -> Lists:
+        """The values of some rows in our units; absent ones are ``None``."""
+        return {name: self._cleaned(name, piece[column]) for name, column in self.names.items()}
+
+    def warn(self, piece: Mapping[str, np.ndarray]) -> None:
+        """Warn of values that count as absent because they cannot be used."""
+        for name, column in self.names.items():
+            if texts := unreadable(name, piece[column]):
+                message = "%s: column %s: %d of %d values are not numbers and count as absent, e.g. %r"
+                self._tally.warn(message, self._path, column, len(texts), len(piece[column]), texts[0])
+            if lossy := inexact(name, piece[column]):
+                message = (
+                    "%s: column %s: %d of %d values are not written as integers, so digits may be lost: "
+                    "they count as absent, e.g. %s"
+                )
+                self._tally.warn(message, self._path, column, len(lossy), len(piece[column]), lossy[0])
+
+    def _factor(self, name: str, column: str, unit: str | None) -> float:
+        try:
+            return _factor_of(name, unit)
+        except _UnknownUnit:
+            message = "%s: column %s is in %r, a unit that is not known: taken for %s"
+            self._tally.warn(message, self._path, column, unit, UNITS[name])
+            return 1.0
+        except UsageError as error:
+            reason = f"{error}: convert it, or give the column another name"
+            raise UsageError(f"{self._path}: column {column} is taken for {name}, but {reason}") from error
+
+    def _cleaned(self, name: str, values: np.ndarray) -> list[Any]:
+        if name not in self._factors:
+            return clean_column(name, values)
+        numbers = as_numbers(values)
+        numbers[np.isclose(numbers[:, None], _FILLERS, rtol=1e-6).any(axis=1)] = np.nan
+        return clean_column(name, numbers * self._factors[name])
+
+
+class _UnknownUnit(ValueError):
+    """The unit is not known."""
+
+
+def _factor_of(name: str, stated: str | None) -> float:
+    """The factor that converts the numbers of a column to our unit.
+
+    Args:
+        name: The column in our tables.
+        stated: The unit that the table states, or ``None``.
+
+    Raises:
+        UsageError: The unit measures something else.
+        _UnknownUnit: The unit is not known.
+    """
+    expected = UNITS.get(name)
+    text = "" if stated is None else str(stated).strip()
+    if expected is None or text.lower() in _NO_UNIT:
+        return 1.0
+    return _conversion(text, expected)
+
+
+@functools.cache
+def _conversion(text: str, expected: str) -> float:
+    from astropy import units
+
+    unit = _parsed(text)
+    if unit is None:
+        raise _UnknownUnit(text)
+    try:
+        # To astropy a magnitude is -0.4 dex, but a reddening in dex is something else.
+        if expected == "mag" and "mag" not in unit.to_string():
+            raise units.UnitConversionError(text)
+        # To 15 digits: 1000 instead of 999.9999999999999.
+        return float(f"{unit.to(units.Unit(expected)):.15g}")
+    except (units.UnitConversionError, TypeError) as error:
+        raise UsageError(f"its unit {text} cannot be converted to {expected}") from error
+
+
+def _parsed(text: str) -> Any:
+    """The unit of astropy, or ``None``; tables of the survey write "degrees"."""
+    from astropy import units
+
+    for word in (text, text.removesuffix("s")):
+        for syntax in (None, "fits"):
+            unit = units.Unit(word, format=syntax, parse_strict="silent")
+            if not isinstance(unit, units.UnrecognizedUnit):
+                return unit
+    return None
