@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from astropy.io import fits
 from builders import write_apstar
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,11 +26,15 @@ def _with_card(content, keyword, value, hdu):
     return content[: position + 10] + f"{value:>20}".encode() + content[position + 30 :]
 
 
-def test_a_good_file_passes(content, apstar_files):
-    structure_of(io.BytesIO(content), "good.fits")
-    for path in apstar_files:
-        with path.open("rb") as file:
-            structure_of(file, path.name)
+def test_the_data_of_each_hdu_are_found(content, apstar_files):
+    for whole in (content, *(path.read_bytes() for path in apstar_files)):
+        found = structure_of(io.BytesIO(whole), "good.fits")
+
+        with fits.open(io.BytesIO(whole)) as hdus:
+            assert [hdu.start for hdu in found] == [hdu.fileinfo()["datLoc"] for hdu in hdus]
+            assert [hdu.size for hdu in found] == [hdu.size for hdu in hdus]
+            shapes = [hdu.shape if hdu.is_image else None for hdu in hdus]
+            assert [hdu.shape for hdu in found] == shapes
 
 
 @pytest.mark.parametrize(
