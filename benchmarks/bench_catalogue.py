@@ -14,18 +14,13 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from full_survey import fill
 
-from full_survey import fill  # noqa: E402
+from astra.config import load_settings
+from astra.database.connection import bound_to, open_database
+from astra.schema import upgrade as schema
 
-from astra.config import load_settings  # noqa: E402
-from astra.database.connection import (
-    bound_to,  # noqa: E402
-    open_database,  # noqa: E402
-)
-from astra.schema import upgrade as schema  # noqa: E402
-
-from postgres_server import find_binaries, temporary_server  # noqa: E402
+from postgres_server import find_binaries, temporary_server
 
 PRODUCT = "astraAllStarAstroNNdist"
 

@@ -9,12 +9,15 @@ spectrum, whole runs against workers and size, start-up, and the database at 1.1
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 # Before numpy is imported: all but what upstream does is measured on one core.
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "benchmarks"))
 
 import database  # noqa: E402
 import plots  # noqa: E402
@@ -27,7 +30,6 @@ from astra.config import load_settings  # noqa: E402
 from astra.pipelines.astronn_dist.weights.files import load_weights  # noqa: E402
 from astra.pipelines.astronn_dist.weights.finding import find_weights  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
 SPECTRA = 1_100_000
 
 

@@ -1,17 +1,13 @@
 """Selecting and writing at the size of a data release, on PostgreSQL."""
 
 import os
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from table import Table
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
-
-from postgres_server import find_binaries, temporary_server  # noqa: E402
+from postgres_server import find_binaries, temporary_server
 
 FOLLOWING = 20
 ROWS, PART = 20_000, 1000

@@ -8,9 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from clone import clone  # noqa: E402
+from clone import clone
 
 #: What the processes of a run must not inherit: how many threads this one computes with.
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")

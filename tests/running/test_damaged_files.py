@@ -1,19 +1,15 @@
 """Files damaged in a thousand ways: each has one row, and none of them a process on its conscience."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
+from clone import with_objid
 from fake_runs import FakeRuns
 from fits_fuzzer import TILINGS, damaged, tiled
 
 from astra.ingest.apstar import ingest_apstar
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Spectrum, TaskWithheld
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-
-from clone import with_objid  # noqa: E402
 
 # Says at its end how much memory it has had.
 MEASURED = """

@@ -3,12 +3,13 @@
 import io
 
 import pytest
+from astropy.io import fits
 from builders import write_apstar
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra.errors import UnreadableSpectrum
-from astra.spectra.fits_structure import BLOCK, check_structure
+from astra.spectra.fits_structure import BLOCK, structure_of
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +26,15 @@ def _with_card(content, keyword, value, hdu):
     return content[: position + 10] + f"{value:>20}".encode() + content[position + 30 :]
 
 
-def test_a_good_file_passes(content, apstar_files):
-    check_structure(io.BytesIO(content), "good.fits")
-    for path in apstar_files:
-        with path.open("rb") as file:
-            check_structure(file, path.name)
+def test_the_data_of_each_hdu_are_found(content, apstar_files):
+    for whole in (content, *(path.read_bytes() for path in apstar_files)):
+        found = structure_of(io.BytesIO(whole), "good.fits")
+
+        with fits.open(io.BytesIO(whole)) as hdus:
+            assert [hdu.start for hdu in found] == [hdu.fileinfo()["datLoc"] for hdu in hdus]
+            assert [hdu.size for hdu in found] == [hdu.size for hdu in hdus]
+            shapes = [hdu.shape if hdu.is_image else None for hdu in hdus]
+            assert [hdu.shape for hdu in found] == shapes
 
 
 @pytest.mark.parametrize(
@@ -53,14 +58,14 @@ def test_a_card_that_cannot_be_true_is_refused(content, keyword, value):
     hdu = 1 if keyword in ("NAXIS", "BITPIX") else 0
 
     with pytest.raises(UnreadableSpectrum, match=r"^(damaged|truncated|not a readable FITS file): .*x\.fits"):
-        check_structure(io.BytesIO(_with_card(content, keyword, value, hdu)), "x.fits")
+        structure_of(io.BytesIO(_with_card(content, keyword, value, hdu)), "x.fits")
 
 
 @pytest.mark.parametrize("size", [1, 80, BLOCK - 1, BLOCK, 5 * BLOCK + 7])
 def test_a_file_that_ends_too_early_or_too_late_is_refused(content, size):
     for changed in (content[:-size], content + bytes(size)):
         with pytest.raises(UnreadableSpectrum, match=r"x\.fits"):
-            check_structure(io.BytesIO(changed), "x.fits")
+            structure_of(io.BytesIO(changed), "x.fits")
 
 
 @given(st.lists(st.tuples(st.integers(0, 7 * 80), st.sampled_from(b"0123456789-+ .TE\x00\xff")), min_size=1))
@@ -72,7 +77,7 @@ def test_damaged_headers_are_walked_in_finite_time(content, flips):
         damaged[start + position] = value
 
     try:
-        check_structure(io.BytesIO(damaged), "x.fits")
+        structure_of(io.BytesIO(damaged), "x.fits")
         reason = ""
     except UnreadableSpectrum as error:
         reason = str(error)

@@ -6,16 +6,19 @@ The cards are those of the survey from DR10 to SDSS-V; each release spells some 
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astra.errors import SpectrumError, UsageError
 from astra.ingest import gaia, spellings
 from astra.ingest.extinction import Preference, reddening
 from astra.ingest.records import Record
 from astra.ingest.values import clean, inexact
-from astra.spectra.apstar import read_combined, read_header
-from astra.spectra.identity import RELEASES, identify, parse_path
+from astra.spectra.apstar import ApStarFile, opened
+from astra.spectra.identity import RELEASES, FileName, identify, parse_path
 from astra.spectra.location import stored
+
+if TYPE_CHECKING:
+    from astropy.io.fits import Header
 
 log = logging.getLogger("astra")
 
@@ -35,7 +38,7 @@ _KNOWN = {
 
 
 def read_record(path: str | Path, *, release: str | None = None, extinction: Preference = "auto") -> Record:
-    """Describe a file by its header, or by its name if the header cannot be read.
+    """Describe a file by its header and its pixels, or by its name if the header cannot be read.
 
     Args:
         path: A file with the name of an apStar or asStar file.
@@ -45,18 +48,24 @@ def read_record(path: str | Path, *, release: str | None = None, extinction: Pre
     Raises:
         UsageError: The reduction belongs to no known release, and ``release`` is ``None``.
     """
-    # A database holds text, but the name of a file may be other bytes.
-    text = str(path).encode("utf-8", "backslashreplace").decode()
-    name = parse_path(text)
-    if name is None:
-        raise UsageError(f"not named like an apStar or asStar file: {text}")
-    place = stored(Path(text))
+    text, name = _named(path)
     try:
-        header = read_header(path)
+        with opened(path) as file:
+            record = described(path, file.header(), release=release, extinction=extinction)
+            record.digest = _digest(file)
+            return record
     except SpectrumError as error:
         log.warning("registered from its name only: %s", error)
-        product = identify(name, {}, release=release, what=text)
-        return Record(product, place, apogee_id=clean("sdss4_apogee_id", product.obj), readable=False)
+    product = identify(name, {}, release=release, what=text)
+    apogee_id = clean("sdss4_apogee_id", product.obj)
+    return Record(product, stored(Path(text)), apogee_id=apogee_id, readable=False)
+
+
+def described(
+    path: str | Path, header: "Header", *, release: str | None = None, extinction: Preference = "auto"
+) -> Record:
+    """Describe a file by its header alone; for the rest, as :func:`read_record`."""
+    text, name = _named(path)
     cards = _cards(header)
     _warn_of_lost_digits(cards, text)
     facts = _values(cards, _PRODUCT)
@@ -66,29 +75,38 @@ def read_record(path: str | Path, *, release: str | None = None, extinction: Pre
     star = _values(cards, _STAR) | _measured_by_gaia(cards) | _extinction(cards, extinction)
     return Record(
         product,
-        place,
+        stored(Path(text)),
         star.pop("sdss_id"),
         clean("sdss4_apogee_id", product.obj),
         star,
         _spectrum(cards),
-        _digest(path),
         disagreement=name.disagreement(product),
     )
 
 
-def _digest(path: str | Path) -> str | None:
+def _named(path: str | Path) -> tuple[str, FileName]:
+    """The path as a text, and what it says of the product."""
+    # A database holds text, and the name of a file need not be any.
+    text = str(path).encode("utf-8", "backslashreplace").decode()
+    name = parse_path(text)
+    if name is None:
+        raise UsageError(f"not named like an apStar or asStar file: {text}")
+    return text, name
+
+
+def _digest(file: ApStarFile) -> str | None:
     try:
-        return read_combined(path).digest()
+        return file.combined().digest()
     except SpectrumError as error:
         log.warning("registered without its pixels: %s", error)
         return None
 
 
-def _cards(header: Any) -> Cards:
+def _cards(header: "Header") -> Cards:
     return {keyword: _card(header, keyword) for keyword in _KNOWN.intersection(header)}
 
 
-def _card(header: Any, keyword: str) -> Any:
+def _card(header: "Header", keyword: str) -> Any:
     from astropy.io.fits.card import Undefined
     from astropy.io.fits.verify import VerifyError
 

@@ -4,7 +4,7 @@ identity.py            the identity of a data product, from a file's name, a hea
 location.py            where its file lies
 apstar.py              the reader of apStar and asStar files
 content.py             the bytes of a file, and what the operating system says in their place
-fits_structure.py      whether a FITS file is whole, and of a bearable size
+fits_structure.py      where the images of a FITS file lie; whether it is whole, and of a bearable size
 tiles.py               tile-compressed images
 grid.py                the pixels of an apStar spectrum
 continuum_pixels.py    the detectors, and the pixels that the continuum is fitted to

@@ -6,8 +6,9 @@ spectrum; the file of a single visit has no other row, and its arrays have one d
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from astra.errors import MissingSpectrum, SpectrumError, UnreadableSpectrum
 from astra.spectra.content import content_of
-from astra.spectra.fits_structure import check_structure
+from astra.spectra.fits_structure import Hdu, structure_of
 from astra.spectra.grid import N_GRID
 from astra.spectra.tiles import check_tiles
 from astra.system.silence import silenced
@@ -53,14 +54,8 @@ def read_combined(path: str | Path) -> CombinedSpectrum:
         MissingSpectrum: The system does not give the file, or no memory to read it.
         UnreadableSpectrum: The file is damaged, no FITS file, or of another shape.
     """
-    with _opened(Path(path)) as (file, hdus):
-        flux, error, flags = (_combined_row(file, hdus, index, path) for index in (1, 2, 3))
-    if flags.dtype.kind not in "iu":
-        raise UnreadableSpectrum(f"not a pixel mask: HDU 3 of {path} holds {flags.dtype.name}, not integers")
-    with np.errstate(invalid="ignore"):  # a damaged file may hold signalling NaNs
-        flux, error = flux.astype(np.float64), error.astype(np.float64)
-        error = np.where(np.isfinite(error) & (error > 0), error, np.inf)
-    return CombinedSpectrum(flux, error, flags.astype(np.int32))
+    with opened(path) as file:
+        return file.combined()
 
 
 def read_header(path: str | Path) -> "Header":
@@ -70,21 +65,98 @@ def read_header(path: str | Path) -> "Header":
         MissingSpectrum: The system does not give the file, or no memory to read it.
         UnreadableSpectrum: The file is damaged, or no FITS file.
     """
-    with _opened(Path(path)) as (_, hdus):
-        return hdus[0].header.copy()
+    with opened(path) as file:
+        return file.header()
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, "HDUList"]]:
-    from astropy.io import fits
+def opened(path: str | Path) -> Iterator["ApStarFile"]:
+    """Open a file once for all that is read of it.
 
+    Raises:
+        MissingSpectrum: The system does not give the file, or no memory to read it.
+        UnreadableSpectrum: The file is damaged, or no FITS file.
+    """
+    with ExitStack() as stack:
+        with _faults_of(path):
+            file = stack.enter_context(content_of(Path(path)))
+            hdus = structure_of(file, str(path))
+        yield ApStarFile(path, file, hdus)
+
+
+@dataclass(frozen=True)
+class ApStarFile:
+    """An apStar or asStar file that is open, and whole; its methods raise as :func:`opened` does."""
+
+    path: str | Path
+    _file: BinaryIO
+    _hdus: list[Hdu]
+
+    def header(self) -> "Header":
+        """The primary header."""
+        from astropy.io.fits import Header
+
+        with _faults_of(self.path), silenced():
+            if self._hdus[0].shape is None:
+                return self._by_astropy[0].header.copy()
+            self._file.seek(0)
+            return Header.fromfile(self._file)
+
+    def combined(self) -> CombinedSpectrum:
+        """The combined spectrum; files of any other form than the survey's are left to astropy."""
+        primary, *images = self._hdus[:4]
+        is_plain = primary.shape is not None and [_holds_spectra(hdu.shape) for hdu in images] == [True] * 3
+        with _faults_of(self.path):
+            flux, error, flags = map(self._row, images) if is_plain else map(self._row_by_astropy, (1, 2, 3))
+        if flags.dtype.kind not in "iu":
+            raise UnreadableSpectrum(
+                f"not a pixel mask: HDU 3 of {self.path} holds {flags.dtype.name}, not integers"
+            )
+        with np.errstate(invalid="ignore"):  # a damaged file may hold signalling NaNs
+            flux, error = flux.astype(np.float64), error.astype(np.float64)
+            error = np.where(np.isfinite(error) & (error > 0), error, np.inf)
+        return CombinedSpectrum(flux, error, flags.astype(np.int32))
+
+    def _row(self, hdu: Hdu) -> np.ndarray:
+        self._file.seek(hdu.start)
+        pixel = np.dtype(hdu.pixel)
+        return np.frombuffer(self._file.read(N_GRID * pixel.itemsize), pixel, N_GRID)
+
+    @cached_property
+    def _by_astropy(self) -> "HDUList":
+        from astropy.io import fits
+
+        self._file.seek(0)
+        return fits.open(self._file, memmap=False)
+
+    def _row_by_astropy(self, index: int) -> np.ndarray:
+        from astropy.io import fits
+
+        # The structure was checked; what else astropy warns of concerns nobody here.
+        with silenced():
+            try:
+                hdu = self._by_astropy[index]  # len() would make astropy read all the headers
+            except IndexError:
+                raise UnreadableSpectrum(f"truncated: {self.path} has no HDU {index}") from None
+            shape = getattr(hdu, "shape", None)
+            if not _holds_spectra(shape):
+                raise UnreadableSpectrum(
+                    f"wrong shape: HDU {index} of {self.path} is {shape}, not (n, {N_GRID}) or ({N_GRID},)"
+                )
+            if isinstance(hdu, fits.CompImageHDU):
+                check_tiles(hdu, self._file, f"HDU {index} of {self.path}")
+            section = hdu.section
+            return np.asarray(section[:] if len(shape) == 1 else section[0, :])
+
+
+def _holds_spectra(shape: tuple[int, ...] | None) -> bool:
+    return bool(shape) and len(shape) <= 2 and shape[-1] == N_GRID and shape[0] >= 1
+
+
+@contextmanager
+def _faults_of(path: str | Path) -> Iterator[None]:
     try:
-        # The structure is checked first; what else astropy warns of concerns nobody here.
-        with silenced(), content_of(path) as file:
-            check_structure(file, str(path))
-            file.seek(0)
-            with fits.open(file, memmap=False) as hdus:
-                yield file, hdus
+        yield
     except SpectrumError:
         raise
     except MemoryError as error:  # the checks bound what a file asks for: the machine has nothing left
@@ -92,21 +164,3 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, "HDUList"]]:
     except Exception as error:  # whatever the bytes make a library do
         detail = ": ".join(filter(None, [type(error).__name__, " ".join(str(error).split())]))
         raise UnreadableSpectrum(f"not a readable FITS file: {path} ({detail})") from error
-
-
-def _combined_row(file: BinaryIO, hdus: "HDUList", index: int, path: str | Path) -> np.ndarray:
-    from astropy.io import fits
-
-    try:
-        hdu = hdus[index]  # len() would make astropy read all the headers
-    except IndexError:
-        raise UnreadableSpectrum(f"truncated: {path} has no HDU {index}") from None
-    shape = getattr(hdu, "shape", None)
-    if not shape or len(shape) > 2 or shape[-1] != N_GRID or shape[0] < 1:
-        raise UnreadableSpectrum(
-            f"wrong shape: HDU {index} of {path} is {shape}, not (n, {N_GRID}) or ({N_GRID},)"
-        )
-    if isinstance(hdu, fits.CompImageHDU):
-        check_tiles(hdu, file, f"HDU {index} of {path}")
-    section = hdu.section
-    return np.asarray(section[:] if len(shape) == 1 else section[0, :])

@@ -101,11 +101,11 @@ def read_patterns(folder: Path) -> np.ndarray:
 def _read_pattern(path: Path) -> np.ndarray:
     from astropy.io import fits
 
-    from astra.spectra.fits_structure import check_structure
+    from astra.spectra.fits_structure import structure_of
 
     with reading("masks", path, "give a folder of sound apStar files"):
         with path.open("rb") as file:
-            check_structure(file, path.name)
+            structure_of(file, path.name)
         with fits.open(path) as hdus:
             mask = np.atleast_2d(hdus[3].data)[0].astype(np.int32)
         if mask.shape != (N_GRID,):

@@ -7,6 +7,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import h5py
@@ -146,6 +147,22 @@ def test_weights_can_be_identified_without_reading_them(written):
     weights = load_weights(written)
 
     assert identify(written) == (weights.name, weights.sha256)
+
+
+def test_weights_are_hashed_once_and_anew_when_they_change(written, monkeypatch):
+    hashed = []
+    monkeypatch.setattr(hashlib, "sha256", lambda new=hashlib.sha256: hashed.append(1) or new())
+    file = written / HDF5 if written.is_dir() else written
+
+    before = identify(written)
+    assert identify(written) == before
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    time.sleep(0.02)  # longer than the system's clock of files ticks
+    file.write_bytes(content)
+
+    assert identify(written) != before
+    assert len(hashed) == 2
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])

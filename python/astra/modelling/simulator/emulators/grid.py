@@ -9,7 +9,7 @@ from scipy.interpolate import CubicSpline
 
 from astra.modelling.simulator.emulators.labels import LOGG, METALLICITY, TEFF
 from astra.modelling.simulator.reading import reading
-from astra.spectra.fits_structure import check_structure
+from astra.spectra.fits_structure import structure_of
 from astra.spectra.grid import N_GRID, wavelength
 
 NAME = "apg_rvsynthgrid.fits"
@@ -71,7 +71,7 @@ def read_grid(path: Path) -> GridEmulator:
     """
     with reading("emulator", path, "give the folder of spectra models"):
         with path.open("rb") as file:
-            check_structure(file, path.name)
+            structure_of(file, path.name)
         with fits.open(path) as hdus:
             header, flux = hdus[1].header, np.asarray(hdus[1].data.T, float)
             metallicity, teff, logg = (np.asarray(hdus[index].data) for index in (2, 3, 4))

@@ -95,12 +95,13 @@ def distance_from_apstar(
         UsageError: The file is not named like one, or its reduction does not tell its release.
         ValueError, TypeError, ConfigError: As for ``distance``.
     """
-    from astra.ingest.headers import read_record
+    from astra.ingest.headers import described
     from astra.ingest.values import clean
-    from astra.spectra.apstar import read_combined
+    from astra.spectra.apstar import opened
 
-    spectrum = read_combined(path)
-    record = read_record(path, release=release)
+    with opened(path) as file:
+        spectrum, header = file.combined(), file.header()
+    record = described(path, header, release=release)
     given = star_values({"k_mag": k_mag, "ebv": ebv} | star, 1)
     known = {name: value for name, value in record.star.items() if name in NAMES}
     # As in a catalogue: what is blank leaves the value of the header.

@@ -133,16 +133,31 @@ def _identity(path: Path) -> tuple[str, str]:
     is_folder = os.path.isdir(path)
     if not is_folder and path.suffix not in SUFFIXES:
         raise WrongWeights(f"neither a folder nor a {' or '.join(SUFFIXES)} file")
-    digest = hashlib.sha256()
     try:
-        for file in [path / name for name in FOLDER_FILES] if is_folder else [path]:
-            with file.open("rb") as stream:
-                while chunk := stream.read(1 << 20):
-                    digest.update(chunk)
+        sha256 = _hash_of([path / name for name in FOLDER_FILES] if is_folder else [path])
     except (OSError, ValueError) as error:
         needs = f"; a model folder holds {' and '.join(FOLDER_FILES)}" if is_folder else ""
         raise WrongWeights(reason(error) + needs) from error
-    return path.resolve().name if is_folder else path.stem, digest.hexdigest()
+    return path.resolve().name if is_folder else path.stem, sha256
+
+
+# By what changes with the content of files.
+_hashes: dict[tuple[tuple[int, ...], ...], str] = {}
+
+
+def _hash_of(paths: list[Path]) -> str:
+    """The sha256 of files one after the other; those that did not change are not read again."""
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(path.open("rb")) for path in paths]
+        found = [os.fstat(stream.fileno()) for stream in streams]
+        state = tuple((s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for s in found)
+        if state not in _hashes:
+            digest = hashlib.sha256()
+            for stream in streams:
+                while chunk := stream.read(1 << 20):
+                    digest.update(chunk)
+            _hashes[state] = digest.hexdigest()
+        return _hashes[state]
 
 
 # > Writing

