@@ -1,20 +1,17 @@
 """Figures that can be zoomed and asked for their numbers, in the colours of the page (Bokeh).
 
 A figure is drawn in the colours of a light screen. Its tags say which variable of the style sheet each colour
-follows; the script of the page applies those of the screen in use.
+follows; the script of the page applies those of the screen in use, when the figure comes into view.
 """
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astra.report.binning import Density, Histogram
-from astra.report.numbers import Running
-from astra.report.pages.markup import escape
-from astra.report.pages.style import LIGHT
-from astra.report.palettes import DENSITY_LIGHT
+from astra.report.colours import LIGHT
+from astra.report.summaries import Density, Histogram, Running
 
 if TYPE_CHECKING:
     from bokeh.models import Axis
@@ -24,52 +21,28 @@ FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-seri
 HEIGHT = 380
 
 
-class Figures:
-    """The figures of a page: each is put in its place by its name, and drawn when it comes into view."""
+@dataclass(frozen=True)
+class Embedded:
+    """A figure as the templates take it.
 
-    def __init__(self) -> None:
-        self._items: dict[str, Any] = {}
+    Attributes:
+        name: Unique in the page.
+        item: What the script of the page draws it from; plain JSON.
+        room: How much of the page to keep free until then; CSS.
+    """
 
-    def place(self, name: str, drawn: "Figure", title: str, caption: str, summary: str) -> str:
-        """The element of the page for a figure.
-
-        Args:
-            name: Unique in the page.
-            drawn: The figure.
-            title: What it shows, in words, as text.
-            caption: How to read it, as HTML.
-            summary: Its numbers in a sentence or two, as HTML: what remains for who does not see it.
-        """
-        from bokeh.embed import json_item
-
-        self._items[name] = json_item(drawn, f"plot-{name}")
-        return (
-            f'<figure role="group" aria-labelledby="title-{name}" aria-describedby="summary-{name}">'
-            f'<p class="figure-title" id="title-{name}">{escape(title)}</p>'
-            f'<div class="bokeh" id="plot-{name}" data-figure="{name}" '
-            f'style="{_room(drawn)}"></div>'
-            f'<figcaption><span class="numbers-said" id="summary-{name}">{summary}</span> {caption}'
-            "</figcaption></figure>"
-        )
-
-    def scripts(self) -> str:
-        """What the script of the page draws the figures from."""
-        return "".join(
-            f'<script type="application/json" id="data-{name}">{inert(item)}</script>\n'
-            for name, item in self._items.items()
-        )
+    name: str
+    item: dict[str, Any]
+    room: str
 
 
-def inert(content: Any) -> str:
-    """JSON that ends no element that it stands in."""
-    return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+def embed(name: str, drawn: "Figure") -> Embedded:
+    """Make a figure part of a page, once all of it is drawn."""
+    from bokeh.embed import json_item
 
-
-def _room(drawn: "Figure") -> str:
-    """How much of the page to keep free until the figure is drawn."""
-    if drawn.sizing_mode == "scale_width":
-        return f"aspect-ratio:{drawn.aspect_ratio:g}"
-    return f"min-height:{drawn.height}px"
+    scaled = drawn.sizing_mode == "scale_width"
+    room = f"aspect-ratio:{drawn.aspect_ratio:g}" if scaled else f"min-height:{drawn.height}px"
+    return Embedded(name, json_item(drawn, f"plot-{name}"), room)
 
 
 # > An empty figure
@@ -168,7 +141,9 @@ def add_density(
 
     counts = np.where(cells.counts > 0, cells.counts, np.nan).astype(np.float32)
     highest = max(2.0, float(cells.counts.max(initial=0)))
-    mapper = LogColorMapper(palette=DENSITY_LIGHT, low=1, high=highest, nan_color="rgba(0,0,0,0)")
+    mapper = LogColorMapper(
+        palette=LIGHT["density"].split(","), low=1, high=highest, nan_color="rgba(0,0,0,0)"
+    )
     mapper.tags = ["palette=density"]
     (x_low, x_high), (y_low, y_high) = cells.x_edges[[0, -1]], cells.y_edges[[0, -1]]
     image = drawn.image(

@@ -56,6 +56,11 @@ def flags_of(model: type, column: str) -> list:
     return sorted(found, key=lambda flag: flag.value)
 
 
+def flag_name(model: type, flag: object) -> str:
+    """The name of a flag of a model."""
+    return next(name for name, value in vars(model).items() if value is flag)
+
+
 def has_flag(bits: np.ndarray, value: int) -> np.ndarray:
     """Whether the bits have the flag of this value."""
     return (bits & value) != 0

@@ -4,7 +4,6 @@ Colours that the page decides (light or dark) are drawn as stand-ins, which beco
 Clouds of points become pixels, which keeps files small; their colours suit both.
 """
 
-import html
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -117,6 +116,8 @@ def inline_svg(figure: "Figure", name: str, alt: str) -> str:
         name: Unique in the page.
         alt: What it shows, in words.
     """
+    from markupsafe import Markup
+
     buffer = io.StringIO()
     metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(buffer, format="svg", dpi=_DPI, metadata=metadata)
@@ -127,8 +128,8 @@ def inline_svg(figure: "Figure", name: str, alt: str) -> str:
     for stand_in, variable in _VARIABLES.items():
         text = text.replace(stand_in, f"var(--{variable})")
     lines = (line.strip() for line in text.splitlines())
-    return f'<svg role="img" aria-label="{html.escape(alt)}" viewBox="{box}">' + "\n".join(
-        filter(None, lines)
+    return Markup('<svg role="img" aria-label="{}" viewBox="{}">').format(alt, box) + Markup(
+        "\n".join(filter(None, lines))
     )
 
 

@@ -6,7 +6,7 @@ from astra.errors import ConfigError
 from astra.modelling.training.report.data import Report
 from astra.modelling.training.report.sections import head, sections
 from astra.modelling.training.report.svg import drawing
-from astra.report.pages.markup import page
+from astra.report.page import page
 from astra.system.atomic import whole_file
 
 _SUFFIX = ".report.html"
@@ -42,6 +42,6 @@ def write_report(path: Path, report: Report) -> None:
     """
     check_available()
     with drawing():
-        text = page(f"{report.name}: training report", head(report), sections(report))
+        text = page(f"{report.name}: training report", head(report), sections(report), interactive=False)
     with whole_file(path, overwrite=True) as stream:
         stream.write(text.encode())
