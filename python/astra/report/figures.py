@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 HEIGHT = 380
 
+#: Ends of an axis; those of an automatic one follow what is drawn.
+Span = tuple[float | None, float | None]
+AUTOMATIC: Span = (None, None)
+
 
 @dataclass(frozen=True)
 class Embedded:
@@ -42,7 +46,21 @@ def embed(name: str, drawn: "Figure") -> Embedded:
 
     scaled = drawn.sizing_mode == "scale_width"
     room = f"aspect-ratio:{drawn.aspect_ratio:g}" if scaled else f"min-height:{drawn.height}px"
-    return Embedded(name, json_item(drawn, f"plot-{name}"), room)
+    return Embedded(name, _numbered(json_item(drawn, f"plot-{name}"), name, {}), room)
+
+
+def _numbered(part: Any, name: str, seen: dict[str, str]) -> Any:
+    """Names of models that depend on nothing drawn before: Bokeh counts on as long as a process lives."""
+    if isinstance(part, list):
+        return [_numbered(each, name, seen) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        key: seen.setdefault(value, f"{name}-{len(seen)}")
+        if key in ("id", "root_id")
+        else _numbered(value, name, seen)
+        for key, value in part.items()
+    }
 
 
 # > An empty figure
@@ -51,8 +69,8 @@ def embed(name: str, drawn: "Figure") -> Embedded:
 def plot(
     x_label: str,
     y_label: str,
-    x_range: tuple[float, float],
-    y_range: tuple[float, float],
+    x_range: Span = AUTOMATIC,
+    y_range: Span = AUTOMATIC,
     *,
     height: int | None = HEIGHT,
     aspect: float | None = None,
@@ -62,7 +80,7 @@ def plot(
 
     Args:
         x_label, y_label: Quantity and unit.
-        x_range, y_range: Of the axes; the first may be the larger.
+        x_range, y_range: Of the axes; the first may be the larger, and ``None`` follows what is drawn.
         height: In pixels; the width is that of the page.
         aspect: Width by height, instead of the height.
         equal: One scale for both axes: they are as wide as the density that is drawn, or wider.
@@ -73,8 +91,8 @@ def plot(
     if aspect:
         size = {"aspect_ratio": aspect, "sizing_mode": "scale_width"}
     drawn = figure(
-        x_range=_range(*x_range, equal),
-        y_range=_range(*y_range, equal),
+        x_range=_range(x_range, equal),
+        y_range=_range(y_range, equal),
         match_aspect=equal,
         x_axis_label=x_label,
         y_axis_label=y_label,
@@ -90,11 +108,16 @@ def plot(
     return _styled(drawn)
 
 
-def _range(first: float, last: float, follows: bool) -> Any:
-    """Of an axis: as it is given, or what is drawn."""
+def _range(span: Span, equal: bool) -> Any:
     from bokeh.models import DataRange1d, Range1d
 
-    return DataRange1d(flipped=first > last, range_padding=0.02) if follows else Range1d(first, last)
+    first, last = span
+    if equal:
+        return DataRange1d(flipped=first > last, range_padding=0.02)
+    if None in span:
+        given = {name: end for name, end in (("start", first), ("end", last)) if end is not None}
+        return DataRange1d(range_padding=0.05, **given)
+    return Range1d(first, last)
 
 
 def _styled(drawn: "Figure") -> "Figure":
@@ -118,7 +141,9 @@ def coloured(model: Any, **follows: str) -> None:
         model.tags = [*model.tags, f"{name}_color={variable}"]
 
 
-def log_ticks(axis: "Axis", low: float, high: float, factors: Sequence[int] = (1, 2, 5)) -> None:
+def log_ticks(
+    axis: "Axis", low: float = 1e-4, high: float = 1e6, factors: Sequence[float] = (1, 2, 5)
+) -> None:
     """Label an axis of decimal logarithms with the numbers themselves."""
     from bokeh.models import FixedTicker
 
@@ -153,21 +178,21 @@ def add_density(
         if isinstance(each, DataRange1d):
             each.renderers = [image]
     drawn.add_tools(HoverTool(renderers=[image], tooltips=[(what, "@image{0,0}"), *tooltips]))
-    _add_bar(drawn, mapper, f"{what} per cell")
+    ticks = [float(factor * 10**decade) for decade in range(9) for factor in (1, 2, 5)]
+    ticks = [tick for tick in ticks if tick <= highest]
+    _add_bar(drawn, mapper, f"{what} per cell", ticks if len(ticks) < 8 else ticks[::3], ",.0f")
 
 
-def _add_bar(drawn: "Figure", mapper: Any, title: str) -> None:
+def _add_bar(drawn: "Figure", mapper: Any, title: str, ticks: Sequence[float], form: str) -> None:
     from bokeh.models import ColorBar, FixedTicker
 
-    counts = [float(factor * 10**decade) for decade in range(9) for factor in (1, 2, 5)]
-    ticks = [count for count in counts if count <= mapper.high]
     bar = ColorBar(
         color_mapper=mapper,
         title=title,
         height=8,
         padding=4,
-        ticker=FixedTicker(ticks=ticks if len(ticks) < 8 else ticks[::3]),
-        major_label_overrides={tick: f"{tick:,.0f}" for tick in ticks},
+        ticker=FixedTicker(ticks=ticks),
+        major_label_overrides={tick: format(tick, form).replace("-", "−") for tick in ticks},
         background_fill_color=None,
         bar_line_color=None,
         major_tick_line_color=None,
@@ -181,11 +206,61 @@ def _add_bar(drawn: "Figure", mapper: Any, title: str) -> None:
     drawn.add_layout(bar, "above")
 
 
+def add_hexagons(
+    drawn: "Figure",
+    x: np.ndarray,
+    y: np.ndarray,
+    values: np.ndarray,
+    cells: tuple[int, int],
+    fewest: int,
+    limit: float,
+    what: str,
+) -> None:
+    """Medians in hexagons as colours, from -limit to limit.
+
+    Args:
+        drawn: The axes.
+        x, y, values: Shape (N,).
+        cells: How many hexagons there are along each axis.
+        fewest: Values in a hexagon that is shown.
+        limit: Of the colours; beyond it they stay the same.
+        what: The quantity.
+    """
+    from bokeh.models import LinearColorMapper
+    from bokeh.util.hex import cartesian_to_axial
+
+    width, height = (float(np.ptp(each)) / number or 1.0 for each, number in zip((x, y), cells, strict=True))
+    # Rows of hexagons are one and a half radii apart, and two rows make a cell.
+    shape = {"size": height / 3, "orientation": "pointytop", "aspect_scale": height / np.sqrt(3) / width}
+    places, number = np.unique(cartesian_to_axial(x, y, **shape), axis=1, return_inverse=True)
+    medians = np.array([np.median(values[number == place]) for place in range(places.shape[1])])
+    shown = np.bincount(number) >= fewest
+    mapper = LinearColorMapper(palette=LIGHT["errors"].split(","), low=-limit, high=limit)
+    mapper.tags = ["palette=errors"]
+    q, r = places[:, shown]
+    source = {"q": q, "r": r, "median": medians[shown]}
+    drawn.hex_tile(
+        "q", "r", source=source, fill_color={"field": "median", "transform": mapper}, line_color=None, **shape
+    )
+    _add_bar(drawn, mapper, what, [float(tick) for tick in np.linspace(-limit, limit, 7)], ".1f")
+
+
 def add_line(drawn: "Figure", x: np.ndarray, y: np.ndarray, colour: str, **properties: Any) -> Any:
     """A line in a colour of the style sheet."""
     line = drawn.line(np.asarray(x), np.asarray(y), **properties)
     coloured(line.glyph, line=colour)
     return line
+
+
+def add_rule(
+    drawn: "Figure", colour: str, *, x: float | None = None, y: float | None = None, **properties: Any
+) -> None:
+    """A line across all of the axes, at an x or at a y."""
+    from bokeh.models import Span
+
+    rule = Span(location=y if x is None else x, dimension="width" if x is None else "height", **properties)
+    coloured(rule, line=colour)
+    drawn.add_layout(rule)
 
 
 def add_running(drawn: "Figure", found: Running, *, log_x: bool = False, log_y: bool = False) -> None:

@@ -39,7 +39,6 @@ def page(
     sections: Iterable[Section],
     *,
     dialogs: Sequence[tuple[str, str, str]] = (),
-    interactive: bool = True,
 ) -> str:
     """The whole document.
 
@@ -48,11 +47,10 @@ def page(
         head: HTML at the top.
         sections: In their order.
         dialogs: What opens over the page: the key of the buttons that open it, its title, and its HTML.
-        interactive: Whether its figures need scripts.
     """
     from markupsafe import Markup
 
-    scripts = [Markup(_bokeh()), Markup(_read("astra.report/page.js"))] if interactive else []
+    scripts = [Markup(_bokeh()), Markup(_read("astra.report/page.js"))]
     return (
         _templates()
         .get_template("astra.report/page.html")
