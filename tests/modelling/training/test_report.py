@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from browser import Opened
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -202,6 +203,17 @@ def test_labels_with_errors_are_shown_in_linear_space_and_what_is_unknown_is_lef
     assert f"{100 * (report.true <= 0).mean():.1f} %" in page.text
     assert "{:.3f} ± {:.3f}".format(*scale(report)) in page.text
     assert page.row("all")[1] == f"{N}"
+
+
+@pytest.mark.parametrize("report", [simulated(), measured(3), simulated(1)], ids=["many", "three", "one"])
+def test_every_figure_is_drawn_in_a_browser_without_a_fault(chromium, report, tmp_path):
+    written(report, tmp_path)
+
+    opened = Opened(chromium, tmp_path / "a.report.html")
+
+    assert opened.faults == []
+    assert all(url.startswith(("file:", "data:")) for url in opened.requests)
+    opened.page.close()
 
 
 # > Always the same, and nothing else touched

@@ -47,8 +47,24 @@ def panels(
     columns: int = 3,
 ) -> Panels:
     """Put panels with their titles into one figure; its name is unique in the page."""
-    embedded = [(title, embed(f"{name}-{place}", each)) for place, (title, each) in enumerate(drawn)]
+    embedded = []
+    for place, (title, each) in enumerate(drawn):
+        _fix_empty(each)
+        embedded.append((title, embed(f"{name}-{place}", each)))
     return Panels(alt, embedded, list(legend), min(columns, len(embedded)))
+
+
+def _fix_empty(drawn: "Figure") -> None:
+    """Give axes that nothing is drawn between some range: an automatic one would have nothing to follow."""
+    from bokeh.models import DataRange1d, Range1d
+
+    for renderer in drawn.renderers:
+        columns = np.stack([np.asarray(column, float) for column in renderer.data_source.data.values()])
+        if np.isfinite(columns).all(axis=0).any():
+            return
+    for name in ("x_range", "y_range"):
+        if isinstance(getattr(drawn, name), DataRange1d):
+            setattr(drawn, name, Range1d(0, 1))
 
 
 def colour_of(kind: str) -> str:
