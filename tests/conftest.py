@@ -139,6 +139,15 @@ def targets(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def chromium() -> Iterator:
+    """A browser without a window."""
+    from browser import launched
+
+    with launched(required=CI) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
 def toy_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Small random weights: of no use for distances, good enough for everything around them."""
     from astra.pipelines.astronn_dist.weights.files import SHAPES, Weights, save_weights

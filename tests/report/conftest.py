@@ -1,13 +1,12 @@
-"""The survey of the report, on both databases, and a browser that opens a page."""
+"""The survey of the report, on both databases, and its pages."""
 
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import debian_packages
 import peewee
 import pytest
-from conftest import CI, copied
+from conftest import copied
 from filelock import FileLock
 from report_survey import fill
 
@@ -15,8 +14,6 @@ from astra.config import Settings
 from astra.database.connection import bound_to, open_database
 from astra.models import Source
 from astra.report.making import make_report, make_star_page
-
-CHROMIUM = "/usr/bin/chromium"
 
 
 @pytest.fixture(scope="session")
@@ -88,18 +85,3 @@ def pages(sqlite_survey, once) -> tuple[Path, Path]:
 
     folder = once("pages", written)
     return folder / "report.html", folder / "star.html"
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator:
-    """A browser without a window."""
-    if not Path(CHROMIUM).exists():
-        if not CI:
-            pytest.skip(f"no {CHROMIUM}")
-        debian_packages.install("chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        yield browser
-        browser.close()

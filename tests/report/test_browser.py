@@ -3,8 +3,8 @@
 import time
 
 import pytest
+from browser import Opened
 
-DRAWN = "[...document.querySelectorAll('main [data-figure]')].every(e => e.dataset.drawn === 'done')"
 CONTRASTS = """() => {
   const luminance = (rgb) => {
     const [r, g, b] = rgb.match(/[\\d.]+/g).map(Number).map((v) => v / 255)
@@ -24,32 +24,6 @@ CONTRASTS = """() => {
     return (pair[0] + 0.05) / (pair[1] + 0.05);
   });
 }"""
-
-
-class Opened:
-    """A page in the browser, with all that it complained of and asked for."""
-
-    def __init__(self, chromium, path, theme="light", width=1280, *, whole=True):
-        self.page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
-        self.faults, self.requests = [], []
-        self.page.on(
-            "console", lambda said: said.type in ("error", "warning") and self.faults.append(said.text)
-        )
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
-        if whole:
-            self.wait_for(f"{DRAWN} || dispatchEvent(new Event('beforeprint')) && false")
-
-    def wait_for(self, condition, seconds=60):
-        # wait_for_function of the browser would evaluate text, which the page forbids.
-        until = time.monotonic() + seconds
-        while not self.page.evaluate(condition):
-            assert time.monotonic() < until, condition
-            time.sleep(0.05)
-
-    def focus(self):
-        return self.page.evaluate("document.activeElement.textContent.trim()")
 
 
 @pytest.fixture(scope="module")

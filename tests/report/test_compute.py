@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from astra.report.binning import density, histogram, steps
-from astra.report.classes import CLASSES, UNKNOWN, classify, colour
 from astra.report.geometry import R_SUN, Z_SUN, galactocentric, graticule, mollweide
-from astra.report.numbers import running, summary
+from astra.report.rows import CLASSES, UNKNOWN, classify, colour
+from astra.report.summaries import density, histogram, running, steps, summary
 
 LONGITUDES, LATITUDES = st.floats(0, 359.9), st.floats(-89.9, 89.9)
 

@@ -20,9 +20,8 @@ from astra.models import AstroNNdist, Distance, TaskRun
 from astra.report import outliers
 from astra.report.comparison import parallaxes, parts, repeats
 from astra.report.contents import gather
-from astra.report.figures import Figures
 from astra.report.rows import read_rows
-from astra.report.sections import gaia
+from astra.report.sections import errors
 from astra.system.version import V_ASTRA
 
 
@@ -97,14 +96,16 @@ def test_the_parallax_with_its_zero_point_taken_off_comes_first(db):
 def test_the_section_on_gaia_says_where_there_is_no_zero_point_and_weighted_distances_leave_gaia_out(db):
     raw = {"gaia_parallax": 0.24, "e_gaia_parallax": 0.02}
     a_result(a_spectrum(a_source(j_mag=11.0)), plx_zero_point=-0.04, **raw)
-    corrected = gaia.section(now(gather), Figures()).body
+    corrected = errors.gaia(now(gather)).body
     a_result(a_spectrum(a_source(j_mag=11.0)), **raw)
 
-    both = gaia.section(now(gather), Figures()).body
+    both = errors.gaia(now(gather)).body
 
     assert "as published" not in corrected
     assert "For 1 of them, Gaia's parallax has the zero-point" in both
-    assert "Where none is known (1 stars), it is as published, and <code>weighted_parallax</code> and" in both
+    assert (
+        "Where none is known (1 stars), it is as published, and\n<code>weighted_parallax</code> and" in both
+    )
 
 
 def test_spectra_of_one_star_are_paired_with_its_best_one(db):

@@ -154,7 +154,7 @@ def test_the_command_tells_a_program_what_it_wrote(db, tmp_path, astra):
 
 @pytest.mark.parametrize(
     ("function", "words"),
-    [("astra.report.whole.read_details", []), ("astra.report.contents.read_rows", ["--star", "77"])],
+    [("astra.report.making.read_details", []), ("astra.report.contents.read_rows", ["--star", "77"])],
 )
 def test_a_page_is_of_one_moment_though_rows_disappear_meanwhile(
     db, tmp_path, monkeypatch, astra, function, words

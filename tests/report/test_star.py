@@ -7,12 +7,9 @@ import pytest
 
 from astra.config import load_settings
 from astra.models import AstroNNdist, TaskRun
-from astra.report.draws import Drawing, Draws
-from astra.report.figures import Figures
 from astra.report.making import make_star_page
 from astra.report.sections.star import star
-from astra.report.spectra import read_pixels
-from astra.report.stars import read_star
+from astra.report.stars import Drawing, Draws, read_pixels, read_star
 
 # Where nothing depends on the kind of database, one is enough.
 on_sqlite = pytest.mark.parametrize("survey", ["sqlite"], indirect=True)
@@ -70,7 +67,7 @@ class Given:
 def test_draws_that_are_no_number_are_left_out_and_counted(survey, first_star, fakemag, absent):
     detail = read_star(first_star).details[0]
 
-    text = star(detail, np.nan, "star", Figures(), Given(*fakemag))
+    text = star(detail, np.nan, "star", Given(*fakemag))
 
     said = {name: int(n) for n, name in re.findall(rf"(\d) of {len(fakemag)} draws have no (\w+)", text)}
     assert said == absent
@@ -79,7 +76,7 @@ def test_draws_that_are_no_number_are_left_out_and_counted(survey, first_star, f
 
 @on_sqlite
 def test_without_any_draw_that_is_a_number_nothing_is_drawn_of_them(survey, first_star):
-    text = star(read_star(first_star).details[0], np.nan, "star", Figures(), Given(np.nan, np.inf))
+    text = star(read_star(first_star).details[0], np.nan, "star", Given(np.nan, np.inf))
 
     assert "None of the 2 draws has a M_Ks" in text
     assert text.count("<figure") == 2
@@ -89,7 +86,7 @@ def test_without_any_draw_that_is_a_number_nothing_is_drawn_of_them(survey, firs
 def test_without_a_magnitude_no_distance_is_shown(survey, first_star, tmp_path):
     AstroNNdist.update(result_flags=AstroNNdist.flag_missing_photometry.value, k_mag=0.0).execute()
 
-    text = star(read_star(first_star).details[0], np.nan, "star", Figures(), Given(20.0, 22.0))
+    text = star(read_star(first_star).details[0], np.nan, "star", Given(20.0, 22.0))
 
     assert "Draws of M_Ks" in text
     assert "Draws of distance" not in text

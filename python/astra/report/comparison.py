@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astra.report.classes import CLASSES, UNKNOWN
-from astra.report.numbers import Summary, summary
-from astra.report.rows import Rows
+from astra.report.rows import CLASSES, UNKNOWN, Rows
+from astra.report.summaries import Summary, summary
 
 #: A worse astrometric fit says that Gaia's parallax is not that of a single star (Lindegren 2018,
 #: GAIA-C3-TN-LU-LL-124).

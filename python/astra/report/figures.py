@@ -1,20 +1,17 @@
 """Figures that can be zoomed and asked for their numbers, in the colours of the page (Bokeh).
 
 A figure is drawn in the colours of a light screen. Its tags say which variable of the style sheet each colour
-follows; the script of the page applies those of the screen in use.
+follows; the script of the page applies those of the screen in use, when the figure comes into view.
 """
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astra.report.binning import Density, Histogram
-from astra.report.numbers import Running
-from astra.report.pages.markup import escape
-from astra.report.pages.style import LIGHT
-from astra.report.palettes import DENSITY_LIGHT
+from astra.report.colours import LIGHT
+from astra.report.summaries import Density, Histogram, Running
 
 if TYPE_CHECKING:
     from bokeh.models import Axis
@@ -23,53 +20,47 @@ if TYPE_CHECKING:
 FONT = "system-ui, -apple-system, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif"
 HEIGHT = 380
 
-
-class Figures:
-    """The figures of a page: each is put in its place by its name, and drawn when it comes into view."""
-
-    def __init__(self) -> None:
-        self._items: dict[str, Any] = {}
-
-    def place(self, name: str, drawn: "Figure", title: str, caption: str, summary: str) -> str:
-        """The element of the page for a figure.
-
-        Args:
-            name: Unique in the page.
-            drawn: The figure.
-            title: What it shows, in words, as text.
-            caption: How to read it, as HTML.
-            summary: Its numbers in a sentence or two, as HTML: what remains for who does not see it.
-        """
-        from bokeh.embed import json_item
-
-        self._items[name] = json_item(drawn, f"plot-{name}")
-        return (
-            f'<figure role="group" aria-labelledby="title-{name}" aria-describedby="summary-{name}">'
-            f'<p class="figure-title" id="title-{name}">{escape(title)}</p>'
-            f'<div class="bokeh" id="plot-{name}" data-figure="{name}" '
-            f'style="{_room(drawn)}"></div>'
-            f'<figcaption><span class="numbers-said" id="summary-{name}">{summary}</span> {caption}'
-            "</figcaption></figure>"
-        )
-
-    def scripts(self) -> str:
-        """What the script of the page draws the figures from."""
-        return "".join(
-            f'<script type="application/json" id="data-{name}">{inert(item)}</script>\n'
-            for name, item in self._items.items()
-        )
+#: Ends of an axis; those of an automatic one follow what is drawn.
+Span = tuple[float | None, float | None]
+AUTOMATIC: Span = (None, None)
 
 
-def inert(content: Any) -> str:
-    """JSON that ends no element that it stands in."""
-    return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+@dataclass(frozen=True)
+class Embedded:
+    """A figure as the templates take it.
+
+    Attributes:
+        name: Unique in the page.
+        item: What the script of the page draws it from; plain JSON.
+        room: How much of the page to keep free until then; CSS.
+    """
+
+    name: str
+    item: dict[str, Any]
+    room: str
 
 
-def _room(drawn: "Figure") -> str:
-    """How much of the page to keep free until the figure is drawn."""
-    if drawn.sizing_mode == "scale_width":
-        return f"aspect-ratio:{drawn.aspect_ratio:g}"
-    return f"min-height:{drawn.height}px"
+def embed(name: str, drawn: "Figure") -> Embedded:
+    """Make a figure part of a page, once all of it is drawn."""
+    from bokeh.embed import json_item
+
+    scaled = drawn.sizing_mode == "scale_width"
+    room = f"aspect-ratio:{drawn.aspect_ratio:g}" if scaled else f"min-height:{drawn.height}px"
+    return Embedded(name, _numbered(json_item(drawn, f"plot-{name}"), name, {}), room)
+
+
+def _numbered(part: Any, name: str, seen: dict[str, str]) -> Any:
+    """Names of models that depend on nothing drawn before: Bokeh counts on as long as a process lives."""
+    if isinstance(part, list):
+        return [_numbered(each, name, seen) for each in part]
+    if not isinstance(part, dict):
+        return part
+    return {
+        key: seen.setdefault(value, f"{name}-{len(seen)}")
+        if key in ("id", "root_id")
+        else _numbered(value, name, seen)
+        for key, value in part.items()
+    }
 
 
 # > An empty figure
@@ -78,8 +69,8 @@ def _room(drawn: "Figure") -> str:
 def plot(
     x_label: str,
     y_label: str,
-    x_range: tuple[float, float],
-    y_range: tuple[float, float],
+    x_range: Span = AUTOMATIC,
+    y_range: Span = AUTOMATIC,
     *,
     height: int | None = HEIGHT,
     aspect: float | None = None,
@@ -89,7 +80,7 @@ def plot(
 
     Args:
         x_label, y_label: Quantity and unit.
-        x_range, y_range: Of the axes; the first may be the larger.
+        x_range, y_range: Of the axes; the first may be the larger, and ``None`` follows what is drawn.
         height: In pixels; the width is that of the page.
         aspect: Width by height, instead of the height.
         equal: One scale for both axes: they are as wide as the density that is drawn, or wider.
@@ -100,8 +91,8 @@ def plot(
     if aspect:
         size = {"aspect_ratio": aspect, "sizing_mode": "scale_width"}
     drawn = figure(
-        x_range=_range(*x_range, equal),
-        y_range=_range(*y_range, equal),
+        x_range=_range(x_range, equal),
+        y_range=_range(y_range, equal),
         match_aspect=equal,
         x_axis_label=x_label,
         y_axis_label=y_label,
@@ -117,11 +108,16 @@ def plot(
     return _styled(drawn)
 
 
-def _range(first: float, last: float, follows: bool) -> Any:
-    """Of an axis: as it is given, or what is drawn."""
+def _range(span: Span, equal: bool) -> Any:
     from bokeh.models import DataRange1d, Range1d
 
-    return DataRange1d(flipped=first > last, range_padding=0.02) if follows else Range1d(first, last)
+    first, last = span
+    if equal:
+        return DataRange1d(flipped=first > last, range_padding=0.02)
+    if None in span:
+        given = {name: end for name, end in (("start", first), ("end", last)) if end is not None}
+        return DataRange1d(range_padding=0.05, **given)
+    return Range1d(first, last)
 
 
 def _styled(drawn: "Figure") -> "Figure":
@@ -145,7 +141,9 @@ def coloured(model: Any, **follows: str) -> None:
         model.tags = [*model.tags, f"{name}_color={variable}"]
 
 
-def log_ticks(axis: "Axis", low: float, high: float, factors: Sequence[int] = (1, 2, 5)) -> None:
+def log_ticks(
+    axis: "Axis", low: float = 1e-4, high: float = 1e6, factors: Sequence[float] = (1, 2, 5)
+) -> None:
     """Label an axis of decimal logarithms with the numbers themselves."""
     from bokeh.models import FixedTicker
 
@@ -168,7 +166,9 @@ def add_density(
 
     counts = np.where(cells.counts > 0, cells.counts, np.nan).astype(np.float32)
     highest = max(2.0, float(cells.counts.max(initial=0)))
-    mapper = LogColorMapper(palette=DENSITY_LIGHT, low=1, high=highest, nan_color="rgba(0,0,0,0)")
+    mapper = LogColorMapper(
+        palette=LIGHT["density"].split(","), low=1, high=highest, nan_color="rgba(0,0,0,0)"
+    )
     mapper.tags = ["palette=density"]
     (x_low, x_high), (y_low, y_high) = cells.x_edges[[0, -1]], cells.y_edges[[0, -1]]
     image = drawn.image(
@@ -178,21 +178,21 @@ def add_density(
         if isinstance(each, DataRange1d):
             each.renderers = [image]
     drawn.add_tools(HoverTool(renderers=[image], tooltips=[(what, "@image{0,0}"), *tooltips]))
-    _add_bar(drawn, mapper, f"{what} per cell")
+    ticks = [float(factor * 10**decade) for decade in range(9) for factor in (1, 2, 5)]
+    ticks = [tick for tick in ticks if tick <= highest]
+    _add_bar(drawn, mapper, f"{what} per cell", ticks if len(ticks) < 8 else ticks[::3], ",.0f")
 
 
-def _add_bar(drawn: "Figure", mapper: Any, title: str) -> None:
+def _add_bar(drawn: "Figure", mapper: Any, title: str, ticks: Sequence[float], form: str) -> None:
     from bokeh.models import ColorBar, FixedTicker
 
-    counts = [float(factor * 10**decade) for decade in range(9) for factor in (1, 2, 5)]
-    ticks = [count for count in counts if count <= mapper.high]
     bar = ColorBar(
         color_mapper=mapper,
         title=title,
         height=8,
         padding=4,
-        ticker=FixedTicker(ticks=ticks if len(ticks) < 8 else ticks[::3]),
-        major_label_overrides={tick: f"{tick:,.0f}" for tick in ticks},
+        ticker=FixedTicker(ticks=ticks),
+        major_label_overrides={tick: format(tick, form).replace("-", "−") for tick in ticks},
         background_fill_color=None,
         bar_line_color=None,
         major_tick_line_color=None,
@@ -206,11 +206,61 @@ def _add_bar(drawn: "Figure", mapper: Any, title: str) -> None:
     drawn.add_layout(bar, "above")
 
 
+def add_hexagons(
+    drawn: "Figure",
+    x: np.ndarray,
+    y: np.ndarray,
+    values: np.ndarray,
+    cells: tuple[int, int],
+    fewest: int,
+    limit: float,
+    what: str,
+) -> None:
+    """Medians in hexagons as colours, from -limit to limit.
+
+    Args:
+        drawn: The axes.
+        x, y, values: Shape (N,).
+        cells: How many hexagons there are along each axis.
+        fewest: Values in a hexagon that is shown.
+        limit: Of the colours; beyond it they stay the same.
+        what: The quantity.
+    """
+    from bokeh.models import LinearColorMapper
+    from bokeh.util.hex import cartesian_to_axial
+
+    width, height = (float(np.ptp(each)) / number or 1.0 for each, number in zip((x, y), cells, strict=True))
+    # Rows of hexagons are one and a half radii apart, and two rows make a cell.
+    shape = {"size": height / 3, "orientation": "pointytop", "aspect_scale": height / np.sqrt(3) / width}
+    places, number = np.unique(cartesian_to_axial(x, y, **shape), axis=1, return_inverse=True)
+    medians = np.array([np.median(values[number == place]) for place in range(places.shape[1])])
+    shown = np.bincount(number) >= fewest
+    mapper = LinearColorMapper(palette=LIGHT["errors"].split(","), low=-limit, high=limit)
+    mapper.tags = ["palette=errors"]
+    q, r = places[:, shown]
+    source = {"q": q, "r": r, "median": medians[shown]}
+    drawn.hex_tile(
+        "q", "r", source=source, fill_color={"field": "median", "transform": mapper}, line_color=None, **shape
+    )
+    _add_bar(drawn, mapper, what, [float(tick) for tick in np.linspace(-limit, limit, 7)], ".1f")
+
+
 def add_line(drawn: "Figure", x: np.ndarray, y: np.ndarray, colour: str, **properties: Any) -> Any:
     """A line in a colour of the style sheet."""
     line = drawn.line(np.asarray(x), np.asarray(y), **properties)
     coloured(line.glyph, line=colour)
     return line
+
+
+def add_rule(
+    drawn: "Figure", colour: str, *, x: float | None = None, y: float | None = None, **properties: Any
+) -> None:
+    """A line across all of the axes, at an x or at a y."""
+    from bokeh.models import Span
+
+    rule = Span(location=y if x is None else x, dimension="width" if x is None else "height", **properties)
+    coloured(rule, line=colour)
+    drawn.add_layout(rule)
 
 
 def add_running(drawn: "Figure", found: Running, *, log_x: bool = False, log_y: bool = False) -> None:

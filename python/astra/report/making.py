@@ -1,10 +1,10 @@
 """Makes a report from the open database: of all stars, or of one."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,18 +14,22 @@ from astra.database.snapshot import snapshot
 from astra.errors import ConfigError, UsageError
 from astra.models import AstroNNdist
 from astra.models.fields import flags_of
+from astra.report.contents import Contents, gather
 from astra.report.outliers import has_flag
+from astra.report.page import Section, page
+from astra.report.sections import errors, overview, population
+from astra.report.sections.star import star, template
+from astra.report.stars import Detail, Drawing, Star, read_details, read_star
 from astra.system.atomic import refuse_to_replace, whole_file
 from astra.tasks.contract import Task
 from astra.tasks.registry import find_task
-
-if TYPE_CHECKING:
-    from astra.report.contents import Contents
 
 TASK = "astronn_dist"
 
 #: Pixels in one point of the spectra of a report that shows many of them.
 EVERY = 4
+
+_TITLE = "astra: distances"
 
 
 @dataclass(frozen=True)
@@ -84,14 +88,12 @@ def make_report(output: Path, settings: Settings, *, overwrite: bool = False) ->
         UsageError: The file is there already.
         StorageError: The file cannot be written.
     """
-    from astra.report.contents import gather
-    from astra.report.whole import whole_page
 
-    def page() -> "tuple[Contents, str]":
+    def made() -> tuple[Contents, str]:
         contents = gather()
-        return contents, whole_page(contents, settings, EVERY)
+        return contents, _whole_page(contents, settings)
 
-    return _write(output, page, overwrite)
+    return _write(output, made, overwrite)
 
 
 def make_star_page(output: Path, name: str, settings: Settings, *, overwrite: bool = False) -> Made:
@@ -107,29 +109,74 @@ def make_star_page(output: Path, name: str, settings: Settings, *, overwrite: bo
         UsageError: There is no such star in the database, or the file is there already.
         StorageError: The file cannot be written.
     """
-    from astra.report.contents import gather
-    from astra.report.one_star import star_page
-    from astra.report.stars import read_star
 
-    def page() -> "tuple[Contents, str]":
-        star = read_star(name)
-        contents = gather([detail.summary.spectrum_pk for detail in star.details])
-        return contents, star_page(name, star, contents, settings)
+    def made() -> tuple[Contents, str]:
+        found = read_star(name)
+        contents = gather([detail.summary.spectrum_pk for detail in found.details])
+        return contents, _star_page(name, found, contents, settings)
 
-    return _write(output, page, overwrite)
+    return _write(output, made, overwrite)
 
 
-def _write(output: Path, page: "Callable[[], tuple[Contents, str]]", overwrite: bool) -> Made:
+# > The pages as text
+
+
+def _whole_page(contents: Contents, settings: Settings) -> str:
+    head = overview.head(contents)
+    if not len(contents.rows):
+        return page(_TITLE, head, ())
+    keys = [int(contents.rows["spectrum_pk"][outlier.index]) for outlier in contents.outliers]
+    details = read_details(keys)
+    drawing = Drawing(settings)
+    dialogs = [_dialog(contents, detail, drawing) for detail in details]
+    return page(_TITLE, head, _sections(contents, details), dialogs=dialogs)
+
+
+def _sections(contents: Contents, details: list[Detail]) -> Iterator[Section]:
+    yield overview.flags(contents)
+    yield population.sky(contents)
+    yield population.galaxy(contents)
+    yield population.luminosity(contents)
+    yield population.distances(contents)
+    yield errors.stated(contents)
+    yield errors.gaia(contents)
+    yield errors.repeats(contents)
+    yield overview.outliers(contents, details)
+    yield overview.weights(contents)
+
+
+def _dialog(contents: Contents, detail: Detail, drawing: Drawing) -> tuple[str, str, str]:
+    key = str(detail.result.task_pk)
+    pull = contents.pull_of(detail.summary.spectrum_pk)
+    return key, detail.name, star(detail, pull, f"star-{key}", drawing, EVERY)
+
+
+def _star_page(name: str, found: Star, contents: Contents, settings: Settings) -> str:
+    drawing = Drawing(settings)
+    title = found.details[0].name if found.details else name
+    sections = []
+    for detail in found.details:
+        key, pull = f"spectrum-{detail.result.task_pk}", contents.pull_of(detail.summary.spectrum_pk)
+        sections.append(Section(key, detail.spectrum.product_id, star(detail, pull, key, drawing)))
+    if found.details:
+        sections.append(overview.weights(contents))
+    return page(f"astra: {title}", template().head(title, found, contents.provenance), sections)
+
+
+# > The file
+
+
+def _write(output: Path, made: Callable[[], tuple[Contents, str]], overwrite: bool) -> Made:
     """The file is there whole or, if this fails, as it was before; all of it is of one moment."""
     started = time.monotonic()
     with whole_file(output, overwrite=overwrite) as stream:
         with snapshot(database):
-            contents, text = page()
+            contents, text = made()
         stream.write(text.encode())
     return _made(output, contents, started)
 
 
-def _made(output: Path, contents: "Contents", started: float) -> Made:
+def _made(output: Path, contents: Contents, started: float) -> Made:
     rows = contents.rows
     flags = {
         name: _count(has_flag(rows["result_flags"], flag.value))

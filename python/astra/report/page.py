@@ -1,27 +1,44 @@
-"""The page: sections, figures, scripts and styles in one file that asks nothing of the network."""
+"""HTML pages in one file that asks nothing of the network: the results' report and that of a training.
+
+Markup stands in templates (Jinja2, which escapes all that is put in): ``page.html`` is around every page,
+``parts.html`` has what several show, and each page has a template with a macro for each of its sections.
+"""
 
 import base64
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
-from astra.report.figures import Figures
-from astra.report.pages.markup import Section, escape, page
-from astra.report.pages.style import themed
-from astra.report.palettes import DENSITY_DARK, DENSITY_LIGHT
+from astra.report.colours import DARK, LIGHT
 
-#: Data may stand in the page, but nothing is loaded from elsewhere.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:"
-
-_TOGGLE = (
-    '<button type="button" id="theme" hidden>Dark</button>'
-    "<noscript><p><strong>The figures need JavaScript.</strong> Their numbers are said below each of them."
-    "</p></noscript>"
-)
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from jinja2.environment import TemplateModule
 
 
-def assemble(
-    title: str, head: str, sections: Iterable[Section], figures: Figures, dialogs: Sequence[str] = ()
+@dataclass(frozen=True)
+class Section:
+    """A part of the page with a heading; empty ones are left out.
+
+    Attributes:
+        body: HTML, made by a template.
+    """
+
+    anchor: str
+    title: str
+    body: str
+
+
+def page(
+    title: str,
+    head: str,
+    sections: Iterable[Section],
+    *,
+    dialogs: Sequence[tuple[str, str, str]] = (),
 ) -> str:
     """The whole document.
 
@@ -29,41 +46,63 @@ def assemble(
         title: Text.
         head: HTML at the top.
         sections: In their order.
-        figures: All that were placed in the sections and the dialogs.
-        dialogs: What opens over the page, as HTML.
+        dialogs: What opens over the page: the key of the buttons that open it, its title, and its HTML.
     """
-    scripts = [_bokeh(), _own("page.js")]
-    hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
-    policy = f"{_POLICY}; script-src {hashes}"
-    before = (
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        f"<style>{_colours()}{_own('report.css')}</style>\n"
+    from markupsafe import Markup
+
+    scripts = [Markup(_bokeh()), Markup(_read("astra.report/page.js"))]
+    return (
+        _templates()
+        .get_template("astra.report/page.html")
+        .render(
+            title=title,
+            head=head,
+            sections=[section for section in sections if section.body.strip()],
+            dialogs=dialogs,
+            scripts=scripts,
+            hashes=[_digest(script) for script in scripts],
+            light=LIGHT,
+            dark=DARK,
+        )
     )
-    after = "".join(dialogs) + figures.scripts() + "".join(f"<script>{each}</script>\n" for each in scripts)
-    return page(title, _TOGGLE + head, sections, before=before, after=after)
 
 
-def dialog(key: str, title: str, body: str) -> str:
-    """What opens over the page when its button is pressed.
+def macros(template: str) -> "TemplateModule":
+    """The macros of a template, each of which gives HTML.
 
     Args:
-        key: Of the buttons that open it.
-        title: Text.
-        body: HTML.
+        template: Package and file, as in ``astra.report/results.html``.
     """
-    return (
-        f'<dialog id="star-{key}" aria-labelledby="name-{key}"><div class="bar"><h2 id="name-{key}">'
-        f'{escape(title)}</h2><button type="button" class="close">Close</button></div>{body}</dialog>\n'
+    return _templates().get_template(template).module
+
+
+@cache
+def _templates() -> "Environment":
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    found = Environment(
+        loader=FunctionLoader(_read),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_printable,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    found.filters |= {"number": number, "share": share, "thousands": "{:,}".format}
+    found.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    return found
 
 
-def _colours() -> str:
-    light, dark = ({"density": ",".join(palette)} for palette in (DENSITY_LIGHT, DENSITY_DARK))
-    return themed(light, dark)
+def _read(name: str) -> str:
+    package, _, file = name.partition("/")
+    return files(package).joinpath(file).read_text(encoding="utf-8")
 
 
-def _own(name: str) -> str:
-    return files("astra.report").joinpath(name).read_text(encoding="utf-8")
+def _printable(value: Any) -> Any:
+    """Text in which signs that cannot be printed show as their codes; HTML is left alone."""
+    if hasattr(value, "__html__"):
+        return value
+    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in str(value))
 
 
 def _bokeh() -> str:
@@ -74,3 +113,19 @@ def _bokeh() -> str:
 
 def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+# > Numbers
+
+
+def number(value: float | None, form: str = ".3f") -> str:
+    """A number with a minus sign of the right length; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:{form}}"
+    return f"{0.0:{form}}" if float(text.replace(",", "")) == 0 else text.replace("-", "−")
+
+
+def share(value: float) -> str:
+    """A share in per cent."""
+    return f"{number(100 * value, '.1f')} %" if math.isfinite(value) else "–"

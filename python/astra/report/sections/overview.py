@@ -1,21 +1,19 @@
-"""The head of the page, and how many results carry which flag."""
+"""The head of the page, how many results carry which flag, stars that are worth a look, and the weights."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance
 from astra.models.fields import flags_of
 from astra.report.contents import Contents
-from astra.report.outliers import has_flag
-from astra.report.pages.markup import (
-    Section,
-    escape,
-    facts,
-    paragraph,
-    share,
-)
-from astra.report.provenance import Kind, Provenance
+from astra.report.outliers import NO_RESULT, PULL, WORST, Outlier, has_flag
+from astra.report.page import Section, macros, share
+from astra.report.sections.star import flags_set
+from astra.report.stars import Detail
+
+TEMPLATE = "astra.report/results.html"
 
 #: Of the view ``distances``: what the bits of a result add up to.
 _SUMS = ("flag_warn", "flag_bad")
@@ -31,131 +29,63 @@ def head(contents: Contents) -> str:
         "look twice (flag_warn)": _count(rows["flag_warn"]),
         "discard (flag_bad)": _count(rows["flag_bad"]),
     }
-    return "\n".join(
-        (
-            '<p class="kicker">Report on spectrophotometric distances (astronn_dist)</p>',
-            f"<h1>{len(rows):,} APOGEE spectra, {contents.stars:,} stars</h1>",
-            provenance_line(contents.provenance),
-            *weights_lines(contents.provenance),
-            facts(entries),
-        )
-    )
-
-
-def provenance_line(provenance: Provenance) -> str:
-    """Which database, which version, which weights, and when, on one line; as HTML."""
-    said = [escape(provenance.database)]
-    if provenance.versions:
-        said.append(f"astra {escape(', '.join(provenance.versions))}")
-    if provenance.newest:
-        said.append(f"newest result {provenance.newest:%Y-%m-%d %H:%M} UTC")
-    return f'<p class="kicker">{" · ".join(said)}</p>'
-
-
-def weights_lines(provenance: Provenance) -> list[str]:
-    """Which weights, seed and draws, and what they are good for; as HTML."""
-    kinds = provenance.kinds
-    if len(kinds) > 1:
-        text = f"Results of {len(kinds)} kinds of weights, seeds or versions"
-        text += ": see <a href='#weights'>Weights</a>"
-        return [f'<p class="kicker"><strong>{text}</strong></p>']
-    return [
-        f'<p class="kicker">weights <strong>{escape(kind.origin.weights_name)}</strong> · '
-        f"sha256 <code>{escape(kind.origin.weights_sha256[:12])}</code>… · seed {escape(kind.origin.seed)} · "
-        f"{escape(kind.origin.n_draws)} draws · {_good_for(kind)}</p>"
-        for kind in kinds
-        if kind.origin.weights_sha256
-    ]
-
-
-def _good_for(kind: Kind) -> str:
-    if not kind.good_for:
-        return "what they are good for is not stated"
-    return f"good for {escape(kind.good_for)}"
+    return macros(TEMPLATE).head(len(rows), contents.stars, contents.provenance, entries)
 
 
 def _count(mask: np.ndarray) -> str:
-    part = f" ({share(mask.mean())})" if len(mask) else ""
-    return f"{mask.sum():,}{part}"
+    return f"{mask.sum():,} ({share(mask.mean())})" if len(mask) else "0"
 
 
-# > What the numbers come from
-
-
-def origin_section(contents: Contents) -> Section:
+def weights(contents: Contents) -> Section:
     """The weights, with what they are good for."""
-    kinds = contents.provenance.kinds
-    text = ""
-    if len(kinds) > 1:
-        text = paragraph(
-            "<strong>These results are not of one kind:</strong> they come from different weights, seeds, "
-            "draws or versions, and should not be compared without care."
-        )
-    return Section("weights", "Weights", text + "\n".join(map(_kind, kinds)))
-
-
-def _kind(kind: Kind) -> str:
-    origin = kind.origin
-    if origin.weights_sha256 is None:
-        return paragraph(f"{origin.rows:,} results belong to no known run.")
-    entries = {
-        "weights": escape(origin.weights_name),
-        "results": f"{origin.rows:,}",
-        "seed": escape(origin.seed),
-        "draws": escape(origin.n_draws),
-        "version of astra": "{}.{}".format(*divmod(origin.version, 1000)),
-        "precision": escape(origin.precision),
-    }
-    stated = escape(kind.good_for) if kind.good_for else "not stated by their maker"
-    return (
-        facts(entries)
-        + paragraph(f"<strong>Good for:</strong> {stated}")
-        + f'<p class="kicker">sha256 <code>{escape(origin.weights_sha256)}</code></p>'
-    )
+    return Section("weights", "Weights", macros(TEMPLATE).weights(contents.provenance.kinds))
 
 
 # > Flags
 
 
-def flags_section(contents: Contents) -> Section:
+def flags(contents: Contents) -> Section:
     """Every flag with its meaning; a click shows the listed stars that have it."""
-    text = paragraph(
-        "Choose a flag to see stars that have it in the <a href='#outliers'>table of outliers</a>. "
-        "<code>good</code> is what to use for science: not <code>flag_bad</code>, and none of the bits "
-        "<code>bad_pixels</code>, <code>very_bright_neighbor</code> and <code>low_snr</code> of the "
-        "spectrum (STARFLAG bits 0, 3 and 4)."
-    )
-    result = _table("Flags of the results", _of_results(contents), len(contents.rows))
-    spectrum = list(_of_spectra(contents))
-    if not spectrum:
-        return Section("flags", "Flags", text + result + paragraph("No spectrum has a STARFLAG bit set."))
-    caption = "Flags of the spectra (STARFLAG); those that no spectrum has are left out"
-    return Section("flags", "Flags", text + result + _table(caption, spectrum, len(contents.rows)))
+    rows = contents.rows
+    of_results = [*_counted(contents, AstroNNdist, "result_flags")]
+    of_results += [(name, getattr(Distance, name).help_text, int(rows[name].sum())) for name in _SUMS]
+    of_spectra = [
+        entry for entry in _counted(contents, ApogeeCoaddedSpectrumInApStar, "spectrum_flags") if entry[2]
+    ]
+    return Section("flags", "Flags", macros(TEMPLATE).flags(of_results, of_spectra, len(rows)))
 
 
-def _of_results(contents: Contents) -> Iterator[tuple[str, str, int]]:
-    for name, flag in flags_of(AstroNNdist, "result_flags").items():
-        yield name, flag.help_text, int(has_flag(contents.rows["result_flags"], flag.value).sum())
-    for name in _SUMS:
-        yield name, getattr(Distance, name).help_text, int(contents.rows[name].sum())
+def _counted(contents: Contents, model: type, column: str) -> Iterator[tuple[str, str, int]]:
+    for name, flag in flags_of(model, column).items():
+        yield name, flag.help_text, int(has_flag(contents.rows[column], flag.value).sum())
 
 
-def _of_spectra(contents: Contents) -> Iterator[tuple[str, str, int]]:
-    for name, flag in flags_of(ApogeeCoaddedSpectrumInApStar, "spectrum_flags").items():
-        if count := int(has_flag(contents.rows["spectrum_flags"], flag.value).sum()):
-            yield name, flag.help_text, count
+# > Outliers
 
 
-def _table(caption: str, entries: Iterable[tuple[str, str, int]], total: int) -> str:
-    body = "".join(
-        f'<tr><th scope="row"><div><button type="button" class="flag" data-flag="{name}" '
-        f'data-count="{count:,}" aria-pressed="false">{name}</button> '
-        f'<span class="meaning">{escape(meaning)}</span></div></th>'
-        f"<td>{count:,}</td><td>{share(count / total)}</td></tr>"
-        for name, meaning, count in entries
-    )
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("flag", "spectra", "share"))
-    return (
-        f'<table class="numbers wide flags"><caption>{caption}</caption>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
-    )
+def outliers(contents: Contents, details: list[Detail]) -> Section:
+    """The table of outliers, each of which opens its star, and why spectra gave no result.
+
+    Args:
+        contents: Of the report.
+        details: What the database has of the outliers, in their order.
+    """
+    rows = [_row(contents, *each) for each in zip(contents.outliers, details, strict=True)] if details else []
+    reasons = [(reason, f"{count:,}") for reason, count in contents.reasons.items()]
+    return Section("outliers", "Outliers", macros(TEMPLATE).outliers(rows, WORST, reasons))
+
+
+def _row(contents: Contents, outlier: Outlier, detail: Detail) -> dict[str, Any]:
+    result, found = detail.result, flags_set(detail)
+    reason = result.no_result_reason if outlier.why == NO_RESULT else None
+    return {
+        "key": result.task_pk,
+        "name": detail.name,
+        "why": f"{outlier.why}: {reason}" if reason else outlier.why,
+        "marks": [*found, *(name for name in _SUMS if getattr(result, name))],
+        "flags": ", ".join(name.removeprefix("flag_") for name in found) or "–",
+        "snr": detail.summary.snr,
+        "dist": np.nan if result.flag_missing_photometry else result.dist,  # that of Ks = 0 is none
+        "relative": result.e_dist / result.dist if result.dist > 0 else np.nan,
+        "pull": outlier.pull if outlier.why == PULL else contents.pull_of(detail.summary.spectrum_pk),
+    }

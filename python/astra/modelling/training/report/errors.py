@@ -14,172 +14,129 @@ from astra.modelling.training.report.data import (
     scale,
     title_of,
 )
-from astra.modelling.training.report.svg import (
-    ACCENT,
-    DIVERGING,
-    FLAGGED,
-    INK,
-    MUTED,
-    POINT,
+from astra.modelling.training.report.panels import (
+    DASHES,
+    LINE,
+    RESIDUALS,
+    Panels,
+    R,
+    add_dots,
+    add_dotted,
+    add_points,
     colour_of,
-    dot,
-    grid,
-    handles,
-    inline_svg,
-    plain_log,
-    points,
+    log10,
+    panels,
+    reach,
+    residuals,
 )
+from astra.report.figures import AUTOMATIC, add_hexagons, add_line, add_rule, coloured, log_ticks, plot
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-_R = "r = d / d_true − 1"
+    from bokeh.plotting import figure as Figure
 
 # Of the colours of the Kiel diagram: a larger median error looks no worse.
 _LARGEST_MEDIAN = 0.3
 _FEWEST_IN_CELL = 4
 
-_DOTS = {"not flagged": dot(POINT), "flagged": dot(FLAGGED)}
-_BAND = {"median, 16–84 %": {"color": INK}}
-
 # Bins of labels with errors, by the prediction.
 _LABEL_BINS = 12
 
 
-def errors_by_luminosity(report: Report) -> str:
+def errors_by_luminosity(report: Report) -> Panels:
     """r of each class against the absolute magnitude."""
     classes = report.by_kind()
     limit = extent(report.r, 0.99, 0.3, 1.5)
-    figure, axes = grid(len(classes), sharey=True)
-    for axis, (kind, part) in zip(axes, classes.items(), strict=True):
-        _residuals(axis, part.abs_ks, part.r, part.flagged, limit)
-        axis.set(
-            title=title_of(kind, len(part)),
-            xlabel=f"{'predicted' if report.is_measured else 'true'} M_Ks [mag]",
-        )
-    for axis in axes[::3]:
-        axis.set_ylabel(_R)
-    figure.legend(handles=handles(_DOTS | _BAND), loc="outside upper right", ncols=3)
+    label = f"{'predicted' if report.is_measured else 'true'} M_Ks [mag]"
+    drawn = [
+        (title_of(kind, len(part)), residuals(label, part.abs_ks, part.r, part.flagged, limit))
+        for kind, part in classes.items()
+    ]
     names = ", ".join(map(name_of, classes))
     alt = f"Relative error of the distance against absolute magnitude, one panel for each class: {names}"
-    return inline_svg(figure, "luminosity", alt)
+    return panels("luminosity", alt, drawn, RESIDUALS)
 
 
-def errors_by_snr(report: Report) -> str:
+def errors_by_snr(report: Report) -> Panels:
     """r of all stars against S/N, and how its scatter falls with it, class by class."""
-    limit = extent(report.r, 0.99, 0.3, 1.5)
-    figure, (left, right) = grid(2, height=3.0)
-    _residuals(left, report.snr, report.r, report.flagged, limit)
-    left.set(xlabel="S/N per pixel", ylabel=_R, title="all stars")
-    for kind, part in report.compared().items():
+    limit, span = extent(report.r, 0.99, 0.3, 1.5), reach(log10(report.snr))
+    left = residuals(
+        "S/N per pixel", report.snr, report.r, report.flagged, limit, x_range=span, log=True, height=320
+    )
+    right = plot("S/N per pixel", "half-width of r (16–84 %)", span, (0, None), height=320)
+    classes = report.compared()
+    for kind, part in classes.items():
         trend = running(part.snr, part.r, most=8, fewest=30)
-        right.plot(trend.x, trend.half_width, "o-", ms=3, lw=1, color=colour_of(kind), label=name_of(kind))
+        add_dotted(right, log10(trend.x), trend.half_width, colour_of(kind))
     trend = running(report.snr, report.r, most=10)
-    right.plot(trend.x, trend.half_width, color=INK, lw=2, label=ALL)
-    right.set(xlabel="S/N per pixel", ylabel="half-width of r (16–84 %)", title="scatter")
-    # Room for the legend.
-    right.set_ylim(0, 1.3 * right.get_ylim()[1])
-    for axis in (left, right):
-        plain_log(axis, "x")
-    right.set_xlim(left.get_xlim())
-    right.legend(ncols=2, loc="upper right")
+    add_line(right, log10(trend.x), trend.half_width, "ink", line_width=3)
+    log_ticks(right.xaxis[0])
+    legend = [*RESIDUALS, *((colour_of(kind), LINE, name_of(kind)) for kind in classes), ("ink", LINE, ALL)]
     alt = "Relative error of the distance against the signal-to-noise ratio, and its scatter by class"
-    return inline_svg(figure, "snr", alt)
+    return panels("snr", alt, [("all stars", left), ("scatter", right)], legend)
 
 
-def kiel(report: Report) -> str | None:
+def kiel(report: Report) -> Panels | None:
     """Gravity against temperature, coloured by the median of r; ``None`` where they are not known."""
     if report.teff is None or report.logg is None:
         return None
-    from matplotlib.colors import LinearSegmentedColormap
-
     known = np.isfinite(report.teff) & np.isfinite(report.logg) & np.isfinite(report.r)
     part = report.take(known)
     if not len(part):
         return None
-    figure, (axis,) = grid(1, height=4.4)
-    cells = axis.hexbin(
-        np.log10(part.teff),
-        part.logg,
-        C=part.r,
-        reduce_C_function=np.median,
-        mincnt=_FEWEST_IN_CELL if len(part) > 500 else 1,
-        gridsize=(52, 30),
-        linewidths=0.1,
-        cmap=LinearSegmentedColormap.from_list("errors", DIVERGING),
-        vmin=-_LARGEST_MEDIAN,
-        vmax=_LARGEST_MEDIAN,
-    )
-    low, high = np.log10(part.teff).min() - 0.01, np.log10(part.teff).max() + 0.01
-    ticks = [value for value in (3500, 4000, 5000, 6000, 8000, 12000, 20000) if low < np.log10(value) < high]
-    axis.set_xticks(np.log10(ticks), [f"{value:,}" for value in ticks])
-    axis.set(xlim=(high, low), xlabel="Teff [K]", ylabel="log g [dex]")
-    axis.invert_yaxis()
-    bar = figure.colorbar(cells, ax=axis, extend="both", aspect=30, pad=0.02)
-    bar.set_label(f"median of {_R}")
-    bar.outline.set_visible(False)
+    x, y = np.log10(part.teff), part.logg
+    drawn = plot("Teff [K]", "log g [dex]", (x.max() + 0.01, x.min() - 0.01), reach(y)[::-1], height=470)
+    fewest = _FEWEST_IN_CELL if len(part) > 500 else 1
+    add_hexagons(drawn, x, y, part.r, (52, 30), fewest, _LARGEST_MEDIAN, f"median of {R}")
+    log_ticks(drawn.xaxis[0], factors=(1, 1.2, 2, 3.5, 4, 5, 6, 8))
     alt = "Kiel diagram: gravity against temperature, each cell coloured by the median relative error"
-    return inline_svg(figure, "kiel", alt)
+    return panels("kiel", alt, [("", drawn)])
 
 
-def companions(binaries: Report) -> str:
+def companions(binaries: Report) -> Panels:
     """r of stars with an unresolved companion against its share of the light."""
     limit = extent(binaries.r, 0.99, 0.4, 1.5)
-    figure, (axis,) = grid(1, height=3.0)
-    _residuals(axis, binaries.flux_ratio, binaries.r, binaries.flagged, limit)
+    label = "Ks flux of the companion / of the star"
+    columns = (binaries.flux_ratio, binaries.r, binaries.flagged)
+    drawn = residuals(label, *columns, limit, x_range=(-0.02, 1.02), height=320)
     ratio = np.linspace(0, 1, 60)
-    axis.plot(ratio, (1 + ratio) ** -0.5 - 1, color=ACCENT, ls="--")
-    axis.set(xlabel="Ks flux of the companion / of the star", ylabel=_R, xlim=(-0.02, 1.02))
-    unnoticed = {"if the companion went unnoticed": {"color": ACCENT, "ls": "--"}}
-    axis.legend(handles=handles(_DOTS | _BAND | unnoticed), loc="upper left", ncols=4)
+    add_line(drawn, ratio, (1 + ratio) ** -0.5 - 1, "accent", line_dash="dashed", line_width=1.9)
+    legend = [*RESIDUALS, ("accent", DASHES, "if the companion went unnoticed")]
     alt = "Relative error of the distance of binaries against the flux ratio of their stars"
-    return inline_svg(figure, "binaries", alt)
+    return panels("binaries", alt, [("", drawn)], legend)
 
 
-def labels(report: Report) -> str:
+def labels(report: Report) -> Panels:
     """Labels with errors against predictions, in linear space, where these errors are normal."""
     y, p = report.true, report.fakemag
-    figure, (left, middle, right) = grid(3, height=2.9)
-    for axis, level, title in ((left, 0.99, "each star"), (middle, 0.5, "the more luminous half")):
-        points(axis, p, y, report.flagged)
+    drawn = []
+    for level, title in ((0.99, "each star"), (0.5, "the more luminous half")):
         top = 1.02 * extent(p, level, 1e-3, np.inf)
         low = float(np.quantile(y[p < top], 0.01)) if (p < top).any() else 0.0
-        axis.plot((0, top), (0, top), color=INK, lw=1)
-        axis.axhline(0, color=MUTED, lw=0.7)
-        axis.set(xlim=(0, top), ylim=(min(-0.15 * top, low), 1.3 * top), title=title)
-        axis.set(xlabel="prediction p [mas]", ylabel="label y [mas]")
-    left.legend(handles=handles(_DOTS | {"y = p": {"color": INK}}), loc="upper left")
-    _label_scales(right, report)
+        y_range = (min(-0.15 * top, low), 1.3 * top)
+        axes = plot("prediction p [mas]", "label y [mas]", (0, top), y_range, height=310)
+        shown = (p >= 0) & (p <= top)  # what lies outside would only make the page larger
+        add_points(axes, p[shown], y[shown], report.flagged[shown])
+        add_line(axes, (0, top), (0, top), "ink", line_width=1.4)
+        add_rule(axes, "muted", y=0)
+        drawn.append((title, axes))
+    drawn.append(("scale in bins of p", _label_scales(report)))
     alt = "Labels from parallaxes, negative ones included, against predictions, with the line of equality"
-    return inline_svg(figure, "labels", alt)
+    return panels("labels", alt, drawn, [*RESIDUALS[:2], ("ink", LINE, "y = p")])
 
 
-def _label_scales(axis: "Axes", report: Report) -> None:
+def _label_scales(report: Report) -> "Figure":
     """The factor between labels and predictions in bins of these."""
     positive = np.where(report.fakemag > 0, report.fakemag, np.nan)
     parts = bins_of(positive, most=_LABEL_BINS)
-    x = [np.median(report.fakemag[part]) for part in parts]
-    factors = np.reshape([scale(report.take(part)) for part in parts], (-1, 2))
-    axis.axhline(1, color=INK, lw=1)
+    x = log10([np.median(report.fakemag[part]) for part in parts])
+    factors, errors = np.reshape([scale(report.take(part)) for part in parts], (-1, 2)).T
+    y_range = AUTOMATIC
     if len(parts):
-        axis.errorbar(x, factors[:, 0], factors[:, 1], fmt="o", ms=3.5, color=ACCENT, elinewidth=1)
-        far = extent(np.abs(factors[:, 0] - 1) + factors[:, 1], 1.0, 0.1, 2.0)
-        axis.set_ylim(1 - 1.1 * far, 1 + 1.1 * far)
-        plain_log(axis, "x")
-    axis.set(xlabel="prediction p [mas]", ylabel="mean of labels / predictions", title="scale in bins of p")
-
-
-# > What several of them have
-
-
-def _residuals(axis: "Axes", x: np.ndarray, r: np.ndarray, flagged: np.ndarray, limit: float) -> None:
-    """Points within the limits, those beyond at the edge; running median and 16-84 % of all."""
-    seen = np.isfinite(x) & np.isfinite(r)
-    trend = running(x, r)
-    axis.fill_between(trend.x, trend.low, trend.high, color=INK, alpha=0.12, lw=0, zorder=0.5)
-    points(axis, x[seen], np.clip(r[seen], -limit, limit), flagged[seen])
-    for edge in (trend.low, trend.high):
-        axis.plot(trend.x, edge, color=INK, lw=0.6)
-    axis.plot(trend.x, trend.median, color=INK)
-    axis.axhline(0, color=MUTED, lw=0.7)
-    axis.set_ylim(-1.04 * limit, 1.04 * limit)
+        far = extent(np.abs(factors - 1) + errors, 1.0, 0.1, 2.0)
+        y_range = (1 - 1.1 * far, 1 + 1.1 * far)
+    drawn = plot("prediction p [mas]", "mean of labels / predictions", AUTOMATIC, y_range, height=310)
+    add_rule(drawn, "ink", y=1)
+    coloured(drawn.segment(x, factors - errors, x, factors + errors, line_width=1.4).glyph, line="accent")
+    add_dots(drawn, x, factors, "accent", 5)
+    log_ticks(drawn.xaxis[0])
+    return drawn

@@ -1,28 +1,24 @@
-"""Tables of a report: how good the predictions are, for each of several parts of the test stars."""
+"""Numbers as text: how good the predictions are, part by part, and what a file says of itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from astra.modelling.training.evaluate import ALL, ClassMetrics, evaluate
 from astra.modelling.training.report.data import Report, name_of, scale
-from astra.report.pages.markup import (
-    facts,
-    number,
-    share,
-    table,
-)
+from astra.report.page import number, share
 
 _SNR_EDGES = (0, 30, 50, 100, 200, np.inf)
 _FLUX_RATIO_EDGES = (0, 0.1, 0.3, 0.6, 1.0)
 
-_COLUMNS = (
-    *("stars", "median<br>r", "median<br>|r|", "half-width<br>of r", "median<br>pull", "width of<br>pulls"),
-    *("pulls<br>beyond 3", "flagged", "flagged,<br>S/N &gt; 100"),
-)
+#: A list with more numbers than these is cut short: it is a table in its own right.
+LONGEST_LIST = 40
+
+Rows = list[tuple[str, ...]]
 
 
-def headline(report: Report) -> str:
+def headline(report: Report) -> dict[str, str]:
     """The numbers that matter most, of all stars together."""
     found = metrics(report)[ALL]
     entries = {"test stars": f"{found.n:,}"}
@@ -36,11 +32,7 @@ def headline(report: Report) -> str:
             "median |r|": number(found.median_abs_r),
             "median r": number(found.median_r, "+.3f"),
         }
-    entries |= {
-        "width of pulls": number(found.pull_width, ".2f"),
-        "flagged": share(found.flagged),
-    }
-    return facts(entries)
+    return entries | {"width of pulls": number(found.pull_width, ".2f"), "flagged": share(found.flagged)}
 
 
 def metrics(report: Report) -> dict[str, ClassMetrics]:
@@ -49,37 +41,27 @@ def metrics(report: Report) -> dict[str, ClassMetrics]:
     return evaluate(*columns)
 
 
-def by_class(report: Report, caption: str) -> str:
-    """One row for each class, and one of all if there are several; the caption is HTML."""
+def by_class(report: Report) -> Rows:
+    """One row for each class, and one of all if there are several."""
     found = metrics(report)
     ordered = {name_of(kind): found[kind] for kind in report.kinds if kind or len(report.kinds) > 1}
     if len(ordered) != 1:
         ordered[ALL] = found[ALL]
-    return _metrics_table(caption, "class", ordered)
+    return _rows(ordered)
 
 
-def by_snr(report: Report) -> str:
+def by_snr(report: Report) -> Rows:
     """One row for each range of S/N that has stars."""
-    parts = _of_parts(report, report.snr, _SNR_EDGES)
-    return _metrics_table("By the signal-to-noise ratio per pixel.", "S/N", parts)
+    return _rows(_of_parts(report, report.snr, _SNR_EDGES))
 
 
-def by_flux_ratio(binaries: Report) -> str:
+def by_flux_ratio(binaries: Report) -> Rows:
     """One row for each range of the flux ratio that has stars."""
-    parts = _of_parts(binaries, binaries.flux_ratio, _FLUX_RATIO_EDGES)
-    caption = "By the flux ratio of the two stars. The true luminosity is that of both together."
-    return _metrics_table(caption, "flux ratio", parts)
+    return _rows(_of_parts(binaries, binaries.flux_ratio, _FLUX_RATIO_EDGES))
 
 
-def widening(excesses: np.ndarray, errors: np.ndarray) -> str:
-    """The table of a model that widens its errors."""
-    rows = [(number(x, ".4g"), number(y, ".3g")) for x, y in zip(excesses, errors, strict=True)]
-    caption = "Between these rows the error is interpolated; beyond the last it stays as it is there."
-    return table(caption, ("excess scatter [flux / continuum]", "relative error added"), rows)
-
-
-def _metrics_table(caption: str, first: str, found: Mapping[str, ClassMetrics]) -> str:
-    return table(caption, (first, *_COLUMNS), [(name, *_cells(entry)) for name, entry in found.items()])
+def _rows(found: Mapping[str, ClassMetrics]) -> Rows:
+    return [(name, *_cells(entry)) for name, entry in found.items()]
 
 
 def _cells(found: ClassMetrics) -> tuple[str, ...]:
@@ -107,3 +89,41 @@ def _between(low: float, high: float) -> str:
     if not np.isfinite(high):
         return f"above {low:g}"
     return f"{low:g} to {high:g}" if low else f"up to {high:g}"
+
+
+# > What a file says of itself
+
+Entry = tuple[int, str, str]
+
+
+def details(found: Mapping[str, Any]) -> tuple[list[Entry], list[tuple[str, list[Entry]]]]:
+    """Plain JSON for readers, as levels, names and values: the single values, and the groups of values."""
+    groups = {name: value for name, value in found.items() if isinstance(value, Mapping) and value}
+    single = {name: value for name, value in found.items() if name not in groups}
+    return list(_entries(single)), [(_words(name), list(_entries(group))) for name, group in groups.items()]
+
+
+def _entries(group: Mapping[str, Any], level: int = 0) -> Iterator[Entry]:
+    for name, value in group.items():
+        if isinstance(value, Mapping) and value:
+            yield level, _words(name), ""
+            yield from _entries(value, level + 1)
+        else:
+            yield level, _words(name), _value(value)
+
+
+def _words(name: Any) -> str:
+    return str(name).replace("_", " ")
+
+
+def _value(value: Any) -> str:
+    if value is None or isinstance(value, Mapping):
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}".replace("-", "−") if abs(value) >= 1e-4 or value == 0 else f"{value:.6g}"
+    if isinstance(value, list):
+        shown = ", ".join(_value(part) for part in value[:LONGEST_LIST])
+        return shown + (f", … ({len(value)} in all)" if len(value) > LONGEST_LIST else "") or "none"
+    return str(value)

@@ -5,8 +5,7 @@ from pathlib import Path
 from astra.errors import ConfigError
 from astra.modelling.training.report.data import Report
 from astra.modelling.training.report.sections import head, sections
-from astra.modelling.training.report.svg import drawing
-from astra.report.pages.markup import page
+from astra.report.page import page
 from astra.system.atomic import whole_file
 
 _SUFFIX = ".report.html"
@@ -16,14 +15,14 @@ def check_available() -> None:
     """Refuse a training whose report could not be drawn, before it begins.
 
     Raises:
-        ConfigError: matplotlib is missing.
+        ConfigError: Bokeh is missing.
     """
     try:
-        import matplotlib.figure  # noqa: F401
+        import bokeh  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"the report of a training needs matplotlib ({error}): "
-            "install the extra [train] of astra-distances, or matplotlib"
+            f"the report of a training needs Bokeh ({error}): "
+            "install the extra [train] of astra-distances, or bokeh"
         ) from error
 
 
@@ -36,12 +35,11 @@ def write_report(path: Path, report: Report) -> None:
     """Write the report; it is there whole or, if this fails, as it was before.
 
     Raises:
-        ConfigError: matplotlib is missing.
+        ConfigError: Bokeh is missing.
         UsageError: A folder is in its place.
         StorageError: The file cannot be written.
     """
     check_available()
-    with drawing():
-        text = page(f"{report.name}: training report", head(report), sections(report))
+    text = page(f"{report.name}: training report", head(report), sections(report))
     with whole_file(path, overwrite=True) as stream:
         stream.write(text.encode())
