@@ -20,10 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Where numbers are computed; what else there is in the tests does not depend on kernels.
 TESTS = (
     "tests/pipelines",
-    "tests/simulator",
+    "tests/modelling/simulator",
+    "tests/modelling/test_comparison.py",
     "tests/report/test_compute.py",
     "tests/report/test_star.py",
-    "tests/test_comparison.py",
+    "tests/spectra/test_rectify.py",
     "tests/test_default_model.py",
     "tests/test_default_model_benchmark.py",
     "tests/test_default_model_dr12.py",
