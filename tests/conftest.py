@@ -75,6 +75,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("no CUDA device")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what would only repeat a test with data that is not there."""
+    if not CI and not SHARED.exists():
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("real")])
+        items[:] = [item for item in items if not item.get_closest_marker("real")]
+
+
 # > Environment
 
 
@@ -118,7 +125,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_survey(tmp_path_factory.mktemp("simulated") / "spectra", compact.load(), 16, seed=1).folder
 
 
-@pytest.fixture(scope="session", params=["simulated", "real"])
+@pytest.fixture(scope="session", params=["simulated", pytest.param("real", marks=pytest.mark.real)])
 def apstars(request: pytest.FixtureRequest) -> list[Path]:
     """apStar files, simulated and real, sorted by name."""
     if request.param == "real":

@@ -25,9 +25,9 @@ def _with_card(content, keyword, value, hdu):
     return content[: position + 10] + f"{value:>20}".encode() + content[position + 30 :]
 
 
-def test_a_good_file_passes(content, apstar_files):
+def test_a_good_file_passes(content, apstars):
     check_structure(io.BytesIO(content), "good.fits")
-    for path in apstar_files:
+    for path in apstars:
         with path.open("rb") as file:
             check_structure(file, path.name)
 

@@ -69,8 +69,14 @@ def many_draws(network, flux, names):
 
 @pytest.fixture(
     scope="module",
-    params=["torch", "upstream", "astronn"]
-    + [pytest.param(f"{name}, all spectra", marks=pytest.mark.slow) for name in ("upstream", "astronn")],
+    params=[
+        "torch",
+        *(pytest.param(name, marks=pytest.mark.real) for name in ("upstream", "astronn")),
+        *(
+            pytest.param(f"{name}, all spectra", marks=[pytest.mark.real, pytest.mark.slow])
+            for name in ("upstream", "astronn")
+        ),
+    ],
 )
 def compared(request):
     """2000 draws of ours, and what others found with as many: the mean, and variances by their statistic.
