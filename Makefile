@@ -23,9 +23,12 @@ TESTING := ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python
 PYTEST := $(TESTING) -m pytest
 # worksteal: tests of one file mostly stay together, and share what is made once for a file.
 TWO_AT_A_TIME := -n 2 --dist worksteal
+# What trains, computes for long, or starts a browser, a build or several processes.
+HEAVY := docs modelling report running slurm catalogue/test_large.py pipelines/astronn_dist/network/test_sampling.py \
+  test_airflow.py test_default_model.py test_demo.py test_harness.py test_kernels.py test_main_job.py test_packaging.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run compact-simulator default-model validate test test-kernels docs check-slow bench bench-training lint format clean
+.PHONY: help setup run compact-simulator default-model validate test test-fast test-kernels docs check-slow bench bench-training lint format clean
 # Two pips in one environment would trip over each other.
 .NOTPARALLEL:
 
@@ -44,6 +47,9 @@ docs: $(TEST)    ## the documentation, in build/docs: open index.html, no networ
 
 test: $(TEST)    ## the tests, on SQLite and on PostgreSQL
 	@$(PYTEST) $(TWO_AT_A_TIME)
+
+test-fast: $(TEST)    ## the inner loop: the tests that need no server, start no programs and do not compute for long
+	@$(PYTEST) $(TWO_AT_A_TIME) -m "not slow and not postgres and not heavy" $(HEAVY:%=--ignore=tests/%)
 
 test-kernels: $(TEST)    ## the tests of numbers, with the code of OpenBLAS, NumPy, numba and torch for other processors
 	@$(TESTING) tests/kernels.py $(TWO_AT_A_TIME)

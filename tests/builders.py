@@ -24,6 +24,11 @@ ZERO_POINT = {
 }
 _numbers = itertools.count(1)
 
+on_sqlite = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+on_postgresql = pytest.mark.parametrize(
+    "db", [pytest.param("postgresql", marks=pytest.mark.postgres)], indirect=True
+)
+
 #: For what starts several processes and so takes seconds: on SQLite it is for the slow tests.
 slow_on_sqlite = pytest.mark.parametrize(
     "db",

@@ -12,7 +12,6 @@ from astra.catalogue.columns import Column, Kind
 STARS, SPECTRA = 120, 160
 
 #: For what the file is like, not the rows: both databases give the same file.
-on_sqlite = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 of_sqlite = pytest.mark.parametrize("survey", ["sqlite"], indirect=True)
 
 

@@ -1,5 +1,6 @@
 """What the tests share: where they find data, an empty database each, and a clean environment.
 
+    simulated, apstars                                            spectra made here, and also real ones
     shared, reference, apstar_files, targets, reference_weights   the data beside the project, read only
     fakemag_to_pc                                                 astroNN's own distances, without TensorFlow
     database_url                                                  an empty database, SQLite and PostgreSQL
@@ -74,6 +75,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("no CUDA device")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what would only repeat a test with data that is not there."""
+    if not CI and not SHARED.exists():
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("real")])
+        items[:] = [item for item in items if not item.get_closest_marker("real")]
+
+
 # > Environment
 
 
@@ -103,6 +111,26 @@ def _move_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     config = home / "astra.yml"
     config.touch()
     monkeypatch.setenv("ASTRA_CONFIG", str(config))
+
+
+# > Spectra
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the apStar files of 16 simulated stars and their ``targets.csv``, read only."""
+    from astra.modelling.simulator import compact
+    from astra.modelling.simulator.survey import write_survey
+
+    return write_survey(tmp_path_factory.mktemp("simulated") / "spectra", compact.load(), 16, seed=1).folder
+
+
+@pytest.fixture(scope="session", params=["simulated", pytest.param("real", marks=pytest.mark.real)])
+def apstars(request: pytest.FixtureRequest) -> list[Path]:
+    """apStar files, simulated and real, sorted by name."""
+    if request.param == "real":
+        return request.getfixturevalue("apstar_files")
+    return sorted(request.getfixturevalue("simulated").glob("apStar-*.fits"))
 
 
 # > Data beside the project

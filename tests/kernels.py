@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 TESTS = (
     "tests/pipelines",
     "tests/modelling",
-    "tests/spectra/test_rectify.py",
     "tests/report/test_compute.py",
     "tests/report/test_star.py",
+    "tests/spectra/test_rectify.py",
     "tests/test_default_model.py",
     "tests/test_default_model_benchmark.py",
     "tests/test_default_model_dr12.py",

@@ -33,6 +33,10 @@ def lines_of(monkeypatch, capsys):
     return lines
 
 
+def test_every_test_of_numbers_is_there():
+    assert [path for path in kernels.TESTS if not (kernels.ROOT / path).exists()] == []
+
+
 def test_each_run_is_a_line_with_what_is_in_effect_and_one_that_fails_names_its_tests(
     lines_of, monkeypatch, tmp_path
 ):

@@ -6,8 +6,8 @@ import re
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from builders import a_result, a_run, a_source, a_spectrum
-from catalogue_values import SPECTRA, of_sqlite, on_sqlite
+from builders import a_result, a_run, a_source, a_spectrum, on_sqlite
+from catalogue_values import SPECTRA, of_sqlite
 from full_survey import fill
 
 from astra.catalogue import create as room

@@ -9,8 +9,8 @@ import pytest
 from astropy import units
 from astropy.io import fits
 from astropy.table import MaskedColumn, Table
-from builders import a_result, a_run, a_source, a_spectrum
-from catalogue_values import SPECTRA, from_array, from_sql, of_sqlite, on_sqlite
+from builders import a_result, a_run, a_source, a_spectrum, on_sqlite
+from catalogue_values import SPECTRA, from_array, from_sql, of_sqlite
 from conftest import CI
 from full_survey import fill
 from hypothesis import example, given, settings

@@ -8,8 +8,8 @@ import pytest
 from astropy import units
 from astropy.io.votable import parse, validate
 from astropy.table import Table
-from builders import a_result, a_source, a_spectrum
-from catalogue_values import SPECTRA, from_array, from_sql, moments, of_sqlite, on_sqlite
+from builders import a_result, a_source, a_spectrum, on_sqlite
+from catalogue_values import SPECTRA, from_array, from_sql, moments, of_sqlite
 from pyarrow import parquet
 
 from astra.catalogue.columns import Kind, columns

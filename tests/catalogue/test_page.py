@@ -3,7 +3,8 @@
 import re
 import shlex
 
-from catalogue_values import of_sqlite, on_sqlite
+from builders import on_sqlite
+from catalogue_values import of_sqlite
 from conftest import ROOT
 from full_survey import fill
 

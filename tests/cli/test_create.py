@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from astropy.table import Table
-from builders import a_result, a_run, a_source, a_spectrum
-from catalogue_values import on_sqlite
+from builders import a_result, a_run, a_source, a_spectrum, on_sqlite
 from full_survey import fill
 
 import astra as package

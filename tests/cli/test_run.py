@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import psycopg2
 import pytest
-from builders import a_source, a_spectrum, slow_on_sqlite, write_apstar
+from builders import a_source, a_spectrum, on_postgresql, on_sqlite, slow_on_sqlite, write_apstar
 
 from astra.models import AstroNNdist, TaskRun
 from astra.pipelines.astronn_dist.weights.files import load_weights, save_weights
@@ -421,14 +421,11 @@ def _rewrite(cursor, file, content):
 # > The database refuses to write: 74
 
 
+@on_sqlite  # the next test is about PostgreSQL
 def test_a_read_only_database_is_one_line(three_stars, db, toy_weights, ordinary_user, open_tmp_path):
     from pathlib import Path
     from shutil import copy
 
-    from astra.database.connection import is_postgresql
-
-    if is_postgresql(db):
-        pytest.skip("the next test is about PostgreSQL")
     db.execute_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     path = Path(copy(db.database, open_tmp_path / "astra.db"))
     weights = Path(copy(toy_weights, open_tmp_path / "toy.safetensors"))
@@ -444,11 +441,9 @@ def test_a_read_only_database_is_one_line(three_stars, db, toy_weights, ordinary
 
 
 @pytest.mark.postgres
+@on_postgresql  # SQLite has no rights to revoke
 def test_a_revoked_right_is_one_line(astra, three_stars, db, toy_weights, monkeypatch):
-    from astra.database.connection import is_postgresql
 
-    if not is_postgresql(db):
-        pytest.skip("SQLite has no rights to revoke")
     db.execute_sql("CREATE ROLE reader LOGIN")
     try:
         db.execute_sql("GRANT USAGE ON SCHEMA astra TO reader")

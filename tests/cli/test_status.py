@@ -9,9 +9,7 @@ import sys
 
 import guests
 import pytest
-from builders import a_result, a_run, a_source, a_spectrum
-
-from astra.database.connection import is_postgresql
+from builders import a_result, a_run, a_source, a_spectrum, on_postgresql
 
 LATER = {"inputs_read": "2999-01-01 00:00:00.000000"}
 
@@ -186,9 +184,8 @@ def test_watching_as_json_prints_an_object_each_time(survey):
     assert first["tasks"][0]["at"] < second["tasks"][0]["at"]
 
 
+@on_postgresql  # SQLite has no connections to lose
 def test_watching_goes_on_when_the_connection_is_lost(survey):
-    if not is_postgresql(survey):
-        pytest.skip("SQLite has no connections to lose")
     command = [*WITH_CTRL_C, sys.executable, "-m", "astra", "status", "--watch", "--every", "0.1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.readline()
@@ -243,12 +240,9 @@ def test_a_password_is_not_printed_where_the_database_cannot_be_reached(astra, m
     assert "geheim" not in out + err
 
 
-@pytest.mark.postgres
+@on_postgresql  # SQLite has no passwords
 def test_a_password_is_not_printed_with_the_status(astra, db, monkeypatch):
-    url = os.environ.get("ASTRA_DATABASE_URL", "")
-    if not url:
-        pytest.skip("SQLite has no passwords")
-    monkeypatch.setenv("ASTRA_DATABASE_URL", url.replace("@", ":geheim@"))
+    monkeypatch.setenv("ASTRA_DATABASE_URL", os.environ["ASTRA_DATABASE_URL"].replace("@", ":geheim@"))
 
     for arguments in ((), ("--json",), ("--check", "--max-bad", "0")):
         code, out, err = astra("status", *arguments)

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from builders import slow_on_sqlite
+from builders import on_sqlite, slow_on_sqlite
 from parallax_survey import insert_stars, luminosities, observed, write_stars
 
 from astra.pipelines.astronn_dist.weights.files import load_weights
@@ -17,7 +17,6 @@ QUICK = ("--epochs", "1", "--batch-size", "16", "--device", "cpu")
 HEAVY = ("torch", "astropy", "numpy", "peewee", "rich", "yaml")
 
 # What is computed does not depend on the database.
-on_sqlite = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 
 
 @pytest.fixture

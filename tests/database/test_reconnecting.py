@@ -6,8 +6,9 @@ import time
 
 import peewee
 import pytest
+from builders import on_postgresql
 
-from astra.database.connection import database, is_postgresql
+from astra.database.connection import database
 from astra.database.reconnecting import draining, persistent
 from astra.errors import DatabaseUnreachable, StorageError
 
@@ -65,9 +66,8 @@ def test_a_process_that_shall_stop_waits_for_no_server(db):
     assert time.monotonic() - started < 5
 
 
+@on_postgresql  # SQLite has no sessions
 def test_a_session_that_the_server_ended_is_followed_by_another_one(db):
-    if not is_postgresql(db):
-        pytest.skip("SQLite has no sessions")
     (pid,) = database.execute_sql("SELECT pg_backend_pid()").fetchone()
     import psycopg2
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from astropy.table import Table
 from builders import a_result, a_source, a_spectrum, write_apstar
+from weights_files import write_checkpoint, write_folder
 
 from astra.cli import main
 from astra.config import load_settings
+from astra.pipelines.astronn_dist.weights.files import load_weights
 
 from documents import ROOT, Shell, blocks, pages, stand_ins
 
@@ -43,18 +45,19 @@ def test_every_block_is_of_a_kind_that_a_test_runs():
 
 
 @pytest.fixture(scope="session")
-def downloads(tmp_path_factory, reference_weights) -> Path:
+def downloads(tmp_path_factory, toy_weights) -> Path:
     """What the pages take for granted: spectra, a catalogue, an allStar table, weights of others."""
     folder = tmp_path_factory.mktemp("downloads")
     assert main(["simulate", str(folder / "spectra"), "--n", "12"]) == 0
     (folder / "targets.csv").symlink_to(folder / "spectra" / "targets.csv")
     _write_allstar(folder / "allStar.fits", a_star(folder))
-    for name in ("model_parameter.pt", "astroNN_dist_model_parameter.pt"):
-        (folder / name).symlink_to(reference_weights)
+    tensors = load_weights(toy_weights).tensors
+    weights = write_checkpoint(folder / "astroNN_dist_model_parameter.pt", tensors)
+    (folder / "model_parameter.pt").symlink_to(weights)
     survey = folder / "to" / "mwm_astra" / "pipelines" / "astroNN_dist"
     survey.mkdir(parents=True)
-    (survey / "astroNN_dist_model_parameter.pt").symlink_to(reference_weights)
-    (folder / "to" / "astroNN_gaia_dr17_model_3").symlink_to(reference_weights.with_name("astroNN_folder"))
+    (survey / weights.name).symlink_to(weights)
+    write_folder(folder / "to" / "astroNN_gaia_dr17_model_3", tensors)
     return folder
 
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import guests
 import pytest
-from builders import a_result, a_run, a_source, a_spectrum, write_apstar
+from builders import a_result, a_run, a_source, a_spectrum, on_postgresql, on_sqlite, write_apstar
 
 import astra
 from astra.cli import main
@@ -211,9 +211,8 @@ def test_a_table_that_somebody_has_altered_is_78(db, weights):
     assert "the table task_run has no weights_range" in text
 
 
+@on_postgresql  # SQLite has no connections
 def test_few_connections_left_are_worth_a_warning(survey, db, monkeypatch):
-    if not is_postgresql(db):
-        pytest.skip("SQLite has no connections")
     monkeypatch.setattr(database, "FEW_CONNECTIONS", 1000)
 
     levels = [level for level, *_ in found("database")]
@@ -221,9 +220,8 @@ def test_few_connections_left_are_worth_a_warning(survey, db, monkeypatch):
     assert levels == ["ok", "warn"]
 
 
+@on_postgresql  # SQLite has no sessions
 def test_a_proxy_that_lets_connections_share_a_session_is_78(survey, db, monkeypatch):
-    if not is_postgresql(db):
-        pytest.skip("SQLite has no sessions")
     monkeypatch.setattr(database, "_session", lambda database: 4711)
 
     level, code, text = found("database")[-1]
@@ -232,9 +230,8 @@ def test_a_proxy_that_lets_connections_share_a_session_is_78(survey, db, monkeyp
     assert "pgbouncer: pool_mode = transaction" in text
 
 
+@on_sqlite  # many may write to PostgreSQL
 def test_another_writer_on_sqlite_is_worth_a_warning(survey, db, monkeypatch):
-    if is_postgresql(db):
-        pytest.skip("many may write to PostgreSQL")
     monkeypatch.setattr(database, "_WRITE_WAIT_S", 0.1)
     with contextlib.closing(sqlite3.connect(db.database)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -503,12 +500,9 @@ def test_a_password_is_never_printed(weights, monkeypatch, capsys, url):
         assert "heim" not in out + err
 
 
-@pytest.mark.postgres
+@on_postgresql  # SQLite has no passwords
 def test_a_password_is_not_printed_where_all_is_well(survey, db, monkeypatch, capsys):
-    url = os.environ.get("ASTRA_DATABASE_URL", "")
-    if not url:
-        pytest.skip("SQLite has no passwords")
-    monkeypatch.setenv("ASTRA_DATABASE_URL", url.replace("@", ":geheim@"))
+    monkeypatch.setenv("ASTRA_DATABASE_URL", os.environ["ASTRA_DATABASE_URL"].replace("@", ":geheim@"))
 
     assert main(["doctor"]) == 0
     assert "geheim" not in "".join(capsys.readouterr())

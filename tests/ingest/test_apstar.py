@@ -7,6 +7,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -43,42 +44,46 @@ def test_real_files_become_spectra_and_stars(db, apstar_files, targets):
     assert np.isnan(blank_in_the_table.ebv)
 
 
-def test_repeating_modifies_nothing(db, apstar_files, targets, made_old, modified):
-    ingest_apstar(apstar_files, catalog=targets)
+# > A survey
+
+
+def test_repeating_modifies_nothing(db, simulated, made_old, modified):
+    files, targets = [simulated], simulated / "targets.csv"
+    ingest_apstar(files, catalog=targets)
     made_old()
     before = modified()
 
-    counts = ingest_apstar(apstar_files, catalog=targets)
+    counts = ingest_apstar(files, catalog=targets)
 
-    assert (counts.spectra_unchanged, counts.sources_unchanged) == (22, 21)
+    assert (counts.spectra_unchanged, counts.sources_unchanged) == (16, 16)
     assert counts.spectra_new == counts.spectra_updated == counts.sources_new == counts.sources_updated == 0
     assert modified() == before
-    assert Spectrum.select().count() == 22
+    assert Spectrum.select().count() == 16
 
 
-def test_a_changed_magnitude_in_the_catalogue_updates_that_star_only(
-    db, apstar_files, targets, tmp_path, made_old
-):
-    ingest_apstar(apstar_files, catalog=targets)
+def test_a_changed_magnitude_in_the_catalogue_updates_that_star_only(db, simulated, tmp_path, made_old):
+    targets = Table.read(simulated / "targets.csv")
+    ingest_apstar([simulated], catalog=simulated / "targets.csv")
     made_old()
-    changed = tmp_path / "changed.csv"
-    changed.write_text(targets.read_text().replace(",9.347,", ",9.5,"))
+    targets["k_mag"][3] = 9.5
+    targets.write(tmp_path / "changed.csv")
 
-    counts = ingest_apstar(apstar_files, catalog=changed)
+    counts = ingest_apstar([simulated], catalog=tmp_path / "changed.csv")
 
     assert (counts.sources_updated, counts.spectra_updated) == (1, 0)
     moved = Source.select().where(Source.modified > datetime(2021, 1, 1))
-    assert [(row.sdss4_apogee_id, row.k_mag) for row in moved] == [("2M17334253-1654573", 9.5)]
+    assert [(row.sdss4_apogee_id, row.k_mag) for row in moved] == [(targets["apogee_id"][3], 9.5)]
 
 
-def test_batches_do_not_show(db, apstar_files, targets, monkeypatch):
+def test_batches_do_not_show(db, simulated, monkeypatch):
     monkeypatch.setattr(module, "BATCH", 4)
     progress = []
 
-    counts = ingest_apstar(apstar_files, catalog=targets, on_progress=lambda *done: progress.append(done))
+    targets = simulated / "targets.csv"
+    counts = ingest_apstar([simulated], catalog=targets, on_progress=lambda *done: progress.append(done))
 
-    assert (counts.seen, counts.spectra_new, counts.sources_new, counts.catalog_matched) == (22, 22, 21, 21)
-    assert progress == [(number, 22) for number in range(1, 23)]
+    assert (counts.seen, counts.spectra_new, counts.sources_new, counts.catalog_matched) == (16, 16, 16, 16)
+    assert progress == [(number, 16) for number in range(1, 17)]
 
 
 # > Which value wins

@@ -1,9 +1,8 @@
 """Tables of other packages that refer to sources and spectra: an ingest looks after their rows."""
 
 import pytest
-from builders import a_source
+from builders import a_source, on_postgresql
 
-from astra.database.connection import is_postgresql
 from astra.database.foreign_keys import read_foreign_keys
 from astra.ingest import apstar as ingest
 from astra.ingest import references
@@ -67,9 +66,8 @@ def test_where_both_sources_have_the_only_row_that_one_may_have_both_rows_stay(d
     assert ingest_apstar([file]).sources_unchanged == 1
 
 
+@on_postgresql  # SQLite has no schemas
 def test_a_table_in_a_schema_of_its_own_is_found(db, guest, joined):
-    if not is_postgresql(db):
-        pytest.skip("SQLite has no schemas")
     db.execute_sql('CREATE SCHEMA "The guest"')
     rows = guest("name TEXT, source_pk BIGINT REFERENCES source (pk)", '"The guest".guest')
     kept, lost, file = joined()

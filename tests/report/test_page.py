@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import full_survey
 import pytest
-from builders import a_result, a_run, a_source, a_spectrum
+from builders import a_result, a_run, a_source, a_spectrum, on_sqlite
 from conftest import ROOT
 from report_survey import HOSTILE
 
@@ -21,7 +21,6 @@ from astra.report.making import make_report
 VOID = {"br", "meta"}
 
 # Where nothing depends on the kind of database, one is enough.
-on_sqlite = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 
 
 class Page(HTMLParser):

@@ -8,10 +8,19 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from builders import a_result, a_run, a_source, a_spectrum, slow_on_sqlite, write_apstar
+from builders import (
+    a_result,
+    a_run,
+    a_source,
+    a_spectrum,
+    on_postgresql,
+    on_sqlite,
+    slow_on_sqlite,
+    write_apstar,
+)
 from fake_runs import FakeRuns
 
-from astra.database.connection import database, is_postgresql, writing
+from astra.database.connection import database, writing
 from astra.models import AstroNNdist, TaskClaim, TaskRun
 from astra.running.claims import Claims
 from astra.tasks.pending import Selection
@@ -144,9 +153,8 @@ claims.Claims._claim = halted
 """
 
 
+@on_postgresql  # on SQLite, whoever writes keeps all others waiting
 def test_a_process_that_is_halted_while_it_claims_does_not_stop_the_others(db, survey, tmp_path):
-    if not is_postgresql(db):
-        pytest.skip("on SQLite, whoever writes keeps all others waiting")
     runs = FakeRuns(tmp_path, HALTED)
     halted = runs.start()
     while not (tmp_path / "drawn.halted").exists():
@@ -193,9 +201,8 @@ def test_a_disk_that_vanishes_in_the_middle_leaves_its_spectra_pending(db, tmp_p
     assert not AstroNNdist.select().where(AstroNNdist.flag_no_result).exists()
 
 
+@on_sqlite  # the size of a SQLite file can be limited
 def test_a_full_database_stops_the_run_in_one_line(db, tmp_path):
-    if is_postgresql(db):
-        pytest.skip("the size of a SQLite file can be limited")
     with database.atomic():
         for _ in range(200):
             a_spectrum(a_source(), write_apstar(tmp_path / "apStar-dr17-x.fits"))
@@ -218,10 +225,9 @@ module.open_database = limited
     assert runs.errors.count("astra: error:") == 1
 
 
+@on_postgresql  # SQLite has one writer at a time
 def test_other_pipelines_are_not_kept_waiting(db, survey):
     """They may refer to a spectrum that is in hand, even while its result is about to be written."""
-    if not is_postgresql(db):
-        pytest.skip("SQLite has one writer at a time")
     with Claims(Selection(find_task("astronn_dist")), a_run().pk) as claims:
         chunk = claims.take(90)
         other = psycopg2.connect(
@@ -235,9 +241,8 @@ def test_other_pipelines_are_not_kept_waiting(db, survey):
         other.close()
 
 
+@on_postgresql  # SQLite has no password
 def test_secrets_appear_nowhere(db, survey, tmp_path, monkeypatch):
-    if not is_postgresql(db):
-        pytest.skip("SQLite has no password")
     address = os.environ["ASTRA_DATABASE_URL"].replace("://postgres@", "://postgres:s3cr3t@")
     monkeypatch.setenv("ASTRA_DATABASE_URL", address)
     runs = FakeRuns(tmp_path, SLOW)
@@ -251,9 +256,8 @@ def test_secrets_appear_nowhere(db, survey, tmp_path, monkeypatch):
     assert "s3cr3t" not in "".join(shown)
 
 
+@on_postgresql  # SQLite has no rights
 def test_a_revoked_right_gives_back_what_was_in_hand(db, survey, tmp_path):
-    if not is_postgresql(db):
-        pytest.skip("SQLite has no rights")
     runs = FakeRuns(tmp_path, SLOW)
     refuse = "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
     database.execute_sql(refuse + "$$ BEGIN RAISE insufficient_privilege; END $$")

@@ -4,9 +4,9 @@ import threading
 import time
 
 import pytest
-from builders import ZERO_POINT, a_chunk, a_result, a_run
+from builders import ZERO_POINT, a_chunk, a_result, a_run, on_postgresql
 
-from astra.database.connection import database, is_postgresql, now
+from astra.database.connection import database, now
 from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, TaskClaim, TaskRun, TaskWorker
 from astra.running.claims import Claims
@@ -233,9 +233,8 @@ def test_what_is_done_already_is_not_claimed(claims, spectra):
     assert claims.take(100).keys == spectra[1:]
 
 
+@on_postgresql  # SQLite has no connections to lose
 def test_a_worker_that_lost_its_connection_keeps_what_it_has(claims, spectra):
-    if not is_postgresql(database):
-        pytest.skip("SQLite has no connections to lose")
     chunk = claims.take(4)
 
     database.close()
@@ -246,10 +245,9 @@ def test_a_worker_that_lost_its_connection_keeps_what_it_has(claims, spectra):
     assert _store(chunk).tally.processed == 4
 
 
+@on_postgresql  # SQLite has no connections to lose
 def test_a_death_that_was_none_is_no_spectrums_fault(claims, holding, spectra):
     """Cut off with a suspect in hand, it was taken for dead, and comes back."""
-    if not is_postgresql(database):
-        pytest.skip("SQLite has no connections to lose")
     holding(1).kill()
     assert claims.take(100).alone
     database.close()
@@ -270,19 +268,16 @@ def test_the_same_token_gives_the_same_chunk(claims, spectra):
     assert claims.take(100).keys == spectra[4:]
 
 
+@on_postgresql  # no proxy stands before SQLite
 def test_a_proxy_that_shares_out_sessions_is_noticed(claims):
-    if not is_postgresql(database):
-        pytest.skip("no proxy stands before SQLite")
     database.execute_sql("SELECT pg_advisory_unlock_all()")
 
     with pytest.raises(ConfigError, match="pool_mode = session"):
         claims.take(1)
 
 
+@on_postgresql  # SQLite has no server
 def test_the_server_notices_a_dead_host_within_a_minute(claims):
-    if not is_postgresql(database):
-        pytest.skip("SQLite has no server")
-
     names = ("idle", "interval", "count")
     shown = [database.execute_sql(f"SHOW tcp_keepalives_{name}").fetchone()[0] for name in names]
 
@@ -299,9 +294,8 @@ def test_what_others_give_back_is_taken_in_the_end(claims, holding, spectra):
     assert claims.take(100).keys == spectra[:5]
 
 
+@on_postgresql  # SQLite has no connections to lose
 def test_leaving_after_a_lost_connection_leaves_nothing_behind(claims, spectra):
-    if not is_postgresql(database):
-        pytest.skip("SQLite has no connections to lose")
     with Claims(Selection(find_task("astronn_dist")), a_run().pk) as other:
         other.take(4)
         database.connection().close()
@@ -310,10 +304,9 @@ def test_leaving_after_a_lost_connection_leaves_nothing_behind(claims, spectra):
     assert TaskWorker.select().count() == 1
 
 
+@on_postgresql  # SQLite has no schemas
 def test_workers_of_another_schema_are_others(claims, spectra):
     """Each schema counts its workers from 1."""
-    if not is_postgresql(database):
-        pytest.skip("SQLite has no schemas")
     query = "SELECT classid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
     (mine,) = {row for (row,) in database.execute_sql(query)}
     database.execute_sql("CREATE SCHEMA other")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from builders import a_source, a_spectrum, write_apstar
+from builders import a_source, a_spectrum, on_postgresql, write_apstar
 from fake_runs import FakeRuns
 
 from astra.database.connection import database
@@ -104,13 +104,12 @@ class Line:
 @pytest.fixture
 def line(db, request) -> Iterator[Line]:
     """A line to the server of the test's database."""
-    if not os.environ.get("ASTRA_DATABASE_URL"):
-        pytest.skip("SQLite has no line to be cut")
     made = Line(request.getfixturevalue("postgres"))
     yield made
     made.close()
 
 
+@on_postgresql  # SQLite has no line to be cut
 @pytest.mark.parametrize("seconds", [6, pytest.param(120, marks=pytest.mark.slow)])
 def test_what_others_have_taken_over_stays_theirs(line, tmp_path, monkeypatch, postgres, seconds):
     path = write_apstar(tmp_path / "apStar-dr17-x.fits")

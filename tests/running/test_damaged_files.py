@@ -18,9 +18,9 @@ atexit.register(lambda: print(open("/proc/self/status").read(), file=sys.stderr)
 """
 
 
-def _originals(apstar_files):
+def _originals(paths):
     """Sound files, not too large: in turn one as it is and one that is compressed in tiles."""
-    plain = [path.read_bytes() for path in sorted(apstar_files, key=lambda path: path.stat().st_size)[:3]]
+    plain = [path.read_bytes() for path in sorted(paths, key=lambda path: path.stat().st_size)[:3]]
     compressed = [tiled(plain[number % 3], **tiling) for number, tiling in enumerate(TILINGS)]
     return [content for pair in zip(plain * len(compressed), compressed * 3, strict=True) for content in pair]
 
@@ -38,8 +38,8 @@ def _damage(originals, folder, seeds):
 
 
 @pytest.mark.parametrize("seeds", [range(120), pytest.param(range(1000, 6000), marks=pytest.mark.slow)])
-def test_every_damaged_file_has_one_row(db, apstar_files, tmp_path, seeds):
-    files = _damage(_originals(apstar_files), tmp_path / "files", seeds)
+def test_every_damaged_file_has_one_row(db, apstars, tmp_path, seeds):
+    files = _damage(_originals(apstars), tmp_path / "files", seeds)
 
     ingest_apstar([tmp_path / "files"])
     runs = FakeRuns(tmp_path, MEASURED)

@@ -7,11 +7,11 @@ from itertools import product
 
 import peewee
 import pytest
-from builders import a_result, a_run, a_source, a_spectrum
+from builders import a_result, a_run, a_source, a_spectrum, on_postgresql
 from playhouse.migrations import MigrationError
 
 from astra.config import load_settings
-from astra.database.connection import bound_to, is_postgresql, open_database
+from astra.database.connection import bound_to, open_database
 from astra.errors import ConfigError
 from astra.models import TABLES, AstroNNdist, Distance, Source, TaskRun, TaskWithheld
 from astra.schema import upgrade as schema
@@ -184,9 +184,8 @@ def test_results_that_the_system_withheld_before_are_noted(db):
     assert noted == {rows[reason].spectrum_pk: reason for reason, is_noted in reasons.items() if is_noted}
 
 
+@on_postgresql  # SQLite has no rights, and finds what a view rests on by its name
 def test_views_and_rights_on_the_view_outlive_its_new_columns(db):
-    if not is_postgresql(db):
-        pytest.skip("SQLite has no rights, and finds what a view rests on by its name")
     schema.runner(db).down("0005_parallaxes")
     db.execute_sql("GRANT SELECT ON distances TO PUBLIC")
     db.execute_sql("CREATE VIEW mine AS SELECT sdss_id, dist FROM distances WHERE good")
@@ -258,10 +257,8 @@ def test_unknown_targets_of_a_migration_are_refused(db):
         schema.runner(db).up("0003_none")
 
 
-@pytest.mark.postgres
+@on_postgresql  # SQLite has no place for comments
 def test_postgresql_shows_the_help_texts_beside_the_columns(db):
-    if not is_postgresql(db):
-        pytest.skip("SQLite has no place for comments")
     query = (
         "SELECT col_description('astro_nn_dist'::regclass, attnum) FROM pg_attribute WHERE attname = 'dist'"
     )

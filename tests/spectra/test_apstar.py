@@ -35,9 +35,9 @@ def _reason(path, kind=UnreadableSpectrum):
     return str(caught.value)
 
 
-def test_real_files_give_their_combined_spectrum(apstar_files):
-    assert len(apstar_files) == 22
-    for path in apstar_files:
+def test_files_give_their_combined_spectrum(apstars):
+    assert len(apstars) >= 16
+    for path in apstars:
         spectrum = read_combined(path)
         with fits.open(path) as hdus:
             raw = [np.atleast_2d(hdus[number].data)[0] for number in (1, 2, 3)]
@@ -49,8 +49,8 @@ def test_real_files_give_their_combined_spectrum(apstar_files):
         assert np.array_equal(spectrum.pixel_flags, raw[2])
 
 
-def test_the_wavelengths_are_those_of_the_headers(apstar_files):
-    header = fits.getheader(apstar_files[0], 1)
+def test_the_wavelengths_are_those_of_the_headers(apstars):
+    header = fits.getheader(apstars[0], 1)
     expected = 10 ** (header["CRVAL1"] + header["CDELT1"] * np.arange(header["NAXIS1"]))
 
     assert np.allclose(wavelength(), expected, rtol=1e-12)
@@ -119,15 +119,13 @@ def test_a_directory_and_a_pipe_are_no_files(tmp_path):
     assert _reason(pipe).startswith("not a file: ")
 
 
-@pytest.mark.parametrize("hdu", range(10))
-@pytest.mark.parametrize("place", ["in its header", "in its data"])
-def test_a_truncated_file_is_found_out_in_each_hdu(apstar_files, tmp_path, hdu, place):
-    original = apstar_files[5]
+@pytest.mark.parametrize(
+    ("hdu", "place"), [(hdu, place) for hdu in range(10) for place in ("hdrLoc", "datLoc")[: 1 + bool(hdu)]]
+)
+def test_a_truncated_file_is_found_out_in_each_hdu(simulated, tmp_path, hdu, place):
+    original = max(simulated.glob("apStar-*.fits"))
     with fits.open(original) as hdus:
-        info = hdus[hdu].fileinfo()
-    if place == "in its data" and not info["datSpan"]:
-        pytest.skip("the primary HDU has no data")
-    end = info["hdrLoc"] + 500 if place == "in its header" else info["datLoc"] + 100
+        end = hdus[hdu].fileinfo()[place] + 100
     path = tmp_path / "a.fits"
     path.write_bytes(original.read_bytes()[:end])
 

@@ -26,8 +26,8 @@ def _with_card(content, keyword, value, hdu):
     return content[: position + 10] + f"{value:>20}".encode() + content[position + 30 :]
 
 
-def test_the_data_of_each_hdu_are_found(content, apstar_files):
-    for whole in (content, *(path.read_bytes() for path in apstar_files)):
+def test_the_data_of_each_hdu_are_found(content, apstars):
+    for whole in (content, *(path.read_bytes() for path in apstars)):
         found = structure_of(io.BytesIO(whole), "good.fits")
 
         with fits.open(io.BytesIO(whole)) as hdus:

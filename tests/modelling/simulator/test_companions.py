@@ -21,23 +21,23 @@ ALL = dict.fromkeys(KINDS, 1.0)
 
 
 @pytest.fixture(scope="module")
-def stars(full):
+def stars(simulator):
     mix = {"dwarf": 0.5, "m_dwarf": 0.2, "subgiant": 0.3}
-    return full.population.draw(300, np.random.default_rng(4), mix)
+    return simulator.population.draw(300, np.random.default_rng(4), mix)
 
 
 @pytest.fixture(scope="module")
-def flux(full, stars):
-    return full.emulator.spectra(stars.labels())
+def flux(simulator, stars):
+    return simulator.emulator.spectra(stars.labels())
 
 
 @pytest.fixture(scope="module")
-def pair(full, stars, flux):
+def pair(simulator, stars, flux):
     """Gives all stars companions under some conditions."""
 
     def call(**changes):
         conditions = replace(Conditions(companions=ALL), **changes)
-        return add_companions(full, stars, flux, np.random.default_rng(5), conditions)
+        return add_companions(simulator, stars, flux, np.random.default_rng(5), conditions)
 
     return call
 
@@ -51,10 +51,10 @@ def test_the_magnitude_of_a_system_is_that_of_the_light_of_both_stars(pair, star
     assert (pairs.flux_ratio <= 1).all()
 
 
-def test_only_the_stars_that_shall_have_companions_get_one(full, stars, flux):
+def test_only_the_stars_that_shall_have_companions_get_one(simulator, stars, flux):
     conditions = Conditions(companions={"subgiant": 0.5})
 
-    pairs = add_companions(full, stars, flux, np.random.default_rng(6), conditions)
+    pairs = add_companions(simulator, stars, flux, np.random.default_rng(6), conditions)
 
     has = pairs.flux_ratio > 0
     assert set(stars.kind[has]) == {"subgiant"}
@@ -104,8 +104,8 @@ def test_as_many_are_twins_and_double_lined_as_the_conditions_say(pair):
     assert 0.2 < (pairs.flux_ratio > 0.9).mean() < 0.5
 
 
-def test_companions_are_born_with_their_stars(full, stars):
-    candidates = full.population.draw(
+def test_companions_are_born_with_their_stars(simulator, stars):
+    candidates = simulator.population.draw(
         600, np.random.default_rng(7), {"dwarf": 0.6, "m_dwarf": 0.2, "subgiant": 0.2}
     )
 
@@ -126,17 +126,17 @@ def test_the_stars_given_stay_as_they_are(pair, flux):
     assert np.array_equal(flux, before)
 
 
-def test_without_stars_that_have_companions_nothing_is_done(full, stars, flux):
-    pairs = add_companions(full, stars, flux, np.random.default_rng(9), Conditions(companions={}))
+def test_without_stars_that_have_companions_nothing_is_done(simulator, stars, flux):
+    pairs = add_companions(simulator, stars, flux, np.random.default_rng(9), Conditions(companions={}))
 
     assert np.array_equal(pairs.flux, flux)
     assert not pairs.flux_ratio.any()
 
 
-def test_more_of_the_warm_stars_have_companions(full, stars, flux):
+def test_more_of_the_warm_stars_have_companions(simulator, stars, flux):
     conditions = Conditions(companions={"dwarf": 0.1, "subgiant": 0.1}, warm_companions=0.9)
 
-    has = add_companions(full, stars, flux, np.random.default_rng(6), conditions).flux_ratio > 0
+    has = add_companions(simulator, stars, flux, np.random.default_rng(6), conditions).flux_ratio > 0
 
     warm, others = stars.teff > 6000, np.isin(stars.kind, ("dwarf", "subgiant"))
     assert has[warm & others].mean() > 0.7
@@ -144,20 +144,21 @@ def test_more_of_the_warm_stars_have_companions(full, stars, flux):
     assert not has[stars.kind == "m_dwarf"].any()
 
 
-def test_without_companions_warm_stars_have_none_either(full, stars, flux):
+def test_without_companions_warm_stars_have_none_either(simulator, stars, flux):
     conditions = Conditions(companions={}, warm_companions=0.9)
 
-    assert not add_companions(full, stars, flux, np.random.default_rng(6), conditions).flux_ratio.any()
+    assert not add_companions(simulator, stars, flux, np.random.default_rng(6), conditions).flux_ratio.any()
 
 
-def test_a_part_of_the_companions_can_be_left_out(full, stars, flux):
+def test_a_part_of_the_companions_can_be_left_out(simulator, stars, flux):
     conditions = Conditions(companions={"dwarf": 0.6, "subgiant": 0.6}, warm_companions=0.9)
 
     parts = [with_pairs(conditions, *part) for part in ((1.0, 0.9), (1 / 3, 0.9), (0.0, 0.0))]
 
     assert parts[0] == conditions
     whole, part, none = (
-        add_companions(full, stars, flux, np.random.default_rng(6), each).flux_ratio > 0 for each in parts
+        add_companions(simulator, stars, flux, np.random.default_rng(6), each).flux_ratio > 0
+        for each in parts
     )
     warm = stars.teff > 6000
     assert np.array_equal(part[warm], whole[warm])

@@ -43,8 +43,8 @@ def test_a_star_is_the_same_however_many_are_drawn(toy, n):
     assert _same(simulate(toy, n, seed=3), _first(many, n))
 
 
-def test_the_full_simulator_repeats_itself_too(full, noisy):
-    assert _same(simulate(full, 5, seed=1), _first(noisy, 5))
+def test_a_simulator_from_files_repeats_itself_too(simulator, noisy):
+    assert _same(simulate(simulator, 5, seed=1), _first(noisy, 5))
 
 
 def test_another_seed_gives_other_stars(toy):

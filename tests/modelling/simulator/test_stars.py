@@ -11,8 +11,8 @@ N = 60_000
 
 
 @pytest.fixture(scope="module")
-def drawn(full):
-    return full.population.draw(N, np.random.default_rng(0))
+def drawn(simulator):
+    return simulator.population.draw(N, np.random.default_rng(0))
 
 
 @given(st.floats(2500, 50_000), st.floats(-1, 6), st.booleans())
@@ -45,8 +45,8 @@ def test_the_classes_have_the_shares_that_were_asked_for(drawn):
         assert abs((drawn.kind == kind).sum() - expected) < 5 * np.sqrt(expected), kind
 
 
-def test_another_mix_draws_only_what_it_names(full):
-    stars = full.population.draw(3000, np.random.default_rng(1), {"dwarf": 3, "hot": 1})
+def test_another_mix_draws_only_what_it_names(simulator):
+    stars = simulator.population.draw(3000, np.random.default_rng(1), {"dwarf": 3, "hot": 1})
 
     assert set(stars.kind) == {"dwarf", "hot"}
     assert abs((stars.kind == "dwarf").mean() - 0.75) < 0.04
@@ -102,8 +102,8 @@ def test_some_stars_can_be_taken_by_index_or_by_mask(drawn):
     assert twice.labels().tolist() == [[column[5] for column in columns]] * 2
 
 
-def test_the_same_generator_draws_the_same_stars(full):
-    first, second = (full.population.draw(50, np.random.default_rng(3)) for _ in range(2))
+def test_the_same_generator_draws_the_same_stars(simulator):
+    first, second = (simulator.population.draw(50, np.random.default_rng(3)) for _ in range(2))
 
     for name, column in vars(first).items():
         assert np.array_equal(column, getattr(second, name)), name

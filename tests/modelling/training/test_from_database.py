@@ -5,7 +5,7 @@ import signal
 
 import numpy as np
 import pytest
-from builders import slow_on_sqlite
+from builders import on_sqlite, slow_on_sqlite
 from parallax_survey import insert_stars, luminosities, observed, write_stars
 
 from astra.errors import ConfigError, Interrupted, UsageError
@@ -20,7 +20,6 @@ from astra.spectra.apstar import read_combined
 from astra.spectra.rectify import rectify
 
 # What is computed does not depend on the database; what is selected is tested on both.
-on_sqlite = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 
 N_STARS = 100
 PIXELS = ("flux", "e_flux", "pixel_flags")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
+from plain_network import outputs
 
-from astra.pipelines.astronn_dist.network.bcnn import NO_DROPOUT, ApogeeDistBCNN, Dropout
+from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN, Dropout
 from astra.pipelines.astronn_dist.weights.files import SHAPES, Weights, load_weights
 
 
@@ -25,22 +25,6 @@ def a_network():
 @pytest.fixture
 def flux():
     return torch.tensor(np.random.default_rng(2).normal(1, 0.5, (3, 7514)), dtype=torch.float32)
-
-
-def step_by_step(network, flux, dropout=NO_DROPOUT):
-    """The specification, one operation after the other."""
-    x = (flux - network.input_mean)[:, None, :]
-    x = F.relu(F.conv1d(F.pad(x, (3, 4)), network.conv1.weight, network.conv1.bias))
-    if torch.is_tensor(dropout.conv1):
-        x = x * dropout.conv1.transpose(1, 2)
-    x = F.relu(F.conv1d(F.pad(x, (3, 4)), network.conv2.weight, network.conv2.bias))
-    x = F.max_pool1d(x, 4).permute(0, 2, 1).reshape(len(x), -1) * dropout.features
-    x = F.relu(x @ network.dense_1.weight.T + network.dense_1.bias) * dropout.dense_1
-    x = F.relu(x @ network.dense_2.weight.T + network.dense_2.bias)
-    output = x @ network.dense_output.weight.T + network.dense_output.bias
-    return torch.log1p(torch.exp(output))[:, 0], (x @ network.dense_var.weight.T + network.dense_var.bias)[
-        :, 0
-    ]
 
 
 def test_deterministic_outputs_for_real_spectra_agree_with_the_upstream_network(parity, reference_weights):
@@ -71,7 +55,7 @@ def test_tensors_are_named_and_shaped_as_in_the_checkpoint():
 
 def test_the_network_does_the_steps_of_the_specification(a_network, flux):
     with torch.inference_mode():
-        for found, expected in zip(a_network(flux), step_by_step(a_network, flux), strict=True):
+        for found, expected in zip(a_network(flux), outputs(a_network, flux), strict=True):
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
@@ -83,9 +67,7 @@ def test_dropout_acts_after_conv1_before_dense_1_and_after_it(a_network, flux):
     with torch.inference_mode():
         found = a_network.decode(a_network.encode(flux), dropout)
         without = a_network(flux)
-        for ours, expected, undropped in zip(
-            found, step_by_step(a_network, flux, dropout), without, strict=True
-        ):
+        for ours, expected, undropped in zip(found, outputs(a_network, flux, dropout), without, strict=True):
             torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-6)
             assert (ours != undropped).all()
 
@@ -119,8 +101,8 @@ def test_a_pixel_that_is_no_number_shows_in_the_result(a_network, flux, value):
     assert torch.isfinite(output).tolist() == [True, False, True]
 
 
-def test_building_a_network_from_weights_leaves_torchs_random_numbers_alone(reference_weights):
-    weights = load_weights(reference_weights)
+def test_building_a_network_from_weights_leaves_torchs_random_numbers_alone(toy_weights):
+    weights = load_weights(toy_weights)
     before = torch.random.get_rng_state()
 
     ApogeeDistBCNN.from_weights(weights)
@@ -128,8 +110,8 @@ def test_building_a_network_from_weights_leaves_torchs_random_numbers_alone(refe
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_a_network_does_not_share_its_numbers_with_the_weights(reference_weights):
-    weights = load_weights(reference_weights)
+def test_a_network_does_not_share_its_numbers_with_the_weights(toy_weights):
+    weights = load_weights(toy_weights)
     network = ApogeeDistBCNN.from_weights(weights)
 
     with torch.no_grad():

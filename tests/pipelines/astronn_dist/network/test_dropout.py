@@ -31,8 +31,8 @@ def test_the_words_are_those_of_the_algorithm():
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_torch_computes_the_same_bits(layer, reference_weights):
-    network = TorchNetwork.from_weights(load_weights(reference_weights))
+def test_torch_computes_the_same_bits(layer, toy_weights):
+    network = TorchNetwork.from_weights(load_weights(toy_weights))
 
     found = network._factors(layer, 3, ["a star", "another"], 200).numpy()
 

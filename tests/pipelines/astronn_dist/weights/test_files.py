@@ -1,7 +1,6 @@
 """Weights: three formats, one meaning; and one line for whatever is wrong with them."""
 
 import hashlib
-import json
 import os
 import pickle
 import shutil
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
+from weights_files import HDF5, JSON, write_checkpoint, write_folder
 
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist.weights.files import (
@@ -28,50 +28,12 @@ from astra.pipelines.astronn_dist.weights.files import (
 from astra.pipelines.astronn_dist.weights.formats import to_safetensors
 from astra.pipelines.astronn_dist.weights.validity import Validity
 
-JSON, HDF5 = "astroNN_model_parameter.json", "model_weights.h5"
-
 
 @pytest.fixture(scope="module")
 def tensors():
     random = np.random.default_rng(0)
     tensors = {name: random.normal(0, 0.1, shape).astype(np.float32) for name, shape in SHAPES.items()}
     return tensors | {"labels_std": np.array([100.0], np.float32)}
-
-
-def write_checkpoint(path, tensors):
-    torch.save({"model_state_dict": {name: torch.tensor(value) for name, value in tensors.items()}}, path)
-    return path
-
-
-def write_folder(path, tensors, first=0, group="model_weights", **parameters):
-    """A model folder as astroNN and Keras write it, with layers numbered from ``first``."""
-    path.mkdir()
-    said = {
-        "input_mean": {"input": tensors["input_mean"].tolist()},
-        "labels_std": {"output": tensors["labels_std"].tolist()},
-        "activation": "relu",
-        "last_layer_activation": "softplus",
-        "pool_length": 4,
-        "dropout_rate": 0.3,
-        "labels_mean": {"output": [0.0], "variance_output": [0.0]},
-    }
-    (path / JSON).write_text(json.dumps(said | parameters))
-    numbered = [f"_{first}" if first else "", f"_{first + 1}"]
-    layers = {
-        f"conv1d{numbered[0]}": "conv1",
-        f"conv1d{numbered[1]}": "conv2",
-        f"dense{numbered[0]}": "dense_1",
-        f"dense{numbered[1]}": "dense_2",
-        "output": "dense_output",
-        "variance_output": "dense_var",
-    }
-    with h5py.File(path / HDF5, "w") as file:
-        for keras_name, name in layers.items():
-            layer = file.create_group("/".join([group, keras_name, keras_name]))
-            layer["kernel:0"] = tensors[f"{name}.weight"].T
-            layer["bias:0"] = tensors[f"{name}.bias"]
-        file.create_group(f"{group}/flatten")
-    return path
 
 
 def write_safetensors(path, tensors, details=None, validity=None):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
+from weights_files import write_checkpoint, write_folder
 
 from astra.errors import ConfigError, UsageError
 from astra.pipelines.astronn_dist.weights.files import SHAPES, Weights, load_weights, save_weights
@@ -44,8 +44,7 @@ def a_model(path, tensors, details=None, validity=None):
 
 def a_checkpoint(path, tensors):
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({"model_state_dict": {name: torch.tensor(value) for name, value in tensors.items()}}, path)
-    return path
+    return write_checkpoint(path, tensors)
 
 
 def a_validity():
@@ -197,11 +196,11 @@ def test_a_damaged_model_is_not_described(settings):
 # > Another one
 
 
-def test_every_format_is_imported_with_its_origin(settings, tensors, tmp_path, reference):
+def test_every_format_is_imported_with_its_origin(settings, tensors, tmp_path):
     sources = {
         "a": a_checkpoint(tmp_path / "down" / "model.pt", tensors),
         "b": a_model(tmp_path / "down" / "model.safetensors", tensors, DETAILS, a_validity()),
-        "c": reference / "astroNN_folder",
+        "c": write_folder(tmp_path / "down" / "astroNN", tensors),
     }
     for name, source in sources.items():
         original = load_weights(source)
