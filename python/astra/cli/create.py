@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from astra.catalogue.options import Format, Names
+from astra.cli.command import AsJson, database_session
 from astra.cli.console import fail, note, progress, say, say_json
 from astra.errors import UsageError
 
@@ -41,7 +42,6 @@ ColumnNames = Annotated[Names, typer.Option(help="Columns called as in SQL, or a
 Where = Annotated[str | None, typer.Option(metavar="FILTER", help="Only such rows, in the words of SQL.")]
 Mixed = Annotated[bool, typer.Option("--mixed", help="Accept results of different weights or versions.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def create(
@@ -68,7 +68,6 @@ def create(
     with reporting(ending) as stop:
         from astra.catalogue.create import Request
         from astra.catalogue.create import create as write
-        from astra.cli.session import database_session
         from astra.database.connection import database
 
         request = Request(
