@@ -1,4 +1,4 @@
-"""What commands share: the configured database, one report for every ending, and an option."""
+"""What commands share: the configured database, one report for every ending, and `--json`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
-from astra.cli.console import say_json
+from astra.cli.console import fail, say_json
+from astra.errors import UsageError
 
 if TYPE_CHECKING:
     from astra.config import Settings
+    from astra.running.ending import Ending
     from astra.running.runner import Report
     from astra.running.signals import StopRequest
     from astra.slurm.srun import SlurmReport
@@ -50,3 +52,11 @@ def reported(report: "Report | SlurmReport", *, as_json: bool) -> "Iterator[Stop
     finally:
         if as_json:
             say_json(report.as_dict())
+
+
+def finish(command: str, ending: "Ending") -> int:
+    """Print what went wrong, if anything did; gives the exit code."""
+    if not ending.error:
+        return ending.exit_code
+    hint = f"astra {command} --help" if ending.exit_code == UsageError.exit_code else None
+    return fail(ending.error, ending.exit_code, hint)

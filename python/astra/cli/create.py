@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from astra.catalogue.options import Format, Names
-from astra.cli.command import AsJson, database_session
-from astra.cli.console import fail, note, progress, say, say_json
+from astra.cli.command import AsJson, database_session, finish
+from astra.cli.console import note, progress, say, say_json
 from astra.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ def create(
         with database_session(), progress("rows") as update:
             made = write(request, database, stop, update)
     if made is None:
-        hint = "astra create --help" if ending.exit_code == UsageError.exit_code else None
-        raise typer.Exit(fail(ending.error or "", ending.exit_code, hint))
+        raise typer.Exit(finish("create", ending))
     if as_json:
         say_json(made.as_dict())
     else:

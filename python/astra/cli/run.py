@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from astra.cli.command import database_session, reported
-from astra.cli.console import fail, note, progress, say
+from astra.cli.command import database_session, finish, reported
+from astra.cli.console import note, progress, say
 from astra.running.arguments import RunArguments
 from astra.system.arguments import given, takes
 
@@ -43,13 +43,12 @@ def _carry_out(asked: RunArguments) -> int:
     report, stars = Report(task=asked.task), ()
     with reported(report, as_json=asked.as_json) as stop:
         stars = _execute(asked, report, stop)
-    if not asked.as_json and report.run_pk is not None:
-        _say_sum(report)
-    if report.error:
-        return fail(report.error, report.exit_code, "astra run --help" if report.exit_code == 2 else None)
-    if not asked.as_json and report.run_pk is None:
-        _say_nothing_done(report, are_named=bool(stars))
-    return report.exit_code
+    if not asked.as_json:
+        if report.run_pk is not None:
+            _say_sum(report)
+        elif not report.error:
+            _say_nothing_done(report, are_named=bool(stars))
+    return finish("run", report)
 
 
 def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from astra.cli.command import database_session, reported
-from astra.cli.console import fail, note, progress, say
+from astra.cli.command import database_session, finish, reported
+from astra.cli.console import note, progress, say
 from astra.slurm.arguments import SrunArguments
 from astra.system.arguments import takes
 
@@ -46,9 +46,7 @@ def _carry_out(asked: SrunArguments) -> int:
         _execute(asked, report, stop)
     if not asked.as_json:
         _say(report)
-    if report.error:
-        return fail(report.error, report.exit_code, "astra srun --help" if report.exit_code == 2 else None)
-    return report.exit_code
+    return finish("srun", report)
 
 
 def _execute(asked: SrunArguments, report: "SlurmReport", stop: "StopRequest") -> None:
