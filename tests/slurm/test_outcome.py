@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from astra.errors import ConfigError, Interrupted, StorageError, graver, worst
-from astra.slurm.commands import Ended, parse_accounting, parse_memory, parse_states
+from astra.slurm.commands import Record, parse_sacct, parse_scontrol, parse_squeue
 from astra.slurm.outcome import TaskEnd, exit_code_of, last_error, sentence, task_end
 
 SACCT = """\
@@ -27,25 +27,25 @@ JobId=12 ArrayJobId=12 ArrayTaskId=4294967294 JobName=a JobState=CANCELLED Reaso
 
 
 def test_accounting_is_read_by_task():
-    found = parse_accounting(SACCT)
+    found = parse_sacct(SACCT)
 
     assert set(found) == set(range(6))
-    assert found[1] == Ended("FAILED", "75:0")
-    assert found[2] == Ended("CANCELLED", "0:15")
+    assert found[1] == Record("FAILED", "75:0")
+    assert found[2] == Record("CANCELLED", "0:15")
 
 
 def test_what_slurm_remembers_is_read_by_task():
-    found = parse_memory(SCONTROL)
+    found = parse_scontrol(SCONTROL)
 
-    assert found[1] == Ended("FAILED", "78:0")
-    assert found[0] == Ended("COMPLETED", "0:0")
+    assert found[1] == Record("FAILED", "78:0")
+    assert found[0] == Record("COMPLETED", "0:0")
     assert {2, 3, 4, 5, 12}.isdisjoint(found)
 
 
 def test_the_queue_is_read_by_task():
     text = "N/A|CANCELLED|None\n3|PENDING|Nodes required for job are DOWN\n0|RUNNING|None\n"
 
-    assert parse_states(text) == {
+    assert parse_squeue(text) == {
         3: ("PENDING", "Nodes required for job are DOWN"),
         0: ("RUNNING", "None"),
     }
@@ -55,18 +55,18 @@ def test_the_queue_is_read_by_task():
     ("kept", "record", "with_work_left", "without"),
     [
         (0, None, 0, 0),
-        (75, Ended("CANCELLED", "0:15"), 75, 75),
-        (78, Ended("FAILED", "78:0"), 78, 78),
-        (None, Ended("COMPLETED", "0:0"), 0, 0),
-        (None, Ended("FAILED", "74:0"), 74, 74),
-        (None, Ended("CANCELLED", "0:0"), 75, 0),
-        (None, Ended("CANCELLED", "0:15"), 75, 0),
-        (None, Ended("TIMEOUT", "0:0"), 75, 0),
-        (None, Ended("OUT_OF_MEMORY", "0:125"), 75, 0),
-        (None, Ended("NODE_FAIL", "0:0"), 75, 0),
-        (None, Ended("FAILED", "0:9"), 75, 0),
-        (None, Ended("FAILED", "0:11"), 75, 0),
-        (None, Ended("FAILED", "0:53"), 78, 78),
+        (75, Record("CANCELLED", "0:15"), 75, 75),
+        (78, Record("FAILED", "78:0"), 78, 78),
+        (None, Record("COMPLETED", "0:0"), 0, 0),
+        (None, Record("FAILED", "74:0"), 74, 74),
+        (None, Record("CANCELLED", "0:0"), 75, 0),
+        (None, Record("CANCELLED", "0:15"), 75, 0),
+        (None, Record("TIMEOUT", "0:0"), 75, 0),
+        (None, Record("OUT_OF_MEMORY", "0:125"), 75, 0),
+        (None, Record("NODE_FAIL", "0:0"), 75, 0),
+        (None, Record("FAILED", "0:9"), 75, 0),
+        (None, Record("FAILED", "0:11"), 75, 0),
+        (None, Record("FAILED", "0:53"), 78, 78),
         (None, None, 75, 0),
         (137, None, 75, 0),
         (143, None, 75, 0),

@@ -1,7 +1,7 @@
 """The command line: no logic; torch and astropy load only where they are needed.
 
     console.py      results on stdout; progress, logs and errors on stderr
-    session.py      what most commands need: the settings, and the database with the right schema
+    command.py      what commands share: the configured database, one report for every ending
 
 One file for each command:
 

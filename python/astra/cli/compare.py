@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from astra.cli.command import AsJson, database_session
 from astra.cli.console import note, say, say_json, say_table
 
 if TYPE_CHECKING:
@@ -32,12 +33,10 @@ _SHARES = (
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `astra simulate` has filled.")]
 OnlySummary = Annotated[bool, typer.Option("--summary", help="Only the table of kinds.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def compare(folder: Folder, only_summary: OnlySummary = False, as_json: AsJson = False) -> None:
     """Compare the distances of simulated stars in the database with the true ones."""
-    from astra.cli.session import database_session
     from astra.modelling import comparison
 
     with database_session():

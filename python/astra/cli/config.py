@@ -2,6 +2,7 @@
 
 import typer
 
+from astra.cli.command import AsJson
 from astra.cli.console import say, say_json
 
 app = typer.Typer(help="Show the settings.", rich_markup_mode=None)
@@ -15,7 +16,7 @@ EXAMPLES = """Examples:
 
 
 @app.command(epilog=EXAMPLES)
-def show(as_json: bool = typer.Option(False, "--json", help="Print one JSON object.")) -> None:
+def show(as_json: AsJson = False) -> None:
     """Show what is in force and where it came from; secrets are hidden."""
     from astra.config import config_file, load_settings
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from astra.catalogue.options import Format, Names
-from astra.cli.console import fail, note, progress, say, say_json
+from astra.cli.command import AsJson, database_session, finish
+from astra.cli.console import note, progress, say, say_json
 from astra.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ ColumnNames = Annotated[Names, typer.Option(help="Columns called as in SQL, or a
 Where = Annotated[str | None, typer.Option(metavar="FILTER", help="Only such rows, in the words of SQL.")]
 Mixed = Annotated[bool, typer.Option("--mixed", help="Accept results of different weights or versions.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def create(
@@ -68,7 +68,6 @@ def create(
     with reporting(ending) as stop:
         from astra.catalogue.create import Request
         from astra.catalogue.create import create as write
-        from astra.cli.session import database_session
         from astra.database.connection import database
 
         request = Request(
@@ -83,8 +82,7 @@ def create(
         with database_session(), progress("rows") as update:
             made = write(request, database, stop, update)
     if made is None:
-        hint = "astra create --help" if ending.exit_code == UsageError.exit_code else None
-        raise typer.Exit(fail(ending.error or "", ending.exit_code, hint))
+        raise typer.Exit(finish("create", ending))
     if as_json:
         say_json(made.as_dict())
     else:

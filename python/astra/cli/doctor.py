@@ -1,9 +1,8 @@
 """``astra doctor``."""
 
-from typing import Annotated
-
 import typer
 
+from astra.cli.command import AsJson
 from astra.cli.console import note, say, say_json
 
 EXAMPLES = """Examples:
@@ -16,7 +15,7 @@ EXAMPLES = """Examples:
 """
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+def doctor(as_json: AsJson = False) -> None:
     """Check whether astra run can do its work here: one line for each thing, with what to do about it.
 
     ok: as it should be; warn: a run works, but look at it; fail: a run would fail. Nothing is changed in

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from astra.cli.command import AsJson
 from astra.cli.console import say, say_json
 
 EXAMPLES = """Examples:
@@ -31,7 +32,6 @@ Flags = Annotated[
     list[str], typer.Argument(metavar="FLAGS", help="A number (decimal, 0x…, 0b…), or names of flags.")
 ]
 KindOf = Annotated[Kind, typer.Option("--kind", help="The column that the flags stand in.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def explain(flags: Flags, kind: KindOf = Kind.RESULT_FLAGS, as_json: AsJson = False) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from astra.cli.command import database_session
 from astra.cli.console import progress, say, say_json
 
 if TYPE_CHECKING:
@@ -64,7 +65,6 @@ def apstar(
     as_json: AsJson = False,
 ) -> None:
     """Register apStar and asStar files, and the photometry and extinction of their stars."""
-    from astra.cli.session import database_session
     from astra.ingest.apstar import ingest_apstar
 
     with database_session(), progress("files") as update:
@@ -91,7 +91,6 @@ def allstar(
     as_json: AsJson = False,
 ) -> None:
     """Register the sources and spectra of an allStar table."""
-    from astra.cli.session import database_session
     from astra.ingest.allstar import ingest_allstar
 
     with database_session(), progress("rows") as update:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from astra.cli.command import AsJson
 from astra.cli.console import say, say_json, say_table
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ EXAMPLES_IMPORT = """Examples:
 
   astra run astronn_dist --weights dr17
 """
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 @app.command("list", epilog=EXAMPLES_LIST)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from astra.cli.command import AsJson, database_session
 from astra.cli.console import say, say_json
 
 EXAMPLES = """Examples:
@@ -22,7 +23,6 @@ TaskName = Annotated[str, typer.Argument(metavar="TASK", help="The task.")]
 Star = Annotated[str | None, typer.Option(metavar="STAR", help="Only this star: an sdss_id or an APOGEE id.")]
 Output = Annotated[Path, typer.Option(metavar="PATH", help="The file to write.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
 def report(
@@ -38,7 +38,6 @@ def report(
     reachable; 74 the file cannot be written; 78 wrong configuration or schema, or Bokeh is missing (extra
     [report]).
     """
-    from astra.cli.session import database_session
     from astra.report import making
 
     making.check(task, output, overwrite=overwrite)

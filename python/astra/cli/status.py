@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from astra.cli.command import AsJson, database_session
 from astra.cli.console import note, redrawing, say, say_json
 
 EXAMPLES = """Examples:
@@ -30,7 +31,7 @@ MaxPending = Annotated[str | None, typer.Option(metavar="N|P%", help="Limit: pen
 
 def status(
     task: Annotated[str | None, typer.Argument(help="Only this task.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
     watch: Watch = False,
     every: Every = 10.0,
     check: Check = False,
@@ -47,7 +48,6 @@ def status(
     counted; 2 wrong usage; 69 database not reachable; 78 wrong configuration or schema, or what is wrong with
     TASK.
     """
-    from astra.cli.session import database_session
     from astra.errors import UsageError
     from astra.status.limits import read_limits
     from astra.status.overview import status_of, status_of_all

@@ -3,15 +3,19 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer import Option
 
+from astra.cli.command import database_session
 from astra.cli.console import note, progress, say
-from astra.cli.run import Device
 from astra.errors import UsageError
+from astra.running.arguments import Device
+from astra.system.arguments import given, option_name, takes
 
 if TYPE_CHECKING:
     from astra.modelling.training.parallaxes import Cuts
@@ -38,123 +42,136 @@ class Origin(StrEnum):
     DATABASE = "database"
 
 
-Output = Annotated[Path, typer.Option(metavar="FILE", help="The weights to make: a .safetensors file.")]
-From = Annotated[
-    Origin,
-    typer.Option("--from", help="Simulated stars, or the spectra of the database that have parallaxes."),
-]
-Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed gives the same weights.")]
-Epochs = Annotated[int | None, typer.Option(min=1, help="How often each spectrum is used, at most.")]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Spectra in one step.")]
-LearningRate = Annotated[float | None, typer.Option(help="The largest, of Adam.")]
-Patience = Annotated[
-    int | None, typer.Option(min=1, help="Stop after this many epochs without a better validation.")
-]
-DeviceName = Annotated[Device, typer.Option(help="Where the network is trained.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Compute threads; default: one for each core.")]
-Work = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FOLDER", help="Keeps examples and checkpoints; default: FILE without suffix, .training."
-    ),
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")]
+@dataclass(frozen=True, kw_only=True)
+class _OfSimulator:
+    """Arguments that have a meaning with ``--from simulator`` only."""
 
-NumberOfStars = Annotated[
-    int | None, typer.Option("--n-stars", min=1, metavar="N", help="Simulator: how many stars.")
-]
-SpectraModels = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Simulator: published emulators, instead of our own.")
-]
-Isochrones = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Simulator: isochrones, with --spectra-models.")
-]
-MasksFrom = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Simulator: apStar files whose masks are used.")
-]
+    n_stars: Annotated[int | None, Option(min=1, metavar="N", help="Simulator: how many stars.")] = None
+    spectra_models: Annotated[
+        Path | None, Option(metavar="FOLDER", help="Simulator: published emulators, instead of our own.")
+    ] = None
+    isochrones: Annotated[
+        Path | None, Option(metavar="FOLDER", help="Simulator: isochrones, with --spectra-models.")
+    ] = None
+    masks_from: Annotated[
+        Path | None, Option(metavar="FOLDER", help="Simulator: apStar files whose masks are used.")
+    ] = None
 
-MaxRuwe = Annotated[
-    float | None, typer.Option(metavar="X", help="Database: RUWE of the astrometry below this; default 1.4.")
-]
-AnyRuwe = Annotated[
-    bool, typer.Option("--any-ruwe", help="Database: also stars without RUWE, or a large one.")
-]
-MinSnr = Annotated[float | None, typer.Option(metavar="X", help="Database: S/N above this; default 200.")]
-MaxEbv = Annotated[float | None, typer.Option(metavar="MAG", help="Database: E(B-V) at most; default: any.")]
-AnyStarflag = Annotated[
-    bool, typer.Option("--any-starflag", help="Database: also spectra with bits set in STARFLAG.")
-]
-ZeroPoint = Annotated[
-    float | None,
-    typer.Option(metavar="MAS", help="Database: subtracted from every parallax; -0.029 for Gaia DR2."),
-]
 
-#: The options that belong to one origin only.
-OF_SIMULATOR = ("n_stars", "spectra_models", "isochrones", "masks_from")
-OF_DATABASE = ("max_ruwe", "any_ruwe", "min_snr", "max_ebv", "any_starflag", "zero_point")
+@dataclass(frozen=True, kw_only=True)
+class _OfDatabase:
+    """Arguments that have a meaning with ``--from database`` only."""
+
+    max_ruwe: Annotated[
+        float | None, Option(metavar="X", help="Database: RUWE of the astrometry below this; default 1.4.")
+    ] = None
+    any_ruwe: Annotated[
+        bool, Option("--any-ruwe", help="Database: also stars without RUWE, or a large one.")
+    ] = False
+    min_snr: Annotated[float | None, Option(metavar="X", help="Database: S/N above this; default 200.")] = (
+        None
+    )
+    max_ebv: Annotated[
+        float | None, Option(metavar="MAG", help="Database: E(B-V) at most; default: any.")
+    ] = None
+    any_starflag: Annotated[
+        bool, Option("--any-starflag", help="Database: also spectra with bits set in STARFLAG.")
+    ] = False
+    zero_point: Annotated[
+        float | None,
+        Option(metavar="MAS", help="Database: subtracted from every parallax; -0.029 for Gaia DR2."),
+    ] = None
+
+    def cuts(self) -> "Cuts":
+        """The cuts, as given or as by default."""
+        from astra.modelling.training.parallaxes import Cuts
+
+        if self.any_ruwe and self.max_ruwe is not None:
+            raise UsageError("--any-ruwe and --max-ruwe contradict each other: give one of them")
+        cuts = {"max_ruwe": self.max_ruwe, "min_snr": self.min_snr, "max_ebv": self.max_ebv}
+        cuts = {name: value for name, value in cuts.items() if value is not None}
+        if self.any_ruwe:
+            cuts["max_ruwe"] = None
+        if self.any_starflag:
+            cuts["forbidden_starflags"] = 0
+        return Cuts(**cuts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Arguments:
+    output: Annotated[Path, Option(metavar="FILE", help="The weights to make: a .safetensors file.")]
+    origin: Annotated[
+        Origin, Option("--from", help="Simulated stars, or the spectra of the database that have parallaxes.")
+    ]
+    seed: Annotated[int, Option(min=0, max=2**63 - 1, help="The same seed gives the same weights.")] = 0
+    epochs: Annotated[int | None, Option(min=1, help="How often each spectrum is used, at most.")] = None
+    batch_size: Annotated[int | None, Option(min=1, help="Spectra in one step.")] = None
+    learning_rate: Annotated[float | None, Option(help="The largest, of Adam.")] = None
+    patience: Annotated[
+        int | None, Option(min=1, help="Stop after this many epochs without a better validation.")
+    ] = None
+    device: Annotated[Device, Option(help="Where the network is trained.")] = Device.AUTO
+    threads: Annotated[int | None, Option(min=1, help="Compute threads; default: one for each core.")] = None
+    work: Annotated[
+        Path | None,
+        Option(
+            metavar="FOLDER", help="Keeps examples and checkpoints; default: FILE without suffix, .training."
+        ),
+    ] = None
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace FILE.")] = False
+    simulator: _OfSimulator = _OfSimulator()
+    database: _OfDatabase = _OfDatabase()
+
+    def request(self) -> "TrainingRequest":
+        """What is asked of a training, whatever its examples are made of."""
+        from astra.modelling.training.request import TrainingRequest
+
+        return TrainingRequest(
+            self.output,
+            seed=self.seed,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            patience=self.patience,
+            device=self.device.value,
+            threads=self.threads,
+            work=self.work,
+            overwrite=self.overwrite,
+        )
+
 
 #: How a file names the database that it was made from: secrets are masked in the address.
 PLACE = tuple(f"database.{name}" for name in ("path", "url", "host", "port", "dbname", "schema"))
 
 
 @app.command("astronn_dist", epilog=EXAMPLES)
-def astronn_dist(
-    output: Output,
-    origin: From,
-    seed: Seed = 0,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    learning_rate: LearningRate = None,
-    patience: Patience = None,
-    device: DeviceName = Device.AUTO,
-    threads: Threads = None,
-    work: Work = None,
-    overwrite: Overwrite = False,
-    n_stars: NumberOfStars = None,
-    spectra_models: SpectraModels = None,
-    isochrones: Isochrones = None,
-    masks_from: MasksFrom = None,
-    max_ruwe: MaxRuwe = None,
-    any_ruwe: AnyRuwe = False,
-    min_snr: MinSnr = None,
-    max_ebv: MaxEbv = None,
-    any_starflag: AnyStarflag = False,
-    zero_point: ZeroPoint = None,
-) -> None:
+@takes(_Arguments)
+def astronn_dist(asked: _Arguments) -> None:
     """Train the network of the distances, and write its weights and a report.
 
     What was done survives a kill: the same command goes on from there. Exit codes: 0 done, 2 wrong usage,
     69 database not reachable, 74 the disk is full, 75 stopped before the end: run again, 78 wrong
     configuration or too few spectra, 130 stopped at once by a second Ctrl-C.
     """
-    arguments = locals()
-    _refuse(arguments, OF_DATABASE if origin is Origin.SIMULATOR else OF_SIMULATOR, origin)
+    for name in given(asked.database if asked.origin is Origin.SIMULATOR else asked.simulator):
+        raise UsageError(f"{option_name(name)} has no meaning with --from {asked.origin.value}")
     from astra.modelling.training.report.writing import report_path
-    from astra.modelling.training.request import TrainingRequest
 
-    names = ("output", "seed", "epochs", "batch_size", "learning_rate", "patience", "threads", "work")
-    request = TrainingRequest(
-        **{name: arguments[name] for name in names}, device=device.value, overwrite=overwrite
-    )
+    request = asked.request()
     request.check()
-    train = _from_simulator if origin is Origin.SIMULATOR else _from_database
-    made = train(request, arguments)
+    if asked.origin is Origin.SIMULATOR:
+        made = _from_simulator(request, asked.simulator)
+    else:
+        made = _from_database(request, asked.database)
     say(f"weights: {made}")
     say(f"report:  {report_path(made)}")
     note(f"examples are kept in {request.folder} for the next training; remove it if there is none")
 
 
-def _refuse(arguments: dict[str, Any], names: tuple[str, ...], origin: Origin) -> None:
-    for name in names:
-        if arguments[name] is not None and arguments[name] is not False:
-            raise UsageError(f"--{name.replace('_', '-')} has no meaning with --from {origin.value}")
-
-
-def _from_database(request: "TrainingRequest", arguments: dict[str, Any]) -> Path:
-    from astra.cli.session import database_session
+def _from_database(request: "TrainingRequest", asked: _OfDatabase) -> Path:
     from astra.modelling.training.from_database import train_from_database
 
-    cuts, zero_point = _cuts(arguments), arguments["zero_point"] or 0.0
+    cuts, zero_point = asked.cuts(), asked.zero_point or 0.0
     if not math.isfinite(zero_point):
         raise UsageError(f"--zero-point {zero_point}: give a number")
     with database_session() as settings, _stages() as update:
@@ -162,26 +179,11 @@ def _from_database(request: "TrainingRequest", arguments: dict[str, Any]) -> Pat
         return train_from_database(request, cuts, zero_point=zero_point, database=place, on_progress=update)
 
 
-def _cuts(arguments: dict[str, Any]) -> "Cuts":
-    from astra.modelling.training.parallaxes import Cuts
-
-    if arguments["any_ruwe"] and arguments["max_ruwe"] is not None:
-        raise UsageError("--any-ruwe and --max-ruwe contradict each other: give one of them")
-    names = ("max_ruwe", "min_snr", "max_ebv")
-    given = {name: arguments[name] for name in names if arguments[name] is not None}
-    if arguments["any_ruwe"]:
-        given["max_ruwe"] = None
-    if arguments["any_starflag"]:
-        given["forbidden_starflags"] = 0
-    return Cuts(**given)
-
-
-def _from_simulator(request: "TrainingRequest", arguments: dict[str, Any]) -> Path:
+def _from_simulator(request: "TrainingRequest", asked: _OfSimulator) -> Path:
     from astra.modelling.training.from_simulator import train_from_simulator
 
-    options = {name: arguments[name] for name in OF_SIMULATOR}
     with _stages() as update:
-        return train_from_simulator(request, **options, on_progress=update)
+        return train_from_simulator(request, **given(asked), on_progress=update)
 
 
 @contextmanager

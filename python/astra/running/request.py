@@ -4,12 +4,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from astra.database.connection import database, now
 from astra.errors import UsageError
 from astra.tasks.contract import Task
 from astra.tasks.pending import Selection, sources_of
+
+if TYPE_CHECKING:
+    from astra.running.arguments import SharedArguments
 
 #: Spectra in one chunk: one transaction, and what a stop has to wait for.
 CHUNK = 100
@@ -69,14 +72,14 @@ class Targets:
 
 
 def read_targets(
-    task: Task, words: Iterable[str], page: str | None = None, before: str | None = None
+    task: Task, words: Iterable[str] | None, before: str | None, page: str | None = None
 ) -> Targets:
-    """Understand ``[MODEL] [STAR]… --page I/N --before TIME``.
+    """Understand ``[MODEL] [STAR]… --before TIME --page I/N``.
 
     Raises:
         UsageError: A word is neither a model that the task takes nor a star, or an option cannot be read.
     """
-    words = list(words)
+    words = list(words or ())
     if words and not _STAR.fullmatch(words[0]):
         _check_model(task, words.pop(0))
     for word in words:
@@ -85,39 +88,31 @@ def read_targets(
     return Targets(tuple(words), _read_page(page), _read_time(before))
 
 
-def build_request(
-    task: Task,
-    targets: Targets,
-    options: Mapping[str, Any],
-    *,
-    retry_no_result: bool,
-    overwrite: bool,
-    **rest: Any,
-) -> Request:
+def build_request(task: Task, targets: Targets, shared: "SharedArguments", **rest: Any) -> Request:
     """Look up the stars, and put everything together; needs the database.
 
     Args:
         task: The task.
         targets: What to run it on.
-        options: Options of the task by name; ``None`` means not given.
-        retry_no_result: Also take failed rows.
-        overwrite: Take all spectra.
+        shared: How to run it.
         **rest: Further attributes of the request.
 
     Raises:
         UsageError: A star is not in the database, or the task has no such option.
     """
-    given = {name: value for name, value in options.items() if value is not None}
-    for name in given.keys() - task.options:
+    options = shared.of_task
+    for name in options.keys() - task.options:
         raise UsageError(f"task {task.name} has no option --{name.replace('_', '-')}")
-    again = retry_no_result or overwrite
+    retry = shared.retry is not None
+    again = retry or shared.overwrite
     if targets.before and not again:
         raise UsageError("--before says which rows to take again: give --overwrite or --retry with it")
     # By the clock of the database, as all times in it.
     before = (targets.before or now(database)) if again else None
     sources = sources_of(list(targets.stars))
-    selection = Selection(task, sources, targets.page, retry_no_result, overwrite, before)
-    return Request(selection, given, **rest)
+    selection = Selection(task, sources, targets.page, retry, shared.overwrite, before)
+    chunk = shared.batch_size or CHUNK
+    return Request(selection, options, chunk=chunk, allow_mixed=shared.allow_mixed, **rest)
 
 
 def _check_model(task: Task, name: str) -> None:

@@ -3,8 +3,8 @@
 What is where:
 
     srun.py       all of it: checks, submits, waits, and one report for every ending
-    options.py    profiles and command line -> the options in force; the array that they give
-    script.py     the command of sbatch, and the script that each task of the array runs
+    arguments.py  what `astra srun` can be asked: command line and profiles -> the options in force
+    array.py      what is submitted: the command of sbatch, and the script that each task runs
     commands.py   sbatch, squeue, scancel, scontrol, sacct: calling them, reading what they say
     job.py        a submitted array: how its tasks are, how they ended, how they are stopped
     outcome.py    the ends of the tasks -> one exit code, one sentence

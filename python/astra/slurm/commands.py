@@ -13,13 +13,13 @@ from astra.errors import AstraError, ConfigError, Interrupted, UsageError
 log = logging.getLogger("astra")
 
 #: A command that does not answer in this time counts as not answering [s].
-_PATIENCE_S = 60.0
+_TIMEOUT_S = 60.0
 
-# What users set to have these commands filter, sort or ask as they like it.
-_HABITS = ("SQUEUE_", "SCANCEL_", "SACCT_", "SCONTROL_")
+# Variables with which users change what these commands filter, sort or ask.
+_PREFERENCES = ("SQUEUE_", "SCANCEL_", "SACCT_", "SCONTROL_")
 
-# What sbatch says when there is nobody to talk to; all else is about what it was asked.
-_NOBODY_THERE = re.compile(
+# What sbatch says when Slurm does not answer; all else is about an option.
+_NO_ANSWER = re.compile(
     r"unable to contact slurm|communication (failure|error)|connection (failure|refused)|timed out|"
     r"unable to accept job|zero bytes were transmitted",
     re.IGNORECASE,
@@ -28,18 +28,18 @@ _UNKNOWN_JOB = re.compile(r"invalid job id", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Ended:
-    """What Slurm has on record of a task that ended: its word for it, and ``code:signal``."""
+class Record:
+    """What Slurm has on record of a task that ended: its state, and ``code:signal``."""
 
     state: str
     exit_code: str
 
 
 def check_installed() -> None:
-    """Look for sbatch before anything else is done.
+    """Refuse to go on where Slurm is not installed.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: There is no sbatch.
     """
     if shutil.which("sbatch") is None:
         raise ConfigError("no sbatch on this machine: run it on a submit host of Slurm")
@@ -62,7 +62,7 @@ def submit(command: list[str], script: str) -> str:
         line.removeprefix("sbatch: ").removeprefix("error: ") for line in done.stderr.splitlines()
     )
     if done.returncode:
-        if _NOBODY_THERE.search(said):
+        if _NO_ANSWER.search(said):
             raise Interrupted(f"Slurm does not answer ({said}): run again later")
         raise UsageError(f"sbatch: {said}")
     # With several clusters the name of one follows.
@@ -76,17 +76,17 @@ def states(job: str) -> dict[int, tuple[str, str]] | None:
     """How the tasks of an array are.
 
     Returns:
-        By task Slurm's word for its state, and the reason for that; tasks that Slurm has forgotten are
+        By task its state, and the reason for it; tasks that Slurm has forgotten are
         missing. ``None`` if it does not answer.
     """
     command = ["squeue", "--noheader", "--array", "--states=all", f"--jobs={job}", "--format=%K|%T|%r"]
     done = _call(command)
     if done is None or (done.returncode and not _UNKNOWN_JOB.search(done.stderr)):
         return None
-    return parse_states(done.stdout)
+    return parse_squeue(done.stdout)
 
 
-def parse_states(text: str) -> dict[int, tuple[str, str]]:
+def parse_squeue(text: str) -> dict[int, tuple[str, str]]:
     """Read ``task|state|reason``; tasks that never began and were cancelled together have no number."""
     found = {}
     for line in text.splitlines():
@@ -97,21 +97,21 @@ def parse_states(text: str) -> dict[int, tuple[str, str]]:
     return found
 
 
-def ended(job: str, tasks: Collection[int]) -> dict[int, Ended]:
-    """What Slurm has on record of tasks that ended: what it remembers, else what its accounting has kept."""
-    found = _record(parse_memory, ["scontrol", "--oneliner", "show", "job", job])
+def records(job: str, tasks: Collection[int]) -> dict[int, Record]:
+    """The records of tasks that ended: those of scontrol, and else those of the accounting."""
+    found = _records(parse_scontrol, ["scontrol", "--oneliner", "show", "job", job])
     if not found.keys() >= set(tasks):
         command = ["sacct", "--noheader", "--allocations", "--parsable2", f"--jobs={job}"]
-        found = _record(parse_accounting, [*command, "--format=JobID,State,ExitCode"]) | found
+        found = _records(parse_sacct, [*command, "--format=JobID,State,ExitCode"]) | found
     return {task: found[task] for task in tasks if task in found}
 
 
-def _record(parse: Callable[[str], dict[int, Ended]], command: list[str]) -> dict[int, Ended]:
+def _records(parse: Callable[[str], dict[int, Record]], command: list[str]) -> dict[int, Record]:
     done = _call(command)
     return parse(done.stdout) if done is not None and not done.returncode else {}
 
 
-def parse_accounting(text: str) -> dict[int, Ended]:
+def parse_sacct(text: str) -> dict[int, Record]:
     """Read ``job_task|state|code:signal`` of sacct; ``CANCELLED by 1000`` is ``CANCELLED``."""
     found = {}
     for line in text.splitlines():
@@ -119,11 +119,11 @@ def parse_accounting(text: str) -> dict[int, Ended]:
         state, _, exit_code = rest.partition("|")
         task = job.partition("_")[2]
         if task.isdecimal() and state:
-            found[int(task)] = Ended(state.split()[0], exit_code)
+            found[int(task)] = Record(state.split()[0], exit_code)
     return found
 
 
-def parse_memory(text: str) -> dict[int, Ended]:
+def parse_scontrol(text: str) -> dict[int, Record]:
     """Read the lines of ``scontrol show job``."""
     found = {}
     for line in text.splitlines():
@@ -131,19 +131,19 @@ def parse_memory(text: str) -> dict[int, Ended]:
             name: re.search(rf"\b{name}=(\S+)", line) for name in ("ArrayTaskId", "JobState", "ExitCode")
         }
         if all(fields.values()) and fields["ArrayTaskId"][1].isdecimal():
-            found[int(fields["ArrayTaskId"][1])] = Ended(fields["JobState"][1], fields["ExitCode"][1])
+            found[int(fields["ArrayTaskId"][1])] = Record(fields["JobState"][1], fields["ExitCode"][1])
     return found
 
 
 def cancel(job: str, *options: str) -> bool:
-    """Call scancel; whether it did something."""
+    """Call scancel; gives whether it succeeded."""
     done = _call(["scancel", *options, job])
     return done is not None and not done.returncode
 
 
 def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess | None:
     """Call a command; ``None`` if it is not there or does not answer."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(_HABITS)}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_PREFERENCES)}
     try:
         # A session of its own: Ctrl-C is for this process.
         done = subprocess.run(
@@ -153,7 +153,7 @@ def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess | N
             text=True,
             check=False,
             errors="replace",
-            timeout=_PATIENCE_S,
+            timeout=_TIMEOUT_S,
             env=environment,
             start_new_session=True,
         )

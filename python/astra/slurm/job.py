@@ -36,7 +36,7 @@ class Job:
     def __init__(self, number: str, tasks: int, logs: Path) -> None:
         self.number, self._logs = number, logs
         self._states: dict[int, tuple[str, str]] = dict.fromkeys(range(tasks), ("PENDING", "None"))
-        self._records: dict[int, commands.Ended] = {}
+        self._records: dict[int, commands.Record] = {}
         self._cancelled = False
         self._silent = False
 
@@ -61,7 +61,7 @@ class Job:
         # A task that Slurm starts again is no longer one that ended.
         self._records = {task: record for task, record in self._records.items() if task in final}
         if news := final - self._records.keys():
-            self._records |= commands.ended(self.number, news)
+            self._records |= commands.records(self.number, news)
 
     def summary(self) -> str:
         """How many tasks are in which state, and why some do not begin."""
@@ -84,7 +84,7 @@ class Job:
         """How its tasks ended."""
         unknown = [task for task in self._states if self._kept(task) is None and task not in self._records]
         if unknown:
-            self._records |= commands.ended(self.number, unknown)
+            self._records |= commands.records(self.number, unknown)
         return [
             task_end(task, self._kept(task), state, self._records.get(task))
             for task, (state, _) in sorted(self._states.items())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astra.errors import SEVERITY, AstraError, ConfigError, Interrupted, worst
-from astra.slurm.commands import Ended
+from astra.slurm.commands import Record
 
 # What a shell gives for a program that cannot be started.
 _NOT_STARTED = (126, 127)
@@ -59,7 +59,7 @@ class TaskEnd:
         return self.code if self.code in SEVERITY else AstraError.exit_code
 
 
-def task_end(task: int, kept: int | None, state: str, record: Ended | None) -> TaskEnd:
+def task_end(task: int, kept: int | None, state: str, record: Record | None) -> TaskEnd:
     """Put together what is known.
 
     Args:

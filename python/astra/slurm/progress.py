@@ -11,7 +11,7 @@ from peewee import fn
 from astra.database.reconnecting import hang_up
 from astra.errors import AstraError
 from astra.models.pipeline import TaskRun
-from astra.slurm.script import JOB_PREFIX
+from astra.slurm.array import JOB_PREFIX
 from astra.tasks.contract import Task
 
 log = logging.getLogger("astra")

@@ -17,11 +17,12 @@ from astra.running.ending import KEYBOARD_INTERRUPT, Ending, StopRequest
 from astra.running.request import Request, Targets, build_request
 from astra.running.runner import how_to_go_on, refuse_to_mix
 from astra.slurm import commands
+from astra.slurm.arguments import SrunArguments
+from astra.slurm.array import JobArray, batch_script, sbatch_command
 from astra.slurm.job import Job, wait_for
-from astra.slurm.options import JobArray, options_in_force, worker_words
 from astra.slurm.outcome import TaskEnd, exit_code_of, sentence
 from astra.slurm.progress import LiveCount, count_done, newest_run
-from astra.slurm.script import batch_script, sbatch_command
+from astra.system.arguments import command_line
 from astra.system.version import V_ASTRA
 from astra.tasks.contract import Task
 from astra.tasks.pending import anything_pending, count_pending, pending_query
@@ -90,24 +91,24 @@ class Watcher:
 def carry_out(
     task: Task,
     targets: Targets,
-    arguments: Mapping[str, Any],
+    asked: SrunArguments,
     settings: Settings,
     report: SlurmReport,
     stop: StopRequest,
     watcher: Watcher,
 ) -> None:
-    """Run ``targets`` on Slurm with the ``arguments`` of the command, within ``reporting``.
+    """Run ``targets`` on Slurm as ``asked`` for, within ``reporting``.
 
     Raises:
         UsageError: A star, a profile or an option does not exist, or Slurm refuses one.
         ConfigError: There is no Slurm here, or what there is cannot be used for this.
         Interrupted: A signal came before anything was submitted, or Slurm does not answer.
     """
-    options = _options(arguments, settings)
-    request = _request(task, targets, arguments)
-    report.array = _array(task, request, arguments, options)
+    options = _options(asked, settings)
+    request = build_request(task, targets, asked.shared, limit=asked.limit)
+    report.array = _array(asked, request, options)
     report.to_do = count_pending(request.selection)
-    if arguments["dry_run"]:
+    if asked.dry_run:
         report.end("dry_run", 0)
         return
     refuse_to_mix(request, task.identify(**request.options))
@@ -121,48 +122,34 @@ def carry_out(
     after = newest_run()
     _submit(report)
     watcher.submitted(report)
-    if arguments["no_wait"]:
+    if asked.no_wait:
         report.end("submitted", 0)
     else:
         _Waiting(request, report, after).go(stop, watcher)
 
 
-def _options(arguments: Mapping[str, Any], settings: Settings) -> SlurmSettings:
-    given = {name: arguments[name] for name in SlurmSettings.model_fields}
-    options = options_in_force(settings.slurm, arguments["profile"], given)
+def _options(asked: SrunArguments, settings: Settings) -> SlurmSettings:
+    options = asked.options_in_force(settings.slurm)
     if options.nodes > 1 and not serves_other_machines(database):
         raise ConfigError(
             f"--nodes {options.nodes}: an SQLite file cannot be shared by several machines; "
             "use PostgreSQL (database.url), or --nodes 1 with more --procs"
         )
-    if not arguments["dry_run"]:
+    if not asked.dry_run:
         commands.check_installed()
     return options
 
 
-def _request(task: Task, targets: Targets, arguments: Mapping[str, Any]) -> Request:
-    device = arguments["device"]
-    options = {name: arguments[name] for name in ("weights", "seed")} | {"device": device and device.value}
-    return build_request(
-        task,
-        targets,
-        options,
-        retry_no_result=arguments["retry"] is not None,
-        overwrite=arguments["overwrite"],
-        limit=arguments["limit"],
-        allow_mixed=arguments["allow_mixed"],
-    )
-
-
-def _array(task: Task, request: Request, arguments: Mapping[str, Any], options: SlurmSettings) -> JobArray:
+def _array(asked: SrunArguments, request: Request, options: SlurmSettings) -> JobArray:
     before = request.selection.before
+    worker = asked.of_worker(before and before.isoformat(timespec="microseconds"))
     return JobArray(
-        f"astra-{task.name}",
-        worker_words(task.name, arguments, before and before.isoformat(timespec="microseconds")),
+        f"astra-{asked.task}",
+        ("run", *command_line(worker)),
         options,
         logs=options.logs.expanduser().absolute(),
         folder=Path.cwd(),
-        limit=request.limit,
+        limit=asked.limit,
     )
 
 

@@ -10,7 +10,7 @@ import torch
 
 from astra.errors import ConfigError, Interrupted, UsageError
 from astra.modelling.training.loop import Epoch
-from astra.modelling.training.request import TrainingRequest, session, told_of_training
+from astra.modelling.training.request import TrainingRequest, epoch_progress, session
 
 
 def nobody_listens(what, done, total):
@@ -110,13 +110,13 @@ def test_a_signal_ends_the_work_at_the_next_sign_of_progress(tmp_path, number):
 def test_every_epoch_makes_one_line(caplog):
     caplog.set_level("INFO", "astra")
     seen = []
-    tell = told_of_training(lambda *now: seen.append(now))
+    progress = epoch_progress(lambda *now: seen.append(now))
     epochs = [Epoch(number, 0.5, 0.25, None, 1e-3, 7.0) for number in (1, 2, 3)]
 
-    tell(11, 40, epochs[:1])  # a training that goes on has told of these already
-    tell(20, 40, epochs[:1])
-    tell(21, 40, epochs[:2])
-    tell(31, 40, epochs)
+    progress(11, 40, epochs[:1])  # a training that goes on has logged these already
+    progress(20, 40, epochs[:1])
+    progress(21, 40, epochs[:2])
+    progress(31, 40, epochs)
 
     assert caplog.messages == [
         f"epoch {number}: training 0.5000, validation 0.2500 (7 s)" for number in (2, 3)

@@ -22,8 +22,8 @@ from astra.modelling.training.report.writing import check_available, report_path
 from astra.modelling.training.request import (
     Progress,
     TrainingRequest,
+    epoch_progress,
     session,
-    told_of_training,
 )
 from astra.modelling.training.split import Split, split
 from astra.pipelines.astronn_dist.network.sampling import Network, network_on, sample
@@ -131,7 +131,7 @@ def _learnt(
         _checkpoints(request),
         seed=request.seed,
         device=device,
-        progress=told_of_training(progress),
+        progress=epoch_progress(progress),
     )
     progress("calibration", 0)
     tensors, gain = calibrate_if_better(trained.tensors, validation, seed=request.seed, device=device)

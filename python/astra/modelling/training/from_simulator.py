@@ -32,8 +32,8 @@ from astra.modelling.training.report.writing import check_available, report_path
 from astra.modelling.training.request import (
     Progress,
     TrainingRequest,
+    epoch_progress,
     session,
-    told_of_training,
 )
 from astra.modelling.training.simulated import Recipe, digest_of, simulated_examples
 from astra.modelling.training.validity_fit import fit_validity, principal_components
@@ -164,7 +164,7 @@ def train_from_simulator(
             stage.checkpoints,
             seed=request.seed,
             device=device,
-            progress=told_of_training(progress),
+            progress=epoch_progress(progress),
         )
         weights = _calibrated(stage, trained, training)
         size, told = stage.size("test"), partial(progress, "test")

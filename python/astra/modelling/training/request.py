@@ -20,7 +20,7 @@ from astra.running.ending import StopRequest
 
 log = logging.getLogger("astra")
 
-#: Told what is being done, how much of it is, and how much there is in all.
+#: Called with the name of a stage, how much of it is done, and how much there is in all.
 Progress = Callable[[str, int, int | None], None]
 
 #: The options of a training that a request may give.
@@ -91,10 +91,10 @@ class TrainingRequest:
 
 @contextmanager
 def session(request: TrainingRequest, on_progress: Progress) -> Iterator[tuple[str, Progress]]:
-    """Hold what a training needs while it goes on: its folder, its device, its threads, its signals.
+    """Hold the folder, the device, the threads and the signals of a training.
 
     Yields:
-        The device, and a function to tell the progress to, which ends the work after a signal.
+        The device, and the function to call with the progress, which ends the work after a signal.
 
     Raises:
         UsageError: The output cannot be written.
@@ -104,7 +104,7 @@ def session(request: TrainingRequest, on_progress: Progress) -> Iterator[tuple[s
     request.check()
     device = choose_device(request.device)
     with ExitStack() as stack:
-        stack.enter_context(_alone(request.folder))
+        stack.enter_context(_locked(request.folder))
         stack.enter_context(_threads(request.threads))
         stop = stack.enter_context(StopRequest())
 
@@ -116,26 +116,26 @@ def session(request: TrainingRequest, on_progress: Progress) -> Iterator[tuple[s
         yield device, progress
 
 
-def told_of_training(progress: Progress) -> Callable[[int, int, Sequence[Epoch]], None]:
-    """The progress of a training as ``loop.train`` tells it; each epoch that is done also makes a line."""
-    said = None
+def epoch_progress(progress: Progress) -> Callable[[int, int, Sequence[Epoch]], None]:
+    """The ``progress`` of ``loop.train``, which also logs one line for each epoch."""
+    logged = None
 
-    def tell(step: int, steps: int, history: Sequence[Epoch]) -> None:
-        nonlocal said
-        if said is not None:
-            for epoch in history[said:]:
+    def update(step: int, steps: int, history: Sequence[Epoch]) -> None:
+        nonlocal logged
+        if logged is not None:
+            for epoch in history[logged:]:
                 log.info(
                     "epoch %d: training %.4f, validation %.4f (%.0f s)",
                     *(epoch.epoch, epoch.training_loss, epoch.validation_nll, epoch.seconds),
                 )
-        said = len(history)
+        logged = len(history)
         progress("training", step, steps)
 
-    return tell
+    return update
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock", timeout=0)

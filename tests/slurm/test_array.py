@@ -1,4 +1,4 @@
-"""Profiles and the command line; what sbatch is asked, and what the tasks of the array run."""
+"""What sbatch is asked, and what the tasks of the array run."""
 
 import os
 import shlex
@@ -10,83 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra.config import SlurmSettings, load_settings
-from astra.errors import ConfigError, UsageError
-from astra.slurm.options import JobArray, notice_s, options_in_force, worker_words
-from astra.slurm.script import batch_script, sbatch_command
-
-PROFILES = {
-    "default": SlurmSettings(account="A", time="48:00:00", mem="4000"),
-    "gpu": SlurmSettings(gres="gpu:v100", mem="16000"),
-}
-ARGUMENTS = dict.fromkeys(
-    ("what", "weights", "seed", "device", "batch_size", "retry", "max_runtime", "overwrite", "allow_mixed")
-)
+from astra.config import SlurmSettings
+from astra.slurm.array import JobArray, batch_script, notice_s, sbatch_command
 
 
 def _array(limit=None, words=("run", "astronn_dist"), logs="/logs", **options):
     values = {"nodes": 1, "procs": 1} | options
     return JobArray("astra-x", words, SlurmSettings(**values), Path(logs), Path("/here"), limit)
-
-
-# > Profiles
-
-
-def test_the_command_line_beats_the_profile_and_this_the_default():
-    given = {"mem": None, "gres": None, "account": "B"}
-
-    chosen = options_in_force(PROFILES, "gpu", given)
-
-    assert (chosen.account, chosen.mem, chosen.gres, chosen.time) == ("B", "16000", "gpu:v100", "48:00:00")
-    assert (chosen.nodes, chosen.procs, str(chosen.logs)) == (1, 1, "astra-logs")
-    assert options_in_force(PROFILES, None, {}).mem == "4000"
-    assert options_in_force({}, None, {}).mem is None
-
-
-def test_an_unknown_profile_is_wrong_usage_that_names_those_there_are():
-    with pytest.raises(UsageError, match=r"no profile 'cpu' under 'slurm' .*; there are: default, gpu"):
-        options_in_force(PROFILES, "cpu", {})
-
-
-def test_an_empty_option_is_wrong_usage():
-    with pytest.raises(UsageError, match="--account: string should have at least 1 character"):
-        options_in_force({}, None, {"account": ""})
-
-
-@pytest.fixture
-def settings_file():
-    return Path(os.environ["ASTRA_CONFIG"]).write_text
-
-
-def test_profiles_are_settings_with_their_origin(settings_file):
-    settings_file('slurm: {default: {account: A, time: "48:00:00"}, gpu: {mem: 16000, logs: ~/logs}}')
-
-    settings = load_settings()
-    shown = {name: (str(value), origin) for name, value, origin in settings.flat()}
-
-    assert settings.slurm["gpu"].mem == "16000"
-    assert shown["slurm.default.time"] == ("48:00:00", f"file {os.environ['ASTRA_CONFIG']}")
-    assert shown["slurm.gpu.logs"][0] == f"{os.environ['HOME']}/logs"
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        ("slurm: {gpu: {memory: 1}}", "'slurm.gpu.memory'.*known settings: .*slurm.PROFILE.mem"),
-        ("slurm: {gpu: 16}", "'slurm' must hold profiles"),
-        ("slurm: gpu", "'slurm' must hold profiles"),
-        ("slurm: {gpu: {time: 48:00:00}}", "'slurm.gpu.time' .file .*put it in quotes"),
-        ("slurm: {gpu: {nodes: 0}}", "'slurm.gpu.nodes'"),
-    ],
-)
-def test_a_wrong_profile_is_one_line_that_names_it(settings_file, content, says):
-    settings_file(content)
-
-    with pytest.raises(ConfigError, match=says):
-        load_settings()
-
-
-# > The array
 
 
 @given(st.integers(1, 10_000), st.integers(1, 200))
@@ -135,17 +65,6 @@ def test_a_task_with_a_limit_is_not_started_again_by_slurm():
     assert "--no-requeue" in sbatch_command(_array(7, nodes=3))
     assert "--array=0-2" in sbatch_command(_array(7, nodes=3))
     assert "--array=0-1" in sbatch_command(_array(2, nodes=3))
-
-
-def test_the_words_of_a_worker_are_those_of_the_command():
-    given = {"what": ["2M1"], "weights": "my w", "seed": 3, "retry": "no_result", "allow_mixed": True}
-
-    words = worker_words("astronn_dist", ARGUMENTS | given, "2026-01-01T00:00:00")
-
-    assert words == (
-        "run", "astronn_dist", "2M1", "--weights=my w", "--seed=3", "--retry=no_result", "--allow-mixed",
-        "--before=2026-01-01T00:00:00",
-    )  # fmt: skip
 
 
 # > The script, run by a real shell

@@ -1,0 +1,66 @@
+"""The arguments of a command are one object, which can be written as words and read again."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from astra.running.arguments import Device, RunArguments, SharedArguments
+from astra.slurm.arguments import SrunArguments
+from astra.system.arguments import command_line, takes
+from astra.system.arguments import given as given_in
+
+# Of each field whose type does not say all that it takes.
+LIMITED = {
+    "task": st.from_regex(r"[a-z]\w*", fullmatch=True),
+    "what": st.none() | st.lists(st.from_regex(r"(\d|2M|AP)[\w.+-]*", fullmatch=True), min_size=1),
+    "seed": st.none() | st.integers(0, 2**63 - 1),
+    "max_runtime": st.none() | st.floats(0, 1e9),
+    "logs": st.none() | st.from_regex(r"/\w+", fullmatch=True).map(Path),
+    "workers": st.integers(1),
+} | dict.fromkeys(("limit", "batch_size", "nodes", "procs", "array_limit"), st.none() | st.integers(1))
+
+
+def any_of(kind):
+    """Anything that a command with such arguments can be asked."""
+    names = [field.name for field in fields(kind)]
+    chosen = {name: LIMITED.get(name, ...) for name in names}
+    return st.builds(kind, **chosen | ({"shared": any_of(SharedArguments)} if "shared" in names else {}))
+
+
+def parsed(kind, words):
+    """What a command that takes such arguments gets."""
+    seen, app = [], typer.Typer()
+    app.command()(takes(kind)(seen.append))
+    app([*words], standalone_mode=False)
+    return seen.pop()
+
+
+@pytest.mark.parametrize("kind", [RunArguments, SrunArguments])
+@given(st.data())
+def test_what_is_written_as_a_command_line_is_read_as_the_same(kind, data):
+    asked = data.draw(any_of(kind))
+
+    assert parsed(kind, command_line(asked)) == asked
+
+
+def test_a_command_line_holds_words_first_and_nothing_that_is_as_by_default():
+    shared = SharedArguments(seed=0, device=Device.CPU, overwrite=True)
+    asked = RunArguments(task="t", what=["2M1", "7"], workers=1, shared=shared, as_json=True)
+
+    assert command_line(asked) == ("t", "2M1", "7", "--device=cpu", "--seed=0", "--overwrite", "--json")
+    assert command_line(RunArguments(task="t")) == ("t",)
+
+
+def test_what_was_given_is_known_by_the_name_of_its_field():
+    shared = SharedArguments(seed=0, allow_mixed=True)
+
+    assert given_in(RunArguments(task="t", shared=shared)) == {
+        "task": "t",
+        "workers": 1,
+        "seed": 0,
+        "allow_mixed": True,
+    }
