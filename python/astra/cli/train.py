@@ -3,19 +3,18 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
-from typer import Option
 
 from astra.cli.command import database_session
 from astra.cli.console import note, progress, say
 from astra.errors import UsageError
 from astra.running.arguments import Device
-from astra.system.arguments import given, option_name, takes
+from astra.system.arguments import given, option, option_name, takes
 
 if TYPE_CHECKING:
     from astra.modelling.training.parallaxes import Cuts
@@ -46,41 +45,32 @@ class Origin(StrEnum):
 class _OfSimulator:
     """Arguments that have a meaning with ``--from simulator`` only."""
 
-    n_stars: Annotated[int | None, Option(min=1, metavar="N", help="Simulator: how many stars.")] = None
-    spectra_models: Annotated[
-        Path | None, Option(metavar="FOLDER", help="Simulator: published emulators, instead of our own.")
-    ] = None
-    isochrones: Annotated[
-        Path | None, Option(metavar="FOLDER", help="Simulator: isochrones, with --spectra-models.")
-    ] = None
-    masks_from: Annotated[
-        Path | None, Option(metavar="FOLDER", help="Simulator: apStar files whose masks are used.")
-    ] = None
+    n_stars: int | None = option(min=1, metavar="N", help="Simulator: how many stars.")
+    spectra_models: Path | None = option(
+        metavar="FOLDER", help="Simulator: published emulators, instead of our own."
+    )
+    isochrones: Path | None = option(metavar="FOLDER", help="Simulator: isochrones, with --spectra-models.")
+    masks_from: Path | None = option(metavar="FOLDER", help="Simulator: apStar files whose masks are used.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _OfDatabase:
     """Arguments that have a meaning with ``--from database`` only."""
 
-    max_ruwe: Annotated[
-        float | None, Option(metavar="X", help="Database: RUWE of the astrometry below this; default 1.4.")
-    ] = None
-    any_ruwe: Annotated[
-        bool, Option("--any-ruwe", help="Database: also stars without RUWE, or a large one.")
-    ] = False
-    min_snr: Annotated[float | None, Option(metavar="X", help="Database: S/N above this; default 200.")] = (
-        None
+    max_ruwe: float | None = option(
+        metavar="X", help="Database: RUWE of the astrometry below this; default 1.4."
     )
-    max_ebv: Annotated[
-        float | None, Option(metavar="MAG", help="Database: E(B-V) at most; default: any.")
-    ] = None
-    any_starflag: Annotated[
-        bool, Option("--any-starflag", help="Database: also spectra with bits set in STARFLAG.")
-    ] = False
-    zero_point: Annotated[
-        float | None,
-        Option(metavar="MAS", help="Database: subtracted from every parallax; -0.029 for Gaia DR2."),
-    ] = None
+    any_ruwe: bool = option(
+        "--any-ruwe", default=False, help="Database: also stars without RUWE, or a large one."
+    )
+    min_snr: float | None = option(metavar="X", help="Database: S/N above this; default 200.")
+    max_ebv: float | None = option(metavar="MAG", help="Database: E(B-V) at most; default: any.")
+    any_starflag: bool = option(
+        "--any-starflag", default=False, help="Database: also spectra with bits set in STARFLAG."
+    )
+    zero_point: float | None = option(
+        metavar="MAS", help="Database: subtracted from every parallax; -0.029 for Gaia DR2."
+    )
 
     def cuts(self) -> "Cuts":
         """The cuts, as given or as by default."""
@@ -99,26 +89,23 @@ class _OfDatabase:
 
 @dataclass(frozen=True, kw_only=True)
 class _Arguments:
-    output: Annotated[Path, Option(metavar="FILE", help="The weights to make: a .safetensors file.")]
-    origin: Annotated[
-        Origin, Option("--from", help="Simulated stars, or the spectra of the database that have parallaxes.")
-    ]
-    seed: Annotated[int, Option(min=0, max=2**63 - 1, help="The same seed gives the same weights.")] = 0
-    epochs: Annotated[int | None, Option(min=1, help="How often each spectrum is used, at most.")] = None
-    batch_size: Annotated[int | None, Option(min=1, help="Spectra in one step.")] = None
-    learning_rate: Annotated[float | None, Option(help="The largest, of Adam.")] = None
-    patience: Annotated[
-        int | None, Option(min=1, help="Stop after this many epochs without a better validation.")
-    ] = None
-    device: Annotated[Device, Option(help="Where the network is trained.")] = Device.AUTO
-    threads: Annotated[int | None, Option(min=1, help="Compute threads; default: one for each core.")] = None
-    work: Annotated[
-        Path | None,
-        Option(
-            metavar="FOLDER", help="Keeps examples and checkpoints; default: FILE without suffix, .training."
-        ),
-    ] = None
-    overwrite: Annotated[bool, Option("--overwrite", help="Replace FILE.")] = False
+    output: Path = option(default=MISSING, metavar="FILE", help="The weights to make: a .safetensors file.")
+    origin: Origin = option(
+        "--from",
+        default=MISSING,
+        help="Simulated stars, or the spectra of the database that have parallaxes.",
+    )
+    seed: int = option(default=0, min=0, max=2**63 - 1, help="The same seed gives the same weights.")
+    epochs: int | None = option(min=1, help="How often each spectrum is used, at most.")
+    batch_size: int | None = option(min=1, help="Spectra in one step.")
+    learning_rate: float | None = option(help="The largest, of Adam.")
+    patience: int | None = option(min=1, help="Stop after this many epochs without a better validation.")
+    device: Device = option(default=Device.AUTO, help="Where the network is trained.")
+    threads: int | None = option(min=1, help="Compute threads; default: one for each core.")
+    work: Path | None = option(
+        metavar="FOLDER", help="Keeps examples and checkpoints; default: FILE without suffix, .training."
+    )
+    overwrite: bool = option("--overwrite", default=False, help="Replace FILE.")
     simulator: _OfSimulator = _OfSimulator()
     database: _OfDatabase = _OfDatabase()
 

@@ -5,9 +5,9 @@ Only the command line and ``srun`` load this: a run does without typer.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
-from typer import Argument, Option
+from astra.system.arguments import argument, option
 
 
 class Device(StrEnum):
@@ -24,26 +24,28 @@ class Retry(StrEnum):
     NO_RESULT = "no_result"
 
 
-TaskName = Annotated[str, Argument(help="The task, e.g. astronn_dist.")]
-Words = Annotated[
-    list[str] | None,
-    Argument(metavar="MODEL|STAR", help="Model of the spectra; stars by sdss_id or APOGEE id."),
-]
-AsJson = Annotated[bool, Option("--json", help="Print the sum as one JSON object.")]
+@dataclass(frozen=True, kw_only=True)
+class TargetArguments:
+    """What a task is run on."""
+
+    task: str = argument(help="The task, e.g. astronn_dist.")
+    what: list[str] | None = argument(
+        None, metavar="MODEL|STAR", help="Model of the spectra; stars by sdss_id or APOGEE id."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SharedArguments:
     """Arguments of a run that are the same here and on Slurm."""
 
-    batch_size: Annotated[int | None, Option(min=1, help="Spectra in one transaction.")] = None
-    device: Annotated[Device | None, Option(help="Where the network runs.")] = None
-    weights: Annotated[str | None, Option(help="Weights: a path, or a name of `astra models list`.")] = None
-    seed: Annotated[int | None, Option(min=0, max=2**63 - 1, help="Seed of the dropout masks.")] = None
-    overwrite: Annotated[bool, Option("--overwrite", help="Take all spectra, done or not.")] = False
-    retry: Annotated[Retry | None, Option(help="Take failed spectra again.")] = None
-    before: Annotated[str | None, Option(metavar="TIME", help="Take again only what is older (UTC).")] = None
-    allow_mixed: Annotated[bool, Option("--allow-mixed", help="Accept rows made by other weights.")] = False
+    batch_size: int | None = option(min=1, help="Spectra in one transaction.")
+    device: Device | None = option(help="Where the network runs.")
+    weights: str | None = option(help="Weights: a path, or a name of `astra models list`.")
+    seed: int | None = option(min=0, max=2**63 - 1, help="Seed of the dropout masks.")
+    overwrite: bool = option("--overwrite", default=False, help="Take all spectra, done or not.")
+    retry: Retry | None = option(help="Take failed spectra again.")
+    before: str | None = option(metavar="TIME", help="Take again only what is older (UTC).")
+    allow_mixed: bool = option("--allow-mixed", default=False, help="Accept rows made by other weights.")
 
     @property
     def of_task(self) -> dict[str, Any]:
@@ -54,23 +56,15 @@ class SharedArguments:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunArguments:
+class RunArguments(TargetArguments):
     """The arguments of ``astra run``."""
 
-    task: TaskName
-    what: Words = None
-    limit: Annotated[int | None, Option(min=1, help="Stop after this many spectra.")] = None
-    page: Annotated[str | None, Option(metavar="I/N", help="Only spectra with spectrum_pk % N = I - 1.")] = (
-        None
-    )
-    workers: Annotated[int, Option(min=1, help="Local processes.")] = 1
+    limit: int | None = option(min=1, help="Stop after this many spectra.")
+    page: str | None = option(metavar="I/N", help="Only spectra with spectrum_pk % N = I - 1.")
+    workers: int = option(default=1, min=1, help="Local processes.")
     shared: SharedArguments = SharedArguments()
-    dry_run: Annotated[bool, Option("--dry-run", help="Count what is pending, and do nothing.")] = False
-    count: Annotated[bool, Option("--count", help="Count what is pending before starting.")] = False
-    max_runtime: Annotated[
-        float | None, Option(min=0, metavar="S", help="Start no batch after S seconds.")
-    ] = None
-    job: Annotated[str | None, Option(metavar="NAME", help="The job this is a part of, for the record.")] = (
-        None
-    )
-    as_json: AsJson = False
+    dry_run: bool = option("--dry-run", default=False, help="Count what is pending, and do nothing.")
+    count: bool = option("--count", default=False, help="Count what is pending before starting.")
+    max_runtime: float | None = option(min=0, metavar="S", help="Start no batch after S seconds.")
+    job: str | None = option(metavar="NAME", help="The job this is a part of, for the record.")
+    as_json: bool = option("--json", default=False, help="Print the sum as one JSON object.")

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from typer import Option
+from typing import TYPE_CHECKING
 
 from astra.errors import UsageError
-from astra.running.arguments import AsJson, RunArguments, SharedArguments, TaskName, Words
-from astra.system.arguments import option_name
+from astra.running.arguments import RunArguments, SharedArguments, TargetArguments
+from astra.system.arguments import option, option_name
 
 if TYPE_CHECKING:
     from astra.config import SlurmSettings
@@ -22,40 +20,30 @@ LOGS = Path("astra-logs")
 
 _DEFAULTS = {"nodes": 1, "procs": 1, "logs": LOGS}
 
-ForSlurm = Annotated[str | None, Option(help="For Slurm.")]
-
 
 @dataclass(frozen=True, kw_only=True)
-class SrunArguments:
+class SrunArguments(TargetArguments):
     """The arguments of ``astra srun``."""
 
-    task: TaskName
-    what: Words = None
-    nodes: Annotated[
-        int | None, Option(min=1, help="Tasks of the array, each on one machine.  [default: 1]")
-    ] = None
-    procs: Annotated[int | None, Option(min=1, help="Processes of each, a core each.  [default: 1]")] = None
-    limit: Annotated[int | None, Option(min=1, help="Stop after this many spectra in all.")] = None
-    profile: Annotated[str | None, Option(metavar="NAME", help="Options under `slurm` in the settings.")] = (
-        None
+    nodes: int | None = option(min=1, help="Tasks of the array, each on one machine.  [default: 1]")
+    procs: int | None = option(min=1, help="Processes of each, a core each.  [default: 1]")
+    limit: int | None = option(min=1, help="Stop after this many spectra in all.")
+    profile: str | None = option(metavar="NAME", help="Options under `slurm` in the settings.")
+    partition: str | None = option(help="For Slurm.")
+    account: str | None = option(help="For Slurm.")
+    qos: str | None = option(help="For Slurm.")
+    time: str | None = option(help="For Slurm: longest time of a task, e.g. 48:00:00.")
+    mem: str | None = option(help="For Slurm: memory of a task, MB or e.g. 16G.")
+    gres: str | None = option(help="For Slurm, e.g. gpu:v100.")
+    array_limit: int | None = option(min=1, help="Tasks that may run at the same time.")
+    logs: Path | None = option(metavar="DIR", help="Folder of logs.  [default: astra-logs]")
+    no_wait: bool = option("--no-wait", default=False, help="Print the job's number, and do not wait.")
+    dry_run: bool = option(
+        "--dry-run", default=False, help="Print what would be submitted, and submit nothing."
     )
-    partition: ForSlurm = None
-    account: ForSlurm = None
-    qos: ForSlurm = None
-    time: Annotated[str | None, Option(help="For Slurm: longest time of a task, e.g. 48:00:00.")] = None
-    mem: Annotated[str | None, Option(help="For Slurm: memory of a task, MB or e.g. 16G.")] = None
-    gres: Annotated[str | None, Option(help="For Slurm, e.g. gpu:v100.")] = None
-    array_limit: Annotated[int | None, Option(min=1, help="Tasks that may run at the same time.")] = None
-    logs: Annotated[Path | None, Option(metavar="DIR", help="Folder of logs.  [default: astra-logs]")] = None
-    no_wait: Annotated[bool, Option("--no-wait", help="Print the job's number, and do not wait.")] = False
-    dry_run: Annotated[
-        bool, Option("--dry-run", help="Print what would be submitted, and submit nothing.")
-    ] = False
     shared: SharedArguments = SharedArguments()
-    max_runtime: Annotated[
-        float | None, Option(min=0, metavar="S", help="Start no batch after S seconds of a task.")
-    ] = None
-    as_json: AsJson = False
+    max_runtime: float | None = option(min=0, metavar="S", help="Start no batch after S seconds of a task.")
+    as_json: bool = option("--json", default=False, help="Print the sum as one JSON object.")
 
     def of_worker(self, before: str | None) -> RunArguments:
         """The arguments of each task's ``astra run``, without its limit and its processes.

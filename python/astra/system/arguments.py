@@ -1,18 +1,30 @@
 """The arguments of a command as one frozen dataclass: typer shows its fields, and it can be written as words.
 
-A field is annotated as typer wants a parameter to be. A field that is such a dataclass itself stands for its
-own fields: so commands share a part of their arguments.
+A field that is such a dataclass stands for its own fields: so commands share a part of their arguments.
 """
 
 import functools
 import inspect
 from collections.abc import Callable, Iterator
-from dataclasses import is_dataclass
-from typing import Any, TypeVar
+from dataclasses import MISSING, Field, field, fields, is_dataclass
+from typing import Annotated, Any, TypeVar
 
+from typer import Argument, Option
 from typer.models import ArgumentInfo
 
 T = TypeVar("T")
+
+_DECLARED = "declared"
+
+
+def argument(default: Any = MISSING, **declared: Any) -> Any:
+    """A field that is given by its place, and what ``typer.Argument`` takes to declare it."""
+    return field(default=default, metadata={_DECLARED: Argument(**declared)})
+
+
+def option(*names: str, default: Any = None, **declared: Any) -> Any:
+    """A field that is an option, and what ``typer.Option`` takes to declare it."""
+    return field(default=default, metadata={_DECLARED: Option(*names, **declared)})
 
 
 def takes(arguments: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
@@ -31,22 +43,22 @@ def takes(arguments: type[T]) -> Callable[[Callable[[T], None]], Callable[..., N
 
 def given(arguments: Any) -> dict[str, Any]:
     """The arguments by name, without those that are absent and the switches that are off."""
-    found = {parameter.name: value for parameter, value in _flat(arguments)}
+    found = {each.name: value for each, value in _flat(arguments)}
     return {name: value for name, value in found.items() if value is not None and value is not False}
 
 
 def command_line(arguments: Any) -> tuple[str, ...]:
     """The words that a command takes as these arguments; what is as by default is left out."""
     words, options = [], []
-    for parameter, value in _flat(arguments):
-        (declared,) = parameter.annotation.__metadata__
-        if value == parameter.default:
+    for each, value in _flat(arguments):
+        declared = each.metadata[_DECLARED]
+        if value == each.default:
             continue
         if isinstance(declared, ArgumentInfo):
             words += value if isinstance(value, list) else [value]
             continue
         # typer keeps the name of an option, where it is given, as if it were the default.
-        name = declared.default if isinstance(declared.default, str) else option_name(parameter.name)
+        name = declared.default if isinstance(declared.default, str) else option_name(each.name)
         options.append(name if value is True else f"{name}={value}")
     return (*words, *options)
 
@@ -56,24 +68,25 @@ def option_name(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def _fields(arguments: type) -> Iterator[inspect.Parameter]:
-    yield from inspect.signature(arguments).parameters.values()
-
-
 def _parameters(arguments: type) -> Iterator[inspect.Parameter]:
-    for field in _fields(arguments):
-        yield from _parameters(field.annotation) if is_dataclass(field.annotation) else [field]
+    for each in fields(arguments):
+        if is_dataclass(each.type):
+            yield from _parameters(each.type)
+        else:
+            annotation = Annotated[each.type, each.metadata[_DECLARED]]
+            default = inspect.Parameter.empty if each.default is MISSING else each.default
+            kind = inspect.Parameter.KEYWORD_ONLY
+            yield inspect.Parameter(each.name, kind, default=default, annotation=annotation)
 
 
 def _gathered(arguments: type[T], values: dict[str, Any]) -> T:
-    def value_of(field: inspect.Parameter) -> Any:
-        part = field.annotation
-        return _gathered(part, values) if is_dataclass(part) else values[field.name]
+    def value_of(each: Field) -> Any:
+        return _gathered(each.type, values) if is_dataclass(each.type) else values[each.name]
 
-    return arguments(**{field.name: value_of(field) for field in _fields(arguments)})
+    return arguments(**{each.name: value_of(each) for each in fields(arguments)})
 
 
-def _flat(arguments: Any) -> Iterator[tuple[inspect.Parameter, Any]]:
-    for field in _fields(type(arguments)):
-        value = getattr(arguments, field.name)
-        yield from _flat(value) if is_dataclass(value) else [(field, value)]
+def _flat(arguments: Any) -> Iterator[tuple[Field, Any]]:
+    for each in fields(arguments):
+        value = getattr(arguments, each.name)
+        yield from _flat(value) if is_dataclass(value) else [(each, value)]
