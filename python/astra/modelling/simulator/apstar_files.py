@@ -13,12 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astra.modelling.simulator.apstar_cards import (
-    Visits,
-    draw_visits,
-    primary_cards,
-    wavelength_cards,
-)
+from astra.modelling.simulator.apstar_cards import Visits, draw_visits, primary_cards, wavelength_cards
 from astra.modelling.simulator.apstar_velocities import velocity_row
 from astra.modelling.simulator.fits_bytes import image, primary, table
 from astra.spectra.grid import (
