@@ -118,7 +118,7 @@ def _observed(simulator: Simulator, stars: Stars, rng: np.random.Generator) -> S
     flux = simulator.emulator.spectra(labels)
     seen = observe(flux, stars, simulator.scatter, MASKS, rng, CONDITIONS)
     nothing = np.zeros(len(stars))
-    return Sample(stars=stars, abs_ks=stars.abs_ks, flux_ratio=nothing, separation=nothing, **vars(seen))
+    return Sample(stars=stars, abs_ks=stars.abs_ks, flux_ratio=nothing, separation=nothing, **seen)
 
 
 def _section(name: str, found: Measured, reference: Measured, has_target: bool) -> Section:

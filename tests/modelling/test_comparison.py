@@ -8,12 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astra.errors import UsageError
-from astra.modelling.comparison import (
-    ABSENT,
-    Compared,
-    compare,
-    summarise,
-)
+from astra.modelling.comparison import ABSENT, Compared, compare, summarise
 
 COLUMNS = "apogee_id,kind,snr,dist_pc,flux_ratio"
 

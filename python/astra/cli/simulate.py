@@ -46,7 +46,7 @@ def simulate(
     The files have the layout of the survey's own, and say that they are simulated. `astra compare DIR`
     compares the distances in the database with the truth.
     """
-    from astra.modelling.simulator.simulators import choose_simulator
+    from astra.modelling.simulator.simulator import choose_simulator
     from astra.modelling.simulator.survey import write_survey
 
     simulator = choose_simulator(spectra_models, isochrones)

@@ -13,8 +13,7 @@ from astra.modelling.simulator.emulators.quadratic import NAME as QUADRATIC
 from astra.modelling.simulator.masks import read_patterns
 from astra.modelling.simulator.pixels import EMULATED
 from astra.modelling.simulator.sample import Sample, simulate, without_noise
-from astra.modelling.simulator.simulator import Simulator
-from astra.modelling.simulator.simulators import full_simulator
+from astra.modelling.simulator.simulator import Simulator, full_simulator
 
 
 @pytest.fixture(scope="session")

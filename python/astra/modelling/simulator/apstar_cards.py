@@ -12,12 +12,7 @@ from typing import Any
 import numpy as np
 
 from astra.modelling.simulator.fits_bytes import Card
-from astra.spectra.grid import (
-    DETECTORS,
-    LOG_WAVELENGTH_0,
-    LOG_WAVELENGTH_STEP,
-    N_GRID,
-)
+from astra.spectra.grid import DETECTORS, LOG_WAVELENGTH_0, LOG_WAVELENGTH_STEP, N_GRID
 
 FIELD = "simulated"
 #: No plate has this number.

@@ -13,24 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astra.modelling.simulator.apstar_cards import (
-    Visits,
-    draw_visits,
-    primary_cards,
-    wavelength_cards,
-)
+from astra.modelling.simulator.apstar_cards import Visits, draw_visits, primary_cards, wavelength_cards
 from astra.modelling.simulator.apstar_velocities import velocity_row
 from astra.modelling.simulator.fits_bytes import image, primary, table
-from astra.spectra.grid import (
-    N_GRID,
-    NOSKY,
-    NOT_ENOUGH_PSF,
-    PERSIST_HIGH,
-    PERSIST_LOW,
-    PERSIST_MED,
-    SKYLINE,
-    TELLURIC,
-)
+from astra.spectra import grid
+from astra.spectra.grid import N_GRID
 from astra.spectra.photometry import A_K_PER_EBV
 
 if TYPE_CHECKING:
@@ -46,7 +33,7 @@ NO_DATA = 1e10
 #: Flux at H = 0 [10^-17 erg / (s cm2 Angstrom)] (Cohen et al. 2003, AJ 126, 1090, Table 2).
 H_ZERO_FLUX = 1.133e7
 
-_BAD, _PERSISTENCE = range(NOSKY), (PERSIST_HIGH, PERSIST_MED, PERSIST_LOW)
+_BAD, _PERSISTENCE = range(grid.NOSKY), (grid.PERSIST_HIGH, grid.PERSIST_MED, grid.PERSIST_LOW)
 
 _STREAM = 0xF175
 _UNITS = {
@@ -108,9 +95,10 @@ def calibrated(
     flux, error, flags = (
         np.asarray(array[index]) for array in (sample.flux, sample.e_flux, sample.pixel_flags)
     )
-    if flags.min() < 0 or flags.max() >= 2 << NOT_ENOUGH_PSF:
+    if flags.min() < 0 or flags.max() >= 2 << grid.NOT_ENOUGH_PSF:
         raise ValueError(
-            f"pixel flags from {flags.min()} to {flags.max()}: the mask has the bits 0 to {NOT_ENOUGH_PSF}"
+            f"pixel flags from {flags.min()} to {flags.max()}: "
+            f"the mask has the bits 0 to {grid.NOT_ENOUGH_PSF}"
         )
     has_data = np.isfinite(flux) & np.isfinite(error) & (error > 0) & (error < NO_DATA)
     level = np.median(flux[has_data]) if has_data.any() else 0.0
@@ -152,8 +140,8 @@ def _images(
     rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     """The rows of HDU 1 to 7, big-endian, shape (n + 2, 8575), or (1, 8575) for a single visit."""
-    sky = np.where(flags & _mask([SKYLINE]), 400.0, 20.0) * has_data
-    telluric = np.where(flags & _mask([TELLURIC]), 0.8, 1.0) * has_data
+    sky = np.where(flags & _mask([grid.SKYLINE]), 400.0, 20.0) * has_data
+    telluric = np.where(flags & _mask([grid.TELLURIC]), 0.8, 1.0) * has_data
     row = {"flux": flux, "error": error, "mask": flags}
     row |= {"sky": sky, "sky error": 0.05 * sky, "telluric": telluric, "telluric error": 0.01 * telluric}
     n = len(visits)

@@ -8,7 +8,7 @@ import numpy as np
 from astra.errors import ConfigError
 from astra.modelling.simulator.emulators.labels import TEFF
 from astra.modelling.simulator.simulator import Simulator
-from astra.modelling.simulator.stars import KINDS, MIX, Stars
+from astra.modelling.simulator.stars import KINDS, MIX, Stars, draw_by_class
 
 #: Made by ``fitting.py``.
 FILE = Path(__file__).with_name("compact.safetensors")
@@ -25,13 +25,7 @@ class StarTable:
 
     def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] = MIX) -> Stars:
         """Choose n stars, each perhaps more than once, with these shares of the classes."""
-        wanted = rng.choice(len(mix), size=n, p=np.array(list(mix.values())) / sum(mix.values()))
-        rows = np.empty(n, np.int64)
-        for index, kind in enumerate(mix):
-            members = np.flatnonzero(self.stars.kind == kind)
-            chosen = np.flatnonzero(wanted == index)
-            rows[chosen] = rng.choice(members, size=len(chosen))
-        return self.stars.take(rows)
+        return self.stars.take(draw_by_class(self.stars.kind, n, rng, mix))
 
 
 @dataclass(frozen=True)

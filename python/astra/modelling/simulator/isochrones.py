@@ -7,12 +7,7 @@ import numpy as np
 
 from astra.errors import ConfigError
 from astra.modelling.simulator.reading import reading
-from astra.modelling.simulator.stars import (
-    GIANT_LOGG,
-    Stars,
-    Tracks,
-    classify,
-)
+from astra.modelling.simulator.stars import GIANT_LOGG, Stars, Tracks, classify
 
 #: Columns of the files of CMD 2.3 (Marigo et al. 2008, A&A 482, 883) with J, H, Ks after six other bands.
 COLUMNS = {"log_age": 0, "initial_mass": 1, "mass": 2, "log_l": 3, "log_teff": 4, "logg": 5}
@@ -50,15 +45,11 @@ def _read(path: Path) -> list[tuple[Stars, np.ndarray]]:
             raise ValueError("it has no rows")
         table = np.loadtxt(rows, usecols=tuple(COLUMNS.values()), ndmin=2)
         columns = dict(zip(COLUMNS, table.T, strict=True))
-        ages = _ages(columns["log_age"])
+        ages = np.unique(columns["log_age"])
+        ages = ages[(ages > LOG_AGES[0]) & (ages < LOG_AGES[1])]
         if not len(ages):
             raise ValueError("it has no isochrone of 300 million to 13 billion years")
     return [_isochrone(columns, metallicity, age) for age in ages]
-
-
-def _ages(log_age: np.ndarray) -> np.ndarray:
-    ages = np.unique(log_age)
-    return ages[(ages > LOG_AGES[0]) & (ages < LOG_AGES[1])]
 
 
 def _isochrone(columns: dict[str, np.ndarray], metallicity: float, age: float) -> tuple[Stars, np.ndarray]:
@@ -137,11 +128,7 @@ def _rise(log_l: np.ndarray) -> int:
 
 
 def _joined(blocks: list[tuple[Stars, np.ndarray]]) -> Tracks:
-    names = vars(blocks[0][0])
-    stars = Stars(**{name: np.concatenate([getattr(part, name) for part, _ in blocks]) for name in names})
-    starts, offset = [], 0
-    for part, _ in blocks:
-        starts.append(offset + np.arange(len(part) - 1))
-        offset += len(part)
-    start, number = np.concatenate(starts), np.concatenate([number for _, number in blocks])
-    return Tracks(stars, start[number > 0], number[number > 0])
+    # Nothing is drawn between the last vertex of one isochrone and the first of the next.
+    number = np.concatenate([np.append(number, 0.0) for _, number in blocks])
+    start = np.flatnonzero(number > 0)
+    return Tracks(Stars.joined([stars for stars, _ in blocks]), start, number[start])

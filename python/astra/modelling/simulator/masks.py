@@ -13,20 +13,8 @@ import numpy as np
 from astra.errors import ConfigError
 from astra.modelling.simulator.pixels import COVERED
 from astra.modelling.simulator.reading import reading
-from astra.spectra.grid import (
-    BADDARK,
-    BADFLAT,
-    BADPIX,
-    CRPIX,
-    DETECTORS,
-    LITTROW,
-    N_GRID,
-    PERSIST_HIGH,
-    PERSIST_LOW,
-    PERSIST_MED,
-    SKYLINE,
-    TELLURIC,
-)
+from astra.spectra import grid
+from astra.spectra.grid import DETECTORS, N_GRID
 
 # How far a star's velocity shifts what belongs to the atmosphere [pixels].
 SHIFT = 60
@@ -36,11 +24,8 @@ _SPREAD = 2
 
 # How long the runs of bad pixels are, and which bits they have, with their shares.
 _RUN_LENGTHS, _RUN_SHARES = np.arange(1, 9), (0.06, 0.21, 0.24, 0.10, 0.29, 0.05, 0.025, 0.025)
-_FAULTS = np.array(
-    [1 << BADPIX | 1 << BADDARK | 1 << BADFLAT, 1 << CRPIX, 1 << BADPIX | 1 << BADFLAT]
-    + [1 << BADPIX | 1 << BADDARK, 1 << BADPIX],
-    np.int32,
-)
+_PIXEL, _DARK, _FLAT, _COSMIC = (1 << bit for bit in (grid.BADPIX, grid.BADDARK, grid.BADFLAT, grid.CRPIX))
+_FAULTS = np.array([_PIXEL | _DARK | _FLAT, _COSMIC, _PIXEL | _FLAT, _PIXEL | _DARK, _PIXEL], np.int32)
 _FAULT_SHARES = (0.62, 0.17, 0.10, 0.09, 0.02)
 
 
@@ -74,7 +59,7 @@ class MaskModel:
         telluric = _tellurics(shift, rng)
         if len(self.patterns):
             for row in np.flatnonzero(rng.uniform(size=n) < self.real_share):
-                flags[row] = self._pattern(rng) & ~(1 << TELLURIC)
+                flags[row] = self._pattern(rng) & ~(1 << grid.TELLURIC)
         return flags | telluric
 
     def _pattern(self, rng: np.random.Generator) -> np.ndarray:
@@ -149,7 +134,7 @@ def telluric_depth(shift: np.ndarray) -> np.ndarray:
 def _tellurics(shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     depth = telluric_depth(shift)
     deep = depth > _quantiles(depth, rng.uniform(0.04, 0.17, len(shift)))[:, None]
-    return deep.astype(np.int32) << TELLURIC
+    return deep.astype(np.int32) << grid.TELLURIC
 
 
 def _sky_lines(
@@ -163,7 +148,7 @@ def _sky_lines(
         moved = shift[rows] + rng.integers(-7, 8, len(rows))
         brightest[rows] = np.maximum(brightest[rows], _shifted(sky, moved))
     share = np.clip(np.exp(np.log(cover[0]) + cover[1] * rng.standard_normal(len(shift))), 0.01, 0.62)
-    return (brightest > _quantiles(brightest, share)[:, None]).astype(np.int32) << SKYLINE
+    return (brightest > _quantiles(brightest, share)[:, None]).astype(np.int32) << grid.SKYLINE
 
 
 def _quantiles(values: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -195,12 +180,12 @@ def _bands(n: int, rng: np.random.Generator) -> np.ndarray:
     blue, green, _ = DETECTORS
     for row in flags:
         ghost = rng.integers(4100, 4500)
-        row[ghost : ghost + rng.integers(60, 160)] |= 1 << LITTROW
+        row[ghost : ghost + rng.integers(60, 160)] |= 1 << grid.LITTROW
         if rng.uniform() < 0.64:
-            row[blue[0] + int(rng.exponential(100)) : blue[1]] |= 1 << PERSIST_HIGH
-            _add_bands(row, PERSIST_MED, blue, rng.choice((0.03, 0.4)), rng)
-        _add_bands(row, PERSIST_MED, green, rng.uniform(0.1, 0.45), rng)
-        _add_bands(row, PERSIST_LOW, green, rng.uniform(0.15, 0.8), rng)
+            row[blue[0] + int(rng.exponential(100)) : blue[1]] |= 1 << grid.PERSIST_HIGH
+            _add_bands(row, grid.PERSIST_MED, blue, rng.choice((0.03, 0.4)), rng)
+        _add_bands(row, grid.PERSIST_MED, green, rng.uniform(0.1, 0.45), rng)
+        _add_bands(row, grid.PERSIST_LOW, green, rng.uniform(0.15, 0.8), rng)
     return flags
 
 

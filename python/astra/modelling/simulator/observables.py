@@ -4,10 +4,11 @@ A star is put at the distance where its H magnitude is one that APOGEE observes.
 star depends on the seed and on its number alone, whatever other stars are drawn with it.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
+from astra.modelling.simulator.stars import Columns
 from astra.spectra.photometry import A_K_PER_EBV
 
 #: A_J / A_K and A_H / A_K (Indebetouw et al. 2005, ApJ 619, 931, abstract).
@@ -31,7 +32,7 @@ _STREAM = 0x0B5E
 
 
 @dataclass(frozen=True)
-class Observables:
+class Observables(Columns):
     """What is known of N stars, arrays of shape (N,); ``dist`` and ``true_ebv`` are the truth behind it."""
 
     number: np.ndarray
@@ -96,13 +97,6 @@ class Observables:
 
     v_helio: np.ndarray
     """Radial velocity [km/s]."""
-
-    def __len__(self) -> int:
-        return len(self.number)
-
-    def take(self, indices: np.ndarray) -> "Observables":
-        """The stars at these indices, or where a mask is true."""
-        return Observables(**{field.name: getattr(self, field.name)[indices] for field in fields(self)})
 
 
 def draw_observables(

@@ -1,7 +1,6 @@
 """From the spectrum that a star sends out to the one that a survey stores."""
 
 import functools
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -42,17 +41,6 @@ _BROAD = 2.5
 _ROTATION = {"rgb": 0.7, "red_clump": 0.7, "subgiant": 4.0, "dwarf": 2.5, "m_dwarf": 3.0, "hot": 70.0}
 
 
-@dataclass(frozen=True)
-class Observed:
-    """N spectra as in :class:`~astra.modelling.simulator.sample.Sample`."""
-
-    flux: np.ndarray
-    e_flux: np.ndarray
-    pixel_flags: np.ndarray
-    snr: np.ndarray
-    n_visits: np.ndarray
-
-
 def observe(
     flux: np.ndarray,
     stars: Stars,
@@ -60,7 +48,7 @@ def observe(
     masks: MaskModel,
     rng: np.random.Generator,
     conditions: Conditions,
-) -> Observed:
+) -> dict[str, np.ndarray]:
     """Observe spectra.
 
     Args:
@@ -70,6 +58,10 @@ def observe(
         masks: Where bad pixels and sky lines lie.
         rng: Source of randomness.
         conditions: How strong each effect is.
+
+    Returns:
+        The columns ``flux``, ``e_flux``, ``pixel_flags``, ``snr`` and ``n_visits`` of
+        :class:`~astra.modelling.simulator.sample.Sample`.
     """
     n = len(flux)
     flux = _mismatched(flux, stars, scatter, rng, conditions)
@@ -93,7 +85,7 @@ def observe(
         flux[lost], e_flux[lost] = 0.0, LOST
     flux[:, _GAPS], e_flux[:, _GAPS] = 0.0, LOST
     flags[:, _GAPS] |= 1 << BADPIX
-    return Observed(flux, e_flux, flags, snr, n_visits)
+    return {"flux": flux, "e_flux": e_flux, "pixel_flags": flags, "snr": snr, "n_visits": n_visits}
 
 
 # > The star

@@ -1,7 +1,7 @@
 """Simulated observations: many stars, their spectra, and the truth about them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from astra.modelling.simulator.conditions import Conditions
 from astra.modelling.simulator.masks import MaskModel
 from astra.modelling.simulator.observe import observe
 from astra.modelling.simulator.simulator import Simulator
-from astra.modelling.simulator.stars import Stars
+from astra.modelling.simulator.stars import Columns, Stars
 from astra.spectra.grid import N_GRID
 
 #: Stars drawn together. The n-th star of a seed is the same however many are drawn.
@@ -20,7 +20,7 @@ NO_PATTERNS = np.zeros((0, N_GRID), np.int32)
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sample(Columns):
     """N observed stars; arrays of shape (N,) or (N, 8575)."""
 
     stars: Stars
@@ -54,9 +54,6 @@ class Sample:
     def fakemag(self) -> np.ndarray:
         """Pseudo-luminosity of the star and its companion together [mas], shape (N,)."""
         return 10 ** (0.2 * self.abs_ks + 2)
-
-    def __len__(self) -> int:
-        return len(self.abs_ks)
 
 
 def simulate(
@@ -105,8 +102,7 @@ def observed(
     patterns: np.ndarray = NO_PATTERNS,
 ) -> Sample:
     """Observe given stars; those that the conditions give a companion get one."""
-    jitter = rng.standard_normal((len(stars), 4)) * conditions.label_jitter
-    labels = stars.labels() + jitter
+    labels = stars.labels() + rng.standard_normal((len(stars), 4)) * conditions.label_jitter
     flux = _varied(simulator, labels, stars.kind, rng, conditions)
     pairs = add_companions(simulator, stars, flux, rng, conditions)
     seen = observe(pairs.flux, stars, simulator.scatter, MaskModel(patterns), rng, conditions)
@@ -115,7 +111,7 @@ def observed(
         abs_ks=pairs.abs_ks,
         flux_ratio=pairs.flux_ratio,
         separation=pairs.separation,
-        **vars(seen),
+        **seen,
     )
 
 
@@ -140,16 +136,7 @@ def _varied(
 
 def joined(parts: list[Sample], n: int) -> Sample:
     """The first n stars of several samples as one."""
-    arrays = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])[:n]
-        for field in fields(Sample)
-        if field.name != "stars"
-    }
-    columns = {
-        field.name: np.concatenate([getattr(part.stars, field.name) for part in parts])[:n]
-        for field in fields(Stars)
-    }
-    return Sample(stars=Stars(**columns), **arrays)
+    return Sample.joined(parts).take(slice(n))
 
 
 def without_noise(conditions: Conditions) -> Conditions:

@@ -1,6 +1,8 @@
 """Stars as rows of labels, and how they are drawn from isochrones."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -21,8 +23,26 @@ _POWER, _CLUMP_POWER = 0.25, 0.85
 DISCS_METALLICITY, DISCS_WIDTH = -0.35, 0.25
 
 
+class Columns:
+    """What dataclasses of columns have in common: arrays with one row for each star, or such dataclasses."""
+
+    def __len__(self) -> int:
+        return len(next(iter(vars(self).values())))
+
+    def take(self, indices: np.ndarray | slice) -> Self:
+        """The stars at these indices, or where a mask is true."""
+        columns = vars(self).values()
+        return type(self)(*(c.take(indices) if isinstance(c, Columns) else c[indices] for c in columns))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """The stars of one part after the other."""
+        columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return cls(*(getattr(type(c[0]), "joined", np.concatenate)(c) for c in columns))
+
+
 @dataclass(frozen=True)
-class Stars:
+class Stars(Columns):
     """Labels of N stars, arrays of shape (N,)."""
 
     teff: np.ndarray
@@ -55,16 +75,9 @@ class Stars:
     kind: np.ndarray
     """One of ``KINDS``."""
 
-    def __len__(self) -> int:
-        return len(self.teff)
-
     def labels(self) -> np.ndarray:
         """What an emulator needs: temperature, gravity, [Fe/H], [alpha/Fe], shape (N, 4)."""
         return np.stack([self.teff, self.logg, self.metallicity, self.alpha], axis=1)
-
-    def take(self, indices: np.ndarray) -> "Stars":
-        """The stars at these indices, or where a mask is true."""
-        return Stars(**{field.name: getattr(self, field.name)[indices] for field in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -93,17 +106,42 @@ class Tracks:
             rng: Source of randomness.
             mix: Share of each class.
         """
-        kinds, middles = self.stars.kind[self.start], _middles(self)
+        magnitude = self.stars.abs_ks
+        middles = 0.5 * (magnitude[self.start] + magnitude[self.start + 1])
         number = self.number * _abundance(self.stars.metallicity[self.start])
-        wanted = rng.choice(len(mix), size=n, p=np.array(list(mix.values())) / sum(mix.values()))
-        segments = np.empty(n, np.int64)
-        for index, kind in enumerate(mix):
-            rows = np.flatnonzero(wanted == index)
-            members = np.flatnonzero(kinds == kind)
+
+        def shares(kind: str, members: np.ndarray) -> np.ndarray:
             power = _CLUMP_POWER if kind == "red_clump" else _POWER
             weight = _evened(middles[members], number[members], power)
-            segments[rows] = rng.choice(members, size=len(rows), p=weight / weight.sum())
+            return weight / weight.sum()
+
+        segments = draw_by_class(self.stars.kind[self.start], n, rng, mix, shares)
         return _enriched(_between(self, segments, rng), rng)
+
+
+def draw_by_class(
+    kinds: np.ndarray,
+    n: int,
+    rng: np.random.Generator,
+    mix: dict[str, float],
+    shares: Callable[[str, np.ndarray], np.ndarray | None] = lambda kind, members: None,
+) -> np.ndarray:
+    """Draw n rows of a table of stars, each perhaps more than once.
+
+    Args:
+        kinds: The class of each row.
+        n: How many.
+        rng: Source of randomness.
+        mix: Share of each class.
+        shares: The chance of each member of a class, from its name and the indices of its members; by default
+            all are equal.
+    """
+    wanted = rng.choice(len(mix), size=n, p=np.array(list(mix.values())) / sum(mix.values()))
+    rows = np.empty(n, np.int64)
+    for index, kind in enumerate(mix):
+        chosen, members = np.flatnonzero(wanted == index), np.flatnonzero(kinds == kind)
+        rows[chosen] = rng.choice(members, size=len(chosen), p=shares(kind, members))
+    return rows
 
 
 def classify(teff: np.ndarray, logg: np.ndarray, burns_helium: np.ndarray) -> np.ndarray:
@@ -123,19 +161,14 @@ def classify(teff: np.ndarray, logg: np.ndarray, burns_helium: np.ndarray) -> np
     return np.select(list(conditions.values()), list(conditions), default="dwarf").astype("U10")
 
 
-def _middles(tracks: Tracks) -> np.ndarray:
-    magnitude = tracks.stars.abs_ks
-    return 0.5 * (magnitude[tracks.start] + magnitude[tracks.start + 1])
-
-
 def _abundance(metallicity: np.ndarray) -> np.ndarray:
     """Relative number of stars of a metallicity [M/H] [dex]; sums over equal steps."""
     return np.exp(-0.5 * ((metallicity + 0.2) / 0.4) ** 2) + 0.06
 
 
-def _evened(magnitude: np.ndarray, number: np.ndarray, power: float, width: float = 0.25) -> np.ndarray:
-    """Numbers such that their sum in a range of magnitudes is this power of what it was."""
-    cell = np.floor(magnitude / width).astype(int)
+def _evened(magnitude: np.ndarray, number: np.ndarray, power: float) -> np.ndarray:
+    """Numbers such that their sum in a quarter of a magnitude is this power of what it was."""
+    cell = np.floor(magnitude / 0.25).astype(int)
     cell -= cell.min()
     total = np.bincount(cell, number)
     return number * (np.where(total > 0, total, 1.0) ** (power - 1))[cell]
@@ -145,14 +178,12 @@ def _between(tracks: Tracks, segments: np.ndarray, rng: np.random.Generator) -> 
     """A star somewhere on each segment."""
     start = tracks.start[segments]
     share = rng.uniform(size=len(segments))
-    values = {}
-    for field in fields(Stars):
-        column = getattr(tracks.stars, field.name)
-        if field.name == "kind":
-            values["kind"] = column[start]
-        else:
-            values[field.name] = column[start] * (1 - share) + column[start + 1] * share
-    return Stars(**values)
+    values = {
+        name: column[start] * (1 - share) + column[start + 1] * share
+        for name, column in vars(tracks.stars).items()
+        if name != "kind"
+    }
+    return Stars(**values, kind=tracks.stars.kind[start])
 
 
 def _enriched(stars: Stars, rng: np.random.Generator) -> Stars:
@@ -171,5 +202,4 @@ def _enriched(stars: Stars, rng: np.random.Generator) -> Stars:
         is_thick, rng.normal(0.24, 0.06, n), rng.normal(0.04, 0.04, n) - 0.06 * np.clip(total, 0, 1)
     )
     alpha = np.clip(alpha, -0.15, 0.45)
-    metallicity = total - np.log10(0.638 * 10**alpha + 0.362)
-    return Stars(**{**vars(stars), "metallicity": metallicity, "alpha": alpha})
+    return replace(stars, metallicity=total - np.log10(0.638 * 10**alpha + 0.362), alpha=alpha)

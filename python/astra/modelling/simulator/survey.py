@@ -6,14 +6,15 @@ truth.csv              what a distance is to be compared with
 """
 
 import csv
+import math
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from astra.errors import StorageError, UsageError
 
@@ -62,9 +63,8 @@ class Survey:
         self.kinds.update(sample.stars.kind[:n].tolist())
         found = {"snr": sample.snr[:n], "h_mag": observables.h_mag, "dist": observables.dist}
         for name, values in found.items():
-            before = self.ranges.get(name, (values.min(), values.max()))
-            low, high = min(before[0], values.min()), max(before[1], values.max())
-            self.ranges[name] = (float(low), float(high))
+            low, high = self.ranges.get(name, (math.inf, -math.inf))
+            self.ranges[name] = (min(low, float(values.min())), max(high, float(values.max())))
 
 
 def write_survey(
@@ -99,8 +99,8 @@ def write_survey(
     tables = _table(folder / TARGETS, _TARGET_COLUMNS), _table(folder / TRUTH, _TRUTH_COLUMNS)
     with _refusals(folder), tables[0] as targets, tables[1] as truth:
         for sample, observables in _chunks(simulator, n, seed, min_snr):
-            targets(_target_row(observables, index) for index in range(len(observables)))
-            truth(_truth_row(sample, observables, index) for index in range(len(observables)))
+            targets(_target_rows(observables))
+            truth(_truth_rows(sample, observables))
             for index, number in enumerate(observables.number.tolist()):
                 survey.size += _write(folder, sample, observables, index, seed)
                 if on_progress:
@@ -202,45 +202,37 @@ def _write(folder: Path, sample: "Sample", observables: "Observables", index: in
         ) from error
 
 
-def _target_row(observables: "Observables", index: int) -> dict[str, Any]:
-    values = {
-        name: getattr(observables, name)[index].item() for name in _TARGET_COLUMNS if name != "ebv_origin"
-    }
-    return {**values, "ebv_origin": "simulated"}
+def _target_rows(observables: "Observables") -> Iterable[tuple]:
+    columns = {name: values.tolist() for name, values in vars(observables).items()}
+    columns["ebv_origin"] = ["simulated"] * len(observables)
+    return zip(*(columns[name] for name in _TARGET_COLUMNS), strict=True)
 
 
-def _truth_row(sample: "Sample", observables: "Observables", index: int) -> dict[str, Any]:
+def _truth_rows(sample: "Sample", observables: "Observables") -> Iterator[tuple[str, ...]]:
+    """Rows in the order of ``_TRUTH_COLUMNS``."""
+    sample = sample.take(slice(len(observables)))
     stars = sample.stars
-    numbers = {
-        "dist_pc": observables.dist,
-        "fakemag": sample.fakemag,
-        "m_ks_abs": sample.abs_ks,
-        "ebv": observables.true_ebv,
-        "teff": stars.teff,
-        "logg": stars.logg,
-        "m_h": stars.metallicity,
-        "alpha_m": stars.alpha,
-        "mass": stars.mass,
-        "flux_ratio": sample.flux_ratio,
-        "separation": sample.separation,
-        "snr": sample.snr,
-    }
-    row: dict[str, Any] = {name: f"{values[index]:.8g}" for name, values in numbers.items()}
-    return {"apogee_id": str(observables.apogee_id[index]), "kind": str(stars.kind[index]), **row}
+    numbers = (
+        *(observables.dist, sample.fakemag, sample.abs_ks, observables.true_ebv),
+        *(stars.teff, stars.logg, stars.metallicity, stars.alpha, stars.mass),
+        *(sample.flux_ratio, sample.separation, sample.snr),
+    )
+    for apogee_id, kind, *row in zip(observables.apogee_id, stars.kind, *numbers, strict=True):
+        yield apogee_id, kind, *(f"{value:.8g}" for value in row)
 
 
 @contextmanager
-def _table(path: Path, columns: tuple[str, ...]) -> Iterator[Callable[[Iterator[dict[str, Any]]], None]]:
+def _table(path: Path, columns: tuple[str, ...]) -> Iterator[Callable[[Iterable[tuple]], None]]:
     """A CSV file that is written some rows at a time.
 
     Yields:
         A function that writes rows, and gives them to the operating system at once.
     """
     with path.open("w", newline="", encoding="utf-8") as lines:
-        writer = csv.DictWriter(lines, columns, lineterminator="\n")
-        writer.writeheader()
+        writer = csv.writer(lines, lineterminator="\n")
+        writer.writerow(columns)
 
-        def write(rows: Iterator[dict[str, Any]]) -> None:
+        def write(rows: Iterable[tuple]) -> None:
             writer.writerows(rows)
             lines.flush()
 

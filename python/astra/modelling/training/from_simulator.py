@@ -20,8 +20,7 @@ from astra.modelling.simulator.sample import (
     simulate_chunks,
     without_noise,
 )
-from astra.modelling.simulator.simulator import Simulator
-from astra.modelling.simulator.simulators import choose_simulator
+from astra.modelling.simulator.simulator import Simulator, choose_simulator
 from astra.modelling.training.calibrate import N_DRAWS, WINGS, calibrate
 from astra.modelling.training.examples import Examples
 from astra.modelling.training.held_out import HeldOut, metrics_of, predicted

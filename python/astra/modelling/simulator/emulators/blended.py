@@ -7,18 +7,8 @@ import numpy as np
 
 from astra.modelling.simulator.emulators.giants_scale import OnGiantsScale
 from astra.modelling.simulator.emulators.grid import NAME, GridEmulator, read_grid
-from astra.modelling.simulator.emulators.labels import (
-    LOGG,
-    TEFF,
-    Emulator,
-    Extended,
-)
-from astra.modelling.simulator.emulators.neural import (
-    DWARF_BOX,
-    SYNTHETIC_BOX,
-    read_dwarfs,
-    read_synthetic,
-)
+from astra.modelling.simulator.emulators.labels import LOGG, TEFF, Emulator, Extended
+from astra.modelling.simulator.emulators.neural import DWARF_BOX, SYNTHETIC_BOX, read_dwarfs, read_synthetic
 from astra.modelling.simulator.emulators.quadratic import BOX, read_quadratic
 from astra.modelling.simulator.pixels import EMULATED
 from astra.spectra.grid import N_GRID

@@ -4,12 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astra.modelling.simulator.emulators.labels import (
-    ALPHA,
-    METALLICITY,
-    TEFF,
-    Emulator,
-)
+from astra.modelling.simulator.emulators.labels import ALPHA, METALLICITY, TEFF, Emulator
 
 # Differences of the labels that the emulator was fitted with from those of the second scale of the APOKASC
 # catalogue (Pinsonneault et al. 2014, ApJS 215, 19), for 1,641 stars in both. Gravities agree: both are

@@ -5,13 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from astra.modelling.simulator.emulators.labels import (
-    ALPHA,
-    LOGG,
-    METALLICITY,
-    TEFF,
-    Box,
-)
+from astra.modelling.simulator.emulators.labels import ALPHA, LOGG, METALLICITY, TEFF, Box
 from astra.modelling.simulator.pixels import EMULATED
 from astra.modelling.simulator.reading import reading
 from astra.spectra.grid import N_GRID
