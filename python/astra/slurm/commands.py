@@ -88,13 +88,8 @@ def states(job: str) -> dict[int, tuple[str, str]] | None:
 
 def parse_squeue(text: str) -> dict[int, tuple[str, str]]:
     """Read ``task|state|reason``; tasks that never began and were cancelled together have no number."""
-    found = {}
-    for line in text.splitlines():
-        task, _, rest = line.strip().partition("|")
-        state, _, reason = rest.partition("|")
-        if task.isdecimal():
-            found[int(task)] = (state, reason)
-    return found
+    found = re.findall(r"^\s*(\d+)\|([^|\n]*)\|?(.*?)\s*$", text, re.MULTILINE)
+    return {int(task): (state, reason) for task, state, reason in found}
 
 
 def records(job: str, tasks: Collection[int]) -> dict[int, Record]:
@@ -113,26 +108,14 @@ def _records(parse: Callable[[str], dict[int, Record]], command: list[str]) -> d
 
 def parse_sacct(text: str) -> dict[int, Record]:
     """Read ``job_task|state|code:signal`` of sacct; ``CANCELLED by 1000`` is ``CANCELLED``."""
-    found = {}
-    for line in text.splitlines():
-        job, _, rest = line.strip().partition("|")
-        state, _, exit_code = rest.partition("|")
-        task = job.partition("_")[2]
-        if task.isdecimal() and state:
-            found[int(task)] = Record(state.split()[0], exit_code)
-    return found
+    found = re.findall(r"^[^|_\n]*_(\d+)\|([^|\s]+)[^|\n]*\|(.*?)\s*$", text, re.MULTILINE)
+    return {int(task): Record(state, exit_code) for task, state, exit_code in found}
 
 
 def parse_scontrol(text: str) -> dict[int, Record]:
     """Read the lines of ``scontrol show job``."""
-    found = {}
-    for line in text.splitlines():
-        fields = {
-            name: re.search(rf"\b{name}=(\S+)", line) for name in ("ArrayTaskId", "JobState", "ExitCode")
-        }
-        if all(fields.values()) and fields["ArrayTaskId"][1].isdecimal():
-            found[int(fields["ArrayTaskId"][1])] = Record(fields["JobState"][1], fields["ExitCode"][1])
-    return found
+    line = r"\bArrayTaskId=(\d+) .*?\bJobState=(\S+).*?\bExitCode=(\S+)"
+    return {int(task): Record(state, exit_code) for task, state, exit_code in re.findall(line, text)}
 
 
 def cancel(job: str, *options: str) -> bool:
