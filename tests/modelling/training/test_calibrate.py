@@ -6,13 +6,7 @@ import torch
 
 from astra.errors import ConfigError
 from astra.modelling.training import calibrate as calibrate_module
-from astra.modelling.training.calibrate import (
-    HEADS,
-    calibrate,
-    fit_errors,
-    fit_prediction,
-    summarised,
-)
+from astra.modelling.training.calibrate import HEADS, calibrate, fit_errors, fit_prediction, summarised
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.network.sampling import summarise
 
@@ -107,7 +101,7 @@ def tensors() -> dict[str, np.ndarray]:
 def test_only_the_heads_change_and_always_in_the_same_way(make_examples, tensors):
     examples = make_examples(70, noise=0.02, masked=0.2)
 
-    once, again = (calibrate(tensors, examples, examples, n_draws=3, seed=4, passes=2) for _ in range(2))
+    once, again = (calibrate(tensors, examples, examples, n_draws=3, seed=4) for _ in range(2))
 
     for name, value in tensors.items():
         assert once[name].dtype == np.float32

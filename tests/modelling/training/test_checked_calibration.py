@@ -40,7 +40,7 @@ def seen(tensors):
     network.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in tensors.items()})
     blank = examples_of(flux, np.ones(N), np.ones(N))
     with compute_threads() as threads, torch.no_grad():
-        features = draw_features(network, blank, threads, n_draws=N_DRAWS, seed=0, passes=1)
+        features = draw_features(network, blank, threads, n_draws=N_DRAWS, seed=0)
         draws = F.softplus(network.dense_output(features)).squeeze(2).numpy() * 30
     return flux, draws.mean(axis=1), draws.std(axis=1, ddof=1)
 

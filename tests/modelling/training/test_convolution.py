@@ -6,12 +6,7 @@ import torch
 from torch import Tensor
 
 from astra.modelling.training.batches import new_generator, random_bits
-from astra.modelling.training.convolution import (
-    SIGNED_THRESHOLD,
-    Bits,
-    Workspace,
-    predict,
-)
+from astra.modelling.training.convolution import SIGNED_THRESHOLD, Bits, Workspace, predict
 from astra.pipelines.astronn_dist.network.bcnn import NO_DROPOUT, ApogeeDistBCNN, Dropout
 from astra.pipelines.astronn_dist.network.dropout import KEPT
 

@@ -127,7 +127,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_numbers(examples, tmp_pa
     work.mkdir()
     for name, value in zip(("training", "validation"), examples, strict=True):
         np.savez(work / name, **dataclasses.asdict(value))
-    command = [sys.executable, "-c", CHILD, str(work), json.dumps(TINY.as_json())]
+    command = [sys.executable, "-c", CHILD, str(work), json.dumps(dataclasses.asdict(TINY))]
 
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         for line in child.stdout:

@@ -74,18 +74,11 @@ class Batches:
             for number in range(start, len(self) + AHEAD):
                 if number < len(self):
                     batch = order[number * self.size : (number + 1) * self.size]
-                    parts = self._parts(batch)
-                    waiting.append(
-                        [
-                            threads.submit(self.make, part, TRAINING, epoch, number, i)
-                            for i, part in enumerate(parts)
-                        ]
-                    )
+                    parts = enumerate(np.split(batch, range(self._part_size, self.size, self._part_size)))
+                    keys = ((part, TRAINING, epoch, number, i) for i, part in parts)
+                    waiting.append([threads.submit(self.make, *key) for key in keys])
                 if number >= start + AHEAD and waiting:
                     yield [part.result() for part in waiting.popleft()]
-
-    def _parts(self, indices: np.ndarray) -> list[np.ndarray]:
-        return np.split(indices, range(self._part_size, len(indices), self._part_size))
 
     def make(self, indices: np.ndarray, *key: int) -> Batch:
         """A batch of these examples, with random numbers that the seed and the key decide."""

@@ -20,12 +20,7 @@ from torch.nn import functional as F
 from astra.errors import ConfigError
 from astra.modelling.training.batches import CALIBRATION, new_generator, random_bits
 from astra.modelling.training.examples import Examples
-from astra.modelling.training.forward import (
-    PART_SIZE,
-    Forward,
-    compute_threads,
-    network_of,
-)
+from astra.modelling.training.forward import PART_SIZE, Forward, compute_threads, network_of
 from astra.modelling.training.losses import THREE_SIGMA, quantile, robust
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
 
@@ -51,19 +46,16 @@ def calibrate(
     *,
     n_draws: int = N_DRAWS,
     seed: int = 0,
-    passes: int = 1,
     device: str | torch.device = "cpu",
 ) -> dict[str, np.ndarray]:
     """Fit the two heads to simulated examples that the network did not learn from.
 
     Args:
         tensors: Arrays as in ``weights.SHAPES``.
-        examples: What the predictions are fitted to; 7.7 kB of memory are needed for each, in each pass, with
-            30 draws.
+        examples: What the predictions are fitted to; 7.7 kB of memory are needed for each with 30 draws.
         errors: What the errors are fitted to.
         n_draws: Draws of each, at least 2.
         seed: Decides noise, masks and dropout.
-        passes: How often each example is used, with other noise and masks each time.
         device: Where to compute.
 
     Returns:
@@ -79,8 +71,8 @@ def calibrate(
     heads = [state[name] for name in HEADS]
 
     def seen(stars: Examples) -> tuple[Tensor, Tensor]:
-        features = draw_features(network, stars, threads, n_draws=n_draws, seed=seed, passes=passes)
-        return features, torch.from_numpy(np.tile(stars.fakemag, passes)).to(features) / network.labels_std
+        features = draw_features(network, stars, threads, n_draws=n_draws, seed=seed)
+        return features, torch.from_numpy(stars.fakemag).to(features) / network.labels_std
 
     with compute_threads() as threads:
         heads = fit_prediction(*seen(examples), heads=heads)
@@ -90,27 +82,24 @@ def calibrate(
 
 
 def draw_features(
-    network: ApogeeDistBCNN, examples: Examples, threads: Executor, *, n_draws: int, seed: int, passes: int
+    network: ApogeeDistBCNN, examples: Examples, threads: Executor, *, n_draws: int, seed: int
 ) -> Tensor:
-    """What the heads see in each draw, float32 (passes * N, draws, 64) on the device of the network."""
+    """What the heads see in each draw, float32 (N, draws, 64) on the device of the network."""
     forward = Forward(network.labels_std.device)
     batches = forward.batches(examples, PART_SIZE, seed, with_bits=False)
-    features = torch.empty(passes * len(examples), n_draws, 64, device=forward.device)
-    tasks = [(number, start) for number in range(passes) for start in range(0, len(examples), PART_SIZE)]
+    features = torch.empty(len(examples), n_draws, 64, device=forward.device)
 
-    def fill(task: tuple[int, int]) -> None:
-        number, start = task
+    def fill(start: int) -> None:
         indices = np.arange(start, min(start + PART_SIZE, len(examples)))
-        batch = batches.make(indices, CALIBRATION, *task)
-        target = features[number * len(examples) :][indices[0] : indices[-1] + 1]
-        generator = new_generator(seed, CALIBRATION, *task, 1)
+        batch = batches.make(indices, CALIBRATION, 0, start)
+        generator = new_generator(seed, CALIBRATION, 0, start, 1)
         with torch.no_grad():
             for draw in range(n_draws):
                 bits = random_bits(len(indices), generator) if forward.device.type == "cpu" else None
                 drawn = batch._replace(bits=bits, seed=batch.seed + draw)
-                target[:, draw] = forward.dense_features(network, drawn)
+                features[start : start + PART_SIZE, draw] = forward.dense_features(network, drawn)
 
-    list(threads.map(fill, tasks))
+    list(threads.map(fill, range(0, len(examples), PART_SIZE)))
     return features
 
 
@@ -128,9 +117,7 @@ def fit_prediction(features: Tensor, label: Tensor, *, heads: list[Tensor]) -> l
     Raises:
         ConfigError: The fit diverged.
     """
-    parameters = [head.detach().to(features).clone() for head in heads]
-    _minimise(parameters, parameters, features, lambda p, s: robust(p, s, label))
-    return parameters
+    return _minimise(heads, slice(None), features, lambda p, s: robust(p, s, label))
 
 
 def fit_errors(features: Tensor, label: Tensor, *, heads: list[Tensor]) -> list[Tensor]:
@@ -145,20 +132,19 @@ def fit_errors(features: Tensor, label: Tensor, *, heads: list[Tensor]) -> list[
     Raises:
         ConfigError: The fit diverged.
     """
-    parameters = [head.detach().to(features).clone() for head in heads]
-    _minimise(
-        parameters,
-        parameters[1::2],
-        features,
-        lambda p, s: quantile(p, s, label) + WINGS * quantile(p, s, label, *THREE_SIGMA),
-    )
-    return parameters
+
+    def objective(p: Tensor, s: Tensor) -> Tensor:
+        return quantile(p, s, label) + WINGS * quantile(p, s, label, *THREE_SIGMA)
+
+    return _minimise(heads, slice(1, None, 2), features, objective)
 
 
 def _minimise(
-    heads: list[Tensor], free: list[Tensor], features: Tensor, objective: Callable[[Tensor, Tensor], Tensor]
-) -> None:
-    """Change the free ones of the heads so that the mean of the objective is least, and they stay near."""
+    heads: list[Tensor], chosen: slice, features: Tensor, objective: Callable[[Tensor, Tensor], Tensor]
+) -> list[Tensor]:
+    """Other heads, the chosen ones such that the mean of the objective is least, and they stay near."""
+    heads = [head.detach().to(features).clone() for head in heads]
+    free = heads[chosen]
     start = [head.clone() for head in free]
     for head in free:
         head.requires_grad_()
@@ -176,6 +162,7 @@ def _minimise(
         head.requires_grad_(False)
     if not all(torch.isfinite(head).all() for head in heads):
         raise ConfigError("calibration diverged; the network is of no use: train it with other options")
+    return heads
 
 
 def summarised(features: Tensor, heads: list[Tensor]) -> tuple[Tensor, Tensor]:

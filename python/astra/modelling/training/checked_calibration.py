@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 from astra.modelling.training.calibrate import N_DRAWS, draw_features
 from astra.modelling.training.examples import Examples
-from astra.modelling.training.forward import compute_threads
+from astra.modelling.training.forward import compute_threads, network_of
 from astra.modelling.training.losses import linear
 from astra.modelling.training.split import split
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
@@ -70,8 +70,7 @@ def calibrate_if_better(
         ConfigError: The examples are of no use.
     """
     examples.check("calibration")
-    network = ApogeeDistBCNN().to(device)
-    network.load_state_dict({name: torch.tensor(value) for name, value in tensors.items()})
+    network = network_of({name: torch.tensor(value) for name, value in tensors.items()}, device)
     with compute_threads() as threads, torch.no_grad():
         seen = _Seen.of(network, examples, threads, seed)
         chosen = _Chosen.of(network)
@@ -100,7 +99,7 @@ class _Seen:
 
     @classmethod
     def of(cls, network: ApogeeDistBCNN, examples: Examples, threads: Executor, seed: int) -> Self:
-        features = draw_features(network, examples, threads, n_draws=N_DRAWS, seed=seed, passes=1)
+        features = draw_features(network, examples, threads, n_draws=N_DRAWS, seed=seed)
         draws = F.softplus(network.dense_output(features)).squeeze(2).double()
         labels = (
             torch.from_numpy(np.asarray(label)).to(draws) / network.labels_std

@@ -3,6 +3,7 @@
 :func:`predict` gives what ``network.decode(network.encode(flux), dropout)`` gives, with the same gradients.
 """
 
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,12 +32,12 @@ class Bits(NamedTuple):
     """Shape (B, 192)."""
 
 
-class Workspace:
-    """Memory that one training step after the other uses again.
+class Workspace(threading.local):
+    """Memory that one training step after the other uses again; each thread has its own.
 
     Fresh memory of this size comes from the system each time, which has to clear it. A second forward pass
-    before the first one's backward pass spoils the gradients of the first: one workspace is for one step at
-    a time.
+    before the first one's backward pass spoils the gradients of the first: in each thread, one workspace is
+    for one step at a time.
     """
 
     def __init__(self) -> None:
@@ -64,7 +65,11 @@ def predict(
     Returns:
         Both of shape (B,), before scaling by ``labels_std``.
     """
-    dense = dense_features(network, flux, bits, workspace)
+    return outputs(network, dense_features(network, flux, bits, workspace))
+
+
+def outputs(network: ApogeeDistBCNN, dense: Tensor) -> tuple[Tensor, Tensor]:
+    """What the two heads make of what they see, (B, 64): as :func:`predict` returns it."""
     output, log_variance = (head(dense).squeeze(1) for head in (network.dense_output, network.dense_var))
     return F.softplus(output), log_variance
 
@@ -111,17 +116,6 @@ class Convolutions(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients with respect to the kernels and biases; the flux needs none."""
         flux, parameters, kept, map_, largest = ctx.saved
-        gradients = [np.empty_like(parameter) for parameter in parameters]
-        kernels.backward(
-            flux,
-            gradient.contiguous().numpy(),
-            parameters[2],
-            kept,
-            map_,
-            largest,
-            gradients[0],
-            gradients[1],
-            gradients[2],
-            gradients[3],
-        )
+        gradients = [np.zeros_like(parameter) for parameter in parameters]
+        kernels.backward(flux, gradient.contiguous().numpy(), parameters[2], kept, map_, largest, *gradients)
         return None, None, None, *(torch.from_numpy(values) for values in gradients)

@@ -5,7 +5,6 @@ magnitude, the one with half the pseudo-luminosity is twice as far away. A pull 
 pseudo-luminosity divided by the one that was stated.
 """
 
-import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -62,25 +61,6 @@ class ClassMetrics:
 
     flagged_bright: float
     """Share of these that are flagged."""
-
-    def as_dict(self) -> dict[str, float | None]:
-        """Plain numbers for JSON, which has no NaN."""
-        values = dataclasses.asdict(self)
-        return {name: value if math.isfinite(value) else None for name, value in values.items()}
-
-
-@dataclass(frozen=True)
-class Curve:
-    """What a limit on the stated relative error does, for each of M limits."""
-
-    limit: np.ndarray
-    """Largest relative error of the pseudo-luminosity that is let through, shape (M,)."""
-
-    kept: np.ndarray
-    """Share of the stars that are let through."""
-
-    median_abs_r: np.ndarray
-    """Median |r| of these; NaN where there are none."""
 
 
 def distance_error(fakemag_true: np.ndarray, fakemag: np.ndarray) -> np.ndarray:
@@ -156,18 +136,21 @@ def flagged_by_error(r: np.ndarray, flagged: np.ndarray, edges: np.ndarray) -> n
     return np.divide(hits, counts, out=np.full(len(counts), np.nan), where=counts > 0)
 
 
-def coverage(r: np.ndarray, relative_error: np.ndarray, limits: np.ndarray) -> Curve:
+def coverage(r: np.ndarray, relative_error: np.ndarray, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """How many stars a limit on the stated error keeps, and how good these are.
 
     Args:
         r: Relative errors of the distance, shape (N,).
         relative_error: Stated error of each pseudo-luminosity divided by it.
         limits: Limits to try, shape (M,).
+
+    Returns:
+        Share of the stars that each limit lets through, and the median |r| of these (NaN: there are none).
     """
     kept = [relative_error < limit for limit in limits]
     medians = [_median(np.abs(r[rows])) for rows in kept]
     shares = [float(rows.mean()) if len(rows) else math.nan for rows in kept]
-    return Curve(np.asarray(limits, float), np.array(shares), np.array(medians))
+    return np.array(shares), np.array(medians)
 
 
 def _metrics(r: np.ndarray, pull: np.ndarray, flagged: np.ndarray, snr: np.ndarray) -> ClassMetrics:

@@ -58,9 +58,7 @@ class Examples:
 
     def take(self, indices: np.ndarray) -> Self:
         """These examples alone, copied into memory."""
-        per_example = {
-            field.name: getattr(self, field.name)[indices] for field in fields(self) if field.name != "masks"
-        }
+        per_example = {field.name: getattr(self, field.name)[indices] for field in fields(self)[:-1]}
         return type(self)(**per_example, masks=self.masks)
 
     def check(self, name: str) -> None:

@@ -1,7 +1,6 @@
 """The pass of a batch through the network in training: dropout, and the fastest way on each device."""
 
 import contextlib
-import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 
@@ -22,15 +21,21 @@ MOST_THREADS = 2
 
 
 @contextlib.contextmanager
-def compute_threads() -> Iterator[Executor]:
-    """Threads that compute a part each: as many as torch may use, but two at most."""
+def torch_threads(number: int) -> Iterator[int]:
+    """Let torch compute in so many threads; yields how many there were, and are again afterwards."""
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(number)
     try:
-        with ThreadPoolExecutor(min(MOST_THREADS, before)) as threads:
-            yield threads
+        yield before
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def compute_threads() -> Iterator[Executor]:
+    """Threads that compute a part each: as many as torch may use, but two at most."""
+    with torch_threads(1) as before, ThreadPoolExecutor(min(MOST_THREADS, before)) as threads:
+        yield threads
 
 
 def network_of(state: Mapping[str, Tensor], device: str | torch.device) -> ApogeeDistBCNN:
@@ -46,13 +51,7 @@ class Forward:
 
     def __init__(self, device: str | torch.device) -> None:
         self.device = torch.device(device)
-        self._local = threading.local()
-
-    @property
-    def _workspace(self) -> convolution.Workspace:
-        if not hasattr(self._local, "workspace"):
-            self._local.workspace = convolution.Workspace()
-        return self._local.workspace
+        self._workspace = convolution.Workspace()
 
     def batches(
         self, examples: Examples, batch_size: int, seed: int, *, with_bits: bool | None = None
@@ -69,22 +68,15 @@ class Forward:
 
     def __call__(self, network: ApogeeDistBCNN, batch: Batch) -> tuple[Tensor, Tensor]:
         """Prediction and log-variance with dropout, shape (B,) each, in units of ``labels_std``."""
-        flux = self._seen(network, batch)
-        if self.device.type == "cpu":
-            return convolution.predict(network, flux, batch.bits, self._workspace)
-        return network.decode(network.encode(flux), self.dropout(batch))
+        return convolution.outputs(network, self.dense_features(network, batch))
 
     def dense_features(self, network: ApogeeDistBCNN, batch: Batch) -> Tensor:
         """What the two heads see, with dropout, shape (B, 64)."""
-        flux = self._seen(network, batch)
-        if self.device.type == "cpu":
-            return convolution.dense_features(network, flux, batch.bits, self._workspace)
-        return network.dense(network.encode(flux), self.dropout(batch))
-
-    def _seen(self, network: ApogeeDistBCNN, batch: Batch) -> Tensor:
-        """What the network gets, (B, 7514): on a CPU flux minus ``input_mean``, else flux."""
         flux = torch.from_numpy(batch.flux).to(self.device)
-        return flux - (network.input_mean - 1) if self.device.type == "cpu" else flux + 1
+        if self.device.type == "cpu":
+            flux = flux - (network.input_mean - 1)
+            return convolution.dense_features(network, flux, batch.bits, self._workspace)
+        return network.dense(network.encode(flux + 1), self.dropout(batch))
 
     def dropout(self, batch: Batch) -> Dropout:
         """Factors that the device draws: 0 or 1 / (1 - rate)."""

@@ -33,11 +33,9 @@ def initial_network(
         seed: Decides the weights.
         state: Tensors by name, to go on from; then the rest is of no matter.
     """
+    network = network_of(state or {name: torch.zeros(shape) for name, shape in SHAPES.items()}, "cpu")
     if state is None:
-        network = network_of({name: torch.zeros(shape) for name, shape in SHAPES.items()}, "cpu")
         _initialise(network, examples, options, seed)
-    else:
-        network = network_of(state, "cpu")
     return network.train()
 
 

@@ -38,15 +38,8 @@ def forward(
     for n in range(flux.shape[0]):
         padded[LEFT : LEFT + n_pixels] = flux[n]
         for channel in range(2):
-            _first(
-                padded,
-                kernel_1[channel, 0],
-                bias_1[channel],
-                bits[n, channel],
-                threshold,
-                kept,
-                map_[n, channel],
-            )
+            kernel, bias = kernel_1[channel, 0], bias_1[channel]
+            _first(padded, kernel, bias, bits[n, channel], threshold, kept, map_[n, channel])
         for channel in range(4):
             _second(map_[n], kernel_2[channel], bias_2[channel], rows[channel])
         for channel in range(4):
@@ -67,17 +60,8 @@ def forward(
 def _first(padded, kernel, bias, bits, threshold, kept, row):
     k0, k1, k2, k3, k4, k5, k6, k7 = kernel
     for p in range(bits.shape[0]):
-        value = (
-            bias
-            + k0 * padded[p]
-            + k1 * padded[p + 1]
-            + k2 * padded[p + 2]
-            + k3 * padded[p + 3]
-            + k4 * padded[p + 4]
-            + k5 * padded[p + 5]
-            + k6 * padded[p + 6]
-            + k7 * padded[p + 7]
-        )
+        value = bias + k0 * padded[p] + k1 * padded[p + 1] + k2 * padded[p + 2] + k3 * padded[p + 3]
+        value = value + k4 * padded[p + 4] + k5 * padded[p + 5] + k6 * padded[p + 6] + k7 * padded[p + 7]
         row[p + LEFT] = max(value, 0.0) * kept if bits[p] < threshold else 0.0
 
 
@@ -87,39 +71,20 @@ def _second(map_, kernel, bias, row):
     q0, q1, q2, q3, q4, q5, q6, q7 = kernel[1]
     a, b = map_[0], map_[1]
     for p in range(row.shape[0]):
-        row[p] = (
-            bias
-            + k0 * a[p]
-            + k1 * a[p + 1]
-            + k2 * a[p + 2]
-            + k3 * a[p + 3]
-            + k4 * a[p + 4]
-            + k5 * a[p + 5]
-            + k6 * a[p + 6]
-            + k7 * a[p + 7]
-            + q0 * b[p]
-            + q1 * b[p + 1]
-            + q2 * b[p + 2]
-            + q3 * b[p + 3]
-            + q4 * b[p + 4]
-            + q5 * b[p + 5]
-            + q6 * b[p + 6]
-            + q7 * b[p + 7]
-        )
+        value = bias + k0 * a[p] + k1 * a[p + 1] + k2 * a[p + 2] + k3 * a[p + 3]
+        value = value + k4 * a[p + 4] + k5 * a[p + 5] + k6 * a[p + 6] + k7 * a[p + 7]
+        value = value + q0 * b[p] + q1 * b[p + 1] + q2 * b[p + 2] + q3 * b[p + 3]
+        row[p] = value + q4 * b[p + 4] + q5 * b[p + 5] + q6 * b[p + 6] + q7 * b[p + 7]
 
 
 @_compiled
 def backward(
     flux, gradient, kernel_2, kept, map_, largest, grad_kernel_1, grad_bias_1, grad_kernel_2, grad_bias_2
 ):
-    """Fill the last four with gradients, from ``gradient`` (B, 7512) with respect to the features."""
+    """Add gradients to the last four, from ``gradient`` (B, 7512) with respect to the features."""
     n_pixels = flux.shape[1]
     padded = np.zeros(PADDED, flux.dtype)
     grad_map = np.empty((2, PADDED), flux.dtype)
-    for array in (grad_kernel_1, grad_kernel_2):
-        array[:] = 0.0
-    grad_bias_1[:] = 0.0
-    grad_bias_2[:] = 0.0
     for n in range(flux.shape[0]):
         grad_map[:] = 0.0
         for unit in range(4 * N_POOLS):

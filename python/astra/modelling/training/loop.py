@@ -27,12 +27,7 @@ from astra.errors import ConfigError, Interrupted, StorageError
 from astra.modelling.training import checkpoint
 from astra.modelling.training.batches import VALIDATION, Batch
 from astra.modelling.training.examples import Examples
-from astra.modelling.training.forward import (
-    PART_SIZE,
-    Forward,
-    compute_threads,
-    network_of,
-)
+from astra.modelling.training.forward import PART_SIZE, Forward, compute_threads, network_of
 from astra.modelling.training.initial import initial_network
 from astra.modelling.training.losses import likelihood
 from astra.modelling.training.options import TrainingOptions
@@ -80,6 +75,16 @@ class Trained:
 
     best_epoch: int
     """Its number, from 1."""
+
+    def summary(self) -> dict[str, Any]:
+        """What the file of weights says of the best epoch; plain JSON."""
+        best = self.history[self.best_epoch - 1]
+        return {
+            "best_epoch": self.best_epoch,
+            "epochs": len(self.history),
+            "training_loss": best.training_loss,
+            "validation_loss": best.validation_nll,
+        }
 
 
 #: Called after each batch and each epoch with the steps done, the steps of all epochs, and the epochs done.
@@ -150,7 +155,7 @@ class _Run:
         self._options, self._path, self._validation = options, path, validation
         self._threads, self._forward = threads, Forward(device)
         self._batches = self._forward.batches(training, options.batch_size, seed)
-        key = [options.as_json(), seed, training.digest(), validation.digest()]
+        key = [asdict(options), seed, training.digest(), validation.digest()]
         self._fingerprint = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
         state = checkpoint.load(path, self._fingerprint)

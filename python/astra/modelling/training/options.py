@@ -1,8 +1,7 @@
 """What can be chosen about a training, and the learning rate that follows from it."""
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from astra.errors import ConfigError
 from astra.modelling.training.losses import Loss
@@ -45,8 +44,7 @@ class TrainingOptions:
     """Norm to which a larger gradient is shortened."""
 
     def __post_init__(self) -> None:
-        positive = ("epochs", "batch_size", "learning_rate", "patience", "largest_gradient")
-        for name in positive:
+        for name in ("epochs", "batch_size", "learning_rate", "patience", "largest_gradient"):
             self._demand(name, getattr(self, name) > 0, "positive")
         for name in ("warm_up", "beta", "averaging"):
             self._demand(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
@@ -56,10 +54,6 @@ class TrainingOptions:
     def _demand(self, name: str, fulfilled: bool, demand: str) -> None:
         if not fulfilled:
             raise ConfigError(f"training option {name}: {getattr(self, name)}; it must be {demand}")
-
-    def as_json(self) -> dict[str, Any]:
-        """The options by name."""
-        return asdict(self)
 
     def rate(self, step: int, n_steps: int) -> float:
         """Learning rate of a step, the first being 0 (one cycle, Smith & Topin 2018, with cosines)."""

@@ -1,13 +1,10 @@
 """What a model is given to tell spectra unlike those of its training."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import torch
 
+from astra.modelling.training.examples import Examples
 from astra.pipelines.astronn_dist.weights.validity import Validity, excess
-
-if TYPE_CHECKING:
-    from astra.modelling.training.examples import Examples
 
 #: Directions of variation; of real spectra in and out of the range, as many tell them best apart.
 COMPONENTS = 24
@@ -22,7 +19,7 @@ TRUSTED_PERCENTILE = 99.0
 UNKNOWN = 1.5
 
 
-def principal_components(examples: "Examples") -> tuple[np.ndarray, np.ndarray]:
+def principal_components(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
     """Mean and main directions of variation of spectra before noise and masks.
 
     Args:
@@ -31,8 +28,6 @@ def principal_components(examples: "Examples") -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Mean of rectified flux minus 1, shape (7514,), and directions of shape (24, 7514), float16.
     """
-    import torch
-
     flux = examples.flux[:LARGEST_SAMPLE].astype(np.float32)
     mean = flux.mean(axis=0)
     with torch.random.fork_rng(devices=[]):

@@ -33,8 +33,13 @@ PRECISE = 0.2
 # The middle 68 per cent, and what lies in the middle of them.
 _LOW, _MIDDLE, _HIGH = 0.16, 0.5, 0.84
 
-_COLUMNS = ("true", "e_true", "snr", "fakemag", "e_fakemag", "e_model_fakemag")
-_OPTIONAL = ("flux_ratio", "teff", "logg", "excess")
+#: Arrays of shape (N,), by the names that they have in a :class:`Report`.
+Columns = Mapping[str, np.ndarray]
+
+_COLUMNS = (
+    *("true", "e_true", "kind", "snr", "fakemag", "e_fakemag", "e_model_fakemag"),
+    *("flux_ratio", "teff", "logg", "excess"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,19 +91,18 @@ class Report:
     """Scatter beyond the noise that the training does not explain, see :mod:`validity`; may be infinite."""
 
     def __post_init__(self) -> None:
-        for name in (*_COLUMNS, *_OPTIONAL):
-            if getattr(self, name) is not None:
-                object.__setattr__(self, name, np.asarray(getattr(self, name), float))
-        object.__setattr__(self, "kind", np.asarray(self.kind, str))
+        for name, values in self._columns().items():
+            object.__setattr__(self, name, np.asarray(values, str if name == "kind" else float))
 
     def __len__(self) -> int:
         return len(self.true)
 
     def take(self, rows: np.ndarray) -> Self:
         """The same of some of the stars: their indices, or a mask."""
-        columns = {name: getattr(self, name) for name in (*_COLUMNS, "kind", *_OPTIONAL)}
-        taken = {name: values[rows] for name, values in columns.items() if values is not None}
-        return dataclasses.replace(self, **taken)
+        return dataclasses.replace(self, **{name: values[rows] for name, values in self._columns().items()})
+
+    def _columns(self) -> dict[str, np.ndarray]:
+        return {name: getattr(self, name) for name in _COLUMNS if getattr(self, name) is not None}
 
     # > Columns that follow
 
@@ -161,7 +165,8 @@ class Report:
     @cached_property
     def kinds(self) -> list[str]:
         """The classes that there are, those of ``NAMES`` first."""
-        return sorted(set(self.kind.tolist()), key=lambda kind: (_place(kind), kind))
+        there = set(self.kind.tolist())
+        return [kind for kind in NAMES if kind in there] + sorted(there - NAMES.keys())
 
     def by_kind(self) -> dict[str, Self]:
         """The stars of each class."""
@@ -180,10 +185,6 @@ def name_of(kind: str) -> str:
 def title_of(kind: str, number: int) -> str:
     """The title of a panel with so many stars of a class."""
     return f"{name_of(kind)} ({number:,})" if kind else f"{number:,} stars"
-
-
-def _place(kind: str) -> int:
-    return list(NAMES).index(kind) if kind in NAMES else len(NAMES)
 
 
 # > Numbers along an axis

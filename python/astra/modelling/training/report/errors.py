@@ -5,15 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astra.modelling.training.evaluate import ALL
-from astra.modelling.training.report.data import (
-    Report,
-    bins_of,
-    extent,
-    name_of,
-    running,
-    scale,
-    title_of,
-)
+from astra.modelling.training.report.data import Report, bins_of, extent, name_of, running, scale, title_of
 from astra.modelling.training.report.panels import (
     DASHES,
     LINE,
@@ -23,6 +15,7 @@ from astra.modelling.training.report.panels import (
     add_dots,
     add_dotted,
     add_points,
+    class_legend,
     colour_of,
     log10,
     panels,
@@ -48,7 +41,7 @@ def errors_by_luminosity(report: Report) -> Panels:
     limit = extent(report.r, 0.99, 0.3, 1.5)
     label = f"{'predicted' if report.is_measured else 'true'} M_Ks [mag]"
     drawn = [
-        (title_of(kind, len(part)), residuals(label, part.abs_ks, part.r, part.flagged, limit))
+        (title_of(kind, len(part)), residuals(label, part.abs_ks, part, limit))
         for kind, part in classes.items()
     ]
     names = ", ".join(map(name_of, classes))
@@ -59,9 +52,7 @@ def errors_by_luminosity(report: Report) -> Panels:
 def errors_by_snr(report: Report) -> Panels:
     """r of all stars against S/N, and how its scatter falls with it, class by class."""
     limit, span = extent(report.r, 0.99, 0.3, 1.5), reach(log10(report.snr))
-    left = residuals(
-        "S/N per pixel", report.snr, report.r, report.flagged, limit, x_range=span, log=True, height=320
-    )
+    left = residuals("S/N per pixel", report.snr, report, limit, x_range=span, log=True, height=320)
     right = plot("S/N per pixel", "half-width of r (16–84 %)", span, (0, None), height=320)
     classes = report.compared()
     for kind, part in classes.items():
@@ -70,7 +61,7 @@ def errors_by_snr(report: Report) -> Panels:
     trend = running(report.snr, report.r, most=10)
     add_line(right, log10(trend.x), trend.half_width, "ink", line_width=3)
     log_ticks(right.xaxis[0])
-    legend = [*RESIDUALS, *((colour_of(kind), LINE, name_of(kind)) for kind in classes), ("ink", LINE, ALL)]
+    legend = [*RESIDUALS, *class_legend(classes), ("ink", LINE, ALL)]
     alt = "Relative error of the distance against the signal-to-noise ratio, and its scatter by class"
     return panels("snr", alt, [("all stars", left), ("scatter", right)], legend)
 
@@ -96,8 +87,7 @@ def companions(binaries: Report) -> Panels:
     """r of stars with an unresolved companion against its share of the light."""
     limit = extent(binaries.r, 0.99, 0.4, 1.5)
     label = "Ks flux of the companion / of the star"
-    columns = (binaries.flux_ratio, binaries.r, binaries.flagged)
-    drawn = residuals(label, *columns, limit, x_range=(-0.02, 1.02), height=320)
+    drawn = residuals(label, binaries.flux_ratio, binaries, limit, x_range=(-0.02, 1.02), height=320)
     ratio = np.linspace(0, 1, 60)
     add_line(drawn, ratio, (1 + ratio) ** -0.5 - 1, "accent", line_dash="dashed", line_width=1.9)
     legend = [*RESIDUALS, ("accent", DASHES, "if the companion went unnoticed")]

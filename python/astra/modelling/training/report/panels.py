@@ -1,12 +1,12 @@
 """Figures of several panels, and what many of them show: points, lines of classes, running quantiles."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astra.modelling.training.report.data import Running, running
+from astra.modelling.training.report.data import Report, Running, name_of, running
 from astra.report.figures import AUTOMATIC, Embedded, add_line, add_rule, coloured, embed, log_ticks, plot
 
 if TYPE_CHECKING:
@@ -40,11 +40,7 @@ class Panels:
 
 
 def panels(
-    name: str,
-    alt: str,
-    drawn: "Sequence[tuple[str, Figure]]",
-    legend: Sequence[Entry] = (),
-    columns: int = 3,
+    name: str, alt: str, drawn: "Sequence[tuple[str, Figure]]", legend: Sequence[Entry] = (), columns: int = 3
 ) -> Panels:
     """Put panels with their titles into one figure; its name is unique in the page."""
     embedded = []
@@ -70,6 +66,11 @@ def _fix_empty(drawn: "Figure") -> None:
 def colour_of(kind: str) -> str:
     """The colour of a class; that of the text for all others."""
     return f"class-{_BY_CLASS[kind]}" if kind in _BY_CLASS else "ink"
+
+
+def class_legend(kinds: Iterable[str]) -> list[Entry]:
+    """Entries for lines of these classes."""
+    return [(colour_of(kind), LINE, name_of(kind)) for kind in kinds]
 
 
 def log10(values: np.ndarray) -> np.ndarray:
@@ -122,21 +123,21 @@ def add_dots(drawn: "Figure", x: Any, y: Any, colour: str, size: float) -> None:
 def residuals(
     x_label: str,
     x: np.ndarray,
-    r: np.ndarray,
-    flagged: np.ndarray,
+    report: Report,
     limit: float,
     *,
     x_range: tuple[float | None, float | None] = AUTOMATIC,
     log: bool = False,
     height: int = 260,
 ) -> "Figure":
-    """Points within the limits, those beyond at the edge; running median and 16-84 % of all."""
+    """r as points, those beyond the limits at the edge; running median and 16-84 % of all."""
+    r = report.r
     place = log10 if log else np.asarray
     drawn = plot(x_label, R, x_range, (-1.04 * limit, 1.04 * limit), height=height)
     seen = np.isfinite(place(x)) & np.isfinite(r)
     trend = running(x, r)
     add_band(drawn, place(trend.x), trend, "ink", 0.12)
-    add_points(drawn, place(x)[seen], np.clip(r[seen], -limit, limit), flagged[seen])
+    add_points(drawn, place(x)[seen], np.clip(r[seen], -limit, limit), report.flagged[seen])
     for values, width in ((trend.low, 0.9), (trend.high, 0.9), (trend.median, 1.9)):
         add_line(drawn, place(trend.x), values, "ink", line_width=width)
     add_rule(drawn, "muted", y=0)

@@ -1,8 +1,8 @@
 """What the report of a training shows, section by section; the words are in ``training.html``."""
 
 import shlex
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,22 +29,42 @@ def head(report: Report) -> str:
 
 def sections(report: Report) -> Iterator[Section]:
     """All sections; those that this training has nothing for are empty."""
-    single = report.single
+    html, single, pairs = _html(), report.single, report.binaries
     # Where labels have errors, only the precise ones show the errors of the predictions.
     shown = single.precise
+    known = np.isfinite(shown.r)
     yield Section("worth", "What it is worth", _worth(report))
-    yield Section("training", "How the training went", _training(report))
-    yield Section("labels", "Labels and predictions", _labels(single))
-    yield Section("luminosity", "Errors of the distance by luminosity", _luminosity(shown))
-    yield Section("noise", "Errors of the distance by signal-to-noise ratio", _noise(shown))
-    yield Section("pulls", "Pulls", _pulls(single))
-    yield Section("reliability", "Stated and actual errors", _reliability(single))
-    yield Section("flags", "What the flag is worth", _flags(shown))
-    yield Section("kiel", "Where in the Kiel diagram", _kiel(shown))
-    yield Section("binaries", "Binaries", _binaries(report))
+    drawn = report.history and trust.loss_curves(report)
+    words = _shown(html.training, drawn, report.best_epoch, len(report.history))
+    yield Section("training", "How the training went", words)
+    drawn = single.is_measured and np.isfinite(single.fakemag).any() and errors.labels(single)
+    yield Section("labels", "Labels and predictions", _shown(html.labels, drawn))
+    drawn = errors.errors_by_luminosity(shown) if known.any() else None
+    words = html.luminosity(drawn, shown.is_measured, f"{PRECISE:g}")
+    yield Section("luminosity", "Errors of the distance by luminosity", words)
+    drawn = known.any() and errors.errors_by_snr(shown)
+    words = _shown(html.noise, drawn, by_snr(shown))
+    yield Section("noise", "Errors of the distance by signal-to-noise ratio", words)
+    drawn = np.isfinite(single.pull).any() and trust.pull_histograms(single)
+    yield Section("pulls", "Pulls", _shown(html.pulls, drawn))
+    drawn = np.isfinite(single.r).sum() >= _FEWEST and trust.reliability(single)
+    yield Section("reliability", "Stated and actual errors", _shown(html.reliability, drawn))
+    drawn = known.sum() >= _FEWEST and trust.flags(shown)
+    yield Section("flags", "What the flag is worth", _shown(html.flags, drawn, f"{UNRELIABLE:g}"))
+    yield Section("kiel", "Where in the Kiel diagram", _shown(html.kiel, errors.kiel(shown)))
+    words = ""
+    if pairs is not None and np.isfinite(pairs.r).any():
+        words = html.binaries(errors.companions(pairs), by_flux_ratio(pairs), by_class(pairs))
+    yield Section("binaries", "Binaries", words)
     yield Section("validity", "Spectra unlike those of the training", _validity(single))
-    yield Section("made", "How it was made", _html().made(*details(report.details)))
-    yield Section("use", "How to use it", _use(report))
+    yield Section("made", "How it was made", html.made(*details(report.details)))
+    words = html.use(shlex.quote(f"./{report.name}.safetensors"), shlex.quote(report.name))
+    yield Section("use", "How to use it", words)
+
+
+def _shown(macro: Callable[..., str], drawn: Any, *words: Any) -> str:
+    """A figure with its words; nothing where there is no figure."""
+    return macro(drawn, *words) if drawn else ""
 
 
 def _html() -> "TemplateModule":
@@ -58,54 +78,6 @@ def _worth(report: Report) -> str:
     return _html().worth(report, by_class(single), by_class(bright) if differ else (), f"{LEAST_SNR:g}")
 
 
-def _training(report: Report) -> str:
-    if not report.history:
-        return ""
-    return _html().training(trust.loss_curves(report), report.best_epoch, len(report.history))
-
-
-def _labels(single: Report) -> str:
-    if not (single.is_measured and np.isfinite(single.fakemag).any()):
-        return ""
-    return _html().labels(errors.labels(single))
-
-
-def _luminosity(shown: Report) -> str:
-    drawn = errors.errors_by_luminosity(shown) if np.isfinite(shown.r).any() else None
-    return _html().luminosity(drawn, shown.is_measured, f"{PRECISE:g}")
-
-
-def _noise(shown: Report) -> str:
-    if not np.isfinite(shown.r).any():
-        return ""
-    return _html().noise(errors.errors_by_snr(shown), by_snr(shown))
-
-
-def _pulls(single: Report) -> str:
-    return _html().pulls(trust.pull_histograms(single)) if np.isfinite(single.pull).any() else ""
-
-
-def _reliability(single: Report) -> str:
-    return _html().reliability(trust.reliability(single)) if np.isfinite(single.r).sum() >= _FEWEST else ""
-
-
-def _flags(shown: Report) -> str:
-    enough = np.isfinite(shown.r).sum() >= _FEWEST
-    return _html().flags(trust.flags(shown), f"{UNRELIABLE:g}") if enough else ""
-
-
-def _kiel(shown: Report) -> str:
-    drawn = errors.kiel(shown)
-    return _html().kiel(drawn) if drawn else ""
-
-
-def _binaries(report: Report) -> str:
-    found = report.binaries
-    if found is None or not np.isfinite(found.r).any():
-        return ""
-    return _html().binaries(errors.companions(found), by_flux_ratio(found), by_class(found))
-
-
 def _validity(single: Report) -> str:
     found = single.details.get(TABLE)
     if not found:
@@ -117,7 +89,3 @@ def _validity(single: Report) -> str:
     added = np.interp(np.nan_to_num(single.excess, nan=np.inf), excesses, added_errors)
     drawn = trust.validity(single, excesses, added_errors)
     return _html().validity(drawn, (added > 0).mean(), (added >= UNRELIABLE).mean(), rows)
-
-
-def _use(report: Report) -> str:
-    return _html().use(shlex.quote(f"./{report.name}.safetensors"), shlex.quote(report.name))

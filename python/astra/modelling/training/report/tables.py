@@ -28,10 +28,7 @@ def headline(report: Report) -> dict[str, str]:
             "labels ≤ 0": share(float((report.true <= 0).mean()) if len(report) else np.nan),
         }
     else:
-        entries |= {
-            "median |r|": number(found.median_abs_r),
-            "median r": number(found.median_r, "+.3f"),
-        }
+        entries |= {"median |r|": number(found.median_abs_r), "median r": number(found.median_r, "+.3f")}
     return entries | {"width of pulls": number(found.pull_width, ".2f"), "flagged": share(found.flagged)}
 
 
@@ -61,21 +58,21 @@ def by_flux_ratio(binaries: Report) -> Rows:
 
 
 def _rows(found: Mapping[str, ClassMetrics]) -> Rows:
-    return [(name, *_cells(entry)) for name, entry in found.items()]
-
-
-def _cells(found: ClassMetrics) -> tuple[str, ...]:
-    return (
-        f"{found.n:,}",
-        number(found.median_r, "+.3f"),
-        number(found.median_abs_r),
-        number(found.half_width_r),
-        number(found.median_pull, "+.2f"),
-        number(found.pull_width, ".2f"),
-        share(found.pull_outliers),
-        share(found.flagged),
-        share(found.flagged_bright),
-    )
+    return [
+        (
+            name,
+            f"{entry.n:,}",
+            number(entry.median_r, "+.3f"),
+            number(entry.median_abs_r),
+            number(entry.half_width_r),
+            number(entry.median_pull, "+.2f"),
+            number(entry.pull_width, ".2f"),
+            share(entry.pull_outliers),
+            share(entry.flagged),
+            share(entry.flagged_bright),
+        )
+        for name, entry in found.items()
+    ]
 
 
 def _of_parts(report: Report, values: np.ndarray, edges: tuple[float, ...]) -> dict[str, ClassMetrics]:

@@ -3,12 +3,7 @@
 import numpy as np
 
 from astra.modelling.training.evaluate import ALL, coverage, flagged_by_error
-from astra.modelling.training.report.data import (
-    Report,
-    name_of,
-    running,
-    title_of,
-)
+from astra.modelling.training.report.data import Report, name_of, running, title_of
 from astra.modelling.training.report.panels import (
     DASHES,
     DOTS,
@@ -17,6 +12,7 @@ from astra.modelling.training.report.panels import (
     add_band,
     add_dots,
     add_dotted,
+    class_legend,
     colour_of,
     log10,
     panels,
@@ -102,8 +98,8 @@ def reliability(report: Report) -> Panels:
     add_line(right, log10(model.x), model.median, "accent", line_width=1.9)
     for axis in (left.xaxis[0], left.yaxis[0], right.xaxis[0]):
         log_ticks(axis)
-    legend = [(colour_of(kind), LINE, name_of(kind)) for kind in classes]
-    legend += [("ink", LINE, ALL), ("muted", DASHES, "as stated"), ("warn", DOTS, "flagged from here on")]
+    legend = [*class_legend(classes), ("ink", LINE, ALL), ("muted", DASHES, "as stated")]
+    legend.append(("warn", DOTS, "flagged from here on"))
     alt = "Scatter of the distances against the stated error: right errors lie on the diagonal"
     drawn = [("stated and actual error", left), ("part from dropout", right)]
     return panels("reliability", alt, drawn, legend)
@@ -127,25 +123,21 @@ def flags(report: Report) -> Panels:
         found = np.where(enough, flagged_by_error(part.r, part.flagged, EDGES), np.nan)
         add_line(left, range(len(edges)), found, colour, line_width=width)
         add_dots(left, range(len(edges)), found, colour, 4)
-        curve = coverage(part.r, part.relative_error, LIMITS)
-        add_line(middle, log10(curve.limit), curve.kept, colour, line_width=width)
-        decided = curve.kept * len(part) >= _FEWEST
-        add_line(right, curve.kept[decided], curve.median_abs_r[decided], colour, line_width=width)
+        kept, medians = coverage(part.r, part.relative_error, LIMITS)
+        add_line(middle, log10(LIMITS), kept, colour, line_width=width)
+        decided = kept * len(part) >= _FEWEST
+        add_line(right, kept[decided], medians[decided], colour, line_width=width)
         if decided[at]:
-            add_dots(right, curve.kept[[at]], curve.median_abs_r[[at]], colour, 6)
+            add_dots(right, kept[[at]], medians[[at]], colour, 6)
     left.xaxis.ticker = FixedTicker(ticks=list(range(len(edges))))
     left.xaxis.major_label_overrides = dict(enumerate(edges))
     left.xaxis.major_label_orientation = np.pi / 4
     add_rule(middle, "warn", x=float(np.log10(UNRELIABLE)), line_dash="dotted", line_width=1.7)
     log_ticks(middle.xaxis[0])
-    drawn = [
-        ("flags follow the error", left),
-        ("a limit and what it keeps", middle),
-        ("coverage and error", right),
-    ]
-    legend = [(colour_of(kind), LINE, name_of(kind)) for kind in classes]
+    drawn = [("flags follow the error", left), ("a limit and what it keeps", middle)]
+    drawn.append(("coverage and error", right))
     alt = "Share of flagged stars by error; share kept by a limit on the stated error; error of what is kept"
-    return panels("flags", alt, drawn, legend)
+    return panels("flags", alt, drawn, class_legend(classes))
 
 
 def validity(report: Report, excesses: np.ndarray, errors: np.ndarray) -> Panels:
