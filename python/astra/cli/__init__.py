@@ -3,7 +3,7 @@
     console.py      results on stdout; progress, logs and errors on stderr
     command.py      what commands share: the configured database, one report for every ending
 
-One file for each command:
+One file for each command, named after it, with a function of this name or, for a group, an `app`:
 
     init.py, ingest.py, run.py, srun.py, status.py
     create.py, report.py, explain.py
@@ -13,27 +13,12 @@ One file for each command:
 
 import logging
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from astra.cli import (
-    compare,
-    config,
-    create,
-    doctor,
-    explain,
-    ingest,
-    init,
-    models,
-    report,
-    run,
-    simulate,
-    srun,
-    status,
-    train,
-    version,
-)
+from astra.cli import version
 from astra.cli.console import fail, say
 from astra.errors import AstraError
 from astra.system.logs import set_up_logging
@@ -46,21 +31,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command(epilog=init.EXAMPLES)(init.init)
-app.add_typer(ingest.app, name="ingest")
-app.command(epilog=run.EXAMPLES)(run.run)
-app.command(epilog=srun.EXAMPLES)(srun.srun)
-app.command(epilog=status.EXAMPLES)(status.status)
-app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
-app.command(epilog=report.EXAMPLES)(report.report)
-app.add_typer(models.app, name="models")
-app.command(epilog=simulate.EXAMPLES)(simulate.simulate)
-app.command(epilog=compare.EXAMPLES)(compare.compare)
-app.add_typer(train.app, name="train")
-app.command(epilog=create.EXAMPLES)(create.create)
-app.command(epilog=explain.EXAMPLES)(explain.explain)
-app.add_typer(config.app, name="config")
-app.command(epilog=version.EXAMPLES)(version.version)
+for _name in (
+    *("init", "ingest", "run", "srun", "status", "doctor", "report", "models"),
+    *("simulate", "compare", "train", "create", "explain", "config", "version"),
+):
+    _module = import_module(f"astra.cli.{_name}")
+    if hasattr(_module, "app"):
+        app.add_typer(_module.app, name=_name)
+    else:
+        app.command(epilog=_module.EXAMPLES)(getattr(_module, _name))
 
 
 @app.callback()

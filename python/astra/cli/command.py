@@ -1,12 +1,12 @@
 """What commands share: the configured database, one report for every ending, and `--json`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
-from astra.cli.console import fail, say_json
+from astra.cli.console import fail, say, say_json
 from astra.errors import UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +52,20 @@ def reported(report: "Report | SlurmReport", *, as_json: bool) -> "Iterator[Stop
     finally:
         if as_json:
             say_json(report.as_dict())
+
+
+def say_sum(found: Mapping[str, Any]) -> None:
+    """Print what a run did, as ``measured + no_result = processed``; the counts are those of ``--json``."""
+    parts = f"{found['measured']:,} measured + {found['no_result']:,} no_result"
+    say(f"{parts} = {found['processed']:,} processed ({quality(found)})")
+    if found["rederived"]:
+        say(f"{found['rederived']:,} results derived again from what the table of sources says now")
+
+
+def quality(found: Mapping[str, Any]) -> str:
+    """How many results are bad, how many need a second look, and which flags they have."""
+    flags = ", ".join(f"{name} {count:,}" for name, count in found.get("flags", {}).items() if count)
+    return f"bad {found['bad']:,}, warn {found['warn']:,}" + (f"; {flags}" if flags else "")
 
 
 def finish(command: str, ending: "Ending") -> int:

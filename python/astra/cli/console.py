@@ -93,17 +93,11 @@ def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
 
 @contextmanager
 def _bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    from rich import progress as rich
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
+    parts = (rich.SpinnerColumn(), rich.TextColumn("{task.description}"), rich.BarColumn())
+    counts = (rich.MofNCompleteColumn(), rich.TimeElapsedColumn())
+    with rich.Progress(*parts, *counts, console=Console(stderr=True)) as bar:
         job = bar.add_task(what, total=None)
         yield lambda done, total=None: bar.update(job, completed=done, total=total)

@@ -1,14 +1,16 @@
 """``astra create``."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from astra.catalogue.options import Format, Names
-from astra.cli.command import AsJson, database_session, finish
+from astra.cli.command import database_session, finish, quality
 from astra.cli.console import note, progress, say, say_json
 from astra.errors import UsageError
+from astra.system.arguments import argument, given, option, takes
 
 if TYPE_CHECKING:
     from astra.catalogue.create import Created
@@ -25,35 +27,32 @@ EXAMPLES = """Examples:
 _PRODUCTS = ("astraAllStarAstroNNdist",)
 
 
-Product = Annotated[str, typer.Argument(help="What to create: astraAllStarAstroNNdist.")]
-Output = Annotated[
-    Path | None,
-    typer.Option(metavar="PATH", help="The file; default: PRODUCT-VERSION.FORMAT, in this folder."),
-]
-FormatOf = Annotated[
-    Format | None,
-    typer.Option(
-        "--format",
+@dataclass(frozen=True, kw_only=True)
+class _OfRequest:
+    """What the catalogue shall hold, as :class:`astra.catalogue.create.Request` has it."""
+
+    output: Path | None = option(
+        metavar="PATH", help="The file; default: PRODUCT-VERSION.FORMAT, in this folder."
+    )
+    format: Format | None = option(
         help="In which form; default: as the name of --output ends, else fits. "
         "Parquet needs astra-distances[parquet].",
-    ),
-]
-ColumnNames = Annotated[Names, typer.Option(help="Columns called as in SQL, or as DR19 published them.")]
-Where = Annotated[str | None, typer.Option(metavar="FILTER", help="Only such rows, in the words of SQL.")]
-Mixed = Annotated[bool, typer.Option("--mixed", help="Accept results of different weights or versions.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file.")]
+    )
+    names: Names = option(default=Names.ASTRA, help="Columns called as in SQL, or as DR19 published them.")
+    condition: str | None = option("--where", metavar="FILTER", help="Only such rows, in the words of SQL.")
+    mixed: bool = option("--mixed", default=False, help="Accept results of different weights or versions.")
+    overwrite: bool = option("--overwrite", default=False, help="Replace the file.")
 
 
-def create(
-    product: Product,
-    output: Output = None,
-    file_format: FormatOf = None,
-    names: ColumnNames = Names.ASTRA,
-    where: Where = None,
-    mixed: Mixed = False,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class _Arguments:
+    product: str = argument(help="What to create: astraAllStarAstroNNdist.")
+    request: _OfRequest = _OfRequest()
+    as_json: bool = option("--json", default=False, help="Print one JSON object.")
+
+
+@takes(_Arguments)
+def create(asked: _Arguments) -> None:
     """Write the catalogue: one row for each spectrum with a result row, at one moment of the database.
 
     The file is there as a whole or not at all. Exit codes: 0 written, 2 wrong usage, 69 database not
@@ -62,42 +61,32 @@ def create(
     """
     from astra.running.ending import Ending, reporting
 
-    if product.lower() not in [each.lower() for each in _PRODUCTS]:
-        raise UsageError(f"there is no product {product}; there is {', '.join(_PRODUCTS)}")
-    ending, made = Ending(), None
+    if asked.product.lower() not in [each.lower() for each in _PRODUCTS]:
+        raise UsageError(f"there is no product {asked.product}; there is {', '.join(_PRODUCTS)}")
+    ending, made, output = Ending(), None, asked.request.output
     with reporting(ending) as stop:
         from astra.catalogue.create import Request
         from astra.catalogue.create import create as write
         from astra.database.connection import database
 
-        request = Request(
-            output=output,
-            format=file_format or (output and Format.of(output)) or Format.FITS,
-            names=names,
-            condition=where,
-            mixed=mixed,
-            overwrite=overwrite,
-        )
+        chosen = asked.request.format or (output and Format.of(output)) or Format.FITS
+        request = Request(**given(asked.request) | {"format": chosen})
         request.check()
         with database_session(), progress("rows") as update:
             made = write(request, database, stop, update)
     if made is None:
         raise typer.Exit(finish("create", ending))
-    if as_json:
+    if asked.as_json:
         say_json(made.as_dict())
     else:
-        _say(made, filtered=where is not None)
+        _say(made, filtered=asked.request.condition is not None)
 
 
 def _say(made: "Created", *, filtered: bool) -> None:
     found = made.as_dict()
     rows = f"{found['spectra']:,} spectra of {found['stars']:,} stars, {found['columns']} columns"
     say(f"{found['path']}: {rows}")
-    flags = ", ".join(f"{name} {count:,}" for name, count in found["flags"].items() if count)
-    say(
-        f"good {found['good']:,}, bad {found['bad']:,}, warn {found['warn']:,}"
-        + (f"; {flags}" if flags else "")
-    )
+    say(f"good {found['good']:,}, {quality(found)}")
     note(f"{found['bytes'] / 1e6:,.1f} MB in {found['elapsed_s']:.1f} s")
     if found["format"] == Format.FITS:
         note('the rows are in HDU 2, "APOGEE"; HDU 1, "BOSS", has none')

@@ -1,13 +1,15 @@
 """``astra ingest``."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from astra.cli.command import database_session
 from astra.cli.console import progress, say, say_json
+from astra.system.arguments import argument, option, takes
 
 if TYPE_CHECKING:
     from astra.ingest.records import IngestCounts
@@ -40,69 +42,58 @@ class Extinction(StrEnum):
     SFD = "sfd"
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print the counts as one JSON object.")]
-Hdu = Annotated[
-    str | None,
-    typer.Option(metavar="N|NAME", help="Which table of a file with several; default: the one that fits."),
-]
-ExtinctionFrom = Annotated[
-    Extinction, typer.Option(help="Where E(B-V) comes from: auto takes A_K of the targeting, else SFD_EBV.")
-]
-Release = Annotated[
-    str | None, typer.Option(help="Data release, where the reduction does not tell, e.g. sdss5.")
-]
+@dataclass(frozen=True, kw_only=True)
+class _Choices:
+    """What a header and a table have in common."""
+
+    hdu: str | None = option(
+        metavar="N|NAME", help="Which table of a file with several; default: the one that fits."
+    )
+    extinction: Extinction = option(
+        default=Extinction.AUTO,
+        help="Where E(B-V) comes from: auto takes A_K of the targeting, else SFD_EBV.",
+    )
+    release: str | None = option(help="Data release, where the reduction does not tell, e.g. sdss5.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OfApstar:
+    paths: list[Path] = argument(metavar="PATH", help="Files, or folders searched for them.")
+    catalog: Path | None = option(help="Table of sources: CSV, ECSV, FITS or VOTable.")
+    choices: _Choices = _Choices()
+    as_json: bool = option("--json", default=False, help="Print the counts as one JSON object.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OfAllstar:
+    file: Path = argument(help="An allStar table (FITS, also compressed).")
+    spectra_root: Path | None = option(help="Folder of the files; default SAS_BASE_DIR.")
+    choices: _Choices = _Choices()
+    as_json: bool = option("--json", default=False, help="Print the counts as one JSON object.")
 
 
 @app.command(epilog=EXAMPLES_APSTAR)
-def apstar(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files, or folders searched for them.")],
-    catalog: Annotated[
-        Path | None, typer.Option(help="Table of sources: CSV, ECSV, FITS or VOTable.")
-    ] = None,
-    hdu: Hdu = None,
-    extinction: ExtinctionFrom = Extinction.AUTO,
-    release: Release = None,
-    as_json: AsJson = False,
-) -> None:
+@takes(_OfApstar)
+def apstar(asked: _OfApstar) -> None:
     """Register apStar and asStar files, and the photometry and extinction of their stars."""
     from astra.ingest.apstar import ingest_apstar
 
     with database_session(), progress("files") as update:
-        counts = ingest_apstar(
-            paths,
-            catalog=catalog,
-            hdu=hdu,
-            extinction=extinction.value,
-            release=release,
-            on_progress=update,
-        )
-    _say(counts, as_json)
+        counts = ingest_apstar(asked.paths, catalog=asked.catalog, **vars(asked.choices), on_progress=update)
+    _say(counts, asked.as_json)
 
 
 @app.command(epilog=EXAMPLES_ALLSTAR)
-def allstar(
-    file: Annotated[Path, typer.Argument(help="An allStar table (FITS, also compressed).")],
-    spectra_root: Annotated[
-        Path | None, typer.Option(help="Folder of the files; default SAS_BASE_DIR.")
-    ] = None,
-    hdu: Hdu = None,
-    extinction: ExtinctionFrom = Extinction.AUTO,
-    release: Release = None,
-    as_json: AsJson = False,
-) -> None:
+@takes(_OfAllstar)
+def allstar(asked: _OfAllstar) -> None:
     """Register the sources and spectra of an allStar table."""
     from astra.ingest.allstar import ingest_allstar
 
     with database_session(), progress("rows") as update:
         counts = ingest_allstar(
-            file,
-            spectra_root=spectra_root,
-            hdu=hdu,
-            extinction=extinction.value,
-            release=release,
-            on_progress=update,
+            asked.file, spectra_root=asked.spectra_root, **vars(asked.choices), on_progress=update
         )
-    _say(counts, as_json)
+    _say(counts, asked.as_json)
 
 
 def _say(counts: "IngestCounts", as_json: bool) -> None:

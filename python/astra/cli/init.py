@@ -62,7 +62,7 @@ def init(roles: WithRoles = False, role_prefix: RolePrefix = "astra", dry_run: D
 def _upgrade(database: "Database", settings: "Settings") -> None:
     from astra.schema import upgrade as schema
 
-    place = next(f"{shown}" for name, shown, _ in settings.flat() if name in _PLACES)
+    place = next(str(shown) for name, shown, _ in settings.flat() if name in _PLACES)
     applied = schema.upgrade(database, settings)
     for name in applied:
         note(f"applied {name}")
@@ -70,12 +70,7 @@ def _upgrade(database: "Database", settings: "Settings") -> None:
 
 
 def _grant(database: "Database", settings: "Settings", prefix: str, dry_run: bool) -> None:
-    from astra.schema.roles import (
-        creating,
-        granting,
-        roles_in,
-        set_up,
-    )
+    from astra.schema.roles import creating, granting, roles_in, set_up
 
     roles = roles_in(database, settings.database.schema_, prefix)
     if dry_run:

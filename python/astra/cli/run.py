@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from astra.cli.command import database_session, finish, reported
+from astra.cli.command import database_session, finish, reported, say_sum
 from astra.cli.console import note, progress, say
 from astra.running.arguments import RunArguments
 from astra.system.arguments import given, takes
@@ -45,7 +45,7 @@ def _carry_out(asked: RunArguments) -> int:
         stars = _execute(asked, report, stop)
     if not asked.as_json:
         if report.run_pk is not None:
-            _say_sum(report)
+            _say_done(report)
         elif not report.error:
             _say_nothing_done(report, are_named=bool(stars))
     return finish("run", report)
@@ -78,14 +78,9 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> tupl
     return targets.stars
 
 
-def _say_sum(report: "Report") -> None:
+def _say_done(report: "Report") -> None:
     found = report.as_dict()
-    flags = ", ".join(f"{name} {count:,}" for name, count in found["flags"].items() if count)
-    detail = f"bad {found['bad']:,}, warn {found['warn']:,}" + (f"; {flags}" if flags else "")
-    parts = f"{found['measured']:,} measured + {found['no_result']:,} no_result"
-    say(f"{parts} = {found['processed']:,} processed ({detail})")
-    if found["rederived"]:
-        say(f"{found['rederived']:,} results derived again from what the table of sources says now")
+    say_sum(found)
     rate = f", {found['spectra_per_s']:.1f} spectra/s" if found["processed"] else ""
     note(f"run {found['run_pk']}: {found['outcome']} in {found['elapsed_s']:.1f} s{rate}")
     if found["pending"]:

@@ -1,11 +1,11 @@
 """``astra simulate``."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from astra.cli.console import progress, say
+from astra.system.arguments import argument, option, takes
 
 if TYPE_CHECKING:
     from astra.modelling.simulator.survey import Survey
@@ -19,28 +19,24 @@ EXAMPLES = """Examples:
   astra simulate --spectra-models data/spectra_models --isochrones data/isochrones/padova_jhk
 """
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Where to; made if it is not there.")]
-Number = Annotated[int, typer.Option("--n", help="How many stars.")]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same files.")]
-MinSnr = Annotated[float, typer.Option(help="Smallest signal-to-noise ratio per pixel; the largest is 500.")]
-SpectraModels = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Published emulators of spectra, instead of our own.")
-]
-Isochrones = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="Padova isochrones, with --spectra-models.")
-]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier simulation in DIR.")]
+
+@dataclass(frozen=True, kw_only=True)
+class _Arguments:
+    folder: Path = argument(Path("simulated"), metavar="DIR", help="Where to; made if it is not there.")
+    n: int = option("--n", default=200, help="How many stars.")
+    seed: int = option(default=0, help="The same seed gives the same files.")
+    min_snr: float = option(
+        default=20.0, help="Smallest signal-to-noise ratio per pixel; the largest is 500."
+    )
+    spectra_models: Path | None = option(
+        metavar="FOLDER", help="Published emulators of spectra, instead of our own."
+    )
+    isochrones: Path | None = option(metavar="FOLDER", help="Padova isochrones, with --spectra-models.")
+    overwrite: bool = option("--overwrite", default=False, help="Replace an earlier simulation in DIR.")
 
 
-def simulate(
-    folder: Folder = Path("simulated"),
-    n: Number = 200,
-    seed: Seed = 0,
-    min_snr: MinSnr = 20.0,
-    spectra_models: SpectraModels = None,
-    isochrones: Isochrones = None,
-    overwrite: Overwrite = False,
-) -> None:
+@takes(_Arguments)
+def simulate(asked: _Arguments) -> None:
     """Simulate stars: apStar files, a table for the catalogue (targets.csv), and the truth (truth.csv).
 
     The files have the layout of the survey's own, and say that they are simulated. `astra compare DIR`
@@ -49,11 +45,10 @@ def simulate(
     from astra.modelling.simulator.simulator import choose_simulator
     from astra.modelling.simulator.survey import write_survey
 
-    simulator = choose_simulator(spectra_models, isochrones)
+    simulator = choose_simulator(asked.spectra_models, asked.isochrones)
+    options = {"seed": asked.seed, "min_snr": asked.min_snr, "overwrite": asked.overwrite}
     with progress("stars") as update:
-        survey = write_survey(
-            folder, simulator, n, seed=seed, min_snr=min_snr, overwrite=overwrite, on_progress=update
-        )
+        survey = write_survey(asked.folder, simulator, asked.n, **options, on_progress=update)
     _say(survey)
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from astra.cli.command import database_session, finish, reported
+from astra.cli.command import database_session, finish, reported, say_sum
 from astra.cli.console import note, progress, say
 from astra.slurm.arguments import SrunArguments
 from astra.system.arguments import takes
@@ -73,12 +73,7 @@ def _say(report: "SlurmReport") -> None:
     elif report.outcome == "nothing_pending":
         say(f"nothing is pending for {report.task}")
     elif report.tally:
-        found = {name: f"{count:,}" for name, count in report.tally.items()}
-        detail = f"bad {found['bad']}, warn {found['warn']}"
-        say(f"{found['measured']} measured + {found['no_result']} no_result = "
-            f"{found['processed']} processed ({detail})")  # fmt: skip
-        if report.tally["rederived"]:
-            say(f"{found['rederived']} results derived again from what the table of sources says now")
+        say_sum(report.tally)
         note(f"job {report.job}: {report.outcome} in {report.elapsed_s:.1f} s")
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,18 +113,8 @@ class _Arguments:
         """What is asked of a training, whatever its examples are made of."""
         from astra.modelling.training.request import TrainingRequest
 
-        return TrainingRequest(
-            self.output,
-            seed=self.seed,
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            patience=self.patience,
-            device=self.device.value,
-            threads=self.threads,
-            work=self.work,
-            overwrite=self.overwrite,
-        )
+        values = {each.name: getattr(self, each.name) for each in fields(TrainingRequest)}
+        return TrainingRequest(**values | {"device": self.device.value})
 
 
 #: How a file names the database that it was made from: secrets are masked in the address.

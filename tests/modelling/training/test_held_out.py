@@ -45,21 +45,21 @@ def test_they_are_those_of_the_network_with_what_the_model_adds_for_strange_spec
     expected = widened(plain, flux, e_flux, weights.validity)
 
     for name in ("fakemag", "e_fakemag", "e_model_fakemag"):
-        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=FLOAT32)
-    assert (found.e_fakemag > plain.e_fakemag).any()
+        np.testing.assert_allclose(found[name], getattr(expected, name), rtol=FLOAT32)
+    assert (found["e_fakemag"] > plain.e_fakemag).any()
     strange = excess(flux, e_flux, weights.validity.mean, weights.validity.components)
-    np.testing.assert_allclose(found.excess, strange, rtol=FLOAT64)
+    np.testing.assert_allclose(found["excess"], strange, rtol=FLOAT64)
 
 
 def test_every_star_keeps_its_own_truth_and_none_beyond_the_number_is_taken(chunks, found):
     stars = joined(chunks, N)
 
-    assert len(found) == N
-    np.testing.assert_array_equal(found.true, stars.fakemag)
+    assert len(found["true"]) == N
+    np.testing.assert_array_equal(found["true"], stars.fakemag)
     for name in ("snr", "flux_ratio"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(stars, name))
+        np.testing.assert_array_equal(found[name], getattr(stars, name))
     for name in ("kind", "teff", "logg"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(stars.stars, name))
+        np.testing.assert_array_equal(found[name], getattr(stars.stars, name))
 
 
 def test_progress_ends_at_the_number_of_stars(found, told):
@@ -69,7 +69,7 @@ def test_progress_ends_at_the_number_of_stars(found, told):
 def test_figures_are_of_single_stars_and_of_pairs_apart_with_enough_signal(found):
     figures = metrics_of(found)
 
-    bright = found.snr >= 50
+    bright = found["snr"] >= 50
     assert 0 < bright.sum() < N
-    assert figures["single"]["all"]["n"] == (bright & (found.flux_ratio == 0)).sum()
-    assert figures["with companion"]["all"]["n"] == (bright & (found.flux_ratio > 0)).sum()
+    assert figures["single"]["all"]["n"] == (bright & (found["flux_ratio"] == 0)).sum()
+    assert figures["with companion"]["all"]["n"] == (bright & (found["flux_ratio"] > 0)).sum()

@@ -18,13 +18,7 @@ from parallax_survey import (
 
 from astra.errors import ConfigError, Interrupted
 from astra.modelling.training import losses
-from astra.modelling.training.parallaxes import (
-    FEWEST,
-    Cuts,
-    examples_from_database,
-    labels,
-    select,
-)
+from astra.modelling.training.parallaxes import FEWEST, Cuts, examples_from_database, labels, select
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 from astra.spectra.apstar import read_combined
 from astra.spectra.rectify import rectify

@@ -65,8 +65,8 @@ def test_two_trainings_do_not_share_a_folder(tmp_path):
     with session(request, nobody_listens):
         with pytest.raises(ConfigError, match="another training uses it"), session(request, nobody_listens):
             pass
-    with session(request, nobody_listens) as (device, _):
-        assert device in ("cpu", "cuda")
+    with session(request, nobody_listens) as work:
+        assert work.device in ("cpu", "cuda")
 
 
 def test_the_folder_of_a_training_that_was_killed_is_free(tmp_path):
@@ -98,11 +98,11 @@ def test_threads_are_those_asked_for_and_afterwards_those_of_before(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_work_at_the_next_sign_of_progress(tmp_path, number):
-    with session(TrainingRequest(tmp_path / "m.safetensors"), nobody_listens) as (_, progress):
-        progress("spectra", 1, 10)
+    with session(TrainingRequest(tmp_path / "m.safetensors"), nobody_listens) as work:
+        work.progress("spectra", 1, 10)
         os.kill(os.getpid(), number)
         with pytest.raises(Interrupted, match=rf"{number.name} \(spectra\); run again to go on") as error:
-            progress("spectra", 2, 10)
+            work.progress("spectra", 2, 10)
 
     assert error.value.exit_code == 75
 

@@ -17,19 +17,9 @@ from toy_simulator import toy_simulator
 import astra
 from astra.errors import AstraError, StorageError
 from astra.modelling.simulator.conditions import Conditions
-from astra.modelling.simulator.sample import (
-    CHUNK,
-    NO_PATTERNS,
-    simulate,
-    without_noise,
-)
+from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, simulate, without_noise
 from astra.modelling.training import simulated
-from astra.modelling.training.simulated import (
-    Recipe,
-    mask_rows,
-    rectified,
-    simulated_examples,
-)
+from astra.modelling.training.simulated import Recipe, mask_rows, rectified, simulated_examples
 from astra.spectra.continuum_pixels import N_PIXELS
 from astra.spectra.rectify import rectify
 from astra.system import processes

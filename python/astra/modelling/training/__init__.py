@@ -2,9 +2,10 @@
 
 The parts, from what is learnt from to what comes out:
 
-    from_simulator.py, from_database.py    the two recipes of `astra train`; request.py: what is asked of both
+    from_simulator.py, from_database.py    the two recipes of `astra train`; request.py: what both share
     simulated.py                           examples from simulated stars
     parallaxes.py, rectified.py            examples from spectra of a database
+    work_folder.py                         where examples are kept, and what is wrong with it
     examples.py, split.py                  spectra and labels; noise and masks of a batch; parts by star
     batches.py                             an epoch in random order, made while the last batch is used
     convolution.py, kernels.py             the network as a function that is fast to train on a CPU

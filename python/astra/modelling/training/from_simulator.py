@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-import astra
 from astra.modelling.simulator.conditions import Conditions, with_pairs
 from astra.modelling.simulator.masks import read_patterns
 from astra.modelling.simulator.sample import (
@@ -23,20 +22,15 @@ from astra.modelling.simulator.sample import (
 from astra.modelling.simulator.simulator import Simulator, choose_simulator
 from astra.modelling.training.calibrate import N_DRAWS, WINGS, calibrate
 from astra.modelling.training.examples import Examples
-from astra.modelling.training.held_out import HeldOut, metrics_of, predicted
-from astra.modelling.training.loop import CHECKPOINT, Trained, train
+from astra.modelling.training.held_out import metrics_of, predicted
+from astra.modelling.training.loop import Trained
 from astra.modelling.training.options import TrainingOptions
-from astra.modelling.training.report.data import Report
-from astra.modelling.training.report.writing import check_available, report_path, write_report
-from astra.modelling.training.request import (
-    Progress,
-    TrainingRequest,
-    epoch_progress,
-    session,
-)
+from astra.modelling.training.report.data import Columns
+from astra.modelling.training.report.writing import check_available
+from astra.modelling.training.request import Progress, Session, TrainingRequest, session
 from astra.modelling.training.simulated import Recipe, digest_of, simulated_examples
 from astra.modelling.training.validity_fit import fit_validity, principal_components
-from astra.pipelines.astronn_dist.weights.files import Weights, save_weights, sha256_of
+from astra.pipelines.astronn_dist.weights.files import Weights
 from astra.spectra.rectify import rectify
 
 log = logging.getLogger("astra")
@@ -73,19 +67,12 @@ RANGE = (
 class Stage:
     """What each part of the work needs to know."""
 
-    request: TrainingRequest
+    session: Session
     simulator: Simulator
     patterns: np.ndarray
     """Masks of real spectra, shape (M, 8575)."""
 
     n_stars: int
-    device: str
-    progress: Progress
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of the state of this seed's training; the examples serve all seeds."""
-        return self.request.folder / f"seed-{self.request.seed}"
 
     def size(self, name: str) -> int:
         """Stars of a set. What is kept on disk are whole chunks."""
@@ -95,8 +82,8 @@ class Stage:
     def examples(self, name: str) -> Examples:
         """A set that the network learns from, kept on disk."""
         recipe = Recipe(self.size(name), SEEDS[name], conditions_of(name))
-        told = partial(self.progress, f"{name} stars")
-        folder = self.request.folder
+        told = partial(self.session.progress, f"{name} stars")
+        folder = self.session.request.folder
         return simulated_examples(self.simulator, recipe, folder, patterns=self.patterns, on_progress=told)
 
     def chunks(self, name: str) -> Iterator[Sample]:
@@ -153,47 +140,35 @@ def train_from_simulator(
     if spectra_models is None:
         log.warning("training on the compact simulator: good for a trial; see --spectra-models")
     patterns = NO_PATTERNS if masks_from is None else read_patterns(masks_from)
-    with session(request, on_progress) as (device, progress):
-        stage = Stage(request, simulator, patterns, n_stars or N_STARS, device, progress)
+    with session(request, on_progress) as work:
+        stage = Stage(work, simulator, patterns, n_stars or N_STARS)
         training, validation = stage.examples("training"), stage.examples("validation")
-        trained = train(
-            training,
-            validation,
-            options,
-            stage.checkpoints,
-            seed=request.seed,
-            device=device,
-            progress=epoch_progress(progress),
-        )
+        trained = work.train(training, validation, options)
         weights = _calibrated(stage, trained, training)
-        size, told = stage.size("test"), partial(progress, "test")
-        found = predicted(weights, stage.chunks("test"), size, device=device, on_progress=told)
+        size, told = stage.size("test"), partial(work.progress, "test")
+        found = predicted(weights, stage.chunks("test"), size, device=work.device, on_progress=told)
         weights = replace(weights, details=_details(stage, options, trained, found))
-        # The weights come last: their file says that all is done, and the same call is refused from then on.
-        _report(request, trained, weights, found)
-        save_weights(weights, request.output)
-        (stage.checkpoints / CHECKPOINT).unlink(missing_ok=True)
+        work.finish(trained, weights, found)
     return request.output
 
 
 def _calibrated(stage: Stage, trained: Trained, training: Examples) -> Weights:
     """The trained network with errors that fit stars it has not learnt from, and a sense of its limits."""
     predictions, errors = stage.examples("prediction"), stage.examples("error")
-    stage.progress("calibration", 0, None)
-    seed, device = stage.request.seed, stage.device
-    tensors = calibrate(trained.tensors, predictions, errors, seed=seed, device=device)
-    stage.progress("doubt stars", 0, None)
+    work = stage.session
+    work.progress("calibration", 0, None)
+    tensors = calibrate(trained.tensors, predictions, errors, seed=work.request.seed, device=work.device)
+    work.progress("doubt stars", 0, None)
     sample = joined(list(stage.chunks("doubt")), stage.size("doubt"))
     spectra = rectify(sample.flux, sample.e_flux, sample.pixel_flags)
     validity = fit_validity(*principal_components(training), *spectra)
-    return Weights(stage.request.output.stem, "", tensors, validity=validity)
+    return Weights(work.request.output.stem, "", tensors, validity=validity)
 
 
 # > What the file says of itself
 
 
-def _details(stage: Stage, options: TrainingOptions, trained: Trained, found: HeldOut) -> dict[str, Any]:
-    best = trained.history[trained.best_epoch - 1]
+def _details(stage: Stage, options: TrainingOptions, trained: Trained, found: Columns) -> dict[str, Any]:
     return {
         "description": f"Trained on {stage.size('training'):,} simulated stars",
         "range": RANGE,
@@ -207,27 +182,6 @@ def _details(stage: Stage, options: TrainingOptions, trained: Trained, found: He
             "calibration": {"pairs": PAIRS, "strangers": STRANGERS, "broad": BROAD}
             | {"wings": WINGS, "draws": N_DRAWS},
         },
-        "metrics": metrics_of(found)
-        | {
-            "best_epoch": trained.best_epoch,
-            "epochs": len(trained.history),
-            "training_loss": best.training_loss,
-            "validation_loss": best.validation_nll,
-        },
-        "seed": stage.request.seed,
-        "version": astra.__version__,
-        "options": stage.request.provenance(options, stage.device),
+        "metrics": metrics_of(found) | trained.summary(),
+        **stage.session.provenance(options),
     }
-
-
-def _report(request: TrainingRequest, trained: Trained, weights: Weights, found: HeldOut) -> None:
-    report = Report(
-        name=weights.name,
-        sha256=sha256_of(weights),
-        details=weights.details,
-        history=trained.history,
-        best_epoch=trained.best_epoch,
-        e_true=np.zeros(len(found)),
-        **vars(found),
-    )
-    write_report(report_path(request.output), report)

@@ -7,16 +7,16 @@ next one goes on from.
 
 import logging
 import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astra.errors import ConfigError, Interrupted, MissingSpectrum, SpectrumError
+from astra.modelling.training.work_folder import ROW, STORED, check_space, explained
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.spectra.continuum_pixels import N_PIXELS
 from astra.spectra.rectify import rectify, usable
@@ -35,9 +35,7 @@ TOLERATED = 1 / 5
 #: A chunk may lose this many files, however small it is.
 FEW = 10
 
-_STORED = np.dtype("<f2")
-_LARGEST = float(np.finfo(_STORED).max)
-_ROW = N_PIXELS * _STORED.itemsize
+_LARGEST = float(np.finfo(STORED).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +73,7 @@ def rectified_spectra(
         ConfigError: More than a fifth of all hold no spectrum, or the folder cannot be written.
     """
     folder = work / f"spectra-{fingerprint[:32]}"
-    with _explained(work):
+    with explained(work, ConfigError, "choose another with --work"):
         kept = folder.exists()
         if not kept:
             part = folder.with_suffix(".part")
@@ -89,13 +87,13 @@ def rectified_spectra(
                 folder,
                 missing,
             )
-        flux = np.memmap(folder / "flux", _STORED, "r", shape=(int((states == GOOD).sum()), N_PIXELS))
+        flux = np.memmap(folder / "flux", STORED, "r", shape=(int((states == GOOD).sum()), N_PIXELS))
     return Rectified(flux, states)
 
 
 def _fill(part: Path, keys: np.ndarray, on_progress: Callable[[int, int], None]) -> None:
-    with _Store(part) as store:
-        _check_space(part, len(keys) - len(store.states))
+    with closing(_Store(part)) as store:
+        check_space(part, len(keys) - len(store.states), "spectra")
         # A chunk is stored when the next one was read: the files before those on a lost disk may be lost too.
         held = None
         for start in range(len(store.states), len(keys), CHUNK):
@@ -116,17 +114,14 @@ class _Store:
     def __init__(self, folder: Path) -> None:
         # Opened to append, so that what is there is kept.
         self._files = [(folder / name).open("ab") for name in ("flux", "states")]
-        rows = (folder / "flux").stat().st_size // _ROW
+        rows = (folder / "flux").stat().st_size // ROW
         states = np.fromfile(folder / "states", np.uint8)
         counted = np.cumsum(states == GOOD)
         self.states = states[counted <= rows]
-        self._files[0].truncate(int((self.states == GOOD).sum()) * _ROW)
+        self._files[0].truncate(int((self.states == GOOD).sum()) * ROW)
         self._files[1].truncate(len(self.states))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         for file in self._files:
             file.close()
 
@@ -174,12 +169,12 @@ def _read(spectrum: ApogeeCoaddedSpectrumInApStar) -> tuple[int, list["CombinedS
 
 def _rectified(pixels: list["CombinedSpectrum"]) -> np.ndarray:
     if not pixels:
-        return np.empty((0, N_PIXELS), _STORED)
+        return np.empty((0, N_PIXELS), STORED)
     flux, _ = rectify(
         *(np.stack([getattr(each, name) for each in pixels]) for name in ("flux", "e_flux", "pixel_flags"))
     )
     # A spike next to an absent continuum may be larger than 2 bytes hold, and infinity would spoil training.
-    return np.minimum(flux - 1, _LARGEST).astype(_STORED)
+    return np.minimum(flux - 1, _LARGEST).astype(STORED)
 
 
 def _check_share(states: np.ndarray) -> None:
@@ -190,22 +185,3 @@ def _check_share(states: np.ndarray) -> None:
     if missing > unreadable:
         raise Interrupted(f"{problem}: is the disk mounted? Run again when it is back")
     raise ConfigError(f"{problem}: replace them and ingest them again")
-
-
-def _check_space(folder: Path, spectra: int) -> None:
-    free, needed = shutil.disk_usage(folder).free, spectra * _ROW
-    if free < needed:
-        raise ConfigError(
-            f"work folder {folder.parent}: {spectra:,} spectra need {needed / 1e9:.1f} GB, "
-            f"{free / 1e9:.1f} GB are free; choose another with --work"
-        )
-
-
-@contextmanager
-def _explained(work: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ConfigError(
-            f"work folder {work}: {error.strerror or error}; choose another with --work"
-        ) from error

@@ -1,4 +1,4 @@
-"""What is asked of a training, whatever its examples are made of: where it goes, and how it is run."""
+"""A training from its request to its files, whatever its examples are made of."""
 
 import logging
 import os
@@ -8,14 +8,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock, Timeout
 
+import astra
 from astra.errors import ConfigError, Interrupted, UsageError
-from astra.modelling.training.loop import Epoch
+from astra.modelling.training.examples import Examples
+from astra.modelling.training.forward import torch_threads
+from astra.modelling.training.loop import CHECKPOINT, Epoch, Trained, train
 from astra.modelling.training.options import TrainingOptions
-from astra.modelling.training.report.writing import report_path
+from astra.modelling.training.report.data import Columns, Report
+from astra.modelling.training.report.writing import report_path, write_report
+from astra.modelling.training.work_folder import explained
 from astra.pipelines.astronn_dist.network.devices import choose_device
-from astra.pipelines.astronn_dist.weights.files import OURS
+from astra.pipelines.astronn_dist.weights.files import OURS, Weights, save_weights, sha256_of
 from astra.running.ending import StopRequest
 
 log = logging.getLogger("astra")
@@ -81,20 +87,62 @@ class TrainingRequest:
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
             raise UsageError(f"--output {self.output}: cannot write in the folder {folder}")
 
-    def provenance(self, options: TrainingOptions, device: str) -> dict[str, Any]:
-        """What decides the numbers besides the examples; plain JSON."""
-        import torch
 
-        version = {"torch": torch.__version__, "device": device, "threads": torch.get_num_threads()}
-        return asdict(options) | version
+@dataclass(frozen=True)
+class Session:
+    """A training under way, whatever its examples are made of."""
+
+    request: TrainingRequest
+    device: str
+    progress: Progress
+    """To be called with the progress; ends the work after a signal."""
+
+    @property
+    def _checkpoints(self) -> Path:
+        """The folder of the state of this seed's training; the examples serve all seeds."""
+        return self.request.folder / f"seed-{self.request.seed}"
+
+    def train(self, training: Examples, validation: Examples, options: TrainingOptions) -> Trained:
+        """Train, or go on from the checkpoint in the work folder."""
+        return train(
+            *(training, validation, options, self._checkpoints),
+            seed=self.request.seed,
+            device=self.device,
+            progress=epoch_progress(self.progress),
+        )
+
+    def provenance(self, options: TrainingOptions) -> dict[str, Any]:
+        """What decides the numbers besides the examples; plain JSON."""
+        platform = {"torch": torch.__version__, "device": self.device, "threads": torch.get_num_threads()}
+        decided = {"seed": self.request.seed, "version": astra.__version__}
+        return decided | {"options": asdict(options) | platform}
+
+    def finish(self, trained: Trained, weights: Weights, found: Columns) -> None:
+        """Write the report and the weights, and remove the checkpoint.
+
+        Args:
+            trained: How the training went.
+            weights: What came out, with all that the file says of itself.
+            found: The test stars and their predictions.
+        """
+        report = Report(
+            name=weights.name,
+            sha256=sha256_of(weights),
+            details=weights.details,
+            history=trained.history,
+            best_epoch=trained.best_epoch,
+            **found,
+        )
+        write_report(report_path(self.request.output), report)
+        # The weights come last: their file says that all is done, and the same call is refused from then on.
+        save_weights(weights, self.request.output)
+        # It belongs to this training alone; the examples may serve the next.
+        (self._checkpoints / CHECKPOINT).unlink(missing_ok=True)
 
 
 @contextmanager
-def session(request: TrainingRequest, on_progress: Progress) -> Iterator[tuple[str, Progress]]:
+def session(request: TrainingRequest, on_progress: Progress) -> Iterator[Session]:
     """Hold the folder, the device, the threads and the signals of a training.
-
-    Yields:
-        The device, and the function to call with the progress, which ends the work after a signal.
 
     Raises:
         UsageError: The output cannot be written.
@@ -105,7 +153,7 @@ def session(request: TrainingRequest, on_progress: Progress) -> Iterator[tuple[s
     device = choose_device(request.device)
     with ExitStack() as stack:
         stack.enter_context(_locked(request.folder))
-        stack.enter_context(_threads(request.threads))
+        stack.enter_context(torch_threads(request.threads or torch.get_num_threads()))
         stop = stack.enter_context(StopRequest())
 
         def progress(what: str, done: int, total: int | None = None) -> None:
@@ -113,7 +161,7 @@ def session(request: TrainingRequest, on_progress: Progress) -> Iterator[tuple[s
                 raise Interrupted(f"stopped by {stop.reason} ({what}); run again to go on")
             on_progress(what, done, total)
 
-        yield device, progress
+        yield Session(request, device, progress)
 
 
 def epoch_progress(progress: Progress) -> Callable[[int, int, Sequence[Epoch]], None]:
@@ -136,29 +184,16 @@ def epoch_progress(progress: Progress) -> Callable[[int, int, Sequence[Epoch]], 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    try:
+    with explained(folder, ConfigError, "give another --work"):
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / ".lock", timeout=0)
-        lock.acquire()
-    except Timeout:
-        raise ConfigError(
-            f"work folder {folder}: another training uses it; wait, or give another --work"
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"work folder {folder}: {error.strerror}; give another --work") from error
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ConfigError(
+                f"work folder {folder}: another training uses it; wait, or give another --work"
+            ) from None
     try:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def _threads(number: int | None) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import pickle
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -21,14 +20,10 @@ import astra
 from astra.errors import AstraError, StorageError
 from astra.modelling.simulator.conditions import Conditions
 from astra.modelling.simulator.pixels import COVERED
-from astra.modelling.simulator.sample import (
-    CHUNK,
-    NO_PATTERNS,
-    Sample,
-    simulate_chunk,
-)
+from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, Sample, simulate_chunk
 from astra.modelling.simulator.simulator import Simulator
 from astra.modelling.training.examples import Examples
+from astra.modelling.training.work_folder import ROW, STORED, check_space, explained
 from astra.spectra.continuum_pixels import N_PIXELS
 from astra.spectra.rectify import FILL, MASKED_BITS, rectify
 from astra.system.processes import cores, die_with, shared_cores
@@ -74,14 +69,13 @@ def simulated_examples(
     """
     folder = work / f"simulated-{_fingerprint(simulator, recipe, patterns)}"
     n_chunks = -(-recipe.n // CHUNK)
-    with _explained(work):
+    with explained(work, StorageError, "make room or name another folder"):
         folder.mkdir(parents=True, exist_ok=True)
         missing = [index for index in range(n_chunks) if not (folder / f"{index}.npz").exists()]
-        _check_space(folder, len(missing) * CHUNK)
+        check_space(folder, len(missing) * CHUNK, "stars")
         with _workers(len(missing), simulator, recipe, patterns) as pool:
-            for done, (index, rows, labels) in enumerate(
-                pool.map(_chunk, missing), n_chunks - len(missing) + 1
-            ):
+            chunks = pool.map(_chunk, missing)
+            for done, (index, rows, labels) in enumerate(chunks, n_chunks - len(missing) + 1):
                 _save(folder, index, rows, labels)
                 on_progress(done * CHUNK, n_chunks * CHUNK)
         return _gathered(folder, n_chunks)
@@ -137,9 +131,6 @@ def _chunk(index: int) -> tuple[int, np.ndarray, dict[str, np.ndarray]]:
         "kind": sample.stars.kind,
         "snr": sample.snr.astype(np.float32),
         "noise": (fresh / sample.snr).astype(np.float32),
-        "flux_ratio": sample.flux_ratio.astype(np.float32),
-        "separation": sample.separation.astype(np.float32),
-        "labels": sample.stars.labels().astype(np.float32),
     }
     if fresh:
         labels["masks"] = mask_rows(sample.pixel_flags)
@@ -148,10 +139,6 @@ def _chunk(index: int) -> tuple[int, np.ndarray, dict[str, np.ndarray]]:
 
 # > Files
 
-
-# A row of flux: float16, with the lowest byte first.
-_STORED = np.dtype("<f2")
-_ROW = N_PIXELS * _STORED.itemsize
 
 # What the numbers of the examples come from, besides the arguments; below the package.
 _SOURCES = (
@@ -181,29 +168,12 @@ def _fingerprint(simulator: Simulator, recipe: Recipe, patterns: np.ndarray) -> 
     return digest.hexdigest()[:16]
 
 
-@contextmanager
-def _explained(work: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"work folder {work}: {error.strerror or error}; make room or name another folder"
-        ) from error
-
-
-def _check_space(folder: Path, stars: int) -> None:
-    free, needed = shutil.disk_usage(folder).free, stars * _ROW
-    if free < needed:
-        room = f"{stars:,} stars need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
-        raise StorageError(f"work folder {folder.parent}: {room}; make room or name another folder")
-
-
 def _save(folder: Path, index: int, rows: np.ndarray, labels: dict[str, np.ndarray]) -> None:
     """Write a chunk: its flux, then its labels, whose file says that the chunk is there."""
     descriptor = os.open(folder / "flux", os.O_RDWR | os.O_CREAT, 0o666)
     with os.fdopen(descriptor, "r+b") as file:
-        file.seek(index * CHUNK * _ROW)
-        file.write(rows.astype(_STORED).tobytes())
+        file.seek(index * CHUNK * ROW)
+        file.write(rows.astype(STORED).tobytes())
         _flush(file)
     partial = folder / f"{index}.partial"
     with partial.open("wb") as file:
@@ -223,15 +193,11 @@ def _gathered(folder: Path, n_chunks: int) -> Examples:
         with np.load(folder / f"{index}.npz") as file:
             parts.append({name: file[name] for name in file.files})
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    masks = columns.get("masks")
     n = len(columns["fakemag"])
     return Examples(
-        flux=np.memmap(folder / "flux", _STORED, "r", shape=(n, N_PIXELS)),
-        fakemag=columns["fakemag"],
+        flux=np.memmap(folder / "flux", STORED, "r", shape=(n, N_PIXELS)),
         e_fakemag=np.zeros(n, np.float32),
         star=np.arange(n),
-        kind=columns["kind"],
-        snr=columns["snr"],
-        noise=columns["noise"],
-        masks=None if masks is None else masks[:LARGEST_BANK],
+        **{name: columns[name] for name in ("fakemag", "kind", "snr", "noise")},
+        masks=columns["masks"][:LARGEST_BANK] if "masks" in columns else None,
     )

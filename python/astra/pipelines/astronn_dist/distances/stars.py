@@ -10,22 +10,13 @@ from numpy.typing import ArrayLike
 
 from astra.spectra.photometry import LARGEST_PARALLAX, LARGEST_PARALLAX_ERROR, gaia_release
 
-#: Numbers of a star that its distance or parallax rests on, as the table of sources calls them.
-NUMBERS = (
-    *("k_mag", "e_k_mag", "ebv", "e_ebv"),
-    *("plx", "e_plx", "ra", "dec", "g_mag"),
-    *("nu_eff_used_in_astrometry", "pseudocolour", "astrometric_params_solved"),
-)
-#: All that is used of a star.
-NAMES = (*NUMBERS, "gaia_release")
-
 
 @dataclass(frozen=True)
 class Stars:
     """What catalogues say of N stars; arrays of shape (N,), NaN (or an empty text) where they say nothing.
 
-    The numbers are as in the table of sources: magnitudes and E(B-V) [mag], parallaxes [mas], coordinates
-    [deg], effective wavenumbers [um-1].
+    Names and numbers are those of the table of sources: magnitudes and E(B-V) [mag], parallaxes [mas],
+    coordinates [deg], effective wavenumbers [um-1].
     """
 
     k_mag: np.ndarray
@@ -65,6 +56,11 @@ class Stars:
     def astrometry_of(self, *releases: str) -> np.ndarray:
         """Whether the astrometry is of one of some releases, e.g. ``"dr3"``, also spelled ``Gaia DR3``."""
         return np.array([gaia_release(text) in releases for text in self.gaia_release], bool)
+
+
+#: All that is used of a star; all but the release are numbers.
+NAMES = tuple(field.name for field in dataclasses.fields(Stars))
+NUMBERS = NAMES[:-1]
 
 
 def error(value: ArrayLike, below: float) -> np.ndarray:

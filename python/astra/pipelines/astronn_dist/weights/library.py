@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,17 +119,15 @@ def _listed(path: Path, place: str, chosen: Chosen | None, settings: WeightsSett
 
 def _taken(name: str, settings: WeightsSettings) -> Path | None:
     """What is found by a name."""
-    try:
+    with suppress(ConfigError):
         return named(name, "name", settings.models_dir)
-    except ConfigError:
-        return None
+    return None
 
 
 def _sha256(path: Path) -> str | None:
-    try:
+    with suppress(ConfigError):
         return identify(path)[1]
-    except ConfigError:
-        return None
+    return None
 
 
 # > One of them
@@ -173,11 +172,10 @@ def _described(path: Path, weights: Weights, settings: WeightsSettings) -> dict[
 
 def _chosen_by(path: Path, settings: WeightsSettings) -> str | None:
     """What chose this model, if it is the one in force."""
-    try:
+    with suppress(ConfigError):
         chosen = find_weights(None, settings)
-    except ConfigError:
-        return None
-    return chosen.origin if _same(path, chosen.path) else None
+        return chosen.origin if _same(path, chosen.path) else None
+    return None
 
 
 def _command(path: Path, settings: WeightsSettings) -> str:
