@@ -13,12 +13,27 @@ One file for each command, named after it, with a function of this name or, for 
 
 import logging
 import sys
-from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from astra.cli import version
+from astra.cli import (
+    compare,
+    config,
+    create,
+    doctor,
+    explain,
+    ingest,
+    init,
+    models,
+    report,
+    run,
+    simulate,
+    srun,
+    status,
+    train,
+    version,
+)
 from astra.cli.console import fail, say
 from astra.errors import AstraError
 from astra.system.logs import set_up_logging
@@ -31,11 +46,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for _name in (
-    *("init", "ingest", "run", "srun", "status", "doctor", "report", "models"),
-    *("simulate", "compare", "train", "create", "explain", "config", "version"),
+# In the order in which the help lists them.
+for _module in (
+    *(init, ingest, run, srun, status, doctor, report, models),
+    *(simulate, compare, train, create, explain, config, version),
 ):
-    _module = import_module(f"astra.cli.{_name}")
+    _name = _module.__name__.rpartition(".")[2]
     if hasattr(_module, "app"):
         app.add_typer(_module.app, name=_name)
     else:
