@@ -7,13 +7,14 @@ import pytest
 from astropy.io import fits
 
 from astra.modelling.simulator import compact
+from astra.modelling.simulator.choosing import full_simulator
 from astra.modelling.simulator.conditions import Conditions
 from astra.modelling.simulator.emulators import grid
 from astra.modelling.simulator.emulators.quadratic import NAME as QUADRATIC
 from astra.modelling.simulator.masks import read_patterns
 from astra.modelling.simulator.pixels import EMULATED
 from astra.modelling.simulator.sample import Sample, simulate, without_noise
-from astra.modelling.simulator.simulator import Simulator, full_simulator
+from astra.modelling.simulator.simulator import Simulator
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from toy_simulator import toy_simulator
 from astra.errors import StorageError, UsageError
 from astra.ingest.apstar import ingest_apstar
 from astra.modelling.simulator import apstar_files, sample
-from astra.modelling.simulator.simulator import choose_simulator
+from astra.modelling.simulator.choosing import choose_simulator
 from astra.modelling.simulator.survey import write_survey
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 from astra.spectra.apstar import read_header

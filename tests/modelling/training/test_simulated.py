@@ -166,7 +166,7 @@ def test_another_seed_number_simulator_or_pattern_makes_another_set(monkeypatch,
 READING = """
 import hashlib, pickle, sys
 from pathlib import Path
-from astra.modelling.simulator.simulator import full_simulator
+from astra.modelling.simulator.choosing import full_simulator
 print(hashlib.sha256(pickle.dumps(full_simulator(*map(Path, sys.argv[1:])), protocol=4)).hexdigest())
 """
 

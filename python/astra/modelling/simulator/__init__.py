@@ -1,7 +1,7 @@
 """Simulated stars, their spectra, and files of these.
 
 stars.py, isochrones.py        stars as rows of labels, drawn from isochrones
-simulator.py                   a population of stars and an emulator of their spectra; which there are
+simulator.py, choosing.py       a population of stars and an emulator of their spectra; which there are
 compact.py, fitting.py         the simulator that comes with the package, and how it is fitted
 emulators/                     spectra of stars from their labels
 companions.py                  the light of a second star in the same spectrum

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from astra.modelling.simulator.choosing import choose_simulator
 from astra.modelling.simulator.conditions import Conditions, with_pairs
 from astra.modelling.simulator.masks import read_patterns
 from astra.modelling.simulator.sample import (
@@ -19,7 +20,7 @@ from astra.modelling.simulator.sample import (
     simulate_chunks,
     without_noise,
 )
-from astra.modelling.simulator.simulator import Simulator, choose_simulator
+from astra.modelling.simulator.simulator import Simulator
 from astra.modelling.training.calibrate import N_DRAWS, WINGS, calibrate
 from astra.modelling.training.examples import Examples
 from astra.modelling.training.held_out import metrics_of, predicted
