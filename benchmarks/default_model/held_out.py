@@ -1,6 +1,6 @@
 """Simulated stars that no training has seen, observed like real ones."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from measuring import Measured, Model, measure
@@ -14,7 +14,6 @@ from astra.modelling.training.evaluate import (
     ALL,
     LARGEST_PULL,
     ClassMetrics,
-    Curve,
     coverage,
     evaluate,
     flagged_by_error,
@@ -76,10 +75,10 @@ def held_out_section(found: Measured) -> Section:
         f"held-out simulated stars: {len(found):,}, S/N >= {SNR[0]:.0f}, masked; single stars if not said",
         lines,
         {
-            "single": {kind: entry.as_dict() for kind, entry in metrics.items()},
-            "with_companions": {kind: entry.as_dict() for kind, entry in metrics_all.items()},
+            "single": plain(metrics),
+            "with_companions": plain(metrics_all),
             "flagged_by_error": {kind: _flag_curve(single, kind) for kind in (*TARGETS, ALL)},
-            "coverage": {kind: _curve_dict(curve_of(single, kind)) for kind in (*TARGETS, ALL)},
+            "coverage": {kind: _curve_dict(*curve_of(single, kind)) for kind in (*TARGETS, ALL)},
         },
     )
 
@@ -89,8 +88,16 @@ def metrics_of(found: Measured) -> dict[str, ClassMetrics]:
     return evaluate(found.stars.kind, found.fakemag_true, found.fakemag, found.e_fakemag, found.snr)
 
 
-def curve_of(found: Measured, kind: str) -> Curve:
-    """What a limit on the stated error does to the stars of a class."""
+def plain(metrics: dict[str, ClassMetrics]) -> dict[str, dict[str, float | None]]:
+    """Metrics as plain numbers for JSON, which has no NaN."""
+    return {
+        kind: {name: value if np.isfinite(value) else None for name, value in asdict(entry).items()}
+        for kind, entry in metrics.items()
+    }
+
+
+def curve_of(found: Measured, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """The share of the stars of a class that each of ``LIMITS`` lets through, and the median |r| of these."""
     part = of_kind(found, kind)
     return coverage(part.r, part.e_fakemag / part.fakemag, LIMITS)
 
@@ -159,10 +166,10 @@ def _flag_curve(found: Measured, kind: str) -> list[dict]:
     ]
 
 
-def _curve_dict(curve: Curve) -> list[dict]:
+def _curve_dict(shares: np.ndarray, medians: np.ndarray) -> list[dict]:
     return [
         {"limit": limit, "kept": finite(kept), "median_abs_r": finite(median), "flag": limit == UNRELIABLE}
-        for limit, kept, median in zip(curve.limit.tolist(), curve.kept, curve.median_abs_r, strict=True)
+        for limit, kept, median in zip(np.asarray(LIMITS, float).tolist(), shares, medians, strict=True)
     ]
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from held_out import TARGETS, metrics_of, warm_lines
+from held_out import TARGETS, metrics_of, plain, warm_lines
 from measuring import Measured, Model, measure
 from table import Line, Section
 
@@ -144,5 +144,5 @@ def _section(name: str, found: Measured, reference: Measured, has_target: bool) 
                 Line(f"{label}: width of the pulls", entry.pull_width, *PULL_WIDTH, form=".2f", note=rest)
             )
     lines += warm_lines(found)
-    details = {"metrics": {kind: entry.as_dict() for kind, entry in metrics.items()}}
+    details = {"metrics": plain(metrics)}
     return Section(f"second simulator: {name}, other masks, other noise", lines, details)
