@@ -83,7 +83,7 @@ class UnusableSpectrum(SpectrumError):
 
 
 def worst(codes: Iterable[int]) -> int:
-    """The exit code of several workers together; a code that is none of theirs is an internal error."""
+    """The exit code of several workers together; an unknown code counts as an internal error."""
     known = (code if code in SEVERITY else AstraError.exit_code for code in codes)
     return min(known, key=SEVERITY.index, default=0)
 

@@ -217,7 +217,7 @@ def test_a_file_that_came_in_the_meantime_is_kept(survey, create, tmp_path):
 def test_only_a_file_is_replaced(db, create, tmp_path, make):
     make(tmp_path / "catalogue.fits")
 
-    with pytest.raises(UsageError, match="is no file that can be replaced"):
+    with pytest.raises(UsageError, match="cannot replace .*: it is not a file"):
         create(overwrite=True)
 
 

@@ -181,7 +181,7 @@ def test_two_workers_do_what_one_does(astra, three_stars, toy_weights):
         (["run", "astronn_dist", "BossSpectrum"], "'BossSpectrum' is neither the model"),
         (["run", "astronn_dist", "4711"], "no star with sdss_id 4711 in the database"),
         (["run", "astronn_dist", "2M00000000+0000000"], "no star with APOGEE id 2M00000000+0000000"),
-        (["run", "astronn_dist", "1", "nonsense"], "'nonsense' is no star"),
+        (["run", "astronn_dist", "1", "nonsense"], "not a star: 'nonsense'"),
         (["run", "astronn_dist", "--limit", "0"], "--limit"),
         (["run", "astronn_dist", "--limit", "many"], "--limit"),
         (["run", "astronn_dist", "--page", "5/4"], "--page 5/4: give I/N"),

@@ -199,7 +199,7 @@ def test_a_file_that_is_there_stays_unless_it_may_be_replaced(db, tmp_path, astr
         (["nothing"], "nothing"),
         (["--star", "2M00000000+0000000"], "no star with APOGEE id 2M0"),
         (["--output", "nowhere/a.html"], "there is no folder"),
-        (["--output", ".", "--overwrite"], "no file that can be replaced"),
+        (["--output", ".", "--overwrite"], "cannot replace .: it is not a file"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_leaves_nothing(db, tmp_path, monkeypatch, astra, words, message):

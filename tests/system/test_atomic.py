@@ -99,5 +99,5 @@ def test_what_is_there_is_replaced_only_where_that_is_asked_for_and_only_if_it_i
     refuse_to_replace(path, overwrite=True)
     with pytest.raises(UsageError, match="file exists already: give --overwrite"):
         refuse_to_replace(path)
-    with pytest.raises(UsageError, match="folder is no file that can be replaced"):
+    with pytest.raises(UsageError, match="cannot replace .*folder: it is not a file"):
         refuse_to_replace(path.parent, overwrite=True)

@@ -92,7 +92,7 @@ class Records:
     def _integers(self, column: Column, content: list) -> list[int]:
         absent = ABSENT[column.kind]
         if absent in content:
-            raise AstraError(f"column {column.name}: {absent} stands for absent values, and is none here")
+            raise AstraError(f"column {column.name}: a value is {absent}, which stands for absent values")
         return [absent if value is None else value for value in content] if None in content else content
 
 

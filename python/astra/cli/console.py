@@ -57,7 +57,7 @@ def redrawing() -> Iterator[Callable[[list[str], list[str]], None]]:
 
 
 def note(text: str) -> None:
-    """Print something for a person to know, which is no result."""
+    """Print a note for a person, on stderr: it is not part of the result."""
     typer.echo(text, err=True)
 
 

@@ -34,7 +34,7 @@ def open_database(settings: Settings | None = None, *, create: bool = False) -> 
         create: Make a missing SQLite file (and its folder) instead of refusing it.
 
     Raises:
-        ConfigError: The SQLite file does not exist, or is no database.
+        ConfigError: The SQLite file does not exist, or is not a database.
         DatabaseUnreachable: There is no server, the login is refused, or the file cannot be opened.
     """
     settings = settings or load_settings()
@@ -115,7 +115,7 @@ def _log10(value: float | None) -> float | None:
 def _open_postgresql(chosen: Any, url: str) -> peewee.Database:
     if url and not url.startswith(("postgresql://", "postgres://")):
         # Not what stands there: that may hold a password.
-        raise ConfigError("database.url is no address of a database: use postgresql://… or sqlite:///…")
+        raise ConfigError("database.url is not the address of a database: use postgresql://… or sqlite:///…")
     parameters = {name: getattr(chosen, name) for name in ("user", "host", "port")}
     if chosen.password:
         parameters["password"] = chosen.password.get_secret_value()

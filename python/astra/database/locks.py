@@ -1,7 +1,7 @@
 """Locks between processes: one at a time changes the schema, claims work, or changes inputs.
 
 On PostgreSQL they are advisory locks. SQLite has one writer at a time anyway; there, only a change of the
-schema, which is no single transaction, takes a locked file beside the database.
+schema, which takes several transactions, takes a locked file beside the database.
 """
 
 from collections.abc import Iterator

@@ -148,5 +148,5 @@ def _value(word: str, kind: str, named: dict[str, Flag]) -> int:
         meant = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(known)}"
         raise UsageError(f"{word!r} is neither a number nor a flag of {kind}; {meant}") from None
     if not 0 <= value < 1 << _BITS:
-        raise UsageError(f"{word!r} is no value of {kind}: it is not between 0 and 2^{_BITS} - 1")
+        raise UsageError(f"not a value of {kind}: {word!r} is not between 0 and 2^{_BITS} - 1")
     return value

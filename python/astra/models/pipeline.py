@@ -96,7 +96,7 @@ class PipelineOutputModel(BaseModel):
             **kwargs: Further values of the row.
 
         Raises:
-            TypeError: A keyword is no attribute of this model.
+            TypeError: A keyword is not an attribute of this model.
         """
         return cls(spectrum_pk=spectrum.spectrum_pk, source_pk=spectrum.source_pk, **kwargs)
 

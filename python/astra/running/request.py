@@ -84,7 +84,7 @@ def read_targets(
         _check_model(task, words.pop(0))
     for word in words:
         if not _STAR.fullmatch(word):
-            raise UsageError(f"{word!r} is no star: give an sdss_id (digits) or an APOGEE id (2M… or AP…)")
+            raise UsageError(f"not a star: {word!r}; give an sdss_id (digits) or an APOGEE id (2M… or AP…)")
     return Targets(tuple(words), _read_page(page), _read_time(before))
 
 

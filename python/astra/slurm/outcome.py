@@ -50,7 +50,7 @@ class TaskEnd:
         """The exit code that stands for it.
 
         Args:
-            is_pending: Whether there is work left: else a task that was killed is no loss.
+            is_pending: Whether there is work left: else nothing is lost by a task that was killed.
         """
         if self.code is None or self.killed_by:
             return Interrupted.exit_code if is_pending else 0

@@ -28,7 +28,7 @@ def content_of(path: Path) -> Iterator[BinaryIO]:
 
     Raises:
         MissingSpectrum: The operating system does not give the file.
-        UnreadableSpectrum: It is no file, or larger than any spectrum.
+        UnreadableSpectrum: It is not a file, or larger than any spectrum.
     """
     with io.BufferedReader(_SystemFile(path)) as file:
         is_packed = file.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)

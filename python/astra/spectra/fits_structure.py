@@ -53,7 +53,7 @@ def structure_of(file: BinaryIO, name: str) -> list[Hdu]:
         name: What messages call it.
 
     Raises:
-        UnreadableSpectrum: It is no FITS file, is truncated, or claims what cannot be.
+        UnreadableSpectrum: It is not a FITS file, is truncated, or claims what cannot be.
     """
     hdus: list[Hdu] = []
     claimed, actual = 0, file.seek(0, 2)

@@ -2,7 +2,7 @@
 
 A file name, the folders around it, a header and a row of an allStar table each say a part of it.
 ``identify`` puts the parts together in one way, so that the same product has one ``product_id``
-whether it comes from a file or from a table. LOCATION_ID is no part of it: it names folders only.
+whether it comes from a file or from a table. LOCATION_ID is not a part of it: it names folders only.
 """
 
 import dataclasses

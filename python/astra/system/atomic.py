@@ -27,7 +27,7 @@ def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder} for {path}: make it, or name another with --output")
     if path.exists() and not path.is_file():
-        raise UsageError(f"{path} is no file that can be replaced: name another with --output")
+        raise UsageError(f"cannot replace {path}: it is not a file; name another with --output")
     if not overwrite and os.path.lexists(path):
         raise UsageError(f"{path} exists already: give --overwrite, or another name with --output")
 

@@ -260,7 +260,7 @@ def test_a_report_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     path = report_path(tmp_path / "made" / "made.safetensors")
     path.mkdir(parents=True)
 
-    with pytest.raises(UsageError, match="made.report.html is no file that can be replaced"):
+    with pytest.raises(UsageError, match="cannot replace .*made.report.html: it is not a file"):
         write_report(path, replace(simulated(1), history=()))
 
     assert list(path.parent.iterdir()) == [path]

@@ -30,7 +30,7 @@ GOOD, UNREADABLE, MISSING = 1, 2, 3
 
 #: Spectra in one chunk: what a kill costs, twice.
 CHUNK = 200
-#: A larger share of files that cannot be read is no accident.
+#: A larger share of files that cannot be read is not an accident.
 TOLERATED = 1 / 5
 #: A chunk may lose this many files, however small it is.
 FEW = 10

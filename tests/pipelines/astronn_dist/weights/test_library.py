@@ -258,7 +258,7 @@ def test_a_name_that_is_taken_needs_overwrite(settings, tensors, tmp_path, there
 def test_what_is_no_name_is_refused(settings, tensors, tmp_path, name):
     source = a_checkpoint(tmp_path / "model.pt", tensors)
 
-    with pytest.raises(UsageError, match="is no name for a model") as caught:
+    with pytest.raises(UsageError, match="cannot name a model") as caught:
         import_model(source, name, settings)
 
     assert str(caught.value).isprintable()

@@ -139,7 +139,7 @@ class Report:
 
     @property
     def is_measured(self) -> bool:
-        """Whether the labels have errors, so that they are no truth."""
+        """Whether the labels have errors, so that they are not the truth."""
         return bool((self.e_true > 0).any())
 
     @cached_property

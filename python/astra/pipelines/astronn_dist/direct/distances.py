@@ -52,7 +52,7 @@ def distance(
             ``pseudocolour``, ``astrometric_params_solved``.
 
     Raises:
-        ValueError: An array has another shape, or holds no numbers; the seed is none.
+        ValueError: An array has another shape, or holds no numbers; the seed is not one.
         TypeError: A keyword is unknown.
         ConfigError: The weights cannot be used, or there is no such device.
         UsageError: Fewer than 2 draws, or unknown ``weights_from``.

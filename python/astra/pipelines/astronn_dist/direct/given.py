@@ -59,7 +59,7 @@ def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
 
     Raises:
         TypeError: There is no such name.
-        ValueError: A value is no number (or, where one is wanted, no text), or not one for each star.
+        ValueError: A value is not a number (or, where one is wanted, a text), or there is not one for each star.
     """
     if unknown := sorted(set(values) - set(NAMES)):
         raise TypeError(f"unknown keyword {unknown[0]!r}; of a star, give any of {', '.join(NAMES)}")
@@ -82,7 +82,7 @@ def seed_from(seed: Any) -> int:
     """The seed of the dropout masks, one that ``astra run`` can have too.
 
     Raises:
-        ValueError: It is no whole number from 0 to 2**63 - 1.
+        ValueError: It is not a whole number from 0 to 2**63 - 1.
     """
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**63:
         raise ValueError(f"seed: {seed!r}; give a whole number from 0 to 2**63 - 1")
@@ -93,7 +93,7 @@ def identities_from(identity: Any, spectra: Sequence[CombinedSpectrum], single: 
     """The names of the spectra, which decide on the draws: those given, else fingerprints of the pixels.
 
     Raises:
-        ValueError: They are no texts, or not one for each spectrum.
+        ValueError: They are not texts, or there is not one for each spectrum.
     """
     if identity is None:
         return [spectrum.digest() for spectrum in spectra]

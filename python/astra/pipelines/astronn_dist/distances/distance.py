@@ -69,7 +69,7 @@ def distance(
 
 
 def unreliable(fakemag: ArrayLike, e_fakemag: ArrayLike) -> np.ndarray:
-    """Whether a pseudo-luminosity is too uncertain: its relative error is >= 0.2, or is no number."""
+    """Whether a pseudo-luminosity is too uncertain: its relative error is >= 0.2, or not a number."""
     fakemag, e_fakemag = _floats(fakemag), _floats(e_fakemag)
     with np.errstate(all="ignore"):
         relative = e_fakemag / fakemag

@@ -1,8 +1,8 @@
 """The zero-point of Gaia parallaxes: what is to be subtracted from a published parallax.
 
 Lindegren et al. 2021 (A&A 649, A4, appendix A), as the authors' package ``gaiadr3-zeropoint`` computes it:
-for (E)DR3 alone, from magnitude, colour and ecliptic latitude. Beyond the range that the authors give there
-is none: nothing is extrapolated.
+for (E)DR3 alone, from magnitude, colour and ecliptic latitude. Beyond the range that the authors state
+it is NaN: nothing is extrapolated.
 """
 
 import functools

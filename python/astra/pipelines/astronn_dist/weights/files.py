@@ -202,7 +202,7 @@ def _content(weights: Weights) -> bytes:
         details[validity.TABLE] = dict(details.get(validity.TABLE, {})) | table
         tensors |= extra
     elif validity.TABLE in details:
-        raise WrongWeights("its details have a table of validity, but there is none that it belongs to")
+        raise WrongWeights("its details have a table of validity without the tensors that belong to it")
     return formats.to_safetensors(tensors, details)
 
 

@@ -65,7 +65,7 @@ def read_checkpoint(path: Path) -> tuple[Tensors, Mapping[str, Any]]:
     state = content["model_state_dict"]
     for name, tensor in state.items():
         if not torch.is_tensor(tensor) or not tensor.is_floating_point():
-            raise WrongWeights(f"{name} is no tensor of floating-point numbers")
+            raise WrongWeights(f"{name} is not a tensor of floating-point numbers")
     # By way of float64, because numpy knows no bfloat16.
     return {name: tensor.detach().to(torch.float64).numpy() for name, tensor in state.items()}, {}
 
@@ -92,7 +92,7 @@ def read_details(path: Path) -> Mapping[str, Any]:
     if not isinstance(note, dict) or note.get("architecture") != ARCHITECTURE:
         raise WrongWeights(f"its metadata does not say astra: architecture {ARCHITECTURE}")
     if not isinstance(note.get("details"), dict):
-        raise WrongWeights("the details in its metadata are no JSON object")
+        raise WrongWeights("the details in its metadata are not a JSON object")
     return note["details"]
 
 

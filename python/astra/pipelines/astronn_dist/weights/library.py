@@ -204,7 +204,7 @@ def import_model(
         The new model, as :func:`describe_model` gives it.
 
     Raises:
-        UsageError: The name is none, or taken.
+        UsageError: The name is not allowed, or taken.
         ConfigError: The weights cannot be read, or the folder of models not be written.
     """
     _check_name(name)
@@ -240,7 +240,7 @@ def _check_name(name: str) -> None:
         fault = "this is the name of the embedded default"
     else:
         return
-    raise UsageError(f"{name!r} is no name for a model: {fault}")
+    raise UsageError(f"cannot name a model {name!r}: {fault}")
 
 
 # > Files

@@ -67,7 +67,7 @@ def excess(flux: np.ndarray, e_flux: np.ndarray, mean: np.ndarray, components: n
 
     Returns:
         ``sqrt(max(0, (1.4826 MAD)^2 - median(e_flux)^2))`` in rectified flux, float64 of shape (N,);
-        infinity where fewer than 10 K pixels count, or the scatter is no number.
+        infinity where fewer than 10 K pixels count, or the scatter is not a number.
     """
     mean, components = np.asarray(mean, float), np.asarray(components, float)
     found = np.empty(len(flux))
