@@ -10,7 +10,7 @@ from astra.catalogue.options import Format, Names
 from astra.cli.command import database_session, finish, quality
 from astra.cli.console import note, progress, say, say_json
 from astra.errors import UsageError
-from astra.system.arguments import argument, given, option, takes
+from astra.system.arguments import argument, option, specified, takes
 
 if TYPE_CHECKING:
     from astra.catalogue.create import Created
@@ -28,7 +28,7 @@ _PRODUCTS = ("astraAllStarAstroNNdist",)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _OfRequest:
+class _RequestArguments:
     """What the catalogue shall hold, as :class:`astra.catalogue.create.Request` has it."""
 
     output: Path | None = option(
@@ -47,7 +47,7 @@ class _OfRequest:
 @dataclass(frozen=True, kw_only=True)
 class _Arguments:
     product: str = argument(help="What to create: astraAllStarAstroNNdist.")
-    request: _OfRequest = _OfRequest()
+    request: _RequestArguments = _RequestArguments()
     as_json: bool = option("--json", default=False, help="Print one JSON object.")
 
 
@@ -70,7 +70,7 @@ def create(asked: _Arguments) -> None:
         from astra.database.connection import database
 
         chosen = asked.request.format or (output and Format.of(output)) or Format.FITS
-        request = Request(**given(asked.request) | {"format": chosen})
+        request = Request(**specified(asked.request) | {"format": chosen})
         request.check()
         with database_session(), progress("rows") as update:
             made = write(request, database, stop, update)

@@ -43,7 +43,7 @@ class Extinction(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Choices:
+class _SharedArguments:
     """What a header and a table have in common."""
 
     hdu: str | None = option(
@@ -57,24 +57,24 @@ class _Choices:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _OfApstar:
+class _ApstarArguments:
     paths: list[Path] = argument(metavar="PATH", help="Files, or folders searched for them.")
     catalog: Path | None = option(help="Table of sources: CSV, ECSV, FITS or VOTable.")
-    choices: _Choices = _Choices()
+    choices: _SharedArguments = _SharedArguments()
     as_json: bool = option("--json", default=False, help="Print the counts as one JSON object.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _OfAllstar:
+class _AllstarArguments:
     file: Path = argument(help="An allStar table (FITS, also compressed).")
     spectra_root: Path | None = option(help="Folder of the files; default SAS_BASE_DIR.")
-    choices: _Choices = _Choices()
+    choices: _SharedArguments = _SharedArguments()
     as_json: bool = option("--json", default=False, help="Print the counts as one JSON object.")
 
 
 @app.command(epilog=EXAMPLES_APSTAR)
-@takes(_OfApstar)
-def apstar(asked: _OfApstar) -> None:
+@takes(_ApstarArguments)
+def apstar(asked: _ApstarArguments) -> None:
     """Register apStar and asStar files, and the photometry and extinction of their stars."""
     from astra.ingest.apstar import ingest_apstar
 
@@ -84,8 +84,8 @@ def apstar(asked: _OfApstar) -> None:
 
 
 @app.command(epilog=EXAMPLES_ALLSTAR)
-@takes(_OfAllstar)
-def allstar(asked: _OfAllstar) -> None:
+@takes(_AllstarArguments)
+def allstar(asked: _AllstarArguments) -> None:
     """Register the sources and spectra of an allStar table."""
     from astra.ingest.allstar import ingest_allstar
 

@@ -7,7 +7,7 @@ import typer
 from astra.cli.command import database_session, finish, reported, say_sum
 from astra.cli.console import note, progress, say
 from astra.running.arguments import RunArguments
-from astra.system.arguments import given, takes
+from astra.system.arguments import specified, takes
 
 if TYPE_CHECKING:
     from astra.running.ending import StopRequest
@@ -71,7 +71,7 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> tupl
             max_runtime=asked.max_runtime,
             count=asked.count,
             dry_run=asked.dry_run,
-            arguments=given(asked),
+            arguments=specified(asked),
         )
         with progress(task.name) as update:
             carry_out(request, report, stop, lambda now: update(now.tally.done, now.to_do))

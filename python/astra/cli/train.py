@@ -14,7 +14,7 @@ from astra.cli.command import database_session
 from astra.cli.console import note, progress, say
 from astra.errors import UsageError
 from astra.running.arguments import Device
-from astra.system.arguments import given, option, option_name, takes
+from astra.system.arguments import option, option_name, specified, takes
 
 if TYPE_CHECKING:
     from astra.modelling.training.parallaxes import Cuts
@@ -42,7 +42,7 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _OfSimulator:
+class _SimulatorArguments:
     """Arguments that have a meaning with ``--from simulator`` only."""
 
     n_stars: int | None = option(min=1, metavar="N", help="Simulator: how many stars.")
@@ -54,7 +54,7 @@ class _OfSimulator:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _OfDatabase:
+class _DatabaseArguments:
     """Arguments that have a meaning with ``--from database`` only."""
 
     max_ruwe: float | None = option(
@@ -106,8 +106,8 @@ class _Arguments:
         metavar="FOLDER", help="Keeps examples and checkpoints; default: FILE without suffix, .training."
     )
     overwrite: bool = option("--overwrite", default=False, help="Replace FILE.")
-    simulator: _OfSimulator = _OfSimulator()
-    database: _OfDatabase = _OfDatabase()
+    simulator: _SimulatorArguments = _SimulatorArguments()
+    database: _DatabaseArguments = _DatabaseArguments()
 
     def request(self) -> "TrainingRequest":
         """What is asked of a training, whatever its examples are made of."""
@@ -130,7 +130,7 @@ def astronn_dist(asked: _Arguments) -> None:
     69 database not reachable, 74 the disk is full, 75 stopped before the end: run again, 78 wrong
     configuration or too few spectra, 130 stopped at once by a second Ctrl-C.
     """
-    for name in given(asked.database if asked.origin is Origin.SIMULATOR else asked.simulator):
+    for name in specified(asked.database if asked.origin is Origin.SIMULATOR else asked.simulator):
         raise UsageError(f"{option_name(name)} has no meaning with --from {asked.origin.value}")
     from astra.modelling.training.report.writing import report_path
 
@@ -145,7 +145,7 @@ def astronn_dist(asked: _Arguments) -> None:
     note(f"examples are kept in {request.folder} for the next training; remove it if there is none")
 
 
-def _from_database(request: "TrainingRequest", asked: _OfDatabase) -> Path:
+def _from_database(request: "TrainingRequest", asked: _DatabaseArguments) -> Path:
     from astra.modelling.training.from_database import train_from_database
 
     cuts, zero_point = asked.cuts(), asked.zero_point or 0.0
@@ -156,11 +156,11 @@ def _from_database(request: "TrainingRequest", asked: _OfDatabase) -> Path:
         return train_from_database(request, cuts, zero_point=zero_point, database=place, on_progress=update)
 
 
-def _from_simulator(request: "TrainingRequest", asked: _OfSimulator) -> Path:
+def _from_simulator(request: "TrainingRequest", asked: _SimulatorArguments) -> Path:
     from astra.modelling.training.from_simulator import train_from_simulator
 
     with _stages() as update:
-        return train_from_simulator(request, **given(asked), on_progress=update)
+        return train_from_simulator(request, **specified(asked), on_progress=update)
 
 
 @contextmanager

@@ -144,6 +144,14 @@ class BitField(_Described, peewee.BitField):
         return descriptor
 
 
+class GeneratedField(_Described, peewee.BigIntegerField):
+    """A column that the database computes from others, and that nobody writes."""
+
+    def __init__(self, expression: str, **kwargs: Any) -> None:
+        stored = peewee.SQL(f"GENERATED ALWAYS AS ({expression}) STORED")
+        super().__init__(null=True, constraints=[stored], **kwargs)
+
+
 def flags_of(model: type[peewee.Model], column: str | None = None) -> dict[str, Any]:
     """The flags of a model by their names, in the order of their bits.
 
@@ -160,11 +168,3 @@ def flags_of(model: type[peewee.Model], column: str | None = None) -> dict[str, 
         if hasattr(flag, "value") and column in (None, flag.field.name)
     }
     return dict(sorted(bits.items(), key=lambda item: item[1].value))
-
-
-class GeneratedField(_Described, peewee.BigIntegerField):
-    """A column that the database computes from others, and that nobody writes."""
-
-    def __init__(self, expression: str, **kwargs: Any) -> None:
-        stored = peewee.SQL(f"GENERATED ALWAYS AS ({expression}) STORED")
-        super().__init__(null=True, constraints=[stored], **kwargs)

@@ -41,7 +41,7 @@ def takes(arguments: type[T]) -> Callable[[Callable[[T], None]], Callable[..., N
     return decorate
 
 
-def given(arguments: Any) -> dict[str, Any]:
+def specified(arguments: Any) -> dict[str, Any]:
     """The arguments by name, without those that are absent and the switches that are off."""
     found = {each.name: value for each, value in _flat(arguments)}
     return {name: value for name, value in found.items() if value is not None and value is not False}

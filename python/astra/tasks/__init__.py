@@ -6,13 +6,7 @@ pending.py     which spectra need a task, as queries
 withheld.py    spectra whose files the system withheld, which later runs try again
 """
 
-from astra.tasks.contract import (
-    Note,
-    Provenance,
-    Rederivation,
-    Task,
-    task,
-)
+from astra.tasks.contract import Note, Provenance, Rederivation, Task, task
 from astra.tasks.registry import find_task, installed_tasks, task_names
 
 __all__ = [

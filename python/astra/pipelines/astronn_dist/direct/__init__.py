@@ -1,7 +1,7 @@
 """Distances without a database: what the task computes, for one star or for arrays of them.
 
 distances.py   ``astra.distance`` and ``astra.distance_from_apstar``
-given.py       what a caller gives, checked, and brought into the form that the computation takes
+inputs.py      what a caller gives, checked, and brought into the form that the computation takes
 result.py      what a caller gets: quantities with units, and flags
 """
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from astra.pipelines.astronn_dist.direct.given import identities_from, seed_from, spectra_from, star_values
+from astra.pipelines.astronn_dist.direct.inputs import identities_from, seed_from, spectra_from, star_values
 from astra.pipelines.astronn_dist.direct.result import StarDistance
 from astra.pipelines.astronn_dist.distances.results import WeightsFrom
 from astra.pipelines.astronn_dist.distances.stars import NAMES, Stars
