@@ -66,7 +66,7 @@ def plain(simulated, toy_weights):
         mean = plain_network.draws(network, flux, 2000)[0].mean() * network.labels_std.item()
         k_mag, ebv = float(star["k_mag"]), float(star["ebv"])
         expected[name] = {"mc_fakemag": mean, "A_k_mag": 0.3517 * max(ebv, 0.0), "k_mag": k_mag, "ebv": ebv}
-    return toy_weights, expected
+    return toy_weights, simulated, expected
 
 
 def _rows_by_file():
@@ -83,9 +83,8 @@ def _ingest(astra, folder):
 
 @pytest.mark.parametrize("oracle", ["plain", pytest.param("upstream", marks=pytest.mark.real)])
 def test_spectra_give_the_numbers_of_others(db, astra, oracle, request):
-    weights, numbers = request.getfixturevalue(oracle)
-    folder = request.getfixturevalue("simulated" if oracle == "plain" else "targets")
-    _ingest(astra, folder if folder.is_dir() else folder.parent)
+    weights, folder, numbers = request.getfixturevalue(oracle)
+    _ingest(astra, folder)
 
     out = astra("run", "astronn_dist", "--weights", weights, "--limit", 10000)
 

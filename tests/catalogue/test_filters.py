@@ -217,7 +217,7 @@ def test_moments_are_utc_unless_they_say_otherwise(survey):
         ("dist in (1, 'a')", "dist is a number, and 'a' is text"),
         ("dist < 1e999", "larger than any value"),
         ("dist < " + "9" * 5000, "larger than any value"),
-        ("modified > 'yesterday'", "not a time: 'yesterday'; write 2026-11-25"),
+        ("modified > 'yesterday'", "not a moment: 'yesterday'; write 2026-11-25"),
         ("field = 'a\x00b'", "was not expected here"),
         ("field = 'a\ud800'", "printable"),
         ("not " * 60 + "good", "more than 50 conditions within each other"),

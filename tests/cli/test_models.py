@@ -163,7 +163,7 @@ def test_a_taken_name_is_wrong_usage(astra, models_dir, toy_weights):
     [
         (["--name", "a/b"], 2, "cannot name a model 'a/b'"),
         (["--name", "x.pt"], 2, "leave out .safetensors and .pt"),
-        (["--name", ""], 2, "'' is no name"),
+        (["--name", ""], 2, "cannot name a model ''"),
         ([], 2, "--name"),
         (["--name", "mine"], 78, "gone.pt: No such file or directory; nothing was imported"),
     ],

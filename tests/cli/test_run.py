@@ -440,10 +440,8 @@ def test_a_read_only_database_is_one_line(three_stars, db, toy_weights, ordinary
     assert "readonly" in _one_line_error(ran.stderr)
 
 
-@pytest.mark.postgres
 @on_postgresql  # SQLite has no rights to revoke
 def test_a_revoked_right_is_one_line(astra, three_stars, db, toy_weights, monkeypatch):
-
     db.execute_sql("CREATE ROLE reader LOGIN")
     try:
         db.execute_sql("GRANT USAGE ON SCHEMA astra TO reader")

@@ -16,8 +16,6 @@ TRAIN = ("train", "astronn_dist", "--from", "database")
 QUICK = ("--epochs", "1", "--batch-size", "16", "--device", "cpu")
 HEAVY = ("torch", "astropy", "numpy", "peewee", "rich", "yaml")
 
-# What is computed does not depend on the database.
-
 
 @pytest.fixture
 def survey(db, tmp_path_factory):

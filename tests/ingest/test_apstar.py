@@ -47,43 +47,50 @@ def test_real_files_become_spectra_and_stars(db, apstar_files, targets):
 # > A survey
 
 
-def test_repeating_modifies_nothing(db, simulated, made_old, modified):
-    files, targets = [simulated], simulated / "targets.csv"
-    ingest_apstar(files, catalog=targets)
+#: Stars of the simulated and of the real files, by the number of files.
+STARS = {16: 16, 22: 21}
+
+
+def test_repeating_modifies_nothing(db, apstars, made_old, modified):
+    targets = apstars[0].with_name("targets.csv")
+    ingest_apstar(apstars, catalog=targets)
     made_old()
     before = modified()
 
-    counts = ingest_apstar(files, catalog=targets)
+    counts = ingest_apstar(apstars, catalog=targets)
 
-    assert (counts.spectra_unchanged, counts.sources_unchanged) == (16, 16)
+    assert (counts.spectra_unchanged, counts.sources_unchanged) == (len(apstars), STARS[len(apstars)])
     assert counts.spectra_new == counts.spectra_updated == counts.sources_new == counts.sources_updated == 0
     assert modified() == before
-    assert Spectrum.select().count() == 16
+    assert Spectrum.select().count() == len(apstars)
 
 
-def test_a_changed_magnitude_in_the_catalogue_updates_that_star_only(db, simulated, tmp_path, made_old):
-    targets = Table.read(simulated / "targets.csv")
-    ingest_apstar([simulated], catalog=simulated / "targets.csv")
+def test_a_changed_magnitude_in_the_catalogue_updates_that_star_only(db, apstars, tmp_path, made_old):
+    before = apstars[0].with_name("targets.csv")
+    targets = Table.read(before)
+    ingest_apstar(apstars, catalog=before)
     made_old()
     targets["k_mag"][3] = 9.5
     targets.write(tmp_path / "changed.csv")
 
-    counts = ingest_apstar([simulated], catalog=tmp_path / "changed.csv")
+    counts = ingest_apstar(apstars, catalog=tmp_path / "changed.csv")
 
     assert (counts.sources_updated, counts.spectra_updated) == (1, 0)
     moved = Source.select().where(Source.modified > datetime(2021, 1, 1))
     assert [(row.sdss4_apogee_id, row.k_mag) for row in moved] == [(targets["apogee_id"][3], 9.5)]
 
 
-def test_batches_do_not_show(db, simulated, monkeypatch):
+def test_batches_do_not_show(db, apstars, monkeypatch):
     monkeypatch.setattr(module, "BATCH", 4)
-    progress = []
+    progress, files = [], len(apstars)
 
-    targets = simulated / "targets.csv"
-    counts = ingest_apstar([simulated], catalog=targets, on_progress=lambda *done: progress.append(done))
+    targets = apstars[0].with_name("targets.csv")
+    counts = ingest_apstar(apstars, catalog=targets, on_progress=lambda *done: progress.append(done))
 
-    assert (counts.seen, counts.spectra_new, counts.sources_new, counts.catalog_matched) == (16, 16, 16, 16)
-    assert progress == [(number, 16) for number in range(1, 17)]
+    stars = STARS[files]
+    assert (counts.seen, counts.spectra_new, counts.sources_new) == (files, files, stars)
+    assert counts.catalog_matched == stars
+    assert progress == [(number, files) for number in range(1, files + 1)]
 
 
 # > Which value wins

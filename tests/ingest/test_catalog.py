@@ -56,6 +56,17 @@ def test_names_are_known_however_they_are_capitalised(table, spelled):
     assert values == {"k_mag": 9.0, "plx": 5.0}
 
 
+def test_ks_is_the_magnitude_where_no_longer_name_is_there(table):
+    alone = {"apogee_id": "2M1", "Ks": 9.0, "e_Ks": 0.02}
+
+    assert Catalog(table("a.csv", [alone]), Tally()).match(None, ["2M1"]).values == {
+        "k_mag": 9.0,
+        "e_k_mag": 0.02,
+    }
+    beside = Catalog(table("b.csv", [alone | {"Kmag": 8.0}]), Tally()).match(None, ["2M1"])
+    assert beside.values["k_mag"] == 8.0
+
+
 def test_what_is_taken_by_another_name_is_said(table, caplog):
     caplog.set_level("INFO")
 

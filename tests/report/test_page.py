@@ -20,8 +20,6 @@ from astra.report.making import make_report
 
 VOID = {"br", "meta"}
 
-# Where nothing depends on the kind of database, one is enough.
-
 
 class Page(HTMLParser):
     """The tags of a page, and its text outside of scripts and styles."""

@@ -102,9 +102,9 @@ class Line:
 
 
 @pytest.fixture
-def line(db, request) -> Iterator[Line]:
+def line(db, postgres) -> Iterator[Line]:
     """A line to the server of the test's database."""
-    made = Line(request.getfixturevalue("postgres"))
+    made = Line(postgres)
     yield made
     made.close()
 

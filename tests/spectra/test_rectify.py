@@ -335,7 +335,7 @@ def test_a_detector_without_a_continuum_becomes_1_and_leaves_the_others_alone(ch
 def test_all_spectra_of_a_survey_can_be_used(apstars):
     spectra = read(apstars)
 
-    assert usable(*spectra).all()
+    assert usable(*spectra).tolist() == [True] * len(apstars)
     assert usable(*(array[0] for array in spectra)).shape == ()
 
 
@@ -399,8 +399,8 @@ DISTANCES = [
 
 
 @pytest.mark.parametrize("name", [*PIXELS, *NETWORK, *DISTANCES])
-def test_the_computation_touches_no_files(name):
-    assert not imported(name) & {"astropy"}
+def test_the_computation_touches_neither_files_nor_rows(name):
+    assert not imported(name) & {"astropy", "peewee", "astra.models", "astra.database"}
 
 
 @pytest.mark.parametrize("name", [*PIXELS, *WEIGHTS, *DISTANCES])

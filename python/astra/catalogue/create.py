@@ -17,9 +17,9 @@ from astra.catalogue.options import Format, Names
 from astra.catalogue.packing import Batch, values
 from astra.catalogue.query import Rows, is_mixed, refuse_mixture
 from astra.catalogue.table import NAME, Table, flag_bits
+from astra.database.connection import database as configured
 from astra.database.snapshot import batches, snapshot
 from astra.errors import AstraError, Interrupted, UsageError
-from astra.models.base import database as configured
 from astra.running.ending import StopRequest
 from astra.system.atomic import refuse_to_replace, whole_file
 

@@ -93,7 +93,7 @@ def moment_of(at: int, said: str) -> str:
     try:
         value = datetime.fromisoformat(said)
     except ValueError:
-        raise fault(at, f"not a time: {said!r}; write 2026-11-25 or 2026-11-25T20:15:00 (UTC)") from None
+        raise fault(at, f"not a moment: {said!r}; write 2026-11-25 or 2026-11-25T20:15:00 (UTC)") from None
     if value.tzinfo is not None:
         value = value.astimezone(UTC).replace(tzinfo=None)
     return value.isoformat(sep=" ", timespec="microseconds")

@@ -8,6 +8,8 @@ from astra.catalogue.columns import Column
 from astra.catalogue.options import Names
 from astra.catalogue.packing import Batch
 from astra.catalogue.query import Origin, Summary, is_mixed
+from astra.models import AstroNNdist
+from astra.models.fields import flags_of
 
 NAME = "astraAllStarAstroNNdist"
 PIPELINE = "AstroNNdist"
@@ -42,7 +44,7 @@ class Table:
         return self.summary.newest and self.summary.newest.isoformat(timespec="seconds")
 
     def facts(self) -> list[Fact]:
-        """Facts for the reader of the file, which depend on nothing but the rows and their names."""
+        """Facts for the reader of the file; none of them is the time of writing."""
         facts: list[Fact] = [
             ("PIPELINE", PIPELINE, "Pipeline name"),
             ("V_ASTRA", astra.__version__, "Version of Astra that wrote this"),
@@ -85,7 +87,4 @@ class Table:
 
 def flag_bits() -> dict[str, int]:
     """The flags of one bit each, and the numbers of these bits."""
-    from astra.models import AstroNNdist
-    from astra.models.fields import flags_of
-
     return {name: flag.bit for name, flag in flags_of(AstroNNdist).items()}

@@ -1,6 +1,6 @@
 """How others name our columns: the published catalogue of DR19, and the Virtual Observatory.
 
-The glossary has the words for people; the catalogue writes both.
+The words for people are in the glossary; the catalogue writes these and the UCDs.
 """
 
 #: Names in astraAllStarAstroNNdist-0.6.0.fits by those in the database. The other columns have the same name

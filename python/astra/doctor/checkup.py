@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import peewee
 
+from astra.database.connection import translated
 from astra.doctor import computing, database, disks, installation
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
 from astra.errors import AstraError
@@ -47,8 +48,6 @@ def _guarded(name: str, check: Callable[[Known], Iterator[Finding]], known: Know
     except AstraError as error:
         yield Finding(name, FAIL, str(error), exit_code=error.exit_code)
     except peewee.PeeweeException as error:
-        from astra.database.connection import translated
-
         refused = translated(error)
         yield Finding(name, FAIL, str(refused), exit_code=refused.exit_code)
     except Exception as error:  # noqa: BLE001 - the other checks are made in any case

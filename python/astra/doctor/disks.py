@@ -84,10 +84,10 @@ def _no_answer(what: str) -> Finding:
 
 
 def _answers(look: Callable[[], None]) -> bool:
-    """Whether a look at files ends in time; on a lost disk it may never end.
+    """Whether ``look`` returns in time; on a lost disk it may never return.
 
     Raises:
-        Exception: The exception of the look.
+        Exception: What ``look`` raised.
     """
     ended: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
 

@@ -95,7 +95,8 @@ class Catalog:
         self._tally.add("catalog_duplicate", repeated)
         self._tally.add("catalog_matched", matched)
         self._tally.add("catalog_unmatched", len(listing.table) - repeated - matched)
-        # In a large table few stars may be observed, and a small one may list few of many stars.
+        # No warning if one side is covered: a large table also lists stars that were not observed, and a
+        # small one only some of many stars.
         if 2 * self._listed < self._asked and 2 * matched < len(listing.table) - repeated:
             self._tally.warn(
                 "%s lists the stars of %d of %d spectra; not listed: %s; rows without a spectrum: %s",

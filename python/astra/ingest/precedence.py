@@ -55,7 +55,7 @@ def strength(origin: str | None) -> tuple:
 
 
 def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str | None) -> None:
-    """Take over, in place, the values of an origin that is as strong as that of the present ones.
+    """Take over, in place, the values of an origin that is at least as strong as that of the present ones.
 
     Args:
         values: The values of one source; absent ones are ``None``.

@@ -27,9 +27,11 @@ STAR: Spellings = {
     "h_mag": ("H_MAG", "H", "HMAG", "H_M"),
     "e_h_mag": ("E_H_MAG", "H_ERR", "HERR", "E_HMAG", "H_MSIGCOM"),
     # A catalogue of results also has the magnitude that was used, which is 0 where there is none.
-    "k_mag": ("SOURCE_K_MAG", "K_MAG", "K", "KS", "KMAG", "KS_MAG", "KSMAG", "K_S", "K_M", "KS_M"),
-    "e_k_mag": ("E_K_MAG", "E_KS", "K_ERR", "KERR", "E_KMAG", "E_KS_MAG", "E_KSMAG")
-    + ("K_MSIGCOM", "KS_MSIGCOM"),
+    "k_mag": ("SOURCE_K_MAG", "K_MAG", "K", "KMAG", "KS_MAG", "KSMAG", "K_M", "KS_M", "KS", "K_S"),
+    "e_k_mag": (
+        *("E_K_MAG", "K_ERR", "KERR", "E_KMAG", "E_KS_MAG", "E_KSMAG"),
+        *("K_MSIGCOM", "KS_MSIGCOM", "E_KS"),
+    ),
     "ph_qual": ("PH_QUAL", "QFLG"),
     "cc_flg": ("CC_FLG", "CFLG"),
 }

@@ -22,7 +22,7 @@ from astra.spectra.photometry import (
 )
 
 _MAGNITUDE, _ERROR_OF_MAGNITUDE = (SMALLEST_K_MAG, FILLER), (0.0, LARGEST_MAGNITUDE_ERROR)
-_ERROR, _PROPER_MOTION = (0.0, LARGEST_PARALLAX_ERROR), (-9998.0, 20_000.0)
+_ERROR, _PROPER_MOTION = (0.0, 9999.0), (-9998.0, 20_000.0)
 
 #: The open interval of the true values of each number.
 RANGES = {
@@ -37,7 +37,8 @@ RANGES = {
     "a_k": (-A_K_PER_EBV, A_K_PER_EBV * FILLER),
     "plx": (-LARGEST_PARALLAX, LARGEST_PARALLAX),
     **dict.fromkeys(("pmra", "pmde"), _PROPER_MOTION),
-    **dict.fromkeys(("e_plx", "e_pmra", "e_pmde", "ruwe", "e_v_rad"), _ERROR),
+    "e_plx": (0.0, LARGEST_PARALLAX_ERROR),
+    **dict.fromkeys(("e_pmra", "e_pmde", "ruwe", "e_v_rad"), _ERROR),
     **dict.fromkeys(("nu_eff_used_in_astrometry", "pseudocolour"), (0.0, 98.0)),
     "ref_epoch": (1990.0, 2100.0),
     "snr": (0.0, 99_999.0),

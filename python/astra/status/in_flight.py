@@ -1,4 +1,4 @@
-"""The workers of a task and the spectra that they hold; read only, so that any reader of tables can ask."""
+"""The workers of a task and the spectra that they hold; nothing is written, so that any reader can ask."""
 
 from datetime import datetime
 from typing import Any

@@ -52,14 +52,14 @@ def spectra_from(flux: Any, e_flux: Any, pixel_flags: Any) -> tuple[list[Combine
 
 
 def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """What is given of N stars, by the names of the columns of sources, in their units.
+    """What is known of N stars, by the names of the columns of sources, in their units.
 
     Returns:
         Numbers and texts, of shape (), (1,) or (N,); those that are ``None`` are left out.
 
     Raises:
         TypeError: There is no such name.
-        ValueError: A value is not a number (or, where one is wanted, a text), or there is not one for each star.
+        ValueError: A value is not a number (a text, for ``gaia_release``), or not one for each star.
     """
     if unknown := sorted(set(values) - set(NAMES)):
         raise TypeError(f"unknown keyword {unknown[0]!r}; of a star, give any of {', '.join(NAMES)}")
