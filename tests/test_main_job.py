@@ -1,4 +1,4 @@
-"""The main job as an operator runs it: spectra, tables, on SQLite and on PostgreSQL."""
+"""The main job as an operator runs it: from files and a table to distances, on SQLite and on PostgreSQL."""
 
 import csv
 import gzip
@@ -43,14 +43,15 @@ def copies(simulated, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def upstream(reference, reference_weights):
-    """The weights, and the numbers of the upstream network for each real file, by its name."""
+def upstream(reference, reference_weights, targets):
+    """The weights, the folder of real files, and the numbers of the upstream network for each, by its name."""
     numbers = np.load(reference / "parity.npz")
     names = ("mc_fakemag", "A_k_mag", "k_mag", "ebv")
-    return reference_weights, {
+    expected = {
         str(name): {key: float(numbers[key][index]) for key in names}
         for index, name in enumerate(numbers["apstar_file"])
     }
+    return reference_weights, targets.parent, expected
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def reddening(
     Args:
         values: The values by the names of ``spellings.TARGETING``; absent ones are ``None``.
         names: The names in the table or the header, by the same names.
-        preference: The value to take.
+        preference: Which of AK_TARG and SFD_EBV to take.
     """
     if not values:
         return {}

@@ -43,7 +43,7 @@ def read_record(path: str | Path, *, release: str | None = None, extinction: Pre
     Args:
         path: A file with the name of an apStar or asStar file.
         release: The data release of reductions that do not state it.
-        extinction: The value to take for E(B-V), as in ``reddening``.
+        extinction: Where E(B-V) comes from, as in ``reddening``.
 
     Raises:
         UsageError: The reduction belongs to no known release, and ``release`` is ``None``.
@@ -51,7 +51,7 @@ def read_record(path: str | Path, *, release: str | None = None, extinction: Pre
     text, name = _named(path)
     try:
         with opened(path) as file:
-            record = described(path, file.header(), release=release, extinction=extinction)
+            record = _described(text, name, file.header(), release, extinction)
             record.digest = _digest(file)
             return record
     except SpectrumError as error:
@@ -65,7 +65,12 @@ def described(
     path: str | Path, header: "Header", *, release: str | None = None, extinction: Preference = "auto"
 ) -> Record:
     """Describe a file by its header alone; for the rest, as :func:`read_record`."""
-    text, name = _named(path)
+    return _described(*_named(path), header, release, extinction)
+
+
+def _described(
+    text: str, name: FileName, header: "Header", release: str | None, extinction: Preference
+) -> Record:
     cards = _cards(header)
     _warn_of_lost_digits(cards, text)
     facts = _values(cards, _PRODUCT)
@@ -85,8 +90,8 @@ def described(
 
 
 def _named(path: str | Path) -> tuple[str, FileName]:
-    """The path as a text, and what it says of the product."""
-    # A database holds text, and the name of a file need not be any.
+    """The path as a text, and the facts in its name."""
+    # A database holds text; the name of a file can have bytes that are not.
     text = str(path).encode("utf-8", "backslashreplace").decode()
     name = parse_path(text)
     if name is None:
