@@ -44,7 +44,7 @@ def copies(simulated, tmp_path):
 
 @pytest.fixture(scope="module")
 def upstream(reference, reference_weights, targets):
-    """The weights, the folder of real files, and the numbers of the upstream network for each, by its name."""
+    """The weights, the folder of real files, and what the upstream network gives for each, by its name."""
     numbers = np.load(reference / "parity.npz")
     names = ("mc_fakemag", "A_k_mag", "k_mag", "ebv")
     expected = {
