@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from astra.running.arguments import Device, RunArguments, SharedArguments
 from astra.slurm.arguments import SrunArguments
-from astra.system.arguments import command_line, takes
-from astra.system.arguments import given as given_in
+from astra.system.arguments import command_line, specified, takes
 
 # Of each field whose type does not say all that it takes.
 LIMITED = {
@@ -55,10 +54,10 @@ def test_a_command_line_holds_words_first_and_nothing_that_is_as_by_default():
     assert command_line(RunArguments(task="t")) == ("t",)
 
 
-def test_what_was_given_is_known_by_the_name_of_its_field():
+def test_what_is_specified_is_known_by_the_name_of_its_field():
     shared = SharedArguments(seed=0, allow_mixed=True)
 
-    assert given_in(RunArguments(task="t", shared=shared)) == {
+    assert specified(RunArguments(task="t", shared=shared)) == {
         "task": "t",
         "workers": 1,
         "seed": 0,
