@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -130,7 +131,8 @@ def test_ctrl_c_lets_the_tasks_finish_what_they_have_in_hand(spectra, srun):
     code, out, err = running.end()
 
     assert code == 75, err
-    assert "task 0 ended with 75 (stopped before the end (SIGTERM)" in err.replace(" (FAILED)", "")
+    # Slurm may call the task failed or cancelled, as the end of the task and its signal race.
+    assert re.search(r"task 0 ended with 75( \([A-Z]+\))? \(stopped before the end \(SIGTERM\)", err), err
     before = TaskRun.get().arguments.partition('"before": "')[2].partition('"')[0]
     assert f"run again with --before {before}" in err
     assert 0 < _rows()[0] < 300
