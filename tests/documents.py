@@ -59,9 +59,9 @@ def pages() -> list[str]:
     return ["README.md", *sorted(str(path.relative_to(ROOT)) for path in DOCS.rglob("*.md"))]
 
 
-def blocks(page: str, language: str | None = None) -> list[Block]:
-    """The fenced blocks of a page in their order; only those of one language if one is given."""
-    text = (ROOT / page).read_text()
+def blocks(page: str, language: str | None = None, root: Path = ROOT) -> list[Block]:
+    """The fenced blocks of a page of a project in their order; only those of one language if one is given."""
+    text = (root / page).read_text()
     found = []
     for match in _BLOCK.finditer(text):
         indent, kind, inner = match.groups()
