@@ -5,8 +5,8 @@ headers.py              one file: its product, star and spectrum
 table_files.py          the tables of a file, read in pieces
 table_columns.py        the columns of a table by our names, in our units
 spellings.py            the names of columns and cards, by our names
-values.py               true values and fillers
-gaia.py, extinction.py  the release of Gaia's measurements; E(B-V) and its origin
+values.py               true values and fillers, and the limits that the distances share
+measurements.py         the origin of E(B-V), and the release of Gaia's measurements
 catalog.py, listing.py  the table of --catalog, whose values are preferred
 records.py              one product, as a file or a row describes it; the counts
 register.py             writes one batch of records in one transaction

@@ -10,8 +10,8 @@ import peewee
 
 from astra.errors import UsageError
 from astra.ingest.catalog import Catalog
-from astra.ingest.extinction import Preference, checked_preference
 from astra.ingest.headers import read_record
+from astra.ingest.measurements import Preference, checked_preference
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
 from astra.spectra.identity import parse_path

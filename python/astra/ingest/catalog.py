@@ -58,21 +58,15 @@ class Catalog:
         """
         found = [each.rows_of(stars, gaia_ids) for each in self._candidates]
         if len(found) > 1 and any(found):
-            shares = [
-                f"{len(rows)} in {label(each.table)}"
-                for each, rows in zip(self._candidates, found, strict=True)
-            ]
+            tables = [each.table for each in self._candidates]
+            numbers = [f"{len(rows)} in {label(table)}" for rows, table in zip(found, tables, strict=True)]
             # Of two that list as many stars, the one with the names of APOGEE spectra.
-            named = ["OBJ" in spellings.by_upper_case(each.table.units) for each in self._candidates]
+            named = ["OBJ" in spellings.by_upper_case(table.units) for table in tables]
             best = max(range(len(found)), key=lambda place: (len(found[place]), named[place]))
-            why = f"stars listed among the first {len(stars)}: {', '.join(shares)}"
+            why = f"stars listed among the first {len(stars)}: {', '.join(numbers)}"
             self._take(self._candidates[best], why)
             found = [found[best]]
-        return {
-            each
-            for listing, rows in zip(self._candidates, found, strict=True)
-            for each in listing.ids_of(rows)
-        }
+        return set().union(*map(Listing.ids_of, self._candidates, found))
 
     def match(
         self, sdss_id: int | None, apogee_ids: Iterable[str | None], gaia_id: int | None = None
@@ -80,8 +74,8 @@ class Catalog:
         """The row of a star that was looked up, as by ``Listing.match``."""
         names = [name for name in apogee_ids if name]
         # While the table is not chosen, none has listed a star.
-        is_known = len(self._candidates) == 1
-        found = self._candidates[0].match(sdss_id, names, gaia_id) if is_known else None
+        is_chosen = len(self._candidates) == 1
+        found = self._candidates[0].match(sdss_id, names, gaia_id) if is_chosen else None
         self._asked += 1
         self._listed += found is not None
         if found is None and len(self._unlisted) < EXAMPLES:
@@ -91,13 +85,12 @@ class Catalog:
     def count(self) -> None:
         """Count the rows, and warn if most stars are not listed."""
         listing = self._candidates[0]
-        repeated, matched = listing.repeated, listing.matched
-        self._tally.add("catalog_duplicate", repeated)
-        self._tally.add("catalog_matched", matched)
-        self._tally.add("catalog_unmatched", len(listing.table) - repeated - matched)
+        repeated, matched = listing.repeated(), len(listing.matched)
+        unmatched = len(listing.table) - repeated - matched
+        self._tally.add(catalog_duplicate=repeated, catalog_matched=matched, catalog_unmatched=unmatched)
         # No warning if one side is covered: a large table also lists stars that were not observed, and a
         # small one only some of many stars.
-        if 2 * self._listed < self._asked and 2 * matched < len(listing.table) - repeated:
+        if 2 * self._listed < self._asked and matched < unmatched:
             self._tally.warn(
                 "%s lists the stars of %d of %d spectra; not listed: %s; rows without a spectrum: %s",
                 self._path,

@@ -4,18 +4,17 @@ The cards are those of the survey from DR10 to SDSS-V; each release spells some 
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astra.errors import SpectrumError, UsageError
-from astra.ingest import gaia, spellings
-from astra.ingest.extinction import Preference, reddening
+from astra.ingest import spellings
+from astra.ingest.measurements import Preference, reddening, with_release
 from astra.ingest.records import Record
 from astra.ingest.values import clean, inexact
 from astra.spectra.apstar import ApStarFile, opened
-from astra.spectra.identity import RELEASES, FileName, identify, parse_path
-from astra.spectra.location import stored
+from astra.spectra.identity import RELEASES, FileName, identify, parse_path, stored
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -29,12 +28,9 @@ _STAR = spellings.STAR | {"sdss_id": spellings.IDENTIFIERS["sdss_id"]}
 _GAIA = spellings.GAIA | spellings.GAIA_RELEASE
 _PRODUCT = {name: among for name, among in spellings.PRODUCT.items() if name != "file_name"}
 _REDUCTION = ("APRED", "V_APRED")
-_KNOWN = {
-    keyword
-    for group in (_STAR, _GAIA, _PRODUCT, spellings.SPECTRUM, spellings.TARGETING)
-    for keywords in group.values()
-    for keyword in keywords
-} | {spellings.V_RAD_OF_SDSS5, *_REDUCTION}
+_GROUPS = (_STAR, _GAIA, _PRODUCT, spellings.SPECTRUM, spellings.TARGETING)
+_KNOWN = {keyword for group in _GROUPS for keywords in group.values() for keyword in keywords}
+_KNOWN |= {spellings.V_RAD_OF_SDSS5, *_REDUCTION}
 
 
 def read_record(path: str | Path, *, release: str | None = None, extinction: Preference = "auto") -> Record:
@@ -48,45 +44,42 @@ def read_record(path: str | Path, *, release: str | None = None, extinction: Pre
     Raises:
         UsageError: The reduction belongs to no known release, and ``release`` is ``None``.
     """
-    text, name = _named(path)
     try:
         with opened(path) as file:
-            record = _described(text, name, file.header(), release, extinction)
+            record = described(path, file.header(), release=release, extinction=extinction)
             record.digest = _digest(file)
             return record
     except SpectrumError as error:
         log.warning("registered from its name only: %s", error)
-    product = identify(name, {}, release=release, what=text)
-    apogee_id = clean("sdss4_apogee_id", product.obj)
-    return Record(product, stored(Path(text)), apogee_id=apogee_id, readable=False)
+    text, name = _named(path)
+    return Record(identify(name, {}, release=release, what=text), stored(Path(text)), readable=False)
 
 
 def described(
     path: str | Path, header: "Header", *, release: str | None = None, extinction: Preference = "auto"
 ) -> Record:
     """Describe a file by its header alone; for the rest, as :func:`read_record`."""
-    return _described(*_named(path), header, release, extinction)
-
-
-def _described(
-    text: str, name: FileName, header: "Header", release: str | None, extinction: Preference
-) -> Record:
-    cards = _cards(header)
+    text, name = _named(path)
+    cards = {keyword: _card(header, keyword) for keyword in _KNOWN.intersection(header)}
     _warn_of_lost_digits(cards, text)
     facts = _values(cards, _PRODUCT)
-    reductions = (_value(cards, "apred", (keyword,)) for keyword in _REDUCTION)
+    reductions = (clean("apred", cards.get(keyword)) for keyword in _REDUCTION)
     facts["apred"] = next((known for known in reductions if known in RELEASES), None)
     product = identify(name, facts, release=release, what=text)
-    star = _values(cards, _STAR) | _measured_by_gaia(cards) | _extinction(cards, extinction)
-    return Record(
-        product,
-        stored(Path(text)),
-        star.pop("sdss_id"),
-        clean("sdss4_apogee_id", product.obj),
-        star,
-        _spectrum(cards),
-        disagreement=name.disagreement(product),
+    # A header is like one row of a table.
+    measured, targeting = (
+        {column: [value] for column, value in _values(cards, group).items()}
+        for group in (_GAIA, spellings.TARGETING)
     )
+    names = spellings.among({keyword: keyword for keyword in cards}, spellings.TARGETING)
+    columns = with_release(measured, None) | reddening(targeting, names, extinction)
+    star = _values(cards, _STAR) | {column: value for column, (value,) in columns.items()}
+    spectrum = _values(cards, spellings.SPECTRUM)
+    if not cards.keys() & {*spellings.SPECTRUM["v_rad"]}:
+        spectrum["v_rad"] = _value(cards, "v_rad", (spellings.V_RAD_OF_SDSS5,))
+    disagreement = name.disagreement(product)
+    sdss_id = star.pop("sdss_id")
+    return Record(product, stored(Path(text)), sdss_id, star, spectrum, disagreement=disagreement)
 
 
 def _named(path: str | Path) -> tuple[str, FileName]:
@@ -105,10 +98,6 @@ def _digest(file: ApStarFile) -> str | None:
     except SpectrumError as error:
         log.warning("registered without its pixels: %s", error)
         return None
-
-
-def _cards(header: "Header") -> Cards:
-    return {keyword: _card(header, keyword) for keyword in _KNOWN.intersection(header)}
 
 
 def _card(header: "Header", keyword: str) -> Any:
@@ -138,27 +127,3 @@ def _values(cards: Cards, wanted: spellings.Spellings) -> dict[str, Any]:
 def _value(cards: Cards, name: str, keywords: Iterable[str]) -> Any:
     values = (clean(name, cards.get(keyword)) for keyword in keywords)
     return next((value for value in values if value is not None), None)
-
-
-def _spectrum(cards: Cards) -> dict[str, Any]:
-    values = _values(cards, spellings.SPECTRUM)
-    if not cards.keys() & {*spellings.SPECTRUM["v_rad"]}:
-        values["v_rad"] = _value(cards, "v_rad", (spellings.V_RAD_OF_SDSS5,))
-    return values
-
-
-def _measured_by_gaia(cards: Cards) -> dict[str, Any]:
-    return _single(gaia.with_release(_in_lists(_values(cards, _GAIA)), None))
-
-
-def _extinction(cards: Cards, preference: Preference) -> dict[str, Any]:
-    names = spellings.among({keyword: keyword for keyword in cards}, spellings.TARGETING)
-    return _single(reddening(_in_lists(_values(cards, spellings.TARGETING)), names, preference))
-
-
-def _in_lists(values: Mapping[str, Any]) -> dict[str, list]:
-    return {name: [value] for name, value in values.items()}
-
-
-def _single(lists: Mapping[str, list]) -> dict[str, Any]:
-    return {name: value for name, (value,) in lists.items()}

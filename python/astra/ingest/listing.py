@@ -7,15 +7,15 @@ identifier of Gaia DR3. Of several rows of one star, each value comes from the f
 
 import itertools
 import logging
+import math
 import re
+from array import array
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from astra.ingest import gaia, spellings
+from astra.ingest import measurements, spellings
 from astra.ingest.precedence import Values
 from astra.ingest.records import Tally
 from astra.ingest.source_rows import VALUE_COLUMNS, Ids
@@ -45,11 +45,15 @@ class Listed:
 
 
 class Listing:
-    """A table of stars; its identifiers are read at once, its values by ``load``."""
+    """A table of stars; its identifiers are read at once, its values by ``load``.
+
+    Attributes:
+        matched: The rows that were found for a star.
+    """
 
     def __init__(self, table: Table, path: Path, tally: Tally) -> None:
         self.table, self._path, self._tally = table, path, tally
-        self._gaia = gaia.names_in_catalog(spellings.by_upper_case(table.units))
+        self._gaia = measurements.names_in_catalog(spellings.by_upper_case(table.units))
         of_gaia = {name: names for name, names in self._gaia.wanted.items() if name in _OF_GAIA}
         self._ids = Columns(path, table.units, spellings.IDENTIFIERS | of_gaia, tally)
         self._content = table.read(self._ids.needed)
@@ -58,7 +62,7 @@ class Listing:
         self._first: dict[int | str, int] = {}
         self._by_gaia: dict[int, int] = {}
         self._repeats: dict[int, list[int]] = {}
-        self._matched: set[int] = set()
+        self.matched: set[int] = set()
         self._index()
 
     def load(self) -> None:
@@ -79,26 +83,20 @@ class Listing:
         found = columns.values(self._content)
         self._content = {}
         measured = {name: found.pop(name) for name in self._gaia.wanted.keys() & found.keys()}
-        found |= gaia.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
+        found |= measurements.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
         self._columns = {name: _compact(values) for name, values in found.items() if name in VALUE_COLUMNS}
         self._warn_of_names(columns.names)
         self._warn_of_contradictions()
 
     # > Rows
 
-    @property
-    def matched(self) -> int:
-        """The number of rows that were found for a star."""
-        return len(self._matched)
-
-    @property
     def repeated(self) -> int:
         """The number of rows whose star has an earlier one."""
         return sum(map(len, self._repeats.values()))
 
     def unmatched(self, count: int) -> Iterator[str]:
         """The identifiers in some of the rows that were found for no star."""
-        rows = (row for row in range(len(self.table)) if row not in self._matched)
+        rows = (row for row in range(len(self.table)) if row not in self.matched)
         for row in itertools.islice(rows, count):
             yield ids_as_text(self._sdss_ids[row], self._apogee_ids[row], self._gaia_ids[row])
 
@@ -125,7 +123,7 @@ class Listing:
         row = self._row_of(sdss_id, [designation(name) for name in apogee_ids if name], gaia_id)
         if row is None:
             return None
-        self._matched.add(row)
+        self.matched.add(row)
         values = self._values(row)
         for other in self._repeats.get(row, ()):
             values |= {name: value for name, value in self._values(other).items() if values[name] is None}
@@ -150,7 +148,9 @@ class Listing:
 
     def _values(self, row: int) -> Values:
         """The values of one row; before ``load``, none."""
-        return {name: _present(values[row]) for name, values in self._columns.items()}
+        columns = ((name, values[row]) for name, values in self._columns.items())
+        # Only NaN, an absent number in a compact column, differs from itself.
+        return {name: value if value == value else None for name, value in columns}
 
     # > Identifiers
 
@@ -158,7 +158,7 @@ class Listing:
         absent = [None] * len(self.table)
         found = self._ids.values(self._content)
         measured = {name: found[name] for name in _OF_GAIA if name in found}
-        gaia_ids = gaia.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
+        gaia_ids = measurements.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
         names = [found.get(name, absent) for name in ("sdss4_apogee_id", "apogee_id", "obj")]
         return (
             found.get("sdss_id", absent),
@@ -195,13 +195,12 @@ class Listing:
         ]
         if taken:
             log.info("%s: columns taken by other names: %s", self._path, ", ".join(taken))
-        if unused := sorted(set(self.table.units) - set(known.values())):
-            said = [
-                f"{name} (did you mean {meant}?)" if (meant := spellings.similar_name(name, known)) else name
-                for name in unused
-            ]
+        unused = sorted(set(self.table.units) - set(known.values()))
+        if unused:
+            meant = ((name, spellings.similar_name(name, known)) for name in unused)
+            said = [f"{name} (did you mean {like}?)" if like else name for name, like in meant]
             # Likely misspellings come first: of a table of the survey a hundred columns are not used.
-            said = sorted(said, key=lambda text: "?" not in text)
+            said.sort(key=lambda text: "?" not in text)
             more = f" and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
             message = "%s: columns that are not used: %s"
             self._tally.warn(message, self._path, ", ".join(said[:_NAMED]) + more)
@@ -216,24 +215,20 @@ class Listing:
             for row in others:
                 new = self._values(row)
                 if any(None not in (before[name], new[name]) and before[name] != new[name] for name in new):
-                    contradicting.append(self._apogee_ids[row] or self._sdss_ids[row] or self._gaia_ids[row])
+                    contradicting.append(row)
                 before |= {name: value for name, value in new.items() if before[name] is None}
         if contradicting:
+            row = contradicting[0]
+            example = self._apogee_ids[row] or self._sdss_ids[row] or self._gaia_ids[row]
             message = "%s: %d rows contradict an earlier row of the same star, which counts; e.g. %s"
-            self._tally.warn(message, self._path, len(contradicting), contradicting[0])
+            self._tally.warn(message, self._path, len(contradicting), example)
 
 
 def _compact(values: list[Any]) -> Sequence[Any]:
     """Numbers as an array with NaN for absent ones; other values as they are."""
-    is_number = all(value is None or isinstance(value, float) for value in values)
-    return np.array(values, float) if is_number else values
-
-
-def _present(value: Any) -> Any:
-    """A value of a compact column; ``None`` if it is absent."""
-    if isinstance(value, np.floating):
-        return None if np.isnan(value) else float(value)
-    return value
+    if not all(value is None or isinstance(value, float) for value in values):
+        return values
+    return array("d", (math.nan if value is None else value for value in values))
 
 
 def designation(name: str | None) -> str | None:
@@ -245,7 +240,5 @@ def designation(name: str | None) -> str | None:
 def ids_as_text(sdss_id: int | None, apogee_id: str | None, gaia_id: int | None) -> str:
     """The identifiers of a star for messages."""
     named = {"sdss_id": sdss_id, "apogee_id": apogee_id, "gaia_dr3_source_id": gaia_id}
-    return (
-        " ".join(f"{name} {value!s:.40}" for name, value in named.items() if value is not None)
-        or "no identifier"
-    )
+    texts = [f"{name} {value!s:.40}" for name, value in named.items() if value is not None]
+    return " ".join(texts) or "no identifier"

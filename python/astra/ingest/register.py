@@ -29,11 +29,9 @@ def register(records: Iterable[Record], tally: Tally, catalog: Catalog | None = 
     distinct = _distinct(records, tally)
     with changing_inputs(database):
         new, updated = _write(distinct, tally, catalog)
-    tally.add("seen", len(records))
-    tally.add("unreadable", sum(not record.readable for record in records))
-    tally.add("spectra_new", new)
-    tally.add("spectra_updated", updated)
-    tally.add("spectra_unchanged", len(records) - new - updated)
+    unreadable = sum(not record.readable for record in records)
+    tally.add(seen=len(records), unreadable=unreadable, spectra_new=new, spectra_updated=updated)
+    tally.add(spectra_unchanged=len(records) - new - updated)
 
 
 def _distinct(records: list[Record], tally: Tally) -> list[Record]:
@@ -52,11 +50,11 @@ def _distinct(records: list[Record], tally: Tally) -> list[Record]:
 def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tuple[int, int]:
     spectra, stars = Spectra(records, tally), Stars(tally)
     names = spectra.sources_by_name()
-    stars.load({(record.sdss_id, record.apogee_id) for record in records}, names)
+    ids = {(record.sdss_id, record.apogee_id) for record in records}
+    stars.load(ids, names)
     if catalog is not None:
-        ids = {(record.sdss_id, record.apogee_id) for record in records} | stars.ids()
-        gaia_ids = {record.star.get("gaia_dr3_source_id") for record in records} | stars.gaia_ids()
-        stars.load(catalog.look_up(ids, gaia_ids), names)
+        gaia_ids = {record.star.get("gaia_dr3_source_id") for record in records}
+        stars.load(catalog.look_up(ids | stars.ids(), gaia_ids | stars.gaia_ids()), names)
     rows = []
     for record in records:
         row = spectra.take(record)

@@ -59,10 +59,8 @@ class Spectra:
         if record.disagreement:
             self._tally.disagree(record.path, record.disagreement)
         product = record.product.columns()
-        if before is None:
-            before, row = self._taken.get(product["product_id"], (None, product | _BLANK))
-        else:
-            before, row = self._taken.get(before["product_id"], (before, dict(before)))
+        known = before or product | _BLANK
+        before, row = self._taken.get(known["product_id"], (before, dict(known)))
         read = row["pixels_digest"] is not None
         is_another = row["product_id"] != product["product_id"]
         if record.readable and not (record.from_table and (read or is_another)):
@@ -123,20 +121,18 @@ class Spectra:
 
     def _replaced(self, here: Row, same: Row | None, product_id: str) -> Row:
         """The row of a file whose identity is corrected; no other row keeps its path."""
+        this = _MODEL.spectrum_pk == here["spectrum_pk"]
         if same is None:
-            return self._rename(here, product_id)
+            now = peewee.SQL(now_sql(_MODEL._meta.database))
+            _MODEL.update({_MODEL.product_id: product_id, _MODEL.modified: now}).where(this).execute()
+            del self._rows[here["product_id"]]
+            here["product_id"] = product_id
+            self._rows[product_id] = here
+            return here
         if here["pixels_digest"] is not None or not self._deleted(here):
-            _MODEL.update({_MODEL.path: None}).where(_MODEL.spectrum_pk == here["spectrum_pk"]).execute()
+            _MODEL.update({_MODEL.path: None}).where(this).execute()
             here["path"] = None
         return same
-
-    def _rename(self, row: Row, product_id: str) -> Row:
-        stamped = {_MODEL.product_id: product_id, _MODEL.modified: peewee.SQL(now_sql(_MODEL._meta.database))}
-        _MODEL.update(stamped).where(_MODEL.spectrum_pk == row["spectrum_pk"]).execute()
-        del self._rows[row["product_id"]]
-        row["product_id"] = product_id
-        self._rows[product_id] = row
-        return row
 
     def _deleted(self, row: Row) -> bool:
         """Delete a spectrum that was never read, unless a table that refers to it refuses."""
@@ -166,8 +162,7 @@ def _is_changed(before: Row, row: Row) -> bool:
 def _identities(count: int) -> list[int]:
     """The keys of new spectra."""
     pks = []
-    key = next_key(Spectrum._meta.database)
-    for part in peewee.chunked([(key,)] * count, MAX_PARAMETERS):
+    for part in peewee.chunked([(next_key(Spectrum._meta.database),)] * count, MAX_PARAMETERS):
         query = Spectrum.insert_many(part, fields=[Spectrum.pk]).returning(Spectrum.pk)
         pks += [pk for (pk,) in query.tuples().execute()]
     return pks

@@ -79,16 +79,23 @@ class Columns:
                 )
                 self._tally.warn(message, self._path, column, len(lossy), len(piece[column]), lossy[0])
 
-    def _factor(self, name: str, column: str, unit: str | None) -> float:
-        try:
-            return _factor_of(name, unit)
-        except _UnknownUnit:
-            message = "%s: column %s is in %r, a unit that is not known: taken for %s"
-            self._tally.warn(message, self._path, column, unit, UNITS[name])
+    def _factor(self, name: str, column: str, stated: str | None) -> float:
+        """The factor that converts the numbers of a column to our unit."""
+        expected, unit = UNITS.get(name), "" if stated is None else str(stated).strip()
+        if expected is None or unit.lower() in _NO_UNIT:
             return 1.0
-        except UsageError as error:
-            reason = f"{error}: convert it, or give the column another name"
-            raise UsageError(f"{self._path}: column {column} is taken for {name}, but {reason}") from error
+        try:
+            factor = _conversion(unit, expected)
+        except (ValueError, TypeError) as error:
+            raise UsageError(
+                f"{self._path}: column {column} is taken for {name}, but its unit {unit} cannot be converted "
+                f"to {expected}: convert it, or give the column another name"
+            ) from error
+        if factor is None:
+            message = "%s: column %s is in %r, a unit that is not known: taken for %s"
+            self._tally.warn(message, self._path, column, stated, expected)
+            return 1.0
+        return factor
 
     def _cleaned(self, name: str, values: np.ndarray) -> list[Any]:
         if name not in self._factors:
@@ -98,43 +105,23 @@ class Columns:
         return clean_column(name, numbers * self._factors[name])
 
 
-class _UnknownUnit(ValueError):
-    """The unit is not known."""
-
-
-def _factor_of(name: str, stated: str | None) -> float:
-    """The factor that converts the numbers of a column to our unit.
-
-    Args:
-        name: The column in our tables.
-        stated: The unit that the table states, or ``None``.
+@functools.cache
+def _conversion(text: str, expected: str) -> float | None:
+    """The factor from a unit to the expected one, or ``None`` if the unit is not known.
 
     Raises:
-        UsageError: The unit measures something else.
-        _UnknownUnit: The unit is not known.
+        ValueError, TypeError: The unit measures something else.
     """
-    expected = UNITS.get(name)
-    text = "" if stated is None else str(stated).strip()
-    if expected is None or text.lower() in _NO_UNIT:
-        return 1.0
-    return _conversion(text, expected)
-
-
-@functools.cache
-def _conversion(text: str, expected: str) -> float:
     from astropy import units
 
     unit = _parsed(text)
     if unit is None:
-        raise _UnknownUnit(text)
-    try:
-        # To astropy a magnitude is -0.4 dex, but a reddening in dex is something else.
-        if expected == "mag" and "mag" not in unit.to_string():
-            raise units.UnitConversionError(text)
-        # To 15 digits: 1000 instead of 999.9999999999999.
-        return float(f"{unit.to(units.Unit(expected)):.15g}")
-    except (units.UnitConversionError, TypeError) as error:
-        raise UsageError(f"its unit {text} cannot be converted to {expected}") from error
+        return None
+    # To astropy a magnitude is -0.4 dex, but a reddening in dex is something else.
+    if expected == "mag" and "mag" not in unit.to_string():
+        raise ValueError(text)
+    # To 15 digits: 1000 instead of 999.9999999999999.
+    return float(f"{unit.to(units.Unit(expected)):.15g}")
 
 
 def _parsed(text: str) -> Any:

@@ -1,4 +1,4 @@
-"""Which values are measurements, and which stand for absent ones.
+"""Which values are measurements, and which stand for absent ones; the distances have the same limits.
 
 Surveys fill gaps with 99, 99.99, 999999, -9999, -9999.99, "NaN" and more; 2MASS writes 8.888 and 9.995 to
 9.999 for an unknown error. Instead of a list of fillers, every column has the open interval of its true
@@ -12,14 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from astra.spectra.photometry import (
-    A_K_PER_EBV,
-    FILLER,
-    LARGEST_MAGNITUDE_ERROR,
-    LARGEST_PARALLAX,
-    LARGEST_PARALLAX_ERROR,
-    SMALLEST_K_MAG,
-)
+#: A_K / E(B-V), from A_K = 0.918 E(B-V) / 2.61; 0.918 is A_K / E(H - [4.5 um]) of Majewski, Zasowski &
+#: Nidever 2011 (ApJ 739, 25, equation 1), and E(B-V) = 2.61 E(H - [4.5 um]).
+A_K_PER_EBV = 0.3517
+
+#: A usable Ks magnitude is larger than this: catalogues write -9999 where there is none [mag].
+SMALLEST_K_MAG = -1.0
+
+#: From here on a magnitude or a reddening stands for one that was not measured, e.g. 99.999 [mag].
+FILLER = 98.0
+
+#: From here on the error of a magnitude says that it is unknown: 2MASS writes 8.888 and 9.995 to 9.999 [mag].
+LARGEST_MAGNITUDE_ERROR = 8.0
+
+#: From here on a parallax or its error is a filler [mas].
+LARGEST_PARALLAX, LARGEST_PARALLAX_ERROR = 999.0, 9999.0
+
+#: The releases of Gaia that share the numbers of sources and the zero-point of parallaxes.
+GAIA_DR3 = ("edr3", "dr3")
+_RELEASE = re.compile(r"e?dr\d+")
 
 _MAGNITUDE, _ERROR_OF_MAGNITUDE = (SMALLEST_K_MAG, FILLER), (0.0, LARGEST_MAGNITUDE_ERROR)
 _ERROR, _PROPER_MOTION = (0.0, 9999.0), (-9998.0, 20_000.0)
@@ -63,6 +74,12 @@ _ZERO_IS_ABSENT = {"k_mag"}
 _BLANK_WORDS = {"", "none", "nan", "null", "n/a", "na", "-", "--", "..."}
 
 
+def gaia_release(text: Any) -> str | None:
+    """The release of Gaia that a text names, e.g. ``dr3`` for ``Gaia DR3``, or ``None``."""
+    found = _RELEASE.search(str(text or "").lower())
+    return found[0] if found else None
+
+
 def clean(name: str, value: Any) -> Any:
     """The value of a column to be stored; ``None`` if it is absent or a filler."""
     return clean_column(name, [value])[0]
@@ -75,7 +92,6 @@ def clean_column(name: str, values: Any) -> list[Any]:
         name: The column in our tables, which determines the true values.
         values: An array, which may be masked, or a list of any values of a header or a table.
     """
-    values = _unmasked(values)
     if name in RANGES:
         found = _numbers(RANGES[name], values)
         return [value or None for value in found] if name in _ZERO_IS_ABSENT else found
@@ -94,7 +110,7 @@ def unreadable(name: str, values: Any) -> list[str]:
     is_text = name not in RANGES and name not in INTEGERS
     if is_text or (isinstance(values, np.ndarray) and values.dtype.kind in "iuf"):
         return []
-    texts = map(_text, _listed(_unmasked(values)))
+    texts = map(_text, _listed(values))
     return [text for text in texts if text is not None and not _is_number(text)]
 
 
@@ -109,7 +125,7 @@ def inexact(name: str, values: Any) -> list[str]:
         return []
     low = INTEGERS[name][0]
     # A number below all true ones is a filler in any form.
-    suspects = [value for value in _listed(_unmasked(values)) if _float(_as_number(value)) >= low]
+    suspects = [value for value in _listed(values) if _float(_as_number(value)) >= low]
     return [str(value) for value in suspects if _integer(value, (low, math.inf)) is None]
 
 
@@ -131,6 +147,7 @@ def _is_number(text: str) -> bool:
 
 
 def _listed(values: Any) -> list[Any]:
+    values = _unmasked(values)
     # A float of 4 bytes keeps its type: as a Python float it would seem to have more digits.
     is_short = isinstance(values, np.ndarray) and values.dtype.kind == "f" and values.dtype.itemsize < 8
     return values.tolist() if isinstance(values, np.ndarray) and not is_short else list(values)

@@ -21,8 +21,7 @@ from numpy.polynomial import chebyshev
 from numpy.polynomial.polyutils import mapdomain
 
 from astra.errors import ConfigError
-from astra.spectra.continuum_pixels import CHIPS, CONTINUUM
-from astra.spectra.grid import BADPIX, DETECTORS, N_GRID, NOSKY, SKYLINE
+from astra.spectra.grid import BADPIX, CHIPS, CONTINUUM, DETECTORS, N_GRID, NOSKY, SKYLINE
 from astra.system.silence import silenced
 
 #: Bits of the pixel mask whose pixels are replaced.
