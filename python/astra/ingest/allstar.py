@@ -60,9 +60,8 @@ def ingest_allstar(
     for rows in _pieces(table, file, measurements.checked_preference(extinction), tally):
         records = [record for row in rows if (record := _record(*row, root, release)) is not None]
         if any(record.path is None for record in records):
-            tally.warn(
-                "%s: LOCATION_ID, FIELD or HEALPIX is absent in some rows; their files cannot be found", file
-            )
+            message = "%s: LOCATION_ID, FIELD or HEALPIX is absent in some rows; their files cannot be found"
+            tally.warn(message, file)
         register(records, tally)
         skipped = len(rows) - len(records)
         tally.add(seen=skipped, skipped=skipped)

@@ -11,18 +11,16 @@ from typing import TYPE_CHECKING, Any
 from astra.errors import SpectrumError, UsageError
 from astra.ingest import spellings
 from astra.ingest.measurements import Preference, reddening, with_release
+from astra.ingest.precedence import Values
 from astra.ingest.records import Record
 from astra.ingest.values import clean, inexact
-from astra.spectra.apstar import ApStarFile, opened
+from astra.spectra.apstar import opened
 from astra.spectra.identity import RELEASES, FileName, identify, parse_path, stored
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
 log = logging.getLogger("astra")
-
-#: The cards of a header that we use, by keyword.
-Cards = dict[str, Any]
 
 _STAR = spellings.STAR | {"sdss_id": spellings.IDENTIFIERS["sdss_id"]}
 _GAIA = spellings.GAIA | spellings.GAIA_RELEASE
@@ -47,7 +45,10 @@ def read_record(path: str | Path, *, release: str | None = None, extinction: Pre
     try:
         with opened(path) as file:
             record = described(path, file.header(), release=release, extinction=extinction)
-            record.digest = _digest(file)
+            try:
+                record.digest = file.combined().digest()
+            except SpectrumError as error:
+                log.warning("registered without its pixels: %s", error)
             return record
     except SpectrumError as error:
         log.warning("registered from its name only: %s", error)
@@ -92,14 +93,6 @@ def _named(path: str | Path) -> tuple[str, FileName]:
     return text, name
 
 
-def _digest(file: ApStarFile) -> str | None:
-    try:
-        return file.combined().digest()
-    except SpectrumError as error:
-        log.warning("registered without its pixels: %s", error)
-        return None
-
-
 def _card(header: "Header", keyword: str) -> Any:
     from astropy.io.fits.card import Undefined
     from astropy.io.fits.verify import VerifyError
@@ -112,7 +105,7 @@ def _card(header: "Header", keyword: str) -> Any:
     return None if isinstance(value, Undefined) else value
 
 
-def _warn_of_lost_digits(cards: Cards, path: str) -> None:
+def _warn_of_lost_digits(cards: Values, path: str) -> None:
     for name, keywords in (_STAR | _GAIA).items():
         for keyword in keywords:
             if lossy := inexact(name, [cards.get(keyword)]):
@@ -120,10 +113,10 @@ def _warn_of_lost_digits(cards: Cards, path: str) -> None:
                 log.warning(message, path, keyword, lossy[0])
 
 
-def _values(cards: Cards, wanted: spellings.Spellings) -> dict[str, Any]:
+def _values(cards: Values, wanted: spellings.Spellings) -> Values:
     return {name: _value(cards, name, keywords) for name, keywords in wanted.items()}
 
 
-def _value(cards: Cards, name: str, keywords: Iterable[str]) -> Any:
+def _value(cards: Values, name: str, keywords: Iterable[str]) -> Any:
     values = (clean(name, cards.get(keyword)) for keyword in keywords)
     return next((value for value in values if value is not None), None)

@@ -130,11 +130,10 @@ class Tally:
     def warn_of_disagreements(self) -> None:
         """Warn, at the end of an ingest, of the number of files with a contradiction."""
         if self._disagreements:
-            log.warning(
-                "header, folder and table disagree; files: %d; the header counts, then the table; e.g. %s",
-                self._disagreements,
-                self._disagreement,
+            message = (
+                "header, folder and table disagree; files: %d; the header counts, then the table; e.g. %s"
             )
+            log.warning(message, self._disagreements, self._disagreement)
 
     def result(self) -> IngestCounts:
         """The counts so far."""

@@ -15,12 +15,12 @@ from astra.ingest.values import as_numbers, clean_column, inexact, unreadable
 # Fillers of columns in other units than ours, where the range of true values does not identify them.
 _FILLERS = (-9999.0, -9999.99, -999999.0)
 
-_MAGNITUDES = ("j_mag", "h_mag", "k_mag", "g_mag", "bp_mag", "rp_mag", "ebv")
+_WITH_ERRORS = ("j_mag", "h_mag", "k_mag", "ebv")
+_MAGNITUDES = ("g_mag", "bp_mag", "rp_mag", "a_k", "sfd_ebv", *_WITH_ERRORS)
 #: The unit of each number that has one.
 UNITS = {
     **dict.fromkeys(("ra", "dec", "l", "b"), "deg"),
-    **dict.fromkeys((*_MAGNITUDES, *(f"e_{name}" for name in ("j_mag", "h_mag", "k_mag", "ebv"))), "mag"),
-    **dict.fromkeys(("a_k", "sfd_ebv"), "mag"),
+    **dict.fromkeys((*_MAGNITUDES, *(f"e_{name}" for name in _WITH_ERRORS)), "mag"),
     **dict.fromkeys(("plx", "e_plx"), "mas"),
     **dict.fromkeys(("pmra", "e_pmra", "pmde", "e_pmde"), "mas/yr"),
     **dict.fromkeys(("nu_eff_used_in_astrometry", "pseudocolour"), "1/um"),
@@ -36,6 +36,7 @@ class Columns:
 
     Attributes:
         names: The names in the table by our names.
+        needed: The columns to read.
     """
 
     def __init__(
@@ -54,13 +55,9 @@ class Columns:
         """
         self._path, self._tally = path, tally
         self.names = spellings.among(spellings.by_upper_case(units), wanted)
+        self.needed = {*self.names.values()}
         factors = {name: self._factor(name, column, units[column]) for name, column in self.names.items()}
         self._factors = {name: number for name, number in factors.items() if number != 1}
-
-    @property
-    def needed(self) -> set[str]:
-        """The columns to read."""
-        return {*self.names.values()}
 
     def values(self, piece: Mapping[str, np.ndarray]) -> Lists:
         """The values of some rows in our units; absent ones are ``None``."""

@@ -53,7 +53,9 @@ class FitsTable:
     def read(self, columns: Collection[str]) -> dict[str, np.ndarray]:
         """Read some columns, which may be masked; raises as ``pieces`` does."""
         pieces = list(self.pieces(columns, PIECE))
-        return {name: _joined([piece[name] for piece in pieces]) for name in columns}
+        if not pieces:
+            return {name: np.array([]) for name in columns}
+        return {name: np.ma.concatenate([piece[name] for piece in pieces]) for name in columns}
 
     def pieces(self, columns: Collection[str], rows: int) -> Iterator[dict[str, np.ndarray]]:
         """Read some columns in pieces of so many rows.
@@ -140,10 +142,8 @@ def fits_tables(path: Path) -> list[FitsTable]:
     Raises:
         UsageError: It cannot be read, is damaged, or is shorter than its headers claim.
     """
-    with read_errors(path):
-        length = _length(path)
-        with _opened(path) as stream:
-            return list(_found(stream, path, length))
+    with read_errors(path), _opened(path) as stream:
+        return list(_found(stream, path, _length(path)))
 
 
 def selected(tables: Sequence[Table], hdu: str | None, path: Path) -> Sequence[Table]:
@@ -185,11 +185,11 @@ def _read(path: Path, kind: str) -> list[Any]:
         found = parse(path, verify="ignore").iter_tables()
         return [each.to_table(use_names_over_ids=True) for each in found]
     # Excel begins a text with a byte order mark, which is not part of the first name.
-    options: dict[str, Any] = {"encoding": "utf-8-sig"}
+    options: dict[str, Any] = {"format": kind, "encoding": "utf-8-sig"}
     if kind == "ascii.csv":
         # Read as text, since 000 is a flag, and an identifier of 19 digits does not fit into a float.
         options["converters"] = {"*": [str]}
-    return [table.Table.read(path, format=kind, **options)]
+    return [table.Table.read(path, **options)]
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -236,12 +236,6 @@ def _found(stream: BinaryIO, path: Path, length: int) -> Iterator[FitsTable]:
             else:
                 yield FitsTable(path, number, header, start)
         place, number = start + header.data_size_padded, number + 1
-
-
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    if not parts:
-        return np.array([])
-    return (np.ma if any(map(np.ma.isMaskedArray, parts)) else np).concatenate(parts)
 
 
 def _values(piece: Any, name: str) -> np.ndarray:

@@ -37,10 +37,8 @@ _ERROR, _PROPER_MOTION = (0.0, 9999.0), (-9998.0, 20_000.0)
 
 #: The open interval of the true values of each number.
 RANGES = {
-    "ra": (-1e-9, 360.000001),
-    "dec": (-90.000001, 90.000001),
-    "l": (-1e-9, 360.000001),
-    "b": (-90.000001, 90.000001),
+    **dict.fromkeys(("ra", "l"), (-1e-9, 360.000001)),
+    **dict.fromkeys(("dec", "b"), (-90.000001, 90.000001)),
     **dict.fromkeys(("j_mag", "h_mag", "k_mag", "g_mag", "bp_mag", "rp_mag"), _MAGNITUDE),
     **dict.fromkeys(("e_j_mag", "e_h_mag", "e_k_mag"), _ERROR_OF_MAGNITUDE),
     **dict.fromkeys(("ebv", "sfd_ebv"), (-1.0, FILLER)),
@@ -58,14 +56,10 @@ RANGES = {
 _4_BYTES, _8_BYTES = 2**31 - 1, 2**63 - 1
 #: The smallest true value of each integer, and the largest that its column holds.
 INTEGERS = {
-    "sdss_id": (1, _8_BYTES),
-    **dict.fromkeys(("gaia_dr3_source_id", "source_id"), (1, _8_BYTES)),
-    "healpix": (0, _4_BYTES),
-    "location_id": (0, _4_BYTES),
+    **dict.fromkeys(("sdss_id", "gaia_dr3_source_id", "source_id"), (1, _8_BYTES)),
+    **dict.fromkeys(("ebv_flags", "spectrum_flags"), (0, _8_BYTES)),
+    **dict.fromkeys(("healpix", "location_id", "n_visits"), (0, _4_BYTES)),
     "astrometric_params_solved": (1, _4_BYTES),
-    "ebv_flags": (0, _8_BYTES),
-    "n_visits": (0, _4_BYTES),
-    "spectrum_flags": (0, _8_BYTES),
     "commissioning": (0, 1),
 }
 _DIGITS = re.compile(r"[+-]?\d{1,30}")
@@ -134,8 +128,8 @@ def _unmasked(values: Any) -> Any:
         return values
     if not np.ma.is_masked(values):
         return np.asarray(values.data)
-    hidden = np.ma.getmaskarray(values).tolist()
-    return [None if gone else value for gone, value in zip(hidden, list(values.data), strict=True)]
+    pairs = zip(np.ma.getmaskarray(values).tolist(), values.data, strict=True)
+    return [None if is_masked else value for is_masked, value in pairs]
 
 
 def _is_number(text: str) -> bool:
@@ -167,7 +161,7 @@ def _numbers(interval: tuple[float, float], values: Any) -> list[float | None]:
     values = as_numbers(values)
     with np.errstate(invalid="ignore"):
         true = (values > low) & (values < high)
-    return [value if is_true else None for value, is_true in zip(values.tolist(), true.tolist(), strict=True)]
+    return np.where(true, values, None).tolist()
 
 
 def _float(value: Any) -> float:
@@ -190,9 +184,7 @@ def _integer(value: Any, limits: tuple[int, float]) -> int | None:
         # A larger float does not distinguish an integer from the next one.
         largest = 2 ** (np.finfo(type(value)).nmant + 1)
         value = int(value) if abs(value) <= largest and value == int(value) else None
-    if value is None or not limits[0] <= value <= limits[1]:
-        return None
-    return int(value)
+    return int(value) if value is not None and limits[0] <= value <= limits[1] else None
 
 
 def _as_number(value: Any) -> Any:

@@ -32,8 +32,7 @@ PIXELS = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 # at most; and the time that a library takes over that of a compressed image grows with its square.
 MAX_PRIMARY_BLOCKS = 500
 MAX_EXTENSION_BLOCKS = 50
-MAX_AXES = 999
-MAX_COLUMNS = 999
+MAX_AXES = MAX_COLUMNS = 999
 
 _KEYWORDS = struct.Struct("8s72x" * CARDS)
 _END = b"END     "

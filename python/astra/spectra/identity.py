@@ -237,9 +237,7 @@ def absolute(path: str | None) -> Path:
     """
     if not path:
         raise UnreadableSpectrum("no file is known for this spectrum; ingest it with `astra ingest apstar`")
-    if Path(path).is_absolute():
-        return Path(path)
-    return usable_base_dir() / path
+    return Path(path) if Path(path).is_absolute() else usable_base_dir() / path
 
 
 def usable_base_dir() -> Path:
