@@ -4,7 +4,7 @@ A row counts like a header of its release (see ``precedence``). The files of the
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from astra.errors import UsageError
@@ -19,8 +19,8 @@ from astra.spectra.identity import identify, parse_path, stored
 
 log = logging.getLogger("astra")
 
-#: The columns that a table must have, by our names; one of each group.
-REQUIRED = (("file_name",), ("obj",), ("field", "healpix"))
+#: The columns that a table must have: their names in messages, and ours; one of each set.
+REQUIRED = {"FILE": {"file_name"}, "APOGEE_ID": {"obj"}, "FIELD or HEALPIX": {"field", "healpix"}}
 #: Rows in one transaction, and in memory.
 BATCH = 2000
 
@@ -55,10 +55,9 @@ def ingest_allstar(
     """
     tally, file = Tally(), Path(file)
     table = _table(file, hdu)
-    root = None if spectra_root is None else Path(spectra_root)
     done = 0
     for rows in _pieces(table, file, measurements.checked_preference(extinction), tally):
-        records = [record for row in rows if (record := _record(*row, root, release)) is not None]
+        records = [record for row in rows if (record := _record(*row, spectra_root, release)) is not None]
         if any(record.path is None for record in records):
             message = "%s: LOCATION_ID, FIELD or HEALPIX is absent in some rows; their files cannot be found"
             tally.warn(message, file)
@@ -68,7 +67,6 @@ def ingest_allstar(
         done += len(rows)
         if on_progress:
             on_progress(done, len(table))
-    tally.warn_of_disagreements()
     counts = tally.result()
     if counts.skipped:
         log.warning("%s: %d rows name no apStar or asStar file and are left out", file, counts.skipped)
@@ -90,11 +88,7 @@ def _table(file: Path, hdu: str | None) -> FitsTable:
 def _lacking(table: FitsTable) -> list[str]:
     """The required columns that a table lacks."""
     there = spellings.among(spellings.by_upper_case(table.units), spellings.PRODUCT)
-    return [
-        " or ".join(spellings.PRODUCT[name][-1] for name in names)
-        for names in REQUIRED
-        if not there.keys() & {*names}
-    ]
+    return [text for text, names in REQUIRED.items() if not names & there.keys()]
 
 
 def _pieces(
@@ -113,18 +107,14 @@ def _pieces(
         )
         star |= measurements.with_release(measured, gaia.release)
         star |= measurements.reddening(targeting, columns.names, preference)
-        size = len(values["file_name"])
-        yield list(zip(*(_by_row(part, size) for part in (product, star, spectrum)), strict=True))
-
-
-def _by_row(columns: Mapping[str, list], size: int) -> Iterator[Values]:
-    if not columns:
-        return iter([{}] * size)
-    return (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+        yield [
+            tuple({name: column[row] for name, column in part.items()} for part in (product, star, spectrum))
+            for row in range(len(values["file_name"]))
+        ]
 
 
 def _record(
-    facts: Values, star: Values, spectrum: Values, root: Path | None, release: str | None
+    facts: Values, star: Values, spectrum: Values, root: str | Path | None, release: str | None
 ) -> Record | None:
     file_name = facts["file_name"] or ""
     name = parse_path(file_name)
@@ -133,5 +123,5 @@ def _record(
     product = identify(name, facts, release=release, what=file_name)
     path = product.sas_path
     if path is not None and root is not None:
-        path = stored(root / path)
+        path = stored(Path(root, path))
     return Record(product, path, star.pop("sdss_id", None), star, spectrum, from_table=True)

@@ -21,8 +21,6 @@ log = logging.getLogger("astra")
 #: Files that are read before one short transaction registers them.
 BATCH = 1000
 
-_VISIT = re.compile(r"(ap|as)Visit", re.IGNORECASE)
-
 
 def ingest_apstar(
     paths: str | Path | Iterable[str | Path],
@@ -64,7 +62,6 @@ def ingest_apstar(
         register(records, tally, listed)
     if listed is not None:
         listed.count()
-    tally.warn_of_disagreements()
     counts = tally.result()
     if not counts.seen:
         log.warning("no apStar or asStar file in %s", ", ".join(map(str, starts)))
@@ -85,7 +82,7 @@ def checked_paths(paths: Iterable[str | Path]) -> list[Path]:
             raise UsageError(f"no such file or folder: {path}")
         if parse_path(path) is not None:
             continue
-        if _VISIT.match(path.name):
+        if re.match(r"(ap|as)Visit", path.name, re.IGNORECASE):
             raise UsageError(f"a visit spectrum: {path}; give combined spectra, named apStar-… or asStar-…")
         if not path.is_dir():
             raise UsageError(f"not named like an apStar or asStar file: {path}")

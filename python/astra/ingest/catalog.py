@@ -14,9 +14,8 @@ import math
 import re
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from astra.errors import UsageError
 from astra.ingest import measurements, spellings
@@ -41,8 +40,7 @@ _DESIGNATION = re.compile(r"(?:2MASS\s*J?|2M|J)?(\d{8}[+-]\d{7})", re.IGNORECASE
 _OF_GAIA = ("gaia_dr3_source_id", "source_id", "gaia_release", "ref_epoch")
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(NamedTuple):
     """The row of one star: absent values are ``None``, absent columns are left out."""
 
     sdss_id: int | None
@@ -147,7 +145,7 @@ class Listing:
         self._tally.warn("%s: %s has %s in the spectra: its row is not used", self._path, name, what)
 
     def _joined(self, first: int) -> tuple[Values, list[int]]:
-        """The values of a star, none before ``load``; and those of its rows that contradict an earlier one."""
+        """The values of a star, none before ``load``; and its rows that contradict an earlier one."""
         values, contradicting = self._values(first), []
         for row in self._repeats.get(first, ()):
             new = self._values(row)

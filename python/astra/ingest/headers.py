@@ -4,7 +4,6 @@ The cards are those of the survey from DR10 to SDSS-V; each release spells some 
 """
 
 import logging
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,9 +74,9 @@ def described(
     names = spellings.among({keyword: keyword for keyword in cards}, spellings.TARGETING)
     columns = with_release(measured, None) | reddening(targeting, names, extinction)
     star = _values(cards, _STAR) | {column: value for column, (value,) in columns.items()}
-    spectrum = _values(cards, spellings.SPECTRUM)
-    if not cards.keys() & {*spellings.SPECTRUM["v_rad"]}:
-        spectrum["v_rad"] = _value(cards, "v_rad", (spellings.V_RAD_OF_SDSS5,))
+    is_of_sdss5 = not cards.keys() & {*spellings.SPECTRUM["v_rad"]}
+    v_rad = {"v_rad": (spellings.V_RAD_OF_SDSS5,)} if is_of_sdss5 else {}
+    spectrum = _values(cards, spellings.SPECTRUM | v_rad)
     disagreement = name.disagreement(product)
     sdss_id = star.pop("sdss_id")
     return Record(product, stored(Path(text)), sdss_id, star, spectrum, disagreement=disagreement)
@@ -114,9 +113,9 @@ def _warn_of_lost_digits(cards: Values, path: str) -> None:
 
 
 def _values(cards: Values, wanted: spellings.Spellings) -> Values:
-    return {name: _value(cards, name, keywords) for name, keywords in wanted.items()}
-
-
-def _value(cards: Values, name: str, keywords: Iterable[str]) -> Any:
-    values = (clean(name, cards.get(keyword)) for keyword in keywords)
-    return next((value for value in values if value is not None), None)
+    """The values by our names; of several cards the first with a value counts."""
+    found = {}
+    for name, keywords in wanted.items():
+        values = (clean(name, cards.get(keyword)) for keyword in keywords)
+        found[name] = next((value for value in values if value is not None), None)
+    return found

@@ -8,7 +8,8 @@ counts only if it is known to be of (E)DR3. Tables of the survey name the releas
 or in a column; those of the Gaia archive state only the epoch of the positions.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, get_args
 
 from astra.errors import UsageError
@@ -56,10 +57,9 @@ def checked_preference(preference: str) -> Preference:
     Raises:
         UsageError: No such preference.
     """
-    if preference not in get_args(Preference):
-        raise UsageError(
-            f"unknown extinction: {preference!r}; it is one of {', '.join(get_args(Preference))}"
-        )
+    known = get_args(Preference)
+    if preference not in known:
+        raise UsageError(f"unknown extinction: {preference!r}; it is one of {', '.join(known)}")
     return preference
 
 
@@ -103,8 +103,7 @@ def names_in_release(there: Mapping[str, str]) -> GaiaNames:
     Args:
         there: As by ``spellings.by_upper_case``.
     """
-    found = [_prefixed(prefix, release) for prefix, release in _PREFIXES.items()]
-    return max(found, key=lambda each: _count(there, each))
+    return _most_frequent(there, itertools.starmap(_prefixed, _PREFIXES.items()))
 
 
 def names_in_catalog(there: Mapping[str, str]) -> GaiaNames:
@@ -126,7 +125,7 @@ def names_in_catalog(there: Mapping[str, str]) -> GaiaNames:
     # Our own catalogue calls a parallax without its zero-point gaia_parallax.
     is_said = "GAIA_RELEASE" in there
     found = [_prefixed(*each) for each in _PREFIXES.items() if is_said or each[0] != "GAIA_"]
-    return max([*found, ours], key=lambda each: _count(there, each))
+    return _most_frequent(there, [*found, ours])
 
 
 def with_release(values: dict[str, list], release: str | None, *, guessed: bool = False) -> dict[str, list]:
@@ -164,8 +163,11 @@ def _prefixed(prefix: str, release: str) -> GaiaNames:
     return GaiaNames(wanted | spellings.GAIA_RELEASE, release)
 
 
-def _count(there: Mapping[str, str], names: GaiaNames) -> int:
-    return len(spellings.among(there, names.wanted).keys() & spellings.GAIA.keys())
+def _most_frequent(there: Mapping[str, str], candidates: Iterable[GaiaNames]) -> GaiaNames:
+    """The candidate with most of the measurements; of several the first."""
+    return max(
+        candidates, key=lambda each: len(spellings.among(there, each.wanted).keys() & spellings.GAIA.keys())
+    )
 
 
 def _release(text: str | None) -> str | None:

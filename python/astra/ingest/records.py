@@ -127,15 +127,12 @@ class Tally:
         self._disagreements += 1
         self._disagreement = self._disagreement or f"{path}: {what}"
 
-    def warn_of_disagreements(self) -> None:
-        """Warn, at the end of an ingest, of the number of files with a contradiction."""
+    def result(self) -> IngestCounts:
+        """The counts at the end of an ingest; warns of the products with a contradiction."""
         if self._disagreements:
             message = (
                 "header, folder and table disagree; files: %d; the header counts, then the table; e.g. %s"
             )
             log.warning(message, self._disagreements, self._disagreement)
-
-    def result(self) -> IngestCounts:
-        """The counts so far."""
         sources = Counter(self._STATES[state] for state in self._sources.values())
         return IngestCounts(**self._counts, **sources)

@@ -139,14 +139,12 @@ class Spectra:
         self._by_path: dict[str, Values] = {}
         self._taken: dict[str, tuple[Values | None, Values]] = {}
         objects = {name for record in records for name in (record.product.obj, record.product.reduction)}
-        self._load(_MODEL.obj, objects)
         # A file name need not contain that of the object. The path has no index, since this is rare.
-        self._load(_MODEL.path, {record.path for record in records if not record.readable})
-
-    def _load(self, column: peewee.Field, wanted: set) -> None:
-        for row in stored_rows(_MODEL.select(*_FIELDS), column, wanted):
-            if row["product_id"] not in self._rows:
-                self._rows[row["product_id"]] = self._by_path[row["path"]] = row
+        paths = {record.path for record in records if not record.readable}
+        for column, wanted in ((_MODEL.obj, objects), (_MODEL.path, paths)):
+            for row in stored_rows(_MODEL.select(*_FIELDS), column, wanted):
+                if row["product_id"] not in self._rows:
+                    self._rows[row["product_id"]] = self._by_path[row["path"]] = row
 
     def sources_by_name(self) -> dict[str, int]:
         """The keys of sources by the names of their spectra."""

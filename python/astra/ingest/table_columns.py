@@ -1,6 +1,7 @@
 """The columns of a table that hold what we store, and their values in our units."""
 
 import functools
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,10 @@ def _conversion(text: str, expected: str) -> float | None:
     """
     from astropy import units
 
-    unit = _parsed(text)
+    # Tables of the survey write "degrees".
+    forms = itertools.product((text, text.removesuffix("s")), (None, "fits"))
+    parsed = (units.Unit(word, format=syntax, parse_strict="silent") for word, syntax in forms)
+    unit = next((each for each in parsed if not isinstance(each, units.UnrecognizedUnit)), None)
     if unit is None:
         return None
     # To astropy a magnitude is -0.4 dex, but a reddening in dex is something else.
@@ -119,15 +123,3 @@ def _conversion(text: str, expected: str) -> float | None:
         raise ValueError(text)
     # To 15 digits: 1000 instead of 999.9999999999999.
     return float(f"{unit.to(units.Unit(expected)):.15g}")
-
-
-def _parsed(text: str) -> Any:
-    """The unit of astropy, or ``None``; tables of the survey write "degrees"."""
-    from astropy import units
-
-    for word in (text, text.removesuffix("s")):
-        for syntax in (None, "fits"):
-            unit = units.Unit(word, format=syntax, parse_strict="silent")
-            if not isinstance(unit, units.UnrecognizedUnit):
-                return unit
-    return None

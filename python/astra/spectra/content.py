@@ -97,7 +97,6 @@ class _SystemFile(io.RawIOBase):
 
     def close(self) -> None:
         """As in ``io.RawIOBase``."""
-        if not self.closed:
-            super().close()
-            with self._asked():
-                self._file.close()
+        super().close()
+        with self._asked():
+            self._file.close()

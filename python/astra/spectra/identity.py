@@ -20,6 +20,7 @@ from astra.errors import ConfigError, UnreadableSpectrum, UsageError
 #: Data release of each reduction in SDSS-III and SDSS-IV; later ones are published in several releases.
 RELEASES = {"r3": "dr10", "r5": "dr12", "r6": "dr13", "r8": "dr14", "r12": "dr16", "dr17": "dr17"}
 TELESCOPES = ("apo25m", "apo1m", "lco25m")
+_TELESCOPE_OF = {"ap": "apo25m", "as": "lco25m"}
 #: What ``--release`` takes for work that is not public yet.
 INTERNAL = "sdss5"
 
@@ -189,9 +190,6 @@ def identify(
         location_id=facts.get("location_id"),
         file_name=facts.get("file_name", ""),
     )
-
-
-_TELESCOPE_OF = {"ap": "apo25m", "as": "lco25m"}
 
 
 def _by_location(apred: str, telescope: str) -> bool:
