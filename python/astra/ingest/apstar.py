@@ -97,7 +97,7 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
     """The apStar and asStar files at these paths, and in all folders under them, in a fixed order.
 
     The name decides, even of a folder or a broken link. Of the versions of a product in one folder, the one
-    of the last night counts; a name without a night stands for the last.
+    of the last night counts; a name without a night counts as the last.
     """
     for path in paths:
         if parse_path(path) is not None:

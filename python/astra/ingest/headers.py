@@ -58,7 +58,7 @@ def read_record(path: str | Path, *, release: str | None = None, extinction: Pre
 def described(
     path: str | Path, header: "Header", *, release: str | None = None, extinction: Preference = "auto"
 ) -> Record:
-    """Describe a file by its header alone; for the rest, as :func:`read_record`."""
+    """Describe a file by its header alone, otherwise as :func:`read_record`."""
     text, name = _named(path)
     cards = {keyword: _card(header, keyword) for keyword in _KNOWN.intersection(header)}
     _warn_of_lost_digits(cards, text)

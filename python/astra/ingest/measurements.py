@@ -1,7 +1,4 @@
-"""What the measurements of a star mean: which origin its E(B-V) has, and of which release those of Gaia are.
-
-Both are found for the columns of an allStar table and for the cards of a header, the second also for a
-catalogue.
+"""The origin of E(B-V), and the release of Gaia's measurements, of the stars in a table or a header.
 
 A source has another number in DR2 of Gaia than in (E)DR3, and a parallax another zero-point. So an identifier
 counts only if it is known to be of (E)DR3. Tables of the survey name the release in a prefix of the columns
@@ -40,7 +37,7 @@ class GaiaNames(NamedTuple):
     Attributes:
         wanted: The spellings by our names, including that of the release.
         release: The release of these names, unless a column states another.
-        guessed: Whether identifiers count as those of DR3 although nothing says so.
+        guessed: Whether identifiers count as those of DR3 although the table does not state it.
     """
 
     wanted: Spellings

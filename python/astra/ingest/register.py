@@ -112,7 +112,7 @@ def _as_listed(star: Star, name: str | None, record: Record, stars: Stars, catal
     if listed is None:
         return star
     sdss_id = star.sdss_id if listed.sdss_id is None else listed.sdss_id
-    # Values that are stored under its other name come along.
+    # This also takes over the values that are stored under its other name.
     stars.find(sdss_id, star.apogee_id)
     star = stars.find(sdss_id, listed.apogee_id or star.apogee_id)
     precedence.merge(star.values, star.origins, listed.values, precedence.CATALOG)
@@ -152,7 +152,7 @@ class Spectra:
         return {row["obj"]: row["source"] for row in oldest_last if row["source"] is not None}
 
     def take(self, record: Record) -> Values:
-        """The row that a record makes; changes that the caller makes to it are written too."""
+        """The row of a record; later changes of it by the caller are written too."""
         before = self._find(record)
         if record.disagreement:
             self._tally.disagree(record.path, record.disagreement)

@@ -121,7 +121,7 @@ Table = FitsTable | MemoryTable
 
 
 def tables_in(path: Path) -> Sequence[Table]:
-    """The tables of a file, in the format that its name stands for.
+    """The tables of a file, in the format that its name implies.
 
     Raises:
         UsageError: The format is unknown, or the file cannot be read or is damaged.

@@ -19,13 +19,13 @@ A_K_PER_EBV = 0.3517
 #: A usable Ks magnitude is larger than this: catalogues write -9999 where there is none [mag].
 SMALLEST_K_MAG = -1.0
 
-#: From here on a magnitude or a reddening stands for one that was not measured, e.g. 99.999 [mag].
+#: Magnitudes and reddenings from this value on are fillers, e.g. 99.999 [mag].
 FILLER = 98.0
 
-#: From here on the error of a magnitude says that it is unknown: 2MASS writes 8.888 and 9.995 to 9.999 [mag].
+#: Errors of magnitudes from this value on are unknown: 2MASS writes 8.888 and 9.995 to 9.999 [mag].
 LARGEST_MAGNITUDE_ERROR = 8.0
 
-#: From here on a parallax or its error is a filler [mas].
+#: Parallaxes, and their errors, from these values on are fillers [mas].
 LARGEST_PARALLAX, LARGEST_PARALLAX_ERROR = 999.0, 9999.0
 
 #: The releases of Gaia that share the numbers of sources and the zero-point of parallaxes.
@@ -63,7 +63,7 @@ INTEGERS = {
     "commissioning": (0, 1),
 }
 _DIGITS = re.compile(r"[+-]?\d{1,30}")
-# In a table of results a Ks of 0 stands for none.
+# In a table of results a Ks of 0 means that there is none.
 _ZERO_IS_ABSENT = {"k_mag"}
 _BLANK_WORDS = {"", "none", "nan", "null", "n/a", "na", "-", "--", "..."}
 

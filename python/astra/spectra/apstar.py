@@ -83,7 +83,7 @@ def opened(path: str | Path) -> Iterator["ApStarFile"]:
 
 @dataclass(frozen=True)
 class ApStarFile:
-    """An apStar or asStar file that is open, and whole; its methods raise as :func:`opened` does."""
+    """An open and complete apStar or asStar file; its methods raise as :func:`opened` does."""
 
     path: str | Path
     _file: BinaryIO

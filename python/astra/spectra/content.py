@@ -27,7 +27,7 @@ def content_of(path: Path) -> Iterator[BinaryIO]:
     """The bytes of a file, or what it holds if it is compressed with gzip.
 
     Raises:
-        MissingSpectrum: The operating system does not give the file.
+        MissingSpectrum: The operating system refuses the file.
         UnreadableSpectrum: It is not a regular file, or is larger than any spectrum.
     """
     with io.BufferedReader(_SystemFile(path)) as file:

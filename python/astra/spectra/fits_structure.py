@@ -1,4 +1,4 @@
-"""What a FITS file claims, checked before a library believes it: where its HDUs lie, and what its tiles hold.
+"""The claims of a FITS file, checked before a library reads it: where its HDUs lie, and what its tiles hold.
 
 A damaged header can send a library into an endless loop or make it ask for all the memory there is. So the
 cards that decide on sizes are read here first, as the standard lays them out (FITS standard 4.0, sections
@@ -60,10 +60,10 @@ def structure_of(file: BinaryIO, name: str) -> list[Hdu]:
 
     Args:
         file: A file of known or compressed content.
-        name: What messages call it.
+        name: The name of the file in messages.
 
     Raises:
-        UnreadableSpectrum: It is not a FITS file, is truncated, or claims what cannot be.
+        UnreadableSpectrum: It is not a FITS file, is truncated, or makes impossible claims.
     """
     hdus: list[Hdu] = []
     claimed, actual = 0, file.seek(0, 2)
@@ -171,15 +171,15 @@ _WIDTHS = {"B": 1, "I": 2, "J": 4}
 
 
 def check_tiles(hdu: "CompImageHDU", file: BinaryIO, what: str) -> None:
-    """Check what the first row of an image is unpacked from.
+    """Check the tiles from which the first row of an image is unpacked.
 
     Args:
         hdu: The image, not empty.
         file: The file that holds it.
-        what: What messages call it.
+        what: The name of the image in messages.
 
     Raises:
-        UnreadableSpectrum: It claims what cannot be.
+        UnreadableSpectrum: It makes impossible claims.
     """
     from astropy.io import fits
 
@@ -209,7 +209,7 @@ def check_tiles(hdu: "CompImageHDU", file: BinaryIO, what: str) -> None:
 
 
 def _check_settings(header: "Header", quantized: bool, what: str) -> None:
-    """Compare what a header tells the decoders with what they can bear."""
+    """Check the settings of the decoders in a header."""
     for number in range(1, len(header)):
         if f"ZNAME{number}" not in header:
             break
@@ -222,7 +222,7 @@ def _check_settings(header: "Header", quantized: bool, what: str) -> None:
 
 
 def _check_stream(kind: str, stream: bytes, tile: list[int], what: str) -> None:
-    """Compare what a compressed tile says of itself with what it is said to be."""
+    """Compare the claims of a compressed tile with those of the header."""
     if kind.startswith("GZIP"):
         unpacked(BytesIO(stream), math.prod(tile) * _WIDEST_PIXEL, what)
     elif kind == "HCOMPRESS_1":

@@ -81,7 +81,7 @@ def usable(flux: np.ndarray, e_flux: np.ndarray, pixel_flags: np.ndarray) -> np.
 
     A pixel can be used if its flux is finite and not 0, its error is finite, and none of ``MASKED_BITS``
     is set. A spectrum can be used if one detector has such a pixel, and a continuum pixel (masked or not)
-    to normalise it with. All other spectra would be rectified to 1 everywhere, and would still be given
+    to normalise it with. All other spectra would be rectified to 1 everywhere, and would still get
     a distance.
 
     Args:
