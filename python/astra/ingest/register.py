@@ -209,7 +209,8 @@ class Spectra:
             return same
         if not record.readable:
             return here
-        if _is_only_named(here) and not is_taken:
+        is_from_name = here["pixels_digest"] is None and all(here[each] in (None, 0) for each in _MEASURED)
+        if is_from_name and not is_taken:
             return self._replaced(here, same, product_id)
         if not (record.from_table and same):
             record.disagreement = record.disagreement or f"{product_id} here, {here['product_id']} before"
@@ -243,11 +244,6 @@ class Spectra:
             return False
         del self._rows[row["product_id"]], self._by_path[row["path"]]
         return True
-
-
-def _is_only_named(row: Values) -> bool:
-    """Whether a row was made from the name of a file alone."""
-    return row["pixels_digest"] is None and all(row[name] in (None, 0) for name in _MEASURED)
 
 
 def _is_changed(before: Values, row: Values) -> bool:

@@ -29,8 +29,6 @@ UNITS = {
 }
 _NO_UNIT = {"", "-", "--", "---", "none", "null", "unknown", "[-]"}
 
-Lists = dict[str, list]
-
 
 class Columns:
     """The columns of one table by our names.
@@ -60,7 +58,7 @@ class Columns:
         factors = {name: self._factor(name, column, units[column]) for name, column in self.names.items()}
         self._factors = {name: number for name, number in factors.items() if number != 1}
 
-    def values(self, piece: Mapping[str, np.ndarray]) -> Lists:
+    def values(self, piece: Mapping[str, np.ndarray]) -> dict[str, list]:
         """The values of some rows in our units; absent ones are ``None``."""
         return {name: self._cleaned(name, piece[column]) for name, column in self.names.items()}
 

@@ -87,8 +87,13 @@ def clean_column(name: str, values: Any) -> list[Any]:
         values: An array, which may be masked, or a list of any values of a header or a table.
     """
     if name in RANGES:
-        found = _numbers(RANGES[name], values)
-        return [value or None for value in found] if name in _ZERO_IS_ABSENT else found
+        low, high = RANGES[name]
+        numbers = as_numbers(values)
+        with np.errstate(invalid="ignore"):
+            true = (numbers > low) & (numbers < high)
+        if name in _ZERO_IS_ABSENT:
+            true &= numbers != 0
+        return np.where(true, numbers, None).tolist()
     if name in INTEGERS:
         return [_integer(value, INTEGERS[name]) for value in _listed(values)]
     return [_text(value) for value in _listed(values)]
@@ -154,14 +159,6 @@ def as_numbers(values: Any) -> np.ndarray:
         return np.array([_float(value) for value in _listed(values)], float)
     # A float of 4 bytes is 9.028, not 9.028000354766846: only its own digits count.
     return (values.astype("U") if values.dtype.itemsize < 8 else values).astype(np.float64)
-
-
-def _numbers(interval: tuple[float, float], values: Any) -> list[float | None]:
-    low, high = interval
-    values = as_numbers(values)
-    with np.errstate(invalid="ignore"):
-        true = (values > low) & (values < high)
-    return np.where(true, values, None).tolist()
 
 
 def _float(value: Any) -> float:

@@ -165,7 +165,6 @@ def _plain_image(header: bytes, keywords: list[bytes], start: int, form: re.Patt
 MAX_PIXELS = 8_600_000
 _WIDEST_PIXEL = 8
 _RICE = {"BYTEPIX": (1, 2, 4), "BLOCKSIZE": (16, 32)}
-_SEEDS = range(1, 10_001)
 # Bytes of one element of a tile, by the last letter of the format of its column.
 _WIDTHS = {"B": 1, "I": 2, "J": 4}
 
@@ -217,7 +216,7 @@ def _check_settings(header: "Header", quantized: bool, what: str) -> None:
         if value not in _RICE.get(name, (value,)):
             raise _damaged(what, f"{name} = {value}")
     method, seed = header.get("ZQUANTIZ", "NO_DITHER"), header.get("ZDITHER0")
-    if quantized and method != "NO_DITHER" and seed not in _SEEDS:
+    if quantized and method != "NO_DITHER" and seed not in range(1, 10_001):
         raise _damaged(what, f"ZDITHER0 = {seed}")
 
 
