@@ -10,7 +10,7 @@ from dr12 import on_isochrones_scale
 from isochrone_labels import Neighbours, bolometric
 
 from astra.errors import ConfigError
-from astra.spectra.photometry import A_K_PER_EBV
+from astra.ingest.values import A_K_PER_EBV
 
 HIPPARCOS = "APOGEE-allStar-v603-Hipparcos.fits.gz"
 APOKASC = "APOKASC_Catalog.v7.1.fits"

@@ -31,8 +31,7 @@ from astra.modelling.simulator.sample import (
 )
 from astra.modelling.simulator.simulator import Simulator
 from astra.modelling.simulator.stars import Stars
-from astra.spectra.continuum_pixels import CHIPS, N_PIXELS
-from astra.spectra.grid import DETECTORS, wavelength
+from astra.spectra.grid import CHIPS, DETECTORS, N_PIXELS, wavelength
 from astra.spectra.rectify import MASKED_BITS, rectify
 
 PUBLISHED = "astroNN_gaia_dr17_model_3.astroNN_model_parameter.json"

@@ -16,7 +16,7 @@ from measuring import Measured  # noqa: E402
 
 from astra.modelling.training.evaluate import ALL, flagged_by_error  # noqa: E402
 from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE  # noqa: E402
-from astra.spectra.continuum_pixels import CHIPS  # noqa: E402
+from astra.spectra.grid import CHIPS  # noqa: E402
 
 COLOURS = {"rgb": "tab:red", "red_clump": "tab:orange", "subgiant": "tab:green", "dwarf": "tab:blue"}
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from astra.errors import StorageError, UsageError
 from astra.ingest import apstar as module
-from astra.ingest import spectrum_rows
+from astra.ingest import register
 from astra.ingest.apstar import ingest_apstar
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source, Spectrum
 
@@ -305,7 +305,7 @@ def test_a_refused_write_leaves_nothing_behind(db, apstar, monkeypatch):
     def fail(*args, **kwargs):
         raise StorageError("the disk is full")
 
-    monkeypatch.setattr(spectrum_rows, "upsert", fail)
+    monkeypatch.setattr(register, "upsert", fail)
     with pytest.raises(StorageError):
         ingest_apstar([path])
     monkeypatch.undo()

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 import astra
 from astra.errors import ConfigError
-from astra.spectra.continuum_pixels import CHIPS, CONTINUUM, N_PIXELS
-from astra.spectra.grid import DETECTORS, N_GRID
+from astra.spectra.grid import CHIPS, CONTINUUM, DETECTORS, N_GRID, N_PIXELS
 from astra.spectra.rectify import rectify, usable
 
 from tolerances import FLOAT64
@@ -388,7 +387,7 @@ def test_each_spectrum_is_judged_alone():
 # > The room
 
 
-PIXELS = ("spectra/continuum_pixels", "spectra/rectify")
+PIXELS = ("spectra/grid", "spectra/rectify")
 ROOM = "pipelines/astronn_dist"
 NETWORK = (f"{ROOM}/network/bcnn", f"{ROOM}/network/sampling")
 WEIGHTS = (f"{ROOM}/weights/files", f"{ROOM}/weights/formats")

@@ -14,7 +14,7 @@ from peewee import fn
 from astra.database.connection import sqlite_file
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
 from astra.errors import AstraError, Interrupted, StorageError
-from astra.spectra.location import absolute, check_base_dir
+from astra.spectra.identity import absolute, check_base_dir
 
 #: The number of files that are opened, spread over all registered ones.
 SAMPLE = 10

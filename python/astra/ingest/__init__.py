@@ -5,13 +5,12 @@ headers.py              one file: its product, star and spectrum
 table_files.py          the tables of a file, read in pieces
 table_columns.py        the columns of a table by our names, in our units
 spellings.py            the names of columns and cards, by our names
-values.py               true values and fillers
-gaia.py, extinction.py  the release of Gaia's measurements; E(B-V) and its origin
-catalog.py, listing.py  the table of --catalog, whose values are preferred
+values.py               true values and fillers, and the limits that the distances share
+measurements.py         the origin of E(B-V), and the release of Gaia's measurements
+catalog.py              the table of --catalog, whose values are preferred
 records.py              one product, as a file or a row describes it; the counts
-register.py             writes one batch of records in one transaction
-source_rows.py          its sources
-spectrum_rows.py        its spectra
+register.py             writes one batch of records in one transaction: the rows of its spectra
+source_rows.py          the rows of its sources
 precedence.py           which of several values of one star is kept
 references.py           rows of all tables that refer to a source or a spectrum
 """

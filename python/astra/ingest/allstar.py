@@ -4,27 +4,23 @@ A row counts like a header of its release (see ``precedence``). The files of the
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
 
 from astra.errors import UsageError
-from astra.ingest import gaia, spellings
-from astra.ingest.extinction import Preference, checked_preference, reddening
+from astra.ingest import measurements, spellings
+from astra.ingest.measurements import Preference
+from astra.ingest.precedence import Values
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
 from astra.ingest.table_columns import Columns
 from astra.ingest.table_files import FitsTable, fits_tables, label, selected
-from astra.ingest.values import clean
-from astra.spectra.identity import identify, parse_path
-from astra.spectra.location import stored
+from astra.spectra.identity import identify, parse_path, stored
 
 log = logging.getLogger("astra")
 
-#: The columns that a table must have, by our names; one of each group.
-REQUIRED = (("file_name",), ("obj",), ("field", "healpix"))
+#: The columns that a table must have: their names in messages, and ours; one of each set.
+REQUIRED = {"FILE": {"file_name"}, "APOGEE_ID": {"obj"}, "FIELD or HEALPIX": {"field", "healpix"}}
 #: Rows in one transaction, and in memory.
 BATCH = 2000
 
@@ -59,70 +55,29 @@ def ingest_allstar(
     """
     tally, file = Tally(), Path(file)
     table = _table(file, hdu)
-    rows = _Rows(table, file, checked_preference(extinction), tally)
-    root = None if spectra_root is None else Path(spectra_root)
     done = 0
-    for piece in table.pieces(rows.needed, BATCH):
-        batch = rows.of(piece)
-        _register(batch, root, release, tally, file)
-        done += len(batch)
+    for rows in _pieces(table, file, measurements.checked_preference(extinction), tally):
+        records = [record for row in rows if (record := _record(*row, spectra_root, release)) is not None]
+        if any(record.path is None for record in records):
+            message = "%s: LOCATION_ID, FIELD or HEALPIX is absent in some rows; their files cannot be found"
+            tally.warn(message, file)
+        register(records, tally)
+        skipped = len(rows) - len(records)
+        tally.add(seen=skipped, skipped=skipped)
+        done += len(rows)
         if on_progress:
             on_progress(done, len(table))
-    tally.warn_of_disagreements()
     counts = tally.result()
     if counts.skipped:
         log.warning("%s: %d rows name no apStar or asStar file and are left out", file, counts.skipped)
     return counts
 
 
-class _Row(NamedTuple):
-    """The values of one row by our names; absent ones are ``None``."""
-
-    product: dict[str, Any]
-    sdss_id: int | None
-    star: dict[str, Any]
-    spectrum: dict[str, Any]
-
-
-class _Rows:
-    """The rows of a table in pieces, as values of a product, its star and its spectrum."""
-
-    def __init__(self, table: FitsTable, path: Path, preference: Preference, tally: Tally) -> None:
-        self._preference: Preference = preference
-        self._gaia = gaia.names_in_release(spellings.by_upper_case(table.units))
-        groups = (spellings.PRODUCT, _SPECTRUM, _STAR, spellings.TARGETING, self._gaia.wanted)
-        wanted = {name: names for group in groups for name, names in group.items()}
-        self._columns = Columns(path, table.units, wanted, tally)
-
-    @property
-    def needed(self) -> set[str]:
-        """The columns to read."""
-        return self._columns.needed
-
-    def of(self, piece: Mapping[str, np.ndarray]) -> list[_Row]:
-        """The rows of a piece of the table."""
-        self._columns.warn(piece)
-        values = self._columns.values(piece)
-        size = len(values["file_name"])
-        product, spectrum, star, targeting, measured = (
-            {name: values[name] for name in group if name in values}
-            for group in (spellings.PRODUCT, _SPECTRUM, _STAR, spellings.TARGETING, self._gaia.wanted)
-        )
-        sdss_ids = star.pop("sdss_id", [None] * size)
-        star |= gaia.with_release(measured, self._gaia.release)
-        star |= reddening(targeting, self._columns.names, self._preference)
-        return list(map(_Row, _by_row(product, size), sdss_ids, _by_row(star, size), _by_row(spectrum, size)))
-
-
 def _table(file: Path, hdu: str | None) -> FitsTable:
     tables = selected(fits_tables(file), hdu, file)
-    lacking = {table.number: _lacking(table) for table in tables}
-    fitting = sorted(
-        (table for table in tables if not lacking[table.number]), key=lambda table: not len(table)
-    )
+    fitting = sorted((table for table in tables if not _lacking(table)), key=lambda table: not len(table))
     if not fitting:
-        missing = next(iter(lacking.values()), None)
-        lacks = "no table in it" if missing is None else f"missing columns: {', '.join(missing)}"
+        lacks = f"missing columns: {', '.join(_lacking(tables[0]))}" if tables else "no table in it"
         raise UsageError(f"not an allStar table: {file} ({lacks})")
     if len(fitting) > 1:
         others = ", ".join(label(table) for table in fitting[1:])
@@ -133,38 +88,40 @@ def _table(file: Path, hdu: str | None) -> FitsTable:
 def _lacking(table: FitsTable) -> list[str]:
     """The required columns that a table lacks."""
     there = spellings.among(spellings.by_upper_case(table.units), spellings.PRODUCT)
-    return [
-        " or ".join(spellings.PRODUCT[name][-1] for name in names)
-        for names in REQUIRED
-        if not there.keys() & {*names}
-    ]
+    return [text for text, names in REQUIRED.items() if not names & there.keys()]
 
 
-def _by_row(columns: Mapping[str, list], size: int) -> Iterator[dict[str, Any]]:
-    if not columns:
-        return iter([{}] * size)
-    return (dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
-
-
-def _register(rows: list[_Row], root: Path | None, release: str | None, tally: Tally, file: Path) -> None:
-    records = [record for row in rows if (record := _record(row, root, release)) is not None]
-    if any(record.path is None for record in records):
-        tally.warn(
-            "%s: LOCATION_ID, FIELD or HEALPIX is absent in some rows; their files cannot be found", file
+def _pieces(
+    table: FitsTable, file: Path, preference: Preference, tally: Tally
+) -> Iterator[list[tuple[Values, Values, Values]]]:
+    """The rows of a table in pieces: the values of the product, the star and the spectrum by our names."""
+    gaia = measurements.names_in_release(spellings.by_upper_case(table.units))
+    groups = (spellings.PRODUCT, _SPECTRUM, _STAR, spellings.TARGETING, gaia.wanted)
+    wanted = {name: names for group in groups for name, names in group.items()}
+    columns = Columns(file, table.units, wanted, tally)
+    for piece in table.pieces(columns.needed, BATCH):
+        columns.warn(piece)
+        values = columns.values(piece)
+        product, spectrum, star, targeting, measured = (
+            {name: values[name] for name in group if name in values} for group in groups
         )
-    register(records, tally)
-    tally.add("seen", len(rows) - len(records))
-    tally.add("skipped", len(rows) - len(records))
+        star |= measurements.with_release(measured, gaia.release)
+        star |= measurements.reddening(targeting, columns.names, preference)
+        yield [
+            tuple({name: column[row] for name, column in part.items()} for part in (product, star, spectrum))
+            for row in range(len(values["file_name"]))
+        ]
 
 
-def _record(row: _Row, root: Path | None, release: str | None) -> Record | None:
-    file_name = row.product["file_name"] or ""
+def _record(
+    facts: Values, star: Values, spectrum: Values, root: str | Path | None, release: str | None
+) -> Record | None:
+    file_name = facts["file_name"] or ""
     name = parse_path(file_name)
     if name is None:
         return None
-    product = identify(name, row.product, release=release, what=file_name)
+    product = identify(name, facts, release=release, what=file_name)
     path = product.sas_path
     if path is not None and root is not None:
-        path = stored(root / path)
-    apogee_id = clean("sdss4_apogee_id", product.obj)
-    return Record(product, path, row.sdss_id, apogee_id, row.star, row.spectrum, from_table=True)
+        path = stored(Path(root, path))
+    return Record(product, path, star.pop("sdss_id", None), star, spectrum, from_table=True)

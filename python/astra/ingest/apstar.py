@@ -10,8 +10,8 @@ import peewee
 
 from astra.errors import UsageError
 from astra.ingest.catalog import Catalog
-from astra.ingest.extinction import Preference, checked_preference
 from astra.ingest.headers import read_record
+from astra.ingest.measurements import Preference, checked_preference
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
 from astra.spectra.identity import parse_path
@@ -20,8 +20,6 @@ log = logging.getLogger("astra")
 
 #: Files that are read before one short transaction registers them.
 BATCH = 1000
-
-_VISIT = re.compile(r"(ap|as)Visit", re.IGNORECASE)
 
 
 def ingest_apstar(
@@ -64,7 +62,6 @@ def ingest_apstar(
         register(records, tally, listed)
     if listed is not None:
         listed.count()
-    tally.warn_of_disagreements()
     counts = tally.result()
     if not counts.seen:
         log.warning("no apStar or asStar file in %s", ", ".join(map(str, starts)))
@@ -85,7 +82,7 @@ def checked_paths(paths: Iterable[str | Path]) -> list[Path]:
             raise UsageError(f"no such file or folder: {path}")
         if parse_path(path) is not None:
             continue
-        if _VISIT.match(path.name):
+        if re.match(r"(ap|as)Visit", path.name, re.IGNORECASE):
             raise UsageError(f"a visit spectrum: {path}; give combined spectra, named apStar-… or asStar-…")
         if not path.is_dir():
             raise UsageError(f"not named like an apStar or asStar file: {path}")
@@ -100,7 +97,7 @@ def find_files(paths: Iterable[Path]) -> Iterator[Path]:
     """The apStar and asStar files at these paths, and in all folders under them, in a fixed order.
 
     The name decides, even of a folder or a broken link. Of the versions of a product in one folder, the one
-    of the last night counts; a name without a night stands for the last.
+    of the last night counts; a name without a night counts as the last.
     """
     for path in paths:
         if parse_path(path) is not None:

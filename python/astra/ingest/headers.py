@@ -4,37 +4,30 @@ The cards are those of the survey from DR10 to SDSS-V; each release spells some 
 """
 
 import logging
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astra.errors import SpectrumError, UsageError
-from astra.ingest import gaia, spellings
-from astra.ingest.extinction import Preference, reddening
+from astra.ingest import spellings
+from astra.ingest.measurements import Preference, reddening, with_release
+from astra.ingest.precedence import Values
 from astra.ingest.records import Record
 from astra.ingest.values import clean, inexact
-from astra.spectra.apstar import ApStarFile, opened
-from astra.spectra.identity import RELEASES, FileName, identify, parse_path
-from astra.spectra.location import stored
+from astra.spectra.apstar import opened
+from astra.spectra.identity import RELEASES, FileName, identify, parse_path, stored
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
 
 log = logging.getLogger("astra")
 
-#: The cards of a header that we use, by keyword.
-Cards = dict[str, Any]
-
 _STAR = spellings.STAR | {"sdss_id": spellings.IDENTIFIERS["sdss_id"]}
 _GAIA = spellings.GAIA | spellings.GAIA_RELEASE
 _PRODUCT = {name: among for name, among in spellings.PRODUCT.items() if name != "file_name"}
 _REDUCTION = ("APRED", "V_APRED")
-_KNOWN = {
-    keyword
-    for group in (_STAR, _GAIA, _PRODUCT, spellings.SPECTRUM, spellings.TARGETING)
-    for keywords in group.values()
-    for keyword in keywords
-} | {spellings.V_RAD_OF_SDSS5, *_REDUCTION}
+_GROUPS = (_STAR, _GAIA, _PRODUCT, spellings.SPECTRUM, spellings.TARGETING)
+_KNOWN = {keyword for group in _GROUPS for keywords in group.values() for keyword in keywords}
+_KNOWN |= {spellings.V_RAD_OF_SDSS5, *_REDUCTION}
 
 
 def read_record(path: str | Path, *, release: str | None = None, extinction: Preference = "auto") -> Record:
@@ -48,45 +41,45 @@ def read_record(path: str | Path, *, release: str | None = None, extinction: Pre
     Raises:
         UsageError: The reduction belongs to no known release, and ``release`` is ``None``.
     """
-    text, name = _named(path)
     try:
         with opened(path) as file:
-            record = _described(text, name, file.header(), release, extinction)
-            record.digest = _digest(file)
+            record = described(path, file.header(), release=release, extinction=extinction)
+            try:
+                record.digest = file.combined().digest()
+            except SpectrumError as error:
+                log.warning("registered without its pixels: %s", error)
             return record
     except SpectrumError as error:
         log.warning("registered from its name only: %s", error)
-    product = identify(name, {}, release=release, what=text)
-    apogee_id = clean("sdss4_apogee_id", product.obj)
-    return Record(product, stored(Path(text)), apogee_id=apogee_id, readable=False)
+    text, name = _named(path)
+    return Record(identify(name, {}, release=release, what=text), stored(Path(text)), readable=False)
 
 
 def described(
     path: str | Path, header: "Header", *, release: str | None = None, extinction: Preference = "auto"
 ) -> Record:
-    """Describe a file by its header alone; for the rest, as :func:`read_record`."""
-    return _described(*_named(path), header, release, extinction)
-
-
-def _described(
-    text: str, name: FileName, header: "Header", release: str | None, extinction: Preference
-) -> Record:
-    cards = _cards(header)
+    """Describe a file by its header alone, otherwise as :func:`read_record`."""
+    text, name = _named(path)
+    cards = {keyword: _card(header, keyword) for keyword in _KNOWN.intersection(header)}
     _warn_of_lost_digits(cards, text)
     facts = _values(cards, _PRODUCT)
-    reductions = (_value(cards, "apred", (keyword,)) for keyword in _REDUCTION)
+    reductions = (clean("apred", cards.get(keyword)) for keyword in _REDUCTION)
     facts["apred"] = next((known for known in reductions if known in RELEASES), None)
     product = identify(name, facts, release=release, what=text)
-    star = _values(cards, _STAR) | _measured_by_gaia(cards) | _extinction(cards, extinction)
-    return Record(
-        product,
-        stored(Path(text)),
-        star.pop("sdss_id"),
-        clean("sdss4_apogee_id", product.obj),
-        star,
-        _spectrum(cards),
-        disagreement=name.disagreement(product),
+    # A header is like one row of a table.
+    measured, targeting = (
+        {column: [value] for column, value in _values(cards, group).items()}
+        for group in (_GAIA, spellings.TARGETING)
     )
+    names = spellings.among({keyword: keyword for keyword in cards}, spellings.TARGETING)
+    columns = with_release(measured, None) | reddening(targeting, names, extinction)
+    star = _values(cards, _STAR) | {column: value for column, (value,) in columns.items()}
+    is_of_sdss5 = not cards.keys() & {*spellings.SPECTRUM["v_rad"]}
+    v_rad = {"v_rad": (spellings.V_RAD_OF_SDSS5,)} if is_of_sdss5 else {}
+    spectrum = _values(cards, spellings.SPECTRUM | v_rad)
+    disagreement = name.disagreement(product)
+    sdss_id = star.pop("sdss_id")
+    return Record(product, stored(Path(text)), sdss_id, star, spectrum, disagreement=disagreement)
 
 
 def _named(path: str | Path) -> tuple[str, FileName]:
@@ -97,18 +90,6 @@ def _named(path: str | Path) -> tuple[str, FileName]:
     if name is None:
         raise UsageError(f"not named like an apStar or asStar file: {text}")
     return text, name
-
-
-def _digest(file: ApStarFile) -> str | None:
-    try:
-        return file.combined().digest()
-    except SpectrumError as error:
-        log.warning("registered without its pixels: %s", error)
-        return None
-
-
-def _cards(header: "Header") -> Cards:
-    return {keyword: _card(header, keyword) for keyword in _KNOWN.intersection(header)}
 
 
 def _card(header: "Header", keyword: str) -> Any:
@@ -123,7 +104,7 @@ def _card(header: "Header", keyword: str) -> Any:
     return None if isinstance(value, Undefined) else value
 
 
-def _warn_of_lost_digits(cards: Cards, path: str) -> None:
+def _warn_of_lost_digits(cards: Values, path: str) -> None:
     for name, keywords in (_STAR | _GAIA).items():
         for keyword in keywords:
             if lossy := inexact(name, [cards.get(keyword)]):
@@ -131,34 +112,10 @@ def _warn_of_lost_digits(cards: Cards, path: str) -> None:
                 log.warning(message, path, keyword, lossy[0])
 
 
-def _values(cards: Cards, wanted: spellings.Spellings) -> dict[str, Any]:
-    return {name: _value(cards, name, keywords) for name, keywords in wanted.items()}
-
-
-def _value(cards: Cards, name: str, keywords: Iterable[str]) -> Any:
-    values = (clean(name, cards.get(keyword)) for keyword in keywords)
-    return next((value for value in values if value is not None), None)
-
-
-def _spectrum(cards: Cards) -> dict[str, Any]:
-    values = _values(cards, spellings.SPECTRUM)
-    if not cards.keys() & {*spellings.SPECTRUM["v_rad"]}:
-        values["v_rad"] = _value(cards, "v_rad", (spellings.V_RAD_OF_SDSS5,))
-    return values
-
-
-def _measured_by_gaia(cards: Cards) -> dict[str, Any]:
-    return _single(gaia.with_release(_in_lists(_values(cards, _GAIA)), None))
-
-
-def _extinction(cards: Cards, preference: Preference) -> dict[str, Any]:
-    names = spellings.among({keyword: keyword for keyword in cards}, spellings.TARGETING)
-    return _single(reddening(_in_lists(_values(cards, spellings.TARGETING)), names, preference))
-
-
-def _in_lists(values: Mapping[str, Any]) -> dict[str, list]:
-    return {name: [value] for name, value in values.items()}
-
-
-def _single(lists: Mapping[str, list]) -> dict[str, Any]:
-    return {name: value for name, (value,) in lists.items()}
+def _values(cards: Values, wanted: spellings.Spellings) -> Values:
+    """The values by our names; of several cards the first with a value counts."""
+    found = {}
+    for name, keywords in wanted.items():
+        values = (clean(name, cards.get(keyword)) for keyword in keywords)
+        found[name] = next((value for value in values if value is not None), None)
+    return found

@@ -2,8 +2,10 @@
 
 import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import peewee
@@ -11,6 +13,7 @@ import peewee
 from astra.database.connection import MAX_PARAMETERS
 from astra.ingest.precedence import Values
 from astra.ingest.references import References
+from astra.ingest.values import clean
 from astra.spectra.identity import Product
 
 log = logging.getLogger("astra")
@@ -18,14 +21,10 @@ log = logging.getLogger("astra")
 
 def stored_rows(query: peewee.ModelSelect, column: peewee.Field, wanted: Collection[Any]) -> Iterator[Values]:
     """The rows whose column holds one of the wanted values; an absent number is ``None``."""
-    fields = query.selected_columns
     for part in peewee.chunked(sorted(value for value in wanted if value is not None), MAX_PARAMETERS):
-        for values in query.where(column << part).tuples().iterator():
+        for row in query.where(column << part).dicts().iterator():
             # Only NaN, an absent number in a model, differs from itself.
-            yield {
-                field.name: value if value == value else None
-                for field, value in zip(fields, values, strict=True)
-            }
+            yield {name: value if value == value else None for name, value in row.items()}
 
 
 @dataclass
@@ -45,13 +44,17 @@ class Record:
     product: Product
     path: str | None
     sdss_id: int | None = None
-    apogee_id: str | None = None
     star: Values = field(default_factory=dict)
     spectrum: Values = field(default_factory=dict)
     digest: str | None = None
     from_table: bool = False
     readable: bool = True
     disagreement: str | None = None
+
+    @cached_property
+    def apogee_id(self) -> str | None:
+        """The APOGEE id of the star, under which it was observed."""
+        return clean("sdss4_apogee_id", self.product.obj)
 
 
 @dataclass(frozen=True)
@@ -92,23 +95,22 @@ class Tally:
         references: The rows that refer to sources and spectra.
     """
 
-    _UNCHANGED, _UPDATED, _NEW = range(3)
+    _STATES = ("sources_unchanged", "sources_updated", "sources_new")
 
     def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
+        self._counts: Counter[str] = Counter()
         self._sources: dict[int, int] = {}
         self._warned: set[tuple[Any, ...]] = set()
         self._disagreements, self._disagreement = 0, ""
         self.references = References()
 
-    def add(self, name: str, number: int = 1) -> None:
-        """Add to a field of ``IngestCounts``."""
-        self._counts[name] = self._counts.get(name, 0) + number
+    def add(self, **numbers: int) -> None:
+        """Add to fields of ``IngestCounts``."""
+        self._counts.update(numbers)
 
     def source(self, pk: int, *, new: bool = False, updated: bool = False) -> None:
         """Count a source once: as new if it is new in any batch, else as updated if it is in any."""
-        state = self._NEW if new else self._UPDATED if updated else self._UNCHANGED
-        self._sources[pk] = max(state, self._sources.get(pk, 0))
+        self._sources[pk] = max(2 * new, updated, self._sources.get(pk, 0))
 
     def forget_source(self, pk: int) -> None:
         """Stop counting a source that was merged into another one."""
@@ -121,25 +123,16 @@ class Tally:
             log.warning(message, *values)
 
     def disagree(self, path: str | None, what: str) -> None:
-        """Note that folder, header and table contradict each other about one product."""
+        """Count a product about which folder, header and table contradict each other."""
         self._disagreements += 1
         self._disagreement = self._disagreement or f"{path}: {what}"
 
-    def warn_of_disagreements(self) -> None:
-        """Warn, at the end of an ingest, of the number of files with a contradiction."""
-        if self._disagreements:
-            log.warning(
-                "header, folder and table disagree; files: %d; the header counts, then the table; e.g. %s",
-                self._disagreements,
-                self._disagreement,
-            )
-
     def result(self) -> IngestCounts:
-        """The counts so far."""
-        states = list(self._sources.values())
-        sources: dict[str, Any] = {
-            "sources_new": states.count(self._NEW),
-            "sources_updated": states.count(self._UPDATED),
-            "sources_unchanged": states.count(self._UNCHANGED),
-        }
+        """The counts at the end of an ingest; warns of the products with a contradiction."""
+        if self._disagreements:
+            message = (
+                "header, folder and table disagree; files: %d; the header counts, then the table; e.g. %s"
+            )
+            log.warning(message, self._disagreements, self._disagreement)
+        sources = Counter(self._STATES[state] for state in self._sources.values())
         return IngestCounts(**self._counts, **sources)

@@ -94,7 +94,7 @@ def _any(table: peewee.Table, chosen: peewee.Expression) -> bool:
 
 @contextmanager
 def _refusable(table: TableName) -> Iterator[None]:
-    """A transaction of its own for changes of one table.
+    """A separate transaction that changes one table.
 
     Raises:
         _Refused: The table refused, and the changes were undone.

@@ -1,16 +1,36 @@
-"""Writes one batch of records in one transaction: their sources and spectra."""
+"""Writes one batch of records in one transaction: the rows of their spectra, with their sources.
+
+A file is one product: a record with a registered path belongs to the row of that path, so that a file of
+which only the name was known keeps its row once its header can be read.
+
+The values of a file replace those of an allStar row of the same product; after the file was read, a row of a
+table only fills absent values. A row is *changed*, and analysed again, if a value or the pixels differ, or if
+the path differs and the pixels cannot be compared. Pixels where there were none before are a change: the file
+may have been repaired, and its row have no result.
+"""
 
 import math
 from collections.abc import Iterable
 
-from astra.database.connection import database
+import peewee
+
+from astra.database.connection import MAX_PARAMETERS, database, now_sql
 from astra.database.locks import changing_inputs
+from astra.database.sql import next_key
 from astra.ingest import precedence
 from astra.ingest.catalog import Catalog
 from astra.ingest.precedence import Values
-from astra.ingest.records import Record, Tally
+from astra.ingest.records import Record, Tally, stored_rows
 from astra.ingest.source_rows import Star, Stars
-from astra.ingest.spectrum_rows import Row, Spectra
+from astra.models import ApogeeCoaddedSpectrumInApStar, Spectrum
+from astra.models.upsert import upsert
+
+_MODEL = ApogeeCoaddedSpectrumInApStar
+_FIELDS = [field for field in _MODEL._meta.sorted_fields if field.name not in ("pk", "created", "modified")]
+_MEASURED = ("n_visits", "snr", "spectrum_flags", "v_rad", "e_v_rad")
+# Columns that can change although the spectrum stays the same.
+_BESIDES = ("path", "pixels_digest")
+_BLANK = dict.fromkeys(("source", "spectrum_pk", *_BESIDES, *_MEASURED)) | {"spectrum_flags": 0}
 
 
 def register(records: Iterable[Record], tally: Tally, catalog: Catalog | None = None) -> None:
@@ -29,11 +49,9 @@ def register(records: Iterable[Record], tally: Tally, catalog: Catalog | None = 
     distinct = _distinct(records, tally)
     with changing_inputs(database):
         new, updated = _write(distinct, tally, catalog)
-    tally.add("seen", len(records))
-    tally.add("unreadable", sum(not record.readable for record in records))
-    tally.add("spectra_new", new)
-    tally.add("spectra_updated", updated)
-    tally.add("spectra_unchanged", len(records) - new - updated)
+    unreadable = sum(not record.readable for record in records)
+    tally.add(seen=len(records), unreadable=unreadable, spectra_new=new, spectra_updated=updated)
+    tally.add(spectra_unchanged=len(records) - new - updated)
 
 
 def _distinct(records: list[Record], tally: Tally) -> list[Record]:
@@ -52,11 +70,13 @@ def _distinct(records: list[Record], tally: Tally) -> list[Record]:
 def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tuple[int, int]:
     spectra, stars = Spectra(records, tally), Stars(tally)
     names = spectra.sources_by_name()
-    stars.load({(record.sdss_id, record.apogee_id) for record in records}, names)
+    ids = {(record.sdss_id, record.apogee_id) for record in records}
+    stars.load(ids, names)
     if catalog is not None:
-        ids = {(record.sdss_id, record.apogee_id) for record in records} | stars.ids()
-        gaia_ids = {record.star.get("gaia_dr3_source_id") for record in records} | stars.gaia_ids()
-        stars.load(catalog.look_up(ids, gaia_ids), names)
+        known = stars.loaded.values()
+        ids |= {(star.sdss_id, star.apogee_id) for star in known}
+        values = [*(record.star for record in records), *(star.values for star in known)]
+        stars.load(catalog.look_up(ids, {each.get("gaia_dr3_source_id") for each in values}), names)
     rows = []
     for record in records:
         row = spectra.take(record)
@@ -77,7 +97,7 @@ def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tupl
     return spectra.write()
 
 
-def _star_of(record: Record, row: Row, stars: Stars) -> tuple[Star | None, str | None]:
+def _star_of(record: Record, row: Values, stars: Stars) -> tuple[Star | None, str | None]:
     """The star of a record, and the name under which it was observed."""
     if record.readable or row["source"] is None:
         return stars.find(record.sdss_id, record.apogee_id), record.apogee_id
@@ -92,7 +112,7 @@ def _as_listed(star: Star, name: str | None, record: Record, stars: Stars, catal
     if listed is None:
         return star
     sdss_id = star.sdss_id if listed.sdss_id is None else listed.sdss_id
-    # Values that are stored under its other name come along.
+    # This also takes over the values that are stored under its other name.
     stars.find(sdss_id, star.apogee_id)
     star = stars.find(sdss_id, listed.apogee_id or star.apogee_id)
     precedence.merge(star.values, star.origins, listed.values, precedence.CATALOG)
@@ -105,3 +125,138 @@ def _keep_release(star: Star, known: Values, tally: Tally) -> None:
     if is_kept and (plx is None or not math.isclose(plx, star.values["plx"], rel_tol=1e-6)):
         message = "parallaxes of the catalogue, which does not say their release, are taken for those of %s"
         tally.warn(message, release)
+
+
+# > The rows of the spectra
+
+
+class Spectra:
+    """The rows of all spectra of the objects in a batch, by identity and by path."""
+
+    def __init__(self, records: Iterable[Record], tally: Tally) -> None:
+        self._tally = tally
+        self._rows: dict[str, Values] = {}
+        self._by_path: dict[str, Values] = {}
+        self._taken: dict[str, tuple[Values | None, Values]] = {}
+        objects = {name for record in records for name in (record.product.obj, record.product.reduction)}
+        # A file name need not contain that of the object. The path has no index, since this is rare.
+        paths = {record.path for record in records if not record.readable}
+        for column, wanted in ((_MODEL.obj, objects), (_MODEL.path, paths)):
+            for row in stored_rows(_MODEL.select(*_FIELDS), column, wanted):
+                if row["product_id"] not in self._rows:
+                    self._rows[row["product_id"]] = self._by_path[row["path"]] = row
+
+    def sources_by_name(self) -> dict[str, int]:
+        """The keys of sources by the names of their spectra."""
+        oldest_last = sorted(self._rows.values(), key=lambda row: row["spectrum_pk"], reverse=True)
+        return {row["obj"]: row["source"] for row in oldest_last if row["source"] is not None}
+
+    def take(self, record: Record) -> Values:
+        """The row of a record; later changes of it by the caller are written too."""
+        before = self._find(record)
+        if record.disagreement:
+            self._tally.disagree(record.path, record.disagreement)
+        product = record.product.columns()
+        known = before or product | _BLANK
+        before, row = self._taken.get(known["product_id"], (before, dict(known)))
+        read = row["pixels_digest"] is not None
+        is_another = row["product_id"] != product["product_id"]
+        if record.readable and not (record.from_table and (read or is_another)):
+            row.update(product)
+        for name, value in record.spectrum.items():
+            if value is not None and not (record.from_table and read and row[name] is not None):
+                row[name] = value
+        if record.path and (not read or (record.readable and not record.from_table)):
+            row["path"] = record.path
+        row["pixels_digest"] = record.digest or row["pixels_digest"]
+        if row["path"]:
+            self._by_path.setdefault(row["path"], row)
+        self._taken[row["product_id"]] = before, row
+        return row
+
+    def write(self) -> tuple[int, int]:
+        """Write new and changed rows.
+
+        Returns:
+            The numbers of new rows and of changed ones.
+        """
+        new, changed, besides = [], [], []
+        for before, row in self._taken.values():
+            if before is None:
+                new.append(row)
+            elif _is_changed(before, row):
+                changed.append(row)
+            elif before != row:
+                besides.append(row)
+        for row, pk in zip(new, _identities(len(new)), strict=True):
+            row["spectrum_pk"] = pk
+        upsert(_MODEL, [*new, *changed], key=("product_id",), keep=("spectrum_pk",))
+        upsert(_MODEL, besides, key=("product_id",), keep=("spectrum_pk",), uncounted=_BESIDES)
+        return len(new), len(changed)
+
+    def _find(self, record: Record) -> Values | None:
+        """The row of the same product, or of the same file.
+
+        Of two identities under one path, that in the header counts, then that of a table, then that in the
+        name.
+        """
+        product_id = record.product.product_id
+        same, here = self._rows.get(product_id), self._by_path.get(record.path) if record.path else None
+        is_taken = here is not None and here["product_id"] in self._taken
+        if here is None or here is same or (is_taken and not record.from_table):
+            return same
+        if record.from_table and here["obj"] != record.product.obj:
+            return same
+        if not record.readable:
+            return here
+        is_from_name = here["pixels_digest"] is None and all(here[each] in (None, 0) for each in _MEASURED)
+        if is_from_name and not is_taken:
+            return self._replaced(here, same, product_id)
+        if not (record.from_table and same):
+            record.disagreement = record.disagreement or f"{product_id} here, {here['product_id']} before"
+        if record.from_table:
+            return same or here
+        return self._replaced(here, same, product_id)
+
+    def _replaced(self, here: Values, same: Values | None, product_id: str) -> Values:
+        """The row of a file whose identity is corrected; no other row keeps its path."""
+        this = _MODEL.spectrum_pk == here["spectrum_pk"]
+        if same is None:
+            now = peewee.SQL(now_sql(_MODEL._meta.database))
+            _MODEL.update({_MODEL.product_id: product_id, _MODEL.modified: now}).where(this).execute()
+            del self._rows[here["product_id"]]
+            here["product_id"] = product_id
+            self._rows[product_id] = here
+            return here
+        if here["pixels_digest"] is not None or not self._deleted(here):
+            _MODEL.update({_MODEL.path: None}).where(this).execute()
+            here["path"] = None
+        return same
+
+    def _deleted(self, row: Values) -> bool:
+        """Delete a spectrum that was never read, unless a table that refers to it refuses."""
+        if refused := self._tally.references.delete_spectrum(row["spectrum_pk"]):
+            message = (
+                "a spectrum whose file is that of another one stays, without a path: "
+                "what refers to it cannot be deleted in table %s"
+            )
+            self._tally.warn(message, refused)
+            return False
+        del self._rows[row["product_id"]], self._by_path[row["path"]]
+        return True
+
+
+def _is_changed(before: Values, row: Values) -> bool:
+    if any(row[name] != before[name] for name in row if name not in _BESIDES):
+        return True
+    deciding = "path" if row["pixels_digest"] is None else "pixels_digest"
+    return row[deciding] != before[deciding]
+
+
+def _identities(count: int) -> list[int]:
+    """The keys of new spectra."""
+    pks = []
+    for part in peewee.chunked([(next_key(Spectrum._meta.database),)] * count, MAX_PARAMETERS):
+        query = Spectrum.insert_many(part, fields=[Spectrum.pk]).returning(Spectrum.pk)
+        pks += [pk for (pk,) in query.tuples().execute()]
+    return pks

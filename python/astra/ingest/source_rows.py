@@ -53,11 +53,15 @@ class Star:
 
 
 class Stars:
-    """The sources of one batch: read first, changed in memory, written once."""
+    """The sources of one batch: read first, changed in memory, written once.
+
+    Attributes:
+        loaded: The sources that were read, by their keys.
+    """
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
-        self._stored: dict[int, Star] = {}
+        self.loaded: dict[int, Star] = {}
         self._found: dict[Star, None] = {}
         self._by_sdss_id: dict[int, Star] = {}
         self._by_name: dict[str, Star] = {}
@@ -74,20 +78,11 @@ class Stars:
         self._read(Source.sdss4_apogee_id, {apogee_id for _, apogee_id in ids})
         self._read(Source.pk, set(names_of_spectra.values()))
         for name, pk in names_of_spectra.items():
-            self._by_name.setdefault(name, self._stored[pk])
-
-    def ids(self) -> set[Ids]:
-        """The identifiers of the sources that were read."""
-        return {(star.sdss_id, star.apogee_id) for star in self._stored.values()}
-
-    def gaia_ids(self) -> set[int]:
-        """The identifiers of Gaia DR3 of the sources that were read."""
-        ids = (star.values["gaia_dr3_source_id"] for star in self._stored.values())
-        return {gaia_id for gaia_id in ids if gaia_id is not None}
+            self._by_name.setdefault(name, self.loaded[pk])
 
     def known(self, pk: int) -> Star:
         """A source that was read."""
-        star = self._stored[pk].root()
+        star = self.loaded[pk].root()
         self._found[star] = None
         return star
 
@@ -96,11 +91,11 @@ class Stars:
         if sdss_id is None and apogee_id is None:
             return None
         by_id, by_name = self._by_sdss_id.get(sdss_id), self._by_name.get(apogee_id)
-        if by_name is not None and by_name is not by_id and None not in (sdss_id, by_name.sdss_id):
+        if by_name and by_name is not by_id and None not in (sdss_id, by_name.sdss_id):
             message = "%s has two sdss_ids, %d and %d: taken as two stars; the name stays with the first"
             self._tally.warn(message, apogee_id, by_name.sdss_id, sdss_id)
             by_name = apogee_id = None
-        if by_id is not None and by_name is not None and by_id is not by_name:
+        if by_id and by_name and by_id is not by_name:
             self._absorb(by_id, by_name)
         star = by_id or by_name or Star()
         self._found[star] = None
@@ -118,36 +113,31 @@ class Stars:
         changed = []
         for star in known:
             row = star.row()
-            if row != star.stored:
+            differing = {name for name in row if row[name] != star.stored[name]}
+            if differing:
                 changed.append({"pk": star.pk, **row})
-            updated = any(row[name] != star.stored[name] for name in row if name != "origins")
-            self._tally.source(star.pk, updated=updated)
+            self._tally.source(star.pk, updated=bool(differing - {"origins"}))
         upsert(Source, changed, key=("pk",), uncounted=("origins",))
 
     def _repoint(self, lost: int, kept: int) -> None:
         """Make all rows of one source refer to another, and delete the first."""
         refusals = self._tally.references.move(lost, kept)
+        message = (
+            "two sources are one star, but what refers to one of them cannot be given to the other in "
+            "table %s: it keeps its source, which stays without identifiers"
+        )
         for refused in refusals:
-            message = (
-                "two sources are one star, but what refers to one of them cannot be given to the other in "
-                "table %s: it keeps its source, which stays without identifiers"
-            )
             self._tally.warn(message, refused)
-        same = Source.pk == lost
-        if refusals:
-            Source.update(sdss_id=None, sdss4_apogee_id=None).where(same).execute()
-        else:
-            Source.delete().where(same).execute()
+        change = Source.update(sdss_id=None, sdss4_apogee_id=None) if refusals else Source.delete()
+        change.where(Source.pk == lost).execute()
 
     def _insert(self, new: list[Star]) -> None:
         rows = [star.row() for star in new]
+        pks: dict[int | str | None, int] = {}
         for part in peewee.chunked(rows, MAX_PARAMETERS // len(Source._meta.fields)):
-            Source.insert_many(part).execute()
-        pks: dict[int | str, int] = {}
-        for column in (Source.sdss4_apogee_id, Source.sdss_id):
-            wanted = {row[column.name] for row in rows}
-            for row in stored_rows(Source.select(Source.pk, column), column, wanted):
-                pks[row[column.name]] = row["pk"]
+            query = Source.insert_many(part).returning(Source.pk, Source.sdss_id, Source.sdss4_apogee_id)
+            for pk, *ids in query.tuples().execute():
+                pks |= dict.fromkeys(ids, pk)
         for star in new:
             star.pk = pks[star.sdss_id if star.apogee_id is None else star.apogee_id]
             self._tally.source(star.pk, new=True)
@@ -157,14 +147,13 @@ class Stars:
         query = Source.select(*(Source._meta.fields[name] for name in names))
         for row in stored_rows(query, column, wanted):
             pk = row.pop("pk")
-            if pk in self._stored:
-                continue
-            star = Star(pk, row["sdss_id"], row["sdss4_apogee_id"], stored=row)
-            star.values = {name: row[name] for name in VALUE_COLUMNS}
-            star.values["ebv_flags"] = star.values["ebv_flags"] or None
-            star.origins = precedence.decode(row["origins"], star.values)
-            self._stored[pk] = star
-            self._index(star)
+            if pk not in self.loaded:
+                values = {name: row[name] for name in VALUE_COLUMNS}
+                values["ebv_flags"] = values["ebv_flags"] or None
+                origins = precedence.decode(row["origins"], values)
+                star = Star(pk, row["sdss_id"], row["sdss4_apogee_id"], values, origins, stored=row)
+                self.loaded[pk] = star
+                self._index(star)
 
     def _index(self, star: Star) -> None:
         if star.sdss_id is not None:
@@ -173,8 +162,7 @@ class Stars:
             self._by_name[star.apogee_id] = star
 
     def _name(self, star: Star, sdss_id: int | None, apogee_id: str | None) -> None:
-        if star.sdss_id is None:
-            star.sdss_id = sdss_id
+        star.sdss_id = star.sdss_id or sdss_id
         if apogee_id is not None:
             if star.apogee_id not in (None, apogee_id):
                 message = "sdss_id %s has two APOGEE ids, %s and %s: taken as one star"

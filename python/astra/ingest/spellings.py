@@ -96,8 +96,6 @@ _OURS = {
     for name, spellings in group.items()
     for spelling in spellings
 }
-# Shorter names are similar to many others.
-_SHORTEST = 3
 
 
 def by_upper_case(names: Iterable[str]) -> dict[str, str]:
@@ -140,5 +138,6 @@ def similar_name(name: str, found: Container[str]) -> str | None:
     name = name.upper()
     known = [each for each, ours in _OURS.items() if ours not in found and each[0] == name[:1]]
     known = [each for each in known if each not in (name, "E_BV")]
-    alike = difflib.get_close_matches(name, known, n=1, cutoff=0.8) if len(name) >= _SHORTEST else []
+    # A name of one or two letters is similar to many others.
+    alike = difflib.get_close_matches(name, known, n=1, cutoff=0.8) if len(name) > 2 else []
     return alike[0].lower() if alike else None

@@ -1,6 +1,7 @@
 """The columns of a table that hold what we store, and their values in our units."""
 
 import functools
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from astra.ingest.values import as_numbers, clean_column, inexact, unreadable
 # Fillers of columns in other units than ours, where the range of true values does not identify them.
 _FILLERS = (-9999.0, -9999.99, -999999.0)
 
-_MAGNITUDES = ("j_mag", "h_mag", "k_mag", "g_mag", "bp_mag", "rp_mag", "ebv")
+_WITH_ERRORS = ("j_mag", "h_mag", "k_mag", "ebv")
+_MAGNITUDES = ("g_mag", "bp_mag", "rp_mag", "a_k", "sfd_ebv", *_WITH_ERRORS)
 #: The unit of each number that has one.
 UNITS = {
     **dict.fromkeys(("ra", "dec", "l", "b"), "deg"),
-    **dict.fromkeys((*_MAGNITUDES, *(f"e_{name}" for name in ("j_mag", "h_mag", "k_mag", "ebv"))), "mag"),
-    **dict.fromkeys(("a_k", "sfd_ebv"), "mag"),
+    **dict.fromkeys((*_MAGNITUDES, *(f"e_{name}" for name in _WITH_ERRORS)), "mag"),
     **dict.fromkeys(("plx", "e_plx"), "mas"),
     **dict.fromkeys(("pmra", "e_pmra", "pmde", "e_pmde"), "mas/yr"),
     **dict.fromkeys(("nu_eff_used_in_astrometry", "pseudocolour"), "1/um"),
@@ -28,14 +29,13 @@ UNITS = {
 }
 _NO_UNIT = {"", "-", "--", "---", "none", "null", "unknown", "[-]"}
 
-Lists = dict[str, list]
-
 
 class Columns:
     """The columns of one table by our names.
 
     Attributes:
         names: The names in the table by our names.
+        needed: The columns to read.
     """
 
     def __init__(
@@ -54,15 +54,11 @@ class Columns:
         """
         self._path, self._tally = path, tally
         self.names = spellings.among(spellings.by_upper_case(units), wanted)
+        self.needed = {*self.names.values()}
         factors = {name: self._factor(name, column, units[column]) for name, column in self.names.items()}
         self._factors = {name: number for name, number in factors.items() if number != 1}
 
-    @property
-    def needed(self) -> set[str]:
-        """The columns to read."""
-        return {*self.names.values()}
-
-    def values(self, piece: Mapping[str, np.ndarray]) -> Lists:
+    def values(self, piece: Mapping[str, np.ndarray]) -> dict[str, list]:
         """The values of some rows in our units; absent ones are ``None``."""
         return {name: self._cleaned(name, piece[column]) for name, column in self.names.items()}
 
@@ -79,16 +75,23 @@ class Columns:
                 )
                 self._tally.warn(message, self._path, column, len(lossy), len(piece[column]), lossy[0])
 
-    def _factor(self, name: str, column: str, unit: str | None) -> float:
-        try:
-            return _factor_of(name, unit)
-        except _UnknownUnit:
-            message = "%s: column %s is in %r, a unit that is not known: taken for %s"
-            self._tally.warn(message, self._path, column, unit, UNITS[name])
+    def _factor(self, name: str, column: str, stated: str | None) -> float:
+        """The factor that converts the numbers of a column to our unit."""
+        expected, unit = UNITS.get(name), "" if stated is None else str(stated).strip()
+        if expected is None or unit.lower() in _NO_UNIT:
             return 1.0
-        except UsageError as error:
-            reason = f"{error}: convert it, or give the column another name"
-            raise UsageError(f"{self._path}: column {column} is taken for {name}, but {reason}") from error
+        try:
+            factor = _conversion(unit, expected)
+        except (ValueError, TypeError) as error:
+            raise UsageError(
+                f"{self._path}: column {column} is taken for {name}, but its unit {unit} cannot be converted "
+                f"to {expected}: convert it, or give the column another name"
+            ) from error
+        if factor is None:
+            message = "%s: column %s is in %r, a unit that is not known: taken for %s"
+            self._tally.warn(message, self._path, column, stated, expected)
+            return 1.0
+        return factor
 
     def _cleaned(self, name: str, values: np.ndarray) -> list[Any]:
         if name not in self._factors:
@@ -98,52 +101,23 @@ class Columns:
         return clean_column(name, numbers * self._factors[name])
 
 
-class _UnknownUnit(ValueError):
-    """The unit is not known."""
-
-
-def _factor_of(name: str, stated: str | None) -> float:
-    """The factor that converts the numbers of a column to our unit.
-
-    Args:
-        name: The column in our tables.
-        stated: The unit that the table states, or ``None``.
+@functools.cache
+def _conversion(text: str, expected: str) -> float | None:
+    """The factor from a unit to the expected one, or ``None`` if the unit is not known.
 
     Raises:
-        UsageError: The unit measures something else.
-        _UnknownUnit: The unit is not known.
+        ValueError, TypeError: The unit measures something else.
     """
-    expected = UNITS.get(name)
-    text = "" if stated is None else str(stated).strip()
-    if expected is None or text.lower() in _NO_UNIT:
-        return 1.0
-    return _conversion(text, expected)
-
-
-@functools.cache
-def _conversion(text: str, expected: str) -> float:
     from astropy import units
 
-    unit = _parsed(text)
+    # Tables of the survey write "degrees".
+    forms = itertools.product((text, text.removesuffix("s")), (None, "fits"))
+    parsed = (units.Unit(word, format=syntax, parse_strict="silent") for word, syntax in forms)
+    unit = next((each for each in parsed if not isinstance(each, units.UnrecognizedUnit)), None)
     if unit is None:
-        raise _UnknownUnit(text)
-    try:
-        # To astropy a magnitude is -0.4 dex, but a reddening in dex is something else.
-        if expected == "mag" and "mag" not in unit.to_string():
-            raise units.UnitConversionError(text)
-        # To 15 digits: 1000 instead of 999.9999999999999.
-        return float(f"{unit.to(units.Unit(expected)):.15g}")
-    except (units.UnitConversionError, TypeError) as error:
-        raise UsageError(f"its unit {text} cannot be converted to {expected}") from error
-
-
-def _parsed(text: str) -> Any:
-    """The unit of astropy, or ``None``; tables of the survey write "degrees"."""
-    from astropy import units
-
-    for word in (text, text.removesuffix("s")):
-        for syntax in (None, "fits"):
-            unit = units.Unit(word, format=syntax, parse_strict="silent")
-            if not isinstance(unit, units.UnrecognizedUnit):
-                return unit
-    return None
+        return None
+    # To astropy a magnitude is -0.4 dex, but a reddening in dex is something else.
+    if expected == "mag" and "mag" not in unit.to_string():
+        raise ValueError(text)
+    # To 15 digits: 1000 instead of 999.9999999999999.
+    return float(f"{unit.to(units.Unit(expected)):.15g}")

@@ -6,14 +6,15 @@ A file may hold several tables. A compressed file is first read to its end, beca
 import gzip
 import logging
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from astra.errors import AstraError, UsageError
+from astra.spectra.content import GZIP_MAGIC
 from astra.spectra.fits_structure import BLOCK
 from astra.system.silence import silenced
 
@@ -22,41 +23,24 @@ PIECE = 20_000
 
 log = logging.getLogger("astra")
 
-_GZIP, _FITS, _XTENSION = b"\x1f\x8b", b"SIMPLE  =", b"XTENSION"
+_FITS, _XTENSION = b"SIMPLE  =", b"XTENSION"
 _SCALAR = re.compile(r"1?[LBIJKED]|\d*A.*")
 _FORMATS = {
     ".csv": "ascii.csv",
     ".ecsv": "ascii.ecsv",
-    ".fits": "fits",
-    ".fit": "fits",
-    ".vot": "votable",
-    ".votable": "votable",
-    ".xml": "votable",
+    **dict.fromkeys((".fits", ".fit"), "fits"),
+    **dict.fromkeys((".vot", ".votable", ".xml"), "votable"),
 }
 
 
-class Table(Protocol):
-    """One table of a file.
+class FitsTable:
+    """A table in a FITS file, which is read in pieces.
 
     Attributes:
-        number: The number of its HDU in FITS, else its place in the file from 1.
+        number: The number of its HDU.
         name: Its name in the file, which may be empty.
         units: The units that the file states, by the columns with one number or text in each row.
     """
-
-    number: int
-    name: str
-    units: Mapping[str, str | None]
-
-    def __len__(self) -> int:
-        """The number of rows."""
-
-    def read(self, columns: Collection[str]) -> dict[str, np.ndarray]:
-        """Read some columns, which may be masked."""
-
-
-class FitsTable:
-    """A table in a FITS file, which is read in pieces."""
 
     def __init__(self, path: Path, number: int, header: Any, start: int) -> None:
         self._path, self._header, self._start = path, header, start
@@ -67,9 +51,11 @@ class FitsTable:
         return self._header["NAXIS2"]
 
     def read(self, columns: Collection[str]) -> dict[str, np.ndarray]:
-        """Read some columns; raises as ``pieces`` does."""
+        """Read some columns, which may be masked; raises as ``pieces`` does."""
         pieces = list(self.pieces(columns, PIECE))
-        return {name: _joined([piece[name] for piece in pieces]) for name in columns}
+        if not pieces:
+            return {name: np.array([]) for name in columns}
+        return {name: np.ma.concatenate([piece[name] for piece in pieces]) for name in columns}
 
     def pieces(self, columns: Collection[str], rows: int) -> Iterator[dict[str, np.ndarray]]:
         """Read some columns in pieces of so many rows.
@@ -87,11 +73,9 @@ class FitsTable:
         is_text = self._header["XTENSION"] == "TABLE"
         for number in range(1, self._header.get("TFIELDS", 0) + 1):
             name = self._header.get(f"TTYPE{number}")
-            if (
-                isinstance(name, str)
-                and name
-                and (is_text or _SCALAR.fullmatch(self._header[f"TFORM{number}"].strip()))
-            ):
+            if not isinstance(name, str) or not name:
+                continue
+            if is_text or _SCALAR.fullmatch(self._header[f"TFORM{number}"].strip()):
                 yield name, self._header.get(f"TUNIT{number}")
 
     def _piece(self, stream: BinaryIO, rows: int) -> Any:
@@ -112,8 +96,8 @@ class FitsTable:
             return kind.fromstring(text + content + bytes(-size % BLOCK), **options).data
 
 
-class _InMemory:
-    """A table that astropy has read."""
+class MemoryTable:
+    """A table that astropy has read; as ``FitsTable``, but numbered from 1."""
 
     def __init__(self, number: int, table: Any) -> None:
         self.number, self.name, self._table = number, str(table.meta.get("name") or ""), table
@@ -133,8 +117,11 @@ class _InMemory:
         return {name: array if np.ma.is_masked(array) else array.data for name, array in arrays.items()}
 
 
+Table = FitsTable | MemoryTable
+
+
 def tables_in(path: Path) -> Sequence[Table]:
-    """The tables of a file, in the format that its name stands for.
+    """The tables of a file, in the format that its name implies.
 
     Raises:
         UsageError: The format is unknown, or the file cannot be read or is damaged.
@@ -146,7 +133,7 @@ def tables_in(path: Path) -> Sequence[Table]:
         return fits_tables(path)
     with read_errors(path), silenced():
         _length(path)
-        return [_InMemory(number, table) for number, table in enumerate(_read(path, kind), 1)]
+        return [MemoryTable(number, table) for number, table in enumerate(_read(path, kind), 1)]
 
 
 def fits_tables(path: Path) -> list[FitsTable]:
@@ -155,10 +142,8 @@ def fits_tables(path: Path) -> list[FitsTable]:
     Raises:
         UsageError: It cannot be read, is damaged, or is shorter than its headers claim.
     """
-    with read_errors(path):
-        length = _length(path)
-        with _opened(path) as stream:
-            return list(_found(stream, path, length))
+    with read_errors(path), _opened(path) as stream:
+        return list(_found(stream, path, _length(path)))
 
 
 def selected(tables: Sequence[Table], hdu: str | None, path: Path) -> Sequence[Table]:
@@ -200,16 +185,16 @@ def _read(path: Path, kind: str) -> list[Any]:
         found = parse(path, verify="ignore").iter_tables()
         return [each.to_table(use_names_over_ids=True) for each in found]
     # Excel begins a text with a byte order mark, which is not part of the first name.
-    options: dict[str, Any] = {"encoding": "utf-8-sig"}
+    options: dict[str, Any] = {"format": kind, "encoding": "utf-8-sig"}
     if kind == "ascii.csv":
         # Read as text, since 000 is a flag, and an identifier of 19 digits does not fit into a float.
         options["converters"] = {"*": [str]}
-    return [table.Table.read(path, format=kind, **options)]
+    return [table.Table.read(path, **options)]
 
 
 def _opened(path: Path) -> BinaryIO:
     with open(path, "rb") as stream:
-        compressed = stream.read(len(_GZIP)) == _GZIP
+        compressed = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
     return gzip.open(path, "rb") if compressed else open(path, "rb")
 
 
@@ -251,12 +236,6 @@ def _found(stream: BinaryIO, path: Path, length: int) -> Iterator[FitsTable]:
             else:
                 yield FitsTable(path, number, header, start)
         place, number = start + header.data_size_padded, number + 1
-
-
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    if not parts:
-        return np.array([])
-    return (np.ma if any(map(np.ma.isMaskedArray, parts)) else np).concatenate(parts)
 
 
 def _values(piece: Any, name: str) -> np.ndarray:

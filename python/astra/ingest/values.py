@@ -1,4 +1,4 @@
-"""Which values are measurements, and which stand for absent ones.
+"""Which values are measurements, and which stand for absent ones; the distances have the same limits.
 
 Surveys fill gaps with 99, 99.99, 999999, -9999, -9999.99, "NaN" and more; 2MASS writes 8.888 and 9.995 to
 9.999 for an unknown error. Instead of a list of fillers, every column has the open interval of its true
@@ -12,24 +12,33 @@ from typing import Any
 
 import numpy as np
 
-from astra.spectra.photometry import (
-    A_K_PER_EBV,
-    FILLER,
-    LARGEST_MAGNITUDE_ERROR,
-    LARGEST_PARALLAX,
-    LARGEST_PARALLAX_ERROR,
-    SMALLEST_K_MAG,
-)
+#: A_K / E(B-V), from A_K = 0.918 E(B-V) / 2.61; 0.918 is A_K / E(H - [4.5 um]) of Majewski, Zasowski &
+#: Nidever 2011 (ApJ 739, 25, equation 1), and E(B-V) = 2.61 E(H - [4.5 um]).
+A_K_PER_EBV = 0.3517
+
+#: A usable Ks magnitude is larger than this: catalogues write -9999 where there is none [mag].
+SMALLEST_K_MAG = -1.0
+
+#: Magnitudes and reddenings from this value on are fillers, e.g. 99.999 [mag].
+FILLER = 98.0
+
+#: Errors of magnitudes from this value on are unknown: 2MASS writes 8.888 and 9.995 to 9.999 [mag].
+LARGEST_MAGNITUDE_ERROR = 8.0
+
+#: Parallaxes, and their errors, from these values on are fillers [mas].
+LARGEST_PARALLAX, LARGEST_PARALLAX_ERROR = 999.0, 9999.0
+
+#: The releases of Gaia that share the numbers of sources and the zero-point of parallaxes.
+GAIA_DR3 = ("edr3", "dr3")
+_RELEASE = re.compile(r"e?dr\d+")
 
 _MAGNITUDE, _ERROR_OF_MAGNITUDE = (SMALLEST_K_MAG, FILLER), (0.0, LARGEST_MAGNITUDE_ERROR)
 _ERROR, _PROPER_MOTION = (0.0, 9999.0), (-9998.0, 20_000.0)
 
 #: The open interval of the true values of each number.
 RANGES = {
-    "ra": (-1e-9, 360.000001),
-    "dec": (-90.000001, 90.000001),
-    "l": (-1e-9, 360.000001),
-    "b": (-90.000001, 90.000001),
+    **dict.fromkeys(("ra", "l"), (-1e-9, 360.000001)),
+    **dict.fromkeys(("dec", "b"), (-90.000001, 90.000001)),
     **dict.fromkeys(("j_mag", "h_mag", "k_mag", "g_mag", "bp_mag", "rp_mag"), _MAGNITUDE),
     **dict.fromkeys(("e_j_mag", "e_h_mag", "e_k_mag"), _ERROR_OF_MAGNITUDE),
     **dict.fromkeys(("ebv", "sfd_ebv"), (-1.0, FILLER)),
@@ -47,20 +56,22 @@ RANGES = {
 _4_BYTES, _8_BYTES = 2**31 - 1, 2**63 - 1
 #: The smallest true value of each integer, and the largest that its column holds.
 INTEGERS = {
-    "sdss_id": (1, _8_BYTES),
-    **dict.fromkeys(("gaia_dr3_source_id", "source_id"), (1, _8_BYTES)),
-    "healpix": (0, _4_BYTES),
-    "location_id": (0, _4_BYTES),
+    **dict.fromkeys(("sdss_id", "gaia_dr3_source_id", "source_id"), (1, _8_BYTES)),
+    **dict.fromkeys(("ebv_flags", "spectrum_flags"), (0, _8_BYTES)),
+    **dict.fromkeys(("healpix", "location_id", "n_visits"), (0, _4_BYTES)),
     "astrometric_params_solved": (1, _4_BYTES),
-    "ebv_flags": (0, _8_BYTES),
-    "n_visits": (0, _4_BYTES),
-    "spectrum_flags": (0, _8_BYTES),
     "commissioning": (0, 1),
 }
 _DIGITS = re.compile(r"[+-]?\d{1,30}")
-# In a table of results a Ks of 0 stands for none.
+# In a table of results a Ks of 0 means that there is none.
 _ZERO_IS_ABSENT = {"k_mag"}
 _BLANK_WORDS = {"", "none", "nan", "null", "n/a", "na", "-", "--", "..."}
+
+
+def gaia_release(text: Any) -> str | None:
+    """The release of Gaia that a text names, e.g. ``dr3`` for ``Gaia DR3``, or ``None``."""
+    found = _RELEASE.search(str(text or "").lower())
+    return found[0] if found else None
 
 
 def clean(name: str, value: Any) -> Any:
@@ -75,10 +86,14 @@ def clean_column(name: str, values: Any) -> list[Any]:
         name: The column in our tables, which determines the true values.
         values: An array, which may be masked, or a list of any values of a header or a table.
     """
-    values = _unmasked(values)
     if name in RANGES:
-        found = _numbers(RANGES[name], values)
-        return [value or None for value in found] if name in _ZERO_IS_ABSENT else found
+        low, high = RANGES[name]
+        numbers = as_numbers(values)
+        with np.errstate(invalid="ignore"):
+            true = (numbers > low) & (numbers < high)
+        if name in _ZERO_IS_ABSENT:
+            true &= numbers != 0
+        return np.where(true, numbers, None).tolist()
     if name in INTEGERS:
         return [_integer(value, INTEGERS[name]) for value in _listed(values)]
     return [_text(value) for value in _listed(values)]
@@ -94,7 +109,7 @@ def unreadable(name: str, values: Any) -> list[str]:
     is_text = name not in RANGES and name not in INTEGERS
     if is_text or (isinstance(values, np.ndarray) and values.dtype.kind in "iuf"):
         return []
-    texts = map(_text, _listed(_unmasked(values)))
+    texts = map(_text, _listed(values))
     return [text for text in texts if text is not None and not _is_number(text)]
 
 
@@ -109,7 +124,7 @@ def inexact(name: str, values: Any) -> list[str]:
         return []
     low = INTEGERS[name][0]
     # A number below all true ones is a filler in any form.
-    suspects = [value for value in _listed(_unmasked(values)) if _float(_as_number(value)) >= low]
+    suspects = [value for value in _listed(values) if _float(_as_number(value)) >= low]
     return [str(value) for value in suspects if _integer(value, (low, math.inf)) is None]
 
 
@@ -118,8 +133,8 @@ def _unmasked(values: Any) -> Any:
         return values
     if not np.ma.is_masked(values):
         return np.asarray(values.data)
-    hidden = np.ma.getmaskarray(values).tolist()
-    return [None if gone else value for gone, value in zip(hidden, list(values.data), strict=True)]
+    pairs = zip(np.ma.getmaskarray(values).tolist(), values.data, strict=True)
+    return [None if is_masked else value for is_masked, value in pairs]
 
 
 def _is_number(text: str) -> bool:
@@ -131,6 +146,7 @@ def _is_number(text: str) -> bool:
 
 
 def _listed(values: Any) -> list[Any]:
+    values = _unmasked(values)
     # A float of 4 bytes keeps its type: as a Python float it would seem to have more digits.
     is_short = isinstance(values, np.ndarray) and values.dtype.kind == "f" and values.dtype.itemsize < 8
     return values.tolist() if isinstance(values, np.ndarray) and not is_short else list(values)
@@ -143,14 +159,6 @@ def as_numbers(values: Any) -> np.ndarray:
         return np.array([_float(value) for value in _listed(values)], float)
     # A float of 4 bytes is 9.028, not 9.028000354766846: only its own digits count.
     return (values.astype("U") if values.dtype.itemsize < 8 else values).astype(np.float64)
-
-
-def _numbers(interval: tuple[float, float], values: Any) -> list[float | None]:
-    low, high = interval
-    values = as_numbers(values)
-    with np.errstate(invalid="ignore"):
-        true = (values > low) & (values < high)
-    return [value if is_true else None for value, is_true in zip(values.tolist(), true.tolist(), strict=True)]
 
 
 def _float(value: Any) -> float:
@@ -173,9 +181,7 @@ def _integer(value: Any, limits: tuple[int, float]) -> int | None:
         # A larger float does not distinguish an integer from the next one.
         largest = 2 ** (np.finfo(type(value)).nmant + 1)
         value = int(value) if abs(value) <= largest and value == int(value) else None
-    if value is None or not limits[0] <= value <= limits[1]:
-        return None
-    return int(value)
+    return int(value) if value is not None and limits[0] <= value <= limits[1] else None
 
 
 def _as_number(value: Any) -> Any:

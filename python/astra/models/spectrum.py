@@ -32,7 +32,7 @@ class SpectrumMixin:
             UnreadableSpectrum: No path is known.
             ConfigError: The path is relative, and ``SAS_BASE_DIR`` is not set.
         """
-        from astra.spectra.location import absolute
+        from astra.spectra.identity import absolute
 
         return absolute(self.path)
 

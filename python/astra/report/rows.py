@@ -8,8 +8,8 @@ import peewee
 
 from astra.database.connection import database
 from astra.database.snapshot import batches
+from astra.ingest.values import FILLER, SMALLEST_K_MAG
 from astra.models import Distance, Source
-from astra.spectra.photometry import FILLER, SMALLEST_K_MAG
 
 _NUMBERS = (
     *("l", "b", "snr", "k_mag", "ebv", "A_k_mag", "L_fakemag", "e_L_fakemag", "e_model_L_fakemag"),

@@ -12,8 +12,7 @@ import peewee
 from astra.config import Settings
 from astra.errors import ConfigError, SpectrumError, UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source, TaskRun
-from astra.spectra.continuum_pixels import CHIPS
-from astra.spectra.grid import DETECTORS, wavelength
+from astra.spectra.grid import CHIPS, DETECTORS, wavelength
 from astra.spectra.rectify import rectify, usable
 from astra.tasks.pending import sources_of
 

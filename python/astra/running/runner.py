@@ -20,7 +20,7 @@ from astra.running.ending import Ending, StopRequest, reporting
 from astra.running.request import Request
 from astra.running.rows import rederive, write_claimed
 from astra.running.supply import ClaimedSupply
-from astra.spectra.location import check_base_dir
+from astra.spectra.identity import check_base_dir
 from astra.system.version import V_ASTRA
 from astra.tasks.contract import Provenance
 from astra.tasks.pending import (

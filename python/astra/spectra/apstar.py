@@ -16,9 +16,8 @@ import numpy as np
 
 from astra.errors import MissingSpectrum, SpectrumError, UnreadableSpectrum
 from astra.spectra.content import content_of
-from astra.spectra.fits_structure import Hdu, structure_of
+from astra.spectra.fits_structure import Hdu, check_tiles, structure_of
 from astra.spectra.grid import N_GRID
-from astra.spectra.tiles import check_tiles
 from astra.system.silence import silenced
 
 if TYPE_CHECKING:
@@ -41,18 +40,16 @@ class CombinedSpectrum:
 
     def digest(self) -> str:
         """A fingerprint of the pixels: equal for equal spectra, whatever surrounds them in the file."""
-        content = hashlib.blake2b(digest_size=16)
-        for array in (self.flux, self.e_flux, self.pixel_flags):
-            content.update(np.ascontiguousarray(array).tobytes())
-        return content.hexdigest()
+        content = b"".join(array.tobytes() for array in (self.flux, self.e_flux, self.pixel_flags))
+        return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def read_combined(path: str | Path) -> CombinedSpectrum:
     """Read the combined spectrum.
 
     Raises:
-        MissingSpectrum: The system does not give the file, or no memory to read it.
-        UnreadableSpectrum: The file is damaged, no FITS file, or of another shape.
+        MissingSpectrum: The operating system refuses the file, or there is no memory to read it.
+        UnreadableSpectrum: The file is damaged, is not a FITS file, or has another shape.
     """
     with opened(path) as file:
         return file.combined()
@@ -62,8 +59,8 @@ def read_header(path: str | Path) -> "Header":
     """Read the primary header of a file.
 
     Raises:
-        MissingSpectrum: The system does not give the file, or no memory to read it.
-        UnreadableSpectrum: The file is damaged, or no FITS file.
+        MissingSpectrum: The operating system refuses the file, or there is no memory to read it.
+        UnreadableSpectrum: The file is damaged, or is not a FITS file.
     """
     with opened(path) as file:
         return file.header()
@@ -74,8 +71,8 @@ def opened(path: str | Path) -> Iterator["ApStarFile"]:
     """Open a file once for all that is read of it.
 
     Raises:
-        MissingSpectrum: The system does not give the file, or no memory to read it.
-        UnreadableSpectrum: The file is damaged, or no FITS file.
+        MissingSpectrum: The operating system refuses the file, or there is no memory to read it.
+        UnreadableSpectrum: The file is damaged, or is not a FITS file.
     """
     with ExitStack() as stack:
         with _faults_of(path):
@@ -86,7 +83,7 @@ def opened(path: str | Path) -> Iterator["ApStarFile"]:
 
 @dataclass(frozen=True)
 class ApStarFile:
-    """An apStar or asStar file that is open, and whole; its methods raise as :func:`opened` does."""
+    """An open and complete apStar or asStar file; its methods raise as :func:`opened` does."""
 
     path: str | Path
     _file: BinaryIO
@@ -132,7 +129,7 @@ class ApStarFile:
     def _row_by_astropy(self, index: int) -> np.ndarray:
         from astropy.io import fits
 
-        # The structure was checked; what else astropy warns of concerns nobody here.
+        # The structure was checked, so other warnings of astropy do not matter.
         with silenced():
             try:
                 hdu = self._by_astropy[index]  # len() would make astropy read all the headers

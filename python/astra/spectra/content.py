@@ -1,8 +1,8 @@
-"""The bytes of one file: what keeps them from being read is the system's fault, what they say is the file's.
+"""The bytes of one file; an error of the operating system is kept apart from damage in the file.
 
-The two are told apart where they arise. Whatever the operating system answers to ``stat``, ``open`` and
-``read`` instead of bytes is a :class:`MissingSpectrum`, for whatever reason; so a library that is given the
-bytes has no error of the system in hand that it could take for damage.
+Whatever the operating system answers to ``stat``, ``open`` and ``read`` instead of bytes is a
+:class:`MissingSpectrum`, for whatever reason. A library that reads the bytes never sees such an error, and so
+cannot take it for damage.
 """
 
 import gzip
@@ -10,7 +10,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,8 +27,8 @@ def content_of(path: Path) -> Iterator[BinaryIO]:
     """The bytes of a file, or what it holds if it is compressed with gzip.
 
     Raises:
-        MissingSpectrum: The operating system does not give the file.
-        UnreadableSpectrum: It is not a file, or larger than any spectrum.
+        MissingSpectrum: The operating system refuses the file.
+        UnreadableSpectrum: It is not a regular file, or is larger than any spectrum.
     """
     with io.BufferedReader(_SystemFile(path)) as file:
         is_packed = file.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)
@@ -40,11 +40,11 @@ def unpacked(file: BinaryIO, most: int, name: str) -> io.BytesIO:
 
     Args:
         file: The stream.
-        most: As many bytes as it may hold; a small stream can hold a thousand times its size.
-        name: What messages call it.
+        most: The largest number of bytes; a small stream can unpack to a thousand times its size.
+        name: The name of the stream in messages.
 
     Raises:
-        UnreadableSpectrum: It holds more.
+        UnreadableSpectrum: The stream holds more.
     """
     content = io.BytesIO()
     with gzip.GzipFile(fileobj=file) as packed:
@@ -71,6 +71,7 @@ class _SystemFile(io.RawIOBase):
             raise UnreadableSpectrum(f"too large: {path} has {found.st_size:,} bytes, more than {MAX_SIZE:,}")
         with self._asked():
             self._file = path.open("rb", buffering=0)
+        self.readable, self.seekable, self.tell = self._file.readable, self._file.seekable, self._file.tell
 
     @contextmanager
     def _asked(self) -> Iterator[None]:
@@ -82,35 +83,20 @@ class _SystemFile(io.RawIOBase):
     def _refused(self, error: OSError) -> MissingSpectrum:
         return MissingSpectrum(f"{error.strerror or error}: {self._path}")
 
-    def readable(self) -> bool:
-        """As in ``io.RawIOBase``."""
-        return True
-
-    def seekable(self) -> bool:
-        """As in ``io.RawIOBase``."""
-        return True
-
-    def tell(self) -> int:
-        """As in ``io.RawIOBase``."""
-        return self._file.tell()
-
     def readinto(self, buffer: bytearray) -> int | None:
         """As in ``io.RawIOBase``."""
-        try:  # not by _asked: it is called for each few kilobytes
+        try:  # without _asked, which is slow: this is called for every few kilobytes
             return self._file.readinto(buffer)
         except OSError as error:
             raise self._refused(error) from error
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """As in ``io.RawIOBase``; where a place cannot be, the bytes have asked for it."""
-        if whence == os.SEEK_END:
-            with self._asked():
-                return self._file.seek(offset, whence)
-        return self._file.seek(offset, whence)
+        """As in ``io.RawIOBase``; an impossible place comes from the bytes, and is not the system's error."""
+        with self._asked() if whence == os.SEEK_END else nullcontext():
+            return self._file.seek(offset, whence)
 
     def close(self) -> None:
         """As in ``io.RawIOBase``."""
-        if not self.closed:
-            super().close()
-            with self._asked():
-                self._file.close()
+        super().close()
+        with self._asked():
+            self._file.close()

@@ -1,16 +1,27 @@
-"""Where the HDUs of a FITS file lie and what images they hold, found out before a library trusts its headers.
+"""The claims of a FITS file, checked before a library reads it: where its HDUs lie, and what its tiles hold.
 
-A damaged header can send a library in circles or make it ask for all the memory there is. So the cards
-that decide about sizes are read here first, as the standard lays them out (FITS standard 4.0, sections
+A damaged header can send a library into an endless loop or make it ask for all the memory there is. So the
+cards that decide on sizes are read here first, as the standard lays them out (FITS standard 4.0, sections
 3.3.2, 4.4.1 and 7): blocks of 2880 bytes, cards of 80, mandatory integers from column 11 on.
+
+The length of a file bounds neither an image that is compressed in tiles nor its tiles, and the decoders,
+which are written in C, trust the header: the bytes of a pixel, the sides of a tile, a place in a table of
+random numbers. These claims are compared with section 10 of the standard.
 """
 
 import math
 import re
-from struct import Struct
-from typing import BinaryIO, NamedTuple
+import struct
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import numpy as np
 
 from astra.errors import UnreadableSpectrum
+from astra.spectra.content import unpacked
+
+if TYPE_CHECKING:
+    from astropy.io.fits import CompImageHDU, Header
 
 BLOCK = 2880
 CARD = 80
@@ -21,10 +32,9 @@ PIXELS = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 # at most; and the time that a library takes over that of a compressed image grows with its square.
 MAX_PRIMARY_BLOCKS = 500
 MAX_EXTENSION_BLOCKS = 50
-MAX_AXES = 999
-MAX_COLUMNS = 999
+MAX_AXES = MAX_COLUMNS = 999
 
-_KEYWORDS = Struct("8s72x" * CARDS)
+_KEYWORDS = struct.Struct("8s72x" * CARDS)
 _END = b"END     "
 
 
@@ -50,10 +60,10 @@ def structure_of(file: BinaryIO, name: str) -> list[Hdu]:
 
     Args:
         file: A file of known or compressed content.
-        name: What messages call it.
+        name: The name of the file in messages.
 
     Raises:
-        UnreadableSpectrum: It is not a FITS file, is truncated, or claims what cannot be.
+        UnreadableSpectrum: It is not a FITS file, is truncated, or makes impossible claims.
     """
     hdus: list[Hdu] = []
     claimed, actual = 0, file.seek(0, 2)
@@ -105,14 +115,14 @@ def _data_size(header: bytes, keywords: list[bytes], what: str) -> int:
 
     n_axes = integer("NAXIS")
     if not 0 <= n_axes <= MAX_AXES:
-        raise UnreadableSpectrum(f"damaged: {what} claims {n_axes} axes")
+        raise _damaged(what, f"{n_axes} axes")
     n_columns = integer("TFIELDS", 0)
     if not 0 <= n_columns <= MAX_COLUMNS:
-        raise UnreadableSpectrum(f"damaged: {what} claims {n_columns} columns")
+        raise _damaged(what, f"{n_columns} columns")
     axes = [integer(f"NAXIS{axis}") for axis in range(1, n_axes + 1)]
     p_count, g_count, bitpix = integer("PCOUNT", 0), integer("GCOUNT", 1), integer("BITPIX")
     if bitpix not in PIXELS or min(p_count, g_count, *axes) < 0:
-        raise UnreadableSpectrum(f"damaged: {what} claims impossible sizes")
+        raise _damaged(what, "impossible sizes")
     return abs(bitpix) // 8 * g_count * (p_count + (math.prod(axes) if axes else 0))
 
 
@@ -146,3 +156,88 @@ def _plain_image(header: bytes, keywords: list[bytes], start: int, form: re.Patt
         return None
     size = abs(bitpix) // 8 * math.prod(axes) if axes else 0
     return Hdu(start, size, tuple(reversed(axes)), PIXELS[bitpix])
+
+
+# > Images that are compressed in tiles
+
+
+#: Pixels that are unpacked together: a thousand rows of an apStar image.
+MAX_PIXELS = 8_600_000
+_WIDEST_PIXEL = 8
+_RICE = {"BYTEPIX": (1, 2, 4), "BLOCKSIZE": (16, 32)}
+# Bytes of one element of a tile, by the last letter of the format of its column.
+_WIDTHS = {"B": 1, "I": 2, "J": 4}
+
+
+def check_tiles(hdu: "CompImageHDU", file: BinaryIO, what: str) -> None:
+    """Check the tiles from which the first row of an image is unpacked.
+
+    Args:
+        hdu: The image, not empty.
+        file: The file that holds it.
+        what: The name of the image in messages.
+
+    Raises:
+        UnreadableSpectrum: It makes impossible claims.
+    """
+    from astropy.io import fits
+
+    if len(hdu.tile_shape) != len(hdu.shape) or min(hdu.tile_shape) < 1:
+        raise _damaged(what, f"tiles of {_sides(hdu.tile_shape)} pixels")
+    tile = [min(sides) for sides in zip(hdu.tile_shape, hdu.shape, strict=True)]
+    if math.prod(tile[:-1]) * hdu.shape[-1] > MAX_PIXELS:
+        raise _damaged(what, f"tiles of {_sides(tile)} pixels")
+    place = hdu.fileinfo()
+    file.seek(place["hdrLoc"])
+    header = fits.Header.fromfile(file)
+    table = hdu.compressed_data
+    _check_settings(header, "ZSCALE" in table.names, what)
+    heap = place["datLoc"] + header.get("THEAP", table.nbytes)
+    # The elements of each tile in its compressed form: how many they are, and where in the heap they begin.
+    tiles = np.asarray(table)
+    for row in range(math.ceil(hdu.shape[-1] / tile[-1])):
+        kind, column = hdu.compression_type, "COMPRESSED_DATA"
+        if not tiles[column][row][0] and "GZIP_COMPRESSED_DATA" in table.names:
+            kind, column = "GZIP_1", "GZIP_COMPRESSED_DATA"
+        count, offset = tiles[column][row].tolist()
+        width = _WIDTHS.get(table.columns[column].format.partition("(")[0][-1], _WIDEST_PIXEL)
+        if min(count, offset) < 0 or heap + offset + count * width > place["datLoc"] + place["datSpan"]:
+            raise _damaged(what, f"{count:,} elements at byte {offset:,} for a tile")
+        file.seek(heap + offset)
+        _check_stream(kind, file.read(count * width), tile, what)
+
+
+def _check_settings(header: "Header", quantized: bool, what: str) -> None:
+    """Check the settings of the decoders in a header."""
+    for number in range(1, len(header)):
+        if f"ZNAME{number}" not in header:
+            break
+        name, value = header[f"ZNAME{number}"].upper(), header[f"ZVAL{number}"]
+        if value not in _RICE.get(name, (value,)):
+            raise _damaged(what, f"{name} = {value}")
+    method, seed = header.get("ZQUANTIZ", "NO_DITHER"), header.get("ZDITHER0")
+    if quantized and method != "NO_DITHER" and seed not in range(1, 10_001):
+        raise _damaged(what, f"ZDITHER0 = {seed}")
+
+
+def _check_stream(kind: str, stream: bytes, tile: list[int], what: str) -> None:
+    """Compare the claims of a compressed tile with those of the header."""
+    if kind.startswith("GZIP"):
+        unpacked(BytesIO(stream), math.prod(tile) * _WIDEST_PIXEL, what)
+    elif kind == "HCOMPRESS_1":
+        sides = struct.unpack_from(">2x2i", stream)
+        if list(sides) != [side for side in tile if side != 1]:
+            raise _damaged(what, f"{_sides(sides)} pixels in a tile of {_sides(tile)}")
+    elif kind == "PLIO_1":
+        _, first, short, low, high = struct.unpack_from(">5h", stream)
+        length = short if short > 0 else (high << 15) + low
+        if first < 0 or 2 * length > len(stream):
+            raise _damaged(what, f"{length:,} words in a tile of {len(stream):,} bytes")
+
+
+def _sides(shape: list[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _damaged(what: str, claim: str) -> UnreadableSpectrum:
+    return UnreadableSpectrum(f"damaged: {what} claims {claim}")

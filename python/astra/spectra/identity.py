@@ -1,22 +1,26 @@
-"""What an apStar product is called: one identity, wherever it is read off.
+"""The identity of an apStar product, and where its file lies.
 
-A file name, the folders around it, a header and a row of an allStar table each say a part of it.
-``identify`` puts the parts together in one way, so that the same product has one ``product_id``
-whether it comes from a file or from a table. LOCATION_ID is not a part of it: it names folders only.
+A file name, the folders around it, a header and a row of an allStar table each state a part of the identity.
+``identify`` combines the parts in one way, so that a product has the same ``product_id`` whether it comes
+from a file or from a table. LOCATION_ID is not a part of it: it only names folders.
+
+Paths are stored relative to ``SAS_BASE_DIR`` if they are under it, else as absolute ones.
 """
 
 import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
-from astra.errors import UsageError
+from astra.config import sas_base_dir
+from astra.errors import ConfigError, UnreadableSpectrum, UsageError
 
 #: Data release of each reduction in SDSS-III and SDSS-IV; later ones are published in several releases.
 RELEASES = {"r3": "dr10", "r5": "dr12", "r6": "dr13", "r8": "dr14", "r12": "dr16", "dr17": "dr17"}
 TELESCOPES = ("apo25m", "apo1m", "lco25m")
+_TELESCOPE_OF = {"ap": "apo25m", "as": "lco25m"}
 #: What ``--release`` takes for work that is not public yet.
 INTERNAL = "sdss5"
 
@@ -30,7 +34,7 @@ _FILE_NAME = re.compile(
 
 @dataclass(frozen=True)
 class FileName:
-    """What the name of an apStar or asStar file and the folders around it say."""
+    """The facts in the name of an apStar or asStar file and in the folders around it."""
 
     prefix: str
     commissioning: bool
@@ -52,18 +56,16 @@ class FileName:
         return "" if self.place.isdigit() and _by_location(self.apred, self.telescope) else self.place
 
     def disagreement(self, product: "Product") -> str | None:
-        """Where the folders speak of another place or telescope than the product has; ``None`` if nowhere."""
-        here = {
-            "HEALPix": self.healpix,
-            "field": self.field if self.healpix is None else "",
-            "telescope": self.telescope,
+        """How the folders contradict the place or the telescope of the product; ``None`` if they do not."""
+        pairs = {
+            "HEALPix": (self.healpix, product.healpix),
+            "field": (self.field if self.healpix is None else "", product.field),
+            "telescope": (self.telescope, product.telescope),
         }
-        there = {"HEALPix": product.healpix, "field": product.field, "telescope": product.telescope}
         differing = [
-            f"{name} {there[name]}, not {here[name]}"
-            for name in here
-            if all(known not in (None, "") for known in (here[name], there[name]))
-            and str(here[name]).lower() != str(there[name]).lower()
+            f"{name} {there}, not {here}"
+            for name, (here, there) in pairs.items()
+            if not {None, ""} & {here, there} and str(here).lower() != str(there).lower()
         ]
         return ", ".join(differing) or None
 
@@ -73,8 +75,8 @@ class Product:
     """One combined spectrum of one star in one reduction.
 
     Attributes:
-        location_id: The folder in layouts that have LOCATION_ID there; no part of the identity.
-        file_name: Name of the file, where it is known better; no part of the identity.
+        location_id: The folder in layouts that are ordered by LOCATION_ID; not a part of the identity.
+        file_name: Name of the file, if a table states it; not a part of the identity.
     """
 
     release: str
@@ -105,48 +107,36 @@ class Product:
     @property
     def sas_path(self) -> str | None:
         """The published path, relative to ``SAS_BASE_DIR``; ``None`` if a part of it is unknown."""
-        folder = self._folder()
-        return folder and f"{self._reduction_root()}/{folder}/{self.file_name or self._file_name()}"
+        version, above, telescope = self.apred, f"{self.apstar}/{self.telescope}", ""
+        if self.apstar in _COMBINATIONS:
+            version = above = self.apstar
+        if self.apred in RELEASES:
+            root = f"{self.release}/apogee/spectro"
+            place = self.location_id if _by_location(self.apred, self.telescope) else self.field
+        else:
+            is_public = self.release.startswith("dr")
+            root = f"{self.release}/spectro/apogee" if is_public else "sdsswork/mwm/apogee/spectro"
+            place = None if self.healpix is None else f"{self.healpix // 1000}/{self.healpix}"
+            telescope = f"{self.telescope}-"
+        if not place:
+            return None
+        kind = f"{self.filetype}{'C' if self.commissioning else ''}"
+        name = self.file_name or f"{kind}-{version}-{telescope}{self.reduction or self.obj}.fits"
+        return f"{root}/redux/{self.apred}/{above}/{place}/{name}"
 
     def columns(self) -> dict[str, Any]:
-        """The columns of a spectrum that say which product it is."""
+        """The columns of a spectrum that identify the product."""
         names = ("release", "filetype", "apred", "apstar", "obj", "telescope", "healpix", "field", "prefix")
         return {name: getattr(self, name) for name in (*names, "reduction", "commissioning", "product_id")}
 
-    def _reduction_root(self) -> str:
-        if self.apred in RELEASES:
-            return f"{self.release}/apogee/spectro/redux/{self.apred}"
-        if self.release.startswith("dr"):
-            return f"{self.release}/spectro/apogee/redux/{self.apred}"
-        return f"sdsswork/mwm/apogee/spectro/redux/{self.apred}"
-
-    def _folder(self) -> str | None:
-        if self.apred not in RELEASES:
-            if self.healpix is None:
-                return None
-            return f"{self.apstar}/{self.telescope}/{self.healpix // 1000}/{self.healpix}"
-        place = self.location_id if _by_location(self.apred, self.telescope) else self.field
-        if not place:
-            return None
-        if self.apstar in _COMBINATIONS:
-            return f"{self.apstar}/{place}"
-        return f"{self.apstar}/{self.telescope}/{place}"
-
-    def _file_name(self) -> str:
-        version = self.apstar if self.apstar in _COMBINATIONS else self.apred
-        telescope = "" if self.apred in RELEASES else f"{self.telescope}-"
-        commissioning = "C" if self.commissioning else ""
-        return f"{self.prefix}Star{commissioning}-{version}-{telescope}{self.reduction or self.obj}.fits"
-
 
 def parse_path(path: str | PurePath) -> FileName | None:
-    """What a path says about the product; ``None`` if this is not the name of an apStar or asStar file."""
+    """The facts in a path about the product; ``None`` if this is not the name of an apStar or asStar file."""
     path = PurePath(path)
     found = _FILE_NAME.fullmatch(path.name)
     if found is None:
         return None
-    version = found["version"]
-    telescope, place = found["telescope"] or "", ""
+    version, telescope, place = found["version"], found["telescope"] or "", ""
     # .../{telescope}/{field or LOCATION_ID}/, in SDSS-V .../{telescope}/{healpix // 1000}/{healpix}/
     above = [folder.name for folder in path.parents[:3]]
     if len(above) > 1 and above[1] in TELESCOPES:
@@ -168,17 +158,17 @@ def parse_path(path: str | PurePath) -> FileName | None:
 def identify(
     name: FileName, facts: Mapping[str, Any], *, release: str | None = None, what: str = ""
 ) -> Product:
-    """Put together what a name says and what is known better from a header or a row of a table.
+    """Combine the facts in a name with those in a header or a row of a table, which count first.
 
     Args:
         name: The parsed name of the file.
         facts: ``obj``, ``apred``, ``field``, ``telescope``, ``healpix``, ``location_id``,
             ``commissioning``, ``file_name``; where one is absent or ``None``, the name decides.
-        release: The release of reductions that do not tell it themselves.
-        what: How an error names the product.
+        release: The release of reductions that do not state it themselves.
+        what: The name of the product in an error.
 
     Raises:
-        UsageError: The reduction belongs to no known release, and none is given.
+        UsageError: The reduction belongs to no known release, and ``release`` is ``None`` or not one.
     """
     facts = {key: value for key, value in facts.items() if value is not None}
     # Headers hold the version of the software under the same keywords: only a known reduction counts.
@@ -202,9 +192,6 @@ def identify(
     )
 
 
-_TELESCOPE_OF = {"ap": "apo25m", "as": "lco25m"}
-
-
 def _by_location(apred: str, telescope: str) -> bool:
     """Whether folders are named after LOCATION_ID: until DR14, but not those of the 1-m telescope."""
     return telescope != "apo1m" and release_rank(RELEASES.get(apred, INTERNAL)) <= release_rank("dr14")
@@ -214,7 +201,7 @@ def release_of(apred: str, asked: str | None, what: str) -> str:
     """The data release of a reduction.
 
     Raises:
-        UsageError: It belongs to no known release, and none (or none that can be one) is given.
+        UsageError: The reduction belongs to no known release, and ``asked`` is ``None`` or not one.
     """
     if apred in RELEASES:
         return RELEASES[apred]
@@ -234,3 +221,57 @@ def release_rank(release: str) -> int:
         return 1000
     found = re.fullmatch(r"dr(\d+)", release)
     return int(found[1]) if found else 0
+
+
+# > Where the file lies
+
+
+def absolute(path: str | None) -> Path:
+    """The place of a stored path on this machine.
+
+    Raises:
+        UnreadableSpectrum: There is no path.
+        ConfigError: The path is relative, and ``SAS_BASE_DIR`` is not set.
+    """
+    if not path:
+        raise UnreadableSpectrum("no file is known for this spectrum; ingest it with `astra ingest apstar`")
+    return Path(path) if Path(path).is_absolute() else usable_base_dir() / path
+
+
+def usable_base_dir() -> Path:
+    """The folder that relative paths start from.
+
+    Raises:
+        ConfigError: ``SAS_BASE_DIR`` is not set, or names no folder with anything in it.
+    """
+    base = sas_base_dir()
+    if base is None:
+        raise ConfigError(
+            "SAS_BASE_DIR is not set, and the paths of some spectra are relative to it: "
+            "set it to the folder that holds the data releases"
+        )
+    return base
+
+
+def check_base_dir() -> None:
+    """Refuse to start on relative paths when their folder is not there, or is empty (not mounted).
+
+    Raises:
+        ConfigError: ``SAS_BASE_DIR`` is not set, missing or empty.
+    """
+    base = usable_base_dir()
+    try:
+        empty = next(base.iterdir(), None) is None
+    except OSError as error:
+        raise ConfigError(f"SAS_BASE_DIR cannot be read: {base} ({error.strerror})") from error
+    if empty:
+        raise ConfigError(f"SAS_BASE_DIR is an empty folder: {base}; is the disk mounted?")
+
+
+def stored(path: Path) -> str:
+    """The form of a path that goes into the database."""
+    path = path.absolute()
+    base = sas_base_dir()
+    if base is not None and path.is_relative_to(base.absolute()):
+        return str(path.relative_to(base.absolute()))
+    return str(path)

@@ -21,8 +21,7 @@ from numpy.polynomial import chebyshev
 from numpy.polynomial.polyutils import mapdomain
 
 from astra.errors import ConfigError
-from astra.spectra.continuum_pixels import CHIPS, CONTINUUM
-from astra.spectra.grid import BADPIX, DETECTORS, N_GRID, NOSKY, SKYLINE
+from astra.spectra.grid import BADPIX, CHIPS, CONTINUUM, DETECTORS, N_GRID, NOSKY, SKYLINE
 from astra.system.silence import silenced
 
 #: Bits of the pixel mask whose pixels are replaced.
@@ -82,7 +81,7 @@ def usable(flux: np.ndarray, e_flux: np.ndarray, pixel_flags: np.ndarray) -> np.
 
     A pixel can be used if its flux is finite and not 0, its error is finite, and none of ``MASKED_BITS``
     is set. A spectrum can be used if one detector has such a pixel, and a continuum pixel (masked or not)
-    to normalise it with. All other spectra would be rectified to 1 everywhere, and would still be given
+    to normalise it with. All other spectra would be rectified to 1 everywhere, and would still get
     a distance.
 
     Args:

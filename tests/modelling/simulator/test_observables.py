@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from astra.ingest.values import A_K_PER_EBV
 from astra.modelling.simulator.observables import (
     FARTHEST,
     H_BRIGHT,
@@ -16,7 +17,6 @@ from astra.modelling.simulator.observables import (
     draw_observables,
 )
 from astra.pipelines.astronn_dist.distances.distance import distance
-from astra.spectra.photometry import A_K_PER_EBV
 
 N = 3000
 

@@ -20,7 +20,7 @@ from astra.modelling.simulator.conditions import Conditions
 from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, simulate, without_noise
 from astra.modelling.training import simulated
 from astra.modelling.training.simulated import Recipe, mask_rows, rectified, simulated_examples
-from astra.spectra.continuum_pixels import N_PIXELS
+from astra.spectra.grid import N_PIXELS
 from astra.spectra.rectify import rectify
 from astra.system import processes
 

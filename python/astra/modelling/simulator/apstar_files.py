@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astra.ingest.values import A_K_PER_EBV
 from astra.modelling.simulator.apstar_cards import Visits, draw_visits, primary_cards, wavelength_cards
 from astra.modelling.simulator.apstar_velocities import velocity_row
 from astra.modelling.simulator.fits_bytes import image, primary, table
 from astra.spectra import grid
 from astra.spectra.grid import N_GRID
-from astra.spectra.photometry import A_K_PER_EBV
 
 if TYPE_CHECKING:
     from astra.modelling.simulator.observables import Observables

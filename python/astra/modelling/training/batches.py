@@ -13,7 +13,7 @@ import numpy as np
 from astra.modelling.training.convolution import Bits
 from astra.modelling.training.examples import Augmenter, Examples
 from astra.pipelines.astronn_dist.network.dropout import LAYERS
-from astra.spectra.continuum_pixels import N_PIXELS
+from astra.spectra.grid import N_PIXELS
 
 # What random numbers are for; a part of their seed.
 ORDER, POOL, TRAINING, VALIDATION, MEAN, CALIBRATION = range(1, 7)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from astra.errors import ConfigError
-from astra.spectra.continuum_pixels import N_PIXELS
+from astra.spectra.grid import N_PIXELS
 
 # Numbers of the pool of noise; where in it an example starts is drawn.
 NOISE_POOL = 1 << 21

@@ -12,7 +12,7 @@ from astra.modelling.training.forward import network_of
 from astra.modelling.training.options import TrainingOptions
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.weights.files import SHAPES
-from astra.spectra.continuum_pixels import N_PIXELS
+from astra.spectra.grid import N_PIXELS
 
 # The mean spectrum of so many examples is known ten times better than one pixel's noise.
 EXAMPLES_OF_MEAN = 20_000

@@ -29,13 +29,13 @@ import peewee
 
 import astra
 from astra.errors import ConfigError, UsageError
+from astra.ingest.values import FILLER, SMALLEST_K_MAG
 from astra.modelling.training.examples import Examples
 from astra.modelling.training.rectified import rectified_spectra
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar as Coadded
 from astra.models.source import Source
 from astra.pipelines.astronn_dist.distances import distance
-from astra.spectra.location import check_base_dir
-from astra.spectra.photometry import FILLER, SMALLEST_K_MAG
+from astra.spectra.identity import check_base_dir
 
 ANY_STARFLAG = 2**63 - 1
 #: Rows in one query.

@@ -18,7 +18,7 @@ import numpy as np
 from astra.errors import ConfigError, Interrupted, MissingSpectrum, SpectrumError
 from astra.modelling.training.work_folder import ROW, STORED, check_space, explained
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
-from astra.spectra.continuum_pixels import N_PIXELS
+from astra.spectra.grid import N_PIXELS
 from astra.spectra.rectify import rectify, usable
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, Sample, simulat
 from astra.modelling.simulator.simulator import Simulator
 from astra.modelling.training.examples import Examples
 from astra.modelling.training.work_folder import ROW, STORED, check_space, explained
-from astra.spectra.continuum_pixels import N_PIXELS
+from astra.spectra.grid import N_PIXELS
 from astra.spectra.rectify import FILL, MASKED_BITS, rectify
 from astra.system.processes import cores, die_with, shared_cores
 
@@ -147,7 +147,7 @@ _SOURCES = (
         for name in ("broadening", "companions", "compact", "masks", "observe")
     ),
     *(f"modelling/simulator/{name}.py" for name in ("pixels", "sample", "stars", "emulators/*")),
-    *(f"spectra/{name}.py" for name in ("grid", "rectify", "continuum_pixels")),
+    *(f"spectra/{name}.py" for name in ("grid", "rectify")),
     "modelling/training/simulated.py",
 )
 

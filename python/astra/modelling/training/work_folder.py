@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from astra.errors import AstraError
-from astra.spectra.continuum_pixels import N_PIXELS
+from astra.spectra.grid import N_PIXELS
 
 #: A row of flux: float16, with the lowest byte first.
 STORED = np.dtype("<f2")

@@ -14,6 +14,7 @@ import numpy as np
 import peewee
 
 from astra.errors import MissingSpectrum, SpectrumError, UnusableSpectrum
+from astra.ingest.values import FILLER, SMALLEST_K_MAG
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.astronn_dist import AstroNNdist
 from astra.models.source import Source
@@ -21,7 +22,6 @@ from astra.pipelines.astronn_dist.distances.results import Columns, derive
 from astra.pipelines.astronn_dist.distances.stars import NAMES, Stars
 from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, check_usable, chosen_weights, load_model
 from astra.spectra.grid import N_GRID
-from astra.spectra.photometry import FILLER, SMALLEST_K_MAG
 from astra.tasks.contract import Provenance, task
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ All functions take numbers or arrays, any of which may be NaN, infinite or ``Non
 import numpy as np
 from numpy.typing import ArrayLike
 
-from astra.spectra.photometry import A_K_PER_EBV, FILLER, SMALLEST_K_MAG
+from astra.ingest.values import A_K_PER_EBV, FILLER, SMALLEST_K_MAG
 
 #: From this relative error on, a pseudo-luminosity is unreliable.
 UNRELIABLE = 0.2

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from astra.spectra.photometry import LARGEST_PARALLAX, LARGEST_PARALLAX_ERROR, gaia_release
+from astra.ingest.values import LARGEST_PARALLAX, LARGEST_PARALLAX_ERROR, gaia_release
 
 
 @dataclass(frozen=True)

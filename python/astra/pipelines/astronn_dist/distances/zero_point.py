@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from astra.ingest.values import GAIA_DR3
 from astra.pipelines.astronn_dist.distances.stars import Stars
-from astra.spectra.photometry import GAIA_DR3
 
 #: Values of ``astrometric_params_solved``: five parameters, and six, where the colour is one of them.
 FIVE, SIX = 31, 95

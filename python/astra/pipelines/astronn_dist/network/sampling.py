@@ -18,7 +18,7 @@ import numpy as np
 from astra.errors import UsageError
 from astra.pipelines.astronn_dist.prediction import Prediction
 from astra.pipelines.astronn_dist.weights.files import Weights
-from astra.spectra.continuum_pixels import N_PIXELS
+from astra.spectra.grid import N_PIXELS
 
 
 class Network(Protocol):

@@ -14,7 +14,7 @@ import numpy as np
 
 from astra.pipelines.astronn_dist.prediction import Prediction
 from astra.pipelines.astronn_dist.weights.formats import WrongWeights
-from astra.spectra.continuum_pixels import N_PIXELS
+from astra.spectra.grid import N_PIXELS
 from astra.spectra.rectify import FILL
 
 #: Pixels that each component needs; of a spectrum with fewer nothing is said.
