@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astra.models import AstroNNdist
-from astra.models.upsert import upsert
+from astra.models.base import upsert
 from astra.system.version import V_ASTRA
 
 KEY = {"key": ("spectrum_pk", "v_astra_major_minor")}

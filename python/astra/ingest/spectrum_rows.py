@@ -18,7 +18,7 @@ from astra.database.connection import MAX_PARAMETERS, now_sql
 from astra.database.sql import next_key
 from astra.ingest.records import Record, Tally, stored_rows
 from astra.models import ApogeeCoaddedSpectrumInApStar, Spectrum
-from astra.models.upsert import upsert
+from astra.models.base import upsert
 
 Row = dict[str, Any]
 

@@ -20,8 +20,7 @@ from astra.database.locks import changing_schema
 from astra.errors import StorageError, UsageError
 from astra.models import TABLES, Source, TaskRun
 from astra.models.pipeline import PipelineOutputModel
-from astra.tasks.contract import Task
-from astra.tasks.registry import installed_tasks
+from astra.tasks.contract import Task, installed_tasks
 
 log = logging.getLogger("astra")
 

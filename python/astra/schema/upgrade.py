@@ -11,7 +11,7 @@ from astra.database.locks import changing_schema
 from astra.database.schemas import comment, create_schema, refuse_hidden_schema, replace_view
 from astra.errors import ConfigError
 from astra.models import TABLES, Distance
-from astra.models.view import view_columns, view_query
+from astra.models.astronn_dist import view_columns, view_query
 
 
 def runner(database: peewee.Database) -> Runner:

@@ -19,8 +19,7 @@ from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.base import BaseModel
 from astra.models.pipeline import of_this_version
 from astra.models.source import Source
-from astra.tasks.contract import Task
-from astra.tasks.registry import find_task, installed_tasks
+from astra.tasks.contract import Task, find_task, installed_tasks
 from astra.tasks.withheld import is_noted, noted
 
 _LARGEST_SDSS_ID = 2**63 - 1

@@ -13,7 +13,7 @@ from peewee import fn
 
 from astra.database.connection import MAX_PARAMETERS
 from astra.database.sql import until
-from astra.models.claims import TaskWithheld
+from astra.models.pipeline import TaskWithheld
 from astra.tasks.contract import Task
 
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import peewee
@@ -17,15 +17,16 @@ from astra.errors import MissingSpectrum, SpectrumError, UnusableSpectrum
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.astronn_dist import AstroNNdist
 from astra.models.source import Source
+from astra.pipelines.astronn_dist.distances.distance import NAMES, Stars
 from astra.pipelines.astronn_dist.distances.results import Columns, derive
-from astra.pipelines.astronn_dist.distances.stars import NAMES, Stars
-from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, check_usable, chosen_weights, load_model
+from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, load_model
+from astra.pipelines.astronn_dist.network.sampling import choose_device
+from astra.pipelines.astronn_dist.weights.files import identify, load_weights, range_of
+from astra.pipelines.astronn_dist.weights.finding import chosen_weights
+from astra.spectra.apstar import CombinedSpectrum
 from astra.spectra.grid import N_GRID
 from astra.spectra.photometry import FILLER, SMALLEST_K_MAG
 from astra.tasks.contract import Provenance, task
-
-if TYPE_CHECKING:
-    from astra.spectra.apstar import CombinedSpectrum
 
 log = logging.getLogger("astra")
 
@@ -78,8 +79,6 @@ def astronn_dist(
 
 @astronn_dist.identified_by
 def _identify(weights: str | None = None, seed: int = 0, n_draws: int = N_DRAWS, **_: Any) -> Provenance:
-    from astra.pipelines.astronn_dist.weights.files import identify, range_of
-
     chosen = chosen_weights(weights)
     name, sha256 = identify(chosen.path)
     return Provenance(name, sha256, seed, n_draws, PRECISION, chosen.origin, range_of(chosen.path))
@@ -87,8 +86,6 @@ def _identify(weights: str | None = None, seed: int = 0, n_draws: int = N_DRAWS,
 
 @astronn_dist.prepared_by
 def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None:
-    from astra.spectra.apstar import CombinedSpectrum
-
     model = load_model(weights, device)
     # What is compiled at the first spectrum, and all that is loaded for it, is there before a worker has a
     # spectrum in hand.
@@ -101,7 +98,8 @@ def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None
 
 @astronn_dist.checked_by
 def _check(weights: str | None = None, device: str = "auto", **_: Any) -> None:
-    check_usable(weights, device)
+    choose_device(device)
+    load_weights(chosen_weights(weights).path)
 
 
 def star_changed() -> peewee.Expression:
@@ -110,20 +108,17 @@ def star_changed() -> peewee.Expression:
     other_source = peewee.fn.COALESCE(row.source_pk, 0) != peewee.fn.COALESCE(spectrum.source, 0)
     # A row of an older schema does not know when its source was read.
     modified = row.source_read.is_null() | (Source.modified >= row.source_read)
-    return other_source | modified | (~row.flag_no_result & _photometry_differs())
+    # Who changes Ks or E(B-V) by hand need not think of ``modified``.
+    other_k_mag = _differs(row.k_mag, row.flag_missing_photometry, Source.k_mag, SMALLEST_K_MAG)
+    other_ebv = _differs(row.ebv, row.flag_missing_extinction, Source.ebv, 0)
+    return other_source | modified | (~row.flag_no_result & (other_k_mag | other_ebv))
 
 
-def _photometry_differs() -> peewee.Expression:
-    """Whether Ks or E(B-V) are others: who changes them by hand need not think of ``modified``."""
-    row = AstroNNdist
-    k_usable = (Source.k_mag > SMALLEST_K_MAG) & (Source.k_mag < FILLER)
-    ebv_usable = (Source.ebv > 0) & (Source.ebv < FILLER)
-    k_mag = peewee.Case(None, [(k_usable, Source.k_mag)], 0.0)
-    ebv = peewee.Case(None, [(ebv_usable, Source.ebv)], 0.0)
-    k_missing, ebv_missing = (peewee.Case(None, [(ok, 0)], 1) for ok in (k_usable, ebv_usable))
-    had_none = peewee.Case(None, [(row.flag_missing_photometry, 1)], 0)
-    had_no_ebv = peewee.Case(None, [(row.flag_missing_extinction, 1)], 0)
-    return (row.k_mag != k_mag) | (row.ebv != ebv) | (had_none != k_missing) | (had_no_ebv != ebv_missing)
+def _differs(used: peewee.Field, was_missing: Any, value: peewee.Field, smallest: float) -> peewee.Expression:
+    """Whether the value that a result used, 0 where it was missing, is not that of the source."""
+    usable = (value > smallest) & (value < FILLER)
+    other_value = used != peewee.Case(None, [(usable, value)], 0.0)
+    return other_value | (peewee.Case(None, [(was_missing, 1)], 0) != peewee.Case(None, [(usable, 0)], 1))
 
 
 @astronn_dist.rederived_by(star_changed)
@@ -149,7 +144,7 @@ class _Read:
 
     spectrum: ApogeeCoaddedSpectrumInApStar
     row: AstroNNdist
-    pixels: "CombinedSpectrum | None" = None
+    pixels: CombinedSpectrum | None = None
     seconds: float = 0.0
 
 
@@ -191,9 +186,7 @@ def _fail(item: _Read, error: SpectrumError) -> None:
 
 def _stars(sources: list[Source | None]) -> Stars:
     """What the sources say; a spectrum without one has a star of which nothing is known."""
-    values = {
-        name: [None if source is None else getattr(source, name) for source in sources] for name in NAMES
-    }
+    values = {name: [getattr(source, name, None) for source in sources] for name in NAMES}
     return Stars.of(values, len(sources))
 
 

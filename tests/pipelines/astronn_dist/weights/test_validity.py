@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra.pipelines.astronn_dist.estimating import Model
-from astra.pipelines.astronn_dist.network.sampling import network_on, sample
-from astra.pipelines.astronn_dist.prediction import Prediction
+from astra.pipelines.astronn_dist.network.sampling import Prediction, network_on, sample
 from astra.pipelines.astronn_dist.weights.files import load_weights
 from astra.pipelines.astronn_dist.weights.validity import Validity, excess, widened
 

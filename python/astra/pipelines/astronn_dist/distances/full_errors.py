@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from astra.pipelines.astronn_dist.distances.stars import error
+from astra.pipelines.astronn_dist.distances.distance import error
 from astra.spectra.photometry import A_K_PER_EBV, FILLER, LARGEST_MAGNITUDE_ERROR
 
 #: The percentiles, as deviations of a normal distribution: 15.87 and 84.13 %.

@@ -7,8 +7,7 @@ mean of parallaxes is not biased, negative ones among them.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from astra.pipelines.astronn_dist.distances.distance import LARGEST_DISTANCE
-from astra.pipelines.astronn_dist.distances.stars import Stars
+from astra.pipelines.astronn_dist.distances.distance import LARGEST_DISTANCE, Stars
 from astra.pipelines.astronn_dist.distances.zero_point import zero_point
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from astra.errors import UsageError
 from astra.pipelines.astronn_dist.distances import distance, full_errors, parallaxes
-from astra.pipelines.astronn_dist.distances.stars import Stars
+from astra.pipelines.astronn_dist.distances.distance import Stars, plausible
 
 #: Which error of the luminosity decides how much the spectrum counts beside Gaia.
 WeightsFrom = Literal["total", "model"]
@@ -74,9 +74,9 @@ def _distances(found: Columns, e_magnitude: np.ndarray) -> Columns:
         "dist": dist,
         "e_dist": e_dist,
         "e_model_dist": e_model_dist,
-        "e_dist_full": distance.near(0.5 * (high - low)),
-        "dist_lo": distance.near(low),
-        "dist_hi": distance.near(high),
+        "e_dist_full": plausible(0.5 * (high - low)),
+        "dist_lo": plausible(low),
+        "dist_hi": plausible(high),
     }
 
 

@@ -10,15 +10,35 @@ result does not depend on what was computed with it, nor where, and the first 10
 draws.
 """
 
+import dataclasses
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from astra.errors import UsageError
-from astra.pipelines.astronn_dist.prediction import Prediction
+from astra.errors import ConfigError, UsageError
 from astra.pipelines.astronn_dist.weights.files import Weights
+from astra.pipelines.astronn_dist.weights.validity import Validity, excess
 from astra.spectra.continuum_pixels import N_PIXELS
+
+#: What the drivers of GPUs put there (NVIDIA, below Windows, AMD): looking is faster than to load torch.
+DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Pseudo-luminosities of N spectra [mas], float64 of shape (N,); NaN where the network gave none."""
+
+    fakemag: np.ndarray
+    """Mean of the draws."""
+
+    e_fakemag: np.ndarray
+    """Total error: the network's own and that of the model."""
+
+    e_model_fakemag: np.ndarray
+    """Error of the model alone: the standard deviation of the draws."""
 
 
 class Network(Protocol):
@@ -42,15 +62,31 @@ class Network(Protocol):
         """
 
 
+def choose_device(name: str) -> str:
+    """``"cpu"`` or ``"cuda"``, from ``"auto"`` or one of these.
+
+    Raises:
+        ConfigError: CUDA is asked for, and torch can use none here.
+    """
+    if name == "cpu" or (name == "auto" and not any(map(os.path.exists, DRIVERS))):
+        return "cpu"
+    import torch
+
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ConfigError("device cuda: this machine has none that torch can use; take --device cpu")
+    return "cuda" if available else "cpu"
+
+
 def network_on(device: str, weights: Weights) -> Network:
     """The network with these weights on a device, ``"cpu"`` or one of torch's."""
     if device == "cpu":
         from astra.pipelines.astronn_dist.network.on_cpu import CpuNetwork
 
-        return CpuNetwork.from_weights(weights)
-    from astra.pipelines.astronn_dist.network.on_torch import TorchNetwork
+        return CpuNetwork(weights)
+    from astra.pipelines.astronn_dist.network.bcnn import TorchNetwork
 
-    return TorchNetwork.from_weights(weights, device)
+    return TorchNetwork(weights, device)
 
 
 def sample(
@@ -91,3 +127,16 @@ def summarise(prediction: np.ndarray, log_variance: np.ndarray, labels_std: floa
         total = np.exp(log_variance.mean(axis=1)) + model
         scaled = [labels_std * value for value in (prediction.mean(axis=1), np.sqrt(total), np.sqrt(model))]
     return Prediction(*(np.where(np.isfinite(value), value, np.nan) for value in scaled))
+
+
+def widened(prediction: Prediction, flux: np.ndarray, e_flux: np.ndarray, validity: Validity) -> Prediction:
+    """The prediction with the error for spectra unlike the training's added in quadrature to the total one.
+
+    Args:
+        prediction: Of N spectra.
+        flux, e_flux: Their rectified flux and error, shape (N, 7514).
+        validity: What the model knows of its training spectra.
+    """
+    measured = excess(flux, e_flux, validity.mean, validity.components)
+    extra = np.interp(measured, validity.excess, validity.relative_error) * prediction.fakemag
+    return dataclasses.replace(prediction, e_fakemag=np.hypot(prediction.e_fakemag, extra))

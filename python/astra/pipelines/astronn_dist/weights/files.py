@@ -16,12 +16,7 @@ import numpy as np
 
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist.weights import formats, validity
-from astra.pipelines.astronn_dist.weights.formats import (
-    FOLDER_FILES,
-    READERS,
-    WrongWeights,
-    read_astronn_folder,
-)
+from astra.pipelines.astronn_dist.weights.formats import FOLDER_FILES, READERS, WrongWeights
 from astra.pipelines.astronn_dist.weights.validity import Validity
 from astra.system.atomic import replaced
 
@@ -120,7 +115,7 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
     """
     path = Path(path)
     name, sha256 = _identity(path)
-    read = read_astronn_folder if os.path.isdir(path) else READERS[path.suffix]
+    read = formats.read_astronn_folder if os.path.isdir(path) else READERS[path.suffix]
     with _damage():
         tensors, details = read(path)
         extra = {name: tensors[name] for name in (validity.MEAN, validity.COMPONENTS) if name in tensors}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from astra.config import load_settings
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist.weights.files import OURS, SUFFIXES, reason, shown
 
@@ -32,6 +33,15 @@ class Chosen:
 
     path: Path
     origin: str
+
+
+def chosen_weights(option: str | None) -> Chosen:
+    """As :func:`find_weights`, with the settings in force.
+
+    Raises:
+        ConfigError: The weights are not there.
+    """
+    return find_weights(option, load_settings())
 
 
 def find_weights(option: str | None, settings: WeightsSettings) -> Chosen:

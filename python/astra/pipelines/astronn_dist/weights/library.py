@@ -11,17 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from astra.errors import ConfigError, UsageError
-from astra.pipelines.astronn_dist.weights.files import (
-    OURS,
-    SUFFIXES,
-    Weights,
-    identify,
-    load_weights,
-    read_weights,
-    reason,
-    save_weights,
-    shown,
-)
+from astra.pipelines.astronn_dist.weights import files
+from astra.pipelines.astronn_dist.weights.files import SUFFIXES, Weights, load_weights, reason, shown
 from astra.pipelines.astronn_dist.weights.finding import (
     Chosen,
     WeightsSettings,
@@ -51,7 +42,7 @@ class Listed:
     place: str
     format: str
     bytes: int
-    sha256: str | None
+    sha256: str | None = None
     range: str | None = None
     fault: str | None = None
     chosen_by: str | None = None
@@ -96,25 +87,30 @@ def _in_folder(folder: Path) -> Iterator[Path]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise ConfigError(f"models folder {shown(folder)}: {reason(error)}; set ASTRA_MODELS_DIR") from error
+        raise _unusable(folder, error) from error
     for path in found:
         holds_model = path.suffix in SUFFIXES or any(os.path.exists(path / name) for name in FOLDER_FILES)
         if holds_model and not path.name.startswith("."):
             yield path
 
 
+def _unusable(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"models folder {shown(folder)}: {reason(error)}; set ASTRA_MODELS_DIR")
+
+
 def _listed(path: Path, place: str, chosen: Chosen | None, settings: WeightsSettings) -> Listed:
     facts: dict[str, Any] = {}
+    with suppress(ConfigError):
+        facts["sha256"] = files.identify(path)[1]
     try:
-        facts["range"] = read_weights(path).range
+        facts["range"] = files.read_weights(path).range
     except WrongWeights as error:
         facts["fault"] = str(error)
     if chosen is not None and _same(path, chosen.path):
         facts["chosen_by"] = chosen.origin
-    if place != ELSEWHERE:
-        taken = _taken(_name(path), settings)
-        facts["hidden_by"] = None if taken is None or _same(path, taken) else taken
-    return Listed(_name(path), path, place, _format(path), _size(path), _sha256(path), **facts)
+    if place != ELSEWHERE and not _is_found_by_name(path, settings):
+        facts["hidden_by"] = _taken(_name(path), settings)
+    return Listed(_name(path), path, place, _format(path), _size(path), **facts)
 
 
 def _taken(name: str, settings: WeightsSettings) -> Path | None:
@@ -124,10 +120,9 @@ def _taken(name: str, settings: WeightsSettings) -> Path | None:
     return None
 
 
-def _sha256(path: Path) -> str | None:
-    with suppress(ConfigError):
-        return identify(path)[1]
-    return None
+def _is_found_by_name(path: Path, settings: WeightsSettings) -> bool:
+    taken = _taken(_name(path), settings)
+    return taken is not None and _same(path, taken)
 
 
 # > One of them
@@ -143,15 +138,13 @@ def describe_model(value: str | None, settings: WeightsSettings) -> dict[str, An
     Raises:
         ConfigError: There is no such model, or it is damaged.
     """
-    if value is None:
-        path = find_weights(None, settings).path
-    else:
-        path = named(value, "model", settings.models_dir)
+    in_force = value is None
+    path = find_weights(None, settings).path if in_force else named(value, "model", settings.models_dir)
     return _described(path, load_weights(path, "see `astra models list`"), settings)
 
 
 def _described(path: Path, weights: Weights, settings: WeightsSettings) -> dict[str, Any]:
-    sizes = {name: tensor.size for name, tensor in weights.tensors.items()}
+    sizes = [tensor.size for name, tensor in weights.tensors.items() if name not in _NORMALISATION]
     validity = weights.validity
     return {
         "name": weights.name,
@@ -160,7 +153,7 @@ def _described(path: Path, weights: Weights, settings: WeightsSettings) -> dict[
         "format": _format(path),
         "bytes": _size(path),
         "chosen_by": _chosen_by(path, settings),
-        "parameters": sum(size for name, size in sizes.items() if name not in _NORMALISATION),
+        "parameters": sum(sizes),
         "labels_std": weights.tensors["labels_std"].item(),
         "range": weights.range,
         "widens_errors": validity is not None,
@@ -180,9 +173,7 @@ def _chosen_by(path: Path, settings: WeightsSettings) -> str | None:
 
 def _command(path: Path, settings: WeightsSettings) -> str:
     """A command that runs with this model."""
-    taken = _taken(_name(path), settings)
-    by_name = taken is not None and _same(path, taken)
-    value = _name(path) if by_name else str(path.absolute())
+    value = _name(path) if _is_found_by_name(path, settings) else str(path.absolute())
     return f"astra run astronn_dist --weights {shlex.quote(value)}"
 
 
@@ -217,16 +208,13 @@ def import_model(
     source: dict[str, Any] = {"file": os.path.basename(os.path.realpath(path)), "sha256": weights.sha256}
     if "imported_from" in weights.details:
         source["imported_from"] = weights.details["imported_from"]
-    target = settings.models_dir / (name + OURS)
+    target = settings.models_dir / (name + files.OURS)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(
-            f"models folder {shown(target.parent)}: {reason(error)}; set ASTRA_MODELS_DIR"
-        ) from error
-    save_weights(
-        dataclasses.replace(weights, details=dict(weights.details) | {"imported_from": source}), target
-    )
+        raise _unusable(target.parent, error) from error
+    details = {**weights.details, "imported_from": source}
+    files.save_weights(dataclasses.replace(weights, details=details), target)
     return _described(target, load_weights(target), settings)
 
 
@@ -259,5 +247,5 @@ def _format(path: Path) -> str:
 
 
 def _size(path: Path) -> int:
-    files = [path / name for name in FOLDER_FILES] if os.path.isdir(path) else [path]
-    return sum(os.path.getsize(file) for file in files if os.path.exists(file))
+    parts = [path / name for name in FOLDER_FILES] if os.path.isdir(path) else [path]
+    return sum(os.path.getsize(part) for part in parts if os.path.exists(part))

@@ -5,14 +5,12 @@ how wrong it is on spectra that these do not describe. The scatter that is left 
 is looked up in the table. All of it travels in the model's own file and acts for that model alone.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from astra.pipelines.astronn_dist.prediction import Prediction
 from astra.pipelines.astronn_dist.weights.formats import WrongWeights
 from astra.spectra.continuum_pixels import N_PIXELS
 from astra.spectra.rectify import FILL
@@ -76,19 +74,6 @@ def excess(flux: np.ndarray, e_flux: np.ndarray, mean: np.ndarray, components: n
             part = slice(start, start + TOGETHER)
             found[part] = _excess(np.asarray(flux[part], float), e_flux[part], mean, components)
     return np.where(np.isfinite(found), found, np.inf)
-
-
-def widened(prediction: Prediction, flux: np.ndarray, e_flux: np.ndarray, validity: Validity) -> Prediction:
-    """The prediction with the error for spectra unlike the training's added in quadrature to the total one.
-
-    Args:
-        prediction: Of N spectra.
-        flux, e_flux: Their rectified flux and error, shape (N, 7514).
-        validity: What the model knows of its training spectra.
-    """
-    measured = excess(flux, e_flux, validity.mean, validity.components)
-    extra = np.interp(measured, validity.excess, validity.relative_error) * prediction.fakemag
-    return dataclasses.replace(prediction, e_fakemag=np.hypot(prediction.e_fakemag, extra))
 
 
 def _excess(flux: np.ndarray, e_flux: np.ndarray, mean: np.ndarray, components: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a caller gives, checked, and brought into the form that the computation takes."""
+"""The arguments of ``astra.distance``, checked and converted to the arrays that the computation takes."""
 
 import numbers
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from astra.models.source import Source
-from astra.pipelines.astronn_dist.distances.stars import NAMES, NUMBERS
+from astra.pipelines.astronn_dist.distances.distance import NAMES, NUMBERS
 from astra.spectra.apstar import CombinedSpectrum
 from astra.spectra.grid import BADPIX, N_GRID, wavelength
 
@@ -105,7 +105,9 @@ def identities_from(identity: Any, spectra: Sequence[CombinedSpectrum], single: 
 
 
 def _unpacked(spectrum: Any, e_flux: Any, pixel_flags: Any) -> tuple[Any, Any, Any]:
+    """The flux of a ``Spectrum``, its errors and its mask, as far as these are not specified."""
     from astropy import units
+    from astropy.nddata import StdDevUncertainty
 
     where = spectrum.spectral_axis.to_value(units.AA, units.spectral())
     if where.shape != (N_GRID,) or not np.allclose(where, wavelength(), rtol=_SAME_WAVELENGTH, atol=0):
@@ -116,7 +118,8 @@ def _unpacked(spectrum: Any, e_flux: Any, pixel_flags: Any) -> tuple[Any, Any, A
     if e_flux is None:
         if spectrum.uncertainty is None:
             raise ValueError("the spectrum has no uncertainty, and no e_flux is given")
-        e_flux = _standard_deviation(spectrum.uncertainty)
+        with np.errstate(divide="ignore", invalid="ignore"):  # an inverse variance of 0
+            e_flux = spectrum.uncertainty.represent_as(StdDevUncertainty).quantity
     if pixel_flags is None:
         if spectrum.mask is None:
             # Its bad pixels would pass for lines.
@@ -125,13 +128,6 @@ def _unpacked(spectrum: Any, e_flux: Any, pixel_flags: Any) -> tuple[Any, Any, A
             )
         pixel_flags = np.where(np.broadcast_to(spectrum.mask, spectrum.flux.shape), MASKED, 0)
     return spectrum.flux, e_flux, pixel_flags
-
-
-def _standard_deviation(uncertainty: Any) -> Any:
-    from astropy.nddata import StdDevUncertainty
-
-    with np.errstate(divide="ignore", invalid="ignore"):  # an inverse variance of 0
-        return uncertainty.represent_as(StdDevUncertainty).quantity
 
 
 def _numbers(name: str, value: Any, unit: str | None) -> np.ndarray:

@@ -1,16 +1,28 @@
-"""Distances of stars whose spectra are at hand, as arrays or files; no database is opened."""
+"""Distances without a database: what the task computes, for one star or for arrays of them."""
 
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astra.pipelines.astronn_dist.direct.inputs import identities_from, seed_from, spectra_from, star_values
-from astra.pipelines.astronn_dist.direct.result import StarDistance
+from astra.models.astronn_dist import AstroNNdist
+from astra.models.fields import flags_of
+from astra.pipelines.astronn_dist.distances.distance import NAMES, Stars
 from astra.pipelines.astronn_dist.distances.results import WeightsFrom
-from astra.pipelines.astronn_dist.distances.stars import NAMES, Stars
-from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, chosen_weights, load_model
-from astra.spectra.apstar import CombinedSpectrum
+from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, load_model
+from astra.pipelines.astronn_dist.inputs import identities_from, seed_from, spectra_from, star_values
+from astra.pipelines.astronn_dist.weights.files import identify
+from astra.pipelines.astronn_dist.weights.finding import chosen_weights
+from astra.spectra.apstar import CombinedSpectrum, opened
+from astra.system.version import __version__
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+    from astropy.units import Quantity
 
 
 def distance(
@@ -27,7 +39,7 @@ def distance(
     device: str = "auto",
     weights_from: WeightsFrom = "total",
     **star: Any,
-) -> StarDistance:
+) -> "StarDistance":
     """Estimate the distance of one star, or of N stars, from spectra on the apStar grid.
 
     The numbers are those that ``astra run`` gives the same spectrum under the same identity.
@@ -60,8 +72,8 @@ def distance(
     spectra, single = spectra_from(flux, e_flux, pixel_flags)
     stars = Stars.of(star_values({"k_mag": k_mag, "ebv": ebv} | star, len(spectra)), len(spectra))
     names = identities_from(identity, spectra, single)
-    options = {"n_draws": n_draws, "seed": seed_from(seed), "weights_from": weights_from}
-    return _estimated(spectra, names, stars, single, weights, device, options)
+    options = {"n_draws": n_draws, "seed": seed, "weights_from": weights_from}
+    return _estimated(spectra, names, stars, single, weights, device, **options)
 
 
 def distance_from_apstar(
@@ -76,7 +88,7 @@ def distance_from_apstar(
     device: str = "auto",
     weights_from: WeightsFrom = "total",
     **star: Any,
-) -> StarDistance:
+) -> "StarDistance":
     """Estimate the distance of the star of an apStar or asStar file.
 
     Magnitudes, coordinates and, from DR14 to DR17, the reddening come from the header, as far as they are
@@ -97,7 +109,6 @@ def distance_from_apstar(
     """
     from astra.ingest.headers import described
     from astra.ingest.values import clean
-    from astra.spectra.apstar import opened
 
     with opened(path) as file:
         spectrum, header = file.combined(), file.header()
@@ -107,8 +118,8 @@ def distance_from_apstar(
     # As in a catalogue: what is blank leaves the value of the header.
     known |= {name: value for name, value in given.items() if clean(name, np.ravel(value)[0]) is not None}
     stars = Stars.of(known, 1)
-    options = {"n_draws": n_draws, "seed": seed_from(seed), "weights_from": weights_from}
-    return _estimated([spectrum], [record.product.product_id], stars, True, weights, device, options)
+    options = {"n_draws": n_draws, "seed": seed, "weights_from": weights_from}
+    return _estimated([spectrum], [record.product.product_id], stars, True, weights, device, **options)
 
 
 def _estimated(
@@ -118,11 +129,9 @@ def _estimated(
     single: bool,
     weights: str | None,
     device: str,
-    options: dict[str, Any],
-) -> StarDistance:
-    from astra import __version__
-    from astra.pipelines.astronn_dist.weights.files import identify
-
+    **options: Any,
+) -> "StarDistance":
+    options["seed"] = seed_from(options["seed"])
     model = load_model(weights, device)
     parts = []
     for start in range(0, max(len(spectra), 1), BATCH):
@@ -132,3 +141,74 @@ def _estimated(
     name, sha256 = identify(chosen_weights(weights).path)
     meta = {"weights": name, "weights_sha256": sha256, "version": __version__} | options
     return StarDistance.of(columns, meta, single)
+
+
+@dataclass(frozen=True, eq=False)
+class StarDistance:
+    """Distance, parallaxes and flags of one star, or of N stars.
+
+    Every attribute but ``meta`` is named like the column of the results that it equals. Numbers are
+    quantities, NaN where absent, flags are bool and ``result_flags`` holds their bits: scalars for one star,
+    arrays of shape (N,) for N.
+
+    Attributes:
+        meta: What the numbers depend on besides the spectrum and the star: weights, their SHA-256, seed,
+            draws, the version of Astra.
+    """
+
+    k_mag: "Quantity"
+    ebv: "Quantity"
+    A_k_mag: "Quantity"
+    L_fakemag: "Quantity"
+    e_L_fakemag: "Quantity"
+    e_model_L_fakemag: "Quantity"
+    dist: "Quantity"
+    e_dist: "Quantity"
+    e_model_dist: "Quantity"
+    e_dist_full: "Quantity"
+    dist_lo: "Quantity"
+    dist_hi: "Quantity"
+    nn_parallax: "Quantity"
+    e_nn_parallax: "Quantity"
+    e_model_nn_parallax: "Quantity"
+    plx_zero_point: "Quantity"
+    gaia_parallax: "Quantity"
+    e_gaia_parallax: "Quantity"
+    weighted_parallax: "Quantity"
+    e_weighted_parallax: "Quantity"
+    weighted_dist: "Quantity"
+    e_weighted_dist: "Quantity"
+    result_flags: int | np.ndarray
+    flag_fakemag_unreliable: bool | np.ndarray
+    flag_missing_photometry: bool | np.ndarray
+    flag_missing_extinction: bool | np.ndarray
+    flag_no_result: bool | np.ndarray
+    flag_bad: bool | np.ndarray
+    flag_warn: bool | np.ndarray
+    meta: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, columns: Mapping[str, np.ndarray], meta: Mapping[str, Any], single: bool) -> "StarDistance":
+        """From columns as ``derive`` gives them, shape (N,); of one star if there is a single one."""
+        from astropy.units import Quantity
+
+        bits = sum(flag.value * columns[name] for name, flag in flags_of(AstroNNdist).items())
+        bad, warn = ((bits & mask) != 0 for mask in (AstroNNdist.BAD, AstroNNdist.WARN))
+        values = {}
+        for name, array in {**columns, "result_flags": bits, "flag_bad": bad, "flag_warn": warn}.items():
+            if "flag" in name:
+                values[name] = array[0].item() if single else array
+            else:
+                values[name] = Quantity(array[0] if single else array, AstroNNdist._meta.fields[name].unit)
+        return cls(**values, meta=MappingProxyType(dict(meta)))
+
+    def to_table(self) -> "QTable":
+        """A table of one row for each star, with units and descriptions; ``meta`` goes into its ``meta``."""
+        from astropy.table import QTable
+
+        table = QTable(meta=dict(self.meta))
+        for field in dataclasses.fields(self)[:-1]:
+            table[field.name] = np.atleast_1d(getattr(self, field.name))
+            column = getattr(AstroNNdist, field.name)
+            table[field.name].info.description = getattr(column, "help_text", None)
+        return table
