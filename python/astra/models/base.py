@@ -1,6 +1,7 @@
 """The base of all models, and writing many rows at once."""
 
 from collections.abc import Collection, Iterable, Mapping
+from itertools import compress
 from typing import Any
 
 import peewee
@@ -57,11 +58,8 @@ class BaseModel(peewee.Model):
         if stored is None:
             return fields
         mine = [field.db_value(self.__data__.get(field.name)) for field in fields]
-        return [
-            field
-            for field, value, old in zip(fields, mine, stored, strict=True)
-            if value != field.db_value(old)
-        ]
+        theirs = [field.db_value(value) for field, value in zip(fields, stored, strict=True)]
+        return [field for field, new, old in zip(fields, mine, theirs, strict=True) if new != old]
 
     @classmethod
     def _normalize_data(cls, data: Any, kwargs: dict[str, Any]) -> Any:
@@ -75,9 +73,8 @@ class BaseModel(peewee.Model):
         """Insert one row; unlike peewee's, it leaves generated columns out."""
         normalized = cls._normalize_data(__data, insert)
         if isinstance(normalized, dict):
-            normalized = {
-                key: value for key, value in normalized.items() if not isinstance(key, GeneratedField)
-            }
+            written = [key for key in normalized if not isinstance(key, GeneratedField)]
+            normalized = {key: normalized[key] for key in written}
         return super().insert(normalized)
 
     @classmethod
@@ -86,16 +83,12 @@ class BaseModel(peewee.Model):
         rows = list(rows)
         if fields is not None and not any(isinstance(row, dict) for row in rows):
             columns = zip(*rows, strict=True) if rows else [()] * len(fields)
-            written = [pair for pair in zip(fields, columns, strict=True) if is_written(*pair)]
-            fields, rows = (
-                [field for field, _ in written],
-                list(zip(*(column for _, column in written), strict=True)),
-            )
+            written = list(map(is_written, fields, columns))
+            fields, rows = list(compress(fields, written)), [tuple(compress(row, written)) for row in rows]
         elif fields is None and rows and all(isinstance(row, dict) for row in rows):
-            names = dict.fromkeys(_field_name(cls, key) for row in rows for key in row)
-            fields = [cls._meta.fields[name] for name in names]
-            fields = [field for field in fields if not isinstance(field, GeneratedField)]
             rows = [{_field_name(cls, key): value for key, value in row.items()} for row in rows]
+            fields = [cls._meta.fields[name] for name in dict.fromkeys(name for row in rows for name in row)]
+            fields = [field for field in fields if not isinstance(field, GeneratedField)]
             blank = {f.name: f.default() if callable(f.default) else f.default for f in fields}
             rows = [tuple(row.get(name, blank[name]) for name in blank) for row in rows]
         return super().insert_many(rows, fields=fields)
@@ -139,29 +132,28 @@ def upsert(
     rows = list(rows)
     if not rows:
         return
-    meta = model._meta
-    columns = {meta.fields[name]: [row[name] for row in rows] for name in rows[0]}
-    columns = {
-        field: [field.db_value(value) for value in values]
-        for field, values in columns.items()
-        if is_written(field, values)
-    }
-    changing = [field.column_name for field in columns if field.name not in {*key, *keep}]
-    not_counted = {meta.fields[name].column_name for name in uncounted}
-    conflict = _on_conflict(model, [meta.fields[name].column_name for name in key], changing, not_counted)
-    written = {field.column_name: values for field, values in columns.items()}
-    insert_columns(meta.database, meta.table_name, written, conflict)
+    meta, written = model._meta, {}
+    for name in rows[0]:
+        field, values = meta.fields[name], [row[name] for row in rows]
+        if is_written(field, values):
+            written[field] = [field.db_value(value) for value in values]
+    changing = [field for field in written if field.name not in {*key, *keep}]
+    conflict = _on_conflict(model, [meta.fields[name] for name in key], changing, uncounted)
+    columns = {field.column_name: values for field, values in written.items()}
+    insert_columns(meta.database, meta.table_name, columns, conflict)
 
 
-def _on_conflict(model: type[BaseModel], key: list[str], changing: list[str], uncounted: set[str]) -> str:
+def _on_conflict(
+    model: type[BaseModel], key: list[peewee.Field], changing: list[peewee.Field], uncounted: Collection[str]
+) -> str:
     database, table = model._meta.database, model._meta.table_name
-    changes = [
-        differs(database, f'EXCLUDED."{column}"', f'"{table}"."{column}"')
-        for column in changing
-        if column not in uncounted
-    ]
+    updates, changes = [], []
+    for field in changing:
+        new, old = f'EXCLUDED."{field.column_name}"', f'"{table}"."{field.column_name}"'
+        updates.append(f'"{field.column_name}" = {new}')
+        if field.name not in uncounted:
+            changes.append(differs(database, new, old))
     changed = " OR ".join(changes) or "1 = 0"
-    updates = [f'"{column}" = EXCLUDED."{column}"' for column in changing]
     updates.append(f'"modified" = CASE WHEN {changed} THEN {now_sql(database)} ELSE "{table}"."modified" END')
-    target = ", ".join(f'"{column}"' for column in key)
+    target = ", ".join(f'"{field.column_name}"' for field in key)
     return f"ON CONFLICT ({target}) DO UPDATE SET {', '.join(updates)}"

@@ -84,9 +84,12 @@ class Task:
         self.options = frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
         self.rederivation: Rederivation | None = None
         self.notes: list[Note] = []
-        self._identify: Callable[..., Provenance] = lambda **options: Provenance()
-        self._prepare: Callable[..., None] = lambda **options: None
-        self._check = self.prepare
+        self.identify: Callable[..., Provenance] = lambda **options: Provenance()
+        """What the numbers of a run with these options would depend on; cheap, for it reads no tensors."""
+        self.prepare: Callable[..., None] = lambda **options: None
+        """Load what a run with these options needs, so that a wrong setting fails before any spectrum."""
+        self.check: Callable[..., None] = lambda **options: self.prepare(**options)
+        """Fail as ``prepare`` does, in a process that lets others compute, and so needs to load less."""
 
     def __call__(self, spectra: Iterable[Any], **options: Any) -> Iterator[Any]:
         """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty."""
@@ -97,31 +100,19 @@ class Task:
             yield row
             last = time.perf_counter()
 
-    def identify(self, **options: Any) -> Provenance:
-        """What the numbers of a run with these options would depend on; cheap, for it reads no tensors."""
-        return self._identify(**options)
-
-    def prepare(self, **options: Any) -> None:
-        """Load what a run with these options needs, so that a wrong setting fails before any spectrum."""
-        self._prepare(**options)
-
-    def check(self, **options: Any) -> None:
-        """Fail as ``prepare`` does, in a process that lets others compute, and so needs to load less."""
-        self._check(**options)
-
     def identified_by(self, function: Callable[..., Provenance]) -> Callable[..., Provenance]:
         """Decorator: ``function(**options)`` gives the provenance of a run."""
-        self._identify = function
+        self.identify = function
         return function
 
     def prepared_by(self, function: Callable[..., None]) -> Callable[..., None]:
         """Decorator: ``function(**options)`` raises ``ConfigError`` if a run cannot work."""
-        self._prepare = function
+        self.prepare = function
         return function
 
     def checked_by(self, function: Callable[..., None]) -> Callable[..., None]:
         """Decorator: ``function(**options)`` raises what ``prepare`` raises; without it, that is called."""
-        self._check = function
+        self.check = function
         return function
 
     def rederived_by(self, stale: Callable[[], peewee.Expression]) -> Callable[[Callable], Callable]:
@@ -236,13 +227,11 @@ def check_tables(task: Task) -> None:
         except peewee.DatabaseError as error:
             if isinstance(known := translated(error), DatabaseUnreachable):
                 raise known from error
-            raise ConfigError(f"task {task.name!r}: {_trouble(model._meta.table_name, error)}") from error
-
-
-def _trouble(table: str, error: peewee.DatabaseError) -> str:
-    if is_missing_table(error):
-        return (
-            f"its table {table} is missing: `astra init` makes only Astra's own, so see the documentation of "
-            "its package, or ask the authors"
-        )
-    return f"its table {table} cannot be read ({one_line(error)})"
+            trouble = f"cannot be read ({one_line(error)})"
+            if is_missing_table(error):
+                trouble = (
+                    "is missing: `astra init` makes only Astra's own, so see the documentation of its "
+                    "package, or ask the authors"
+                )
+            table = model._meta.table_name
+            raise ConfigError(f"task {task.name!r}: its table {table} {trouble}") from error
