@@ -5,24 +5,6 @@ pending.py     which spectra need a task, as queries
 withheld.py    spectra whose files the system withheld, which later runs try again
 """
 
-from astra.tasks.contract import (
-    Note,
-    Provenance,
-    Rederivation,
-    Task,
-    find_task,
-    installed_tasks,
-    task,
-    task_names,
-)
+from astra.tasks.contract import Provenance, Task, find_task, installed_tasks, task, task_names
 
-__all__ = [
-    "Note",
-    "Provenance",
-    "Rederivation",
-    "Task",
-    "find_task",
-    "installed_tasks",
-    "task",
-    "task_names",
-]
+__all__ = ["Provenance", "Task", "find_task", "installed_tasks", "task", "task_names"]

@@ -10,15 +10,8 @@ import numpy as np
 
 from astra.pipelines.astronn_dist.distances.distance import Stars
 from astra.pipelines.astronn_dist.distances.results import Columns, WeightsFrom, derive
-from astra.pipelines.astronn_dist.network.sampling import (
-    Network,
-    Prediction,
-    choose_device,
-    drawn,
-    network_on,
-    summarise,
-    widened,
-)
+from astra.pipelines.astronn_dist.network import sampling
+from astra.pipelines.astronn_dist.network.sampling import Network, Prediction
 from astra.pipelines.astronn_dist.weights.files import identify, load_weights
 from astra.pipelines.astronn_dist.weights.finding import chosen_weights
 from astra.pipelines.astronn_dist.weights.validity import Validity
@@ -94,10 +87,10 @@ class Model:
             the draws that they are the means of, shape (N, n_draws) [mas].
         """
         unit = self.network.labels_std
-        draws = drawn(self.network, flux, identities, n_draws=n_draws, seed=seed)
-        found = summarise(draws[:, 0], draws[:, 1], unit)
+        draws = sampling.drawn(self.network, flux, identities, n_draws=n_draws, seed=seed)
+        found = sampling.summarise(draws[:, 0], draws[:, 1], unit)
         if self.validity is not None:
-            found = widened(found, flux, e_flux, self.validity)
+            found = sampling.widened(found, flux, e_flux, self.validity)
         return found, unit * draws[:, 0]
 
 
@@ -107,7 +100,7 @@ def load_model(weights: str | None, device: str) -> Model:
     Raises:
         ConfigError: The weights cannot be used, or there is no such device.
     """
-    device = choose_device(device)
+    device = sampling.choose_device(device)
     path = chosen_weights(weights).path
     # The checksum is part of the key: weights that were replaced on disk are loaded anew.
     _, sha256 = identify(path)
@@ -126,4 +119,4 @@ def model_of(path: Path, device: str) -> Model:
         ConfigError: The weights cannot be used, or there is no such device.
     """
     weights = load_weights(path)
-    return Model(network_on(device, weights), weights.validity)
+    return Model(sampling.network_on(device, weights), weights.validity)

@@ -114,9 +114,9 @@ def star_changed() -> peewee.Expression:
     return other_source | modified | (~row.flag_no_result & (other_k_mag | other_ebv))
 
 
-def _differs(used: peewee.Field, was_missing: Any, value: peewee.Field, smallest: float) -> peewee.Expression:
+def _differs(used: peewee.Field, was_missing: Any, value: peewee.Field, low: float) -> peewee.Expression:
     """Whether the value that a result used, 0 where it was missing, is not that of the source."""
-    usable = (value > smallest) & (value < FILLER)
+    usable = (value > low) & (value < FILLER)
     other_value = used != peewee.Case(None, [(usable, value)], 0.0)
     return other_value | (peewee.Case(None, [(was_missing, 1)], 0) != peewee.Case(None, [(usable, 0)], 1))
 

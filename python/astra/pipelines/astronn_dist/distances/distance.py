@@ -16,14 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from astra.spectra.photometry import (
-    A_K_PER_EBV,
-    FILLER,
-    LARGEST_PARALLAX,
-    LARGEST_PARALLAX_ERROR,
-    SMALLEST_K_MAG,
-    gaia_release,
-)
+from astra.spectra import photometry
 
 #: From this relative error on, a pseudo-luminosity is unreliable.
 UNRELIABLE = 0.2
@@ -57,11 +50,11 @@ class Stars:
     @classmethod
     def of(cls, values: Mapping[str, Any], count: int) -> "Stars":
         """Stars from values by name, each one number for all stars or N of them; ``None`` is absent."""
-        numbers = {
-            name: np.broadcast_to(np.asarray(values.get(name, np.nan), float), (count,)) for name in NUMBERS
-        }
-        releases = np.asarray(values.get("gaia_release"), object)
-        return cls(**numbers, gaia_release=np.broadcast_to(releases, (count,)))
+
+        def column(name: str, kind: type) -> np.ndarray:
+            return np.broadcast_to(np.asarray(values.get(name), kind), (count,))
+
+        return cls(*(column(name, float) for name in NUMBERS), column("gaia_release", object))
 
     def __getitem__(self, part: slice) -> "Stars":
         """Some of the stars."""
@@ -69,14 +62,13 @@ class Stars:
 
     def parallax(self) -> tuple[np.ndarray, np.ndarray]:
         """Gaia parallaxes and errors [mas]; both NaN unless both are measurements."""
-        measured = (
-            (np.abs(self.plx) < LARGEST_PARALLAX) & (self.e_plx > 0) & (self.e_plx < LARGEST_PARALLAX_ERROR)
-        )
+        measured = (self.e_plx > 0) & (self.e_plx < photometry.LARGEST_PARALLAX_ERROR)
+        measured &= np.abs(self.plx) < photometry.LARGEST_PARALLAX
         return np.where(measured, self.plx, np.nan), np.where(measured, self.e_plx, np.nan)
 
     def astrometry_of(self, *releases: str) -> np.ndarray:
         """Whether the astrometry is of one of some releases, e.g. ``"dr3"``, also spelled ``Gaia DR3``."""
-        return np.array([gaia_release(text) in releases for text in self.gaia_release], bool)
+        return np.array([photometry.gaia_release(text) in releases for text in self.gaia_release], bool)
 
 
 #: All that is used of a star; all but the release are numbers.
@@ -90,7 +82,7 @@ def usable_k_mag(k_mag: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         The magnitudes, 0 where missing; and whether they are missing: not finite, <= -1 or >= 98.
     """
-    return _within(k_mag, SMALLEST_K_MAG, FILLER)
+    return _within(k_mag, photometry.SMALLEST_K_MAG, photometry.FILLER)
 
 
 def usable_ebv(ebv: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -99,7 +91,7 @@ def usable_ebv(ebv: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         The reddenings, 0 where missing; and whether they are missing: not finite, <= 0 or >= 98.
     """
-    return _within(ebv, 0.0, FILLER)
+    return _within(ebv, 0.0, photometry.FILLER)
 
 
 def error(value: ArrayLike, below: float) -> np.ndarray:
@@ -110,7 +102,7 @@ def error(value: ArrayLike, below: float) -> np.ndarray:
 
 def extinction(ebv: ArrayLike) -> np.ndarray:
     """Extinction in Ks, ``A_K = 0.3517 E(B-V)`` [mag]."""
-    return A_K_PER_EBV * _floats(ebv)
+    return photometry.A_K_PER_EBV * _floats(ebv)
 
 
 def distance(

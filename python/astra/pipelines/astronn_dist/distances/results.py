@@ -56,11 +56,10 @@ def derive(
     found |= _distances(found, np.where(no_k_mag, np.nan, e_magnitude))
     found |= _spectroscopic(found, no_k_mag, e_magnitude)
     found |= _with_gaia(found, stars, flags, weights_from)
-    of_spectrum = {
-        name: np.where(measured, values, np.nan) for name, values in found.items() if name not in OF_GAIA
-    }
+    for name in found.keys() - OF_GAIA:
+        found[name] = np.where(measured, found[name], np.nan)
     raised = {name: values & measured for name, values in flags.items()}
-    return found | of_spectrum | raised | {"flag_no_result": ~measured}
+    return found | raised | {"flag_no_result": ~measured}
 
 
 def _distances(found: Columns, e_magnitude: np.ndarray) -> Columns:
@@ -70,24 +69,17 @@ def _distances(found: Columns, e_magnitude: np.ndarray) -> Columns:
     with np.errstate(all="ignore"):
         relative = np.where(fakemag > 0, e_fakemag / fakemag, np.nan)
         low, high = dist * full_errors.percentiles(relative, e_magnitude)
-    return {
-        "dist": dist,
-        "e_dist": e_dist,
-        "e_model_dist": e_model_dist,
-        "e_dist_full": plausible(0.5 * (high - low)),
-        "dist_lo": plausible(low),
-        "dist_hi": plausible(high),
-    }
+    full = {"e_dist_full": 0.5 * (high - low), "dist_lo": low, "dist_hi": high}
+    distances = {"dist": dist, "e_dist": e_dist, "e_model_dist": e_model_dist}
+    return distances | {name: plausible(values) for name, values in full.items()}
 
 
 def _spectroscopic(found: Columns, no_k_mag: np.ndarray, e_magnitude: np.ndarray) -> Columns:
     fakemag, k_mag = found["L_fakemag"], np.where(no_k_mag, np.nan, found["k_mag"])
     parallax = parallaxes.spectroscopic_parallax(fakemag, k_mag, found["A_k_mag"])
+    of_network = np.stack([found["e_L_fakemag"], found["e_model_L_fakemag"]])
     with np.errstate(all="ignore"):
-        total, model = (
-            np.where(error >= 0, error / fakemag, np.nan)
-            for error in (found["e_L_fakemag"], found["e_model_L_fakemag"])
-        )
+        total, model = np.where(of_network >= 0, of_network / fakemag, np.nan)
         errors = parallax * np.hypot(total, e_magnitude), parallax * model
     e_parallax, e_model = (np.where(np.isfinite(error), error, np.nan) for error in errors)
     return {"nn_parallax": parallax, "e_nn_parallax": e_parallax, "e_model_nn_parallax": e_model}

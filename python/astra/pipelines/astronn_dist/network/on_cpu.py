@@ -49,9 +49,8 @@ class CpuNetwork:
     """As :class:`~astra.pipelines.astronn_dist.network.sampling.Network`; one thread at a time."""
 
     def __init__(self, weights: Weights) -> None:
-        self._tensors = {
-            name: np.ascontiguousarray(value, np.float32) for name, value in weights.tensors.items()
-        }
+        tensors = weights.tensors.items()
+        self._tensors = {name: np.ascontiguousarray(value, np.float32) for name, value in tensors}
         self._rows = np.ascontiguousarray(self._tensors["dense_1.weight"].T)
         self._chosen = np.empty((BLOCK, self._rows.shape[1]), np.float32)
         self._product = np.empty((self._rows.shape[1], DRAWS), np.float32)

@@ -179,11 +179,10 @@ def save_weights(weights: Weights, path: str | os.PathLike[str]) -> None:
     if path.suffix != OURS:
         raise _fault(path, f"weights are written as {OURS} only", "give the path that suffix")
     try:
-        content = _content(weights)
+        with _faults_of(path, "nothing was written"):
+            content = _content(weights)
         with replaced(path) as stream:
             stream.write(content)
-    except WrongWeights as error:
-        raise _fault(path, str(error), "nothing was written") from error
     except (OSError, ValueError, TypeError) as error:
         raise _fault(path, reason(error), "choose another path, or details that JSON can hold") from error
 

@@ -3,9 +3,8 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from astra.config import load_settings
+from astra.config import Settings, load_settings
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist.weights.files import OURS, SUFFIXES, reason, shown
 
@@ -17,14 +16,6 @@ EMBEDDED_FOLDER = Path(__file__).with_name("default")
 
 #: How a model was chosen that nobody named.
 EMBEDDED = "embedded default"
-
-
-class WeightsSettings(Protocol):
-    """The settings that decide on the weights."""
-
-    weights: str | None
-    mwm_astra: Path | None
-    models_dir: Path
 
 
 @dataclass(frozen=True)
@@ -44,7 +35,7 @@ def chosen_weights(option: str | None) -> Chosen:
     return find_weights(option, load_settings())
 
 
-def find_weights(option: str | None, settings: WeightsSettings) -> Chosen:
+def find_weights(option: str | None, settings: Settings) -> Chosen:
     """The file or folder of the weights in force.
 
     In this order: the option, the configuration, the published model below ``MWM_ASTRA``, the embedded
@@ -78,11 +69,6 @@ def embedded_default() -> Path | None:
     return found[0] if found else None
 
 
-def is_path(value: str) -> bool:
-    """Whether a value names a file or folder, and not a model."""
-    return "/" in value or Path(value).suffix in SUFFIXES
-
-
 def files_of(name: str, models_dir: Path) -> list[Path]:
     """Where a model of this name may lie in the folder of models; of several, the first is taken."""
     return [models_dir / (name + suffix) for suffix in (*SUFFIXES, "")]
@@ -100,7 +86,7 @@ def named(value: str, origin: str, models_dir: Path) -> Path:
     if not value:
         raise ConfigError(f"{origin}: empty; {remedy}")
     path = Path(os.path.expanduser(value))
-    if is_path(value):
+    if "/" in value or path.suffix in SUFFIXES:
         return _existing([path], origin, remedy)
     candidates = files_of(value, models_dir)
     embedded = embedded_default()

@@ -10,17 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from astra.config import Settings
 from astra.errors import ConfigError, UsageError
-from astra.pipelines.astronn_dist.weights import files
+from astra.pipelines.astronn_dist.weights import files, finding
 from astra.pipelines.astronn_dist.weights.files import SUFFIXES, Weights, load_weights, reason, shown
-from astra.pipelines.astronn_dist.weights.finding import (
-    Chosen,
-    WeightsSettings,
-    embedded_default,
-    files_of,
-    find_weights,
-    named,
-)
 from astra.pipelines.astronn_dist.weights.formats import FOLDER_FILES, WrongWeights
 
 FORMATS = {".safetensors": "safetensors", ".pt": "checkpoint"}
@@ -62,7 +55,7 @@ class Listing:
 # > What there is
 
 
-def list_models(settings: WeightsSettings) -> Listing:
+def list_models(settings: Settings) -> Listing:
     """The embedded default, those in the folder of models, and the one in force, wherever it lies.
 
     Raises:
@@ -70,15 +63,15 @@ def list_models(settings: WeightsSettings) -> Listing:
     """
     chosen, problem = None, None
     try:
-        chosen = find_weights(None, settings)
+        chosen = finding.find_weights(None, settings)
     except ConfigError as error:
         problem = str(error)
     places = dict.fromkeys(_in_folder(settings.models_dir), MODELS_FOLDER)
-    if (embedded := embedded_default()) is not None:
+    if (embedded := finding.embedded_default()) is not None:
         places = {embedded: PACKAGE} | places
     if chosen is not None and not any(_same(path, chosen.path) for path in places):
         places[chosen.path] = ELSEWHERE
-    return Listing([_listed(path, place, chosen, settings) for path, place in places.items()], problem)
+    return Listing([_listed(path, place, settings) for path, place in places.items()], problem)
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:
@@ -98,7 +91,7 @@ def _unusable(folder: Path, error: OSError) -> ConfigError:
     return ConfigError(f"models folder {shown(folder)}: {reason(error)}; set ASTRA_MODELS_DIR")
 
 
-def _listed(path: Path, place: str, chosen: Chosen | None, settings: WeightsSettings) -> Listed:
+def _listed(path: Path, place: str, settings: Settings) -> Listed:
     facts: dict[str, Any] = {}
     with suppress(ConfigError):
         facts["sha256"] = files.identify(path)[1]
@@ -106,21 +99,20 @@ def _listed(path: Path, place: str, chosen: Chosen | None, settings: WeightsSett
         facts["range"] = files.read_weights(path).range
     except WrongWeights as error:
         facts["fault"] = str(error)
-    if chosen is not None and _same(path, chosen.path):
-        facts["chosen_by"] = chosen.origin
+    facts["chosen_by"] = _chosen_by(path, settings)
     if place != ELSEWHERE and not _is_found_by_name(path, settings):
         facts["hidden_by"] = _taken(_name(path), settings)
     return Listed(_name(path), path, place, _format(path), _size(path), **facts)
 
 
-def _taken(name: str, settings: WeightsSettings) -> Path | None:
+def _taken(name: str, settings: Settings) -> Path | None:
     """What is found by a name."""
     with suppress(ConfigError):
-        return named(name, "name", settings.models_dir)
+        return finding.named(name, "name", settings.models_dir)
     return None
 
 
-def _is_found_by_name(path: Path, settings: WeightsSettings) -> bool:
+def _is_found_by_name(path: Path, settings: Settings) -> bool:
     taken = _taken(_name(path), settings)
     return taken is not None and _same(path, taken)
 
@@ -128,7 +120,7 @@ def _is_found_by_name(path: Path, settings: WeightsSettings) -> bool:
 # > One of them
 
 
-def describe_model(value: str | None, settings: WeightsSettings) -> dict[str, Any]:
+def describe_model(value: str | None, settings: Settings) -> dict[str, Any]:
     """All that is known of a model, as JSON can hold it.
 
     Args:
@@ -138,12 +130,14 @@ def describe_model(value: str | None, settings: WeightsSettings) -> dict[str, An
     Raises:
         ConfigError: There is no such model, or it is damaged.
     """
-    in_force = value is None
-    path = find_weights(None, settings).path if in_force else named(value, "model", settings.models_dir)
+    if value is None:
+        path = finding.find_weights(None, settings).path
+    else:
+        path = finding.named(value, "model", settings.models_dir)
     return _described(path, load_weights(path, "see `astra models list`"), settings)
 
 
-def _described(path: Path, weights: Weights, settings: WeightsSettings) -> dict[str, Any]:
+def _described(path: Path, weights: Weights, settings: Settings) -> dict[str, Any]:
     sizes = [tensor.size for name, tensor in weights.tensors.items() if name not in _NORMALISATION]
     validity = weights.validity
     return {
@@ -163,15 +157,15 @@ def _described(path: Path, weights: Weights, settings: WeightsSettings) -> dict[
     }
 
 
-def _chosen_by(path: Path, settings: WeightsSettings) -> str | None:
+def _chosen_by(path: Path, settings: Settings) -> str | None:
     """What chose this model, if it is the one in force."""
     with suppress(ConfigError):
-        chosen = find_weights(None, settings)
+        chosen = finding.find_weights(None, settings)
         return chosen.origin if _same(path, chosen.path) else None
     return None
 
 
-def _command(path: Path, settings: WeightsSettings) -> str:
+def _command(path: Path, settings: Settings) -> str:
     """A command that runs with this model."""
     value = _name(path) if _is_found_by_name(path, settings) else str(path.absolute())
     return f"astra run astronn_dist --weights {shlex.quote(value)}"
@@ -181,7 +175,7 @@ def _command(path: Path, settings: WeightsSettings) -> str:
 
 
 def import_model(
-    path: str | os.PathLike[str], name: str, settings: WeightsSettings, *, overwrite: bool = False
+    path: str | os.PathLike[str], name: str, settings: Settings, *, overwrite: bool = False
 ) -> dict[str, Any]:
     """Convert weights of any format to ``.safetensors`` in the folder of models.
 
@@ -199,7 +193,7 @@ def import_model(
         ConfigError: The weights cannot be read, or the folder of models not be written.
     """
     _check_name(name)
-    taken = [file for file in files_of(name, settings.models_dir) if os.path.lexists(file)]
+    taken = [file for file in finding.files_of(name, settings.models_dir) if os.path.lexists(file)]
     if taken and not overwrite:
         raise UsageError(
             f"there is a model {name} already ({shown(taken[0])}); choose another name, or give --overwrite"
@@ -219,7 +213,7 @@ def import_model(
 
 
 def _check_name(name: str) -> None:
-    embedded = embedded_default()
+    embedded = finding.embedded_default()
     if not _NAME.fullmatch(name):
         fault = "begin with a letter or a digit, and go on with these or any of . _ + -"
     elif name.endswith(SUFFIXES):
