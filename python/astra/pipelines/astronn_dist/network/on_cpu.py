@@ -238,24 +238,19 @@ def _drop(value, bits, row):
 @_compiled
 def _convolve_one(kernel, bias, rows, sums):
     k0, k1, k2, k3, k4, k5, k6, k7 = kernel
-    taps = (k0, k1, k2, k3, k4, k5, k6, k7)
     for draw in range(sums.shape[1]):
-        s0, s1, s2, s3 = _with_taps(taps, rows, draw, bias, bias, bias, bias)
-        sums[0, draw] = s0
-        sums[1, draw] = s1
-        sums[2, draw] = s2
-        sums[3, draw] = s3
+        found = _with_taps(k0, k1, k2, k3, k4, k5, k6, k7, rows, draw, (bias, bias, bias, bias))
+        sums[0, draw], sums[1, draw], sums[2, draw], sums[3, draw] = found
 
 
 @_compiled
 def _convolve_and_pool(kernel, sums, rows, bits, kept, feature):
     """Whether the feature is more than 0 in any draw."""
     k0, k1, k2, k3, k4, k5, k6, k7 = kernel
-    taps = (k0, k1, k2, k3, k4, k5, k6, k7)
     total = np.float32(0)
     for draw in range(sums.shape[1]):
         before = (sums[0, draw], sums[1, draw], sums[2, draw], sums[3, draw])
-        s0, s1, s2, s3 = _with_taps(taps, rows, draw, *before)
+        s0, s1, s2, s3 = _with_taps(k0, k1, k2, k3, k4, k5, k6, k7, rows, draw, before)
         best = max(max(s0, s1), max(s2, s3))
         value = best * kept if (best > 0) & (bits[draw] < _THRESHOLD) else np.float32(0)
         feature[draw] = value
@@ -264,13 +259,13 @@ def _convolve_and_pool(kernel, sums, rows, bits, kept, feature):
 
 
 @compiled(fastmath=_FAST, inline="always")
-def _with_taps(taps, rows, draw, s0, s1, s2, s3):
-    """The taps of one input channel, added to the sums of the four pixels of a pool.
+def _with_taps(k0, k1, k2, k3, k4, k5, k6, k7, rows, draw, before):
+    """The taps of one input channel, added to the sums of the four pixels of a pool in one draw.
 
     Written out, so that the eight coefficients and the four sums stay in registers, and each row is loaded
     once.
     """
-    k0, k1, k2, k3, k4, k5, k6, k7 = taps
+    s0, s1, s2, s3 = before
     r0 = rows[0, draw]
     r1 = rows[1, draw]
     r2 = rows[2, draw]
