@@ -38,7 +38,7 @@ class SpectrumMixin:
         return absolute(self.path)
 
     def read(self) -> "CombinedSpectrum":
-        """Read the combined spectrum from its file, anew at every call.
+        """Read the combined spectrum from its file, at every call.
 
         Raises:
             SpectrumError: The file is not there, or does not hold an apStar spectrum.

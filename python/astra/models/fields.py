@@ -1,6 +1,6 @@
 """Columns that say what they hold.
 
-Every field takes its help text from the glossary unless it is given one; the unit stands in
+Every field takes its help text from the glossary unless it has its own; the unit stands in
 brackets at its end. Column names are lower case, so that SQL needs no quotes in PostgreSQL; the
 attribute keeps its spelling.
 """

@@ -49,7 +49,7 @@ class TaskRun(BaseModel):
 
 
 class TaskWorker(BaseModel):
-    """A worker that may have spectra in hand; its row goes when it ends, or when its death is noticed.
+    """A worker that may have claimed spectra; its row is removed when it ends, or is reaped.
 
     It lives as long as it holds the lock on its key.
     """
@@ -63,7 +63,7 @@ class TaskWorker(BaseModel):
 
 
 class TaskClaim(BaseModel):
-    """A spectrum in hand, or one that waits to be taken alone because its worker died."""
+    """A spectrum that a worker has claimed, or one that waits to be claimed alone because its worker died."""
 
     task = fields.TextField()
     spectrum_pk = fields.BigIntegerField(help_text="The spectrum that is in hand")
@@ -165,5 +165,5 @@ def of_this_version(rows: type[BaseModel]) -> peewee.Expression:
 
 
 def has_result(results: type[PipelineOutputModel]) -> peewee.Expression | peewee.SQL:
-    """Whether a row has a result, in a query; every row of a model that cannot say that there is none."""
+    """Whether a row has a result, in a query; true of all rows of a model without ``flag_no_result``."""
     return ~results.flag_no_result if hasattr(results, "flag_no_result") else peewee.SQL("1 = 1")

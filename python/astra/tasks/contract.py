@@ -1,4 +1,4 @@
-"""What a task is: a typed generator that turns spectra into result rows; and which tasks are installed.
+"""What a task is, a typed generator that turns spectra into rows of results; and which tasks are installed.
 
 @task
 def my_task(spectra: Iterable[SomeSpectrum], *, option: int = 1) -> Iterator[SomeResult]: ...
@@ -101,7 +101,7 @@ class Task:
             last = time.perf_counter()
 
     def identified_by(self, function: Callable[..., Provenance]) -> Callable[..., Provenance]:
-        """Decorator: ``function(**options)`` gives the provenance of a run."""
+        """Decorator: ``function(**options)`` returns the provenance of a run."""
         self.identify = function
         return function
 

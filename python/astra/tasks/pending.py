@@ -118,9 +118,9 @@ def stream_keys(
     size: int,
     limit: int | None = None,
 ) -> Iterator[list[int]]:
-    """The keys of a selection in ascending order, ``size`` at a time, each chunk selected anew.
+    """The keys of a selection in ascending order, ``size`` at a time, with one query for each chunk.
 
-    Work that others finish while this iterates is not handed out again.
+    So work that other workers finish meanwhile is left out.
 
     Args:
         find: ``pending_query`` or ``stale_query``.
@@ -245,7 +245,7 @@ def _checked_limit(limit: int | None) -> int | None:
         return None
     if not _is_integer(limit):
         raise TypeError(f"limit: give a number of spectra or None, not {limit!r}")
-    # SQLite takes a negative one for none.
+    # SQLite takes a negative limit for no limit.
     if limit < 0:
         raise UsageError(f"limit {limit}: give 0 or more")
     return int(limit)

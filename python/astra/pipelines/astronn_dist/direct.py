@@ -42,11 +42,11 @@ def distance(
 ) -> "StarDistance":
     """Estimate the distance of one star, or of N stars, from spectra on the apStar grid.
 
-    The numbers are those that ``astra run`` gives the same spectrum under the same identity.
+    The numbers equal those of ``astra run`` for the same spectrum under the same identity.
 
     Args:
         flux: Flux, shape (8575,) or (N, 8575) [1e-17 erg / (s cm2 Angstrom)]; or a ``Spectrum`` of specutils,
-            with its uncertainty and its mask, as far as the next two are not given.
+            with its uncertainty and its mask, as far as the next two are not specified.
         e_flux: Errors of the flux, same shape and unit; a pixel whose error is not positive has no weight.
         pixel_flags: APOGEE pixel mask, integers of the same shape.
         k_mag: 2MASS Ks magnitude, for all stars or one for each [mag]; ``None`` or NaN: missing, flagged.
@@ -92,19 +92,19 @@ def distance_from_apstar(
     """Estimate the distance of the star of an apStar or asStar file.
 
     Magnitudes, coordinates and, from DR14 to DR17, the reddening come from the header, as far as they are
-    not given; the identity is the ``product_id`` that ``astra ingest apstar`` gives the file. So the numbers
-    equal those of ``astra run``.
+    not specified; the identity is the ``product_id`` that ``astra ingest apstar`` assigns to the file. So
+    the numbers equal those of ``astra run``.
 
     Args:
         path: The file, named as in the survey.
-        k_mag, ebv, star: As for ``distance``; each goes before the header. One that is absent (``None``, NaN,
-            a filler) leaves the value of the header.
-        release: The data release of reductions that do not tell it themselves, e.g. ``"dr19"``.
+        k_mag, ebv, star: As for ``distance``; each takes precedence over the header. One that is absent
+            (``None``, NaN, a filler) leaves the value of the header.
+        release: The data release, for reductions that do not imply it, e.g. ``"dr19"``.
         seed, weights, n_draws, device, weights_from: As for ``distance``.
 
     Raises:
         SpectrumError: The file is not there, or does not hold an apStar spectrum.
-        UsageError: The file is not named like one, or its reduction does not tell its release.
+        UsageError: The file is not named like one, or its reduction does not imply a release.
         ValueError, TypeError, ConfigError: As for ``distance``.
     """
     from astra.ingest.headers import described
@@ -113,10 +113,10 @@ def distance_from_apstar(
     with opened(path) as file:
         spectrum, header = file.combined(), file.header()
     record = described(path, header, release=release)
-    given = star_values({"k_mag": k_mag, "ebv": ebv} | star, 1)
+    specified = star_values({"k_mag": k_mag, "ebv": ebv} | star, 1)
     known = {name: value for name, value in record.star.items() if name in NAMES}
     # As in a catalogue: what is blank leaves the value of the header.
-    known |= {name: value for name, value in given.items() if clean(name, np.ravel(value)[0]) is not None}
+    known |= {name: each for name, each in specified.items() if clean(name, np.ravel(each)[0]) is not None}
     stars = Stars.of(known, 1)
     options = {"n_draws": n_draws, "seed": seed, "weights_from": weights_from}
     return _estimated([spectrum], [record.product.product_id], stars, True, weights, device, **options)
@@ -189,7 +189,7 @@ class StarDistance:
 
     @classmethod
     def of(cls, columns: Mapping[str, np.ndarray], meta: Mapping[str, Any], single: bool) -> "StarDistance":
-        """From columns as ``derive`` gives them, shape (N,); of one star if there is a single one."""
+        """From the columns that ``derive`` returns, shape (N,); with scalars if there is a single star."""
         from astropy.units import Quantity
 
         bits = sum(flag.value * columns[name] for name, flag in flags_of(AstroNNdist).items())

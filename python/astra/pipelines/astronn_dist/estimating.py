@@ -1,4 +1,4 @@
-"""From pixels to the columns of results: a model in memory, used by the task and without a database alike."""
+"""From pixels to the columns of results, with a model in memory; used by the task and by ``direct``."""
 
 import functools
 import itertools
@@ -29,7 +29,7 @@ class Model:
 
     Attributes:
         network: Draws luminosities.
-        validity: What the model knows of its training spectra, if it does.
+        validity: Describes its training spectra, where the weights hold that.
     """
 
     network: Network
@@ -50,7 +50,7 @@ class Model:
 
         Args:
             pixels: The spectra; ``None`` for one that could not be read.
-            identities: Names that tell the spectra apart wherever they are computed.
+            identities: Names of the spectra, the same wherever they are computed.
             stars: What is known of their stars.
             n_draws: Monte Carlo dropout draws per spectrum, at least 2.
             seed: With the identity, decides what is dropped.
@@ -78,12 +78,12 @@ class Model:
 
         Args:
             flux, e_flux: Rectified flux and error, shape (N, 7514).
-            identities: Names that tell the spectra apart wherever they are computed.
+            identities: Names of the spectra, the same wherever they are computed.
             n_draws: Monte Carlo dropout draws per spectrum, at least 2.
             seed: With the identity, decides what is dropped.
 
         Returns:
-            The pseudo-luminosities, their errors widened by what the model knows of its training spectra; and
+            The pseudo-luminosities, with errors that are wider for spectra unlike those of the training; and
             the draws that they are the means of, shape (N, n_draws) [mas].
         """
         unit = self.network.labels_std
@@ -102,7 +102,7 @@ def load_model(weights: str | None, device: str) -> Model:
     """
     device = sampling.choose_device(device)
     path = chosen_weights(weights).path
-    # The checksum is part of the key: weights that were replaced on disk are loaded anew.
+    # The checksum is part of the key, so that weights that were replaced on disk are loaded once more.
     _, sha256 = identify(path)
     return _loaded(path, sha256, device)
 

@@ -52,7 +52,7 @@ def spectra_from(flux: Any, e_flux: Any, pixel_flags: Any) -> tuple[list[Combine
 
 
 def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """What is known of N stars, by the names of the columns of sources, in their units.
+    """Values of N stars, by the names of the columns of sources, checked and in the units of these columns.
 
     Returns:
         Numbers and texts, of shape (), (1,) or (N,); those that are ``None`` are left out.
@@ -63,7 +63,7 @@ def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
     """
     if unknown := sorted(set(values) - set(NAMES)):
         raise TypeError(f"unknown keyword {unknown[0]!r}; of a star, give any of {', '.join(NAMES)}")
-    given = {}
+    checked = {}
     for name, value in values.items():
         if value is None:
             continue
@@ -74,15 +74,15 @@ def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
         shape = np.shape(value)
         if shape not in ((), (1,), (count,)):
             raise ValueError(f"{name} has shape {shape}; give one value, or one for each of {count} stars")
-        given[name] = value
-    return given
+        checked[name] = value
+    return checked
 
 
 def seed_from(seed: Any) -> int:
-    """The seed of the dropout masks, one that ``astra run`` can have too.
+    """The seed of the dropout masks, in the range that ``astra run`` takes, too.
 
     Raises:
-        ValueError: It is not a whole number from 0 to 2**63 - 1.
+        ValueError: It is not an integer from 0 to 2**63 - 1.
     """
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**63:
         raise ValueError(f"seed: {seed!r}; give a whole number from 0 to 2**63 - 1")
@@ -90,7 +90,7 @@ def seed_from(seed: Any) -> int:
 
 
 def identities_from(identity: Any, spectra: Sequence[CombinedSpectrum], single: bool) -> list[str]:
-    """The names of the spectra, which decide on the draws: those given, else fingerprints of the pixels.
+    """The names of the spectra, on which the draws depend: those specified, else fingerprints of the pixels.
 
     Raises:
         ValueError: They are not texts, or there is not one for each spectrum.

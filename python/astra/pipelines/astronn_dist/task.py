@@ -87,8 +87,7 @@ def _identify(weights: str | None = None, seed: int = 0, n_draws: int = N_DRAWS,
 @astronn_dist.prepared_by
 def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None:
     model = load_model(weights, device)
-    # What is compiled at the first spectrum, and all that is loaded for it, is there before a worker has a
-    # spectrum in hand.
+    # So that a worker compiles and imports what the first spectrum needs before it claims one.
     import astropy.io.fits  # noqa: F401
 
     flat = np.ones(N_GRID, np.float32)
@@ -123,7 +122,7 @@ def _differs(used: peewee.Field, was_missing: Any, value: peewee.Field, low: flo
 
 @astronn_dist.rederived_by(star_changed)
 def rederive(rows: list[AstroNNdist], sources: list[Source | None]) -> None:
-    """Derive distances and parallaxes anew from stored luminosities and what the sources say now."""
+    """Compute distances and parallaxes from the stored luminosities and the current values of the sources."""
     names = ("L_fakemag", "e_L_fakemag", "e_model_L_fakemag")
     luminosity = np.array([[getattr(row, name) for row in rows] for name in names], float)
     measured = np.array([not row.flag_no_result for row in rows], bool)
@@ -134,7 +133,7 @@ def rederive(rows: list[AstroNNdist], sources: list[Source | None]) -> None:
     "weighted_* of {:,} results leave Gaia out: no zero-point (not EDR3 or DR3, or its inputs not known)"
 )
 def without_zero_point() -> peewee.Expression:
-    """Whether the star of a result has a parallax of Gaia whose zero-point is not known."""
+    """Whether the star of a result has a Gaia parallax with an unknown zero-point."""
     return AstroNNdist.gaia_parallax.is_null(False) & AstroNNdist.plx_zero_point.is_null()
 
 
@@ -149,7 +148,7 @@ class _Read:
 
 
 def _measure(batch: list[_Read], estimate: Callable[..., Columns], overhead: float) -> list[AstroNNdist]:
-    """The rows of one batch; ``overhead`` [s] is what was spent before it on no spectrum in particular."""
+    """The rows of one batch; ``overhead`` [s] is the time before it that belongs to no single spectrum."""
     start = time.perf_counter()
     identities = [item.spectrum.product_id for item in batch]
     stars = _stars([item.spectrum.source for item in batch])
@@ -197,9 +196,9 @@ def _fill(rows: list[AstroNNdist], columns: Columns) -> None:
 
 
 def _read_ahead(spectra: Iterable[ApogeeCoaddedSpectrumInApStar], size: int) -> Iterator[list[_Read]]:
-    """Batches of spectra, each read while whoever asked for the one before it works on that.
+    """Batches of spectra, each read while the caller computes the batch before it.
 
-    Only the files are read in another thread: where the spectra come from is asked in this one.
+    Only the files are read in another thread; the iterable of spectra is consumed in this one.
     """
     spectra = iter(spectra)
     with ThreadPoolExecutor(1, "astra-reader") as reader:

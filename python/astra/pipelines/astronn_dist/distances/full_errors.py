@@ -1,4 +1,4 @@
-"""Errors of distances with all that they rest on: the luminosity, the Ks magnitude, the reddening.
+"""Errors of distances from the errors of all inputs: the luminosity, the Ks magnitude, the reddening.
 
 With ``r = e_L_fakemag / L_fakemag`` and ``s = 0.2 ln(10) sqrt(e_k_mag^2 + (0.3517 e_ebv)^2)``, a distance is
 distributed as ``dist exp(s z) / (1 + r t)``: ``z`` is normal, and so is ``t``, but truncated where the
@@ -76,7 +76,7 @@ def percentiles(relative: ArrayLike, e_magnitude: ArrayLike) -> np.ndarray:
         for rows, over, rule in (
             (known & small, _over_magnitudes, _FEW),
             (known & ~small & ~widest, _over_magnitudes, _MANY),
-            # The other way round, what is integrated is smooth again.
+            # Integrated over luminosities, the integrand is smooth here, too.
             (known & widest, _over_luminosities, _FEW),
         ):
             if rows.any():

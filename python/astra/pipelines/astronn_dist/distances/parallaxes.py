@@ -1,4 +1,4 @@
-"""The parallax that a spectrum tells, that of Gaia, and both together.
+"""The parallax from the spectrum, that of Gaia, and their weighted mean.
 
 A parallax is linear in the luminosity: where the distance is skewed, its error is as good as normal, and a
 mean of parallaxes is not biased, negative ones among them.
@@ -12,7 +12,7 @@ from astra.pipelines.astronn_dist.distances.zero_point import zero_point
 
 
 def spectroscopic_parallax(fakemag: ArrayLike, k_mag: ArrayLike, a_k_mag: ArrayLike) -> np.ndarray:
-    """The parallax that a luminosity and a magnitude tell: ``L_fakemag 10^(-0.2 (k_mag - A_K))`` [mas].
+    """The parallax from a luminosity and a magnitude: ``L_fakemag 10^(-0.2 (k_mag - A_K))`` [mas].
 
     It is 1000 / dist, but has no largest distance.
 

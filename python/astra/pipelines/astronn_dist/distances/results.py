@@ -11,7 +11,7 @@ from astra.pipelines.astronn_dist.distances.distance import Stars, plausible
 #: Which error of the luminosity decides how much the spectrum counts beside Gaia.
 WeightsFrom = Literal["total", "model"]
 
-#: Columns that a star has also where its spectrum gave no result: what Gaia says, alone.
+#: Columns that a star has even where its spectrum gave no result, from Gaia alone.
 OF_GAIA = (
     *("plx_zero_point", "gaia_parallax", "e_gaia_parallax"),
     *("weighted_parallax", "e_weighted_parallax", "weighted_dist", "e_weighted_dist"),
@@ -23,7 +23,7 @@ Columns = dict[str, np.ndarray]
 def derive(
     luminosity: np.ndarray, measured: np.ndarray, stars: Stars, weights_from: WeightsFrom = "total"
 ) -> Columns:
-    """All that luminosities and photometry, reddening and parallaxes of N stars tell.
+    """Compute the results of N stars from luminosities, photometry, reddening and Gaia parallaxes.
 
     Args:
         luminosity: Pseudo-luminosities, their total errors and those of the model alone [mas], shape (3, N).
@@ -37,7 +37,7 @@ def derive(
         The columns of the results and their flags, by name; shape (N,).
 
     Raises:
-        UsageError: The weights are to come from something else.
+        UsageError: ``weights_from`` is neither.
     """
     if weights_from not in get_args(WeightsFrom):
         raise UsageError(f"unknown weights: {weights_from!r}; one of {', '.join(get_args(WeightsFrom))}")

@@ -16,7 +16,7 @@ from astra.pipelines.astronn_dist.network.dropout import DRAWS_PER_WORD, KEPT, k
 from astra.pipelines.astronn_dist.weights.files import Weights
 from astra.system.compiled import compiled
 
-#: Draws that are computed together: whole vectors of a processor, and not many more than the usual 100.
+#: Draws that are computed together: a multiple of the vectors of a processor, little more than the usual 100.
 DRAWS = 104
 
 N_POOLS, POOL, KERNEL = 1878, 4, 8
@@ -24,7 +24,7 @@ N_POOLS, POOL, KERNEL = 1878, 4, 8
 #: Units of the first dense layer that are multiplied together.
 BLOCK = 512
 
-#: Zeros before the map and after it; one more after it than the convolution needs, for whole pools.
+#: Zeros before the map and after it; one more after it than the convolution needs, to fill the last pool.
 LEFT, RIGHT = 3, 5
 
 # Pixels that a pool needs.

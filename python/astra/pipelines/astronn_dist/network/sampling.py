@@ -1,4 +1,4 @@
-"""Monte Carlo dropout: many draws of the network for each spectrum, and what they say together.
+"""Monte Carlo dropout: many draws of the network for each spectrum, and their mean and variance.
 
 The prediction is the mean of the draws (Gal & Ghahramani 2016, Dropout as a Bayesian Approximation,
 equation 6); its variance is that of the draws plus the one that the network predicts (Kendall & Gal 2017,
@@ -23,13 +23,13 @@ from astra.pipelines.astronn_dist.weights.files import Weights
 from astra.pipelines.astronn_dist.weights.validity import Validity, excess
 from astra.spectra.continuum_pixels import N_PIXELS
 
-#: What the drivers of GPUs put there (NVIDIA, below Windows, AMD): looking is faster than to load torch.
+#: Device files of drivers (NVIDIA, NVIDIA in WSL, AMD): to look for them is faster than to load torch.
 DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Pseudo-luminosities of N spectra [mas], float64 of shape (N,); NaN where the network gave none."""
+    """Pseudo-luminosities of N spectra [mas], float64 of shape (N,); NaN where there is no prediction."""
 
     fakemag: np.ndarray
     """Mean of the draws."""
@@ -42,10 +42,10 @@ class Prediction:
 
 
 class Network(Protocol):
-    """The network somewhere, ready to draw."""
+    """The network on a device, ready to draw."""
 
     labels_std: float
-    """The unit of what is drawn [mas]."""
+    """The unit of the draws [mas]."""
 
     def draw(self, flux: np.ndarray, identities: Sequence[str], n_draws: int, seed: int) -> np.ndarray:
         """Draw from the network.
@@ -100,14 +100,17 @@ def sample(
 def drawn(
     network: Network, flux: np.ndarray, identities: Sequence[str], *, n_draws: int, seed: int
 ) -> np.ndarray:
-    """The draws of each spectrum, as the network gives them, which are at least two.
+    """Draw from the network at least twice for each spectrum.
 
     Args:
         network: The network.
         flux: Rectified flux, shape (N, 7514).
-        identities: N names that tell the spectra apart wherever they are computed.
+        identities: Names of the N spectra, the same wherever they are computed.
         n_draws: Number of draws, at least 2.
         seed: With the identity, decides what is dropped.
+
+    Returns:
+        As of :meth:`Network.draw`.
 
     Raises:
         UsageError: Fewer than 2 draws.
@@ -121,7 +124,7 @@ def drawn(
 
 
 def summarise(prediction: np.ndarray, log_variance: np.ndarray, labels_std: float) -> Prediction:
-    """What the draws of N spectra say, from arrays of shape (N, draws) in units of ``labels_std``."""
+    """Mean and errors of the draws of N spectra; arrays of shape (N, draws) in units of ``labels_std``."""
     with np.errstate(over="ignore", invalid="ignore"):
         model = prediction.var(axis=1, ddof=1)
         total = np.exp(log_variance.mean(axis=1)) + model
@@ -130,12 +133,14 @@ def summarise(prediction: np.ndarray, log_variance: np.ndarray, labels_std: floa
 
 
 def widened(prediction: Prediction, flux: np.ndarray, e_flux: np.ndarray, validity: Validity) -> Prediction:
-    """The prediction with the error for spectra unlike the training's added in quadrature to the total one.
+    """The prediction with a larger total error where a spectrum is unlike those of the training.
+
+    The extra error is added in quadrature.
 
     Args:
         prediction: Of N spectra.
         flux, e_flux: Their rectified flux and error, shape (N, 7514).
-        validity: What the model knows of its training spectra.
+        validity: Describes the training spectra.
     """
     measured = excess(flux, e_flux, validity.mean, validity.components)
     extra = np.interp(measured, validity.excess, validity.relative_error) * prediction.fakemag

@@ -108,7 +108,7 @@ def load_weights(path: str | os.PathLike[str], remedy: str = REMEDY) -> Weights:
 
 
 def read_weights(path: str | os.PathLike[str]) -> Weights:
-    """As :func:`load_weights`, for whoever has something else to say of a fault.
+    """As :func:`load_weights`, for callers that write the message themselves.
 
     Raises:
         WrongWeights: What is wrong, on one line, without the path.
@@ -141,7 +141,7 @@ _hashes: dict[tuple[tuple[int, ...], ...], str] = {}
 
 
 def _hash_of(paths: list[Path]) -> str:
-    """The sha256 of files one after the other; those that did not change are not read again."""
+    """The sha256 of files one after the other; files that did not change are read only once."""
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(path.open("rb")) for path in paths]
         found = [os.fstat(stream.fileno()) for stream in streams]
@@ -170,7 +170,7 @@ def sha256_of(weights: Weights) -> str:
 def save_weights(weights: Weights, path: str | os.PathLike[str]) -> None:
     """Write weights as ``.safetensors``; equal tensors and details give equal bytes.
 
-    The file is there whole or, if this fails, as it was before.
+    If this fails, the file is as it was before.
 
     Raises:
         ConfigError: They are not weights of this network, or the file cannot be written.

@@ -1,4 +1,4 @@
-"""The models at hand: which there are, what is known of each, and how another one is brought in."""
+"""The installed models: a list, the details of each, and the import of others."""
 
 import dataclasses
 import os
@@ -46,7 +46,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Listing:
-    """All models at hand, and why none is in force, if none is."""
+    """All installed models, and the reason if none of them is in force."""
 
     models: list[Listed]
     problem: str | None
@@ -106,7 +106,7 @@ def _listed(path: Path, place: str, settings: Settings) -> Listed:
 
 
 def _taken(name: str, settings: Settings) -> Path | None:
-    """What is found by a name."""
+    """The model that a name stands for, or ``None``."""
     with suppress(ConfigError):
         return finding.named(name, "name", settings.models_dir)
     return None
@@ -186,7 +186,7 @@ def import_model(
         overwrite: Replace a model of this name.
 
     Returns:
-        The new model, as :func:`describe_model` gives it.
+        The new model, as :func:`describe_model` describes it.
 
     Raises:
         UsageError: The name is not allowed, or taken.

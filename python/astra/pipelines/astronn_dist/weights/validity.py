@@ -1,4 +1,4 @@
-"""How far a spectrum is from those that a model was trained on, and what that adds to its error.
+"""How unlike the training spectra of a model a spectrum is, and the table of what that adds to its error.
 
 A model may carry the mean of its training spectra, their main directions of variation, and a table that says
 how wrong it is on spectra that these do not describe. The scatter that is left of a spectrum beyond its noise
@@ -34,7 +34,7 @@ SINGULAR = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class Validity:
-    """What a model knows of its training spectra; K components, a table of M rows."""
+    """Describes the training spectra of a model: K components, a table of M rows."""
 
     mean: np.ndarray
     """Mean of rectified flux minus 1, shape (7514,); float16 in the file."""
@@ -108,7 +108,7 @@ def to_file(validity: Validity) -> tuple[dict[str, np.ndarray], dict[str, list[f
     """The tensors and the table of details that stand for it in a file.
 
     Raises:
-        WrongWeights: It could not be read again.
+        WrongWeights: A file of it could not be read.
     """
     table = {name: np.asarray(getattr(validity, name), float).tolist() for name in COLUMNS}
     checked = from_file({MEAN: validity.mean, COMPONENTS: validity.components}, {TABLE: table})
