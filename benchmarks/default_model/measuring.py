@@ -15,7 +15,7 @@ from astra.modelling.training.evaluate import distance_error, pulls
 from astra.pipelines.astronn_dist.distances.distance import unreliable
 from astra.pipelines.astronn_dist.network.sampling import Network, Prediction, network_on, sample, widened
 from astra.pipelines.astronn_dist.weights.files import Weights, load_weights
-from astra.pipelines.astronn_dist.weights.finding import find_weights
+from astra.pipelines.astronn_dist.weights.library import find_weights
 from astra.spectra.rectify import rectify
 
 #: As in ``astra run``.

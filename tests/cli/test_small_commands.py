@@ -107,7 +107,7 @@ def test_debug_shows_the_traceback_and_nothing_else_does(astra, db, monkeypatch)
     a_spectrum(a_source())
     monkeypatch.setattr(AstroNNdist, "from_spectrum", lambda *a, **k: 1 / 0)
     from astra.pipelines.astronn_dist import task as room
-    from astra.pipelines.astronn_dist.weights.finding import Chosen
+    from astra.pipelines.astronn_dist.weights.library import Chosen
 
     model = SimpleNamespace(estimate=lambda *a, **k: {})
     monkeypatch.setattr(room, "load_model", lambda *a: model)

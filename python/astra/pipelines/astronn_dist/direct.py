@@ -16,7 +16,7 @@ from astra.pipelines.astronn_dist.distances.results import WeightsFrom
 from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, load_model
 from astra.pipelines.astronn_dist.inputs import identities_from, seed_from, spectra_from, star_values
 from astra.pipelines.astronn_dist.weights.files import identify
-from astra.pipelines.astronn_dist.weights.finding import chosen_weights
+from astra.pipelines.astronn_dist.weights.library import chosen_weights
 from astra.spectra.apstar import CombinedSpectrum, opened
 from astra.system.version import __version__
 

@@ -22,7 +22,7 @@ from astra.pipelines.astronn_dist.distances.results import Columns, derive
 from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, load_model
 from astra.pipelines.astronn_dist.network.sampling import choose_device
 from astra.pipelines.astronn_dist.weights.files import identify, load_weights, range_of
-from astra.pipelines.astronn_dist.weights.finding import chosen_weights
+from astra.pipelines.astronn_dist.weights.library import chosen_weights
 from astra.spectra.apstar import CombinedSpectrum
 from astra.spectra.grid import N_GRID
 from astra.spectra.photometry import FILLER, SMALLEST_K_MAG

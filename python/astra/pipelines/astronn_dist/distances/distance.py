@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from astra.spectra import photometry
+from astra.spectra.photometry import A_K_PER_EBV
 
 #: From this relative error on, a pseudo-luminosity is unreliable.
 UNRELIABLE = 0.2
@@ -102,7 +103,7 @@ def error(value: ArrayLike, below: float) -> np.ndarray:
 
 def extinction(ebv: ArrayLike) -> np.ndarray:
     """Extinction in Ks, ``A_K = 0.3517 E(B-V)`` [mag]."""
-    return photometry.A_K_PER_EBV * _floats(ebv)
+    return A_K_PER_EBV * _floats(ebv)
 
 
 def distance(

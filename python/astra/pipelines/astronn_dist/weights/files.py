@@ -1,7 +1,7 @@
 """The numbers of a trained network: how they are read, checked and written.
 
 Whatever is wrong with weights is a :class:`~astra.errors.ConfigError` before the first spectrum, on one
-line. The formats themselves are in ``formats.py``; which weights are in force, in ``finding.py``.
+line. The formats themselves are in ``formats.py``; which weights are in force, in ``library.py``.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The installed models: a list, the details of each, and the import of others."""
+"""The installed models: which is in force and why, a list, the details of each, and the import of others."""
 
 import dataclasses
 import os
@@ -10,11 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from astra.config import Settings
+from astra.config import Settings, load_settings
 from astra.errors import ConfigError, UsageError
-from astra.pipelines.astronn_dist.weights import files, finding
+from astra.pipelines.astronn_dist.weights import files
 from astra.pipelines.astronn_dist.weights.files import SUFFIXES, Weights, load_weights, reason, shown
 from astra.pipelines.astronn_dist.weights.formats import FOLDER_FILES, WrongWeights
+
+#: The published model below the folder that ``MWM_ASTRA`` names.
+MWM_ASTRA_FILE = Path("pipelines", "astroNN_dist", "astroNN_dist_model_parameter.pt")
+
+#: Holds one file, the model that comes with the package; its stem is the model's name.
+EMBEDDED_FOLDER = Path(__file__).with_name("default")
+
+#: How a model was chosen that nobody named.
+EMBEDDED = "embedded default"
 
 FORMATS = {".safetensors": "safetensors", ".pt": "checkpoint"}
 FOLDER_FORMAT = "astroNN folder"
@@ -24,6 +33,104 @@ PACKAGE, MODELS_FOLDER, ELSEWHERE = "package", "models folder", "elsewhere"
 
 _NAME = re.compile(r"[^\W_][\w.+-]*")
 _NORMALISATION = ("input_mean", "labels_std")
+
+
+# > Which is in force
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Weights that are there, unread, and what named them."""
+
+    path: Path
+    origin: str
+
+
+def chosen_weights(option: str | None) -> Chosen:
+    """As :func:`find_weights`, with the settings in force.
+
+    Raises:
+        ConfigError: The weights are not there.
+    """
+    return find_weights(option, load_settings())
+
+
+def find_weights(option: str | None, settings: Settings) -> Chosen:
+    """The file or folder of the weights in force.
+
+    In this order: the option, the configuration, the published model below ``MWM_ASTRA``, the embedded
+    default. A value with a "/" or a known suffix is a path; any other is the name of a model in
+    ``models_dir``, or else of the embedded default, or else of a folder that exists.
+
+    Raises:
+        ConfigError: What is named is not there, or nothing is named and nothing is embedded.
+    """
+    for value, origin in ((option, "--weights"), (settings.weights, "weights in the configuration")):
+        if value is not None:
+            return Chosen(named(value, origin, settings.models_dir), origin)
+    if settings.mwm_astra is not None:
+        path, origin = Path(settings.mwm_astra, MWM_ASTRA_FILE), "weights of MWM_ASTRA"
+        return Chosen(_existing([path], origin, "correct or unset MWM_ASTRA, or give --weights"), origin)
+    if (path := embedded_default()) is not None:
+        return Chosen(path, EMBEDDED)
+    raise ConfigError("no weights are named, and this package embeds no default model; give --weights")
+
+
+def embedded_default() -> Path | None:
+    """The file of the model that comes with the package; ``None`` if it was built without one.
+
+    Raises:
+        ConfigError: There are several.
+    """
+    found = sorted(EMBEDDED_FOLDER.glob(f"*{files.OURS}"))
+    if len(found) > 1:
+        names = ", ".join(path.stem for path in found)
+        raise ConfigError(f"{shown(EMBEDDED_FOLDER)} holds several models ({names}); install astra anew")
+    return found[0] if found else None
+
+
+def files_of(name: str, models_dir: Path) -> list[Path]:
+    """Where a model of this name may lie in the folder of models; of several, the first is taken."""
+    return [models_dir / (name + suffix) for suffix in (*SUFFIXES, "")]
+
+
+def named(value: str, origin: str, models_dir: Path) -> Path:
+    """The file or folder that a path or a name stands for.
+
+    Raises:
+        ConfigError: It is not there; the message begins with ``origin``.
+    """
+    remedy = (
+        f"give a path that exists, or the name of a model in {shown(models_dir)} (see `astra models list`)"
+    )
+    if not value:
+        raise ConfigError(f"{origin}: empty; {remedy}")
+    path = Path(os.path.expanduser(value))
+    if "/" in value or path.suffix in SUFFIXES:
+        return _existing([path], origin, remedy)
+    candidates = files_of(value, models_dir)
+    embedded = embedded_default()
+    if embedded is not None and embedded.stem == value:
+        candidates.append(embedded)
+    if os.path.isdir(path):
+        candidates.append(path)  # last: a folder that happens to lie here hides no model of that name
+    return _existing(candidates, origin, f"put the model there, or {remedy}")
+
+
+def _existing(candidates: list[Path], origin: str, remedy: str) -> Path:
+    """The first that exists."""
+    for path in candidates:
+        try:
+            path.stat()
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{origin}: {shown(path)}: {reason(error)}; {remedy}") from error
+        return path
+    raise ConfigError(f"{origin}: not found: {', '.join(map(shown, candidates))}; {remedy}")
+
+
+# > What there is
 
 
 @dataclass(frozen=True)
@@ -52,9 +159,6 @@ class Listing:
     problem: str | None
 
 
-# > What there is
-
-
 def list_models(settings: Settings) -> Listing:
     """The embedded default, those in the folder of models, and the one in force, wherever it lies.
 
@@ -63,11 +167,11 @@ def list_models(settings: Settings) -> Listing:
     """
     chosen, problem = None, None
     try:
-        chosen = finding.find_weights(None, settings)
+        chosen = find_weights(None, settings)
     except ConfigError as error:
         problem = str(error)
     places = dict.fromkeys(_in_folder(settings.models_dir), MODELS_FOLDER)
-    if (embedded := finding.embedded_default()) is not None:
+    if (embedded := embedded_default()) is not None:
         places = {embedded: PACKAGE} | places
     if chosen is not None and not any(_same(path, chosen.path) for path in places):
         places[chosen.path] = ELSEWHERE
@@ -108,7 +212,7 @@ def _listed(path: Path, place: str, settings: Settings) -> Listed:
 def _taken(name: str, settings: Settings) -> Path | None:
     """The model that a name stands for, or ``None``."""
     with suppress(ConfigError):
-        return finding.named(name, "name", settings.models_dir)
+        return named(name, "name", settings.models_dir)
     return None
 
 
@@ -131,9 +235,9 @@ def describe_model(value: str | None, settings: Settings) -> dict[str, Any]:
         ConfigError: There is no such model, or it is damaged.
     """
     if value is None:
-        path = finding.find_weights(None, settings).path
+        path = find_weights(None, settings).path
     else:
-        path = finding.named(value, "model", settings.models_dir)
+        path = named(value, "model", settings.models_dir)
     return _described(path, load_weights(path, "see `astra models list`"), settings)
 
 
@@ -160,7 +264,7 @@ def _described(path: Path, weights: Weights, settings: Settings) -> dict[str, An
 def _chosen_by(path: Path, settings: Settings) -> str | None:
     """What chose this model, if it is the one in force."""
     with suppress(ConfigError):
-        chosen = finding.find_weights(None, settings)
+        chosen = find_weights(None, settings)
         return chosen.origin if _same(path, chosen.path) else None
     return None
 
@@ -193,7 +297,7 @@ def import_model(
         ConfigError: The weights cannot be read, or the folder of models not be written.
     """
     _check_name(name)
-    taken = [file for file in finding.files_of(name, settings.models_dir) if os.path.lexists(file)]
+    taken = [file for file in files_of(name, settings.models_dir) if os.path.lexists(file)]
     if taken and not overwrite:
         raise UsageError(
             f"there is a model {name} already ({shown(taken[0])}); choose another name, or give --overwrite"
@@ -213,7 +317,7 @@ def import_model(
 
 
 def _check_name(name: str) -> None:
-    embedded = finding.embedded_default()
+    embedded = embedded_default()
     if not _NAME.fullmatch(name):
         fault = "begin with a letter or a digit, and go on with these or any of . _ + -"
     elif name.endswith(SUFFIXES):
