@@ -62,8 +62,8 @@ def fill(stars: int, files: list[Path]) -> None:
     from astra.config import load_settings
     from astra.database.connection import bound_to, open_database
     from astra.models import ApogeeCoaddedSpectrumInApStar, TaskRun
-    from astra.pipelines.astronn_dist.estimating import chosen_weights
     from astra.pipelines.astronn_dist.weights.files import identify
+    from astra.pipelines.astronn_dist.weights.library import chosen_weights
     from astra.schema.upgrade import upgrade
 
     settings = load_settings()

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astra.cli import main
-from astra.pipelines.astronn_dist.weights.finding import embedded_default
+from astra.pipelines.astronn_dist.weights.library import embedded_default
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

@@ -12,10 +12,9 @@ import pytest
 from astra.modelling.simulator import compact
 from astra.modelling.simulator.sample import simulate
 from astra.pipelines.astronn_dist.distances.distance import unreliable
-from astra.pipelines.astronn_dist.network.sampling import network_on, sample
+from astra.pipelines.astronn_dist.network.sampling import network_on, sample, widened
 from astra.pipelines.astronn_dist.weights.files import load_weights
-from astra.pipelines.astronn_dist.weights.finding import embedded_default
-from astra.pipelines.astronn_dist.weights.validity import widened
+from astra.pipelines.astronn_dist.weights.library import embedded_default
 from astra.spectra.apstar import read_combined
 from astra.spectra.rectify import rectify
 

@@ -13,11 +13,9 @@ from astra.modelling.simulator.sample import Sample
 from astra.modelling.simulator.stars import Stars
 from astra.modelling.training.evaluate import distance_error, pulls
 from astra.pipelines.astronn_dist.distances.distance import unreliable
-from astra.pipelines.astronn_dist.network.sampling import Network, network_on, sample
-from astra.pipelines.astronn_dist.prediction import Prediction
+from astra.pipelines.astronn_dist.network.sampling import Network, Prediction, network_on, sample, widened
 from astra.pipelines.astronn_dist.weights.files import Weights, load_weights
-from astra.pipelines.astronn_dist.weights.finding import find_weights
-from astra.pipelines.astronn_dist.weights.validity import widened
+from astra.pipelines.astronn_dist.weights.library import find_weights
 from astra.spectra.rectify import rectify
 
 #: As in ``astra run``.

@@ -28,7 +28,7 @@ from table import Table  # noqa: E402
 
 from astra.config import load_settings  # noqa: E402
 from astra.pipelines.astronn_dist.weights.files import load_weights  # noqa: E402
-from astra.pipelines.astronn_dist.weights.finding import find_weights  # noqa: E402
+from astra.pipelines.astronn_dist.weights.library import find_weights  # noqa: E402
 
 SPECTRA = 1_100_000
 

@@ -13,11 +13,10 @@ import torch
 from table import Table
 from torch.nn import functional as F
 
-from astra.pipelines.astronn_dist.network import kernels
-from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN, Dropout
+from astra.pipelines.astronn_dist.network import on_cpu
+from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN, Dropout, TorchNetwork
 from astra.pipelines.astronn_dist.network.dropout import DRAWS_PER_WORD, DROPOUT_RATE, KEPT, LAYERS, key
 from astra.pipelines.astronn_dist.network.on_cpu import CpuNetwork
-from astra.pipelines.astronn_dist.network.on_torch import TorchNetwork
 from astra.pipelines.astronn_dist.weights.files import Weights
 
 DRAWS, ROUNDS = 100, 9
@@ -36,7 +35,7 @@ def measure(table: Table, weights: Weights, flux: np.ndarray) -> float:
         Seconds per spectrum as upstream draws.
     """
     network = ApogeeDistBCNN.from_weights(weights)
-    compiled, batched = CpuNetwork.from_weights(weights), TorchNetwork(network)
+    compiled, batched = CpuNetwork(weights), TorchNetwork(weights)
     square = np.random.default_rng(0).random((SIDE, SIDE), np.float32)
     ways: dict[str, Callable[[np.ndarray], object]] = {
         "upstream": lambda row: as_upstream(network, row),
@@ -90,7 +89,7 @@ class Kernel:
         network, tensors = self.network, self.network._tensors
         parameters = tensors["conv2.weight"], tensors["conv2.bias"]
         map_ = network._encoded(row)
-        return kernels.convolved(
+        return on_cpu.convolved(
             map_, *parameters, *self.keys, np.uint64(0), KEPT, network._units, network._features
         )
 
@@ -102,24 +101,24 @@ class Masks(Kernel):
         drop_alone(self.network._encoded(row), *self.keys)
 
 
-@kernels._compiled
+@on_cpu._compiled
 def drop_alone(map_, key_1, key_2):
-    """As ``kernels.convolved``, without the convolution."""
-    words = np.empty(kernels.DRAWS // DRAWS_PER_WORD, np.uint64)
-    bits, row = words.view(np.uint16), np.empty(kernels.DRAWS, np.float32)
+    """As ``on_cpu.convolved``, without the convolution."""
+    words = np.empty(on_cpu.DRAWS // DRAWS_PER_WORD, np.uint64)
+    bits, row = words.view(np.uint16), np.empty(on_cpu.DRAWS, np.float32)
     left = np.uint64(0)
     for unit, value in enumerate(map_.flat):
         if value != 0:
-            kernels._draw_words(key_1, np.uint64(unit), np.uint64(0), words)
-            kernels._drop(value, bits, row)
+            on_cpu._draw_words(key_1, np.uint64(unit), np.uint64(0), words)
+            on_cpu._drop(value, bits, row)
             left ^= _together(row.view(np.uint64))
-    for unit in range(4 * kernels.N_POOLS):
-        kernels._draw_words(key_2, np.uint64(unit), np.uint64(0), words)
+    for unit in range(4 * on_cpu.N_POOLS):
+        on_cpu._draw_words(key_2, np.uint64(unit), np.uint64(0), words)
         left ^= _together(words)
     return left
 
 
-@kernels._compiled
+@on_cpu._compiled
 def _together(words):
     """All of them in one: what is never read would not be computed."""
     found = np.uint64(0)

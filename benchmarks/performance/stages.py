@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from table import Table
 
-from astra.pipelines.astronn_dist.network.sampling import network_on, sample
+from astra.pipelines.astronn_dist.network.sampling import network_on, sample, widened
 from astra.pipelines.astronn_dist.task import BATCH
 from astra.pipelines.astronn_dist.weights.files import Weights
-from astra.pipelines.astronn_dist.weights.validity import widened
 from astra.spectra.apstar import CombinedSpectrum, read_combined
 from astra.spectra.rectify import rectify, usable
 

@@ -107,12 +107,12 @@ def test_debug_shows_the_traceback_and_nothing_else_does(astra, db, monkeypatch)
     a_spectrum(a_source())
     monkeypatch.setattr(AstroNNdist, "from_spectrum", lambda *a, **k: 1 / 0)
     from astra.pipelines.astronn_dist import task as room
-    from astra.pipelines.astronn_dist.weights.finding import Chosen
+    from astra.pipelines.astronn_dist.weights.library import Chosen
 
     model = SimpleNamespace(estimate=lambda *a, **k: {})
     monkeypatch.setattr(room, "load_model", lambda *a: model)
     monkeypatch.setattr(room, "chosen_weights", lambda *a: Chosen(Path(__file__), "--weights"))
-    monkeypatch.setattr("astra.pipelines.astronn_dist.weights.files.identify", lambda path: ("x", "0" * 64))
+    monkeypatch.setattr(room, "identify", lambda path: ("x", "0" * 64))
 
     quiet, loud = astra("run", "astronn_dist"), astra("--debug", "run", "astronn_dist")
 

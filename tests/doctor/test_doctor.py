@@ -375,7 +375,7 @@ def test_results_of_other_weights_are_78(survey):
 
 
 def test_a_gpu_that_torch_cannot_use_is_worth_a_warning(survey, monkeypatch, tmp_path):
-    monkeypatch.setattr("astra.pipelines.astronn_dist.network.devices.DRIVERS", (str(tmp_path),))
+    monkeypatch.setattr("astra.pipelines.astronn_dist.network.sampling.DRIVERS", (str(tmp_path),))
     torch = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: False))
     monkeypatch.setitem(sys.modules, "torch", torch)
 
@@ -385,7 +385,7 @@ def test_a_gpu_that_torch_cannot_use_is_worth_a_warning(survey, monkeypatch, tmp
 
 
 def test_a_gpu_is_named(survey, monkeypatch, tmp_path):
-    monkeypatch.setattr("astra.pipelines.astronn_dist.network.devices.DRIVERS", (str(tmp_path),))
+    monkeypatch.setattr("astra.pipelines.astronn_dist.network.sampling.DRIVERS", (str(tmp_path),))
     cuda = SimpleNamespace(is_available=lambda: True, get_device_name=lambda number: "A Card")
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
 

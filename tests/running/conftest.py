@@ -14,8 +14,8 @@ from astra.database.connection import database
 from astra.database.liveness import liveness_of
 from astra.models import TaskWorker
 from astra.running.claims import Claims
+from astra.tasks.contract import find_task
 from astra.tasks.pending import Selection
-from astra.tasks.registry import find_task
 
 #: PostgreSQL ends the session of a process that was killed within so long, else something is wrong [s].
 NOTICED_S = 30
@@ -25,7 +25,7 @@ HOLDER = """
 import json, sys, time
 from astra.tasks.pending import Selection
 from astra.running.claims import Claims
-from astra.tasks.registry import find_task
+from astra.tasks.contract import find_task
 with Claims(Selection(find_task("astronn_dist")), int(sys.argv[1])) as claims:
     for count in sys.argv[2:]:
         chunk = claims.take(int(count))

@@ -12,8 +12,8 @@ from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Tas
 from astra.running.claims import Claims
 from astra.running.loop import measure, store
 from astra.running.reaping import POISON_DEATHS
+from astra.tasks.contract import find_task
 from astra.tasks.pending import Selection
-from astra.tasks.registry import find_task
 
 
 def _result(pk):

@@ -12,7 +12,7 @@ from astra.slurm import commands, job, progress
 from astra.slurm.job import Job, wait_for
 from astra.slurm.outcome import TaskEnd
 from astra.slurm.progress import LiveCount
-from astra.tasks.registry import find_task
+from astra.tasks.contract import find_task
 
 
 @pytest.fixture

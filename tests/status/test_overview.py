@@ -12,8 +12,8 @@ from astra.models import AstroNNdist, TaskClaim, TaskWorker
 from astra.running.claims import Claims
 from astra.status import in_flight
 from astra.status.overview import status_of
+from astra.tasks.contract import find_task
 from astra.tasks.pending import Selection
-from astra.tasks.registry import find_task
 
 LATER = "2999-01-01 00:00:00.000000"
 

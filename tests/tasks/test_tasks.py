@@ -11,8 +11,7 @@ from builders import a_source, a_spectrum
 import astra
 from astra.errors import UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
-from astra.tasks.contract import task
-from astra.tasks.registry import find_task, task_names
+from astra.tasks.contract import find_task, task, task_names
 
 
 def test_a_task_knows_its_models_and_its_options():

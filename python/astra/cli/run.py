@@ -56,7 +56,7 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> tupl
     from astra.running.request import build_request, read_targets
     from astra.running.runner import carry_out
     from astra.system.processes import keep_memory
-    from astra.tasks.registry import find_task
+    from astra.tasks.contract import find_task
 
     keep_memory()
     task = find_task(asked.task)

@@ -52,7 +52,7 @@ def _carry_out(asked: SrunArguments) -> int:
 def _execute(asked: SrunArguments, report: "SlurmReport", stop: "StopRequest") -> None:
     from astra.running.request import read_targets
     from astra.slurm.srun import Watcher, carry_out
-    from astra.tasks.registry import find_task
+    from astra.tasks.contract import find_task
 
     task = find_task(asked.task)
     targets = read_targets(task, asked.what, asked.shared.before)

@@ -51,7 +51,7 @@ def status(
     from astra.errors import UsageError
     from astra.status.limits import read_limits
     from astra.status.overview import status_of, status_of_all
-    from astra.tasks.registry import find_task, installed_tasks
+    from astra.tasks.contract import find_task, installed_tasks
 
     limits = read_limits({"no_result": max_no_result, "bad": max_bad, "pending": max_pending})
     if check != bool(limits):

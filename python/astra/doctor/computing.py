@@ -28,7 +28,7 @@ def check_weights(known: Known) -> Iterator[Finding]:
 
 def check_device(known: Known) -> Iterator[Finding]:
     """The device on which the network computes."""
-    from astra.pipelines.astronn_dist.network.devices import DRIVERS, choose_device
+    from astra.pipelines.astronn_dist.network.sampling import DRIVERS, choose_device
 
     if choose_device("auto") == "cuda":
         import torch
@@ -48,7 +48,7 @@ def check_compiled(known: Known) -> Iterator[Finding]:
     """Whether compiled functions can be kept for later processes."""
     from astra.system.compiled import cache_folders
 
-    import_module("astra.pipelines.astronn_dist.network.kernels")
+    import_module("astra.pipelines.astronn_dist.network.on_cpu")
     folders = cache_folders()
     if None in folders:
         remedy = "set NUMBA_CACHE_DIR to a folder that can be written"

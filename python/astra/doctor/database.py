@@ -23,7 +23,7 @@ from astra.running.runs import refuse_to_mix
 from astra.schema import upgrade as schema
 from astra.schema.roles import needed_by_writer
 from astra.status.in_flight import DEAD, UNKNOWN, suspects_of, workers_of
-from astra.tasks.registry import task_names
+from astra.tasks.contract import task_names
 
 #: With fewer connections left, the next worker may get none.
 FEW_CONNECTIONS = 10

@@ -11,7 +11,7 @@ from astra.config import Settings, config_file, load_settings
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
 from astra.errors import ConfigError
 from astra.system.version import DISTRIBUTION
-from astra.tasks.registry import check_tables, comes_with_astra, installed_tasks
+from astra.tasks.contract import check_tables, comes_with_astra, installed_tasks
 
 
 def check_package(known: Known) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from astra.ingest.precedence import Values
 from astra.ingest.records import Record, Tally, stored_rows
 from astra.ingest.source_rows import Star, Stars
 from astra.models import ApogeeCoaddedSpectrumInApStar, Spectrum
-from astra.models.upsert import upsert
+from astra.models.base import upsert
 
 _MODEL = ApogeeCoaddedSpectrumInApStar
 _FIELDS = [field for field in _MODEL._meta.sorted_fields if field.name not in ("pk", "created", "modified")]

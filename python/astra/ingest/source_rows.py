@@ -19,7 +19,7 @@ from astra.ingest import precedence
 from astra.ingest.precedence import Origins, Values
 from astra.ingest.records import Tally, stored_rows
 from astra.models import Source
-from astra.models.upsert import upsert
+from astra.models.base import upsert
 
 #: The sdss_id and the APOGEE id of a star; unknown ones are ``None``.
 Ids = tuple[int | None, str | None]

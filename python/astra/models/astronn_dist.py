@@ -1,59 +1,53 @@
-"""Spectrophotometric distances: the results, and the view that joins them to their stars."""
+"""Spectrophotometric distances: the results, and the view ``distances`` that joins them to their stars."""
 
 from typing import Any
 
 from playhouse.hybrid import hybrid_property
 
+from astra.models import fields
+from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.base import BaseModel
-from astra.models.fields import (
-    BigIntegerField,
-    BitField,
-    BooleanField,
-    DateTimeField,
-    FloatField,
-    IntegerField,
-    TextField,
-)
 from astra.models.pipeline import PipelineOutputModel
+from astra.models.source import Source
 
 
 class AstroNNdist(PipelineOutputModel):
     """One distance for one spectrum under one minor version of Astra."""
 
     # > Photometry and extinction
-    k_mag = FloatField(help_text="2MASS Ks-band apparent magnitude used, 0 where there is none [mag]")
-    ebv = FloatField(help_text="Reddening E(B-V) used, 0 where there is none [mag]")
-    A_k_mag = FloatField()
+    k_mag = fields.FloatField(help_text="2MASS Ks-band apparent magnitude used, 0 where there is none [mag]")
+    ebv = fields.FloatField(help_text="Reddening E(B-V) used, 0 where there is none [mag]")
+    A_k_mag = fields.FloatField()
 
     # > Luminosity
-    L_fakemag = FloatField()
-    e_L_fakemag = FloatField()
-    e_model_L_fakemag = FloatField()
+    L_fakemag = fields.FloatField()
+    e_L_fakemag = fields.FloatField()
+    e_model_L_fakemag = fields.FloatField()
 
     # > Distance
-    dist = FloatField()
-    e_dist = FloatField()
-    e_model_dist = FloatField()
-    e_dist_full = FloatField()
-    dist_lo = FloatField()
-    dist_hi = FloatField()
+    dist = fields.FloatField()
+    e_dist = fields.FloatField()
+    e_model_dist = fields.FloatField()
+    e_dist_full = fields.FloatField()
+    dist_lo = fields.FloatField()
+    dist_hi = fields.FloatField()
 
     # > Parallax
-    nn_parallax = FloatField()
-    e_nn_parallax = FloatField()
-    e_model_nn_parallax = FloatField()
-    plx_zero_point = FloatField()
-    gaia_parallax = FloatField()
-    e_gaia_parallax = FloatField()
+    nn_parallax = fields.FloatField()
+    e_nn_parallax = fields.FloatField()
+    e_model_nn_parallax = fields.FloatField()
+    plx_zero_point = fields.FloatField()
+    gaia_parallax = fields.FloatField()
+    e_gaia_parallax = fields.FloatField()
 
     # > Spectrum and Gaia together
-    weighted_parallax = FloatField()
-    e_weighted_parallax = FloatField()
-    weighted_dist = FloatField()
-    e_weighted_dist = FloatField()
+    weighted_parallax = fields.FloatField()
+    e_weighted_parallax = fields.FloatField()
+    weighted_dist = fields.FloatField()
+    e_weighted_dist = fields.FloatField()
 
     # > Quality
-    result_flags = BitField(default=0)
+    result_flags = fields.BitField(default=0)
     flag_fakemag_unreliable = result_flags.flag(
         2**0, "Predicted fakemag is unreliable (e_L_fakemag / L_fakemag >= 0.2)"
     )
@@ -61,7 +55,7 @@ class AstroNNdist(PipelineOutputModel):
     flag_missing_extinction = result_flags.flag(2**2, "Missing extinction (E(B-V)); A_k_mag taken as 0")
     # Bits 3-10 stay free: published bits are never renumbered.
     flag_no_result = result_flags.flag(2**11, "The spectrum could not be read or used")
-    no_result_reason = TextField(null=True)
+    no_result_reason = fields.TextField(null=True)
 
     BAD = 2**0 | 2**1 | 2**11  # unfit for science
     WARN = 2**2
@@ -85,90 +79,165 @@ class Distance(BaseModel):
     """The view ``distances``: the newest result of every spectrum, with its star and its flags. Read only."""
 
     # > Identifiers
-    sdss_id = BigIntegerField(null=True)
-    sdss4_apogee_id = TextField(null=True)
-    gaia_dr3_source_id = BigIntegerField(null=True)
-    source_pk = BigIntegerField(null=True)
-    spectrum_pk = BigIntegerField()
-    product_id = TextField()
-    release = TextField()
-    telescope = TextField()
-    field = TextField()
+    sdss_id = fields.BigIntegerField(null=True)
+    sdss4_apogee_id = fields.TextField(null=True)
+    gaia_dr3_source_id = fields.BigIntegerField(null=True)
+    source_pk = fields.BigIntegerField(null=True)
+    spectrum_pk = fields.BigIntegerField()
+    product_id = fields.TextField()
+    release = fields.TextField()
+    telescope = fields.TextField()
+    field = fields.TextField()
 
     # > Coordinates and parallax
-    ra = FloatField()
-    dec = FloatField()
-    l = FloatField()  # noqa: E741
-    b = FloatField()
-    gaia_release = TextField(null=True)
-    plx = FloatField()
-    e_plx = FloatField()
-    ruwe = FloatField()
+    ra = fields.FloatField()
+    dec = fields.FloatField()
+    l = fields.FloatField()  # noqa: E741
+    b = fields.FloatField()
+    gaia_release = fields.TextField(null=True)
+    plx = fields.FloatField()
+    e_plx = fields.FloatField()
+    ruwe = fields.FloatField()
 
     # > Quality of the inputs
-    snr = FloatField()
-    spectrum_flags = BigIntegerField()
-    e_k_mag = FloatField()
-    ph_qual = TextField(null=True)
-    cc_flg = TextField(null=True)
-    e_ebv = FloatField()
-    ebv_flags = BigIntegerField(null=True)
+    snr = fields.FloatField()
+    spectrum_flags = fields.BigIntegerField()
+    e_k_mag = fields.FloatField()
+    ph_qual = fields.TextField(null=True)
+    cc_flg = fields.TextField(null=True)
+    e_ebv = fields.FloatField()
+    ebv_flags = fields.BigIntegerField(null=True)
 
     # > Results
-    k_mag = FloatField(help_text=AstroNNdist.k_mag.help_text)
-    ebv = FloatField(help_text=AstroNNdist.ebv.help_text)
-    A_k_mag = FloatField()
-    L_fakemag = FloatField()
-    e_L_fakemag = FloatField()
-    e_model_L_fakemag = FloatField()
-    m_ks_abs = FloatField(help_text="Absolute Ks-band magnitude, 5 log10(L_fakemag) - 10 [mag]")
-    e_m_ks_abs = FloatField(help_text="Error on m_ks_abs, from e_L_fakemag [mag]")
-    dist = FloatField()
-    e_dist = FloatField()
-    e_model_dist = FloatField()
-    e_dist_full = FloatField()
-    dist_lo = FloatField()
-    dist_hi = FloatField()
+    k_mag = fields.FloatField(help_text=AstroNNdist.k_mag.help_text)
+    ebv = fields.FloatField(help_text=AstroNNdist.ebv.help_text)
+    A_k_mag = fields.FloatField()
+    L_fakemag = fields.FloatField()
+    e_L_fakemag = fields.FloatField()
+    e_model_L_fakemag = fields.FloatField()
+    m_ks_abs = fields.FloatField(help_text="Absolute Ks-band magnitude, 5 log10(L_fakemag) - 10 [mag]")
+    e_m_ks_abs = fields.FloatField(help_text="Error on m_ks_abs, from e_L_fakemag [mag]")
+    dist = fields.FloatField()
+    e_dist = fields.FloatField()
+    e_model_dist = fields.FloatField()
+    e_dist_full = fields.FloatField()
+    dist_lo = fields.FloatField()
+    dist_hi = fields.FloatField()
 
     # > Parallax
-    nn_parallax = FloatField()
-    e_nn_parallax = FloatField()
-    e_model_nn_parallax = FloatField()
-    plx_zero_point = FloatField()
-    gaia_parallax = FloatField()
-    e_gaia_parallax = FloatField()
+    nn_parallax = fields.FloatField()
+    e_nn_parallax = fields.FloatField()
+    e_model_nn_parallax = fields.FloatField()
+    plx_zero_point = fields.FloatField()
+    gaia_parallax = fields.FloatField()
+    e_gaia_parallax = fields.FloatField()
 
     # > Spectrum and Gaia together
-    weighted_parallax = FloatField()
-    e_weighted_parallax = FloatField()
-    weighted_dist = FloatField()
-    e_weighted_dist = FloatField()
+    weighted_parallax = fields.FloatField()
+    e_weighted_parallax = fields.FloatField()
+    weighted_dist = fields.FloatField()
+    e_weighted_dist = fields.FloatField()
 
     # > Quality
-    result_flags = BigIntegerField()
-    no_result_reason = TextField(null=True)
-    flag_fakemag_unreliable = BooleanField(help_text=AstroNNdist.flag_fakemag_unreliable.help_text)
-    flag_missing_photometry = BooleanField(help_text=AstroNNdist.flag_missing_photometry.help_text)
-    flag_missing_extinction = BooleanField(help_text=AstroNNdist.flag_missing_extinction.help_text)
-    flag_no_result = BooleanField(help_text=AstroNNdist.flag_no_result.help_text)
-    flag_warn = BooleanField(help_text="Look twice: the extinction is missing")
-    flag_bad = BooleanField(help_text="Discard: unreliable, without photometry, or no result")
-    primary_spectrum = BooleanField(
+    result_flags = fields.BigIntegerField()
+    no_result_reason = fields.TextField(null=True)
+    flag_fakemag_unreliable = fields.BooleanField(help_text=AstroNNdist.flag_fakemag_unreliable.help_text)
+    flag_missing_photometry = fields.BooleanField(help_text=AstroNNdist.flag_missing_photometry.help_text)
+    flag_missing_extinction = fields.BooleanField(help_text=AstroNNdist.flag_missing_extinction.help_text)
+    flag_no_result = fields.BooleanField(help_text=AstroNNdist.flag_no_result.help_text)
+    flag_warn = fields.BooleanField(help_text="Look twice: the extinction is missing")
+    flag_bad = fields.BooleanField(help_text="Discard: unreliable, without photometry, or no result")
+    primary_spectrum = fields.BooleanField(
         help_text="Whether it has the best signal-to-noise ratio of the spectra of its star with a result"
     )
-    good = BooleanField(help_text="Fit for science: not flag_bad, and STARFLAG bits 0, 3 and 4 are not set")
+    good = fields.BooleanField(
+        help_text="Fit for science: not flag_bad, and STARFLAG bits 0, 3 and 4 are not set"
+    )
 
     # > Provenance
-    task_pk = BigIntegerField()
-    run_pk = BigIntegerField(null=True)
-    v_astra = IntegerField()
-    v_astra_major_minor = BigIntegerField()
-    created = DateTimeField()
-    modified = DateTimeField()
-    tag = TextField(null=True)
+    task_pk = fields.BigIntegerField()
+    run_pk = fields.BigIntegerField(null=True)
+    v_astra = fields.IntegerField()
+    v_astra_major_minor = fields.BigIntegerField()
+    created = fields.DateTimeField()
+    modified = fields.DateTimeField()
+    tag = fields.TextField(null=True)
 
     NOT_GOOD = 2**0 | 2**3 | 2**4  # bits of spectrum_flags that keep a result from being good
 
     class Meta:
         table_name = "distances"
         primary_key = False
+
+
+# > The SQL of the view
+
+#: The columns that came later, in the order in which they came: a view only grows at its end.
+APPENDED = (
+    *("e_k_mag", "e_ebv", "e_dist_full", "dist_lo", "dist_hi"),
+    *("nn_parallax", "e_nn_parallax", "e_model_nn_parallax"),
+    *("plx_zero_point", "gaia_parallax", "e_gaia_parallax"),
+    *("weighted_parallax", "e_weighted_parallax", "weighted_dist", "e_weighted_dist"),
+)
+
+# By their names in the query; a column is that of the first that has it.
+_TABLES = {"result": AstroNNdist, "spectrum": ApogeeCoaddedSpectrumInApStar, "source": Source}
+
+_NO_RESULT = AstroNNdist.flag_no_result.value
+
+
+def _has(bits: int) -> str:
+    return f"(result.result_flags & {bits}) <> 0"
+
+
+_EXPRESSIONS = {
+    "source_pk": "spectrum.source_pk",
+    "spectrum_pk": "spectrum.spectrum_pk",
+    "m_ks_abs": "CASE WHEN result.l_fakemag > 0 THEN 5 * log10(result.l_fakemag) - 10 END",
+    # 5 / ln(10) = 2.1715: the error of 5 log10(x) per relative error of x.
+    "e_m_ks_abs": "CASE WHEN result.l_fakemag > 0 "
+    "THEN 2.171472409516259 * result.e_l_fakemag / result.l_fakemag END",
+    **{name: _has(flag.value) for name, flag in fields.flags_of(AstroNNdist).items()},
+    "flag_warn": _has(AstroNNdist.WARN),
+    "flag_bad": _has(AstroNNdist.BAD),
+    "primary_spectrum": f"""(result.result_flags & {_NO_RESULT}) = 0 AND NOT EXISTS (
+        SELECT 1 FROM apogee_coadded_spectrum_in_apstar AS other
+        JOIN astro_nn_dist AS measured ON measured.spectrum_pk = other.spectrum_pk
+        WHERE other.source_pk = spectrum.source_pk
+          AND (measured.result_flags & {_NO_RESULT}) = 0
+          AND (COALESCE(other.snr, -1) > COALESCE(spectrum.snr, -1)
+               OR (COALESCE(other.snr, -1) = COALESCE(spectrum.snr, -1)
+                   AND other.spectrum_pk < spectrum.spectrum_pk))
+    )""",
+    "good": f"((result.result_flags & {AstroNNdist.BAD}) = 0 "
+    f"AND (spectrum.spectrum_flags & {Distance.NOT_GOOD}) = 0)",
+}
+
+
+def view_columns() -> list[str]:
+    """The columns of the view, in its order."""
+    names = [field.column_name for field in Distance._meta.sorted_fields]
+    return [*(name for name in names if name not in APPENDED), *APPENDED]
+
+
+def view_query() -> str:
+    """The query that the view stands for."""
+    columns = ",\n    ".join(f"{_expression(name)} AS {name}" for name in view_columns())
+    return f"""
+SELECT
+    {columns}
+FROM astro_nn_dist AS result
+JOIN apogee_coadded_spectrum_in_apstar AS spectrum ON spectrum.spectrum_pk = result.spectrum_pk
+LEFT JOIN source ON source.pk = spectrum.source_pk
+WHERE NOT EXISTS (
+    SELECT 1 FROM astro_nn_dist AS newer
+    WHERE newer.spectrum_pk = result.spectrum_pk
+      AND newer.v_astra_major_minor > result.v_astra_major_minor
+)"""
+
+
+def _expression(name: str) -> str:
+    if name in _EXPRESSIONS:
+        return _EXPRESSIONS[name]
+    table = next(table for table, model in _TABLES.items() if name in model._meta.columns)
+    return f"{table}.{name}"

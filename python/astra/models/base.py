@@ -1,11 +1,14 @@
-"""The base of all models."""
+"""The base of all models, and writing many rows at once."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from itertools import compress
 from typing import Any
 
 import peewee
 
-from astra.database.connection import database, now
+from astra.database.bulk import insert_columns
+from astra.database.connection import database, now, now_sql
+from astra.database.sql import differs
 from astra.models.fields import GeneratedField
 
 
@@ -55,11 +58,8 @@ class BaseModel(peewee.Model):
         if stored is None:
             return fields
         mine = [field.db_value(self.__data__.get(field.name)) for field in fields]
-        return [
-            field
-            for field, value, old in zip(fields, mine, stored, strict=True)
-            if value != field.db_value(old)
-        ]
+        theirs = [field.db_value(value) for field, value in zip(fields, stored, strict=True)]
+        return [field for field, new, old in zip(fields, mine, theirs, strict=True) if new != old]
 
     @classmethod
     def _normalize_data(cls, data: Any, kwargs: dict[str, Any]) -> Any:
@@ -73,9 +73,8 @@ class BaseModel(peewee.Model):
         """Insert one row; unlike peewee's, it leaves generated columns out."""
         normalized = cls._normalize_data(__data, insert)
         if isinstance(normalized, dict):
-            normalized = {
-                key: value for key, value in normalized.items() if not isinstance(key, GeneratedField)
-            }
+            written = [key for key in normalized if not isinstance(key, GeneratedField)]
+            normalized = {key: normalized[key] for key in written}
         return super().insert(normalized)
 
     @classmethod
@@ -84,16 +83,12 @@ class BaseModel(peewee.Model):
         rows = list(rows)
         if fields is not None and not any(isinstance(row, dict) for row in rows):
             columns = zip(*rows, strict=True) if rows else [()] * len(fields)
-            written = [pair for pair in zip(fields, columns, strict=True) if is_written(*pair)]
-            fields, rows = (
-                [field for field, _ in written],
-                list(zip(*(column for _, column in written), strict=True)),
-            )
+            written = list(map(is_written, fields, columns))
+            fields, rows = list(compress(fields, written)), [tuple(compress(row, written)) for row in rows]
         elif fields is None and rows and all(isinstance(row, dict) for row in rows):
-            names = dict.fromkeys(_field_name(cls, key) for row in rows for key in row)
-            fields = [cls._meta.fields[name] for name in names]
-            fields = [field for field in fields if not isinstance(field, GeneratedField)]
             rows = [{_field_name(cls, key): value for key, value in row.items()} for row in rows]
+            fields = [cls._meta.fields[name] for name in dict.fromkeys(name for row in rows for name in row)]
+            fields = [field for field in fields if not isinstance(field, GeneratedField)]
             blank = {f.name: f.default() if callable(f.default) else f.default for f in fields}
             rows = [tuple(row.get(name, blank[name]) for name in blank) for row in rows]
         return super().insert_many(rows, fields=fields)
@@ -113,3 +108,52 @@ def _field_name(model: type[BaseModel], key: Any) -> str:
     if field is None:
         raise TypeError(f"{model.__name__} has no {name!r}")
     return field.name
+
+
+def upsert(
+    model: type[BaseModel],
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    key: Collection[str],
+    keep: Collection[str] = (),
+    uncounted: Collection[str] = (),
+) -> None:
+    """Insert rows, or update those whose key is there already.
+
+    ``modified`` moves only where a counted value changed; ``created`` and the primary key stay.
+
+    Args:
+        model: A model with the columns ``created`` and ``modified``.
+        rows: Values by field name; every row has the same names.
+        key: Fields of the unique index that identifies a row.
+        keep: Fields that an update leaves as they are.
+        uncounted: Fields that are updated but do not count as a change (timings, provenance).
+    """
+    rows = list(rows)
+    if not rows:
+        return
+    meta, written = model._meta, {}
+    for name in rows[0]:
+        field, values = meta.fields[name], [row[name] for row in rows]
+        if is_written(field, values):
+            written[field] = [field.db_value(value) for value in values]
+    changing = [field for field in written if field.name not in {*key, *keep}]
+    conflict = _on_conflict(model, [meta.fields[name] for name in key], changing, uncounted)
+    columns = {field.column_name: values for field, values in written.items()}
+    insert_columns(meta.database, meta.table_name, columns, conflict)
+
+
+def _on_conflict(
+    model: type[BaseModel], key: list[peewee.Field], changing: list[peewee.Field], uncounted: Collection[str]
+) -> str:
+    database, table = model._meta.database, model._meta.table_name
+    updates, changes = [], []
+    for field in changing:
+        new, old = f'EXCLUDED."{field.column_name}"', f'"{table}"."{field.column_name}"'
+        updates.append(f'"{field.column_name}" = {new}')
+        if field.name not in uncounted:
+            changes.append(differs(database, new, old))
+    changed = " OR ".join(changes) or "1 = 0"
+    updates.append(f'"modified" = CASE WHEN {changed} THEN {now_sql(database)} ELSE "{table}"."modified" END')
+    target = ", ".join(f'"{field.column_name}"' for field in key)
+    return f"ON CONFLICT ({target}) DO UPDATE SET {', '.join(updates)}"

@@ -9,11 +9,7 @@ from astra.errors import UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source
 from astra.models.fields import flags_of
 
-_MODELS = {
-    "result_flags": AstroNNdist,
-    "spectrum_flags": ApogeeCoaddedSpectrumInApStar,
-    "ebv_flags": Source,
-}
+_MODELS = {"result_flags": AstroNNdist, "spectrum_flags": ApogeeCoaddedSpectrumInApStar, "ebv_flags": Source}
 # The columns have room for so many.
 _BITS = 63
 # Columns of `distances` that several bits of result_flags make, and these bits.
@@ -44,9 +40,8 @@ class Flag:
 
     def line(self) -> str:
         """All of it on one line."""
-        effects = [word for word in ("flag_bad", "flag_warn") if getattr(self, word)]
-        if self.not_good:
-            effects.append("not good")
+        named = {"flag_bad": self.flag_bad, "flag_warn": self.flag_warn, "not good": self.not_good}
+        effects = [word for word, applies in named.items() if applies]
         effect = f" [{', '.join(effects)}]" if effects else ""
         return f"bit {self.bit:>2}  {self.name or 'unknown'}{effect}: {self.meaning}"
 
@@ -69,22 +64,16 @@ class Explained:
 
     def as_dict(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""
-        whole = {word: any(getattr(flag, word) for flag in self.flags) for word in ("flag_warn", "flag_bad")}
-        return {
-            "kind": self.kind,
-            "value": self.value,
-            "flags": [asdict(flag) for flag in self.flags],
-            "summaries": self.summaries,
-            **(whole if self.kind == "result_flags" else {}),
-        }
+        summaries = _summaries(self.kind)
+        return asdict(self) | {name: bool(self.value & bits) for name, bits in summaries.items()}
 
     def lines(self) -> list[str]:
         """For a person: the value, then one line for each bit that is set."""
         if not self.flags:
             return [f"{self.kind} 0: no flag is set"]
-        whole = f"{self.kind} {self.value} = {self.value:#x}"
+        value = f"{self.kind} {self.value} = {self.value:#x}"
         made = [f"{name} [any of its bits makes it]: {meaning}" for name, meaning in self.summaries.items()]
-        return [*made, whole, *(flag.line() for flag in self.flags)]
+        return [*made, value, *(flag.line() for flag in self.flags)]
 
 
 def explain(words: Sequence[str], kind: str = "result_flags") -> Explained:
@@ -103,7 +92,8 @@ def explain(words: Sequence[str], kind: str = "result_flags") -> Explained:
     for word in words:
         value |= _value(word, kind, named)
     by_bit = {flag.bit: flag for flag in named.values()}
-    found = [by_bit.get(bit) or _unknown(bit) for bit in range(_BITS) if value >> bit & 1]
+    unknown = "this version of Astra knows no such flag"
+    found = [by_bit.get(bit) or _flag(kind, bit, None, unknown) for bit in range(_BITS) if value >> bit & 1]
     asked = [name for name in _summaries(kind) if name in [word.lower() for word in words]]
     meanings = {name: Distance._meta.fields[name].help_text for name in asked}
     return Explained(kind, value, found, meanings)
@@ -111,26 +101,17 @@ def explain(words: Sequence[str], kind: str = "result_flags") -> Explained:
 
 def known_flags(kind: str) -> dict[str, Flag]:
     """The flags of a column that have a name, in the order of their bits."""
-    made = _summaries(kind)
-    return {
-        name: Flag(
-            bit=flag.bit,
-            name=name,
-            meaning=flag.help_text,
-            flag_warn=bool(flag.value & made.get("flag_warn", 0)),
-            flag_bad=bool(flag.value & made.get("flag_bad", 0)),
-            not_good=bool(flag.value & _NOT_GOOD.get(kind, 0)),
-        )
-        for name, flag in flags_of(_MODELS[kind], kind).items()
-    }
+    named = flags_of(_MODELS[kind], kind)
+    return {name: _flag(kind, flag.bit, name, flag.help_text) for name, flag in named.items()}
+
+
+def _flag(kind: str, bit: int, name: str | None, meaning: str) -> Flag:
+    masks = {"not_good": _NOT_GOOD.get(kind, 0), "flag_warn": 0, "flag_bad": 0} | _summaries(kind)
+    return Flag(bit, name, meaning, **{effect: bool(mask >> bit & 1) for effect, mask in masks.items()})
 
 
 def _summaries(kind: str) -> dict[str, int]:
     return _SUMMARIES if kind == "result_flags" else {}
-
-
-def _unknown(bit: int) -> Flag:
-    return Flag(bit, None, "this version of Astra knows no such flag", False, False, False)
 
 
 def _value(word: str, kind: str, named: dict[str, Flag]) -> int:

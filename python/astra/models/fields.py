@@ -1,6 +1,6 @@
 """Columns that say what they hold.
 
-Every field takes its help text from the glossary unless it is given one; the unit stands in
+Every field takes its help text from the glossary unless it has its own; the unit stands in
 brackets at its end. Column names are lower case, so that SQL needs no quotes in PostgreSQL; the
 attribute keeps its spelling.
 """
@@ -8,6 +8,7 @@ attribute keeps its spelling.
 import math
 import numbers
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -64,9 +65,17 @@ class DateTimeField(_Described, peewee.DateTimeField):
 
     def db_value(self, value: Any) -> Any:
         value = super().db_value(value)
-        if isinstance(value, datetime):
-            return value.isoformat(sep=" ", timespec="microseconds")
-        return value
+        is_moment = isinstance(value, datetime)
+        return value.isoformat(sep=" ", timespec="microseconds") if is_moment else value
+
+
+def _ordering(name: str) -> Callable[[Any, Any], peewee.Expression]:
+    """A comparison of a column of floats, e.g. ``"__lt__"``, which refuses what is not finite."""
+
+    def compare(field: Any, other: Any) -> peewee.Expression:
+        return getattr(super(FloatField, field), name)(field._comparable(other))
+
+    return compare
 
 
 class FloatField(_Described, peewee.DoubleField):
@@ -100,18 +109,7 @@ class FloatField(_Described, peewee.DoubleField):
     def __ne__(self, other: Any) -> peewee.Expression:
         return self.is_null(False) if _is_nan(other) else super().__ne__(self._comparable(other))
 
-    def __lt__(self, other: Any) -> peewee.Expression:
-        return super().__lt__(self._comparable(other))
-
-    def __le__(self, other: Any) -> peewee.Expression:
-        return super().__le__(self._comparable(other))
-
-    def __gt__(self, other: Any) -> peewee.Expression:
-        return super().__gt__(self._comparable(other))
-
-    def __ge__(self, other: Any) -> peewee.Expression:
-        return super().__ge__(self._comparable(other))
-
+    __lt__, __le__, __gt__, __ge__ = map(_ordering, ("__lt__", "__le__", "__gt__", "__ge__"))
     __hash__ = peewee.DoubleField.__hash__
 
     def _comparable(self, value: Any) -> Any:
@@ -162,9 +160,6 @@ def flags_of(model: type[peewee.Model], column: str | None = None) -> dict[str, 
         column: Only those of this column.
     """
     named = {name: flag for name, flag in vars(model).items() if name.startswith("flag_")}
-    bits = {
-        name: flag
-        for name, flag in named.items()
-        if hasattr(flag, "value") and column in (None, flag.field.name)
-    }
-    return dict(sorted(bits.items(), key=lambda item: item[1].value))
+    bits = [item for item in named.items() if hasattr(item[1], "bit")]
+    chosen = [(name, flag) for name, flag in bits if column in (None, flag.field.name)]
+    return dict(sorted(chosen, key=lambda item: item[1].bit))

@@ -1,23 +1,13 @@
-"""What the results of all pipelines share: the spectrum, the run, the version, the times."""
+"""What all tasks share: runs, workers and their claims, and the base of every model of results."""
 
 from typing import Any, Self
 
 import peewee
 
+from astra.models import fields
+from astra.models.apogee import Spectrum
 from astra.models.base import BaseModel
-from astra.models.fields import (
-    AutoField,
-    BigIntegerField,
-    DateTimeField,
-    FloatField,
-    ForeignKeyField,
-    GeneratedField,
-    IntegerField,
-    TextField,
-    flags_of,
-)
 from astra.models.source import Source
-from astra.models.spectrum import Spectrum
 from astra.system.version import V_ASTRA, V_ASTRA_MAJOR_MINOR
 
 
@@ -27,33 +17,96 @@ class TaskRun(BaseModel):
     #: What the numbers of a run depend on, after the name of its weights.
     IDENTITY = ("weights_name", "weights_sha256", "seed", "n_draws", "precision")
 
-    pk = AutoField()
+    pk = fields.AutoField()
 
     # > What
-    task = TextField(index=True)
-    version = TextField()
-    v_astra_major_minor = IntegerField(help_text="Major and minor version of Astra: major * 1000 + minor")
-    weights_name = TextField(null=True)
-    weights_sha256 = TextField(null=True)
-    weights_origin = TextField(null=True)
-    weights_range = TextField(null=True)
-    seed = BigIntegerField(null=True)
-    n_draws = IntegerField(null=True)
-    precision = TextField(null=True)
-    arguments = TextField(null=True)
+    task = fields.TextField(index=True)
+    version = fields.TextField()
+    v_astra_major_minor = fields.IntegerField(
+        help_text="Major and minor version of Astra: major * 1000 + minor"
+    )
+    weights_name = fields.TextField(null=True)
+    weights_sha256 = fields.TextField(null=True)
+    weights_origin = fields.TextField(null=True)
+    weights_range = fields.TextField(null=True)
+    seed = fields.BigIntegerField(null=True)
+    n_draws = fields.IntegerField(null=True)
+    precision = fields.TextField(null=True)
+    arguments = fields.TextField(null=True)
 
     # > Where and when
-    host = TextField()
-    pid = IntegerField()
-    started = DateTimeField()
-    finished = DateTimeField(null=True)
+    host = fields.TextField()
+    pid = fields.IntegerField()
+    started = fields.DateTimeField()
+    finished = fields.DateTimeField(null=True)
 
     # > How it went
-    processed = IntegerField(default=0)
-    measured = IntegerField(default=0)
-    rederived = IntegerField(default=0)
-    no_result = IntegerField(default=0)
-    outcome = TextField(null=True)
+    processed = fields.IntegerField(default=0)
+    measured = fields.IntegerField(default=0)
+    rederived = fields.IntegerField(default=0)
+    no_result = fields.IntegerField(default=0)
+    outcome = fields.TextField(null=True)
+
+
+class TaskWorker(BaseModel):
+    """A worker that may have claimed spectra; its row is removed when it ends, or is reaped.
+
+    It lives as long as it holds the lock on its key.
+    """
+
+    pk = fields.AutoField(help_text="Primary key of the worker, and the key of its lock")
+    task = fields.TextField()
+    run_pk = fields.BigIntegerField(null=True, help_text="The run that this worker is a part of")
+    host = fields.TextField()
+    pid = fields.IntegerField()
+    started = fields.DateTimeField()
+
+
+class TaskClaim(BaseModel):
+    """A spectrum that a worker has claimed, or one that waits to be claimed alone because its worker died."""
+
+    task = fields.TextField()
+    spectrum_pk = fields.BigIntegerField(help_text="The spectrum that is in hand")
+    worker_pk = fields.BigIntegerField(
+        null=True, index=True, help_text="Who has it; NULL if it waits to be taken"
+    )
+    token = fields.BigIntegerField(
+        null=True, help_text="Of the chunk: a result is written only with its own token"
+    )
+    suspect = fields.BooleanField(
+        default=False, help_text="Whether a worker died that had it, so that it is taken alone"
+    )
+    held_back = fields.BooleanField(
+        default=False, help_text="Whether it was tried, and waits because the system withholds its file"
+    )
+    attempts = fields.IntegerField(default=0, help_text="How many workers died that had this spectrum alone")
+    since = fields.DateTimeField(help_text="When it was taken, or began to wait")
+
+    class Meta:
+        primary_key = peewee.CompositeKey("task", "spectrum_pk")
+
+
+class TaskWithheld(BaseModel):
+    """A spectrum whose file the system withheld when a task last tried it; later runs try it again.
+
+    It stands apart from the results, so that a good one stays as it is.
+    """
+
+    task = fields.TextField(help_text="Name of the task")
+    spectrum_pk = fields.ForeignKeyField(
+        Spectrum,
+        lazy_load=False,
+        column_name="spectrum_pk",
+        index=False,
+        help_text="The spectrum whose file was withheld",
+    )
+    reason = fields.TextField(help_text="What the system said, and the file")
+    tried = fields.DateTimeField(
+        help_text="When it was last tried: a moment before that, by the database's clock"
+    )
+
+    class Meta:
+        primary_key = peewee.CompositeKey("task", "spectrum_pk")
 
 
 class PipelineOutputModel(BaseModel):
@@ -70,22 +123,22 @@ class PipelineOutputModel(BaseModel):
     PROVENANCE = ("run_pk", "v_astra", "inputs_read", "source_read", "t_elapsed", "t_overhead")
 
     # > Identifiers
-    task_pk = AutoField()
-    source_pk = ForeignKeyField(Source, null=True, lazy_load=False, column_name="source_pk")
+    task_pk = fields.AutoField()
+    source_pk = fields.ForeignKeyField(Source, null=True, lazy_load=False, column_name="source_pk")
     # No index of its own: UNIQUE starts with it.
-    spectrum_pk = ForeignKeyField(Spectrum, lazy_load=False, column_name="spectrum_pk", index=False)
-    run_pk = ForeignKeyField(TaskRun, null=True, lazy_load=False, column_name="run_pk")
+    spectrum_pk = fields.ForeignKeyField(Spectrum, lazy_load=False, column_name="spectrum_pk", index=False)
+    run_pk = fields.ForeignKeyField(TaskRun, null=True, lazy_load=False, column_name="run_pk")
 
     # > Provenance
-    v_astra = IntegerField(default=V_ASTRA)
-    v_astra_major_minor = GeneratedField("v_astra / 1000")
-    created = DateTimeField()
-    modified = DateTimeField()
-    inputs_read = DateTimeField(null=True)
-    source_read = DateTimeField(null=True)
-    t_elapsed = FloatField()
-    t_overhead = FloatField()
-    tag = TextField(null=True)
+    v_astra = fields.IntegerField(default=V_ASTRA)
+    v_astra_major_minor = fields.GeneratedField("v_astra / 1000")
+    created = fields.DateTimeField()
+    modified = fields.DateTimeField()
+    inputs_read = fields.DateTimeField(null=True)
+    source_read = fields.DateTimeField(null=True)
+    t_elapsed = fields.FloatField()
+    t_overhead = fields.FloatField()
+    tag = fields.TextField(null=True)
 
     @classmethod
     def from_spectrum(cls, spectrum: Any, **kwargs: Any) -> Self:
@@ -103,7 +156,7 @@ class PipelineOutputModel(BaseModel):
     @classmethod
     def flag_names(cls) -> list[str]:
         """The names of the flags of one bit each, in the order of their bits."""
-        return list(flags_of(cls))
+        return list(fields.flags_of(cls))
 
 
 def of_this_version(rows: type[BaseModel]) -> peewee.Expression:
@@ -112,5 +165,5 @@ def of_this_version(rows: type[BaseModel]) -> peewee.Expression:
 
 
 def has_result(results: type[PipelineOutputModel]) -> peewee.Expression | peewee.SQL:
-    """Whether a row has a result, in a query; every row of a model that cannot say that there is none."""
+    """Whether a row has a result, in a query; true of all rows of a model without ``flag_no_result``."""
     return ~results.flag_no_result if hasattr(results, "flag_no_result") else peewee.SQL("1 = 1")

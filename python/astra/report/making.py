@@ -21,8 +21,7 @@ from astra.report.sections import errors, overview, population
 from astra.report.sections.star import star, template
 from astra.report.stars import Detail, Drawing, Star, read_details, read_star
 from astra.system.atomic import refuse_to_replace, whole_file
-from astra.tasks.contract import Task
-from astra.tasks.registry import find_task
+from astra.tasks.contract import Task, find_task
 
 TASK = "astronn_dist"
 

@@ -19,8 +19,7 @@ from astra.database.liveness import liveness_of
 from astra.database.locks import changing_claims
 from astra.database.reconnecting import persistent
 from astra.errors import DatabaseUnreachable
-from astra.models.claims import TaskClaim, TaskWithheld, TaskWorker
-from astra.models.pipeline import TaskRun
+from astra.models.pipeline import TaskClaim, TaskRun, TaskWithheld, TaskWorker
 from astra.running.chunk import Chunk, Tally
 from astra.running.reaping import POISON_DEATHS, claims_on, orphan, reap
 from astra.tasks.pending import Selection, pending_query

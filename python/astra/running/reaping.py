@@ -11,8 +11,7 @@ import peewee
 
 from astra.database.connection import database, now
 from astra.database.sql import locked
-from astra.models.claims import TaskClaim, TaskWorker
-from astra.models.pipeline import TaskRun
+from astra.models.pipeline import TaskClaim, TaskRun, TaskWorker
 from astra.running.chunk import Tally
 from astra.running.rows import write_failures
 from astra.tasks.contract import Task

@@ -6,10 +6,8 @@ from datetime import datetime
 from astra.database.connection import database, writing
 from astra.database.locks import settled_now
 from astra.database.sql import locked
-from astra.models.base import BaseModel
-from astra.models.claims import TaskClaim
-from astra.models.pipeline import PipelineOutputModel, has_result, of_this_version
-from astra.models.upsert import upsert
+from astra.models.base import BaseModel, upsert
+from astra.models.pipeline import PipelineOutputModel, TaskClaim, has_result, of_this_version
 from astra.running.chunk import Chunk, ChunkResult, Tally
 from astra.tasks.contract import Task
 from astra.tasks.pending import Selection, stale_query, with_sources

@@ -10,8 +10,7 @@ from typing import Any
 from astra.database.connection import database, now
 from astra.database.reconnecting import persistent
 from astra.errors import AstraError, ConfigError, Interrupted
-from astra.models.claims import TaskWorker
-from astra.models.pipeline import TaskRun
+from astra.models.pipeline import TaskRun, TaskWorker
 from astra.running import runs, workers
 from astra.running.chunk import Tally
 from astra.running.claims import Claims
@@ -22,7 +21,7 @@ from astra.running.rows import rederive, write_claimed
 from astra.running.supply import ClaimedSupply
 from astra.spectra.identity import check_base_dir
 from astra.system.version import V_ASTRA
-from astra.tasks.contract import Provenance
+from astra.tasks.contract import Provenance, check_tables
 from astra.tasks.pending import (
     Selection,
     anything_pending,
@@ -31,7 +30,6 @@ from astra.tasks.pending import (
     stale_query,
     stream_keys,
 )
-from astra.tasks.registry import check_tables
 from astra.tasks.withheld import Withheld
 
 log = logging.getLogger("astra")

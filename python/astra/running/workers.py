@@ -24,8 +24,7 @@ from astra.running.chunk import Chunk, ChunkResult
 from astra.running.loop import work
 from astra.running.rows import recovered
 from astra.system.processes import die_with, keep_memory, shared_cores
-from astra.tasks.contract import Task
-from astra.tasks.registry import find_task
+from astra.tasks.contract import Task, find_task
 
 log = logging.getLogger("astra")
 

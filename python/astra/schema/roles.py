@@ -7,6 +7,7 @@
 All rights are within the configured schema; the only other is to connect to its database.
 """
 
+import itertools
 import logging
 import re
 from collections.abc import Iterable
@@ -20,8 +21,7 @@ from astra.database.locks import changing_schema
 from astra.errors import StorageError, UsageError
 from astra.models import TABLES, Source, TaskRun
 from astra.models.pipeline import PipelineOutputModel
-from astra.tasks.contract import Task
-from astra.tasks.registry import installed_tasks
+from astra.tasks.contract import Task, installed_tasks
 
 log = logging.getLogger("astra")
 
@@ -83,23 +83,15 @@ def roles_in(database: peewee.Database, schema: str, prefix: str) -> Roles:
     user, name = database.execute_sql("SELECT current_user, current_database()").fetchone()
     query = "SELECT tableowner FROM pg_tables WHERE schemaname = %s AND tablename = %s"
     found = database.execute_sql(query, (schema, Source._meta.table_name)).fetchone()
-    return Roles(
-        reader=f"{prefix}_reader",
-        writer=f"{prefix}_writer",
-        owner=found[0] if found else user,
-        user=user,
-        database=name,
-        schema=schema,
-    )
+    owner = found[0] if found else user
+    return Roles(f"{prefix}_reader", f"{prefix}_writer", owner, user=user, database=name, schema=schema)
 
 
 def creating(database: peewee.Database, roles: Roles) -> list[str]:
     """The statements that make those of the roles that are not there."""
-    query = "SELECT rolname FROM pg_roles WHERE rolname IN (%s, %s)"
-    there = {name for (name,) in database.execute_sql(query, (roles.reader, roles.writer))}
-    return [
-        f"CREATE ROLE {_quoted(name)} NOLOGIN" for name in (roles.reader, roles.writer) if name not in there
-    ]
+    query, names = "SELECT rolname FROM pg_roles WHERE rolname IN (%s, %s)", (roles.reader, roles.writer)
+    there = {name for (name,) in database.execute_sql(query, names)}
+    return [f"CREATE ROLE {_quoted(name)} NOLOGIN" for name in names if name not in there]
 
 
 def granting(database: peewee.Database, roles: Roles) -> list[str]:
@@ -140,7 +132,8 @@ def set_up(database: peewee.Database, roles: Roles) -> None:
     try:
         with changing_schema(database), database.atomic():
             missing = creating(database, roles)
-            if missing and not _may_create_roles(database):
+            query = "SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user"
+            if missing and not database.execute_sql(query).fetchone()[0]:
                 raise StorageError(
                     f"{roles.user} may not create roles; ask an administrator to run: {'; '.join(missing)}; "
                     "then repeat `astra init --roles`"
@@ -156,29 +149,22 @@ def set_up(database: peewee.Database, roles: Roles) -> None:
         raise type(known)(f"{known}; {remedy}") from error
 
 
-def _may_create_roles(database: peewee.Database) -> bool:
-    query = "SELECT rolcreaterole OR rolsuper FROM pg_roles WHERE rolname = current_user"
-    return bool(database.execute_sql(query).fetchone()[0])
-
-
 def _check(database: peewee.Database, roles: Roles) -> None:
     """PostgreSQL only warns where somebody who is not the owner grants something."""
     table = f"{_quoted(roles.schema)}.{_quoted(Source._meta.table_name)}"
-    asked = {
-        f"CONNECT on the database {roles.database}": ("database", roles.database, "CONNECT"),
-        f"USAGE on the schema {roles.schema}": ("schema", roles.schema, "USAGE"),
-        f"SELECT on the table {table}": ("table", table, "SELECT"),
-    }
-    for what, (kind, name, right) in asked.items():
-        for role in (roles.reader, roles.writer):
-            query = f"SELECT has_{kind}_privilege(%s, %s, %s)"
-            if not database.execute_sql(query, (role, name, right)).fetchone()[0]:
-                raise StorageError(
-                    f"{roles.user} may not grant {what} to {role}: `astra init --roles --dry-run` prints the "
-                    "SQL for the owner of it, or an administrator"
-                )
+    asked = (
+        ("CONNECT", "database", roles.database),
+        ("USAGE", "schema", roles.schema),
+        ("SELECT", "table", table),
+    )
+    for (right, kind, name), role in itertools.product(asked, (roles.reader, roles.writer)):
+        query = f"SELECT has_{kind}_privilege(%s, %s, %s)"
+        if not database.execute_sql(query, (role, name, right)).fetchone()[0]:
+            raise StorageError(
+                f"{roles.user} may not grant {right} on the {kind} {name} to {role}: `astra init --roles "
+                "--dry-run` prints the SQL for the owner of it, or an administrator"
+            )
 
 
 def _quoted(name: str) -> str:
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
+    return '"' + name.replace('"', '""') + '"'

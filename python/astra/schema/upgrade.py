@@ -11,7 +11,7 @@ from astra.database.locks import changing_schema
 from astra.database.schemas import comment, create_schema, refuse_hidden_schema, replace_view
 from astra.errors import ConfigError
 from astra.models import TABLES, Distance
-from astra.models.view import view_columns, view_query
+from astra.models.astronn_dist import view_columns, view_query
 
 
 def runner(database: peewee.Database) -> Runner:
@@ -36,8 +36,13 @@ def upgrade(database: peewee.Database, settings: Settings) -> list[str]:
             create_schema(database, settings.database.schema_)
             _refuse_newer(runner(database))
             applied = runner(database).up()
-            _update_view(database, applied)
-            _write_comments(database)
+            view = Distance._meta.table_name
+            # Another version with the same migrations may have made another view.
+            if applied or [column.name for column in database.get_columns(view)] != view_columns():
+                replace_view(database, view, view_query())
+            for model in (*TABLES, Distance):
+                texts = {field.column_name: field.help_text or "" for field in model._meta.sorted_fields}
+                comment(database, model._meta.table_name, texts)
             return applied
     except MigrationError as error:
         raise ConfigError(f"the migrations cannot be applied: {error}") from error
@@ -75,17 +80,3 @@ def _refuse_newer(plan: Runner) -> None:
         raise ConfigError(
             f"the database schema is newer than this Astra (it has {', '.join(unknown)}): upgrade the package"
         )
-
-
-def _update_view(database: peewee.Database, applied: list[str]) -> None:
-    """Make the view of the model of today, if it may be another."""
-    there = [column.name for column in database.get_columns(Distance._meta.table_name)]
-    if applied or there != view_columns():
-        replace_view(database, Distance._meta.table_name, view_query())
-
-
-def _write_comments(database: peewee.Database) -> None:
-    """Put the help texts beside the columns."""
-    for model in (*TABLES, Distance):
-        texts = {field.column_name: field.help_text or "" for field in model._meta.sorted_fields}
-        comment(database, model._meta.table_name, texts)

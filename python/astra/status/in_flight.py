@@ -7,7 +7,7 @@ from peewee import fn
 
 from astra.database.connection import database
 from astra.database.liveness import liveness_of
-from astra.models.claims import TaskClaim, TaskWorker
+from astra.models.pipeline import TaskClaim, TaskWorker
 from astra.running.reaping import POISON_DEATHS
 
 #: The state of a worker: it holds the lock on its key; it does not; this process cannot know.

@@ -9,9 +9,8 @@ from astra.errors import ConfigError
 from astra.models.pipeline import TaskRun
 from astra.status import counts
 from astra.status.in_flight import WORKING, suspects_of, workers_of
-from astra.tasks.contract import Task
+from astra.tasks.contract import Task, check_tables
 from astra.tasks.pending import Selection, count_pending
-from astra.tasks.registry import check_tables
 from astra.tasks.withheld import count_noted
 
 RECENT_RUNS = 5

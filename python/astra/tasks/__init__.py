@@ -1,21 +1,10 @@
 """Tasks: what one is, which are installed, and which spectra still need one.
 
-contract.py    @task, and what a task knows beside its generator
-registry.py    the installed tasks, by their entry points, and whether their tables are there
+contract.py    @task, what a task knows beside its generator, and the installed tasks
 pending.py     which spectra need a task, as queries
 withheld.py    spectra whose files the system withheld, which later runs try again
 """
 
-from astra.tasks.contract import Note, Provenance, Rederivation, Task, task
-from astra.tasks.registry import find_task, installed_tasks, task_names
+from astra.tasks.contract import Provenance, Task, find_task, installed_tasks, task, task_names
 
-__all__ = [
-    "Note",
-    "Provenance",
-    "Rederivation",
-    "Task",
-    "find_task",
-    "installed_tasks",
-    "task",
-    "task_names",
-]
+__all__ = ["Provenance", "Task", "find_task", "installed_tasks", "task", "task_names"]

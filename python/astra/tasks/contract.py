@@ -1,22 +1,31 @@
-"""What a task is: a typed generator that turns spectra into result rows, and what it knows beside that.
+"""What a task is, a typed generator that turns spectra into rows of results; and which tasks are installed.
 
 @task
 def my_task(spectra: Iterable[SomeSpectrum], *, option: int = 1) -> Iterator[SomeResult]: ...
+
+A package offers a task by an entry point in the group ``astra.tasks``; its name is the task's.
 """
 
 import collections.abc
 import functools
 import inspect
+import logging
 import time
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any
 
 import peewee
 
+from astra.database.connection import is_missing_table, one_line, translated
+from astra.errors import ConfigError, DatabaseUnreachable, UsageError
 from astra.models.base import BaseModel
 from astra.models.pipeline import PipelineOutputModel
+
+ENTRY_POINT_GROUP = "astra.tasks"
+log = logging.getLogger("astra")
 
 
 @dataclass(frozen=True)
@@ -75,9 +84,12 @@ class Task:
         self.options = frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
         self.rederivation: Rederivation | None = None
         self.notes: list[Note] = []
-        self._identify: Callable[..., Provenance] = lambda **options: Provenance()
-        self._prepare: Callable[..., None] = lambda **options: None
-        self._check = self.prepare
+        self.identify: Callable[..., Provenance] = lambda **options: Provenance()
+        """What the numbers of a run with these options would depend on; cheap, for it reads no tensors."""
+        self.prepare: Callable[..., None] = lambda **options: None
+        """Load what a run with these options needs, so that a wrong setting fails before any spectrum."""
+        self.check: Callable[..., None] = lambda **options: self.prepare(**options)
+        """Fail as ``prepare`` does, in a process that lets others compute, and so needs to load less."""
 
     def __call__(self, spectra: Iterable[Any], **options: Any) -> Iterator[Any]:
         """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty."""
@@ -88,31 +100,19 @@ class Task:
             yield row
             last = time.perf_counter()
 
-    def identify(self, **options: Any) -> Provenance:
-        """What the numbers of a run with these options would depend on; cheap, for it reads no tensors."""
-        return self._identify(**options)
-
-    def prepare(self, **options: Any) -> None:
-        """Load what a run with these options needs, so that a wrong setting fails before any spectrum."""
-        self._prepare(**options)
-
-    def check(self, **options: Any) -> None:
-        """Fail as ``prepare`` does, in a process that lets others compute, and so needs to load less."""
-        self._check(**options)
-
     def identified_by(self, function: Callable[..., Provenance]) -> Callable[..., Provenance]:
-        """Decorator: ``function(**options)`` gives the provenance of a run."""
-        self._identify = function
+        """Decorator: ``function(**options)`` returns the provenance of a run."""
+        self.identify = function
         return function
 
     def prepared_by(self, function: Callable[..., None]) -> Callable[..., None]:
         """Decorator: ``function(**options)`` raises ``ConfigError`` if a run cannot work."""
-        self._prepare = function
+        self.prepare = function
         return function
 
     def checked_by(self, function: Callable[..., None]) -> Callable[..., None]:
         """Decorator: ``function(**options)`` raises what ``prepare`` raises; without it, that is called."""
-        self._check = function
+        self.check = function
         return function
 
     def rederived_by(self, stale: Callable[[], peewee.Expression]) -> Callable[[Callable], Callable]:
@@ -163,3 +163,75 @@ def _models_of(function: Callable) -> tuple[type[BaseModel], type[PipelineOutput
 def _item(hint: Any) -> Any:
     origins = (collections.abc.Iterable, collections.abc.Iterator, collections.abc.Generator)
     return typing.get_args(hint)[0] if typing.get_origin(hint) in origins else None
+
+
+# > The installed tasks
+
+
+def task_names() -> list[str]:
+    """The names of all installed tasks, loaded or not."""
+    return sorted({point.name for point in metadata.entry_points(group=ENTRY_POINT_GROUP)})
+
+
+def find_task(name: str) -> Task:
+    """Load a task by its name.
+
+    Raises:
+        UsageError: No installed package offers it.
+        ConfigError: The package that offers it is broken.
+    """
+    points = [point for point in metadata.entry_points(group=ENTRY_POINT_GROUP) if point.name == name]
+    if not points:
+        raise UsageError(f"unknown task {name!r}; installed tasks: {', '.join(task_names()) or 'none'}")
+    if len({point.value for point in points}) > 1:
+        places = " and ".join(sorted(point.value for point in points))
+        raise ConfigError(f"two packages offer the task {name!r}: {places}; uninstall one")
+    try:
+        found = points[0].load()
+    except Exception as error:  # whatever a foreign package raises on import
+        log.debug("loading %s failed", points[0].value, exc_info=True)
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"task {name!r} cannot be loaded from {points[0].value} ({reason})") from error
+    if not isinstance(found, Task):
+        raise ConfigError(f"task {name!r}: {points[0].value} is not decorated with @astra.task")
+    return found
+
+
+def installed_tasks() -> dict[str, Task | ConfigError]:
+    """All installed tasks by their names; in the place of one that cannot be loaded, why."""
+    found: dict[str, Task | ConfigError] = {}
+    for name in task_names():
+        try:
+            found[name] = find_task(name)
+        except ConfigError as error:
+            found[name] = error
+    return found
+
+
+def comes_with_astra(name: str) -> bool:
+    """Whether a task is one of this package."""
+    points = metadata.entry_points(group=ENTRY_POINT_GROUP, name=name)
+    return any(point.module.startswith("astra.") for point in points)
+
+
+def check_tables(task: Task) -> None:
+    """Refuse a task whose results or spectra cannot be read.
+
+    Raises:
+        ConfigError: A table is missing, lacks a column, or this login may not read it.
+        DatabaseUnreachable: The connection was lost.
+    """
+    for model in (task.spectrum_model, task.output_model):
+        try:
+            model.select().limit(0).execute()
+        except peewee.DatabaseError as error:
+            if isinstance(known := translated(error), DatabaseUnreachable):
+                raise known from error
+            trouble = f"cannot be read ({one_line(error)})"
+            if is_missing_table(error):
+                trouble = (
+                    "is missing: `astra init` makes only Astra's own, so see the documentation of its "
+                    "package, or ask the authors"
+                )
+            table = model._meta.table_name
+            raise ConfigError(f"task {task.name!r}: its table {table} {trouble}") from error

@@ -19,8 +19,7 @@ from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.base import BaseModel
 from astra.models.pipeline import of_this_version
 from astra.models.source import Source
-from astra.tasks.contract import Task
-from astra.tasks.registry import find_task, installed_tasks
+from astra.tasks.contract import Task, find_task, installed_tasks
 from astra.tasks.withheld import is_noted, noted
 
 _LARGEST_SDSS_ID = 2**63 - 1
@@ -70,40 +69,28 @@ def pending_query(selection: Selection, after: int | None = None) -> peewee.Mode
         after: Only larger keys.
     """
     spectra, results = selection.task.spectrum_model, selection.task.output_model
-    query = spectra.select(spectra.spectrum_pk).join(
-        results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, after)
-    )
-    if selection.tried_before is not None:
-        earlier = spectra.spectrum_pk << noted(selection.task, selection.since)
-        without_row = results.inputs_read.is_null() | (results.inputs_read < selection.since)
-        chosen = spectra.spectrum_pk << noted(selection.task, selection.tried_before)
-        chosen &= earlier | without_row
-    else:
-        chosen = _needed(selection) & ~is_noted(selection.task)
-    return _restricted(query.where(chosen), selection, after)
+    query = _keys(selection, after)
+    if selection.tried_before is None:
+        return query.where(_needed(selection), ~is_noted(selection.task))
+    earlier = spectra.spectrum_pk << noted(selection.task, selection.since)
+    without_row = results.inputs_read.is_null() | (results.inputs_read < selection.since)
+    chosen = spectra.spectrum_pk << noted(selection.task, selection.tried_before)
+    return query.where(chosen, earlier | without_row)
 
 
 def _needed(selection: Selection) -> peewee.Expression:
     """Which spectra are pending, over a join with their results, if their files were not withheld."""
     spectra, results = selection.task.spectrum_model, selection.task.output_model
-    again = _taken_again(selection)
-    if again is True:
+    if selection.overwrite and selection.before is None:
         return peewee.SQL("1 = 1")
-    needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
-    return needed if again is None else needed | again
-
-
-def _taken_again(selection: Selection) -> peewee.Expression | bool | None:
-    """Which rows are taken although nothing has changed; ``True`` for all, ``None`` for none."""
-    results, chosen = selection.task.output_model, None
-    if selection.overwrite:
-        chosen = True
-    elif selection.retry_no_result and hasattr(results, "flag_no_result"):
-        chosen = results.flag_no_result
-    if chosen is None or selection.before is None:
-        return chosen
     older = results.inputs_read.is_null() | (results.inputs_read < selection.before)
-    return older if chosen is True else chosen & older
+    needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
+    if selection.overwrite:
+        return needed | older
+    if selection.retry_no_result and hasattr(results, "flag_no_result"):
+        without = results.flag_no_result
+        return needed | (without if selection.before is None else without & older)
+    return needed
 
 
 def stale_query(selection: Selection, after: int | None = None) -> peewee.ModelSelect | None:
@@ -116,15 +103,13 @@ def stale_query(selection: Selection, after: int | None = None) -> peewee.ModelS
     rederivation = selection.task.rederivation
     if rederivation is None or selection.overwrite:
         return None
+    return _with_source(_keys(selection, after, peewee.JOIN.INNER)).where(_stale(selection))
+
+
+def _stale(selection: Selection) -> peewee.Expression:
+    """Which rows to derive again, over a join with their sources."""
     spectra, results = selection.task.spectrum_model, selection.task.output_model
-    query = (
-        spectra.select(spectra.spectrum_pk)
-        .join(results, on=_same_spectrum(selection, after))
-        .switch(spectra)
-        .join(Source, peewee.JOIN.LEFT_OUTER, on=(spectra.source == Source.pk))
-        .where(spectra.modified < results.inputs_read, rederivation.stale())
-    )
-    return _restricted(query, selection, after)
+    return (spectra.modified < results.inputs_read) & selection.task.rederivation.stale()
 
 
 def stream_keys(
@@ -133,9 +118,9 @@ def stream_keys(
     size: int,
     limit: int | None = None,
 ) -> Iterator[list[int]]:
-    """The keys of a selection in ascending order, ``size`` at a time, each chunk selected anew.
+    """The keys of a selection in ascending order, ``size`` at a time, with one query for each chunk.
 
-    Work that others finish while this iterates is not handed out again.
+    So work that other workers finish meanwhile is left out.
 
     Args:
         find: ``pending_query`` or ``stale_query``.
@@ -162,18 +147,11 @@ def count_pending(selection: Selection) -> int:
     rederivation = selection.task.rederivation
     if rederivation is None or selection.overwrite:
         return pending_query(selection).count()
-    # In one pass: each of the two queries reads nearly as much as both together.
-    spectra, results = selection.task.spectrum_model, selection.task.output_model
     # NOT IN: of what refers to each row, PostgreSQL makes no plan for several processes.
-    needed = _needed(selection) & spectra.spectrum_pk.not_in(noted(selection.task))
-    query = (
-        spectra.select(spectra.spectrum_pk)
-        .join(results, peewee.JOIN.LEFT_OUTER, on=_same_spectrum(selection, None))
-        .switch(spectra)
-        .join(Source, peewee.JOIN.LEFT_OUTER, on=(spectra.source == Source.pk))
-        .where(needed | ((spectra.modified < results.inputs_read) & rederivation.stale()))
-    )
-    return _restricted(query, selection, None).count()
+    withheld = selection.task.spectrum_model.spectrum_pk.not_in(noted(selection.task))
+    # In one pass: each of the two queries reads nearly as much as both together.
+    query = _with_source(_keys(selection))
+    return query.where((_needed(selection) & withheld) | _stale(selection)).count()
 
 
 def anything_pending(selection: Selection) -> bool:
@@ -267,7 +245,7 @@ def _checked_limit(limit: int | None) -> int | None:
         return None
     if not _is_integer(limit):
         raise TypeError(f"limit: give a number of spectra or None, not {limit!r}")
-    # SQLite takes a negative one for none.
+    # SQLite takes a negative limit for no limit.
     if limit < 0:
         raise UsageError(f"limit {limit}: give 0 or more")
     return int(limit)
@@ -290,27 +268,29 @@ def _is_integer(value: Any) -> bool:
 
 def with_sources(model: type[BaseModel]) -> peewee.ModelSelect:
     """Spectra of a model, each with its source in hand (``None`` where it has none)."""
-    return model.select(model, Source).join(
-        Source, peewee.JOIN.LEFT_OUTER, on=(model.source == Source.pk), attr="source"
-    )
+    return _with_source(model.select(model, Source))
 
 
-def _same_spectrum(selection: Selection, after: int | None) -> peewee.Expression:
+def _with_source(spectra: peewee.ModelSelect) -> peewee.ModelSelect:
+    same = spectra.model.source == Source.pk
+    return spectra.join(Source, peewee.JOIN.LEFT_OUTER, on=same, attr="source")
+
+
+def _keys(
+    selection: Selection, after: int | None = None, kind: str = peewee.JOIN.LEFT_OUTER
+) -> peewee.ModelSelect:
+    """The keys of the spectra that a selection allows, joined with their results of this version."""
     spectra, results = selection.task.spectrum_model, selection.task.output_model
-    same = (results.spectrum_pk == spectra.spectrum_pk) & of_this_version(results)
-    # PostgreSQL does not conclude this from the other condition, and reads all the rows before it.
-    return same if after is None else same & (results.spectrum_pk > after)
-
-
-def _restricted(query: peewee.ModelSelect, selection: Selection, after: int | None) -> peewee.ModelSelect:
-    spectra = selection.task.spectrum_model
+    key = spectra.spectrum_pk
+    same, query = (results.spectrum_pk == key) & of_this_version(results), spectra.select(key)
     if after is not None:
-        query = query.where(spectra.spectrum_pk > after)
+        query = query.where(key > after)
+        # PostgreSQL does not conclude this from the other condition, and reads all the rows before it.
+        same &= results.spectrum_pk > after
     if selection.sources is not None:
         query = query.where(spectra.source << selection.sources)
     if selection.page is not None:
         part, parts = selection.page
-        key = spectra.spectrum_pk
         # The remainder by integer division: peewee reads % as LIKE.
         query = query.where(key - key / parts * parts == part - 1)
-    return query
+    return query.join(results, kind, on=same).switch(spectra)

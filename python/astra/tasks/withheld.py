@@ -13,7 +13,7 @@ from peewee import fn
 
 from astra.database.connection import MAX_PARAMETERS
 from astra.database.sql import until
-from astra.models.claims import TaskWithheld
+from astra.models.pipeline import TaskWithheld
 from astra.tasks.contract import Task
 
 
@@ -51,7 +51,7 @@ def noted(task: Task, tried_before: datetime | None = None) -> peewee.ModelSelec
         task: The task.
         tried_before: Only those that were last tried at this time (UTC) or before it.
     """
-    # Another name for the table: whoever asks mostly selects from it, too.
+    # An alias, because most callers select from the table of spectra, too.
     spectra = task.spectrum_model.alias("noted")
     query = (
         TaskWithheld.select(TaskWithheld.spectrum_pk)

@@ -6,10 +6,10 @@ from toy_simulator import a_sample
 
 from astra.modelling.simulator.sample import joined
 from astra.modelling.training.held_out import metrics_of, predicted
-from astra.pipelines.astronn_dist.network.sampling import network_on, sample
+from astra.pipelines.astronn_dist.network.sampling import network_on, sample, widened
 from astra.pipelines.astronn_dist.weights.files import load_weights
-from astra.pipelines.astronn_dist.weights.finding import embedded_default
-from astra.pipelines.astronn_dist.weights.validity import excess, widened
+from astra.pipelines.astronn_dist.weights.library import embedded_default
+from astra.pipelines.astronn_dist.weights.validity import excess
 from astra.spectra.rectify import rectify
 
 from tolerances import FLOAT32, FLOAT64

@@ -20,8 +20,7 @@ from astra.modelling.training.report.data import Columns
 from astra.modelling.training.report.writing import check_available
 from astra.modelling.training.request import Progress, Session, TrainingRequest, session
 from astra.modelling.training.split import Split, split
-from astra.pipelines.astronn_dist.network.sampling import Network, network_on, sample
-from astra.pipelines.astronn_dist.prediction import Prediction
+from astra.pipelines.astronn_dist.network.sampling import Network, Prediction, network_on, sample
 from astra.pipelines.astronn_dist.weights.files import Weights
 
 log = logging.getLogger("astra")

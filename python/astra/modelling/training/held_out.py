@@ -9,9 +9,9 @@ import numpy as np
 from astra.modelling.simulator.sample import Sample
 from astra.modelling.training.evaluate import LEAST_SNR, evaluate
 from astra.modelling.training.report.data import Columns
-from astra.pipelines.astronn_dist.network.sampling import network_on, sample
+from astra.pipelines.astronn_dist.network.sampling import network_on, sample, widened
 from astra.pipelines.astronn_dist.weights.files import Weights
-from astra.pipelines.astronn_dist.weights.validity import excess, widened
+from astra.pipelines.astronn_dist.weights.validity import excess
 from astra.spectra.rectify import rectify
 
 

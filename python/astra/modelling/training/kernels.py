@@ -9,7 +9,7 @@ the convolutions (B, 2, 7522), with zeros beyond the ends; features (B, 7512), t
 
 import numpy as np
 
-from astra.pipelines.astronn_dist.network.kernels import LEFT, N_POOLS, RIGHT
+from astra.pipelines.astronn_dist.network.on_cpu import LEFT, N_POOLS, RIGHT
 from astra.spectra.grid import N_PIXELS
 from astra.system.compiled import compiled
 

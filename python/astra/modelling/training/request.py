@@ -20,7 +20,7 @@ from astra.modelling.training.options import TrainingOptions
 from astra.modelling.training.report.data import Columns, Report
 from astra.modelling.training.report.writing import report_path, write_report
 from astra.modelling.training.work_folder import explained
-from astra.pipelines.astronn_dist.network.devices import choose_device
+from astra.pipelines.astronn_dist.network.sampling import choose_device
 from astra.pipelines.astronn_dist.weights.files import OURS, Weights, save_weights, sha256_of
 from astra.running.ending import StopRequest
 

@@ -6,11 +6,11 @@ magnitude and the extinction turn it into a distance.
     rectify.py       counts on 8575 pixels -> continuum-normalised flux on 7514: public names of astra.spectra
     weights/         files of weights, and which of them is in force
     network/         flux -> luminosity and its two errors, by Monte Carlo dropout
-    prediction.py    what the network says of spectra
     distances/       luminosity, Ks, E(B-V), Gaia's parallax -> distances, parallaxes, flags
     estimating.py    all of that for some spectra, with a model in memory
     task.py          the task: files in, rows out
-    direct/          the same without a database: one star, or arrays of them
+    direct.py        the same without a database: one star, or arrays of them
+    inputs.py        what a caller of that passes, checked
 """
 
 from astra.pipelines.astronn_dist.task import astronn_dist

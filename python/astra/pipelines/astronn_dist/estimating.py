@@ -1,24 +1,22 @@
-"""From pixels to the columns of results: a model in memory, used by the task and without a database alike."""
+"""From pixels to the columns of results, with a model in memory; used by the task and by ``direct``."""
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astra.pipelines.astronn_dist.distances.distance import Stars
 from astra.pipelines.astronn_dist.distances.results import Columns, WeightsFrom, derive
-from astra.pipelines.astronn_dist.distances.stars import Stars
-from astra.pipelines.astronn_dist.network.devices import choose_device
+from astra.pipelines.astronn_dist.network import sampling
+from astra.pipelines.astronn_dist.network.sampling import Network, Prediction
+from astra.pipelines.astronn_dist.weights.files import identify, load_weights
+from astra.pipelines.astronn_dist.weights.library import chosen_weights
+from astra.pipelines.astronn_dist.weights.validity import Validity
+from astra.spectra.apstar import CombinedSpectrum
 from astra.spectra.rectify import rectify, usable
-
-if TYPE_CHECKING:
-    from astra.pipelines.astronn_dist.network.sampling import Network
-    from astra.pipelines.astronn_dist.prediction import Prediction
-    from astra.pipelines.astronn_dist.weights.finding import Chosen
-    from astra.pipelines.astronn_dist.weights.validity import Validity
-    from astra.spectra.apstar import CombinedSpectrum
 
 N_DRAWS = 100
 #: Spectra read and rectified together, while those before them are sampled; the numbers do not depend on it.
@@ -31,15 +29,15 @@ class Model:
 
     Attributes:
         network: Draws luminosities.
-        validity: What the model knows of its training spectra, if it does.
+        validity: Describes its training spectra, where the weights hold that.
     """
 
-    network: "Network"
-    validity: "Validity | None"
+    network: Network
+    validity: Validity | None
 
     def estimate(
         self,
-        pixels: "Sequence[CombinedSpectrum | None]",
+        pixels: Sequence[CombinedSpectrum | None],
         identities: Sequence[str],
         stars: Stars,
         *,
@@ -52,82 +50,48 @@ class Model:
 
         Args:
             pixels: The spectra; ``None`` for one that could not be read.
-            identities: Names that tell the spectra apart wherever they are computed.
+            identities: Names of the spectra, the same wherever they are computed.
             stars: What is known of their stars.
             n_draws: Monte Carlo dropout draws per spectrum, at least 2.
             seed: With the identity, decides what is dropped.
             backend: Who rectifies, as in ``rectify``.
             weights_from: As in ``derive``.
         """
+        read = [spectrum for spectrum in pixels if spectrum is not None]
         measured = np.array([spectrum is not None for spectrum in pixels], bool)
-        if measured.any():
-            arrays = _stacked(pixels, measured)
-            seen = usable(*arrays)
-            arrays = tuple(array[seen] for array in arrays)
-            measured[measured] = seen
         luminosity = np.full((3, len(pixels)), np.nan)
+        if read:
+            columns = zip(*((one.flux, one.e_flux, one.pixel_flags) for one in read), strict=True)
+            arrays = [np.stack(column) for column in columns]
+            measured[measured] = seen = usable(*arrays)
         if measured.any():
-            names = [name for name, has_result in zip(identities, measured, strict=True) if has_result]
-            luminosity[:, measured] = self._luminosity(arrays, names, n_draws, seed, backend)
+            names = list(itertools.compress(identities, measured))
+            flux, e_flux = rectify(*(array[seen] for array in arrays), backend=backend)
+            found, _ = self.predict(flux, e_flux, names, n_draws=n_draws, seed=seed)
+            luminosity[:, measured] = found.fakemag, found.e_fakemag, found.e_model_fakemag
         return derive(luminosity, measured, stars, weights_from)
-
-    def _luminosity(
-        self, arrays: tuple[np.ndarray, ...], identities: list[str], n_draws: int, seed: int, backend: str
-    ) -> np.ndarray:
-        flux, e_flux = rectify(*arrays, backend=backend)
-        found, _ = self.predict(flux, e_flux, identities, n_draws=n_draws, seed=seed)
-        return np.stack([found.fakemag, found.e_fakemag, found.e_model_fakemag])
 
     def predict(
         self, flux: np.ndarray, e_flux: np.ndarray, identities: Sequence[str], *, n_draws: int, seed: int
-    ) -> "tuple[Prediction, np.ndarray]":
+    ) -> tuple[Prediction, np.ndarray]:
         """What the draws of N spectra say, and the draws.
 
         Args:
             flux, e_flux: Rectified flux and error, shape (N, 7514).
-            identities: Names that tell the spectra apart wherever they are computed.
+            identities: Names of the spectra, the same wherever they are computed.
             n_draws: Monte Carlo dropout draws per spectrum, at least 2.
             seed: With the identity, decides what is dropped.
 
         Returns:
-            The pseudo-luminosities, their errors widened by what the model knows of its training spectra; and
+            The pseudo-luminosities, with errors that are wider for spectra unlike those of the training; and
             the draws that they are the means of, shape (N, n_draws) [mas].
         """
-        from astra.pipelines.astronn_dist.network.sampling import drawn, summarise
-        from astra.pipelines.astronn_dist.weights.validity import widened
-
-        draws, unit = (
-            drawn(self.network, flux, identities, n_draws=n_draws, seed=seed),
-            self.network.labels_std,
-        )
-        found = summarise(draws[:, 0], draws[:, 1], unit)
+        unit = self.network.labels_std
+        draws = sampling.drawn(self.network, flux, identities, n_draws=n_draws, seed=seed)
+        found = sampling.summarise(draws[:, 0], draws[:, 1], unit)
         if self.validity is not None:
-            found = widened(found, flux, e_flux, self.validity)
+            found = sampling.widened(found, flux, e_flux, self.validity)
         return found, unit * draws[:, 0]
-
-
-def chosen_weights(weights: str | None) -> "Chosen":
-    """The weights in force: those that are named, else the configured ones, else the default.
-
-    Raises:
-        ConfigError: They are not there.
-    """
-    from astra.config import load_settings
-    from astra.pipelines.astronn_dist.weights.finding import find_weights
-
-    return find_weights(weights, load_settings())
-
-
-def check_usable(weights: str | None, device: str) -> None:
-    """Whether :func:`load_model` can load them.
-
-    Raises:
-        ConfigError: The weights cannot be used, or there is no such device.
-    """
-    from astra.pipelines.astronn_dist.weights.files import load_weights
-
-    choose_device(device)
-    load_weights(chosen_weights(weights).path)
 
 
 def load_model(weights: str | None, device: str) -> Model:
@@ -136,17 +100,15 @@ def load_model(weights: str | None, device: str) -> Model:
     Raises:
         ConfigError: The weights cannot be used, or there is no such device.
     """
-    from astra.pipelines.astronn_dist.weights.files import identify
-
-    device = choose_device(device)
+    device = sampling.choose_device(device)
     path = chosen_weights(weights).path
+    # The checksum is part of the key, so that weights that were replaced on disk are loaded once more.
     _, sha256 = identify(path)
     return _loaded(path, sha256, device)
 
 
 @functools.lru_cache(maxsize=1)
 def _loaded(path: Path, sha256: str, device: str) -> Model:
-    # The checksum is part of the key: weights that were replaced on disk are loaded anew.
     return model_of(path, device)
 
 
@@ -156,13 +118,5 @@ def model_of(path: Path, device: str) -> Model:
     Raises:
         ConfigError: The weights cannot be used, or there is no such device.
     """
-    from astra.pipelines.astronn_dist.network.sampling import network_on
-    from astra.pipelines.astronn_dist.weights.files import load_weights
-
     weights = load_weights(path)
-    return Model(network_on(device, weights), weights.validity)
-
-
-def _stacked(pixels: "Sequence[CombinedSpectrum | None]", chosen: np.ndarray) -> tuple[np.ndarray, ...]:
-    spectra = [spectrum for spectrum, is_chosen in zip(pixels, chosen, strict=True) if is_chosen]
-    return tuple(np.stack([getattr(p, name) for p in spectra]) for name in ("flux", "e_flux", "pixel_flags"))
+    return Model(sampling.network_on(device, weights), weights.validity)

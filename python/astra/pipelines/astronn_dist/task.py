@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import peewee
@@ -18,14 +18,15 @@ from astra.ingest.values import FILLER, SMALLEST_K_MAG
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.astronn_dist import AstroNNdist
 from astra.models.source import Source
+from astra.pipelines.astronn_dist.distances.distance import NAMES, Stars
 from astra.pipelines.astronn_dist.distances.results import Columns, derive
-from astra.pipelines.astronn_dist.distances.stars import NAMES, Stars
-from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, check_usable, chosen_weights, load_model
+from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, load_model
+from astra.pipelines.astronn_dist.network.sampling import choose_device
+from astra.pipelines.astronn_dist.weights.files import identify, load_weights, range_of
+from astra.pipelines.astronn_dist.weights.library import chosen_weights
+from astra.spectra.apstar import CombinedSpectrum
 from astra.spectra.grid import N_GRID
 from astra.tasks.contract import Provenance, task
-
-if TYPE_CHECKING:
-    from astra.spectra.apstar import CombinedSpectrum
 
 log = logging.getLogger("astra")
 
@@ -78,8 +79,6 @@ def astronn_dist(
 
 @astronn_dist.identified_by
 def _identify(weights: str | None = None, seed: int = 0, n_draws: int = N_DRAWS, **_: Any) -> Provenance:
-    from astra.pipelines.astronn_dist.weights.files import identify, range_of
-
     chosen = chosen_weights(weights)
     name, sha256 = identify(chosen.path)
     return Provenance(name, sha256, seed, n_draws, PRECISION, chosen.origin, range_of(chosen.path))
@@ -87,11 +86,8 @@ def _identify(weights: str | None = None, seed: int = 0, n_draws: int = N_DRAWS,
 
 @astronn_dist.prepared_by
 def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None:
-    from astra.spectra.apstar import CombinedSpectrum
-
     model = load_model(weights, device)
-    # What is compiled at the first spectrum, and all that is loaded for it, is there before a worker has a
-    # spectrum in hand.
+    # So that a worker compiles and imports what the first spectrum needs before it claims one.
     import astropy.io.fits  # noqa: F401
 
     flat = np.ones(N_GRID, np.float32)
@@ -101,7 +97,8 @@ def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None
 
 @astronn_dist.checked_by
 def _check(weights: str | None = None, device: str = "auto", **_: Any) -> None:
-    check_usable(weights, device)
+    choose_device(device)
+    load_weights(chosen_weights(weights).path)
 
 
 def star_changed() -> peewee.Expression:
@@ -110,25 +107,22 @@ def star_changed() -> peewee.Expression:
     other_source = peewee.fn.COALESCE(row.source_pk, 0) != peewee.fn.COALESCE(spectrum.source, 0)
     # A row of an older schema does not know when its source was read.
     modified = row.source_read.is_null() | (Source.modified >= row.source_read)
-    return other_source | modified | (~row.flag_no_result & _photometry_differs())
+    # Who changes Ks or E(B-V) by hand need not think of ``modified``.
+    other_k_mag = _differs(row.k_mag, row.flag_missing_photometry, Source.k_mag, SMALLEST_K_MAG)
+    other_ebv = _differs(row.ebv, row.flag_missing_extinction, Source.ebv, 0)
+    return other_source | modified | (~row.flag_no_result & (other_k_mag | other_ebv))
 
 
-def _photometry_differs() -> peewee.Expression:
-    """Whether Ks or E(B-V) are others: who changes them by hand need not think of ``modified``."""
-    row = AstroNNdist
-    k_usable = (Source.k_mag > SMALLEST_K_MAG) & (Source.k_mag < FILLER)
-    ebv_usable = (Source.ebv > 0) & (Source.ebv < FILLER)
-    k_mag = peewee.Case(None, [(k_usable, Source.k_mag)], 0.0)
-    ebv = peewee.Case(None, [(ebv_usable, Source.ebv)], 0.0)
-    k_missing, ebv_missing = (peewee.Case(None, [(ok, 0)], 1) for ok in (k_usable, ebv_usable))
-    had_none = peewee.Case(None, [(row.flag_missing_photometry, 1)], 0)
-    had_no_ebv = peewee.Case(None, [(row.flag_missing_extinction, 1)], 0)
-    return (row.k_mag != k_mag) | (row.ebv != ebv) | (had_none != k_missing) | (had_no_ebv != ebv_missing)
+def _differs(used: peewee.Field, was_missing: Any, value: peewee.Field, low: float) -> peewee.Expression:
+    """Whether the value that a result used, 0 where it was missing, is not that of the source."""
+    usable = (value > low) & (value < FILLER)
+    other_value = used != peewee.Case(None, [(usable, value)], 0.0)
+    return other_value | (peewee.Case(None, [(was_missing, 1)], 0) != peewee.Case(None, [(usable, 0)], 1))
 
 
 @astronn_dist.rederived_by(star_changed)
 def rederive(rows: list[AstroNNdist], sources: list[Source | None]) -> None:
-    """Derive distances and parallaxes anew from stored luminosities and what the sources say now."""
+    """Compute distances and parallaxes from the stored luminosities and the current values of the sources."""
     names = ("L_fakemag", "e_L_fakemag", "e_model_L_fakemag")
     luminosity = np.array([[getattr(row, name) for row in rows] for name in names], float)
     measured = np.array([not row.flag_no_result for row in rows], bool)
@@ -139,7 +133,7 @@ def rederive(rows: list[AstroNNdist], sources: list[Source | None]) -> None:
     "weighted_* of {:,} results leave Gaia out: no zero-point (not EDR3 or DR3, or its inputs not known)"
 )
 def without_zero_point() -> peewee.Expression:
-    """Whether the star of a result has a parallax of Gaia whose zero-point is not known."""
+    """Whether the star of a result has a Gaia parallax with an unknown zero-point."""
     return AstroNNdist.gaia_parallax.is_null(False) & AstroNNdist.plx_zero_point.is_null()
 
 
@@ -149,12 +143,12 @@ class _Read:
 
     spectrum: ApogeeCoaddedSpectrumInApStar
     row: AstroNNdist
-    pixels: "CombinedSpectrum | None" = None
+    pixels: CombinedSpectrum | None = None
     seconds: float = 0.0
 
 
 def _measure(batch: list[_Read], estimate: Callable[..., Columns], overhead: float) -> list[AstroNNdist]:
-    """The rows of one batch; ``overhead`` [s] is what was spent before it on no spectrum in particular."""
+    """The rows of one batch; ``overhead`` [s] is the time before it that belongs to no single spectrum."""
     start = time.perf_counter()
     identities = [item.spectrum.product_id for item in batch]
     stars = _stars([item.spectrum.source for item in batch])
@@ -191,9 +185,7 @@ def _fail(item: _Read, error: SpectrumError) -> None:
 
 def _stars(sources: list[Source | None]) -> Stars:
     """What the sources say; a spectrum without one has a star of which nothing is known."""
-    values = {
-        name: [None if source is None else getattr(source, name) for source in sources] for name in NAMES
-    }
+    values = {name: [getattr(source, name, None) for source in sources] for name in NAMES}
     return Stars.of(values, len(sources))
 
 
@@ -204,9 +196,9 @@ def _fill(rows: list[AstroNNdist], columns: Columns) -> None:
 
 
 def _read_ahead(spectra: Iterable[ApogeeCoaddedSpectrumInApStar], size: int) -> Iterator[list[_Read]]:
-    """Batches of spectra, each read while whoever asked for the one before it works on that.
+    """Batches of spectra, each read while the caller computes the batch before it.
 
-    Only the files are read in another thread: where the spectra come from is asked in this one.
+    Only the files are read in another thread; the iterable of spectra is consumed in this one.
     """
     spectra = iter(spectra)
     with ThreadPoolExecutor(1, "astra-reader") as reader:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra.errors import UsageError
+from astra.pipelines.astronn_dist.distances.distance import Stars
 from astra.pipelines.astronn_dist.distances.results import OF_GAIA, derive
-from astra.pipelines.astronn_dist.distances.stars import Stars
 from astra.pipelines.astronn_dist.distances.zero_point import zero_point
 
 ABSENT = [math.nan, math.inf, -math.inf, -9999.0, -999999.0, 99.0, 999999.0]

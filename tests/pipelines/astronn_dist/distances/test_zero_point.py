@@ -7,7 +7,7 @@ from astropy.coordinates import SkyCoord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astra.pipelines.astronn_dist.distances.stars import Stars
+from astra.pipelines.astronn_dist.distances.distance import Stars
 from astra.pipelines.astronn_dist.distances.zero_point import zero_point
 
 GOOD = {

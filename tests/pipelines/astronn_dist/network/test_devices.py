@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist.network import devices
-from astra.pipelines.astronn_dist.network.devices import choose_device
+from astra.pipelines.astronn_dist.network import sampling
+from astra.pipelines.astronn_dist.network.sampling import choose_device
 
 
 def test_auto_takes_cuda_where_there_is_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(devices, "DRIVERS", (str(tmp_path),))
+    monkeypatch.setattr(sampling, "DRIVERS", (str(tmp_path),))
     for available, device in ((True, "cuda"), (False, "cpu")):
         monkeypatch.setattr(torch.cuda, "is_available", lambda available=available: available)
 
@@ -18,7 +18,7 @@ def test_auto_takes_cuda_where_there_is_one(monkeypatch, tmp_path):
 
 
 def test_torch_is_not_asked_where_no_gpu_has_a_driver(monkeypatch, tmp_path):
-    monkeypatch.setattr(devices, "DRIVERS", (str(tmp_path / "none"),))
+    monkeypatch.setattr(sampling, "DRIVERS", (str(tmp_path / "none"),))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: pytest.fail("it was asked"))
 
     assert choose_device("auto") == "cpu"

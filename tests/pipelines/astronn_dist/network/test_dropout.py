@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
+from astra.pipelines.astronn_dist.network.bcnn import TorchNetwork
 from astra.pipelines.astronn_dist.network.dropout import (
     DROPOUT_RATE,
     GAMMA,
@@ -13,7 +14,6 @@ from astra.pipelines.astronn_dist.network.dropout import (
     dropout_factors,
     mixed,
 )
-from astra.pipelines.astronn_dist.network.on_torch import TorchNetwork
 from astra.pipelines.astronn_dist.weights.files import load_weights
 
 
@@ -32,7 +32,7 @@ def test_the_words_are_those_of_the_algorithm():
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_torch_computes_the_same_bits(layer, toy_weights):
-    network = TorchNetwork.from_weights(load_weights(toy_weights))
+    network = TorchNetwork(load_weights(toy_weights))
 
     found = network._factors(layer, 3, ["a star", "another"], 200).numpy()
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra.errors import UsageError
+from astra.pipelines.astronn_dist.network.bcnn import TorchNetwork
 from astra.pipelines.astronn_dist.network.on_cpu import CpuNetwork
-from astra.pipelines.astronn_dist.network.on_torch import TorchNetwork
 from astra.pipelines.astronn_dist.network.sampling import network_on, sample, summarise
 from astra.pipelines.astronn_dist.weights.files import SHAPES, Weights, load_weights
 from astra.spectra.apstar import read_combined
@@ -34,13 +34,13 @@ def weights(toy_weights):
 @pytest.fixture(scope="module")
 def readable(weights):
     """The network in torch: what the fast one is compared with."""
-    return TorchNetwork.from_weights(weights)
+    return TorchNetwork(weights)
 
 
 @pytest.fixture(scope="module")
 def network(weights):
     """The network that runs take."""
-    return CpuNetwork.from_weights(weights)
+    return CpuNetwork(weights)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def compared(request):
         flux, mean = numbers["spectra"], numbers["mc_prediction"][:, 0]
         names = {"mc_total": total_variance, "mc_model": model_variance, "mc_predictive": predictive_variance}
         errors = {statistic: numbers[name][:, 0] for name, statistic in names.items()}
-    network = CpuNetwork.from_weights(load_weights(reference / weights))
+    network = CpuNetwork(load_weights(reference / weights))
     ours = many_draws(network, flux, [f"{request.param} {index}" for index in range(len(flux))])
     return ours, mean, {statistic: error**2 for statistic, error in errors.items()}
 
@@ -243,9 +243,9 @@ def test_both_agree_whatever_the_weights_and_the_flux_are(seed, size, level):
     weights = Weights("random", "", random_tensors(seed))
     flux = level + size * np.random.default_rng(seed).standard_normal((2, 7514))
 
-    compiled = CpuNetwork.from_weights(weights).draw(flux, ["a", "b"], 12, seed)
+    compiled = CpuNetwork(weights).draw(flux, ["a", "b"], 12, seed)
 
-    expected = TorchNetwork.from_weights(weights).draw(flux, ["a", "b"], 12, seed)
+    expected = TorchNetwork(weights).draw(flux, ["a", "b"], 12, seed)
     np.testing.assert_allclose(compiled, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
@@ -253,10 +253,10 @@ def test_both_agree_where_all_units_are_0_in_every_draw(weights, flux, names):
     tensors = weights.tensors | {"conv2.bias": np.full(4, -1e3, np.float32)}
     dead = Weights("dead", "", tensors)
 
-    compiled = CpuNetwork.from_weights(dead).draw(flux[:2], names[:2], 12, 0)
+    compiled = CpuNetwork(dead).draw(flux[:2], names[:2], 12, 0)
 
     np.testing.assert_allclose(
-        compiled, TorchNetwork.from_weights(dead).draw(flux[:2], names[:2], 12, 0), rtol=1e-5, atol=1e-6
+        compiled, TorchNetwork(dead).draw(flux[:2], names[:2], 12, 0), rtol=1e-5, atol=1e-6
     )
 
 

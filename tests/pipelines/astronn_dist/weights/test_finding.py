@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist.weights.finding import (
+from astra.pipelines.astronn_dist.weights.library import (
     EMBEDDED,
     MWM_ASTRA_FILE,
     Chosen,

@@ -11,8 +11,13 @@ from weights_files import write_checkpoint, write_folder
 
 from astra.errors import ConfigError, UsageError
 from astra.pipelines.astronn_dist.weights.files import SHAPES, Weights, load_weights, save_weights
-from astra.pipelines.astronn_dist.weights.finding import MWM_ASTRA_FILE, find_weights
-from astra.pipelines.astronn_dist.weights.library import describe_model, import_model, list_models
+from astra.pipelines.astronn_dist.weights.library import (
+    MWM_ASTRA_FILE,
+    describe_model,
+    find_weights,
+    import_model,
+    list_models,
+)
 from astra.pipelines.astronn_dist.weights.validity import Validity
 
 DETAILS = {

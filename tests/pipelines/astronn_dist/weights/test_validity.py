@@ -8,10 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra.pipelines.astronn_dist.estimating import Model
-from astra.pipelines.astronn_dist.network.sampling import network_on, sample
-from astra.pipelines.astronn_dist.prediction import Prediction
+from astra.pipelines.astronn_dist.network.sampling import Prediction, network_on, sample, widened
 from astra.pipelines.astronn_dist.weights.files import load_weights
-from astra.pipelines.astronn_dist.weights.validity import Validity, excess, widened
+from astra.pipelines.astronn_dist.weights.validity import Validity, excess
 
 N_PIXELS = 7514
 NOISE = 0.02

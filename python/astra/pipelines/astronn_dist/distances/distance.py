@@ -5,12 +5,19 @@ mas: larger is fainter, and it is never negative (Leung & Bovy 2019, MNRAS 489, 
 parsecs is ``1000 10^(0.2 Ks_0) / L_fakemag``, with ``Ks_0`` free of extinction.
 
 All functions take numbers or arrays, any of which may be NaN, infinite or ``None``, and warn of nothing.
+Which values of a catalogue are measurements, and which are fillers, is decided here, too.
 """
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from astra.ingest.values import A_K_PER_EBV, FILLER, SMALLEST_K_MAG
+from astra.ingest import values
+from astra.ingest.values import A_K_PER_EBV
 
 #: From this relative error on, a pseudo-luminosity is unreliable.
 UNRELIABLE = 0.2
@@ -19,13 +26,64 @@ UNRELIABLE = 0.2
 LARGEST_DISTANCE = 1e10
 
 
+@dataclass(frozen=True)
+class Stars:
+    """What catalogues say of N stars; arrays of shape (N,), NaN (or an empty text) where they say nothing.
+
+    Names and numbers are those of the table of sources: magnitudes and E(B-V) [mag], parallaxes [mas],
+    coordinates [deg], effective wavenumbers [um-1].
+    """
+
+    k_mag: np.ndarray
+    e_k_mag: np.ndarray
+    ebv: np.ndarray
+    e_ebv: np.ndarray
+    plx: np.ndarray
+    e_plx: np.ndarray
+    ra: np.ndarray
+    dec: np.ndarray
+    g_mag: np.ndarray
+    nu_eff_used_in_astrometry: np.ndarray
+    pseudocolour: np.ndarray
+    astrometric_params_solved: np.ndarray
+    gaia_release: np.ndarray
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], count: int) -> "Stars":
+        """Stars from values by name, each one number for all stars or N of them; ``None`` is absent."""
+
+        def column(name: str, kind: type) -> np.ndarray:
+            return np.broadcast_to(np.asarray(values.get(name), kind), (count,))
+
+        return cls(*(column(name, float) for name in NUMBERS), column("gaia_release", object))
+
+    def __getitem__(self, part: slice) -> "Stars":
+        """Some of the stars."""
+        return Stars(*(getattr(self, field.name)[part] for field in dataclasses.fields(self)))
+
+    def parallax(self) -> tuple[np.ndarray, np.ndarray]:
+        """Gaia parallaxes and errors [mas]; both NaN unless both are measurements."""
+        measured = (self.e_plx > 0) & (self.e_plx < values.LARGEST_PARALLAX_ERROR)
+        measured &= np.abs(self.plx) < values.LARGEST_PARALLAX
+        return np.where(measured, self.plx, np.nan), np.where(measured, self.e_plx, np.nan)
+
+    def astrometry_of(self, *releases: str) -> np.ndarray:
+        """Whether the astrometry is of one of some releases, e.g. ``"dr3"``, also spelled ``Gaia DR3``."""
+        return np.array([values.gaia_release(text) in releases for text in self.gaia_release], bool)
+
+
+#: All that is used of a star; all but the release are numbers.
+NAMES = tuple(field.name for field in dataclasses.fields(Stars))
+NUMBERS = NAMES[:-1]
+
+
 def usable_k_mag(k_mag: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Apparent Ks magnitudes to compute with [mag].
 
     Returns:
         The magnitudes, 0 where missing; and whether they are missing: not finite, <= -1 or >= 98.
     """
-    return _within(k_mag, SMALLEST_K_MAG, FILLER)
+    return _within(k_mag, values.SMALLEST_K_MAG, values.FILLER)
 
 
 def usable_ebv(ebv: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +92,13 @@ def usable_ebv(ebv: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         The reddenings, 0 where missing; and whether they are missing: not finite, <= 0 or >= 98.
     """
-    return _within(ebv, 0.0, FILLER)
+    return _within(ebv, 0.0, values.FILLER)
+
+
+def error(value: ArrayLike, below: float) -> np.ndarray:
+    """Errors to compute with: 0 where one is absent, not finite, negative or, from ``below`` on, a filler."""
+    value = _floats(value)
+    return np.where((value >= 0) & (value < below), value, 0.0)
 
 
 def extinction(ebv: ArrayLike) -> np.ndarray:
@@ -65,7 +129,7 @@ def distance(
     with np.errstate(all="ignore"):
         dist = 10 ** (0.2 * (_floats(k_mag) - _floats(a_k_mag)) + 3) / np.where(luminous, fakemag, np.nan)
         e_dist = dist * (e_fakemag / fakemag)
-    return near(dist), near(e_dist)
+    return plausible(dist), plausible(e_dist)
 
 
 def unreliable(fakemag: ArrayLike, e_fakemag: ArrayLike) -> np.ndarray:
@@ -77,12 +141,13 @@ def unreliable(fakemag: ArrayLike, e_fakemag: ArrayLike) -> np.ndarray:
     return ~reliable
 
 
+def plausible(dist: np.ndarray) -> np.ndarray:
+    """The same distances, or errors of distances [pc]; NaN for those that are negative or beyond 1e10 pc."""
+    return np.where((dist >= 0) & (dist <= LARGEST_DISTANCE), dist, np.nan)
+
+
 def _floats(value: ArrayLike) -> np.ndarray:
     return np.asarray(value, dtype=float)
-
-
-def near(dist: np.ndarray) -> np.ndarray:
-    return np.where((dist >= 0) & (dist <= LARGEST_DISTANCE), dist, np.nan)
 
 
 def _within(value: ArrayLike, low: float, high: float) -> tuple[np.ndarray, np.ndarray]:

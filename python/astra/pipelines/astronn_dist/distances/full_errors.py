@@ -1,4 +1,4 @@
-"""Errors of distances with all that they rest on: the luminosity, the Ks magnitude, the reddening.
+"""Errors of distances from the errors of all inputs: the luminosity, the Ks magnitude, the reddening.
 
 With ``r = e_L_fakemag / L_fakemag`` and ``s = 0.2 ln(10) sqrt(e_k_mag^2 + (0.3517 e_ebv)^2)``, a distance is
 distributed as ``dist exp(s z) / (1 + r t)``: ``z`` is normal, and so is ``t``, but truncated where the
@@ -6,15 +6,13 @@ luminosity would be negative. Mean and variance of this do not exist without the
 with it, since 1/L is skewed; so its percentiles are given, and half their interval as the error.
 """
 
-import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from astra.ingest.values import A_K_PER_EBV, FILLER, LARGEST_MAGNITUDE_ERROR
-from astra.pipelines.astronn_dist.distances.stars import error
+from astra.pipelines.astronn_dist.distances.distance import error
 
 #: The percentiles, as deviations of a normal distribution: 15.87 and 84.13 %.
 DEVIATIONS = np.array([[-1.0], [1.0]])
@@ -29,7 +27,6 @@ _MOST_STEPS, _SMALL_STEP = 60, 1e-5
 Distribution = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-@dataclass(frozen=True)
 class _Rule:
     """The trapezoidal rule over a normal distribution, shape (nodes,).
 
@@ -37,13 +34,9 @@ class _Rule:
     smooth on the scale of the step.
     """
 
-    nodes: np.ndarray
-    weights: np.ndarray
-
-    @classmethod
-    def of(cls, step: float, count: int) -> "_Rule":
-        nodes = step * np.arange(-count, count + 1)
-        return cls(nodes, step * _normal(nodes))
+    def __init__(self, step: float, count: int) -> None:
+        self.nodes = step * np.arange(-count, count + 1)
+        self.weights = step * _normal(self.nodes)
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """The mean of values of shape (…, nodes); to the last digit the same whatever stands beside them."""
@@ -80,14 +73,14 @@ def percentiles(relative: ArrayLike, e_magnitude: ArrayLike) -> np.ndarray:
     with np.errstate(all="ignore"):
         known &= r + s > 0
         small, widest = (s <= r) & (s <= _SMALL), s > _WIDEST * r
-        for rows, distribution in (
-            (known & small, functools.partial(_over_magnitudes, _FEW)),
-            (known & ~small & ~widest, functools.partial(_over_magnitudes, _MANY)),
-            # The other way round, what is integrated is smooth again.
-            (known & widest, functools.partial(_over_luminosities, _FEW)),
+        for rows, over, rule in (
+            (known & small, _over_magnitudes, _FEW),
+            (known & ~small & ~widest, _over_magnitudes, _MANY),
+            # Integrated over luminosities, the integrand is smooth here, too.
+            (known & widest, _over_luminosities, _FEW),
         ):
             if rows.any():
-                factors[:, rows] = _solved(distribution(r[rows], s[rows]), r[rows], s[rows])
+                factors[:, rows] = _solved(over(rule, r[rows], s[rows]), r[rows], s[rows])
     return factors
 
 
@@ -160,4 +153,4 @@ def _normal_below(deviation: ArrayLike) -> np.ndarray:
     return ndtr(deviation)
 
 
-_FEW, _MANY = _Rule.of(0.8, 7), _Rule.of(0.2, 30)
+_FEW, _MANY = _Rule(0.8, 7), _Rule(0.2, 30)

@@ -1,4 +1,4 @@
-"""The parallax that a spectrum tells, that of Gaia, and both together.
+"""The parallax from the spectrum, that of Gaia, and their weighted mean.
 
 A parallax is linear in the luminosity: where the distance is skewed, its error is as good as normal, and a
 mean of parallaxes is not biased, negative ones among them.
@@ -7,13 +7,12 @@ mean of parallaxes is not biased, negative ones among them.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from astra.pipelines.astronn_dist.distances.distance import LARGEST_DISTANCE
-from astra.pipelines.astronn_dist.distances.stars import Stars
+from astra.pipelines.astronn_dist.distances.distance import LARGEST_DISTANCE, Stars
 from astra.pipelines.astronn_dist.distances.zero_point import zero_point
 
 
 def spectroscopic_parallax(fakemag: ArrayLike, k_mag: ArrayLike, a_k_mag: ArrayLike) -> np.ndarray:
-    """The parallax that a luminosity and a magnitude tell: ``L_fakemag 10^(-0.2 (k_mag - A_K))`` [mas].
+    """The parallax from a luminosity and a magnitude: ``L_fakemag 10^(-0.2 (k_mag - A_K))`` [mas].
 
     It is 1000 / dist, but has no largest distance.
 

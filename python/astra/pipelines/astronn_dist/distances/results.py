@@ -6,12 +6,12 @@ import numpy as np
 
 from astra.errors import UsageError
 from astra.pipelines.astronn_dist.distances import distance, full_errors, parallaxes
-from astra.pipelines.astronn_dist.distances.stars import Stars
+from astra.pipelines.astronn_dist.distances.distance import Stars, plausible
 
 #: Which error of the luminosity decides how much the spectrum counts beside Gaia.
 WeightsFrom = Literal["total", "model"]
 
-#: Columns that a star has also where its spectrum gave no result: what Gaia says, alone.
+#: Columns that a star has even where its spectrum gave no result, from Gaia alone.
 OF_GAIA = (
     *("plx_zero_point", "gaia_parallax", "e_gaia_parallax"),
     *("weighted_parallax", "e_weighted_parallax", "weighted_dist", "e_weighted_dist"),
@@ -23,7 +23,7 @@ Columns = dict[str, np.ndarray]
 def derive(
     luminosity: np.ndarray, measured: np.ndarray, stars: Stars, weights_from: WeightsFrom = "total"
 ) -> Columns:
-    """All that luminosities and photometry, reddening and parallaxes of N stars tell.
+    """Compute the results of N stars from luminosities, photometry, reddening and Gaia parallaxes.
 
     Args:
         luminosity: Pseudo-luminosities, their total errors and those of the model alone [mas], shape (3, N).
@@ -37,7 +37,7 @@ def derive(
         The columns of the results and their flags, by name; shape (N,).
 
     Raises:
-        UsageError: The weights are to come from something else.
+        UsageError: ``weights_from`` is neither.
     """
     if weights_from not in get_args(WeightsFrom):
         raise UsageError(f"unknown weights: {weights_from!r}; one of {', '.join(get_args(WeightsFrom))}")
@@ -56,11 +56,10 @@ def derive(
     found |= _distances(found, np.where(no_k_mag, np.nan, e_magnitude))
     found |= _spectroscopic(found, no_k_mag, e_magnitude)
     found |= _with_gaia(found, stars, flags, weights_from)
-    of_spectrum = {
-        name: np.where(measured, values, np.nan) for name, values in found.items() if name not in OF_GAIA
-    }
+    for name in found.keys() - OF_GAIA:
+        found[name] = np.where(measured, found[name], np.nan)
     raised = {name: values & measured for name, values in flags.items()}
-    return found | of_spectrum | raised | {"flag_no_result": ~measured}
+    return found | raised | {"flag_no_result": ~measured}
 
 
 def _distances(found: Columns, e_magnitude: np.ndarray) -> Columns:
@@ -70,24 +69,17 @@ def _distances(found: Columns, e_magnitude: np.ndarray) -> Columns:
     with np.errstate(all="ignore"):
         relative = np.where(fakemag > 0, e_fakemag / fakemag, np.nan)
         low, high = dist * full_errors.percentiles(relative, e_magnitude)
-    return {
-        "dist": dist,
-        "e_dist": e_dist,
-        "e_model_dist": e_model_dist,
-        "e_dist_full": distance.near(0.5 * (high - low)),
-        "dist_lo": distance.near(low),
-        "dist_hi": distance.near(high),
-    }
+    full = {"e_dist_full": 0.5 * (high - low), "dist_lo": low, "dist_hi": high}
+    distances = {"dist": dist, "e_dist": e_dist, "e_model_dist": e_model_dist}
+    return distances | {name: plausible(values) for name, values in full.items()}
 
 
 def _spectroscopic(found: Columns, no_k_mag: np.ndarray, e_magnitude: np.ndarray) -> Columns:
     fakemag, k_mag = found["L_fakemag"], np.where(no_k_mag, np.nan, found["k_mag"])
     parallax = parallaxes.spectroscopic_parallax(fakemag, k_mag, found["A_k_mag"])
+    of_network = np.stack([found["e_L_fakemag"], found["e_model_L_fakemag"]])
     with np.errstate(all="ignore"):
-        total, model = (
-            np.where(error >= 0, error / fakemag, np.nan)
-            for error in (found["e_L_fakemag"], found["e_model_L_fakemag"])
-        )
+        total, model = np.where(of_network >= 0, of_network / fakemag, np.nan)
         errors = parallax * np.hypot(total, e_magnitude), parallax * model
     e_parallax, e_model = (np.where(np.isfinite(error), error, np.nan) for error in errors)
     return {"nn_parallax": parallax, "e_nn_parallax": e_parallax, "e_model_nn_parallax": e_model}

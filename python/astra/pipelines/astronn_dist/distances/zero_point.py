@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from astra.ingest.values import GAIA_DR3
-from astra.pipelines.astronn_dist.distances.stars import Stars
+from astra.pipelines.astronn_dist.distances.distance import Stars
 
 #: Values of ``astrometric_params_solved``: five parameters, and six, where the colour is one of them.
 FIVE, SIX = 31, 95
@@ -26,23 +26,17 @@ def zero_point(stars: Stars) -> np.ndarray:
     ``parallax = published parallax - zero-point``.
     """
     found = np.full(stars.plx.shape, np.nan)
-    solved, nu_eff, pseudocolour = (
-        stars.astrometric_params_solved,
-        stars.nu_eff_used_in_astrometry,
-        stars.pseudocolour,
-    )
-    coloured = ((solved == FIVE) & _within(nu_eff, _NU_EFF)) | (
-        (solved == SIX) & _within(pseudocolour, _PSEUDOCOLOUR)
-    )
+    solved, nu_eff = stars.astrometric_params_solved, stars.nu_eff_used_in_astrometry
+    five = (solved == FIVE) & _within(nu_eff, _NU_EFF)
+    six = (solved == SIX) & _within(stars.pseudocolour, _PSEUDOCOLOUR)
     placed = _within(stars.ra, (-1e-9, 360.000001)) & (np.abs(stars.dec) <= 90)
-    rows = coloured & placed & _within(stars.g_mag, _G_MAG) & np.isfinite(stars.parallax()[0])
+    rows = (five | six) & placed & _within(stars.g_mag, _G_MAG) & np.isfinite(stars.parallax()[0])
     if rows.any():
         rows &= stars.astrometry_of(*GAIA_DR3)
     if rows.any():
         latitude = np.degrees(np.arcsin(_sine_of_ecliptic_latitude(stars.ra[rows], stars.dec[rows])))
-        found[rows] = _authors_function()(
-            stars.g_mag[rows], nu_eff[rows], pseudocolour[rows], latitude, solved[rows], _warnings=False
-        )
+        inputs = (stars.g_mag[rows], nu_eff[rows], stars.pseudocolour[rows], latitude, solved[rows])
+        found[rows] = _authors_function()(*inputs, _warnings=False)
     return found
 
 

@@ -7,7 +7,7 @@ draws of a unit share a word, 16 bits for each: draw d of unit u has bits ``16 (
 word ``u * STRIDE + d // 4``.
 
 This is the readable form; the compiled one and that of torch are tested against it. Compiled code that is
-kept on disk notices a change of ``kernels.py``, not one of the constants here: change both.
+kept on disk notices a change of ``on_cpu.py``, not one of the constants here: change both.
 """
 
 import hashlib

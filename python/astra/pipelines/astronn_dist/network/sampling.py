@@ -1,4 +1,4 @@
-"""Monte Carlo dropout: many draws of the network for each spectrum, and what they say together.
+"""Monte Carlo dropout: many draws of the network for each spectrum, and their mean and variance.
 
 The prediction is the mean of the draws (Gal & Ghahramani 2016, Dropout as a Bayesian Approximation,
 equation 6); its variance is that of the draws plus the one that the network predicts (Kendall & Gal 2017,
@@ -10,22 +10,42 @@ result does not depend on what was computed with it, nor where, and the first 10
 draws.
 """
 
+import dataclasses
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from astra.errors import UsageError
-from astra.pipelines.astronn_dist.prediction import Prediction
+from astra.errors import ConfigError, UsageError
 from astra.pipelines.astronn_dist.weights.files import Weights
+from astra.pipelines.astronn_dist.weights.validity import Validity, excess
 from astra.spectra.grid import N_PIXELS
+
+#: Device files of drivers (NVIDIA, NVIDIA in WSL, AMD): to look for them is faster than to load torch.
+DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Pseudo-luminosities of N spectra [mas], float64 of shape (N,); NaN where there is no prediction."""
+
+    fakemag: np.ndarray
+    """Mean of the draws."""
+
+    e_fakemag: np.ndarray
+    """Total error: the network's own and that of the model."""
+
+    e_model_fakemag: np.ndarray
+    """Error of the model alone: the standard deviation of the draws."""
 
 
 class Network(Protocol):
-    """The network somewhere, ready to draw."""
+    """The network on a device, ready to draw."""
 
     labels_std: float
-    """The unit of what is drawn [mas]."""
+    """The unit of the draws [mas]."""
 
     def draw(self, flux: np.ndarray, identities: Sequence[str], n_draws: int, seed: int) -> np.ndarray:
         """Draw from the network.
@@ -42,15 +62,31 @@ class Network(Protocol):
         """
 
 
+def choose_device(name: str) -> str:
+    """``"cpu"`` or ``"cuda"``, from ``"auto"`` or one of these.
+
+    Raises:
+        ConfigError: CUDA is asked for, and torch can use none here.
+    """
+    if name == "cpu" or (name == "auto" and not any(map(os.path.exists, DRIVERS))):
+        return "cpu"
+    import torch
+
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise ConfigError("device cuda: this machine has none that torch can use; take --device cpu")
+    return "cuda" if available else "cpu"
+
+
 def network_on(device: str, weights: Weights) -> Network:
     """The network with these weights on a device, ``"cpu"`` or one of torch's."""
     if device == "cpu":
         from astra.pipelines.astronn_dist.network.on_cpu import CpuNetwork
 
-        return CpuNetwork.from_weights(weights)
-    from astra.pipelines.astronn_dist.network.on_torch import TorchNetwork
+        return CpuNetwork(weights)
+    from astra.pipelines.astronn_dist.network.bcnn import TorchNetwork
 
-    return TorchNetwork.from_weights(weights, device)
+    return TorchNetwork(weights, device)
 
 
 def sample(
@@ -64,14 +100,17 @@ def sample(
 def drawn(
     network: Network, flux: np.ndarray, identities: Sequence[str], *, n_draws: int, seed: int
 ) -> np.ndarray:
-    """The draws of each spectrum, as the network gives them, which are at least two.
+    """Draw from the network at least twice for each spectrum.
 
     Args:
         network: The network.
         flux: Rectified flux, shape (N, 7514).
-        identities: N names that tell the spectra apart wherever they are computed.
+        identities: Names of the N spectra, the same wherever they are computed.
         n_draws: Number of draws, at least 2.
         seed: With the identity, decides what is dropped.
+
+    Returns:
+        As of :meth:`Network.draw`.
 
     Raises:
         UsageError: Fewer than 2 draws.
@@ -85,9 +124,24 @@ def drawn(
 
 
 def summarise(prediction: np.ndarray, log_variance: np.ndarray, labels_std: float) -> Prediction:
-    """What the draws of N spectra say, from arrays of shape (N, draws) in units of ``labels_std``."""
+    """Mean and errors of the draws of N spectra; arrays of shape (N, draws) in units of ``labels_std``."""
     with np.errstate(over="ignore", invalid="ignore"):
         model = prediction.var(axis=1, ddof=1)
         total = np.exp(log_variance.mean(axis=1)) + model
         scaled = [labels_std * value for value in (prediction.mean(axis=1), np.sqrt(total), np.sqrt(model))]
     return Prediction(*(np.where(np.isfinite(value), value, np.nan) for value in scaled))
+
+
+def widened(prediction: Prediction, flux: np.ndarray, e_flux: np.ndarray, validity: Validity) -> Prediction:
+    """The prediction with a larger total error where a spectrum is unlike those of the training.
+
+    The extra error is added in quadrature.
+
+    Args:
+        prediction: Of N spectra.
+        flux, e_flux: Their rectified flux and error, shape (N, 7514).
+        validity: Describes the training spectra.
+    """
+    measured = excess(flux, e_flux, validity.mean, validity.components)
+    extra = np.interp(measured, validity.excess, validity.relative_error) * prediction.fakemag
+    return dataclasses.replace(prediction, e_fakemag=np.hypot(prediction.e_fakemag, extra))

@@ -2,9 +2,8 @@
 
 files.py      a file of weights -> arrays, with name, checksum and details; and back
 formats.py    astra's checkpoints, astroNN's folders, safetensors
-finding.py    which weights are in force, and why
-library.py    the models at hand, and bringing in others
-validity.py   how unlike the training's a spectrum is, and what that adds to its error
+library.py    the installed models: which is in force and why, a list, and the import of others
+validity.py   how unlike the training spectra a spectrum is, and what that adds to its error
 
 The folder ``default`` has the embedded model.
 """

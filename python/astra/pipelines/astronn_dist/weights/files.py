@@ -1,7 +1,7 @@
 """The numbers of a trained network: how they are read, checked and written.
 
 Whatever is wrong with weights is a :class:`~astra.errors.ConfigError` before the first spectrum, on one
-line. The formats themselves are in ``formats.py``; which weights are in force, in ``finding.py``.
+line. The formats themselves are in ``formats.py``; which weights are in force, in ``library.py``.
 """
 
 import contextlib
@@ -16,12 +16,7 @@ import numpy as np
 
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist.weights import formats, validity
-from astra.pipelines.astronn_dist.weights.formats import (
-    FOLDER_FILES,
-    READERS,
-    WrongWeights,
-    read_astronn_folder,
-)
+from astra.pipelines.astronn_dist.weights.formats import FOLDER_FILES, READERS, WrongWeights
 from astra.pipelines.astronn_dist.weights.validity import Validity
 from astra.system.atomic import replaced
 
@@ -113,14 +108,14 @@ def load_weights(path: str | os.PathLike[str], remedy: str = REMEDY) -> Weights:
 
 
 def read_weights(path: str | os.PathLike[str]) -> Weights:
-    """As :func:`load_weights`, for whoever has something else to say of a fault.
+    """As :func:`load_weights`, for callers that write the message themselves.
 
     Raises:
         WrongWeights: What is wrong, on one line, without the path.
     """
     path = Path(path)
     name, sha256 = _identity(path)
-    read = read_astronn_folder if os.path.isdir(path) else READERS[path.suffix]
+    read = formats.read_astronn_folder if os.path.isdir(path) else READERS[path.suffix]
     with _damage():
         tensors, details = read(path)
         extra = {name: tensors[name] for name in (validity.MEAN, validity.COMPONENTS) if name in tensors}
@@ -146,7 +141,7 @@ _hashes: dict[tuple[tuple[int, ...], ...], str] = {}
 
 
 def _hash_of(paths: list[Path]) -> str:
-    """The sha256 of files one after the other; those that did not change are not read again."""
+    """The sha256 of files one after the other; files that did not change are read only once."""
     with contextlib.ExitStack() as stack:
         streams = [stack.enter_context(path.open("rb")) for path in paths]
         found = [os.fstat(stream.fileno()) for stream in streams]
@@ -175,7 +170,7 @@ def sha256_of(weights: Weights) -> str:
 def save_weights(weights: Weights, path: str | os.PathLike[str]) -> None:
     """Write weights as ``.safetensors``; equal tensors and details give equal bytes.
 
-    The file is there whole or, if this fails, as it was before.
+    If this fails, the file is as it was before.
 
     Raises:
         ConfigError: They are not weights of this network, or the file cannot be written.
@@ -184,11 +179,10 @@ def save_weights(weights: Weights, path: str | os.PathLike[str]) -> None:
     if path.suffix != OURS:
         raise _fault(path, f"weights are written as {OURS} only", "give the path that suffix")
     try:
-        content = _content(weights)
+        with _faults_of(path, "nothing was written"):
+            content = _content(weights)
         with replaced(path) as stream:
             stream.write(content)
-    except WrongWeights as error:
-        raise _fault(path, str(error), "nothing was written") from error
     except (OSError, ValueError, TypeError) as error:
         raise _fault(path, reason(error), "choose another path, or details that JSON can hold") from error
 

@@ -155,7 +155,7 @@ def _keras_layers(path: Path) -> dict[str, dict[str, np.ndarray]]:
             layers.setdefault(layer, {})[variable.removesuffix(":0")] = item[()]
 
     with h5py.File(path, "r") as file:
-        # A whole model has its weights in a group, beside the state of the optimiser.
+        # The file of a model, not of weights alone, has them in a group, beside the state of the optimiser.
         file.get("model_weights", file).visititems(collect)
     return layers
 

@@ -1,4 +1,4 @@
-"""The models at hand: which there are, what is known of each, and how another one is brought in."""
+"""The installed models: which is in force and why, a list, the details of each, and the import of others."""
 
 import dataclasses
 import os
@@ -10,27 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from astra.config import Settings, load_settings
 from astra.errors import ConfigError, UsageError
-from astra.pipelines.astronn_dist.weights.files import (
-    OURS,
-    SUFFIXES,
-    Weights,
-    identify,
-    load_weights,
-    read_weights,
-    reason,
-    save_weights,
-    shown,
-)
-from astra.pipelines.astronn_dist.weights.finding import (
-    Chosen,
-    WeightsSettings,
-    embedded_default,
-    files_of,
-    find_weights,
-    named,
-)
+from astra.pipelines.astronn_dist.weights import files
+from astra.pipelines.astronn_dist.weights.files import SUFFIXES, Weights, load_weights, reason, shown
 from astra.pipelines.astronn_dist.weights.formats import FOLDER_FILES, WrongWeights
+
+#: The published model below the folder that ``MWM_ASTRA`` names.
+MWM_ASTRA_FILE = Path("pipelines", "astroNN_dist", "astroNN_dist_model_parameter.pt")
+
+#: Holds one file, the model that comes with the package; its stem is the model's name.
+EMBEDDED_FOLDER = Path(__file__).with_name("default")
+
+#: How a model was chosen that nobody named.
+EMBEDDED = "embedded default"
 
 FORMATS = {".safetensors": "safetensors", ".pt": "checkpoint"}
 FOLDER_FORMAT = "astroNN folder"
@@ -42,6 +35,104 @@ _NAME = re.compile(r"[^\W_][\w.+-]*")
 _NORMALISATION = ("input_mean", "labels_std")
 
 
+# > Which is in force
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Weights that are there, unread, and what named them."""
+
+    path: Path
+    origin: str
+
+
+def chosen_weights(option: str | None) -> Chosen:
+    """As :func:`find_weights`, with the settings in force.
+
+    Raises:
+        ConfigError: The weights are not there.
+    """
+    return find_weights(option, load_settings())
+
+
+def find_weights(option: str | None, settings: Settings) -> Chosen:
+    """The file or folder of the weights in force.
+
+    In this order: the option, the configuration, the published model below ``MWM_ASTRA``, the embedded
+    default. A value with a "/" or a known suffix is a path; any other is the name of a model in
+    ``models_dir``, or else of the embedded default, or else of a folder that exists.
+
+    Raises:
+        ConfigError: What is named is not there, or nothing is named and nothing is embedded.
+    """
+    for value, origin in ((option, "--weights"), (settings.weights, "weights in the configuration")):
+        if value is not None:
+            return Chosen(named(value, origin, settings.models_dir), origin)
+    if settings.mwm_astra is not None:
+        path, origin = Path(settings.mwm_astra, MWM_ASTRA_FILE), "weights of MWM_ASTRA"
+        return Chosen(_existing([path], origin, "correct or unset MWM_ASTRA, or give --weights"), origin)
+    if (path := embedded_default()) is not None:
+        return Chosen(path, EMBEDDED)
+    raise ConfigError("no weights are named, and this package embeds no default model; give --weights")
+
+
+def embedded_default() -> Path | None:
+    """The file of the model that comes with the package; ``None`` if it was built without one.
+
+    Raises:
+        ConfigError: There are several.
+    """
+    found = sorted(EMBEDDED_FOLDER.glob(f"*{files.OURS}"))
+    if len(found) > 1:
+        names = ", ".join(path.stem for path in found)
+        raise ConfigError(f"{shown(EMBEDDED_FOLDER)} holds several models ({names}); install astra anew")
+    return found[0] if found else None
+
+
+def files_of(name: str, models_dir: Path) -> list[Path]:
+    """Where a model of this name may lie in the folder of models; of several, the first is taken."""
+    return [models_dir / (name + suffix) for suffix in (*SUFFIXES, "")]
+
+
+def named(value: str, origin: str, models_dir: Path) -> Path:
+    """The file or folder that a path or a name stands for.
+
+    Raises:
+        ConfigError: It is not there; the message begins with ``origin``.
+    """
+    remedy = (
+        f"give a path that exists, or the name of a model in {shown(models_dir)} (see `astra models list`)"
+    )
+    if not value:
+        raise ConfigError(f"{origin}: empty; {remedy}")
+    path = Path(os.path.expanduser(value))
+    if "/" in value or path.suffix in SUFFIXES:
+        return _existing([path], origin, remedy)
+    candidates = files_of(value, models_dir)
+    embedded = embedded_default()
+    if embedded is not None and embedded.stem == value:
+        candidates.append(embedded)
+    if os.path.isdir(path):
+        candidates.append(path)  # last: a folder that happens to lie here hides no model of that name
+    return _existing(candidates, origin, f"put the model there, or {remedy}")
+
+
+def _existing(candidates: list[Path], origin: str, remedy: str) -> Path:
+    """The first that exists."""
+    for path in candidates:
+        try:
+            path.stat()
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{origin}: {shown(path)}: {reason(error)}; {remedy}") from error
+        return path
+    raise ConfigError(f"{origin}: not found: {', '.join(map(shown, candidates))}; {remedy}")
+
+
+# > What there is
+
+
 @dataclass(frozen=True)
 class Listed:
     """One model of the list; of a damaged one, what is wrong with it."""
@@ -51,7 +142,7 @@ class Listed:
     place: str
     format: str
     bytes: int
-    sha256: str | None
+    sha256: str | None = None
     range: str | None = None
     fault: str | None = None
     chosen_by: str | None = None
@@ -62,16 +153,13 @@ class Listed:
 
 @dataclass(frozen=True)
 class Listing:
-    """All models at hand, and why none is in force, if none is."""
+    """All installed models, and the reason if none of them is in force."""
 
     models: list[Listed]
     problem: str | None
 
 
-# > What there is
-
-
-def list_models(settings: WeightsSettings) -> Listing:
+def list_models(settings: Settings) -> Listing:
     """The embedded default, those in the folder of models, and the one in force, wherever it lies.
 
     Raises:
@@ -87,7 +175,7 @@ def list_models(settings: WeightsSettings) -> Listing:
         places = {embedded: PACKAGE} | places
     if chosen is not None and not any(_same(path, chosen.path) for path in places):
         places[chosen.path] = ELSEWHERE
-    return Listing([_listed(path, place, chosen, settings) for path, place in places.items()], problem)
+    return Listing([_listed(path, place, settings) for path, place in places.items()], problem)
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:
@@ -96,44 +184,47 @@ def _in_folder(folder: Path) -> Iterator[Path]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise ConfigError(f"models folder {shown(folder)}: {reason(error)}; set ASTRA_MODELS_DIR") from error
+        raise _unusable(folder, error) from error
     for path in found:
         holds_model = path.suffix in SUFFIXES or any(os.path.exists(path / name) for name in FOLDER_FILES)
         if holds_model and not path.name.startswith("."):
             yield path
 
 
-def _listed(path: Path, place: str, chosen: Chosen | None, settings: WeightsSettings) -> Listed:
+def _unusable(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"models folder {shown(folder)}: {reason(error)}; set ASTRA_MODELS_DIR")
+
+
+def _listed(path: Path, place: str, settings: Settings) -> Listed:
     facts: dict[str, Any] = {}
+    with suppress(ConfigError):
+        facts["sha256"] = files.identify(path)[1]
     try:
-        facts["range"] = read_weights(path).range
+        facts["range"] = files.read_weights(path).range
     except WrongWeights as error:
         facts["fault"] = str(error)
-    if chosen is not None and _same(path, chosen.path):
-        facts["chosen_by"] = chosen.origin
-    if place != ELSEWHERE:
-        taken = _taken(_name(path), settings)
-        facts["hidden_by"] = None if taken is None or _same(path, taken) else taken
-    return Listed(_name(path), path, place, _format(path), _size(path), _sha256(path), **facts)
+    facts["chosen_by"] = _chosen_by(path, settings)
+    if place != ELSEWHERE and not _is_found_by_name(path, settings):
+        facts["hidden_by"] = _taken(_name(path), settings)
+    return Listed(_name(path), path, place, _format(path), _size(path), **facts)
 
 
-def _taken(name: str, settings: WeightsSettings) -> Path | None:
-    """What is found by a name."""
+def _taken(name: str, settings: Settings) -> Path | None:
+    """The model that a name stands for, or ``None``."""
     with suppress(ConfigError):
         return named(name, "name", settings.models_dir)
     return None
 
 
-def _sha256(path: Path) -> str | None:
-    with suppress(ConfigError):
-        return identify(path)[1]
-    return None
+def _is_found_by_name(path: Path, settings: Settings) -> bool:
+    taken = _taken(_name(path), settings)
+    return taken is not None and _same(path, taken)
 
 
 # > One of them
 
 
-def describe_model(value: str | None, settings: WeightsSettings) -> dict[str, Any]:
+def describe_model(value: str | None, settings: Settings) -> dict[str, Any]:
     """All that is known of a model, as JSON can hold it.
 
     Args:
@@ -150,8 +241,8 @@ def describe_model(value: str | None, settings: WeightsSettings) -> dict[str, An
     return _described(path, load_weights(path, "see `astra models list`"), settings)
 
 
-def _described(path: Path, weights: Weights, settings: WeightsSettings) -> dict[str, Any]:
-    sizes = {name: tensor.size for name, tensor in weights.tensors.items()}
+def _described(path: Path, weights: Weights, settings: Settings) -> dict[str, Any]:
+    sizes = [tensor.size for name, tensor in weights.tensors.items() if name not in _NORMALISATION]
     validity = weights.validity
     return {
         "name": weights.name,
@@ -160,7 +251,7 @@ def _described(path: Path, weights: Weights, settings: WeightsSettings) -> dict[
         "format": _format(path),
         "bytes": _size(path),
         "chosen_by": _chosen_by(path, settings),
-        "parameters": sum(size for name, size in sizes.items() if name not in _NORMALISATION),
+        "parameters": sum(sizes),
         "labels_std": weights.tensors["labels_std"].item(),
         "range": weights.range,
         "widens_errors": validity is not None,
@@ -170,7 +261,7 @@ def _described(path: Path, weights: Weights, settings: WeightsSettings) -> dict[
     }
 
 
-def _chosen_by(path: Path, settings: WeightsSettings) -> str | None:
+def _chosen_by(path: Path, settings: Settings) -> str | None:
     """What chose this model, if it is the one in force."""
     with suppress(ConfigError):
         chosen = find_weights(None, settings)
@@ -178,11 +269,9 @@ def _chosen_by(path: Path, settings: WeightsSettings) -> str | None:
     return None
 
 
-def _command(path: Path, settings: WeightsSettings) -> str:
+def _command(path: Path, settings: Settings) -> str:
     """A command that runs with this model."""
-    taken = _taken(_name(path), settings)
-    by_name = taken is not None and _same(path, taken)
-    value = _name(path) if by_name else str(path.absolute())
+    value = _name(path) if _is_found_by_name(path, settings) else str(path.absolute())
     return f"astra run astronn_dist --weights {shlex.quote(value)}"
 
 
@@ -190,7 +279,7 @@ def _command(path: Path, settings: WeightsSettings) -> str:
 
 
 def import_model(
-    path: str | os.PathLike[str], name: str, settings: WeightsSettings, *, overwrite: bool = False
+    path: str | os.PathLike[str], name: str, settings: Settings, *, overwrite: bool = False
 ) -> dict[str, Any]:
     """Convert weights of any format to ``.safetensors`` in the folder of models.
 
@@ -201,7 +290,7 @@ def import_model(
         overwrite: Replace a model of this name.
 
     Returns:
-        The new model, as :func:`describe_model` gives it.
+        The new model, as :func:`describe_model` describes it.
 
     Raises:
         UsageError: The name is not allowed, or taken.
@@ -217,16 +306,13 @@ def import_model(
     source: dict[str, Any] = {"file": os.path.basename(os.path.realpath(path)), "sha256": weights.sha256}
     if "imported_from" in weights.details:
         source["imported_from"] = weights.details["imported_from"]
-    target = settings.models_dir / (name + OURS)
+    target = settings.models_dir / (name + files.OURS)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(
-            f"models folder {shown(target.parent)}: {reason(error)}; set ASTRA_MODELS_DIR"
-        ) from error
-    save_weights(
-        dataclasses.replace(weights, details=dict(weights.details) | {"imported_from": source}), target
-    )
+        raise _unusable(target.parent, error) from error
+    details = {**weights.details, "imported_from": source}
+    files.save_weights(dataclasses.replace(weights, details=details), target)
     return _described(target, load_weights(target), settings)
 
 
@@ -259,5 +345,5 @@ def _format(path: Path) -> str:
 
 
 def _size(path: Path) -> int:
-    files = [path / name for name in FOLDER_FILES] if os.path.isdir(path) else [path]
-    return sum(os.path.getsize(file) for file in files if os.path.exists(file))
+    parts = [path / name for name in FOLDER_FILES] if os.path.isdir(path) else [path]
+    return sum(os.path.getsize(part) for part in parts if os.path.exists(part))

@@ -1,18 +1,16 @@
-"""How far a spectrum is from those that a model was trained on, and what that adds to its error.
+"""How unlike the training spectra of a model a spectrum is, and the table of what that adds to its error.
 
 A model may carry the mean of its training spectra, their main directions of variation, and a table that says
 how wrong it is on spectra that these do not describe. The scatter that is left of a spectrum beyond its noise
 is looked up in the table. All of it travels in the model's own file and acts for that model alone.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from astra.pipelines.astronn_dist.prediction import Prediction
 from astra.pipelines.astronn_dist.weights.formats import WrongWeights
 from astra.spectra.grid import N_PIXELS
 from astra.spectra.rectify import FILL
@@ -36,7 +34,7 @@ SINGULAR = 1e-10
 
 @dataclass(frozen=True, eq=False)
 class Validity:
-    """What a model knows of its training spectra; K components, a table of M rows."""
+    """Describes the training spectra of a model: K components, a table of M rows."""
 
     mean: np.ndarray
     """Mean of rectified flux minus 1, shape (7514,); float16 in the file."""
@@ -78,19 +76,6 @@ def excess(flux: np.ndarray, e_flux: np.ndarray, mean: np.ndarray, components: n
     return np.where(np.isfinite(found), found, np.inf)
 
 
-def widened(prediction: Prediction, flux: np.ndarray, e_flux: np.ndarray, validity: Validity) -> Prediction:
-    """The prediction with the error for spectra unlike the training's added in quadrature to the total one.
-
-    Args:
-        prediction: Of N spectra.
-        flux, e_flux: Their rectified flux and error, shape (N, 7514).
-        validity: What the model knows of its training spectra.
-    """
-    measured = excess(flux, e_flux, validity.mean, validity.components)
-    extra = np.interp(measured, validity.excess, validity.relative_error) * prediction.fakemag
-    return dataclasses.replace(prediction, e_fakemag=np.hypot(prediction.e_fakemag, extra))
-
-
 def _excess(flux: np.ndarray, e_flux: np.ndarray, mean: np.ndarray, components: np.ndarray) -> np.ndarray:
     e_flux = np.asarray(e_flux, float)
     good = np.isfinite(flux) & np.isfinite(e_flux) & ~((flux == FILL) & (e_flux == FILL))
@@ -123,7 +108,7 @@ def to_file(validity: Validity) -> tuple[dict[str, np.ndarray], dict[str, list[f
     """The tensors and the table of details that stand for it in a file.
 
     Raises:
-        WrongWeights: It could not be read again.
+        WrongWeights: A file of it could not be read.
     """
     table = {name: np.asarray(getattr(validity, name), float).tolist() for name in COLUMNS}
     checked = from_file({MEAN: validity.mean, COMPONENTS: validity.components}, {TABLE: table})

@@ -1,4 +1,4 @@
-"""What a caller gives, checked, and brought into the form that the computation takes."""
+"""The arguments of ``astra.distance``, checked and converted to the arrays that the computation takes."""
 
 import numbers
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from astra.models.source import Source
-from astra.pipelines.astronn_dist.distances.stars import NAMES, NUMBERS
+from astra.pipelines.astronn_dist.distances.distance import NAMES, NUMBERS
 from astra.spectra.apstar import CombinedSpectrum
 from astra.spectra.grid import BADPIX, N_GRID, wavelength
 
@@ -52,7 +52,7 @@ def spectra_from(flux: Any, e_flux: Any, pixel_flags: Any) -> tuple[list[Combine
 
 
 def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """What is known of N stars, by the names of the columns of sources, in their units.
+    """Values of N stars, by the names of the columns of sources, checked and in the units of these columns.
 
     Returns:
         Numbers and texts, of shape (), (1,) or (N,); those that are ``None`` are left out.
@@ -63,7 +63,7 @@ def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
     """
     if unknown := sorted(set(values) - set(NAMES)):
         raise TypeError(f"unknown keyword {unknown[0]!r}; of a star, give any of {', '.join(NAMES)}")
-    given = {}
+    checked = {}
     for name, value in values.items():
         if value is None:
             continue
@@ -74,15 +74,15 @@ def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
         shape = np.shape(value)
         if shape not in ((), (1,), (count,)):
             raise ValueError(f"{name} has shape {shape}; give one value, or one for each of {count} stars")
-        given[name] = value
-    return given
+        checked[name] = value
+    return checked
 
 
 def seed_from(seed: Any) -> int:
-    """The seed of the dropout masks, one that ``astra run`` can have too.
+    """The seed of the dropout masks, in the range that ``astra run`` takes, too.
 
     Raises:
-        ValueError: It is not a whole number from 0 to 2**63 - 1.
+        ValueError: It is not an integer from 0 to 2**63 - 1.
     """
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**63:
         raise ValueError(f"seed: {seed!r}; give a whole number from 0 to 2**63 - 1")
@@ -90,7 +90,7 @@ def seed_from(seed: Any) -> int:
 
 
 def identities_from(identity: Any, spectra: Sequence[CombinedSpectrum], single: bool) -> list[str]:
-    """The names of the spectra, which decide on the draws: those given, else fingerprints of the pixels.
+    """The names of the spectra, on which the draws depend: those specified, else fingerprints of the pixels.
 
     Raises:
         ValueError: They are not texts, or there is not one for each spectrum.
@@ -105,7 +105,9 @@ def identities_from(identity: Any, spectra: Sequence[CombinedSpectrum], single: 
 
 
 def _unpacked(spectrum: Any, e_flux: Any, pixel_flags: Any) -> tuple[Any, Any, Any]:
+    """The flux of a ``Spectrum``, its errors and its mask, as far as these are not specified."""
     from astropy import units
+    from astropy.nddata import StdDevUncertainty
 
     where = spectrum.spectral_axis.to_value(units.AA, units.spectral())
     if where.shape != (N_GRID,) or not np.allclose(where, wavelength(), rtol=_SAME_WAVELENGTH, atol=0):
@@ -116,7 +118,8 @@ def _unpacked(spectrum: Any, e_flux: Any, pixel_flags: Any) -> tuple[Any, Any, A
     if e_flux is None:
         if spectrum.uncertainty is None:
             raise ValueError("the spectrum has no uncertainty, and no e_flux is given")
-        e_flux = _standard_deviation(spectrum.uncertainty)
+        with np.errstate(divide="ignore", invalid="ignore"):  # an inverse variance of 0
+            e_flux = spectrum.uncertainty.represent_as(StdDevUncertainty).quantity
     if pixel_flags is None:
         if spectrum.mask is None:
             # Its bad pixels would pass for lines.
@@ -125,13 +128,6 @@ def _unpacked(spectrum: Any, e_flux: Any, pixel_flags: Any) -> tuple[Any, Any, A
             )
         pixel_flags = np.where(np.broadcast_to(spectrum.mask, spectrum.flux.shape), MASKED, 0)
     return spectrum.flux, e_flux, pixel_flags
-
-
-def _standard_deviation(uncertainty: Any) -> Any:
-    from astropy.nddata import StdDevUncertainty
-
-    with np.errstate(divide="ignore", invalid="ignore"):  # an inverse variance of 0
-        return uncertainty.represent_as(StdDevUncertainty).quantity
 
 
 def _numbers(name: str, value: Any, unit: str | None) -> np.ndarray:
