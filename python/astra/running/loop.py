@@ -1,7 +1,7 @@
 """What every worker does: one chunk after the other, each written while the next is computed."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -9,21 +9,20 @@ from astra.database.connection import database
 from astra.database.reconnecting import persistent
 from astra.errors import AstraError
 from astra.models.pipeline import PipelineOutputModel
-from astra.running.chunk import Chunk, ChunkResult, Tally
-from astra.running.rows import read_inputs, with_result, write_claimed
+from astra.running.rows import Chunk, ChunkResult, Tally, read_inputs, with_result, write_claimed
 from astra.tasks.contract import Task
 from astra.tasks.withheld import Withheld, noted_among
 
 log = logging.getLogger("astra")
 
+Options = Mapping[str, Any]
 
-def work(
-    task: Task, chunks: Iterable[Chunk], options: Mapping[str, Any], run_pk: int | None
-) -> Iterator[ChunkResult]:
+
+def work(task: Task, chunks: Iterable[Chunk], options: Options, run_pk: int | None) -> Iterator[ChunkResult]:
     """Process chunks of spectra, and yield what became of each, in order, when it is written.
 
-    Two chunks are in hand: one that is computed, and one that is written in a thread with a connection of
-    its own. A chunk that is to be alone is the only one.
+    Two chunks are in hand: one that is computed, and one that is written in a thread that has its own
+    connection. A chunk that is to be alone is the only one.
 
     Raises:
         StorageError: The database refused a chunk.
@@ -56,9 +55,7 @@ def work(
             writer.submit(database.close)
 
 
-def measure(
-    task: Task, chunk: Chunk, options: Mapping[str, Any], run_pk: int | None
-) -> list[PipelineOutputModel]:
+def measure(task: Task, chunk: Chunk, options: Options, run_pk: int | None) -> list[PipelineOutputModel]:
     """Run a task on some spectra; nothing is written.
 
     Raises:
@@ -112,3 +109,13 @@ def store(task: Task, chunk: Chunk, rows: list[PipelineOutputModel]) -> ChunkRes
 def _withheld(row: PipelineOutputModel) -> Withheld:
     reason = getattr(row, "no_result_reason", None) or "its file could not be read"
     return Withheld(row.spectrum_pk, reason, row.inputs_read)
+
+
+def recovered(task: Task, chunk: Chunk, run_pk: int | None, unwritten: Collection[int]) -> ChunkResult:
+    """What became of a chunk whose worker died: some, or all, may have been written before that."""
+    results, tally = task.output_model, Tally()
+    keys = set(chunk.keys) - set(unwritten)
+    query = results.select().where(results.spectrum_pk << keys, results.run_pk == run_pk)
+    for row in query:
+        tally.count(row)
+    return ChunkResult(chunk, tally, [None] * tally.processed)

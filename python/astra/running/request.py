@@ -55,6 +55,13 @@ class Request:
         part = self.limit is not None or chosen.sources is not None or chosen.page is not None
         return chosen.overwrite and not part
 
+    @property
+    def how_to_go_on(self) -> str:
+        """What to do when it was stopped before its end."""
+        if (before := self.selection.before) is None:
+            return "run again to go on"
+        return f"run again with --before {before.isoformat(timespec='microseconds')} to go on"
+
 
 @dataclass(frozen=True)
 class Targets:
