@@ -4,8 +4,8 @@ A chunk is claimed in one short transaction and carries a token. Its rows are wr
 drops the claims that still carry the token, and writes these rows alone. So a result is written once, even if
 a worker was reaped as dead and comes back.
 
-What a dead worker held are orphans: each is claimed alone from then on. One over which its worker dies again
-and again is poison: it is quarantined, by a row that says that it has no result.
+The spectra that a dead worker held become orphans: each is claimed alone from then on. One whose workers die
+repeatedly is poison: it is quarantined, by a row that says that it has no result.
 """
 
 import logging
@@ -53,7 +53,7 @@ class Claims:
         self._selection, self._task, self._run_pk = selection, selection.task, run_pk
         self._key = self._task.spectrum_model.spectrum_pk
         self._liveness = liveness_of(database.opened())
-        # The key in force, and all that it had; those before it may not be known to the database any more.
+        # The present key, and all keys so far; the database may have lost the earlier ones.
         self._worker, self._workers = 0, [0]
         self._last = 0
         self._alone: dict[int, Chunk] = {}
@@ -65,7 +65,7 @@ class Claims:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
-            if isinstance(error, DatabaseUnreachable):  # it was waited for already
+            if isinstance(error, DatabaseUnreachable):  # the run has waited for it already
                 self.release()
             else:
                 persistent(self.release)
@@ -77,15 +77,15 @@ class Claims:
 
         Args:
             count: At most so many.
-            token: Of the chunk; ``None`` makes one. Idempotent: the same token gives the same chunk, for
-                whoever does not know whether it was claimed because the connection was lost.
+            token: Of the chunk; ``None`` makes one. The call is idempotent: the same token gives the same
+                chunk, so that it can be repeated when the connection was lost before its answer came.
 
         Returns:
             A chunk; ``None`` if there is nothing to claim.
 
         Raises:
             StorageError: The database refused the claim.
-            DatabaseUnreachable: The connection was lost; it can be tried again.
+            DatabaseUnreachable: The connection was lost; retry with the same token.
             ConfigError: Locks do not last in this database.
         """
         token = new_token() if token is None else token
@@ -111,7 +111,7 @@ class Claims:
         self._selection, self._last = selection, 0
 
     def in_doubt(self) -> bool:
-        """Whether there is a worker of which nobody knows yet whether it lives."""
+        """Whether there is a worker whose liveness is not known yet."""
         return bool(self._liveness.in_doubt(self._task.name, self._worker))
 
     def anything_left(self) -> bool:
@@ -120,11 +120,11 @@ class Claims:
         return bool(self._suspect()) or self._pending().exists()
 
     def finished(self, chunk: Chunk) -> None:
-        """Forget a chunk of which nothing is worked on any more."""
+        """Forget a chunk that no worker processes any more."""
         self._alone.pop(chunk.token, None)
 
     def sweep(self) -> None:
-        """Clear away what dead workers have left, where nothing is pending; nobody is a worker for that."""
+        """Reap dead workers and drop their claims on done spectra, without becoming a worker."""
         everything = pending_query(Selection(self._task))
         with changing_claims(database, self._task.name):
             self._reap_dead()
@@ -150,14 +150,14 @@ class Claims:
         return orphans
 
     def hold_back(self, keys: Collection[int]) -> None:
-        """Keep spectra that are worked on no more, until the disk is known to be there."""
+        """Keep the claims on processed spectra until the disk is known to be there."""
         with writing(database):
             mine = TaskClaim.worker_pk == self._worker
             TaskClaim.update(held_back=True).where(self._claims_on(keys), mine).execute()
 
     def release(self) -> None:
         """Release all claims, and be a worker no more."""
-        # Else one who claims could see the worker still, and its lock no more.
+        # Otherwise another process that claims could see the worker, but not its lock any more.
         with changing_claims(database, self._task.name):
             mine = TaskClaim.worker_pk << self._workers
             TaskClaim.delete().where(mine, ~TaskClaim.suspect).execute()
@@ -166,19 +166,19 @@ class Claims:
             self._liveness.release(self._worker)
 
     def _join(self) -> None:
-        """Become a worker; after a lost connection one with another key, that keeps its claims."""
+        """Become a worker; after a lost connection, become one with another key and the same claims."""
         worker = None
         try:
             with changing_claims(database, self._task.name):
-                values = {"task": self._task.name, "run_pk": self._run_pk} | this_process()
-                worker = TaskWorker.insert(values).execute()
+                me = {"task": self._task.name, "run_pk": self._run_pk, **this_process()}
+                worker = TaskWorker.insert(me).execute()
                 self._liveness.hold(worker)
                 if self._worker and not TaskWorker.get_or_none(TaskWorker.pk == self._worker):
                     self._undo_death()
                 TaskClaim.update(worker_pk=worker).where(TaskClaim.worker_pk << self._workers).execute()
                 TaskWorker.delete().where(TaskWorker.pk << self._workers).execute()
         except DatabaseUnreachable:
-            if worker is not None:  # nobody knows whether that was committed
+            if worker is not None:  # this may have been committed or not
                 self._workers.insert(0, worker)
             raise
         self._worker = worker
@@ -186,7 +186,7 @@ class Claims:
         self._alone.clear()
 
     def _undo_death(self) -> None:
-        """This worker was away and counted as dead: that was not the fault of what it had alone."""
+        """Take back the deaths counted while this worker was cut off: no spectrum had caused them."""
         for chunk in self._alone.values():
             taken_over = TaskClaim.token.is_null() | (TaskClaim.token != chunk.token)
             TaskClaim.update(attempts=TaskClaim.attempts - 1).where(
@@ -196,7 +196,7 @@ class Claims:
         TaskRun.update(outcome=None, finished=None).where(alive).execute()
 
     def _rewind(self) -> bool:
-        """Begin with the first spectrum again: others may have released some that came before."""
+        """Return to the first spectrum, since others may have released some that came before."""
         was_first, self._last = self._last == 0, 0
         return not was_first
 
@@ -219,7 +219,7 @@ class Claims:
         return total
 
     def _orphan(self, held: peewee.Expression) -> tuple[set[int], Tally]:
-        """Let claims wait to be taken alone; count a death where one alone was in hand.
+        """Make orphans of claims; count a death where the worker held one spectrum alone.
 
         Args:
             held: Which claims.
@@ -240,7 +240,7 @@ class Claims:
         return {claim.spectrum_pk for claim in found}, quarantined
 
     def _quarantine(self, keys: list[int]) -> Tally:
-        """Write that there is no result; a task whose results cannot say that leaves the claims to wait."""
+        """Write rows without a result; where the task's results cannot say that, the orphans wait."""
         reason = f"its worker died {POISON_DEATHS} times over this spectrum alone"
         written = write_failures(self._task, keys, self._run_pk, reason)
         if written is None:
@@ -253,7 +253,7 @@ class Claims:
         return (TaskClaim.task == self._task.name) & (TaskClaim.spectrum_pk << list(keys))
 
     def _pending(self) -> peewee.ModelSelect:
-        """The pending spectra that nobody holds, from where this worker is on."""
+        """The pending spectra that no worker holds, after the last that this one claimed."""
         # NOT IN: read once. Of NOT EXISTS the planner of PostgreSQL makes a join, and knows too little of a
         # table that changes so fast: it would go through all of it for each spectrum.
         in_hand = TaskClaim.select(TaskClaim.spectrum_pk).where(
@@ -261,16 +261,16 @@ class Claims:
         )
         query = pending_query(self._selection, self._last).where(self._key.not_in(in_hand))
         if self._run_pk is not None:
-            # What this run has done it does not do again, even if it was changed meanwhile.
+            # A run processes no spectrum twice, even if it was changed meanwhile.
             run_pk = self._task.output_model.run_pk
             query = query.where(run_pk.is_null() | (run_pk != self._run_pk))
         return query
 
     def _suspect(self) -> list[int]:
-        """One of those that wait to be taken alone, if there is one in the selection.
+        """One of the orphans, if there is one in the selection.
 
-        Those that fewest workers died of come first: who is killed again and again for another reason does
-        not blame the same spectrum each time.
+        Those with the fewest deaths come first: workers that are killed for another reason do not blame the
+        same spectrum each time.
         """
         waits = TaskClaim.worker_pk.is_null() & (TaskClaim.attempts < POISON_DEATHS)
         waiting = TaskClaim.select(TaskClaim.spectrum_pk, TaskClaim.attempts)
@@ -298,7 +298,7 @@ class Claims:
         return self._claimed(token)
 
     def _order(self) -> tuple[Any, ...]:
-        """By key; of withheld files by when they were tried, so that a limit leaves out none for ever."""
+        """By key; withheld files by the time of their last try, so that a limit leaves none out for ever."""
         if self._selection.tried_before is None:
             return (self._key,)
         same = (TaskWithheld.task == self._task.name) & (TaskWithheld.spectrum_pk == self._key)

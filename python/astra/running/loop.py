@@ -26,7 +26,7 @@ def work(task: Task, chunks: Iterable[Chunk], options: Options, run_pk: int | No
 
     Raises:
         StorageError: The database refused a chunk.
-        AstraError: The task broke its contract of one row per spectrum, in order.
+        AstraError: The task broke its contract: one row per spectrum, in order.
     """
     in_hand: list[Future[ChunkResult]] = []
 
@@ -59,7 +59,7 @@ def measure(task: Task, chunk: Chunk, options: Options, run_pk: int | None) -> l
     """Run a task on some spectra; nothing is written.
 
     Raises:
-        AstraError: The task broke its contract of one row per spectrum, in order.
+        AstraError: The task broke its contract: one row per spectrum, in order.
         DatabaseUnreachable: The database cannot be read, and did not come back.
     """
     inputs_read, spectra = persistent(lambda: read_inputs(task, chunk.keys))
@@ -84,12 +84,12 @@ def store(task: Task, chunk: Chunk, rows: list[PipelineOutputModel]) -> ChunkRes
     """
     tally = Tally()
     withheld = {row.spectrum_pk: _withheld(row) for row in rows if row.file_lost}
-    again = persistent(lambda: noted_among(task, withheld)) if withheld else set()
-    kept = persistent(lambda: with_result(task, again)) if again else set()
+    noted_before = persistent(lambda: noted_among(task, withheld)) if withheld else set()
+    kept = persistent(lambda: with_result(task, noted_before)) if noted_before else set()
     # A row that cannot say that there is no result would pass for one.
-    failed = again - kept if hasattr(task.output_model, "flag_no_result") else set()
+    failed = noted_before - kept if hasattr(task.output_model, "flag_no_result") else set()
     found = [row for row in rows if row.spectrum_pk not in withheld or row.spectrum_pk in failed]
-    tries = [withheld[pk] for pk in sorted(again)]
+    tries = [withheld[pk] for pk in sorted(noted_before)]
     written = persistent(lambda: write_claimed(task, chunk.token, found, tries))
     for row in found:
         if row.spectrum_pk in written:
@@ -102,7 +102,7 @@ def store(task: Task, chunk: Chunk, rows: list[PipelineOutputModel]) -> ChunkRes
         )
     tally.kept = len(kept)
     tally.withheld.update(each.kind for each in tries)
-    lost = [withheld.get(row.spectrum_pk) for row in rows if row.spectrum_pk not in again]
+    lost = [withheld.get(row.spectrum_pk) for row in rows if row.spectrum_pk not in noted_before]
     return ChunkResult(chunk, tally, lost)
 
 

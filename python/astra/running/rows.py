@@ -133,10 +133,10 @@ def _release(task: Task, token: int, keys: Collection[int]) -> set[int]:
     """Drop the claims with a token on some spectra, within the transaction that writes their results.
 
     Returns:
-        Those of the spectra that were still claimed with it: others are in somebody else's hand now.
+        Those of the spectra that were still claimed with it: other workers hold the others now.
     """
     mine = (TaskClaim.task == task.name) & (TaskClaim.token == token) & (TaskClaim.spectrum_pk << list(keys))
-    # In the order in which all others lock them: nobody waits for somebody who waits for him.
+    # Everyone locks them in this order, so that there is no deadlock.
     query = TaskClaim.select(TaskClaim.spectrum_pk).where(mine).order_by(TaskClaim.spectrum_pk)
     held = {pk for (pk,) in locked(query).tuples()}
     TaskClaim.delete().where(mine).execute()
@@ -149,9 +149,8 @@ def _written_before(task: Task, rows: list[PipelineOutputModel]) -> set[int]:
         return set()
     results, some = task.output_model, rows[0]
     same = (results.run_pk == some.run_pk) & (results.inputs_read == some.inputs_read)
-    keys = [row.spectrum_pk for row in rows]
-    query = results.select(results.spectrum_pk).where(same, results.spectrum_pk << keys)
-    return {pk for (pk,) in query.tuples()}
+    same &= results.spectrum_pk << [row.spectrum_pk for row in rows]
+    return {pk for (pk,) in results.select(results.spectrum_pk).where(same).tuples()}
 
 
 def write_failures(task: Task, keys: Collection[int], run_pk: int | None, reason: str) -> Tally | None:
@@ -221,7 +220,5 @@ def write(task: Task, rows: Iterable[PipelineOutputModel]) -> None:
 def with_result(task: Task, keys: Collection[int]) -> set[int]:
     """Those of some spectra that have a result under this version."""
     results = task.output_model
-    query = results.select(results.spectrum_pk).where(
-        results.spectrum_pk << list(keys), of_this_version(results), has_result(results)
-    )
-    return {pk for (pk,) in query.tuples()}
+    found = of_this_version(results) & has_result(results) & (results.spectrum_pk << list(keys))
+    return {pk for (pk,) in results.select(results.spectrum_pk).where(found).tuples()}

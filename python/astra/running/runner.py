@@ -58,7 +58,7 @@ def refuse_to_mix(request: Request, provenance: Provenance) -> None:
 
 
 class _Run:
-    """One run: checks, then derives again, then processes what is pending, then what was withheld."""
+    """One run: checks, then rederives rows, then processes what is pending, then what was withheld."""
 
     def __init__(self, request: Request, report: Report, stop: StopRequest, on_progress: Progress) -> None:
         self.request, self.report, self.stop, self.on_progress = request, report, stop, on_progress
@@ -93,7 +93,7 @@ class _Run:
             self._recorded()
 
     def _withheld(self) -> pending.Selection:
-        """What is tried again when all else is done."""
+        """The spectra of withheld files, which are retried at the end."""
         return self.request.selection.withheld(now(database), self.began)
 
     def _recorded(self) -> None:
@@ -155,18 +155,15 @@ class _Run:
                 withheld = persistent(self._withheld)
                 if not self.cut_short and persistent(lambda: pending.pending_query(withheld).exists()):
                     claims.turn_to(withheld)
-                    # Stopped in the midst of these, a run has done all the same what was pending.
+                    # A run that is stopped during these has still done all that was pending.
                     self._hand_out(claims, run_pk)
             finally:
                 tally.add(claims.quarantined)
         if tally.kept:
             ((reason, _),) = tally.withheld.most_common(1)
-            log.warning(
-                "earlier results kept: %d, because their files cannot be read (most often: %s); %s",
-                tally.kept,
-                reason,
-                self.request.how_to_go_on if selection.overwrite else "every run tries them again",
-            )
+            kept = f"earlier results kept: {tally.kept}, because their files cannot be read"
+            then = self.request.how_to_go_on if selection.overwrite else "every run tries them again"
+            log.warning("%s (most often: %s); %s", kept, reason, then)
 
     def _hand_out(self, claims: Claims, run_pk: int) -> str | None:
         """Process what can be claimed; gives the reason why something is left, if there is one."""

@@ -74,7 +74,7 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
     Args:
         task: The task.
         provenance: What this run would use.
-        since: Only rows made at this time (UTC) or later will stay; ``None``: all of them.
+        since: Only rows made at this time (UTC) or later will stay; ``None`` if all will.
 
     Raises:
         ConfigError: There are such rows; it says which.
@@ -85,7 +85,7 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
     )
     if since is not None:
         row = row.where(results.inputs_read >= since)
-    # Who has taken all anew goes on, although the files of a few could not be read.
+    # A run that has replaced all others goes on, although the files of a few could not be read.
     could_be_read = row.where(results.spectrum_pk.not_in(noted(task)))
     runs = TaskRun.select(TaskRun, fn.EXISTS(could_be_read).alias("counts")).where(
         TaskRun.task == task.name, of_this_version(TaskRun), fn.EXISTS(row)

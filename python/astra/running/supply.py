@@ -1,4 +1,4 @@
-"""What a run hands out to its workers, and takes back: within its limits, and while the disk is there.
+"""The chunks that a run hands out to its workers and takes back, within its limits, while the disk is there.
 
 A million lost files are one fault. Spectra whose files the system withholds are held back until the files
 around them were read. When the first files all fail, or all files of a short run, or many of the latest, the
@@ -27,10 +27,10 @@ FIRST = 100
 WINDOW = 200
 TOLERATED = WINDOW // 5
 
-#: How long until it is looked again whether a worker is back [s].
+#: The pause between two looks whether a worker in doubt is alive [s].
 _LOOK_AGAIN_S = 1.0
 
-_Reason = Callable[[], str | None]
+WhyStop = Callable[[], str | None]
 
 
 class DiskWatch:
@@ -39,7 +39,7 @@ class DiskWatch:
     Each has a ``kind``: what the system said.
 
     Args:
-        go_on: What to do when the disk is back.
+        go_on: What the operator does when the disk is back.
     """
 
     def __init__(self, go_on: str) -> None:
@@ -105,12 +105,12 @@ class Supply:
         claims: The claims of this run.
         request: How much may be handed out, and in which parts.
         watch: Holds back what the system withholds.
-        why_stop: Why nothing more is to be begun, if there is a reason.
-        done: Spectra that the run has dealt with already.
+        why_stop: Gives the reason to start no more chunks, or ``None``.
+        done: The number of spectra that the run has dealt with already.
     """
 
     def __init__(
-        self, claims: Claims, request: Request, watch: DiskWatch, why_stop: _Reason, done: int
+        self, claims: Claims, request: Request, watch: DiskWatch, why_stop: WhyStop, done: int
     ) -> None:
         self._claims, self._request, self._watch = claims, request, watch
         self._why_stop, self._handed_out = why_stop, done
@@ -137,7 +137,7 @@ class Supply:
         return persistent(lambda: self._claims.orphan(chunks))
 
     def take_back(self, result: ChunkResult) -> None:
-        """Take note of what became of a chunk: what others have taken over does not count as handed out.
+        """Take note of the result of a chunk; spectra that others took over do not count as handed out.
 
         Raises:
             Interrupted: The disk is lost.

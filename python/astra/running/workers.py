@@ -1,8 +1,8 @@
 """Where chunks are processed: in this process, or in several local ones.
 
-Every worker is the same loop: it opens its own connections, computes with the threads it is given, and
+Every worker is the same loop: it opens its own connections, computes with its share of the threads, and
 writes its own rows. A child asks for a chunk when it is about to need one. Children never inherit an open
-connection. One that dies is replaced, and whoever hands out the chunks learns what it had in hand.
+connection. One that dies is replaced, and the supply of chunks learns which ones it held.
 """
 
 import logging
@@ -106,7 +106,7 @@ class _Crew:
 
         After a failure no more are handed out, and those in hand come first.
         """
-        # Where it starts with the first child, it lets signals through again before that child is there.
+        # If it started with the first child, it would unblock the signals before that child is there.
         resource_tracker.ensure_running()
         for _ in range(self._workers):
             self._start()
@@ -140,7 +140,7 @@ class _Crew:
                 self._failure = graver(self._failure, error)
         if chunk is not None:
             child.in_hand.append(chunk)
-        with suppress(BrokenPipeError):  # its end is noticed by what it sends no more
+        with suppress(BrokenPipeError):  # reading from it will show that it died
             pipe.send(chunk)
 
     def _dead(self, pipe: Connection, supply: Supply) -> Iterator[ChunkResult]:
@@ -211,7 +211,7 @@ def _serve(
     try:
         persistent(database.opened)
         task = find_task(task_name)
-        # Before there is a chunk in hand: who dies while it loads has no spectrum to blame.
+        # Before it asks for a chunk: a worker that dies while it loads has no spectrum to blame.
         task.prepare(**options)
         for result in work(task, iter(next_chunk, None), options, run_pk):
             pipe.send(result)

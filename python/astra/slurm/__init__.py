@@ -7,6 +7,6 @@ What is where:
     commands.py  sbatch, squeue, scancel, scontrol, sacct: calling them, reading what they say
     job.py       a submitted array: how its tasks are, how they are stopped, how they ended
 
-Which spectra are done stands in the database, and the workers share them there; so nothing is handed to a
-job but words, and submitting the same again goes on where the last one stopped.
+The database knows which spectra are done, and the workers share the others there. So a job gets a command
+line and nothing else, and submitting the same command once more goes on where the last job stopped.
 """

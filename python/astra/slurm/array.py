@@ -32,8 +32,8 @@ _DEFAULTS = {"nodes": 1, "procs": 1, "logs": Path("astra-logs")}
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-# The shell cannot become the worker (`exec`): it has to keep the worker's exit code, for whoever waits
-# without Slurm's accounting. Slurm tells the shell to stop; a wait that a trap cuts short is repeated.
+# The shell cannot become the worker (`exec`): it has to keep the worker's exit code, which is needed where
+# Slurm keeps no accounting. Slurm tells the shell to stop; a wait that a trap cuts short is repeated.
 _SCRIPT = """\
 #!/usr/bin/env bash
 # One task of a job array of `astra srun`.
@@ -48,7 +48,7 @@ echo "$code" > "$ended"
 exit "$code"
 """
 
-# Before the end of its time a worker is told to stop; it then finishes what it has in hand.
+# Shortly before the end of its time Slurm sends a worker SIGTERM, and it drains.
 _LONGEST_NOTICE_S = 120
 
 
@@ -80,7 +80,8 @@ class SrunArguments(TargetArguments):
         """The arguments of each task's ``astra run``, without its limit and its processes.
 
         Args:
-            before: Which rows are taken again: the same for all workers, so that each is taken once.
+            before: Rows from before this time are replaced: one time for all workers, so that each is
+                replaced once.
         """
         shared = replace(self.shared, before=before)
         return RunArguments(task=self.task, what=self.what, shared=shared, max_runtime=self.max_runtime)
@@ -176,7 +177,7 @@ def batch_script(array: JobArray) -> str:
 
 
 def notice_s(time: str | None) -> int:
-    """How many seconds before the end of its time a worker is told to stop.
+    """How many seconds before the end of its time a worker gets SIGTERM.
 
     Args:
         time: The limit as Slurm takes it: minutes, ``M:S``, ``H:M:S``, ``D-H``, ``D-H:M``, ``D-H:M:S``.

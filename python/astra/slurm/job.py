@@ -21,7 +21,7 @@ from astra.slurm.commands import Record
 
 log = logging.getLogger("astra")
 
-# States that no task leaves again.
+# States that no task leaves.
 _FINAL = {
     "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
     "REVOKED", "TIMEOUT",
@@ -113,8 +113,7 @@ class Job:
         self.number, self._logs = number, logs
         self._states: dict[int, tuple[str, str]] = dict.fromkeys(range(tasks), ("PENDING", "None"))
         self._records: dict[int, Record] = {}
-        self._cancelled = False
-        self._silent = False
+        self._cancelled = self._silent = False
 
     @property
     def has_ended(self) -> bool:
@@ -134,13 +133,13 @@ class Job:
             if task in found or before not in _FINAL:
                 self._states[task] = found.get(task, ("", ""))
         final = {task for task, (state, _) in self._states.items() if state in _FINAL}
-        # A task that Slurm starts again is no longer one that ended.
+        # A task that Slurm has requeued is no longer one that ended.
         self._records = {task: record for task, record in self._records.items() if task in final}
         if news := final - self._records.keys():
             self._records |= commands.records(self.number, news)
 
     def summary(self) -> str:
-        """How many tasks are in which state, and why some do not begin."""
+        """The number of tasks in each state, and why some of them wait."""
         counts = Counter(state or "gone" for state, _ in self._states.values())
         waiting = [reason for state, reason in self._states.values() if state == "PENDING"]
         reasons = sorted(set(waiting) - {"None", ""})
@@ -148,7 +147,7 @@ class Job:
         return ", ".join(parts) + (f" (waiting for: {', '.join(reasons)})" if reasons else "")
 
     def stop(self) -> None:
-        """Let the tasks that run finish what they have in hand, and the others not begin; may be repeated."""
+        """Let running tasks drain, and cancel those that wait; may be repeated."""
         commands.cancel(self.number, "--state=PENDING")
         commands.cancel(self.number, "--batch", "--signal=TERM")
 
@@ -186,7 +185,7 @@ def wait_for(job: Job, stop: StopRequest, on_look: Callable[[], None]) -> bool:
     Returns:
         Whether they were cancelled by a second Ctrl-C.
     """
-    begun, at_once = time.monotonic(), False
+    started, at_once = time.monotonic(), False
     while True:
         try:
             if at_once:
@@ -202,7 +201,7 @@ def wait_for(job: Job, stop: StopRequest, on_look: Callable[[], None]) -> bool:
                 # Short: the first signal has set the event that ends a longer pause.
                 time.sleep(2 * _SHORTEST_PAUSE_S)
             else:
-                pause = (time.monotonic() - begun) * _SHARE_OF_TIME
+                pause = (time.monotonic() - started) * _SHARE_OF_TIME
                 draining.wait(min(_LONGEST_PAUSE_S, max(_SHORTEST_PAUSE_S, pause)))
         except KeyboardInterrupt:
             if at_once:

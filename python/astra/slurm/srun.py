@@ -190,7 +190,7 @@ def count_done(task: Task, job: str, after: int) -> dict[str, int]:
 
 
 class LiveCount:
-    """A context in which a thread counts what is done; a database that does not answer holds up nobody.
+    """A context in which a thread counts what is done, so that a silent database blocks nothing else.
 
     Args:
         task: The task.
@@ -215,7 +215,7 @@ class LiveCount:
     def _count(self) -> None:
         pause = _PAUSE_S
         while not self._over.wait(pause):
-            begun = time.monotonic()
+            started = time.monotonic()
             try:
                 results, runs = self._subject[0].output_model, list(runs_of(*self._subject))
                 written = results.select().where(results.run_pk << [run.pk for run in runs])
@@ -223,7 +223,7 @@ class LiveCount:
             except (peewee.PeeweeException, AstraError) as error:
                 log.debug("progress cannot be counted now: %s", error)
                 hang_up()
-            pause = max(_PAUSE_S, (time.monotonic() - begun) / _SHARE_OF_TIME)
+            pause = max(_PAUSE_S, (time.monotonic() - started) / _SHARE_OF_TIME)
         hang_up()
 
 
@@ -271,7 +271,7 @@ class _Waiting:
             report.end(outcome, code, f"{said}; logs in {report.array.logs}")
 
     def _look_again(self) -> bool:
-        """Count what was done, and see whether work is left; if nobody can tell, there is."""
+        """Count what was done; gives whether work is left, which is assumed if it cannot be known."""
         try:
             self._report.tally = persistent(lambda: count_done(*self._subject))
             return persistent(lambda: anything_pending(self._request.selection))

@@ -58,8 +58,8 @@ def status_of_all(tasks: Mapping[str, Task | ConfigError]) -> list[dict[str, Any
                 raise task
             found.append(status_of(task))
         except ConfigError as error:
-            known = {"task": name, "version": astra.__version__, "at": now(database)}
-            found.append(known | {"error": str(error)})
+            at = {"version": astra.__version__, "at": now(database)}
+            found.append({"task": name, **at, "error": str(error)})
     return found
 
 
