@@ -10,7 +10,7 @@ import pytest
 from astropy.io import fits
 
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spectrum, TaskClaim, TaskRun
-from astra.running.chunk import Chunk
+from astra.running.rows import Chunk
 
 N_PIXELS = 8575
 #: What the zero-point of the parallax of a star depends on.

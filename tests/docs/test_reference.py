@@ -12,7 +12,7 @@ from astra.config import CONFIG_VARIABLE, ENVIRONMENT, load_settings
 from astra.errors import AstraError
 from astra.models import TABLES, AstroNNdist, Distance
 from astra.running.ending import KEYBOARD_INTERRUPT
-from astra.status.limits import LIMIT_BROKEN
+from astra.status.text import LIMIT_BROKEN
 
 
 def _commands(name, command):

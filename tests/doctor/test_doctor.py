@@ -19,7 +19,7 @@ import astra
 from astra.cli import main
 from astra.config import config_file
 from astra.database.connection import is_postgresql, now
-from astra.doctor import checkup, computing, database, disks
+from astra.doctor import checkup, database, disks, installation
 from astra.doctor.checkup import examine
 from astra.doctor.findings import Finding, exit_code_of
 from astra.errors import ConfigError
@@ -389,7 +389,7 @@ def test_a_gpu_is_named(survey, monkeypatch, tmp_path):
     cuda = SimpleNamespace(is_available=lambda: True, get_device_name=lambda number: "A Card")
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
 
-    assert list(computing.check_device(None)) == [Finding("device", "ok", "CUDA: A Card")]
+    assert list(installation.check_device(None)) == [Finding("device", "ok", "CUDA: A Card")]
 
 
 def test_compiled_code_that_cannot_be_kept_is_worth_a_warning(survey, monkeypatch):

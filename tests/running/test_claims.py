@@ -9,9 +9,8 @@ from builders import ZERO_POINT, a_chunk, a_result, a_run, on_postgresql
 from astra.database.connection import database, now
 from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, TaskClaim, TaskRun, TaskWorker
-from astra.running.claims import Claims
+from astra.running.claims import POISON_DEATHS, Claims
 from astra.running.loop import measure, store
-from astra.running.reaping import POISON_DEATHS
 from astra.tasks.contract import find_task
 from astra.tasks.pending import Selection
 

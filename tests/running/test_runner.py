@@ -12,7 +12,8 @@ from builders import a_chunk, a_source, a_spectrum
 from astra.database.connection import now
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskRun, TaskWorker
 from astra.running.request import Request
-from astra.running.runner import Report, run
+from astra.running.runner import run
+from astra.running.runs import Report
 from astra.tasks.contract import Provenance, task
 from astra.tasks.pending import Selection, pending_query
 

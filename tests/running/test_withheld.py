@@ -12,8 +12,8 @@ from astra.database.connection import database, now, writing
 from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskWithheld
 from astra.running.request import Request
-from astra.running.runner import Report, run
-from astra.running.runs import refuse_to_mix
+from astra.running.runner import run
+from astra.running.runs import Report, refuse_to_mix
 from astra.status.overview import status_of
 from astra.system.version import V_ASTRA_MAJOR_MINOR
 from astra.tasks.contract import Provenance, task

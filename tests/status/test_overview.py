@@ -10,7 +10,7 @@ from builders import a_result, a_run, a_source, a_spectrum
 from astra.database.connection import now
 from astra.models import AstroNNdist, TaskClaim, TaskWorker
 from astra.running.claims import Claims
-from astra.status import in_flight
+from astra.status import overview
 from astra.status.overview import status_of
 from astra.tasks.contract import find_task
 from astra.tasks.pending import Selection
@@ -165,7 +165,7 @@ def test_whoever_may_not_look_at_the_locks_is_told_so(db, task, monkeypatch):
             raise PermissionError(13, "Permission denied")
 
     a_dead_worker(db)
-    monkeypatch.setattr(in_flight, "liveness_of", lambda database: Closed())
+    monkeypatch.setattr(overview, "liveness_of", lambda database: Closed())
 
     (worker,) = status_of(task)["workers"]
 

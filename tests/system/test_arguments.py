@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astra.running.arguments import Device, RunArguments, SharedArguments
-from astra.slurm.arguments import SrunArguments
+from astra.slurm.array import SrunArguments
 from astra.system.arguments import command_line, specified, takes
 
 # Of each field whose type does not say all that it takes.

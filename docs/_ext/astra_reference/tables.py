@@ -9,7 +9,7 @@ from astra.errors import AstraError
 from astra.models import fields
 from astra.models.fields import flags_of
 from astra.running.ending import KEYBOARD_INTERRUPT
-from astra.status.limits import LIMIT_BROKEN
+from astra.status.text import LIMIT_BROKEN
 
 from astra_reference.commands import options_called
 

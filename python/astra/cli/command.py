@@ -12,7 +12,7 @@ from astra.errors import UsageError
 if TYPE_CHECKING:
     from astra.config import Settings
     from astra.running.ending import Ending, StopRequest
-    from astra.running.runner import Report
+    from astra.running.runs import Report
     from astra.slurm.srun import SlurmReport
 
 AsJson = Annotated[bool, Option("--json", help="Print one JSON object.")]

@@ -11,7 +11,7 @@ from astra.system.arguments import specified, takes
 
 if TYPE_CHECKING:
     from astra.running.ending import StopRequest
-    from astra.running.runner import Report
+    from astra.running.runs import Report
 
 EXAMPLES = """Examples:
 
@@ -38,7 +38,7 @@ def run(asked: RunArguments) -> None:
 
 def _carry_out(asked: RunArguments) -> int:
     """Run, and say how it went; gives the exit code."""
-    from astra.running.runner import Report
+    from astra.running.runs import Report
 
     report, stars = Report(task=asked.task), ()
     with reported(report, as_json=asked.as_json) as stop:

@@ -6,7 +6,7 @@ import typer
 
 from astra.cli.command import database_session, finish, reported, say_sum
 from astra.cli.console import note, progress, say
-from astra.slurm.arguments import SrunArguments
+from astra.slurm.array import SrunArguments
 from astra.system.arguments import takes
 
 if TYPE_CHECKING:

@@ -49,8 +49,8 @@ def status(
     TASK.
     """
     from astra.errors import UsageError
-    from astra.status.limits import read_limits
     from astra.status.overview import status_of, status_of_all
+    from astra.status.text import read_limits
     from astra.tasks.contract import find_task, installed_tasks
 
     limits = read_limits({"no_result": max_no_result, "bad": max_bad, "pending": max_pending})
@@ -98,7 +98,7 @@ def _watch(look: Callable[[], list[dict[str, Any]]], every: float, as_json: bool
 
 
 def _checked(found: list[dict[str, Any]], limits: list[Any], as_json: bool) -> int:
-    from astra.status.limits import LIMIT_BROKEN, broken, kept
+    from astra.status.text import LIMIT_BROKEN, broken, kept
 
     lines = [line for each in found for line in broken(each, limits)]
     if as_json:

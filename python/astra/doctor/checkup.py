@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import peewee
 
 from astra.database.connection import translated
-from astra.doctor import computing, database, disks, installation
+from astra.doctor import database, disks, installation
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
 from astra.errors import AstraError
 
@@ -22,11 +22,11 @@ CHECKS: tuple[tuple[str, str | None, Callable[[Known], Iterator[Finding]]], ...]
     ("rights", "schema", database.check_rights),
     ("spectra", "schema", disks.check_spectra),
     ("space", None, disks.check_space),
-    ("weights", "settings", computing.check_weights),
+    ("weights", "settings", installation.check_weights),
     ("results", "schema", database.check_results),
-    ("device", None, computing.check_device),
-    ("compiled", None, computing.check_compiled),
-    ("slurm", None, computing.check_slurm),
+    ("device", None, installation.check_device),
+    ("compiled", None, installation.check_compiled),
+    ("slurm", None, installation.check_slurm),
     ("claims", "schema", database.check_claims),
 )
 
@@ -45,11 +45,9 @@ def examine() -> Iterator[Finding]:
 def _guarded(name: str, check: Callable[[Known], Iterator[Finding]], known: Known) -> Iterator[Finding]:
     try:
         yield from check(known)
-    except AstraError as error:
-        yield Finding(name, FAIL, str(error), exit_code=error.exit_code)
-    except peewee.PeeweeException as error:
-        refused = translated(error)
-        yield Finding(name, FAIL, str(refused), exit_code=refused.exit_code)
+    except (AstraError, peewee.PeeweeException) as error:
+        known_error = error if isinstance(error, AstraError) else translated(error)
+        yield Finding(name, FAIL, str(known_error), exit_code=known_error.exit_code)
     except Exception as error:  # noqa: BLE001 - the other checks are made in any case
         log.debug("the check of %s failed", name, exc_info=True)
         said = f"cannot be checked ({type(error).__name__}: {error})"

@@ -1,20 +1,14 @@
 """The database: its connection and schema, the rights of this login, and what runs have left in it."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import peewee
 
-from astra.config import Settings
-from astra.database.connection import (
-    SQLITE_WAIT_S,
-    bound_to,
-    is_postgresql,
-    now,
-    open_database,
-    sqlite_file,
-)
+from astra.database.connection import SQLITE_WAIT_S, bound_to, is_postgresql, now, open_database
 from astra.database.liveness import POOLED
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
 from astra.errors import ConfigError, StorageError
@@ -22,7 +16,7 @@ from astra.models import TABLES, TaskWorker
 from astra.running.runs import refuse_to_mix
 from astra.schema import upgrade as schema
 from astra.schema.roles import needed_by_writer
-from astra.status.in_flight import DEAD, UNKNOWN, suspects_of, workers_of
+from astra.status.overview import DEAD, UNKNOWN, suspects_of, workers_of
 from astra.tasks.contract import task_names
 
 #: With fewer connections left, the next worker may get none.
@@ -38,8 +32,8 @@ def check_connection(known: Known) -> Iterator[Finding]:
     known.database = known.stack.enter_context(bound_to(open_database(known.settings)))
     milliseconds = 1000 * (time.perf_counter() - begin)
     if not is_postgresql(known.database):
-        size = sqlite_file(known.settings).stat().st_size / 1e6
-        said = f"SQLite {sqlite3.sqlite_version}, {known.database.database} ({size:,.1f} MB)"
+        file = known.database.database
+        said = f"SQLite {sqlite3.sqlite_version}, {file} ({os.path.getsize(file) / 1e6:,.1f} MB)"
         yield Finding("database", OK, said)
         return
     query = "SELECT current_setting('server_version'), current_database(), current_user"
@@ -47,8 +41,10 @@ def check_connection(known: Known) -> Iterator[Finding]:
     where = f"database {name}, schema {known.settings.database.schema_}, as {user}"
     yield Finding("database", OK, f"PostgreSQL {version}, {where}; connected in {milliseconds:.0f} ms")
     yield from _connections(known.database)
-    if _is_pooled(known.database, known.settings):
-        yield Finding("database", FAIL, f"two connections share one session: {POOLED}", exit_code=78)
+    # A proxy may give two connections the same session in turn, so that locks do not last.
+    with closing(open_database(known.settings)) as other:
+        if _session(known.database) == _session(other):
+            yield Finding("database", FAIL, f"two connections share one session: {POOLED}", exit_code=78)
 
 
 def _connections(database: peewee.Database) -> Iterator[Finding]:
@@ -65,16 +61,6 @@ def _connections(database: peewee.Database) -> Iterator[Finding]:
         yield Finding("database", OK, said)
 
 
-def _is_pooled(database: peewee.Database, settings: Settings) -> bool:
-    """Whether a proxy gives two connections the same session in turn, so that locks do not last."""
-    other = open_database(settings)
-    try:
-        sessions = {_session(each) for each in (database, other)}
-    finally:
-        other.close()
-    return len(sessions) == 1
-
-
 def _session(database: peewee.Database) -> int:
     return database.execute_sql("SELECT pg_backend_pid()").fetchone()[0]
 
@@ -85,9 +71,8 @@ def check_schema(known: Known) -> Iterator[Finding]:
     for model in TABLES:
         table = model._meta.table_name
         # On SQLite get_columns leaves out generated columns.
-        there = {
-            column[0] for column in known.database.execute_sql(f"SELECT * FROM {table} LIMIT 0").description
-        }
+        columns = known.database.execute_sql(f"SELECT * FROM {table} LIMIT 0").description
+        there = {name for name, *_ in columns}
         lacking = [f.column_name for f in model._meta.sorted_fields if f.column_name not in there]
         if lacking:
             raise ConfigError(
@@ -169,18 +154,16 @@ def check_claims(known: Known) -> Iterator[Finding]:
     moment = now(known.database)
     for name in task_names():
         workers, suspects = workers_of(name, moment), suspects_of(name)
-        troubled = False
+        findings = []
         for state, said in ((DEAD, "seem dead"), (UNKNOWN, "may be dead: nobody can tell from here")):
-            of_state = [worker for worker in workers if worker["state"] == state]
-            if of_state:
-                troubled = True
-                places = ", ".join(f"{worker['host']}:{worker['pid']}" for worker in of_state)
+            places = [f"{worker['host']}:{worker['pid']}" for worker in workers if worker["state"] == state]
+            if places:
+                said = f"{name}: {len(places)} workers {said} ({', '.join(places)})"
                 remedy = f"`astra run {name}` takes over what dead ones had in hand"
-                yield Finding("claims", WARN, f"{name}: {len(of_state)} workers {said} ({places})", remedy)
+                findings.append(Finding("claims", WARN, said, remedy))
         if waiting := suspects["waiting"]:
-            troubled = True
             said = f"{name}: {waiting:,} spectra wait to be taken alone, because a worker died that had them"
-            yield Finding("claims", WARN, said, f"`astra run {name}` takes them one by one")
-        if not troubled:
-            in_hand = sum(worker["in_hand"] for worker in workers)
-            yield Finding("claims", OK, f"{name}: {len(workers)} workers, {in_hand:,} spectra in hand")
+            findings.append(Finding("claims", WARN, said, f"`astra run {name}` takes them one by one"))
+        in_hand = sum(worker["in_hand"] for worker in workers)
+        fine = Finding("claims", OK, f"{name}: {len(workers)} workers, {in_hand:,} spectra in hand")
+        yield from findings or [fine]

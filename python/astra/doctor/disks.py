@@ -1,11 +1,11 @@
 """The disks: whether the files of the spectra can be read, and how much space is free."""
 
 import os
-import queue
 import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +29,14 @@ ENOUGH_SPACE, LEAST_SPACE = 2**30, 100 * 2**20
 def check_spectra(known: Known) -> Iterator[Finding]:
     """Whether the files of spectra can be read under their registered paths."""
     models = dict.fromkeys(task.spectrum_model for task in known.tasks.values())
-    for model in models:
-        if not hasattr(model, "path"):
-            continue
+    for model in (each for each in models if hasattr(each, "path")):
         relative = model.select().where(model.path.is_null(False), ~model.path.startswith("/")).exists()
         if relative and not _answers(check_base_dir):
             yield _no_answer("SAS_BASE_DIR")
-            continue
-        paths = list(_sampled(model))
-        if not paths:
-            yield Finding("spectra", WARN, "no files are registered", "`astra ingest apstar` registers them")
-        else:
+        elif paths := list(_sampled(model)):
             yield _opened(paths)
+        else:
+            yield Finding("spectra", WARN, "no files are registered", "`astra ingest apstar` registers them")
 
 
 def _sampled(model: Any) -> Iterator[str]:
@@ -89,31 +85,26 @@ def _answers(look: Callable[[], None]) -> bool:
     Raises:
         Exception: What ``look`` raised.
     """
-    ended: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+    future: Future[None] = Future()
 
     def work() -> None:
         try:
-            look()
+            future.set_result(look())
         except Exception as error:  # noqa: BLE001 - raised again in the waiting thread
-            ended.put(error)
-        else:
-            ended.put(None)
+            future.set_exception(error)
 
+    # Not a thread of a pool: the interpreter would wait for it at its end.
     threading.Thread(target=work, daemon=True).start()
-    try:
-        error = ended.get(timeout=TIMEOUT_S)
-    except queue.Empty:
+    if not wait([future], TIMEOUT_S).done:
         return False
-    if error:
-        raise error
+    future.result()
     return True
 
 
 def check_space(known: Known) -> Iterator[Finding]:
     """Whether there is space for a SQLite database, for logs and for temporary files."""
-    file = sqlite_file(known.settings) if known.settings else None
     places = {"logs": Path.cwd(), "temporary files": Path(tempfile.gettempdir())}
-    if file is not None:
+    if known.settings and (file := sqlite_file(known.settings)):
         places = {"the database": file.parent} | places
     disks: dict[int, tuple[Path, list[str]]] = {}
     for what, folder in places.items():

@@ -1,15 +1,19 @@
-"""The installation: this package, its settings, and the tasks of this and other packages."""
+"""The installation: this package, its settings, the tasks, and what a run computes with."""
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import astra
 from astra.config import Settings, config_file, load_settings
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
-from astra.errors import ConfigError
+from astra.errors import AstraError, ConfigError
+from astra.running.runs import weights_of
+from astra.system.processes import cores
 from astra.system.version import DISTRIBUTION
 from astra.tasks.contract import check_tables, comes_with_astra, installed_tasks
 
@@ -48,9 +52,8 @@ def check_settings(known: Known) -> Iterator[Finding]:
     yield Finding("configuration", OK, said)
     file = config_file()
     if _holds_password(known.settings, file) and file.stat().st_mode & 0o077:
-        yield Finding(
-            "configuration", WARN, f"others may read {file}, which holds a password", f"chmod 600 {file}"
-        )
+        said = f"others may read {file}, which holds a password"
+        yield Finding("configuration", WARN, said, f"chmod 600 {file}")
 
 
 def _holds_password(settings: Settings, file: Path) -> bool:
@@ -68,12 +71,64 @@ def check_tasks(known: Known) -> Iterator[Finding]:
                 raise task
             if known.schema:
                 check_tables(task)
+            known.tasks[name] = task
         except ConfigError as error:
             if comes_with_astra(name):
                 yield Finding("tasks", FAIL, str(error), exit_code=error.exit_code)
             else:
                 yield Finding("tasks", WARN, str(error), "other tasks can run")
-        else:
-            known.tasks[name] = task
     if known.tasks:
         yield Finding("tasks", OK, f"usable: {', '.join(known.tasks)}")
+
+
+def check_weights(known: Known) -> Iterator[Finding]:
+    """Whether each task finds its weights, and can use them."""
+    for name, task in known.tasks.items():
+        try:
+            known.provenance[name] = found = task.identify()
+            task.prepare()
+        except AstraError as error:
+            yield Finding("weights", FAIL, f"{name}: {error}", exit_code=error.exit_code)
+            continue
+        if found.weights_name is not None:
+            yield Finding("weights", OK, f"{name}: {weights_of(found)}; {found.weights_origin}")
+
+
+def check_device(known: Known) -> Iterator[Finding]:
+    """The device on which the network computes."""
+    from astra.pipelines.astronn_dist.network.sampling import DRIVERS, choose_device
+
+    if choose_device("auto") == "cuda":
+        import torch
+
+        yield Finding("device", OK, f"CUDA: {torch.cuda.get_device_name(0)}")
+        return
+    threads = os.environ.get("OMP_NUM_THREADS")
+    said = f"CPU, {cores()} cores" + (f", OMP_NUM_THREADS={threads}" if threads else "")
+    if any(map(os.path.exists, DRIVERS)):
+        remedy = "install a build of torch for it, or give --device cpu"
+        yield Finding("device", WARN, f"{said}; there is a GPU that torch cannot use", remedy)
+    else:
+        yield Finding("device", OK, said)
+
+
+def check_compiled(known: Known) -> Iterator[Finding]:
+    """Whether compiled functions can be kept for later processes."""
+    from astra.system.compiled import cache_folders
+
+    import_module("astra.pipelines.astronn_dist.network.on_cpu")
+    folders = cache_folders()
+    if None in folders:
+        remedy = "set NUMBA_CACHE_DIR to a folder that can be written"
+        said = "no folder for compiled code can be written: each process compiles anew, which takes seconds"
+        yield Finding("compiled", WARN, said, remedy)
+        return
+    for folder in sorted(folders):
+        kept = len(list(Path(folder).glob("*.nbc")))
+        said = f"{kept} compiled functions" if kept else "nothing yet; the first run compiles"
+        yield Finding("compiled", OK, f"{said}, kept in {folder}")
+
+
+def check_slurm(known: Known) -> Iterator[Finding]:
+    """Whether Slurm jobs can be submitted from here, which only ``astra srun`` needs."""
+    yield Finding("slurm", OK, shutil.which("sbatch") or "no sbatch here: runs are local")

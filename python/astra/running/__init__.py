@@ -1,18 +1,15 @@
-"""A run of a task, from the words of its caller to rows in the database.
+"""A run of a task, from the arguments of its caller to rows in the database.
 
 What is where:
 
     arguments.py  what `astra run` can be asked
     request.py    what a run is asked to do, with its stars and times looked up in the database
-    runner.py     the run: checks, then derives again, then processes; one report for every ending
+    runner.py     the run: checks, then rederives rows, then processes spectra
     ending.py     how it ends: signals, outcome, exit code, one line of error
+    runs.py       what is on record of it: report and row; the rule that weights do not mix
     workers.py    where chunks are processed: here, or in several local processes
-    supply.py     what a run hands out to its workers, within its limits
-    claims.py     who has which spectra in hand
-    reaping.py    dead workers, their orphans, and spectra that are poison
+    supply.py     the chunks that a run hands out within its limits; whether the disk is lost or single files
+    claims.py     which worker holds which spectra; dead workers, their orphans, and poison
     loop.py       what each worker does: one chunk after the other, written while the next is computed
-    rows.py       each way in which rows of results are written, in one transaction
-    chunk.py      a chunk of spectra, and what became of it
-    runs.py       the record of every run, and the rule that weights do not mix
-    disk.py       tells a lost disk from bad files
+    rows.py       chunks, counts, and each way in which rows of results are written
 """

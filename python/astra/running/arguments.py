@@ -19,7 +19,7 @@ class Device(StrEnum):
 
 
 class Retry(StrEnum):
-    """Which rows to take again."""
+    """Which rows to replace."""
 
     NO_RESULT = "no_result"
 
@@ -49,7 +49,7 @@ class SharedArguments:
 
     @property
     def of_task(self) -> dict[str, Any]:
-        """The options of the task that were given."""
+        """The options that the caller set for the task itself."""
         device = self.device and self.device.value
         options = {"weights": self.weights, "seed": self.seed, "device": device}
         return {name: value for name, value in options.items() if value is not None}

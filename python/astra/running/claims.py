@@ -1,14 +1,15 @@
-"""Who has which spectra in hand, so that many workers share the work and a dead one loses none of it.
+"""Which worker holds which spectra, so that many workers share the work and a dead one loses none of it.
 
 A chunk is claimed in one short transaction and carries a token. Its rows are written in another one, which
 drops the claims that still carry the token, and writes these rows alone. So a result is written once, even if
 a worker was reaped as dead and comes back.
+
+The spectra that a dead worker held become orphans: each is claimed alone from then on. One whose workers die
+repeatedly is poison: it is quarantined, by a row that says that it has no result.
 """
 
 import logging
-import os
 import secrets
-import socket
 from collections.abc import Collection, Iterable
 from typing import Any, Self
 
@@ -18,13 +19,17 @@ from astra.database.connection import database, now, now_sql, writing
 from astra.database.liveness import liveness_of
 from astra.database.locks import changing_claims
 from astra.database.reconnecting import persistent
+from astra.database.sql import locked
 from astra.errors import DatabaseUnreachable
 from astra.models.pipeline import TaskClaim, TaskRun, TaskWithheld, TaskWorker
-from astra.running.chunk import Chunk, Tally
-from astra.running.reaping import POISON_DEATHS, claims_on, orphan, reap
+from astra.running.rows import Chunk, Tally, write_failures
+from astra.running.runs import this_process
 from astra.tasks.pending import Selection, pending_query
 
 log = logging.getLogger("astra")
+
+#: A spectrum is poison when so many workers died of it, each while it held nothing else.
+POISON_DEATHS = 3
 
 
 def new_token() -> int:
@@ -33,7 +38,7 @@ def new_token() -> int:
 
 
 class Claims:
-    """A context in which this process is a worker that others know of, and takes spectra.
+    """A context in which this process is a worker that others know of, and claims spectra.
 
     Args:
         selection: What the run works on.
@@ -45,16 +50,13 @@ class Claims:
 
     def __init__(self, selection: Selection, run_pk: int | None) -> None:
         self._selection, self._task, self._run_pk = selection, selection.task, run_pk
+        self._key = self._task.spectrum_model.spectrum_pk
         self._liveness = liveness_of(database.opened())
-        # The last one is in force; those before it may not be known to the database any more.
-        self._keys = [0]
+        # The present key, and all keys so far; the database may have lost the earlier ones.
+        self._worker, self._workers = 0, [0]
         self._last = 0
         self._alone: dict[int, Chunk] = {}
         self.quarantined = Tally()
-
-    @property
-    def _worker(self) -> int:
-        return self._keys[-1]
 
     def __enter__(self) -> Self:
         persistent(self._join)
@@ -62,7 +64,7 @@ class Claims:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         try:
-            if isinstance(error, DatabaseUnreachable):  # it was waited for already
+            if isinstance(error, DatabaseUnreachable):  # the run has waited for it already
                 self.release()
             else:
                 persistent(self.release)
@@ -70,19 +72,19 @@ class Claims:
             log.warning("what was in hand could not be given back, and is taken by the next run: %s", failure)
 
     def take(self, count: int, token: int | None = None) -> Chunk | None:
-        """Claim pending spectra that nobody else has in hand.
+        """Claim pending spectra that no other worker holds.
 
         Args:
             count: At most so many.
-            token: Of the chunk; ``None`` makes one. With the same token again it gives the same chunk, for
-                whoever does not know whether it was claimed because the connection was lost.
+            token: Of the chunk; ``None`` makes one. The call is idempotent: the same token gives the same
+                chunk, so that it can be repeated when the connection was lost before its answer came.
 
         Returns:
-            A chunk; ``None`` if there is nothing to take.
+            A chunk; ``None`` if there is nothing to claim.
 
         Raises:
             StorageError: The database refused the claim.
-            DatabaseUnreachable: The connection was lost; it can be tried again.
+            DatabaseUnreachable: The connection was lost; retry with the same token.
             ConfigError: Locks do not last in this database.
         """
         token = new_token() if token is None else token
@@ -104,158 +106,185 @@ class Claims:
         return chunk
 
     def turn_to(self, selection: Selection) -> None:
-        """From now on, take from this selection of the same task."""
+        """From now on, claim from this selection of the same task."""
         self._selection, self._last = selection, 0
 
     def in_doubt(self) -> bool:
-        """Whether there is a worker of which nobody knows yet whether it lives."""
+        """Whether there is a worker whose liveness is not known yet."""
         return bool(self._liveness.in_doubt(self._task.name, self._worker))
 
     def anything_left(self) -> bool:
-        """Whether there is something that could be taken."""
+        """Whether there is something that could be claimed."""
         self._rewind()
         return bool(self._suspect()) or self._pending().exists()
 
     def finished(self, chunk: Chunk) -> None:
-        """Nothing of a chunk is worked on any more."""
+        """Forget a chunk that no worker processes any more."""
         self._alone.pop(chunk.token, None)
 
     def sweep(self) -> None:
-        """Clear away what dead workers have left, where nothing is pending; nobody is a worker for that."""
-        task = self._task.name
+        """Reap dead workers and drop their claims on done spectra, without becoming a worker."""
         everything = pending_query(Selection(self._task))
-        with changing_claims(database, task):
+        with changing_claims(database, self._task.name):
             self._reap_dead()
-            left = (TaskClaim.task == task) & TaskClaim.worker_pk.is_null()
-            keys = [pk for (pk,) in TaskClaim.select(TaskClaim.spectrum_pk).where(left).tuples()]
-            needed = everything.where(self._task.spectrum_model.spectrum_pk << keys).tuples()
-            done = set(keys) - {pk for (pk,) in needed}
-            TaskClaim.delete().where(claims_on(self._task, done)).execute()
+            left = (TaskClaim.task == self._task.name) & TaskClaim.worker_pk.is_null()
+            keys = {pk for (pk,) in TaskClaim.select(TaskClaim.spectrum_pk).where(left).tuples()}
+            needed = {pk for (pk,) in everything.where(self._key << list(keys)).tuples()}
+            TaskClaim.delete().where(self._claims_on(keys - needed)).execute()
 
     def orphan(self, chunks: Iterable[Chunk]) -> set[int]:
-        """Let what is left of chunks be taken alone: the process of this worker died that had them in hand.
+        """Orphan what is left of chunks, of which a child process of this worker died.
 
         Returns:
             Spectra of these chunks whose results it has not written.
         """
-        chunks = list(chunks)
+        tokens = []
         for chunk in chunks:
             self.finished(chunk)
+            tokens.append(chunk.token)
         with changing_claims(database, self._task.name):
-            had = TaskClaim.token << [chunk.token for chunk in chunks]
-            had &= TaskClaim.worker_pk == self._worker
-            orphans, quarantined = orphan(self._task, had, self._run_pk)
+            held = (TaskClaim.token << tokens) & (TaskClaim.worker_pk == self._worker)
+            orphans, quarantined = self._orphan(held)
         self.quarantined.add(quarantined)
         return orphans
 
     def hold_back(self, keys: Collection[int]) -> None:
-        """Keep spectra that are worked on no more, until the disk is known to be there."""
+        """Keep the claims on processed spectra until the disk is known to be there."""
         with writing(database):
             mine = TaskClaim.worker_pk == self._worker
-            TaskClaim.update(held_back=True).where(claims_on(self._task, keys), mine).execute()
+            TaskClaim.update(held_back=True).where(self._claims_on(keys), mine).execute()
 
     def release(self) -> None:
-        """Give back all that is in hand, and be a worker no more."""
-        # Else one who claims could see the worker still, and its lock no more.
+        """Release all claims, and be a worker no more."""
+        # Otherwise another process that claims could see the worker, but not its lock any more.
         with changing_claims(database, self._task.name):
-            mine = TaskClaim.worker_pk << self._keys
+            mine = TaskClaim.worker_pk << self._workers
             TaskClaim.delete().where(mine, ~TaskClaim.suspect).execute()
             TaskClaim.update(worker_pk=None, token=None, held_back=False).where(mine).execute()
-            TaskWorker.delete().where(TaskWorker.pk << self._keys).execute()
+            TaskWorker.delete().where(TaskWorker.pk << self._workers).execute()
             self._liveness.release(self._worker)
 
     def _join(self) -> None:
-        """Become a worker; after a lost connection one with another key, that keeps what is in hand."""
+        """Become a worker; after a lost connection, become one with another key and the same claims."""
         worker = None
         try:
             with changing_claims(database, self._task.name):
-                worker = self._registered()
+                me = {"task": self._task.name, "run_pk": self._run_pk, **this_process()}
+                worker = TaskWorker.insert(me).execute()
                 self._liveness.hold(worker)
                 if self._worker and not TaskWorker.get_or_none(TaskWorker.pk == self._worker):
                     self._undo_death()
-                TaskClaim.update(worker_pk=worker).where(TaskClaim.worker_pk << self._keys).execute()
-                TaskWorker.delete().where(TaskWorker.pk << self._keys).execute()
+                TaskClaim.update(worker_pk=worker).where(TaskClaim.worker_pk << self._workers).execute()
+                TaskWorker.delete().where(TaskWorker.pk << self._workers).execute()
         except DatabaseUnreachable:
-            if worker is not None:  # nobody knows whether that was committed
-                self._keys.insert(0, worker)
+            if worker is not None:  # this may have been committed or not
+                self._workers.insert(0, worker)
             raise
-        self._keys.append(worker)
+        self._worker = worker
+        self._workers.append(worker)
         self._alone.clear()
 
-    def _registered(self) -> int:
-        return TaskWorker.insert(
-            task=self._task.name,
-            run_pk=self._run_pk,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            started=now(database),
-        ).execute()
-
     def _undo_death(self) -> None:
-        """This worker was away and counted as dead: that was not the fault of what it had alone."""
+        """Take back the deaths counted while this worker was cut off: no spectrum had caused them."""
         for chunk in self._alone.values():
             taken_over = TaskClaim.token.is_null() | (TaskClaim.token != chunk.token)
             TaskClaim.update(attempts=TaskClaim.attempts - 1).where(
-                claims_on(self._task, chunk.keys), TaskClaim.attempts > 0, taken_over
+                self._claims_on(chunk.keys), TaskClaim.attempts > 0, taken_over
             ).execute()
         alive = (TaskRun.pk == self._run_pk) & (TaskRun.outcome == "died")
         TaskRun.update(outcome=None, finished=None).where(alive).execute()
 
     def _rewind(self) -> bool:
-        """Begin with the first spectrum again: others may have given back some that came before."""
+        """Return to the first spectrum, since others may have released some that came before."""
         was_first, self._last = self._last == 0, 0
         return not was_first
 
+    # > Within a transaction of ``changing_claims``
+
     def _reap_dead(self) -> Tally:
-        quarantined = Tally()
+        """Orphan what dead workers held, and close the records of their runs; counts what was quarantined."""
+        total = Tally()
         for worker in self._liveness.dead(self._task.name, self._worker):
-            quarantined.add(reap(self._task, worker, self._run_pk))
+            _, quarantined = self._orphan(TaskClaim.worker_pk == worker)
+            total.add(quarantined)
+            # None: it came back, with another key, or left in good order.
+            if (record := TaskWorker.get_or_none(TaskWorker.pk == worker)) is not None:
+                said = "worker %d on %s (process %d) died; what it had in hand is taken one by one"
+                log.warning(said, worker, record.host, record.pid)
+                record.delete_instance()
+                unfinished = (TaskRun.pk == record.run_pk) & TaskRun.finished.is_null()
+                TaskRun.update(outcome="died", finished=now(database)).where(unfinished).execute()
             self._liveness.release(worker)
-        return quarantined
+        return total
+
+    def _orphan(self, held: peewee.Expression) -> tuple[set[int], Tally]:
+        """Make orphans of claims; count a death where the worker held one spectrum alone.
+
+        Args:
+            held: Which claims.
+
+        Returns:
+            Their spectra, and what was quarantined.
+        """
+        found = list(locked(TaskClaim.select().where(held).order_by(TaskClaim.spectrum_pk)))
+        TaskClaim.delete().where(held, TaskClaim.held_back, ~TaskClaim.suspect).execute()
+        claims = [claim for claim in found if claim.suspect or not claim.held_back]
+        deaths = 1 if [claim.suspect for claim in claims if not claim.held_back] == [True] else 0
+        waiting = {"worker_pk": None, "token": None, "suspect": True, "held_back": False}
+        TaskClaim.update(attempts=TaskClaim.attempts + deaths, since=now(database), **waiting).where(
+            self._claims_on([claim.spectrum_pk for claim in claims])
+        ).execute()
+        poison = [c.spectrum_pk for c in claims if not c.held_back and c.attempts + deaths >= POISON_DEATHS]
+        quarantined = self._quarantine(poison) if deaths and poison else Tally()
+        return {claim.spectrum_pk for claim in found}, quarantined
+
+    def _quarantine(self, keys: list[int]) -> Tally:
+        """Write rows without a result; where the task's results cannot say that, the orphans wait."""
+        reason = f"its worker died {POISON_DEATHS} times over this spectrum alone"
+        written = write_failures(self._task, keys, self._run_pk, reason)
+        if written is None:
+            return Tally()
+        TaskClaim.delete().where(self._claims_on(keys)).execute()
+        return written
+
+    def _claims_on(self, keys: Collection[int]) -> peewee.Expression:
+        """The claims on some spectra."""
+        return (TaskClaim.task == self._task.name) & (TaskClaim.spectrum_pk << list(keys))
 
     def _pending(self) -> peewee.ModelSelect:
-        """What nobody has in hand, from where this worker is on."""
+        """The pending spectra that no worker holds, after the last that this one claimed."""
         # NOT IN: read once. Of NOT EXISTS the planner of PostgreSQL makes a join, and knows too little of a
         # table that changes so fast: it would go through all of it for each spectrum.
         in_hand = TaskClaim.select(TaskClaim.spectrum_pk).where(
             TaskClaim.task == self._task.name, TaskClaim.spectrum_pk > self._last
         )
-        key = self._task.spectrum_model.spectrum_pk
-        query = pending_query(self._selection, self._last).where(key.not_in(in_hand))
+        query = pending_query(self._selection, self._last).where(self._key.not_in(in_hand))
         if self._run_pk is not None:
-            # What this run has done it does not do again, even if it was changed meanwhile.
+            # A run processes no spectrum twice, even if it was changed meanwhile.
             run_pk = self._task.output_model.run_pk
             query = query.where(run_pk.is_null() | (run_pk != self._run_pk))
         return query
 
     def _suspect(self) -> list[int]:
-        """One of those that wait to be taken alone, if there is one in the selection.
+        """One of the orphans, if there is one in the selection.
 
-        Those that fewest workers died of come first: who is killed again and again for another reason does
-        not blame the same spectrum each time.
+        Those with the fewest deaths come first: workers that are killed for another reason do not blame the
+        same spectrum each time.
         """
-        key = self._task.spectrum_model.spectrum_pk
-        waiting = (
-            TaskClaim.select(TaskClaim.spectrum_pk, TaskClaim.attempts)
-            .where(
-                TaskClaim.task == self._task.name,
-                TaskClaim.worker_pk.is_null(),
-                TaskClaim.attempts < POISON_DEATHS,
-            )
-            .alias("waiting")
-        )
-        query = pending_query(self._selection).join(waiting, on=(key == waiting.c.spectrum_pk))
-        return [pk for (pk,) in query.order_by(waiting.c.attempts, key).limit(1).tuples()]
+        waits = TaskClaim.worker_pk.is_null() & (TaskClaim.attempts < POISON_DEATHS)
+        waiting = TaskClaim.select(TaskClaim.spectrum_pk, TaskClaim.attempts)
+        waiting = waiting.where(TaskClaim.task == self._task.name, waits).alias("waiting")
+        query = pending_query(self._selection).join(waiting, on=(self._key == waiting.c.spectrum_pk))
+        return [pk for (pk,) in query.order_by(waiting.c.attempts, self._key).limit(1).tuples()]
 
     def _claim(self, token: int, count: int) -> list[TaskClaim]:
         if alone := self._suspect():
             values = {"worker_pk": self._worker, "token": token, "since": now(database)}
-            TaskClaim.update(**values).where(claims_on(self._task, alone)).execute()
+            TaskClaim.update(**values).where(self._claims_on(alone)).execute()
         else:
-            key = self._task.spectrum_model.spectrum_pk
             values = {
                 TaskClaim.task: peewee.Value(self._task.name),
-                TaskClaim.spectrum_pk: key,
+                TaskClaim.spectrum_pk: self._key,
                 TaskClaim.worker_pk: peewee.Value(self._worker),
                 TaskClaim.token: peewee.Value(token),
                 TaskClaim.suspect: peewee.Value(False),
@@ -268,12 +297,11 @@ class Claims:
         return self._claimed(token)
 
     def _order(self) -> tuple[Any, ...]:
-        """By key; of withheld files by when they were tried, so that a limit leaves out none for ever."""
-        key = self._task.spectrum_model.spectrum_pk
+        """By key; withheld files by the time of their last try, so that a limit leaves none out for ever."""
         if self._selection.tried_before is None:
-            return (key,)
-        same = (TaskWithheld.task == self._task.name) & (TaskWithheld.spectrum_pk == key)
-        return TaskWithheld.select(TaskWithheld.tried).where(same), key
+            return (self._key,)
+        same = (TaskWithheld.task == self._task.name) & (TaskWithheld.spectrum_pk == self._key)
+        return TaskWithheld.select(TaskWithheld.tried).where(same), self._key
 
     def _claimed(self, token: int) -> list[TaskClaim]:
         mine = (TaskClaim.worker_pk == self._worker) & (TaskClaim.token == token)

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import FrameType, TracebackType
-from typing import Self
+from types import FrameType
+from typing import Any, Self
 
 import peewee
 
@@ -37,23 +37,24 @@ class Ending:
         """Note how it ended."""
         self.outcome, self.exit_code, self.error = outcome, exit_code, error
 
+    def as_ended(self) -> dict[str, Any]:
+        """The last entries of the object that ``--json`` prints."""
+        return {"outcome": self.outcome, "exit_code": self.exit_code, "error": self.error}
+
 
 class StopRequest:
     """A context in which signals are noted; ``reason`` says which came, or is ``None``."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
-        self._previous: dict[int, object] = {}
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._note)
+        stopping = (signal.SIGINT, signal.SIGTERM)
+        self._previous = {number: signal.signal(number, self._note) for number in stopping}
         draining.clear()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         draining.clear()
@@ -67,7 +68,7 @@ class StopRequest:
 
 @contextmanager
 def reporting(ending: Ending) -> Iterator[StopRequest]:
-    """Fill in how the work of this context ends; signals are noted from its begin on.
+    """Fill in how the work of this context ends; signals are noted from its start on.
 
     Yields:
         What the signals ask for.
@@ -80,12 +81,9 @@ def reporting(ending: Ending) -> Iterator[StopRequest]:
             yield stop
     except Interrupted as error:
         ending.end("stopped", error.exit_code, str(error))
-    except AstraError as error:
+    except (AstraError, peewee.PeeweeException) as error:
         log.debug("the run failed", exc_info=True)
-        ending.end("failed", error.exit_code, str(error))
-    except peewee.PeeweeException as error:
-        log.debug("the run failed", exc_info=True)
-        known = translated(error)
+        known = error if isinstance(error, AstraError) else translated(error)
         ending.end("failed", known.exit_code, str(known))
     except KeyboardInterrupt:
         ending.end("stopped", KEYBOARD_INTERRUPT, "stopped at once; the chunk in hand was not written")

@@ -1,7 +1,7 @@
 """What every worker does: one chunk after the other, each written while the next is computed."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -9,25 +9,24 @@ from astra.database.connection import database
 from astra.database.reconnecting import persistent
 from astra.errors import AstraError
 from astra.models.pipeline import PipelineOutputModel
-from astra.running.chunk import Chunk, ChunkResult, Tally
-from astra.running.rows import read_inputs, with_result, write_claimed
+from astra.running.rows import Chunk, ChunkResult, Tally, read_inputs, with_result, write_claimed
 from astra.tasks.contract import Task
 from astra.tasks.withheld import Withheld, noted_among
 
 log = logging.getLogger("astra")
 
+Options = Mapping[str, Any]
 
-def work(
-    task: Task, chunks: Iterable[Chunk], options: Mapping[str, Any], run_pk: int | None
-) -> Iterator[ChunkResult]:
+
+def work(task: Task, chunks: Iterable[Chunk], options: Options, run_pk: int | None) -> Iterator[ChunkResult]:
     """Process chunks of spectra, and yield what became of each, in order, when it is written.
 
-    Two chunks are in hand: one that is computed, and one that is written in a thread with a connection of
-    its own. A chunk that is to be alone is the only one.
+    Two chunks are in hand: one that is computed, and one that is written in a thread that has its own
+    connection. A chunk that is to be alone is the only one.
 
     Raises:
         StorageError: The database refused a chunk.
-        AstraError: The task broke its contract of one row per spectrum, in order.
+        AstraError: The task broke its contract: one row per spectrum, in order.
     """
     in_hand: list[Future[ChunkResult]] = []
 
@@ -56,13 +55,11 @@ def work(
             writer.submit(database.close)
 
 
-def measure(
-    task: Task, chunk: Chunk, options: Mapping[str, Any], run_pk: int | None
-) -> list[PipelineOutputModel]:
+def measure(task: Task, chunk: Chunk, options: Options, run_pk: int | None) -> list[PipelineOutputModel]:
     """Run a task on some spectra; nothing is written.
 
     Raises:
-        AstraError: The task broke its contract of one row per spectrum, in order.
+        AstraError: The task broke its contract: one row per spectrum, in order.
         DatabaseUnreachable: The database cannot be read, and did not come back.
     """
     inputs_read, spectra = persistent(lambda: read_inputs(task, chunk.keys))
@@ -87,12 +84,12 @@ def store(task: Task, chunk: Chunk, rows: list[PipelineOutputModel]) -> ChunkRes
     """
     tally = Tally()
     withheld = {row.spectrum_pk: _withheld(row) for row in rows if row.file_lost}
-    again = persistent(lambda: noted_among(task, withheld)) if withheld else set()
-    kept = persistent(lambda: with_result(task, again)) if again else set()
+    noted_before = persistent(lambda: noted_among(task, withheld)) if withheld else set()
+    kept = persistent(lambda: with_result(task, noted_before)) if noted_before else set()
     # A row that cannot say that there is no result would pass for one.
-    failed = again - kept if hasattr(task.output_model, "flag_no_result") else set()
+    failed = noted_before - kept if hasattr(task.output_model, "flag_no_result") else set()
     found = [row for row in rows if row.spectrum_pk not in withheld or row.spectrum_pk in failed]
-    tries = [withheld[pk] for pk in sorted(again)]
+    tries = [withheld[pk] for pk in sorted(noted_before)]
     written = persistent(lambda: write_claimed(task, chunk.token, found, tries))
     for row in found:
         if row.spectrum_pk in written:
@@ -105,10 +102,20 @@ def store(task: Task, chunk: Chunk, rows: list[PipelineOutputModel]) -> ChunkRes
         )
     tally.kept = len(kept)
     tally.withheld.update(each.kind for each in tries)
-    lost = [withheld.get(row.spectrum_pk) for row in rows if row.spectrum_pk not in again]
+    lost = [withheld.get(row.spectrum_pk) for row in rows if row.spectrum_pk not in noted_before]
     return ChunkResult(chunk, tally, lost)
 
 
 def _withheld(row: PipelineOutputModel) -> Withheld:
     reason = getattr(row, "no_result_reason", None) or "its file could not be read"
     return Withheld(row.spectrum_pk, reason, row.inputs_read)
+
+
+def recovered(task: Task, chunk: Chunk, run_pk: int | None, unwritten: Collection[int]) -> ChunkResult:
+    """What became of a chunk whose worker died: some, or all, may have been written before that."""
+    results, tally = task.output_model, Tally()
+    keys = set(chunk.keys) - set(unwritten)
+    query = results.select().where(results.spectrum_pk << keys, results.run_pk == run_pk)
+    for row in query:
+        tally.count(row)
+    return ChunkResult(chunk, tally, [None] * tally.processed)

@@ -27,7 +27,7 @@ class Request:
     Attributes:
         selection: Which spectra of which task.
         options: Options of the task.
-        limit: At most this many spectra, derived again or processed.
+        limit: At most this many spectra, rederived or processed.
         chunk: Spectra in one transaction.
         workers: Local processes.
         max_runtime: Begin no chunk after this time [s].
@@ -55,6 +55,13 @@ class Request:
         part = self.limit is not None or chosen.sources is not None or chosen.page is not None
         return chosen.overwrite and not part
 
+    @property
+    def how_to_go_on(self) -> str:
+        """What to do when it was stopped before its end."""
+        if (before := self.selection.before) is None:
+            return "run again to go on"
+        return f"run again with --before {before.isoformat(timespec='microseconds')} to go on"
+
 
 @dataclass(frozen=True)
 class Targets:
@@ -63,7 +70,7 @@ class Targets:
     Attributes:
         stars: Names of stars; none means all.
         page: ``(I, N)``, or ``None``.
-        before: Which rows to take again; ``None`` means those from before the run.
+        before: Rows made before this time (UTC) are replaced; ``None`` means the start of the run.
     """
 
     stars: tuple[str, ...] = ()
@@ -104,15 +111,15 @@ def build_request(task: Task, targets: Targets, shared: "SharedArguments", **res
     for name in options.keys() - task.options:
         raise UsageError(f"task {task.name} has no option --{name.replace('_', '-')}")
     retry = shared.retry is not None
-    again = retry or shared.overwrite
-    if targets.before and not again:
+    replaces = retry or shared.overwrite
+    if targets.before and not replaces:
         raise UsageError("--before says which rows to take again: give --overwrite or --retry with it")
     # By the clock of the database, as all times in it.
-    before = (targets.before or now(database)) if again else None
+    before = (targets.before or now(database)) if replaces else None
     sources = sources_of(list(targets.stars))
     selection = Selection(task, sources, targets.page, retry, shared.overwrite, before)
-    chunk = shared.batch_size or CHUNK
-    return Request(selection, options, chunk=chunk, allow_mixed=shared.allow_mixed, **rest)
+    how = {"chunk": shared.batch_size or CHUNK, "allow_mixed": shared.allow_mixed}
+    return Request(selection, options, **how, **rest)
 
 
 def _check_model(task: Task, name: str) -> None:

@@ -1,6 +1,11 @@
-"""Rows of results: what is read for them, and each way in which they are written, in one transaction."""
+"""Chunks of spectra, the counts of what became of them, and the rows of their results.
 
+Each function that writes rows does so in one transaction.
+"""
+
+from collections import Counter
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from astra.database.connection import database, writing
@@ -8,13 +13,85 @@ from astra.database.locks import settled_now
 from astra.database.sql import locked
 from astra.models.base import BaseModel, upsert
 from astra.models.pipeline import PipelineOutputModel, TaskClaim, has_result, of_this_version
-from astra.running.chunk import Chunk, ChunkResult, Tally
 from astra.tasks.contract import Task
 from astra.tasks.pending import Selection, stale_query, with_sources
 from astra.tasks.withheld import Withheld, forget, note
 
-# What the database gives a row.
-_GIVEN = {"task_pk", "created", "modified"}
+# Columns whose values the database chooses.
+_GENERATED = {"task_pk", "created", "modified"}
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Spectra to be worked on by one worker.
+
+    Attributes:
+        keys: Their keys, ascending.
+        token: With which they are claimed, and their results are written.
+        alone: One spectrum whose worker died: nothing else may be in hand meanwhile.
+    """
+
+    keys: list[int]
+    token: int
+    alone: bool = False
+
+
+@dataclass
+class Tally:
+    """What was done: measured + no_result = processed; flags are counted beside it.
+
+    ``withheld`` is how many files the system withheld twice, by what it said; ``kept`` how many of their
+    spectra keep an earlier result, and so are not among those processed.
+    """
+
+    measured: int = 0
+    no_result: int = 0
+    rederived: int = 0
+    kept: int = 0
+    bad: int = 0
+    warn: int = 0
+    flags: Counter = field(default_factory=Counter)
+    withheld: Counter = field(default_factory=Counter)
+
+    @property
+    def processed(self) -> int:
+        """Spectra that went through the task, with or without a result."""
+        return self.measured + self.no_result
+
+    @property
+    def done(self) -> int:
+        """All spectra that were dealt with, one way or the other."""
+        return self.processed + self.rederived + self.kept
+
+    def add(self, other: "Tally") -> None:
+        """Add the counts of another tally to this one."""
+        for name, count in vars(other).items():
+            setattr(self, name, getattr(self, name) + count)
+
+    def count(self, row: PipelineOutputModel) -> None:
+        """Count one row that the task yielded."""
+        failed = bool(getattr(row, "flag_no_result", False))
+        self.no_result += failed
+        self.measured += not failed
+        self.bad += bool(getattr(row, "flag_bad", False))
+        self.warn += bool(getattr(row, "flag_warn", False))
+        self.flags.update(name for name in row.flag_names() if getattr(row, name))
+
+
+@dataclass
+class ChunkResult:
+    """What became of one chunk.
+
+    Attributes:
+        chunk: The chunk.
+        tally: Counts of the rows that were written.
+        lost: In the order of the spectra, for each whether the system withheld its file (it stays claimed,
+            and nothing was written), else ``None``; without those of which that was noted before.
+    """
+
+    chunk: Chunk
+    tally: Tally
+    lost: list[Withheld | None]
 
 
 def read_inputs(task: Task, keys: Collection[int]) -> tuple[datetime, list[BaseModel]]:
@@ -54,10 +131,10 @@ def _release(task: Task, token: int, keys: Collection[int]) -> set[int]:
     """Drop the claims with a token on some spectra, within the transaction that writes their results.
 
     Returns:
-        Those of the spectra that were still claimed with it: others are in somebody else's hand now.
+        Those of the spectra that were still claimed with it: other workers hold the others now.
     """
     mine = (TaskClaim.task == task.name) & (TaskClaim.token == token) & (TaskClaim.spectrum_pk << list(keys))
-    # In the order in which all others lock them: nobody waits for somebody who waits for him.
+    # Everyone locks them in this order, so that there is no deadlock.
     query = TaskClaim.select(TaskClaim.spectrum_pk).where(mine).order_by(TaskClaim.spectrum_pk)
     held = {pk for (pk,) in locked(query).tuples()}
     TaskClaim.delete().where(mine).execute()
@@ -70,9 +147,8 @@ def _written_before(task: Task, rows: list[PipelineOutputModel]) -> set[int]:
         return set()
     results, some = task.output_model, rows[0]
     same = (results.run_pk == some.run_pk) & (results.inputs_read == some.inputs_read)
-    keys = [row.spectrum_pk for row in rows]
-    query = results.select(results.spectrum_pk).where(same, results.spectrum_pk << keys)
-    return {pk for (pk,) in query.tuples()}
+    same &= results.spectrum_pk << [row.spectrum_pk for row in rows]
+    return {pk for (pk,) in results.select(results.spectrum_pk).where(same).tuples()}
 
 
 def write_failures(task: Task, keys: Collection[int], run_pk: int | None, reason: str) -> Tally | None:
@@ -90,9 +166,9 @@ def write_failures(task: Task, keys: Collection[int], run_pk: int | None, reason
     moment, spectra = read_inputs(task, keys)
     rows = []
     for spectrum in spectra:
-        row = results.from_spectrum(spectrum, flag_no_result=True, run_pk=run_pk, inputs_read=moment)
+        row = results.from_spectrum(spectrum, flag_no_result=True, run_pk=run_pk)
         row.no_result_reason, row.t_elapsed, row.t_overhead = f"{reason}: {spectrum.path}", 0.0, 0.0
-        row.source_read = moment
+        row.inputs_read = row.source_read = moment
         tally.count(row)
         rows.append(row)
     if task.rederivation is not None:
@@ -114,28 +190,26 @@ def rederive(task: Task, keys: list[int]) -> Tally:
     results, spectra = task.output_model, task.spectrum_model
     source_read = settled_now(database)
     with writing(database):
-        query = (
-            results.select()
-            .where(results.spectrum_pk << keys, of_this_version(results))
-            .order_by(results.spectrum_pk)
-        )
-        rows = {row.spectrum_pk: row for row in locked(query)}
-        stale = stale_query(Selection(task)).where(spectra.spectrum_pk << list(rows))
-        rows = {pk: rows[pk] for (pk,) in stale.order_by(spectra.spectrum_pk).tuples()}
-        sources = {}
-        for spectrum in with_sources(spectra).where(spectra.spectrum_pk << list(rows)):
-            row = rows[spectrum.spectrum_pk]
+        query = results.select().where(results.spectrum_pk << keys, of_this_version(results))
+        present = {row.spectrum_pk: row for row in locked(query.order_by(results.spectrum_pk))}
+        stale = stale_query(Selection(task)).where(spectra.spectrum_pk << list(present))
+        stale_keys = [pk for (pk,) in stale.tuples()]
+        chosen = with_sources(spectra).where(spectra.spectrum_pk << stale_keys)
+        rows, sources = [], []
+        for spectrum in chosen.order_by(spectra.spectrum_pk):
+            row = present[spectrum.spectrum_pk]
             row.source_pk, row.source_read = spectrum.source_pk, source_read
-            sources[spectrum.spectrum_pk] = spectrum.source
-        task.rederivation.apply(list(rows.values()), [sources[pk] for pk in rows])
-        write(task, rows.values())
+            rows.append(row)
+            sources.append(spectrum.source)
+        task.rederivation.apply(rows, sources)
+        write(task, rows)
     return Tally(rederived=len(rows))
 
 
 def write(task: Task, rows: Iterable[PipelineOutputModel]) -> None:
     """Insert rows or update them, within ``writing``; a rerun keeps ``created`` and ``task_pk``."""
     results = task.output_model
-    names = [field.name for field in results.written_fields() if field.name not in _GIVEN]
+    names = [field.name for field in results.written_fields() if field.name not in _GENERATED]
     values = [{name: getattr(row, name) for name in names} for row in rows]
     key = ("spectrum_pk", "v_astra_major_minor")
     upsert(results, values, key=key, keep=("tag",), uncounted=results.PROVENANCE)
@@ -144,18 +218,5 @@ def write(task: Task, rows: Iterable[PipelineOutputModel]) -> None:
 def with_result(task: Task, keys: Collection[int]) -> set[int]:
     """Those of some spectra that have a result under this version."""
     results = task.output_model
-    query = results.select(results.spectrum_pk).where(
-        results.spectrum_pk << list(keys), of_this_version(results), has_result(results)
-    )
-    return {pk for (pk,) in query.tuples()}
-
-
-def recovered(task: Task, chunk: Chunk, run_pk: int | None, unwritten: Collection[int]) -> ChunkResult:
-    """What became of a chunk whose worker died: some, or all, may have been written before that."""
-    results, tally = task.output_model, Tally()
-    keys = set(chunk.keys) - set(unwritten)
-    query = results.select().where(results.spectrum_pk << keys, results.run_pk == run_pk)
-    rows = {row.spectrum_pk: row for row in query}
-    for row in rows.values():
-        tally.count(row)
-    return ChunkResult(chunk, tally, [None] * len(rows))
+    found = of_this_version(results) & has_result(results) & (results.spectrum_pk << list(keys))
+    return {pk for (pk,) in results.select(results.spectrum_pk).where(found).tuples()}

@@ -1,28 +1,71 @@
-"""The record of every run, and the rule that results of different weights do not mix."""
+"""What is on record of a run: its report, its row in ``task_run``, and the rule that weights do not mix."""
 
 import json
 import logging
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from peewee import fn
 
 import astra
-from astra.database.connection import now, writing
+from astra.database.connection import database, now, writing
 from astra.errors import ConfigError
 from astra.models.pipeline import TaskRun, has_result, of_this_version
-from astra.system.version import V_ASTRA_MAJOR_MINOR
+from astra.running.ending import Ending
+from astra.running.rows import Tally
+from astra.system.version import V_ASTRA, V_ASTRA_MAJOR_MINOR
 from astra.tasks.contract import Provenance, Task
 from astra.tasks.withheld import noted
 
 log = logging.getLogger("astra")
 
+#: The counts that the row of a run keeps.
+COUNTED = ("processed", "measured", "rederived", "no_result")
+
 #: What numbers depend on, and how a message calls it. The name of the weights is not among them.
 _IDENTITY = {"weights_sha256": "weights", "seed": "seed", "n_draws": "draws", "precision": "precision"}
+
+
+@dataclass
+class Report(Ending):
+    """How a run went: what it did, and how it ended.
+
+    ``to_do`` is what was pending at the start, where it was counted.
+    """
+
+    task: str
+    provenance: Provenance = field(default_factory=Provenance)
+    tally: Tally = field(default_factory=Tally)
+    run_pk: int | None = None
+    to_do: int | None = None
+    flag_names: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object that ``--json`` prints."""
+        tally, provenance = self.tally, self.provenance
+        rate = tally.processed / self.elapsed_s if self.elapsed_s > 0 else 0.0
+        return {
+            "task": self.task,
+            "v_astra": V_ASTRA,
+            "run_pk": self.run_pk,
+            **{name: getattr(tally, name) for name in COUNTED},
+            "flags": {name: tally.flags[name] for name in self.flag_names},
+            "bad": tally.bad,
+            "warn": tally.warn,
+            "withheld": tally.withheld.total(),
+            "withheld_reasons": dict(tally.withheld.most_common()),
+            "kept": tally.kept,
+            "pending": None if self.to_do is None else max(0, self.to_do - tally.done),
+            "elapsed_s": round(self.elapsed_s, 3),
+            "spectra_per_s": round(rate, 3),
+            "weights": {name: getattr(provenance, f"weights_{name}") for name in ("name", "sha256", "range")},
+            "seed": provenance.seed,
+            **self.as_ended(),
+        }
 
 
 def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = None) -> None:
@@ -31,7 +74,7 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
     Args:
         task: The task.
         provenance: What this run would use.
-        since: Only rows made at this time (UTC) or later will stay; ``None``: all of them.
+        since: Only rows made at this time (UTC) or later will stay; ``None`` if all will.
 
     Raises:
         ConfigError: There are such rows; it says which.
@@ -42,7 +85,7 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
     )
     if since is not None:
         row = row.where(results.inputs_read >= since)
-    # Who has taken all anew goes on, although the files of a few could not be read.
+    # A run that has replaced all others goes on, although the files of a few could not be read.
     could_be_read = row.where(results.spectrum_pk.not_in(noted(task)))
     runs = TaskRun.select(TaskRun, fn.EXISTS(could_be_read).alias("counts")).where(
         TaskRun.task == task.name, of_this_version(TaskRun), fn.EXISTS(row)
@@ -60,20 +103,27 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
             log.warning("%s, and stay until their files can be read", said)
 
 
+def weights_of(holder: TaskRun | Provenance) -> str:
+    """The name of the weights of a run, and the beginning of their checksum."""
+    return f"{holder.weights_name} (sha256 {(holder.weights_sha256 or 'none')[:12]})"
+
+
 def _said(holder: TaskRun | Provenance, name: str) -> str:
-    value = getattr(holder, name)
-    if name == "weights_sha256":
-        return f"{holder.weights_name} (sha256 {(value or 'none')[:12]})"
-    return str(value)
+    return weights_of(holder) if name == "weights_sha256" else str(getattr(holder, name))
 
 
 def announce(provenance: Provenance) -> None:
     """Say at the start of a run which weights it takes, why, and what they are good for."""
     if provenance.weights_name is not None:
-        facts = [_said(provenance, "weights_sha256"), provenance.weights_origin or ""]
+        facts = [weights_of(provenance), provenance.weights_origin or ""]
         if provenance.weights_range:
             facts.append(f"range of validity: {provenance.weights_range}")
         log.info("weights %s", "; ".join(filter(None, facts)))
+
+
+def this_process() -> dict[str, Any]:
+    """The columns that say where and when this process began something."""
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": now(database)}
 
 
 def begin(task: Task, provenance: Provenance, arguments: Mapping[str, Any]) -> TaskRun:
@@ -82,28 +132,24 @@ def begin(task: Task, provenance: Provenance, arguments: Mapping[str, Any]) -> T
     Raises:
         StorageError: The database refuses the record.
     """
-    database = TaskRun._meta.database
     with writing(database):
         return TaskRun.create(
             task=task.name,
             version=astra.__version__,
             v_astra_major_minor=V_ASTRA_MAJOR_MINOR,
             arguments=json.dumps(arguments, sort_keys=True, default=str),
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            started=now(database),
+            **this_process(),
             **asdict(provenance),
         )
 
 
-def end(run: TaskRun, counts: Mapping[str, int], outcome: str) -> None:
+def end(run: TaskRun, tally: Tally, outcome: str) -> None:
     """Record how a run ended.
 
     Raises:
         StorageError: The database refuses the record.
     """
-    database = TaskRun._meta.database
+    counts = {name: getattr(tally, name) for name in COUNTED}
     with writing(database):
-        TaskRun.update(finished=now(database), outcome=outcome, **counts).where(
-            TaskRun.pk == run.pk
-        ).execute()
+        closed = TaskRun.update(finished=now(database), outcome=outcome, **counts)
+        closed.where(TaskRun.pk == run.pk).execute()

@@ -1,8 +1,8 @@
 """Where chunks are processed: in this process, or in several local ones.
 
-Every worker is the same loop: it opens its own connections, computes with the threads it is given, and
+Every worker is the same loop: it opens its own connections, computes with its share of the threads, and
 writes its own rows. A child asks for a chunk when it is about to need one. Children never inherit an open
-connection. One that dies is replaced, and whoever hands out the chunks learns what it had in hand.
+connection. One that dies is replaced, and the supply of chunks learns which ones it held.
 """
 
 import logging
@@ -10,19 +10,20 @@ import multiprocessing
 import os
 import pickle
 import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol
+from typing import Any
 
+from astra.database.connection import database
 from astra.database.reconnecting import persistent
 from astra.errors import AstraError, graver
-from astra.running.chunk import Chunk, ChunkResult
-from astra.running.loop import work
-from astra.running.rows import recovered
+from astra.running.loop import Options, recovered, work
+from astra.running.rows import Chunk, ChunkResult
+from astra.running.supply import Supply
 from astra.system.processes import die_with, keep_memory, shared_cores
 from astra.tasks.contract import Task, find_task
 
@@ -38,16 +39,6 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 _NEXT, _DONE = "next", "done"
 
 
-class Supply(Protocol):
-    """Who hands out chunks."""
-
-    def take(self) -> Chunk | None:
-        """A chunk that nobody else has; ``None`` if there is nothing to do."""
-
-    def orphan(self, chunks: list[Chunk]) -> set[int]:
-        """A worker died that had these chunks in hand; gives the spectra whose results it has not written."""
-
-
 @dataclass
 class _Child:
     process: BaseProcess
@@ -56,7 +47,7 @@ class _Child:
 
 
 def run_chunks(
-    task: Task, supply: Supply, options: Mapping[str, Any], run_pk: int, workers: int
+    task: Task, supply: Supply, options: Options, run_pk: int, workers: int
 ) -> Iterator[ChunkResult]:
     """Process chunks of spectra, and yield what became of each, as they are done.
 
@@ -69,55 +60,55 @@ def run_chunks(
     if workers == 1:
         yield from work(task, iter(supply.take, None), options, run_pk)
         return
-    with _Crew(task, options, run_pk, workers) as crew:
+    crew, at_once = _Crew(task, options, run_pk, workers), True
+    try:
         yield from crew.results(supply)
+        at_once = False
+    finally:
+        crew.end(at_once)
 
 
 class _Crew:
     """Child processes that work on chunks."""
 
-    def __init__(self, task: Task, options: Mapping[str, Any], run_pk: int, workers: int) -> None:
+    def __init__(self, task: Task, options: Options, run_pk: int, workers: int) -> None:
         self._task, self._run_pk, self._workers = task, run_pk, workers
         self._arguments = (task.name, dict(options), run_pk, os.getpid(), log.getEffectiveLevel())
         self._children: dict[Connection, _Child] = {}
         self._deaths = 0
         self._failure: Exception | None = None
 
-    def __enter__(self) -> "_Crew":
-        # Where it starts with the first child, it lets signals through again before that child is there.
-        resource_tracker.ensure_running()
-        try:
-            for _ in range(self._workers):
-                self._start()
-        except BaseException:
-            self._end(at_once=True)
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        self._end(at_once=kind is not None)
-
-    def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        pipe, its_end = context.Pipe()
-        process = context.Process(target=_serve, args=(its_end, *self._arguments), daemon=True)
-        with shared_cores(self._workers), _signals_held():
-            process.start()
-        its_end.close()
-        self._children[pipe] = _Child(process)
-
-    def _end(self, at_once: bool) -> None:
+    def end(self, at_once: bool) -> None:
+        """Wait until those that are left have ended; kill them before, if at once."""
         for pipe, child in self._children.items():
             if at_once:
                 child.process.kill()
             pipe.close()
             child.process.join()
 
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        pipe, its_end = context.Pipe()
+        process = context.Process(target=_serve, args=(its_end, *self._arguments), daemon=True)
+        # Children start without seeing signals, until they know to ignore them.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        try:
+            with shared_cores(self._workers):
+                process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        its_end.close()
+        self._children[pipe] = _Child(process)
+
     def results(self, supply: Supply) -> Iterator[ChunkResult]:
-        """Hand out chunks until there are no more, and yield results as they come.
+        """Start the children, hand out chunks until there are no more, and yield results as they come.
 
         After a failure no more are handed out, and those in hand come first.
         """
+        # If it started with the first child, it would unblock the signals before that child is there.
+        resource_tracker.ensure_running()
+        for _ in range(self._workers):
+            self._start()
         while self._children:
             for pipe in wait(list(self._children)):
                 yield from self._heard(pipe, supply)
@@ -148,7 +139,7 @@ class _Crew:
                 self._failure = graver(self._failure, error)
         if chunk is not None:
             child.in_hand.append(chunk)
-        with suppress(BrokenPipeError):  # its end is noticed by what it sends no more
+        with suppress(BrokenPipeError):  # reading from it will show that it died
             pipe.send(chunk)
 
     def _dead(self, pipe: Connection, supply: Supply) -> Iterator[ChunkResult]:
@@ -178,16 +169,6 @@ class _Crew:
         return child
 
 
-@contextmanager
-def _signals_held() -> Iterator[None]:
-    """Children start without seeing signals, until they know to ignore them."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def _received(pipe: Connection) -> Any:
     """What a child sent; ``None`` if it died."""
     try:
@@ -210,9 +191,9 @@ def _how(exit_code: int | None) -> str:
 
 
 def _serve(
-    pipe: Connection, task_name: str, options: Mapping[str, Any], run_pk: int, parent: int, log_level: int
+    pipe: Connection, task_name: str, options: Options, run_pk: int, parent: int, log_level: int
 ) -> None:
-    """Be a worker: an own task and connection; the parent decides when to stop."""
+    """Be a worker, with its own task and connection; the parent decides when to stop."""
     from astra.system.logs import set_up_logging
 
     set_up_logging(log_level)
@@ -221,32 +202,22 @@ def _serve(
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     die_with(parent)
     keep_memory()
+
+    def next_chunk() -> Chunk | None:
+        pipe.send(_NEXT)
+        return pipe.recv()
+
     try:
-        persistent(_open_database)
+        persistent(database.opened)
         task = find_task(task_name)
-        # Before there is a chunk in hand: who dies while it loads has no spectrum to blame.
+        # Before it asks for a chunk: a worker that dies while it loads has no spectrum to blame.
         task.prepare(**options)
-        for result in work(task, _asked_for(pipe), options, run_pk):
+        for result in work(task, iter(next_chunk, None), options, run_pk):
             pipe.send(result)
         pipe.send(_DONE)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to know
         log.debug("a worker failed", exc_info=True)
         pipe.send(_portable(error))
-
-
-def _asked_for(pipe: Connection) -> Iterator[Chunk]:
-    while True:
-        pipe.send(_NEXT)
-        chunk = pipe.recv()
-        if chunk is None:
-            return
-        yield chunk
-
-
-def _open_database() -> None:
-    from astra.database.connection import database, open_database
-
-    database.initialize(open_database())
 
 
 def _portable(error: Exception) -> Exception:

@@ -2,14 +2,11 @@
 
 What is where:
 
-    srun.py       all of it: checks, submits, waits, and one report for every ending
-    arguments.py  what `astra srun` can be asked: command line and profiles -> the options in force
-    array.py      what is submitted: the command of sbatch, and the script that each task runs
-    commands.py   sbatch, squeue, scancel, scontrol, sacct: calling them, reading what they say
-    job.py        a submitted array: how its tasks are, how they ended, how they are stopped
-    outcome.py    the ends of the tasks -> one exit code, one sentence
-    progress.py   what the tasks have done so far, counted in the database
+    srun.py      checks, submits, waits, counts what was done; one report for every ending
+    array.py     what `astra srun` can be asked, and what is submitted: the command of sbatch, the script
+    commands.py  sbatch, squeue, scancel, scontrol, sacct: calling them, reading what they say
+    job.py       a submitted array: how its tasks are, how they are stopped, how they ended
 
-Which spectra are done stands in the database, and the workers share them there; so nothing is handed to a
-job but words, and submitting the same again goes on where the last one stopped.
+The database knows which spectra are done, and the workers share the others there. So a job gets a command
+line and nothing else, and submitting the same command once more goes on where the last job stopped.
 """

@@ -1,4 +1,4 @@
-"""A job array: the command of sbatch that submits it, and the script that each of its tasks runs.
+"""A run on Slurm: what ``astra srun`` can be asked, and the job array that it submits.
 
 A task of the array is one ``astra run`` on one machine, with as many local processes as asked for
 (``--procs``) and a core for each; the tasks (``--nodes``) need no other link than the database. Slurm may put
@@ -11,18 +11,29 @@ environment, which sbatch hands on.
 import re
 import shlex
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from astra.config import SlurmSettings
+from astra.errors import UsageError
+from astra.running.arguments import RunArguments, SharedArguments, TargetArguments
+from astra.system.arguments import option, option_name
+
+if TYPE_CHECKING:
+    from astra.config import SlurmSettings
 
 #: How a worker names the job in the record of its run: this, the job, ``_``, and the task of the array.
 JOB_PREFIX = "slurm-"
 
+#: The profile that always applies, and the options where no profile and no argument names them.
+_DEFAULT_PROFILE = "default"
+_DEFAULTS = {"nodes": 1, "procs": 1, "logs": Path("astra-logs")}
+
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-# The shell cannot become the worker (`exec`): it has to keep the worker's exit code, for whoever waits
-# without Slurm's accounting. Slurm tells the shell to stop; a wait that a trap cuts short is repeated.
+# The shell cannot become the worker (`exec`): it has to keep the worker's exit code, which is needed where
+# Slurm keeps no accounting. Slurm tells the shell to stop; a wait that a trap cuts short is repeated.
 _SCRIPT = """\
 #!/usr/bin/env bash
 # One task of a job array of `astra srun`.
@@ -37,8 +48,71 @@ echo "$code" > "$ended"
 exit "$code"
 """
 
-# Before the end of its time a worker is told to stop; it then finishes what it has in hand.
+# Shortly before the end of its time Slurm sends a worker SIGTERM, and it drains.
 _LONGEST_NOTICE_S = 120
+
+
+@dataclass(frozen=True, kw_only=True)
+class SrunArguments(TargetArguments):
+    """The arguments of ``astra srun``."""
+
+    nodes: int | None = option(min=1, help="Tasks of the array, each on one machine.  [default: 1]")
+    procs: int | None = option(min=1, help="Processes of each, a core each.  [default: 1]")
+    limit: int | None = option(min=1, help="Stop after this many spectra in all.")
+    profile: str | None = option(metavar="NAME", help="Options under `slurm` in the settings.")
+    partition: str | None = option(help="For Slurm.")
+    account: str | None = option(help="For Slurm.")
+    qos: str | None = option(help="For Slurm.")
+    time: str | None = option(help="For Slurm: longest time of a task, e.g. 48:00:00.")
+    mem: str | None = option(help="For Slurm: memory of a task, MB or e.g. 16G.")
+    gres: str | None = option(help="For Slurm, e.g. gpu:v100.")
+    array_limit: int | None = option(min=1, help="Tasks that may run at the same time.")
+    logs: Path | None = option(metavar="DIR", help="Folder of logs.  [default: astra-logs]")
+    no_wait: bool = option("--no-wait", default=False, help="Print the job's number, and do not wait.")
+    dry_run: bool = option(
+        "--dry-run", default=False, help="Print what would be submitted, and submit nothing."
+    )
+    shared: SharedArguments = SharedArguments()
+    max_runtime: float | None = option(min=0, metavar="S", help="Start no batch after S seconds of a task.")
+    as_json: bool = option("--json", default=False, help="Print the sum as one JSON object.")
+
+    def of_worker(self, before: str | None) -> RunArguments:
+        """The arguments of each task's ``astra run``, without its limit and its processes.
+
+        Args:
+            before: Rows from before this time are replaced: one time for all workers, so that each is
+                replaced once.
+        """
+        shared = replace(self.shared, before=before)
+        return RunArguments(task=self.task, what=self.what, shared=shared, max_runtime=self.max_runtime)
+
+    def options_in_force(self, profiles: Mapping[str, "SlurmSettings"]) -> "SlurmSettings":
+        """The options for Slurm: the command line beats the chosen profile, this beats ``default``.
+
+        Args:
+            profiles: Those of the settings.
+
+        Raises:
+            UsageError: There is no such profile, or an option is empty.
+        """
+        from pydantic import ValidationError
+
+        from astra.config import SlurmSettings
+
+        if self.profile is not None and self.profile not in profiles:
+            known = ", ".join(sorted(profiles)) or "none"
+            raise UsageError(f"no profile {self.profile!r} under 'slurm' in the settings; there are: {known}")
+        values = dict(_DEFAULTS)
+        for name in (_DEFAULT_PROFILE, self.profile):
+            if name in profiles:
+                values |= profiles[name].model_dump(exclude_none=True)
+        named = {name: getattr(self, name) for name in SlurmSettings.model_fields}
+        values |= {name: value for name, value in named.items() if value is not None}
+        try:
+            return SlurmSettings.model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise UsageError(f"{option_name(str(first['loc'][0]))}: {first['msg'].lower()}") from None
 
 
 @dataclass(frozen=True)
@@ -56,7 +130,7 @@ class JobArray:
 
     name: str
     words: tuple[str, ...]
-    options: SlurmSettings
+    options: "SlurmSettings"
     logs: Path
     folder: Path
     limit: int | None = None
@@ -81,9 +155,8 @@ def sbatch_command(array: JobArray) -> list[str]:
     logs = str(array.logs).replace("%", "%%")
     command = ["sbatch", "--parsable", f"--job-name={array.name}", f"--array={tasks}"]
     command += ["--nodes=1", "--ntasks=1", f"--cpus-per-task={options.procs}"]
-    for name in ("partition", "account", "qos", "time", "mem", "gres"):
-        if (value := getattr(options, name)) is not None:
-            command.append(f"--{name}={value}")
+    named = {name: getattr(options, name) for name in ("partition", "account", "qos", "time", "mem", "gres")}
+    command += [f"--{name}={value}" for name, value in named.items() if value is not None]
     command += [f"--signal=B:TERM@{notice_s(options.time)}", "--export=ALL", f"--chdir={array.folder}"]
     # A worker that Slurm starts again does not know how much of its limit is used up.
     command += ["--no-requeue"] if array.limit is not None else []
@@ -104,23 +177,17 @@ def batch_script(array: JobArray) -> str:
 
 
 def notice_s(time: str | None) -> int:
-    """How many seconds before the end of its time a worker is told to stop.
+    """How many seconds before the end of its time a worker gets SIGTERM.
 
     Args:
         time: The limit as Slurm takes it: minutes, ``M:S``, ``H:M:S``, ``D-H``, ``D-H:M``, ``D-H:M:S``.
     """
-    seconds = _seconds(time)
-    return _LONGEST_NOTICE_S if seconds is None else max(1, min(_LONGEST_NOTICE_S, seconds // 10))
-
-
-def _seconds(time: str | None) -> int | None:
     found = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", time or "")
     if not found:
-        return None
-    days, *parts = (int(part) if part else 0 for part in found.groups())
-    given = sum(part is not None for part in found.groups()[1:])
-    if found[1] or given == 3:
-        hours, minutes, seconds = parts
-    else:
-        hours, minutes, seconds = 0, parts[0], parts[1]
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+        return _LONGEST_NOTICE_S
+    days, *parts = (int(part or 0) for part in found.groups())
+    if found[1] is None and found[4] is None:  # minutes come first
+        parts = [0, *parts[:2]]
+    hours, minutes, seconds = parts
+    seconds += ((days * 24 + hours) * 60 + minutes) * 60
+    return max(1, min(_LONGEST_NOTICE_S, seconds // 10))

@@ -128,7 +128,7 @@ def _call(command: list[str], text: str = "") -> subprocess.CompletedProcess | N
     """Call a command; ``None`` if it is not there or does not answer."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_PREFERENCES)}
     try:
-        # A session of its own: Ctrl-C is for this process.
+        # In a new session, since Ctrl-C is for this process alone.
         done = subprocess.run(
             command,
             input=text,

@@ -15,7 +15,8 @@ from astra.pipelines.astronn_dist.network.on_cpu import CpuNetwork
 from astra.pipelines.astronn_dist.weights.files import Weights, load_weights, save_weights
 from astra.pipelines.astronn_dist.weights.validity import Validity
 from astra.running.request import Request
-from astra.running.runner import Report, run
+from astra.running.runner import run
+from astra.running.runs import Report
 from astra.tasks.pending import Selection, with_sources
 
 FLAGS = ("flag_fakemag_unreliable", "flag_missing_photometry", "flag_missing_extinction", "flag_no_result")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astra.errors import Interrupted
-from astra.running.disk import FEW, FIRST, TOLERATED, WINDOW, DiskWatch
+from astra.running.supply import FEW, FIRST, TOLERATED, WINDOW, DiskWatch
 
 
 @dataclass(frozen=True)
