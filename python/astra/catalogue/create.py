@@ -10,13 +10,12 @@ from typing import Any
 import peewee
 
 import astra
-from astra.catalogue import as_fits, as_parquet, as_text, as_votable
+from astra.catalogue import as_fits, formats
 from astra.catalogue.columns import Column, columns
 from astra.catalogue.filters import Filter
 from astra.catalogue.options import Format, Names
-from astra.catalogue.packing import Batch, values
-from astra.catalogue.query import Rows, is_mixed, refuse_mixture
-from astra.catalogue.table import NAME, Table, flag_bits
+from astra.catalogue.query import Rows, refuse_mixture
+from astra.catalogue.table import NAME, Batch, Table, flag_bits, values
 from astra.database.connection import database as configured
 from astra.database.snapshot import batches, snapshot
 from astra.errors import AstraError, Interrupted, UsageError
@@ -25,10 +24,10 @@ from astra.system.atomic import refuse_to_replace, whole_file
 
 _WRITERS = {
     Format.FITS: as_fits.write,
-    Format.PARQUET: as_parquet.write,
-    Format.VOTABLE: as_votable.write,
-    Format.ECSV: as_text.write_ecsv,
-    Format.CSV: as_text.write_csv,
+    Format.PARQUET: formats.write_parquet,
+    Format.VOTABLE: formats.write_votable,
+    Format.ECSV: formats.write_ecsv,
+    Format.CSV: formats.write_csv,
 }
 
 
@@ -89,7 +88,7 @@ class Request:
         refuse_to_replace(self.path, overwrite=self.overwrite)
         _ = self.wanted
         if self.format is Format.PARQUET:
-            as_parquet.check_installed()
+            formats.check_installed()
 
 
 @dataclass(frozen=True)
@@ -104,9 +103,8 @@ class Created:
 
     def as_dict(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""
-        true, summary = self.table.summary.true, self.table.summary
-        mixed = is_mixed(self.table.origins)
-        only = self.table.origins[0] if self.table.origins and not mixed else None
+        summary, origin = self.table.summary, self.table.origin
+        true = summary.true
         return {
             "path": str(self.path),
             "format": self.format.value,
@@ -119,10 +117,10 @@ class Created:
             "warn": true["flag_warn"],
             "flags": {name: true[name] for name in flag_bits()},
             "date": self.table.date,
-            "mixed": mixed,
+            "mixed": self.table.mixed,
             "weights": {
-                "name": only.weights_name if only else None,
-                "sha256": only.weights_sha256 if only else None,
+                "name": origin and origin.weights_name,
+                "sha256": origin and origin.weights_sha256,
             },
             "elapsed_s": round(self.elapsed_s, 3),
         }
