@@ -221,4 +221,3 @@ def _four(byte: int) -> list[int]:
                 codes[first] += 1
                 codes[first + 1] -= 1
     return codes
-

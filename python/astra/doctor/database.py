@@ -15,7 +15,7 @@ from astra.database.connection import (
     open_database,
     sqlite_file,
 )
-from astra.database.liveness import POOLED
+from astra.database.locks import POOLED
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
 from astra.errors import ConfigError, StorageError
 from astra.models import TABLES, TaskWorker

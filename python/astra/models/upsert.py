@@ -3,9 +3,8 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from astra.database.bulk import insert_columns
 from astra.database.connection import now_sql
-from astra.database.sql import differs
+from astra.database.sql import differs, insert_columns
 from astra.models.base import BaseModel, is_written
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from peewee import fn
 
 from astra.database.connection import database
-from astra.database.liveness import liveness_of
+from astra.database.locks import liveness_of
 from astra.models.claims import TaskClaim, TaskWorker
 from astra.running.reaping import POISON_DEATHS
 
