@@ -3,7 +3,7 @@
 import threading
 import warnings
 
-from astra.system.silence import silenced
+from astra.system.processes import silenced
 
 
 def test_a_warning_is_heard_again_afterwards():

@@ -113,7 +113,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class _Translation:
-    """From the syntax tree to the query: the method of a predicate has the name of its rule in the grammar."""
+    """From the syntax tree to the query: each kind of predicate in the grammar has a method of its name."""
 
     database: peewee.Database
     node: Callable[[Column], peewee.Node]

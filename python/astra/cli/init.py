@@ -4,25 +4,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from astra.cli.console import note, say
+from astra.cli.console import examples, note, say
 
 if TYPE_CHECKING:
     from peewee import Database
 
     from astra.config import Settings
 
-EXAMPLES = """Examples:
-
-  astra init
-
-  ASTRA_DATABASE_PATH=my.db astra init
-
-  ASTRA_DATABASE_URL=postgresql://me@db.example.org/survey astra init
-
-  astra init --roles --role-prefix survey
-
-  astra init --roles --dry-run > roles.sql
-"""
+EXAMPLES = examples(
+    "astra init",
+    "ASTRA_DATABASE_PATH=my.db astra init",
+    "ASTRA_DATABASE_URL=postgresql://me@db.example.org/survey astra init",
+    "astra init --roles --role-prefix survey",
+    "astra init --roles --dry-run > roles.sql",
+)
 
 _PLACES = ("database.path", "database.url", "database.dbname", "database.host", "database.user")
 

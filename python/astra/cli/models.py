@@ -6,36 +6,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from astra.cli.command import AsJson
-from astra.cli.console import say, say_json, say_table
+from astra.cli.console import AsJson, examples, say, say_json, say_table
 
 if TYPE_CHECKING:
     from astra.pipelines.astronn_dist.weights.library import Listed
 
 app = typer.Typer(help="List, inspect and import models (weights).", rich_markup_mode=None)
 
-EXAMPLES_LIST = """Examples:
-
-  astra models list
-
-  astra models list --json
-"""
-EXAMPLES_SHOW = """Examples:
-
-  astra models show
-
-  astra models show dr17
-
-  astra models show downloads/model.safetensors --json
-"""
-EXAMPLES_IMPORT = """Examples:
-
-  astra models import astroNN_dist_model_parameter.pt --name dr17
-
-  astra models import downloads/astroNN_gaia_dr17_model_3 --name dr17 --overwrite
-
-  astra run astronn_dist --weights dr17
-"""
+EXAMPLES_LIST = examples(
+    "astra models list",
+    "astra models list --json",
+)
+EXAMPLES_SHOW = examples(
+    "astra models show",
+    "astra models show dr17",
+    "astra models show downloads/model.safetensors --json",
+)
+EXAMPLES_IMPORT = examples(
+    "astra models import astroNN_dist_model_parameter.pt --name dr17",
+    "astra models import downloads/astroNN_gaia_dr17_model_3 --name dr17 --overwrite",
+    "astra run astronn_dist --weights dr17",
+)
 
 
 @app.command("list", epilog=EXAMPLES_LIST)

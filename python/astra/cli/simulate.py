@@ -4,20 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from astra.cli.console import progress, say
+from astra.cli.console import examples, progress, say
 from astra.system.arguments import argument, option, takes
 
 if TYPE_CHECKING:
     from astra.modelling.simulator.survey import Survey
 
-EXAMPLES = """Examples:
-
-  astra simulate demo/spectra --n 200
-
-  astra simulate demo/spectra --n 1000 --seed 7 --min-snr 100 --overwrite
-
-  astra simulate --spectra-models data/spectra_models --isochrones data/isochrones/padova_jhk
-"""
+EXAMPLES = examples(
+    "astra simulate demo/spectra --n 200",
+    "astra simulate demo/spectra --n 1000 --seed 7 --min-snr 100 --overwrite",
+    "astra simulate --spectra-models data/spectra_models --isochrones data/isochrones/padova_jhk",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -110,8 +110,8 @@ def _lock_inputs(database: peewee.Database) -> None:
 class Liveness(Protocol):
     """The locks of the workers in one database: the rows of the table ``task_worker``.
 
-    A living worker holds a lock on its key, which nobody has to release for it: on PostgreSQL it ends with the
-    connection, on SQLite with the process. The methods are called within a transaction of ``writing``.
+    A living worker holds a lock on its key, which nobody has to release for it: on PostgreSQL it ends with
+    the connection, on SQLite with the process. The methods are called within a transaction of ``writing``.
     """
 
     def hold(self, worker: int) -> None:

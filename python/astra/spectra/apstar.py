@@ -19,7 +19,7 @@ from astra.spectra.content import content_of
 from astra.spectra.fits_structure import Hdu, structure_of
 from astra.spectra.grid import N_GRID
 from astra.spectra.tiles import check_tiles
-from astra.system.silence import silenced
+from astra.system.processes import silenced
 
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList, Header
