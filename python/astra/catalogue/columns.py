@@ -6,7 +6,7 @@ catalogue that DR19 published, and the UCDs of the Virtual Observatory.
 
 import enum
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -59,27 +59,22 @@ class Column:
 
 
 # The first columns of the file; the others of `distances` follow in the order of that view.
-_FIRST = (
-    (Distance, "sdss_id sdss4_apogee_id gaia_dr3_source_id"),
-    (Source, "healpix"),
-    (Distance, "source_pk spectrum_pk product_id release"),
-    (Apogee, "filetype apred apstar obj"),
-    (Distance, "telescope field"),
-    (Apogee, "prefix commissioning n_visits"),
-    (Distance, "snr spectrum_flags"),
-    (Apogee, "v_rad e_v_rad"),
-    (Distance, "ra dec l b gaia_release plx e_plx"),
-    (Source, "pmra e_pmra pmde e_pmde"),
-    (Distance, "ruwe"),
-    (Source, "nu_eff_used_in_astrometry pseudocolour astrometric_params_solved g_mag bp_mag rp_mag"),
-    (Source, "j_mag e_j_mag h_mag e_h_mag k_mag e_k_mag"),
-    (Distance, "ph_qual cc_flg"),
-    (Source, "ebv e_ebv"),
-    (Distance, "ebv_flags"),
-    (Source, "ebv_origin"),
-)
-# The columns of this name in `distances` hold the values that were used, with 0 for absent ones.
-_OF_THE_SOURCE = {"k_mag": "source_k_mag", "ebv": "source_ebv"}
+_FIRST = """
+sdss_id sdss4_apogee_id gaia_dr3_source_id healpix source_pk spectrum_pk product_id release
+filetype apred apstar obj telescope field prefix commissioning n_visits snr spectrum_flags v_rad e_v_rad
+ra dec l b gaia_release plx e_plx pmra e_pmra pmde e_pmde ruwe
+nu_eff_used_in_astrometry pseudocolour astrometric_params_solved g_mag bp_mag rp_mag
+j_mag e_j_mag h_mag e_h_mag source_k_mag e_k_mag ph_qual cc_flg source_ebv e_ebv ebv_flags ebv_origin
+""".split()
+# In `distances`, k_mag, ebv and their errors are the values that were used, with 0 for an absent k_mag or ebv.
+_OF_THE_SOURCE = {
+    "source_k_mag": Source.k_mag,
+    "e_k_mag": Source.e_k_mag,
+    "source_ebv": Source.ebv,
+    "e_ebv": Source.e_ebv,
+}
+# Where several tables have a column, that of the view is taken, else that of the source.
+_FIELDS = Apogee._meta.fields | Source._meta.fields | Distance._meta.fields | _OF_THE_SOURCE
 # Follows from v_astra.
 _LEFT_OUT = {"v_astra_major_minor"}
 
@@ -221,8 +216,14 @@ def columns(names: Names = Names.ASTRA, *, mixed: bool = False) -> tuple[Column,
         names: Whose names they have.
         mixed: Whether to add the weights, seed and precision of each row.
     """
+    fields = {key: _FIELDS[key] for key in _FIRST}
+    for field in Distance._meta.sorted_fields:
+        if field.column_name not in _LEFT_OUT:
+            fields.setdefault(field.column_name, field)
+    if mixed:
+        fields |= {name: TaskRun._meta.fields[name] for name in TaskRun.IDENTITY}
     published = PUBLISHED if names is Names.DR19 else {}
-    return tuple(_column(key, field, published.get(key, key)) for key, field in _fields(mixed))
+    return tuple(_column(key, field, published.get(key, key)) for key, field in fields.items())
 
 
 def empty_table(columns: Sequence[Column]) -> "Table":
@@ -241,23 +242,8 @@ def empty_table(columns: Sequence[Column]) -> "Table":
     return empty
 
 
-def _fields(mixed: bool) -> Iterator[tuple[str, peewee.Field]]:
-    seen = set(_LEFT_OUT)
-    for model, names in _FIRST:
-        for name in names.split():
-            key = _OF_THE_SOURCE.get(name, name) if model is Source else name
-            seen.add(key)
-            yield key, model._meta.fields[name]
-    for field in Distance._meta.sorted_fields:
-        if field.column_name not in seen:
-            yield field.column_name, field
-    if mixed:
-        for name in TaskRun.IDENTITY:
-            yield name, TaskRun._meta.fields[name]
-
-
 def _column(key: str, field: peewee.Field, name: str) -> Column:
-    help_text = getattr(Glossary, key) if key in _OF_THE_SOURCE.values() else field.help_text
+    help_text = getattr(Glossary, key) if key in _OF_THE_SOURCE else field.help_text
     return Column(
         name=name,
         key=key,

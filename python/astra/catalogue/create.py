@@ -11,7 +11,7 @@ import peewee
 
 import astra
 from astra.catalogue import as_fits, formats
-from astra.catalogue.columns import Column, columns
+from astra.catalogue.columns import columns
 from astra.catalogue.filters import Filter
 from astra.catalogue.options import Format, Names
 from astra.catalogue.query import Rows, refuse_mixture
@@ -55,11 +55,6 @@ class Request:
     def path(self) -> Path:
         """The file."""
         return self.output or Path(f"{NAME}-{astra.__version__}.{self.format.extension}")
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The columns."""
-        return columns(self.names, mixed=self.mixed)
 
     @cached_property
     def wanted(self) -> Filter | None:
@@ -148,14 +143,15 @@ def create(
     """
     started = time.monotonic()
     request.check()
+    chosen = columns(request.names, mixed=request.mixed)
     with whole_file(request.path, overwrite=request.overwrite) as stream, snapshot(database):
-        rows = Rows(database, request.columns, request.wanted)
+        rows = Rows(database, chosen, request.wanted)
         origins = rows.origins()
         if not request.mixed:
             refuse_mixture(origins)
         summary = rows.summary()
         read = _read(rows, summary.rows, stop, on_progress)
-        table = Table(request.columns, summary, origins, request.names, request.condition or "", read)
+        table = Table(chosen, summary, origins, request.names, request.condition or "", read)
         _WRITERS[request.format](stream, table)
     size = request.path.stat().st_size
     return Created(request.path, request.format, size, table, time.monotonic() - started)

@@ -9,8 +9,6 @@ from astra.cli.console import examples, note, say
 if TYPE_CHECKING:
     from peewee import Database
 
-    from astra.config import Settings
-
 EXAMPLES = examples(
     "astra init",
     "ASTRA_DATABASE_PATH=my.db astra init",
@@ -39,6 +37,7 @@ def init(roles: WithRoles = False, role_prefix: RolePrefix = "astra", dry_run: D
     from astra.config import load_settings
     from astra.database.connection import bound_to, open_database
     from astra.errors import UsageError
+    from astra.schema import upgrade as schema
 
     if dry_run and not roles:
         raise UsageError("--dry-run prints the SQL of --roles: give both")
@@ -49,25 +48,19 @@ def init(roles: WithRoles = False, role_prefix: RolePrefix = "astra", dry_run: D
         check_possible(settings, role_prefix)
     with bound_to(open_database(settings, create=True)) as database:
         if not dry_run:
-            _upgrade(database, settings)
+            place = next(str(shown) for name, shown, _ in settings.flat() if name in _PLACES)
+            applied = schema.upgrade(database, settings)
+            for name in applied:
+                note(f"applied {name}")
+            say(f"{place}: {'schema is ready' if applied else 'schema was up to date'}")
         if roles:
-            _grant(database, settings, role_prefix, dry_run)
+            _grant(database, settings.database.schema_, role_prefix, dry_run)
 
 
-def _upgrade(database: "Database", settings: "Settings") -> None:
-    from astra.schema import upgrade as schema
-
-    place = next(str(shown) for name, shown, _ in settings.flat() if name in _PLACES)
-    applied = schema.upgrade(database, settings)
-    for name in applied:
-        note(f"applied {name}")
-    say(f"{place}: {'schema is ready' if applied else 'schema was up to date'}")
-
-
-def _grant(database: "Database", settings: "Settings", prefix: str, dry_run: bool) -> None:
+def _grant(database: "Database", schema: str, prefix: str, dry_run: bool) -> None:
     from astra.schema.roles import creating, granting, roles_in, set_up
 
-    roles = roles_in(database, settings.database.schema_, prefix)
+    roles = roles_in(database, schema, prefix)
     if dry_run:
         say("\n".join(f"{statement};" for statement in creating(database, roles) + granting(database, roles)))
         return

@@ -129,16 +129,16 @@ def _lines(name: str, value: Any, indent: str = "") -> Iterator[str]:
     """A name with its value, on one line where it fits, else with the parts of the value below."""
     head = f"{indent}{_clean(name)}:"
     if isinstance(value, dict) and value:
-        yield head
-        for key, part in value.items():
-            yield from _lines(str(key).replace("_", " "), part, indent + "  ")
+        below = [(str(key).replace("_", " "), part) for key, part in value.items()]
     elif isinstance(value, list) and any(isinstance(part, dict | list) for part in value):
-        yield head
-        for number, part in enumerate(value, 1):
-            yield from _lines(str(number), part, indent + "  ")
+        below = [(str(number), part) for number, part in enumerate(value, 1)]
     else:
         parts = value if isinstance(value, list) else [value]
         yield f"{head} {', '.join(map(_word, parts))}".rstrip()
+        return
+    yield head
+    for key, part in below:
+        yield from _lines(key, part, indent + "  ")
 
 
 def _word(value: Any) -> str:

@@ -7,17 +7,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 import peewee
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_after_attempt,
-    stop_all,
-    stop_any,
-    stop_when_event_set,
-    wait_random_exponential,
-)
+import tenacity
 
 from astra.config import load_settings
 from astra.database.connection import database, translated
@@ -47,12 +37,13 @@ def persistent(operation: Callable[[], T]) -> T:
         DatabaseUnreachable: The server did not come back in time.
         StorageError: The database refused it.
     """
-    attempts = Retrying(
-        retry=retry_if_exception_type(DatabaseUnreachable),
-        wait=wait_random_exponential(0.2, _LONGEST_WAIT_S),
+    few = tenacity.stop_when_event_set(draining) & tenacity.stop_after_attempt(_FEW_ATTEMPTS)
+    attempts = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(DatabaseUnreachable),
+        wait=tenacity.wait_random_exponential(0.2, _LONGEST_WAIT_S),
         # A session that ended long ago is noticed only now: even then, another one is worth a try.
-        stop=stop_any(_too_late, stop_all(stop_when_event_set(draining), stop_after_attempt(_FEW_ATTEMPTS))),
-        sleep=sleep_using_event(draining),
+        stop=few | _too_late,
+        sleep=tenacity.sleep_using_event(draining),
         before_sleep=_say,
         reraise=True,
     )
@@ -75,10 +66,10 @@ def hang_up() -> None:
         database.close()
 
 
-def _too_late(state: RetryCallState) -> bool:
+def _too_late(state: tenacity.RetryCallState) -> bool:
     return state.seconds_since_start > load_settings().database.patience
 
 
-def _say(state: RetryCallState) -> None:
+def _say(state: tenacity.RetryCallState) -> None:
     error, seconds = state.outcome.exception(), state.next_action.sleep
     log.warning("%s; trying again in %.1f s", error, seconds)
