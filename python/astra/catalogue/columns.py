@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class Kind(enum.Enum):
-    """The values of a column; each format has its own type for each kind."""
+    """The values of a column, as Arrow calls them; every other format has its own type for each kind."""
 
-    LONG = "an integer of 8 bytes"
-    INT = "an integer of 4 bytes"
-    DOUBLE = "a float of 8 bytes"
-    LOGICAL = "true or false"
-    TEXT = "text"
-    TIME = "a moment in UTC"
+    LONG = "int64"
+    INT = "int32"
+    DOUBLE = "float64"
+    LOGICAL = "bool"
+    TEXT = "string"
+    TIME = "timestamp[us]"  # in UTC
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ ra dec l b gaia_release plx e_plx pmra e_pmra pmde e_pmde ruwe
 nu_eff_used_in_astrometry pseudocolour astrometric_params_solved g_mag bp_mag rp_mag
 j_mag e_j_mag h_mag e_h_mag source_k_mag e_k_mag ph_qual cc_flg source_ebv e_ebv ebv_flags ebv_origin
 """.split()
-# In `distances`, k_mag, ebv and their errors are the values that were used, with 0 for an absent k_mag or ebv.
+# In `distances`, k_mag, ebv and their errors are the values that were used; there, 0 stands for absent ones.
 _OF_THE_SOURCE = {
     "source_k_mag": Source.k_mag,
     "e_k_mag": Source.e_k_mag,
@@ -75,8 +75,6 @@ _OF_THE_SOURCE = {
 }
 # Where several tables have a column, that of the view is taken, else that of the source.
 _FIELDS = Apogee._meta.fields | Source._meta.fields | Distance._meta.fields | _OF_THE_SOURCE
-# Follows from v_astra.
-_LEFT_OUT = {"v_astra_major_minor"}
 
 _KINDS = (
     (peewee.BooleanField, Kind.LOGICAL),
@@ -218,7 +216,7 @@ def columns(names: Names = Names.ASTRA, *, mixed: bool = False) -> tuple[Column,
     """
     fields = {key: _FIELDS[key] for key in _FIRST}
     for field in Distance._meta.sorted_fields:
-        if field.column_name not in _LEFT_OUT:
+        if field.column_name != "v_astra_major_minor":  # it follows from v_astra
             fields.setdefault(field.column_name, field)
     if mixed:
         fields |= {name: TaskRun._meta.fields[name] for name in TaskRun.IDENTITY}
@@ -230,11 +228,10 @@ def empty_table(columns: Sequence[Column]) -> "Table":
     """A table of astropy without rows, with the types, units, descriptions and UCDs of the columns."""
     from astropy import table
 
-    types = {Kind.LONG: "int64", Kind.INT: "int32", Kind.DOUBLE: "float64", Kind.LOGICAL: "bool"}
     empty = table.Table()
     for column in columns:
         empty[column.name] = table.Column(
-            dtype=types.get(column.kind, "str"),
+            dtype="str" if column.kind in (Kind.TEXT, Kind.TIME) else column.kind.value,
             unit=column.unit,
             description=column.description,
             meta={"ucd": column.ucd},

@@ -154,17 +154,9 @@ def _array(values: list, field: "pyarrow.Field") -> "pyarrow.Array":
 def _parquet_field(column: Column) -> "pyarrow.Field":
     import pyarrow
 
-    types = {
-        Kind.LONG: pyarrow.int64(),
-        Kind.INT: pyarrow.int32(),
-        Kind.DOUBLE: pyarrow.float64(),
-        Kind.LOGICAL: pyarrow.bool_(),
-        Kind.TEXT: pyarrow.string(),
-        Kind.TIME: pyarrow.timestamp("us"),
-    }
     known = {"description": column.description, "ucd": column.ucd, "unit": column.unit}
     metadata = {name: value for name, value in known.items() if value}
-    return pyarrow.field(column.name, types[column.kind], metadata=metadata)
+    return pyarrow.field(column.name, pyarrow.type_for_alias(column.kind.value), metadata=metadata)
 
 
 # > Text. An absent value is an empty field; numbers have all the digits that they need to be read back equal.

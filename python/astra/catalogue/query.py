@@ -70,9 +70,8 @@ class Origin:
 
     def __str__(self) -> str:
         major, minor = divmod(self.version, 1000)
-        if self.weights_sha256 is None:
-            weights = "unknown weights"
-        else:
+        weights = "unknown weights"
+        if self.weights_sha256 is not None:
             weights = f"weights {self.weights_name} (sha256 {self.weights_sha256[:12]})"
         facts = [f"version {major}.{minor}", weights, f"seed {self.seed}", f"{self.n_draws} draws"]
         return ", ".join([*facts, self.precision or "unknown precision"])

@@ -118,10 +118,9 @@ def _say_model(found: dict[str, Any]) -> None:
         "labels_std": f"{found['labels_std']:.6g} mas",
         "range of validity": found["range"] or "not stated",
         "widens errors out of range": widens,
+        "details": found["details"] or "its maker noted none",
     }
-    for name, value in (*facts.items(), ("details", found["details"] or "its maker noted none")):
-        for line in _lines(name, value):
-            say(line)
+    say("\n".join(line for name, value in facts.items() for line in _lines(name, value)))
     say(f"to use it: {_clean(found['use'])}")
 
 

@@ -131,10 +131,8 @@ class ForeignKey:
 
 def read_foreign_keys(database: peewee.Database) -> list[ForeignKey]:
     """All foreign keys of a database, also those that this login may not use."""
-    return _of_postgresql(database) if is_postgresql(database) else _of_sqlite(database)
-
-
-def _of_postgresql(database: peewee.Database) -> list[ForeignKey]:
+    if not is_postgresql(database):
+        return _of_sqlite(database)
     return [
         ForeignKey(TableName(name, schema), tuple(columns), TableName(other, its_schema), tuple(theirs), acts)
         for schema, name, columns, its_schema, other, theirs, acts in database.execute_sql(_OF_POSTGRESQL)
