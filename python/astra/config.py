@@ -67,7 +67,7 @@ class DatabaseSettings(_Section):
 
 
 class SlurmSettings(_Section):
-    """Options of ``astra srun``, as one profile or the command line gives them; ``None`` is not given."""
+    """Options of ``astra srun``, as one profile or the command line gives them; ``None`` is not set."""
 
     nodes: int | None = Field(None, ge=1, description="Tasks of the array, each on one machine")
     procs: int | None = Field(None, ge=1, description="Processes of each task, a core each")
@@ -140,7 +140,7 @@ def load_settings(**options: Any) -> Settings:
     """Read the settings that are in force now.
 
     Args:
-        **options: Values from the command line, by setting name; ``None`` counts as not given.
+        **options: Values from the command line, by setting name; ``None`` counts as not set.
 
     Raises:
         ConfigError: The file cannot be read, or a value is unknown, contradictory or of a wrong type.

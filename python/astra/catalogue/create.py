@@ -1,5 +1,6 @@
 """``astra create``: writes the catalogue from the database to a file."""
 
+import importlib.util
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,9 +19,9 @@ from astra.catalogue.query import Rows, refuse_mixture
 from astra.catalogue.table import NAME, Batch, Table, flag_bits, values
 from astra.database.connection import database as configured
 from astra.database.snapshot import batches, snapshot
-from astra.errors import AstraError, Interrupted, UsageError
+from astra.errors import AstraError, ConfigError, Interrupted, UsageError
 from astra.running.ending import StopRequest
-from astra.system.atomic import refuse_to_replace, whole_file
+from astra.system.atomic import output_file, refuse_to_replace
 
 _WRITERS = {
     Format.FITS: as_fits.write,
@@ -82,8 +83,8 @@ class Request:
             )
         refuse_to_replace(self.path, overwrite=self.overwrite)
         _ = self.wanted
-        if self.format is Format.PARQUET:
-            formats.check_installed()
+        if self.format is Format.PARQUET and importlib.util.find_spec("pyarrow") is None:
+            raise ConfigError("--format parquet needs pyarrow: pip install 'astra-distances[parquet]'")
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def create(
     started = time.monotonic()
     request.check()
     chosen = columns(request.names, mixed=request.mixed)
-    with whole_file(request.path, overwrite=request.overwrite) as stream, snapshot(database):
+    with output_file(request.path, overwrite=request.overwrite) as stream, snapshot(database):
         rows = Rows(database, chosen, request.wanted)
         origins = rows.origins()
         if not request.mixed:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, BinaryIO
 from astra.catalogue.columns import Column, Kind, empty_table
 from astra.catalogue.table import NAME, TIME_WIDTH, Batch, Records, Table, ascii_of
 from astra.database.snapshot import BATCH
-from astra.errors import ConfigError
 
 if TYPE_CHECKING:
     import pyarrow
@@ -100,18 +99,6 @@ def _votable_field(votable: "VOTableFile", column: Column, length: Callable[[Col
 
 # Batches in a group of rows, which is written and read in one piece.
 _GROUP = 50_000 // BATCH
-
-
-def check_installed() -> None:
-    """Check that pyarrow is installed.
-
-    Raises:
-        ConfigError: It is not.
-    """
-    from importlib.util import find_spec
-
-    if find_spec("pyarrow") is None:
-        raise ConfigError("--format parquet needs pyarrow: pip install 'astra-distances[parquet]'")
 
 
 def write_parquet(stream: BinaryIO, table: Table) -> None:

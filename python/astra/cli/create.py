@@ -24,7 +24,7 @@ _PRODUCT = "astraAllStarAstroNNdist"
 
 @dataclass(frozen=True, kw_only=True)
 class _RequestArguments:
-    """What the catalogue shall hold, as :class:`astra.catalogue.create.Request` has it."""
+    """What the catalogue is to hold, as :class:`astra.catalogue.create.Request` has it."""
 
     output: Path | None = option(
         metavar="PATH", help="The file; default: PRODUCT-VERSION.FORMAT, in this folder."

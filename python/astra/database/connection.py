@@ -91,7 +91,7 @@ def _open_sqlite(file: Path, create: bool) -> peewee.Database:
         raise ConfigError(f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH")
     pragmas = {"foreign_keys": 1, "synchronous": "normal"}
     if create:
-        # Kept in the file. To set it again would be a write, which a reader may not be allowed.
+        # Kept in the file. Setting it each time would be a write, which a reader may not be allowed.
         pragmas["journal_mode"] = "wal"
     database = peewee.SqliteDatabase(str(file), pragmas=pragmas, timeout=SQLITE_WAIT_S)
     # The view `distances` needs it; libraries built without SQLite's own mathematics lack it.

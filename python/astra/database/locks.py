@@ -17,7 +17,7 @@ from astra.database.connection import is_postgresql, now, writing
 from astra.errors import ConfigError, StorageError
 
 _SCHEMA_LOCK = 0x61737472_696E6974
-# Of whoever changes inputs, and of whoever asks for a settled moment.
+# Held by whoever changes inputs, and for a moment by whoever asks when all changes were committed.
 _INPUTS_LOCK = 0x61737472_61696E70
 # Of whoever claims; each schema and task has its own. A process that is halted while it has it (Ctrl-Z, a
 # frozen machine) would keep all others waiting: after a while the server ends its session.
@@ -31,7 +31,7 @@ _WORKERS = "hashtext('astra worker ' || current_schema())"
 #: How long a transaction that claims may be idle [s].
 CLAIM_IDLE_S = 30
 
-#: After the server has started again, a worker has so long to connect again before it is reaped [s].
+#: After a restart of the server, a worker has so long to reconnect before it is reaped [s].
 GRACE_S = 15.0
 
 #: What is wrong, and what to do, where locks of a session do not last.
@@ -78,7 +78,7 @@ def changing_claims(database: peewee.Database, task: str) -> Iterator[None]:
 
 @contextmanager
 def changing_inputs(database: peewee.Database) -> Iterator[None]:
-    """One transaction, as of ``writing``, that changes sources or spectra (see ``settled_now``).
+    """One transaction, as of ``writing``, that changes sources or spectra (see ``committed_now``).
 
     What it has read stays true until it has written.
     """
@@ -87,12 +87,12 @@ def changing_inputs(database: peewee.Database) -> Iterator[None]:
         yield
 
 
-def settled_now(database: peewee.Database) -> datetime:
-    """A moment before which every change of inputs is visible.
+def committed_now(database: peewee.Database) -> datetime:
+    """A moment before which every change of inputs is committed, so that everybody sees it.
 
     A transaction that changes a spectrum stamps the change when it is made, and others see it when
-    it commits. Work that reads between the two would take the old spectrum for the newer one, so
-    this waits for such transactions, and those that follow carry later stamps.
+    it commits. Work that reads between the two would take the old spectrum for the newer one. So this
+    waits for such transactions; those that follow carry later stamps.
     """
     with database.atomic() if is_postgresql(database) else database.atomic("IMMEDIATE"):
         _lock_inputs(database)

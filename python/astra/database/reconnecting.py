@@ -1,4 +1,4 @@
-"""Doing something in the database again when the connection was lost meanwhile."""
+"""Operations in the database that survive a lost connection."""
 
 import logging
 import threading
@@ -18,7 +18,7 @@ log = logging.getLogger("astra")
 #: The longest time between two attempts [s].
 _LONGEST_WAIT_S = 10.0
 
-# Of a process that shall stop.
+# Of a process that is about to stop.
 _FEW_ATTEMPTS = 3
 
 #: Set: this process finishes what is in hand and stops, so that nobody waits long for a server any more.
@@ -28,10 +28,10 @@ T = TypeVar("T")
 
 
 def persistent(operation: Callable[[], T]) -> T:
-    """Do something in the database; if the connection is lost, connect again and do it again.
+    """Carry out an operation in the database; if the connection is lost, reconnect and repeat it.
 
     Args:
-        operation: What to do. It may have been done already, where the connection was lost at its end.
+        operation: What to do. Where the connection was lost at its end, it may have been done already.
 
     Raises:
         DatabaseUnreachable: The server did not come back in time.

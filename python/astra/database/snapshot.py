@@ -39,14 +39,14 @@ def batches(database: peewee.Database, query: peewee.Select, size: int = BATCH) 
         query: The query.
         size: Rows of a batch; the last one may have fewer.
     """
-    sql, parameters = _sql(database, query)
     if not is_postgresql(database):
-        cursor = database.execute_sql(sql, parameters)
+        cursor = database.execute(query)
         while rows := cursor.fetchmany(size):
             yield rows
         return
     # All rows will be fetched: a plan that is quick for the first of them is not what is wanted.
     database.execute_sql("SET LOCAL cursor_tuple_fraction = 1")
+    sql, parameters = database.get_sql_context().sql(query).query()
     database.execute_sql(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {sql}", parameters)
     while rows := database.execute_sql(f"FETCH FORWARD {size} FROM {_CURSOR}").fetchall():
         yield rows
@@ -55,8 +55,4 @@ def batches(database: peewee.Database, query: peewee.Select, size: int = BATCH) 
 
 def all_rows(database: peewee.Database, query: peewee.Select) -> list[tuple[Any, ...]]:
     """The rows of a query that has few, as the driver gives them."""
-    return database.execute_sql(*_sql(database, query)).fetchall()
-
-
-def _sql(database: peewee.Database, query: peewee.Select) -> tuple[str, list]:
-    return database.get_sql_context().sql(query).query()
+    return database.execute(query).fetchall()

@@ -58,7 +58,7 @@ def like(database: peewee.Database, text: peewee.Node, pattern: str) -> peewee.E
 
 
 def next_key(database: peewee.Database) -> peewee.SQL | None:
-    """What to insert as a primary key that the database shall choose."""
+    """What to insert as a primary key, so that the database chooses it."""
     return peewee.SQL("DEFAULT") if is_postgresql(database) else None
 
 

@@ -20,7 +20,7 @@ from astra.report.page import Section, page
 from astra.report.sections import errors, overview, population
 from astra.report.sections.star import star, template
 from astra.report.stars import Detail, Drawing, Star, read_details, read_star
-from astra.system.atomic import refuse_to_replace, whole_file
+from astra.system.atomic import output_file, refuse_to_replace
 from astra.tasks.contract import Task
 from astra.tasks.registry import find_task
 
@@ -169,7 +169,7 @@ def _star_page(name: str, found: Star, contents: Contents, settings: Settings) -
 def _write(output: Path, made: Callable[[], tuple[Contents, str]], overwrite: bool) -> Made:
     """The file is there whole or, if this fails, as it was before; all of it is of one moment."""
     started = time.monotonic()
-    with whole_file(output, overwrite=overwrite) as stream:
+    with output_file(output, overwrite=overwrite) as stream:
         with snapshot(database):
             contents, text = made()
         stream.write(text.encode())

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from astra.database.connection import database, writing
-from astra.database.locks import settled_now
+from astra.database.locks import committed_now
 from astra.database.sql import locked
 from astra.models.base import BaseModel
 from astra.models.claims import TaskClaim
@@ -21,7 +21,7 @@ _GIVEN = {"task_pk", "created", "modified"}
 
 def read_inputs(task: Task, keys: Collection[int]) -> tuple[datetime, list[BaseModel]]:
     """Some spectra, and a moment before they were read."""
-    moment, model = settled_now(database), task.spectrum_model
+    moment, model = committed_now(database), task.spectrum_model
     return moment, list(with_sources(model).where(model.spectrum_pk << keys).order_by(model.spectrum_pk))
 
 
@@ -114,7 +114,7 @@ def rederive(task: Task, keys: list[int]) -> Tally:
         StorageError: The database refused the rows; none of them was kept.
     """
     results, spectra = task.output_model, task.spectrum_model
-    source_read = settled_now(database)
+    source_read = committed_now(database)
     with writing(database):
         query = (
             results.select()
