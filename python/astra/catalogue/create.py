@@ -18,7 +18,7 @@ from astra.catalogue.options import Format, Names
 from astra.catalogue.query import Rows, refuse_mixture
 from astra.catalogue.table import NAME, Batch, Table, flag_bits, values
 from astra.database.connection import database as configured
-from astra.database.snapshot import batches, snapshot
+from astra.database.sql import batches, snapshot
 from astra.errors import AstraError, ConfigError, Interrupted, UsageError
 from astra.running.ending import StopRequest
 from astra.system.atomic import output_file, refuse_to_replace

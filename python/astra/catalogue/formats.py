@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from astra.catalogue.columns import Column, Kind, empty_table
 from astra.catalogue.table import NAME, TIME_WIDTH, Batch, Records, Table, ascii_of
-from astra.database.snapshot import BATCH
+from astra.database.sql import BATCH
 
 if TYPE_CHECKING:
     import pyarrow

@@ -10,8 +10,7 @@ from peewee import JOIN, fn
 
 from astra.catalogue.columns import Column, Kind
 from astra.catalogue.filters import Filter
-from astra.database.snapshot import all_rows
-from astra.database.sql import octets
+from astra.database.sql import all_rows, octets
 from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
 from astra.models import Distance, Source, TaskRun

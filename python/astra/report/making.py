@@ -10,7 +10,7 @@ import numpy as np
 
 from astra.config import Settings
 from astra.database.connection import database
-from astra.database.snapshot import snapshot
+from astra.database.sql import snapshot
 from astra.errors import ConfigError, UsageError
 from astra.models import AstroNNdist
 from astra.models.fields import flags_of
