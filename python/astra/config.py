@@ -32,6 +32,9 @@ ENVIRONMENT = {
 }
 CONFIG_VARIABLE = "ASTRA_CONFIG"
 
+# The settings that one layer has: of each, its value and its origin.
+_Layer = dict[str, tuple[Any, str]]
+
 # Naming one kind of database anywhere puts aside the other kinds that a weaker layer names.
 _KINDS_OF_DATABASE = (
     {"database.path"},
@@ -64,7 +67,7 @@ class DatabaseSettings(_Section):
 
 
 class SlurmSettings(_Section):
-    """Options of ``astra srun``, as one profile or the command line gives them; ``None`` is not given."""
+    """Options of ``astra srun``, as one profile or the command line gives them; ``None`` is not set."""
 
     nodes: int | None = Field(None, ge=1, description="Tasks of the array, each on one machine")
     procs: int | None = Field(None, ge=1, description="Processes of each task, a core each")
@@ -130,29 +133,27 @@ def known_settings() -> Iterator[tuple[str, FieldInfo]]:
 
 def config_file() -> Path:
     """The settings file: ``ASTRA_CONFIG``, else ``~/.config/sdss/astra/astra.yml``."""
-    if named := os.environ.get(CONFIG_VARIABLE):
-        return Path(named).expanduser()
-    return Path("~/.config/sdss/astra/astra.yml").expanduser()
+    return Path(os.environ.get(CONFIG_VARIABLE) or "~/.config/sdss/astra/astra.yml").expanduser()
 
 
 def load_settings(**options: Any) -> Settings:
     """Read the settings that are in force now.
 
     Args:
-        **options: Values from the command line, by setting name; ``None`` counts as not given.
+        **options: Values from the command line, by setting name; ``None`` counts as not set.
 
     Raises:
         ConfigError: The file cannot be read, or a value is unknown, contradictory or of a wrong type.
     """
     data = platformdirs.user_data_path("astra")
-    layers = [
+    variables = {name: (os.environ.get(variable), variable) for name, variable in ENVIRONMENT.items()}
+    chosen: _Layer = {}
+    for layer in (
         {name: (value, "option") for name, value in options.items() if value is not None},
-        _environment(),
+        {name: (value, f"environment {variable}") for name, (value, variable) in variables.items() if value},
         _file(),
         {"models_dir": (data / "models", "default")},
-    ]
-    chosen: dict[str, tuple[Any, str]] = {}
-    for layer in layers:
+    ):
         _merge(chosen, layer)
     if not any(kind & chosen.keys() for kind in _KINDS_OF_DATABASE):
         chosen["database.path"] = (data / "astra.db", "default")
@@ -169,15 +170,8 @@ def sas_base_dir() -> Path | None:
     return _base_dir(os.environ.get("SAS_BASE_DIR"), os.environ.get(CONFIG_VARIABLE), os.environ.get("HOME"))
 
 
-def _environment() -> dict[str, tuple[Any, str]]:
-    found = {}
-    for name, variable in ENVIRONMENT.items():
-        if value := os.environ.get(variable):
-            found[name] = (value, f"environment {variable}")
-    return found
-
-
-def _file() -> dict[str, tuple[Any, str]]:
+def _file() -> _Layer:
+    """The layer of the settings file."""
     path = config_file()
     try:
         content = yaml.safe_load(path.read_text())
@@ -222,7 +216,8 @@ def _flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
             yield f"{prefix}{name}", value
 
 
-def _merge(chosen: dict[str, tuple[Any, str]], layer: dict[str, tuple[Any, str]]) -> None:
+def _merge(chosen: _Layer, layer: _Layer) -> None:
+    """Add what a weaker layer sets to what stronger ones have chosen."""
     named = [kind for kind in _KINDS_OF_DATABASE if kind & layer.keys()]
     if len(named) > 1:
         first, second = (sorted(kind & layer.keys())[0] for kind in named[:2])
@@ -230,14 +225,13 @@ def _merge(chosen: dict[str, tuple[Any, str]], layer: dict[str, tuple[Any, str]]
             f"two databases are named: {first} ({layer[first][1]}) "
             f"and {second} ({layer[second][1]}); keep one"
         )
-    taken = [kind for kind in _KINDS_OF_DATABASE if kind & chosen.keys()]
-    for name, value in layer.items():
-        other_kind = any(name in kind for kind in _KINDS_OF_DATABASE) and taken and name not in taken[0]
-        if not other_kind:
-            chosen.setdefault(name, value)
+    if any(kind & chosen.keys() for kind in _KINDS_OF_DATABASE):
+        aside = set().union(*(kind for kind in _KINDS_OF_DATABASE if not kind & chosen.keys()))
+        layer = {name: value for name, value in layer.items() if name not in aside}
+    chosen |= layer | chosen
 
 
-def _validate(chosen: dict[str, tuple[Any, str]]) -> Settings:
+def _validate(chosen: _Layer) -> Settings:
     nested: dict[str, Any] = {"database": {}, "slurm": {}}
     for name, (value, _) in chosen.items():
         group, _, key = name.rpartition(".")
@@ -245,7 +239,7 @@ def _validate(chosen: dict[str, tuple[Any, str]]) -> Settings:
             values = nested["slurm"].setdefault(group.removeprefix("slurm."), {})
         else:
             values = nested["database"] if group == "database" else nested
-        values[key] = _expanded(value)
+        values[key] = os.path.expanduser(value) if isinstance(value, str) else value
     nested["origins"] = {name: origin for name, (_, origin) in chosen.items()}
     try:
         return Settings.model_validate(nested)
@@ -256,10 +250,6 @@ def _validate(chosen: dict[str, tuple[Any, str]]) -> Settings:
         known = ", ".join(sorted(name for name, _ in known_settings()))
         hint = f"; known settings: {known}" if first["type"] == "extra_forbidden" else ""
         raise ConfigError(f"setting {name!r} ({origin}): {first['msg'].lower()}{hint}") from None
-
-
-def _expanded(value: Any) -> Any:
-    return os.path.expanduser(value) if isinstance(value, str) else value
 
 
 def _masked(secret: SecretStr) -> str:

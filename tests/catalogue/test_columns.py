@@ -4,9 +4,8 @@ import pytest
 from astropy import units
 from astropy.io.votable.ucd import check_ucd
 
-from astra.catalogue.columns import Kind, columns
+from astra.catalogue.columns import PUBLISHED, Kind, columns
 from astra.catalogue.options import Names
-from astra.catalogue.vocabularies import PUBLISHED
 from astra.models import Distance, Source
 
 

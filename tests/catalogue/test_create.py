@@ -14,7 +14,7 @@ from astra.catalogue import create as room
 from astra.catalogue.create import Request
 from astra.catalogue.options import Format, Names
 from astra.config import load_settings
-from astra.database import snapshot
+from astra.database import sql
 from astra.database.connection import open_database
 from astra.errors import AstraError, ConfigError, Interrupted, StorageError, UsageError
 from astra.models import AstroNNdist
@@ -156,7 +156,7 @@ def test_what_a_mixture_is_said_to_be_chosen_by_can_be_in_a_condition(mixture, c
 
 def test_what_changes_while_it_is_written_is_not_in_it(db, create, monkeypatch):
     assert fill(db, 60) == 80
-    monkeypatch.setattr(snapshot.batches, "__defaults__", (20,))
+    monkeypatch.setattr(sql.batches, "__defaults__", (20,))
     other = open_database(load_settings())
     seen = []
 
@@ -256,7 +256,7 @@ def test_rows_that_are_not_as_many_as_were_counted_are_an_internal_error(
     survey, create, tmp_path, monkeypatch
 ):
     def all_but_one(database, query):
-        yield snapshot.all_rows(database, query)[1:]
+        yield sql.all_rows(database, query)[1:]
 
     monkeypatch.setattr(room, "batches", all_but_one)
 

@@ -14,7 +14,7 @@ from astra.catalogue.columns import Kind, columns
 from astra.catalogue.filters import Filter
 from astra.catalogue.options import Names
 from astra.catalogue.query import Rows
-from astra.database.snapshot import all_rows
+from astra.database.sql import all_rows
 from astra.errors import UsageError
 
 ALL = columns()

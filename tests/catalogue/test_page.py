@@ -8,9 +8,8 @@ from catalogue_values import of_sqlite
 from conftest import ROOT
 from full_survey import fill
 
-from astra.catalogue.columns import columns
+from astra.catalogue.columns import PUBLISHED, columns
 from astra.catalogue.options import Format
-from astra.catalogue.vocabularies import PUBLISHED
 from astra.cli import main
 
 _OF_ANY_FILE = {"BOSS", "APOGEE", "CHECKSUM", "DATASUM", "HISTORY"}

@@ -152,7 +152,7 @@ def test_a_signal_ends_it_with_75_and_leaves_nothing(db, number):
     code = (
         "import os, sys; import astra.catalogue.create as room; whole = room.values\n"
         f"room.values = lambda *words: os.kill(os.getpid(), {int(number)}) or whole(*words)\n"
-        "import astra.database.snapshot as s; s.batches.__defaults__ = (10,)\n"
+        "import astra.database.sql as s; s.batches.__defaults__ = (10,)\n"
         "from astra.cli import main; sys.exit(main(sys.argv[1:]))"
     )
 

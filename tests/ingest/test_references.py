@@ -3,7 +3,7 @@
 import pytest
 from builders import a_source, on_postgresql
 
-from astra.database.foreign_keys import read_foreign_keys
+from astra.database.schemas import read_foreign_keys
 from astra.ingest import apstar as ingest
 from astra.ingest import references
 from astra.ingest.apstar import ingest_apstar

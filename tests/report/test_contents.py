@@ -15,7 +15,7 @@ from astra.catalogue.columns import columns
 from astra.catalogue.options import Names
 from astra.catalogue.query import Rows as CatalogueRows
 from astra.database.connection import database
-from astra.database.snapshot import snapshot
+from astra.database.sql import snapshot
 from astra.models import AstroNNdist, Distance, TaskRun
 from astra.report import outliers
 from astra.report.comparison import parallaxes, parts, repeats

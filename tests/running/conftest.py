@@ -11,7 +11,7 @@ import pytest
 from builders import a_run, a_source, a_spectrum
 
 from astra.database.connection import database
-from astra.database.liveness import liveness_of
+from astra.database.locks import liveness_of
 from astra.models import TaskWorker
 from astra.running.claims import Claims
 from astra.tasks.contract import find_task

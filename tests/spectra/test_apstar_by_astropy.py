@@ -15,7 +15,7 @@ from astra.errors import SpectrumError
 from astra.spectra.apstar import opened
 from astra.spectra.fits_structure import BLOCK, CARD
 from astra.spectra.grid import N_GRID
-from astra.system.silence import silenced
+from astra.system.processes import silenced
 
 PRIMARY = [
     "SIMPLE  =                    T",

@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from astra.errors import StorageError, UsageError
-from astra.system.atomic import refuse_to_replace, whole_file
+from astra.system.atomic import output_file, refuse_to_replace
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def path(tmp_path):
 
 
 def write(path, content=b"new", *, overwrite=False, failure=None):
-    with whole_file(path, overwrite=overwrite) as stream:
+    with output_file(path, overwrite=overwrite) as stream:
         stream.write(content)
         if failure:
             raise failure
@@ -45,7 +45,7 @@ def test_two_that_write_at_once_do_not_touch_the_file_of_each_other(path, monkey
     # As on two hosts that share a folder, where processes may have the same number.
     monkeypatch.setattr(os, "getpid", lambda: 1)
 
-    with whole_file(path, overwrite=True) as first:
+    with output_file(path, overwrite=True) as first:
         first.write(b"first")
         write(path, b"second", overwrite=True)
 

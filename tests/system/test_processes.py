@@ -1,15 +1,17 @@
-"""The share of a child process, and its end."""
+"""The share of a child process, its end, and the warnings that a process hears."""
 
 import os
 import platform
 import signal
 import subprocess
 import sys
+import threading
 import time
+import warnings
 
 import pytest
 
-from astra.system.processes import cores, shared_cores
+from astra.system.processes import cores, shared_cores, silenced
 
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent ended")
@@ -133,3 +135,39 @@ def test_a_child_whose_parent_ended_before_it_could_say_so_ends_too():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (1, "")
+
+
+# > Warnings of libraries, silenced in one thread and heard in the others afterwards
+
+
+def test_a_warning_is_heard_again_afterwards():
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        with silenced():
+            warnings.warn("of a library", stacklevel=1)
+        warnings.warn("of ours", stacklevel=1)
+
+    assert [str(warning.message) for warning in heard] == ["of ours"]
+
+
+def test_two_threads_that_overlap_leave_the_filters_as_they_were():
+    before, inside, leave = list(warnings.filters), threading.Event(), threading.Event()
+
+    def first():
+        with silenced():
+            inside.set()
+            leave.wait(10)
+
+    def second():
+        with silenced():
+            pass
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    inside.wait(10)
+    threads[1].start()
+    leave.set()
+    for thread in threads:
+        thread.join(10)
+
+    assert warnings.filters == before

@@ -10,7 +10,7 @@ from builders import a_result, a_source, a_spectrum
 
 from astra import generate_queries_for_task
 from astra.database.connection import now
-from astra.database.locks import settled_now
+from astra.database.locks import committed_now
 from astra.errors import UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 from astra.pipelines.astronn_dist import astronn_dist
@@ -348,4 +348,4 @@ def test_what_stands_in_the_wrong_place_is_an_error_that_names_the_argument(argu
 
 
 def test_a_moment_is_settled_only_when_changes_in_flight_are_visible(db):
-    assert settled_now(db) <= now(db)
+    assert committed_now(db) <= now(db)

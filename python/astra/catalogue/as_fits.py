@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from astra.catalogue.columns import Column, Kind, empty_table
-from astra.catalogue.packing import ABSENT, Records, ascii_of
-from astra.catalogue.table import NAME, PIPELINE, Table
+from astra.catalogue.table import ABSENT, NAME, PIPELINE, Records, Table, ascii_of
 from astra.spectra.fits_structure import BLOCK
 
 if TYPE_CHECKING:
@@ -155,21 +154,16 @@ def _for_astropy(columns: tuple[Column, ...]) -> list[str]:
 
 
 def _describe(header: "fits.Header", number: int, column: Column, records: Records) -> None:
+    from astropy import units
+
     header[f"TTYPE{number}"] = column.name
     header[f"TFORM{number}"] = _CODES.get(column.kind) or f"{records.width(column)}A"
     if column.unit:
-        header[f"TUNIT{number}"] = unit_of(column.unit)
+        header[f"TUNIT{number}"] = units.Unit(column.unit).to_string("fits")
     if column.nullable and column.kind in ABSENT:
         header[f"TNULL{number}"] = ABSENT[column.kind]
     header[f"TCOMM{number}"] = column.description
     header[f"TUCD{number}"] = column.ucd
-
-
-def unit_of(unit: str) -> str:
-    """The unit as the FITS standard spells it."""
-    from astropy import units
-
-    return units.Unit(unit).to_string("fits")
 
 
 # > Checksums: FITS standard 4.0, section 4.4.2.7 and appendix J
@@ -190,12 +184,15 @@ class Checksum:
         n_words = len(content) // 4
         self._rest = content[4 * n_words :]
         words = np.frombuffer(content, ">u4", count=n_words)
-        self._total = _folded(self._total + int(words.sum(dtype=np.uint64)))
+        self._total += int(words.sum(dtype=np.uint64))
 
     @property
     def value(self) -> int:
         """The sum so far, with zeros up to the next word."""
-        return _folded(self._total + int.from_bytes(self._rest.ljust(4, b"\0"), "big"))
+        total = self._total + int.from_bytes(self._rest.ljust(4, b"\0"), "big")
+        while total >= _MODULUS:
+            total = total % _MODULUS + total // _MODULUS
+        return total
 
 
 def encoded(value: int) -> str:
@@ -224,9 +221,3 @@ def _four(byte: int) -> list[int]:
                 codes[first] += 1
                 codes[first + 1] -= 1
     return codes
-
-
-def _folded(value: int) -> int:
-    while value >= _MODULUS:
-        value = (value & (_MODULUS - 1)) + (value >> 32)
-    return value

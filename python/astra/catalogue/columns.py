@@ -1,8 +1,12 @@
-"""The columns of the catalogue: name, kind, unit, description, UCD, and the field that each comes from."""
+"""The columns of the catalogue: name, kind, unit, description, UCD, and the field that each comes from.
+
+The words for people are those of the glossary. Two vocabularies of others stand here: the names of the
+catalogue that DR19 published, and the UCDs of the Virtual Observatory.
+"""
 
 import enum
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -10,7 +14,6 @@ from typing import TYPE_CHECKING
 import peewee
 
 from astra.catalogue.options import Names
-from astra.catalogue.vocabularies import PUBLISHED, ucd_of
 from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
 from astra.models import Distance, Source, TaskRun
 from astra.models.glossary import Glossary
@@ -20,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class Kind(enum.Enum):
-    """The values of a column; each format has its own type for each kind."""
+    """The values of a column, as Arrow calls them; every other format has its own type for each kind."""
 
-    LONG = "an integer of 8 bytes"
-    INT = "an integer of 4 bytes"
-    DOUBLE = "a float of 8 bytes"
-    LOGICAL = "true or false"
-    TEXT = "text"
-    TIME = "a moment in UTC"
+    LONG = "int64"
+    INT = "int32"
+    DOUBLE = "float64"
+    LOGICAL = "bool"
+    TEXT = "string"
+    TIME = "timestamp[us]"  # in UTC
 
 
 @dataclass(frozen=True)
@@ -56,29 +59,22 @@ class Column:
 
 
 # The first columns of the file; the others of `distances` follow in the order of that view.
-_FIRST = (
-    (Distance, "sdss_id sdss4_apogee_id gaia_dr3_source_id"),
-    (Source, "healpix"),
-    (Distance, "source_pk spectrum_pk product_id release"),
-    (Apogee, "filetype apred apstar obj"),
-    (Distance, "telescope field"),
-    (Apogee, "prefix commissioning n_visits"),
-    (Distance, "snr spectrum_flags"),
-    (Apogee, "v_rad e_v_rad"),
-    (Distance, "ra dec l b gaia_release plx e_plx"),
-    (Source, "pmra e_pmra pmde e_pmde"),
-    (Distance, "ruwe"),
-    (Source, "nu_eff_used_in_astrometry pseudocolour astrometric_params_solved g_mag bp_mag rp_mag"),
-    (Source, "j_mag e_j_mag h_mag e_h_mag k_mag e_k_mag"),
-    (Distance, "ph_qual cc_flg"),
-    (Source, "ebv e_ebv"),
-    (Distance, "ebv_flags"),
-    (Source, "ebv_origin"),
-)
-# The columns of this name in `distances` hold the values that were used, with 0 for absent ones.
-_OF_THE_SOURCE = {"k_mag": "source_k_mag", "ebv": "source_ebv"}
-# Follows from v_astra.
-_LEFT_OUT = {"v_astra_major_minor"}
+_FIRST = """
+sdss_id sdss4_apogee_id gaia_dr3_source_id healpix source_pk spectrum_pk product_id release
+filetype apred apstar obj telescope field prefix commissioning n_visits snr spectrum_flags v_rad e_v_rad
+ra dec l b gaia_release plx e_plx pmra e_pmra pmde e_pmde ruwe
+nu_eff_used_in_astrometry pseudocolour astrometric_params_solved g_mag bp_mag rp_mag
+j_mag e_j_mag h_mag e_h_mag source_k_mag e_k_mag ph_qual cc_flg source_ebv e_ebv ebv_flags ebv_origin
+""".split()
+# In `distances`, k_mag, ebv and their errors are the values that were used; there, 0 stands for absent ones.
+_OF_THE_SOURCE = {
+    "source_k_mag": Source.k_mag,
+    "e_k_mag": Source.e_k_mag,
+    "source_ebv": Source.ebv,
+    "e_ebv": Source.e_ebv,
+}
+# Where several tables have a column, that of the view is taken, else that of the source.
+_FIELDS = Apogee._meta.fields | Source._meta.fields | Distance._meta.fields | _OF_THE_SOURCE
 
 _KINDS = (
     (peewee.BooleanField, Kind.LOGICAL),
@@ -92,6 +88,124 @@ _KINDS = (
 _UNIT = re.compile(r" \[[^\[\]]*\]$")
 
 
+#: Names in astraAllStarAstroNNdist-0.6.0.fits by those in the database. The other columns have the same name
+#: there, or are not there at all. Source: the data model of SDSS, https://github.com/sdss/datamodel.
+PUBLISHED = {
+    "source_k_mag": "k_mag",
+    "source_ebv": "ebv",
+    "l_fakemag": "L_fakemag",
+    "e_l_fakemag": "L_fakemag_err",
+    "e_model_l_fakemag": "L_fakemag_model_err",
+    "dist": "nn_dist",
+    "e_dist": "nn_dist_err",
+    "e_model_dist": "nn_dist_model_err",
+    "e_nn_parallax": "nn_parallax_err",
+    "e_model_nn_parallax": "nn_parallax_model_err",
+    "plx_zero_point": "gdr3_zeropoint",
+    "gaia_parallax": "gdr3_parallax_w_zp",
+    "e_gaia_parallax": "gdr3_parallax_err",
+    "e_weighted_parallax": "weighted_parallax_err",
+    "e_weighted_dist": "weighted_dist_err",
+    # Not published; the published k_mag and ebv are those of the source, so these need other names.
+    "k_mag": "k_mag_used",
+    "ebv": "ebv_used",
+}
+
+_DISTANCE = "pos.distance"
+_ERROR = "stat.error"
+_PARALLAX = "pos.parallax"
+_FLAG = "meta.code.qual"
+_VERSION = "meta.version"
+# Words that the UCD of a value has, and that of its error has not.
+_OF_VALUES = ("meta.main", "pos.barycenter", "stat.mean")
+
+#: UCDs (UCD1+, controlled vocabulary, https://www.ivoa.net/documents/UCD1+/) by the name of the column in the
+#: database, without the flags of one bit each and most errors (see ``ucd_of``).
+UCDS = {
+    # > Identifiers
+    "sdss_id": "meta.id;meta.main",
+    "sdss4_apogee_id": "meta.id",
+    "gaia_dr3_source_id": "meta.id.cross",
+    "healpix": "pos.healpix",
+    "source_pk": "meta.id.assoc",
+    "spectrum_pk": "meta.id",
+    "product_id": "meta.id;meta.dataset",
+    # > Data product
+    "release": f"{_VERSION};meta.dataset",
+    "filetype": "meta.code.class",
+    "apred": f"{_VERSION};meta.software",
+    "apstar": f"{_VERSION};meta.software",
+    "obj": "meta.id",
+    "telescope": "instr.tel",
+    "field": "meta.id;obs.field",
+    "prefix": "meta.code",
+    "commissioning": _FLAG,
+    "n_visits": "meta.number;obs",
+    "snr": "stat.snr",
+    "spectrum_flags": _FLAG,
+    "v_rad": "spect.dopplerVeloc;pos.barycenter",
+    # > Astrometry
+    "ra": "pos.eq.ra;meta.main",
+    "dec": "pos.eq.dec;meta.main",
+    "l": "pos.galactic.lon",
+    "b": "pos.galactic.lat",
+    "gaia_release": f"{_VERSION};meta.table",
+    "plx": _PARALLAX,
+    "pmra": "pos.pm;pos.eq.ra",
+    "pmde": "pos.pm;pos.eq.dec",
+    "ruwe": "stat.error;pos",
+    "nu_eff_used_in_astrometry": "em.wavenumber",
+    "pseudocolour": "em.wavenumber",
+    "astrometric_params_solved": "meta.number",
+    # > Photometry
+    "g_mag": "phot.mag;em.opt",
+    "bp_mag": "phot.mag;em.opt.B",
+    "rp_mag": "phot.mag;em.opt.R",
+    "j_mag": "phot.mag;em.IR.J",
+    "h_mag": "phot.mag;em.IR.H",
+    "k_mag": "phot.mag;em.IR.K",
+    "source_k_mag": "phot.mag;em.IR.K",
+    "ph_qual": _FLAG,
+    "cc_flg": _FLAG,
+    # > Extinction
+    "ebv": "phot.color.excess",
+    "source_ebv": "phot.color.excess",
+    "ebv_flags": "meta.code",
+    "ebv_origin": "meta.ref",
+    "a_k_mag": "phys.absorption;em.IR.K",
+    # > Luminosity
+    "l_fakemag": "phys.luminosity;em.IR.K",
+    "m_ks_abs": "phys.magAbs;em.IR.K",
+    # > Distance
+    "dist": f"{_DISTANCE};meta.main",
+    "e_dist_full": f"{_ERROR};{_DISTANCE}",
+    "dist_lo": f"{_DISTANCE};stat.min",
+    "dist_hi": f"{_DISTANCE};stat.max",
+    "nn_parallax": _PARALLAX,
+    "plx_zero_point": f"arith.zp;{_PARALLAX}",
+    "gaia_parallax": _PARALLAX,
+    "weighted_parallax": f"{_PARALLAX};stat.mean",
+    "weighted_dist": f"{_DISTANCE};stat.mean",
+    # > Quality
+    "result_flags": _FLAG,
+    "no_result_reason": "meta.note",
+    "primary_spectrum": "meta.code",
+    "good": _FLAG,
+    # > Provenance
+    "task_pk": "meta.record",
+    "run_pk": "meta.id.assoc",
+    "v_astra": f"{_VERSION};meta.software",
+    "created": "time.creation",
+    "modified": "time.processing",
+    "tag": "meta.note",
+    "weights_name": "meta.id;meta.modelled",
+    "weights_sha256": "meta.checksum;meta.modelled",
+    "seed": "meta.number",
+    "n_draws": "meta.number",
+    "precision": "meta.code",
+}
+
+
 @cache
 def columns(names: Names = Names.ASTRA, *, mixed: bool = False) -> tuple[Column, ...]:
     """The columns in the order of the file.
@@ -100,48 +214,33 @@ def columns(names: Names = Names.ASTRA, *, mixed: bool = False) -> tuple[Column,
         names: Whose names they have.
         mixed: Whether to add the weights, seed and precision of each row.
     """
+    fields = {key: _FIELDS[key] for key in _FIRST}
+    for field in Distance._meta.sorted_fields:
+        if field.column_name != "v_astra_major_minor":  # it follows from v_astra
+            fields.setdefault(field.column_name, field)
+    if mixed:
+        fields |= {name: TaskRun._meta.fields[name] for name in TaskRun.IDENTITY}
     published = PUBLISHED if names is Names.DR19 else {}
-    return tuple(_column(key, field, published.get(key, key)) for key, field in _fields(mixed))
+    return tuple(_column(key, field, published.get(key, key)) for key, field in fields.items())
 
 
 def empty_table(columns: Sequence[Column]) -> "Table":
     """A table of astropy without rows, with the types, units, descriptions and UCDs of the columns."""
-    from astropy.table import Column as AstropyColumn
-    from astropy.table import Table
+    from astropy import table
 
-    types = {Kind.LONG: "int64", Kind.INT: "int32", Kind.DOUBLE: "float64", Kind.LOGICAL: "bool"}
-    return Table(
-        [
-            AstropyColumn(
-                [],
-                column.name,
-                types.get(column.kind, "str"),
-                unit=column.unit,
-                description=column.description,
-                meta={"ucd": column.ucd},
-            )
-            for column in columns
-        ]
-    )
-
-
-def _fields(mixed: bool) -> Iterator[tuple[str, peewee.Field]]:
-    seen = set(_LEFT_OUT)
-    for model, names in _FIRST:
-        for name in names.split():
-            key = _OF_THE_SOURCE.get(name, name) if model is Source else name
-            seen.add(key)
-            yield key, model._meta.fields[name]
-    for field in Distance._meta.sorted_fields:
-        if field.column_name not in seen:
-            yield field.column_name, field
-    if mixed:
-        for name in TaskRun.IDENTITY:
-            yield name, TaskRun._meta.fields[name]
+    empty = table.Table()
+    for column in columns:
+        empty[column.name] = table.Column(
+            dtype="str" if column.kind in (Kind.TEXT, Kind.TIME) else column.kind.value,
+            unit=column.unit,
+            description=column.description,
+            meta={"ucd": column.ucd},
+        )
+    return empty
 
 
 def _column(key: str, field: peewee.Field, name: str) -> Column:
-    help_text = getattr(Glossary, key) if key in _OF_THE_SOURCE.values() else field.help_text
+    help_text = getattr(Glossary, key) if key in _OF_THE_SOURCE else field.help_text
     return Column(
         name=name,
         key=key,
@@ -153,3 +252,20 @@ def _column(key: str, field: peewee.Field, name: str) -> Column:
         nullable=field.null or field.model in (Source, TaskRun),
         field=field,
     )
+
+
+def ucd_of(name: str) -> str:
+    """The UCD of a column.
+
+    Args:
+        name: Its name in the database.
+
+    Raises:
+        KeyError: The column has none yet: add it above.
+    """
+    if name.startswith("flag_"):
+        return _FLAG
+    if name in UCDS:
+        return UCDS[name]
+    value = UCDS[name.removeprefix("e_").removeprefix("model_")]
+    return ";".join([_ERROR, *(word for word in value.split(";") if word not in _OF_VALUES)])

@@ -1,5 +1,6 @@
 """``astra create``: writes the catalogue from the database to a file."""
 
+import importlib.util
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,25 +11,24 @@ from typing import Any
 import peewee
 
 import astra
-from astra.catalogue import as_fits, as_parquet, as_text, as_votable
-from astra.catalogue.columns import Column, columns
+from astra.catalogue import as_fits, formats
+from astra.catalogue.columns import columns
 from astra.catalogue.filters import Filter
 from astra.catalogue.options import Format, Names
-from astra.catalogue.packing import Batch, values
-from astra.catalogue.query import Rows, is_mixed, refuse_mixture
-from astra.catalogue.table import NAME, Table, flag_bits
+from astra.catalogue.query import Rows, refuse_mixture
+from astra.catalogue.table import NAME, Batch, Table, flag_bits, values
 from astra.database.connection import database as configured
-from astra.database.snapshot import batches, snapshot
-from astra.errors import AstraError, Interrupted, UsageError
+from astra.database.sql import batches, snapshot
+from astra.errors import AstraError, ConfigError, Interrupted, UsageError
 from astra.running.ending import StopRequest
-from astra.system.atomic import refuse_to_replace, whole_file
+from astra.system.atomic import output_file, refuse_to_replace
 
 _WRITERS = {
     Format.FITS: as_fits.write,
-    Format.PARQUET: as_parquet.write,
-    Format.VOTABLE: as_votable.write,
-    Format.ECSV: as_text.write_ecsv,
-    Format.CSV: as_text.write_csv,
+    Format.PARQUET: formats.write_parquet,
+    Format.VOTABLE: formats.write_votable,
+    Format.ECSV: formats.write_ecsv,
+    Format.CSV: formats.write_csv,
 }
 
 
@@ -57,11 +57,6 @@ class Request:
         """The file."""
         return self.output or Path(f"{NAME}-{astra.__version__}.{self.format.extension}")
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The columns."""
-        return columns(self.names, mixed=self.mixed)
-
     @cached_property
     def wanted(self) -> Filter | None:
         """The parsed condition.
@@ -88,8 +83,8 @@ class Request:
             )
         refuse_to_replace(self.path, overwrite=self.overwrite)
         _ = self.wanted
-        if self.format is Format.PARQUET:
-            as_parquet.check_installed()
+        if self.format is Format.PARQUET and importlib.util.find_spec("pyarrow") is None:
+            raise ConfigError("--format parquet needs pyarrow: pip install 'astra-distances[parquet]'")
 
 
 @dataclass(frozen=True)
@@ -104,9 +99,8 @@ class Created:
 
     def as_dict(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""
-        true, summary = self.table.summary.true, self.table.summary
-        mixed = is_mixed(self.table.origins)
-        only = self.table.origins[0] if self.table.origins and not mixed else None
+        summary, origin = self.table.summary, self.table.origin
+        true = summary.true
         return {
             "path": str(self.path),
             "format": self.format.value,
@@ -119,10 +113,10 @@ class Created:
             "warn": true["flag_warn"],
             "flags": {name: true[name] for name in flag_bits()},
             "date": self.table.date,
-            "mixed": mixed,
+            "mixed": self.table.mixed,
             "weights": {
-                "name": only.weights_name if only else None,
-                "sha256": only.weights_sha256 if only else None,
+                "name": origin and origin.weights_name,
+                "sha256": origin and origin.weights_sha256,
             },
             "elapsed_s": round(self.elapsed_s, 3),
         }
@@ -150,14 +144,15 @@ def create(
     """
     started = time.monotonic()
     request.check()
-    with whole_file(request.path, overwrite=request.overwrite) as stream, snapshot(database):
-        rows = Rows(database, request.columns, request.wanted)
+    chosen = columns(request.names, mixed=request.mixed)
+    with output_file(request.path, overwrite=request.overwrite) as stream, snapshot(database):
+        rows = Rows(database, chosen, request.wanted)
         origins = rows.origins()
         if not request.mixed:
             refuse_mixture(origins)
         summary = rows.summary()
         read = _read(rows, summary.rows, stop, on_progress)
-        table = Table(request.columns, summary, origins, request.names, request.condition or "", read)
+        table = Table(chosen, summary, origins, request.names, request.condition or "", read)
         _WRITERS[request.format](stream, table)
     size = request.path.stat().st_size
     return Created(request.path, request.format, size, table, time.monotonic() - started)

@@ -10,8 +10,7 @@ from peewee import JOIN, fn
 
 from astra.catalogue.columns import Column, Kind
 from astra.catalogue.filters import Filter
-from astra.database.snapshot import all_rows
-from astra.database.sql import octets
+from astra.database.sql import all_rows, octets
 from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
 from astra.models import Distance, Source, TaskRun
@@ -70,9 +69,8 @@ class Origin:
 
     def __str__(self) -> str:
         major, minor = divmod(self.version, 1000)
-        if self.weights_sha256 is None:
-            weights = "unknown weights"
-        else:
+        weights = "unknown weights"
+        if self.weights_sha256 is not None:
             weights = f"weights {self.weights_name} (sha256 {self.weights_sha256[:12]})"
         facts = [f"version {major}.{minor}", weights, f"seed {self.seed}", f"{self.n_draws} draws"]
         return ", ".join([*facts, self.precision or "unknown precision"])

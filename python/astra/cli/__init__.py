@@ -1,42 +1,26 @@
 """The command line: no logic; torch and astropy load only where they are needed.
 
-    console.py      results on stdout; progress, logs and errors on stderr
-    command.py      what commands share: the configured database, one report for every ending
+    console.py      what commands share: output, the configured database, one report for every ending
 
-One file for each command, named after it, with a function of this name or, for a group, an `app`:
+One file for each command, named after it, with a function of this name or, for a group, an `app`;
+`astra version` is here:
 
     init.py, ingest.py, run.py, srun.py, status.py
     create.py, report.py, explain.py
     models.py, simulate.py, train.py, compare.py
-    config.py, doctor.py, version.py
+    config.py, doctor.py
 """
 
 import logging
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from astra.cli import (
-    compare,
-    config,
-    create,
-    doctor,
-    explain,
-    ingest,
-    init,
-    models,
-    report,
-    run,
-    simulate,
-    srun,
-    status,
-    train,
-    version,
-)
 from astra.cli.console import fail, say
-from astra.errors import AstraError
-from astra.system.logs import set_up_logging
+from astra.errors import AstraError, UsageError
+from astra.system.processes import set_up_logging
 
 app = typer.Typer(
     name="astra",
@@ -47,15 +31,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 # In the order in which the help lists them.
-for _module in (
-    *(init, ingest, run, srun, status, doctor, report, models),
-    *(simulate, compare, train, create, explain, config, version),
+for _name in (
+    *("init", "ingest", "run", "srun", "status", "doctor", "report", "models"),
+    *("simulate", "compare", "train", "create", "explain", "config"),
 ):
-    _name = _module.__name__.rpartition(".")[2]
+    _module = import_module(f"astra.cli.{_name}")
     if hasattr(_module, "app"):
         app.add_typer(_module.app, name=_name)
     else:
         app.command(epilog=_module.EXAMPLES)(getattr(_module, _name))
+
+
+@app.command(epilog="Example: astra version")
+def version() -> None:
+    """Print the version of Astra."""
+    from astra import __version__
+
+    say(__version__)
 
 
 @app.callback()
@@ -66,7 +58,7 @@ def _options(
 ) -> None:
     set_up_logging(logging.DEBUG if debug else logging.INFO)
     if show_version:
-        version.version()
+        version()
         raise typer.Exit
     if context.invoked_subcommand is None:
         say(context.get_help())
@@ -82,32 +74,25 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in arguments
     try:
         return app(arguments, standalone_mode=False) or 0
     except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        hint = f"{context.command_path if context else 'astra'} --help"
         # What pydantic says before the words of whoever checked a value.
-        return fail(error.format_message().replace("Value error, ", ""), 2, _help_hint(error))
-    except AstraError as error:
-        if debug:
-            logging.getLogger("astra").exception("traceback")
-        hint = f"{_command_in(arguments)} --help" if error.exit_code == 2 else None
-        return fail(str(error), error.exit_code, hint)
+        return fail(error.format_message().replace("Value error, ", ""), UsageError.exit_code, hint)
     except (typer.Abort, KeyboardInterrupt):
         return fail("interrupted", 130)
     except Exception as error:
-        if debug:
+        if "--debug" in arguments:
             logging.getLogger("astra").exception("traceback")
-        return _unexpected(error)
-
-
-def _help_hint(error: typer.TyperException) -> str:
-    context = getattr(error, "ctx", None)
-    return f"{context.command_path if context else 'astra'} --help"
+        known = _known(error)
+        hint = f"{_command_in(arguments)} --help" if known.exit_code == UsageError.exit_code else None
+        return fail(str(known), known.exit_code, hint)
 
 
 def _command_in(arguments: list[str]) -> str:
-    """The command of a command line, by its whole name."""
+    """The command of a command line, with the groups that it is in."""
     command, path = typer.main.get_command(app), ["astra"]
     for word in arguments:
         below = getattr(command, "commands", {})
@@ -117,13 +102,15 @@ def _command_in(arguments: list[str]) -> str:
     return " ".join(path)
 
 
-def _unexpected(error: Exception) -> int:
+def _known(error: Exception) -> AstraError:
+    """The error of the project that says who has to act."""
+    if isinstance(error, AstraError):
+        return error
     import peewee
 
     if isinstance(error, peewee.PeeweeException):
         from astra.database.connection import translated
 
-        known = translated(error)
-        return fail(str(known), known.exit_code)
-    again = "run again with `astra --debug …` for the traceback"
-    return fail(f"internal error: {type(error).__name__}: {error}; {again}", AstraError.exit_code)
+        return translated(error)
+    remedy = "run again with `astra --debug …` for the traceback"
+    return AstraError(f"internal error: {type(error).__name__}: {error}; {remedy}")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from astra.cli.command import AsJson, database_session
-from astra.cli.console import note, say, say_json, say_table
+from astra.cli.console import AsJson, database_session, examples, note, say, say_json, say_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,14 +15,11 @@ if TYPE_CHECKING:
 
     from astra.modelling.comparison import Compared, Summary
 
-EXAMPLES = """Examples:
-
-  astra compare demo/spectra
-
-  astra compare demo/spectra --summary
-
-  astra compare demo/spectra --json
-"""
+EXAMPLES = examples(
+    "astra compare demo/spectra",
+    "astra compare demo/spectra --summary",
+    "astra compare demo/spectra --json",
+)
 
 _QUANTITIES = ("S/N", "true [pc]", "distance [pc]", "off [%]", "off [sigma]")
 _SHARES = (

@@ -2,17 +2,14 @@
 
 import typer
 
-from astra.cli.command import AsJson
-from astra.cli.console import say, say_json
+from astra.cli.console import AsJson, examples, say, say_json
 
 app = typer.Typer(help="Show the settings.", rich_markup_mode=None)
 
-EXAMPLES = """Examples:
-
-  astra config show
-
-  astra config show --json
-"""
+EXAMPLES = examples(
+    "astra config show",
+    "astra config show --json",
+)
 
 
 @app.command(epilog=EXAMPLES)

@@ -1,16 +1,28 @@
-"""What goes where: results on stdout, progress, logs and errors on stderr."""
+"""What commands share: where output goes, the configured database, one report for every ending.
+
+Results go to stdout; progress, logs and errors to stderr.
+"""
 
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from astra.errors import UsageError
+
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from astra.config import Settings
+    from astra.running.ending import Ending, StopRequest
+    from astra.running.runs import Report
+    from astra.slurm.srun import SlurmReport
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 # Columns of a table that goes to a file or a pipe.
 _UNLIMITED = 10_000
@@ -19,14 +31,22 @@ _UNLIMITED = 10_000
 QUIET_S = 10.0
 
 
+def examples(*lines: str) -> str:
+    """The end of the help of a command: command lines to copy."""
+    return "\n\n  ".join(("Examples:", *lines)) + "\n"
+
+
+# > Output
+
+
 def say(text: str) -> None:
     """Print a result."""
     typer.echo(text)
 
 
 def say_json(content: Any) -> None:
-    """Print a result for a program; absent numbers become null, as JSON has no NaN."""
-    typer.echo(json.dumps(content, default=str, allow_nan=False))
+    """Print a result for a program; NaN is refused, as JSON has none."""
+    say(json.dumps(content, default=str, allow_nan=False))
 
 
 def say_table(table: "Table") -> None:
@@ -39,12 +59,25 @@ def say_table(table: "Table") -> None:
     say("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
+def note(text: str) -> None:
+    """Print a note for a person, on stderr: it is not part of the result."""
+    typer.echo(text, err=True)
+
+
+def fail(message: str, exit_code: int, hint: str | None = None) -> int:
+    """Print an error on one line, and a hint below it; give back the exit code."""
+    note(f"astra: error: {' '.join(message.split())}")
+    if hint:
+        note(f"Try `{hint}`.")
+    return exit_code
+
+
 @contextmanager
 def redrawing() -> Iterator[Callable[[list[str], list[str]], None]]:
-    """Show something again and again: on a terminal in the same place, elsewhere line below line.
+    """Show something repeatedly: on a terminal in the same place, elsewhere line below line.
 
     Yields:
-        A function that takes the whole page for a terminal, and the lines for elsewhere.
+        A function that takes the lines of a page for a terminal, and the lines for elsewhere.
     """
     if not sys.stdout.isatty():
         yield lambda page, lines: say("\n".join(lines))
@@ -56,19 +89,6 @@ def redrawing() -> Iterator[Callable[[list[str], list[str]], None]]:
         yield lambda page, lines: live.update(Text("\n".join(page)), refresh=True)
 
 
-def note(text: str) -> None:
-    """Print a note for a person, on stderr: it is not part of the result."""
-    typer.echo(text, err=True)
-
-
-def fail(message: str, exit_code: int, hint: str | None = None) -> int:
-    """Print an error on one line, and a hint below it; give back the exit code."""
-    typer.echo(f"astra: error: {' '.join(message.split())}", err=True)
-    if hint:
-        typer.echo(f"Try `{hint}`.", err=True)
-    return exit_code
-
-
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
     """Show how far the work is: a bar on a terminal, a plain line now and then elsewhere.
@@ -77,8 +97,14 @@ def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
         A function that takes what is done, and the total where it is known.
     """
     if sys.stderr.isatty():
-        with _bar(what) as update:
-            yield update
+        from rich import progress as rich
+        from rich.console import Console
+
+        parts = (rich.SpinnerColumn(), rich.TextColumn("{task.description}"), rich.BarColumn())
+        counts = (rich.MofNCompleteColumn(), rich.TimeElapsedColumn())
+        with rich.Progress(*parts, *counts, console=Console(stderr=True)) as bar:
+            job = bar.add_task(what, total=None)
+            yield lambda done, total=None: bar.update(job, completed=done, total=total)
         return
     last = time.monotonic()
 
@@ -91,13 +117,61 @@ def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
     yield update
 
 
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    from rich import progress as rich
-    from rich.console import Console
+# > The database, and how a run ends
 
-    parts = (rich.SpinnerColumn(), rich.TextColumn("{task.description}"), rich.BarColumn())
-    counts = (rich.MofNCompleteColumn(), rich.TimeElapsedColumn())
-    with rich.Progress(*parts, *counts, console=Console(stderr=True)) as bar:
-        job = bar.add_task(what, total=None)
-        yield lambda done, total=None: bar.update(job, completed=done, total=total)
+
+@contextmanager
+def database_session() -> "Iterator[Settings]":
+    """Open the configured database, check its schema, and bind the models to it.
+
+    Raises:
+        ConfigError: There is no such SQLite file, or its schema is not the one of this version.
+        DatabaseUnreachable: PostgreSQL cannot be reached.
+    """
+    from astra.config import load_settings
+    from astra.database.connection import bound_to, open_database
+    from astra.schema import upgrade as schema
+
+    settings = load_settings()
+    with bound_to(open_database(settings)) as database:
+        schema.check(database)
+        yield settings
+
+
+@contextmanager
+def reported(report: "Report | SlurmReport", *, as_json: bool) -> "Iterator[StopRequest]":
+    """Fill in how the work of this context ends, and print it for a program, whatever happens.
+
+    Yields:
+        What signals ask for.
+    """
+    from astra.running.ending import reporting
+
+    try:
+        with reporting(report) as stop:
+            yield stop
+    finally:
+        if as_json:
+            say_json(report.as_dict())
+
+
+def say_sum(found: Mapping[str, Any]) -> None:
+    """Print what a run did, as ``measured + no_result = processed``; the counts are those of ``--json``."""
+    parts = f"{found['measured']:,} measured + {found['no_result']:,} no_result"
+    say(f"{parts} = {found['processed']:,} processed ({quality(found)})")
+    if found["rederived"]:
+        say(f"{found['rederived']:,} results derived again from what the table of sources says now")
+
+
+def quality(found: Mapping[str, Any]) -> str:
+    """How many results are bad, how many need a second look, and which flags they have."""
+    flags = ", ".join(f"{name} {count:,}" for name, count in found.get("flags", {}).items() if count)
+    return f"bad {found['bad']:,}, warn {found['warn']:,}" + (f"; {flags}" if flags else "")
+
+
+def finish(command: str, ending: "Ending") -> NoReturn:
+    """Print what went wrong, if anything did, and exit with the code of this ending."""
+    if ending.error:
+        hint = f"astra {command} --help" if ending.exit_code == UsageError.exit_code else None
+        fail(ending.error, ending.exit_code, hint)
+    raise typer.Exit(ending.exit_code)

@@ -4,32 +4,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from astra.catalogue.options import Format, Names
-from astra.cli.command import database_session, finish, quality
-from astra.cli.console import note, progress, say, say_json
+from astra.cli.console import database_session, examples, finish, note, progress, quality, say, say_json
 from astra.errors import UsageError
 from astra.system.arguments import argument, option, specified, takes
 
 if TYPE_CHECKING:
     from astra.catalogue.create import Created
 
-EXAMPLES = """Examples:
+EXAMPLES = examples(
+    "astra create astraAllStarAstroNNdist",
+    "astra create astraAllStarAstroNNdist --output good.fits "
+    '--where "good and primary_spectrum and dist < 5000"',
+    "astra create astraAllStarAstroNNdist --format parquet --names dr19 --overwrite",
+)
 
-  astra create astraAllStarAstroNNdist
-
-  astra create astraAllStarAstroNNdist --output good.fits --where "good and primary_spectrum and dist < 5000"
-
-  astra create astraAllStarAstroNNdist --format parquet --names dr19 --overwrite
-"""
-
-_PRODUCTS = ("astraAllStarAstroNNdist",)
+_PRODUCT = "astraAllStarAstroNNdist"
 
 
 @dataclass(frozen=True, kw_only=True)
 class _RequestArguments:
-    """What the catalogue shall hold, as :class:`astra.catalogue.create.Request` has it."""
+    """What the catalogue is to hold, as :class:`astra.catalogue.create.Request` has it."""
 
     output: Path | None = option(
         metavar="PATH", help="The file; default: PRODUCT-VERSION.FORMAT, in this folder."
@@ -61,8 +56,8 @@ def create(asked: _Arguments) -> None:
     """
     from astra.running.ending import Ending, reporting
 
-    if asked.product.lower() not in [each.lower() for each in _PRODUCTS]:
-        raise UsageError(f"there is no product {asked.product}; there is {', '.join(_PRODUCTS)}")
+    if asked.product.lower() != _PRODUCT.lower():
+        raise UsageError(f"there is no product {asked.product}; there is {_PRODUCT}")
     ending, made, output = Ending(), None, asked.request.output
     with reporting(ending) as stop:
         from astra.catalogue.create import Request
@@ -75,8 +70,8 @@ def create(asked: _Arguments) -> None:
         with database_session(), progress("rows") as update:
             made = write(request, database, stop, update)
     if made is None:
-        raise typer.Exit(finish("create", ending))
-    if asked.as_json:
+        finish("create", ending)
+    elif asked.as_json:
         say_json(made.as_dict())
     else:
         _say(made, filtered=asked.request.condition is not None)

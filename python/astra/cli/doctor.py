@@ -2,17 +2,13 @@
 
 import typer
 
-from astra.cli.command import AsJson
-from astra.cli.console import note, say, say_json
+from astra.cli.console import AsJson, examples, note, say, say_json
 
-EXAMPLES = """Examples:
-
-  astra doctor
-
-  astra doctor --json
-
-  astra doctor && astra run astronn_dist
-"""
+EXAMPLES = examples(
+    "astra doctor",
+    "astra doctor --json",
+    "astra doctor && astra run astronn_dist",
+)
 
 
 def doctor(as_json: AsJson = False) -> None:

@@ -5,19 +5,14 @@ from typing import Annotated
 
 import typer
 
-from astra.cli.command import AsJson
-from astra.cli.console import say, say_json
+from astra.cli.console import AsJson, examples, say, say_json
 
-EXAMPLES = """Examples:
-
-  astra explain 2049
-
-  astra explain 0x5
-
-  astra explain flag_no_result flag_missing_extinction
-
-  astra explain 17 --kind spectrum_flags
-"""
+EXAMPLES = examples(
+    "astra explain 2049",
+    "astra explain 0x5",
+    "astra explain flag_no_result flag_missing_extinction",
+    "astra explain 17 --kind spectrum_flags",
+)
 
 
 class Kind(StrEnum):

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from astra.cli.command import database_session
-from astra.cli.console import progress, say, say_json
+from astra.cli.console import database_session, examples, progress, say, say_json
 from astra.system.arguments import argument, option, takes
 
 if TYPE_CHECKING:
@@ -16,22 +15,16 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Register sources and spectra.", rich_markup_mode=None)
 
-EXAMPLES_APSTAR = """Examples:
-
-  astra ingest apstar spectra/ --catalog targets.csv
-
-  astra ingest apstar spectra/ --catalog mwmAllStar-0.6.0.fits --hdu 2
-
-  astra ingest apstar apStar-r8-2M19463571+3919069.fits
-
-  astra ingest apstar $SAS_BASE_DIR/sdsswork/mwm/apogee/spectro/redux/1.3/stars --release sdss5
-"""
-EXAMPLES_ALLSTAR = """Examples:
-
-  astra ingest allstar allStar-dr17-synspec_rev1.fits
-
-  astra ingest allstar allStar-v603.fits --spectra-root /data/apstar --extinction sfd
-"""
+EXAMPLES_APSTAR = examples(
+    "astra ingest apstar spectra/ --catalog targets.csv",
+    "astra ingest apstar spectra/ --catalog mwmAllStar-0.6.0.fits --hdu 2",
+    "astra ingest apstar apStar-r8-2M19463571+3919069.fits",
+    "astra ingest apstar $SAS_BASE_DIR/sdsswork/mwm/apogee/spectro/redux/1.3/stars --release sdss5",
+)
+EXAMPLES_ALLSTAR = examples(
+    "astra ingest allstar allStar-dr17-synspec_rev1.fits",
+    "astra ingest allstar allStar-v603.fits --spectra-root /data/apstar --extinction sfd",
+)
 
 
 class Extinction(StrEnum):
@@ -101,17 +94,15 @@ def _say(counts: "IngestCounts", as_json: bool) -> None:
     if as_json:
         say_json(found)
         return
+
+    def listed(kind: str, *states: str) -> str:
+        return ", ".join(f"{found[f'{kind}_{state}']:,} {state}" for state in states)
+
     for kind in ("spectra", "sources"):
-        new, updated, unchanged = (found[f"{kind}_{state}"] for state in ("new", "updated", "unchanged"))
-        say(f"{kind}: {new:,} new, {updated:,} updated, {unchanged:,} unchanged")
-    for name, what in (
-        ("unreadable", "files registered from their names alone"),
-        ("skipped", "rows without a file"),
-    ):
-        if found[name]:
-            say(f"{what}: {found[name]:,}")
-    matched, unmatched, duplicate = (
-        found[f"catalog_{state}"] for state in ("matched", "unmatched", "duplicate")
-    )
-    if matched + unmatched + duplicate:
-        say(f"catalogue rows: {matched:,} matched, {unmatched:,} unmatched, {duplicate:,} duplicate")
+        say(f"{kind}: {listed(kind, 'new', 'updated', 'unchanged')}")
+    if found["unreadable"]:
+        say(f"files registered from their names alone: {found['unreadable']:,}")
+    if found["skipped"]:
+        say(f"rows without a file: {found['skipped']:,}")
+    if any(count for name, count in found.items() if name.startswith("catalog_")):
+        say(f"catalogue rows: {listed('catalog', 'matched', 'unmatched', 'duplicate')}")

@@ -1,28 +1,18 @@
 """``astra init``."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from astra.cli.console import note, say
+from astra.cli.console import examples, note, say
 
-if TYPE_CHECKING:
-    from peewee import Database
-
-    from astra.config import Settings
-
-EXAMPLES = """Examples:
-
-  astra init
-
-  ASTRA_DATABASE_PATH=my.db astra init
-
-  ASTRA_DATABASE_URL=postgresql://me@db.example.org/survey astra init
-
-  astra init --roles --role-prefix survey
-
-  astra init --roles --dry-run > roles.sql
-"""
+EXAMPLES = examples(
+    "astra init",
+    "ASTRA_DATABASE_PATH=my.db astra init",
+    "ASTRA_DATABASE_URL=postgresql://me@db.example.org/survey astra init",
+    "astra init --roles --role-prefix survey",
+    "astra init --roles --dry-run > roles.sql",
+)
 
 _PLACES = ("database.path", "database.url", "database.dbname", "database.host", "database.user")
 
@@ -44,37 +34,27 @@ def init(roles: WithRoles = False, role_prefix: RolePrefix = "astra", dry_run: D
     from astra.config import load_settings
     from astra.database.connection import bound_to, open_database
     from astra.errors import UsageError
+    from astra.schema import upgrade as schema
+    from astra.schema.roles import check_possible, creating, granting, roles_in, set_up
 
     if dry_run and not roles:
         raise UsageError("--dry-run prints the SQL of --roles: give both")
     settings = load_settings()
     if roles:
-        from astra.schema.roles import check_possible
-
         check_possible(settings, role_prefix)
     with bound_to(open_database(settings, create=True)) as database:
         if not dry_run:
-            _upgrade(database, settings)
-        if roles:
-            _grant(database, settings, role_prefix, dry_run)
-
-
-def _upgrade(database: "Database", settings: "Settings") -> None:
-    from astra.schema import upgrade as schema
-
-    place = next(str(shown) for name, shown, _ in settings.flat() if name in _PLACES)
-    applied = schema.upgrade(database, settings)
-    for name in applied:
-        note(f"applied {name}")
-    say(f"{place}: {'schema is ready' if applied else 'schema was up to date'}")
-
-
-def _grant(database: "Database", settings: "Settings", prefix: str, dry_run: bool) -> None:
-    from astra.schema.roles import creating, granting, roles_in, set_up
-
-    roles = roles_in(database, settings.database.schema_, prefix)
-    if dry_run:
-        say("\n".join(f"{statement};" for statement in creating(database, roles) + granting(database, roles)))
-        return
-    set_up(database, roles)
-    say(f"roles are ready; to grant one: GRANT {roles.writer} TO …; or GRANT {roles.reader} TO …;")
+            place = next(str(shown) for name, shown, _ in settings.flat() if name in _PLACES)
+            applied = schema.upgrade(database, settings)
+            for name in applied:
+                note(f"applied {name}")
+            say(f"{place}: {'schema is ready' if applied else 'schema was up to date'}")
+        if not roles:
+            return
+        both = roles_in(database, settings.database.schema_, role_prefix)
+        if dry_run:
+            statements = creating(database, both) + granting(database, both)
+            say("\n".join(f"{statement};" for statement in statements))
+        else:
+            set_up(database, both)
+            say(f"roles are ready; to grant one: GRANT {both.writer} TO …; or GRANT {both.reader} TO …;")

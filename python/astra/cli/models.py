@@ -6,36 +6,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from astra.cli.command import AsJson
-from astra.cli.console import say, say_json, say_table
+from astra.cli.console import AsJson, examples, say, say_json, say_table
 
 if TYPE_CHECKING:
     from astra.pipelines.astronn_dist.weights.library import Listed
 
 app = typer.Typer(help="List, inspect and import models (weights).", rich_markup_mode=None)
 
-EXAMPLES_LIST = """Examples:
-
-  astra models list
-
-  astra models list --json
-"""
-EXAMPLES_SHOW = """Examples:
-
-  astra models show
-
-  astra models show dr17
-
-  astra models show downloads/model.safetensors --json
-"""
-EXAMPLES_IMPORT = """Examples:
-
-  astra models import astroNN_dist_model_parameter.pt --name dr17
-
-  astra models import downloads/astroNN_gaia_dr17_model_3 --name dr17 --overwrite
-
-  astra run astronn_dist --weights dr17
-"""
+EXAMPLES_LIST = examples(
+    "astra models list",
+    "astra models list --json",
+)
+EXAMPLES_SHOW = examples(
+    "astra models show",
+    "astra models show dr17",
+    "astra models show downloads/model.safetensors --json",
+)
+EXAMPLES_IMPORT = examples(
+    "astra models import astroNN_dist_model_parameter.pt --name dr17",
+    "astra models import downloads/astroNN_gaia_dr17_model_3 --name dr17 --overwrite",
+    "astra run astronn_dist --weights dr17",
+)
 
 
 @app.command("list", epilog=EXAMPLES_LIST)
@@ -127,10 +118,9 @@ def _say_model(found: dict[str, Any]) -> None:
         "labels_std": f"{found['labels_std']:.6g} mas",
         "range of validity": found["range"] or "not stated",
         "widens errors out of range": widens,
+        "details": found["details"] or "its maker noted none",
     }
-    for name, value in (*facts.items(), ("details", found["details"] or "its maker noted none")):
-        for line in _lines(name, value):
-            say(line)
+    say("\n".join(line for name, value in facts.items() for line in _lines(name, value)))
     say(f"to use it: {_clean(found['use'])}")
 
 
@@ -138,16 +128,16 @@ def _lines(name: str, value: Any, indent: str = "") -> Iterator[str]:
     """A name with its value, on one line where it fits, else with the parts of the value below."""
     head = f"{indent}{_clean(name)}:"
     if isinstance(value, dict) and value:
-        yield head
-        for key, part in value.items():
-            yield from _lines(str(key).replace("_", " "), part, indent + "  ")
+        below = [(str(key).replace("_", " "), part) for key, part in value.items()]
     elif isinstance(value, list) and any(isinstance(part, dict | list) for part in value):
-        yield head
-        for number, part in enumerate(value, 1):
-            yield from _lines(str(number), part, indent + "  ")
+        below = [(str(number), part) for number, part in enumerate(value, 1)]
     else:
         parts = value if isinstance(value, list) else [value]
         yield f"{head} {', '.join(map(_word, parts))}".rstrip()
+        return
+    yield head
+    for key, part in below:
+        yield from _lines(key, part, indent + "  ")
 
 
 def _word(value: Any) -> str:

@@ -5,19 +5,14 @@ from typing import Annotated
 
 import typer
 
-from astra.cli.command import AsJson, database_session
-from astra.cli.console import say, say_json
+from astra.cli.console import AsJson, database_session, examples, say, say_json
 
-EXAMPLES = """Examples:
-
-  astra report astronn_dist
-
-  astra report astronn_dist --output distances.html --overwrite
-
-  astra report --star 2M17334253-1654573 --output star.html
-
-  astra report astronn_dist --json
-"""
+EXAMPLES = examples(
+    "astra report astronn_dist",
+    "astra report astronn_dist --output distances.html --overwrite",
+    "astra report --star 2M17334253-1654573 --output star.html",
+    "astra report astronn_dist --json",
+)
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="The task.")]
 Star = Annotated[str | None, typer.Option(metavar="STAR", help="Only this star: an sdss_id or an APOGEE id.")]

@@ -2,10 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from astra.cli.command import database_session, finish, reported, say_sum
-from astra.cli.console import note, progress, say
+from astra.cli.console import database_session, examples, finish, note, progress, reported, say, say_sum
 from astra.running.arguments import RunArguments
 from astra.system.arguments import specified, takes
 
@@ -13,16 +10,12 @@ if TYPE_CHECKING:
     from astra.running.ending import StopRequest
     from astra.running.runs import Report
 
-EXAMPLES = """Examples:
-
-  astra run astronn_dist --limit 10000
-
-  astra run astronn_dist 2M17334253-1654573
-
-  astra run astronn_dist --weights my.safetensors --json
-
-  astra run astronn_dist --page 1/4 --max-runtime 3600
-"""
+EXAMPLES = examples(
+    "astra run astronn_dist --limit 10000",
+    "astra run astronn_dist 2M17334253-1654573",
+    "astra run astronn_dist --weights my.safetensors --json",
+    "astra run astronn_dist --page 1/4 --max-runtime 3600",
+)
 
 
 @takes(RunArguments)
@@ -33,11 +26,6 @@ def run(asked: RunArguments) -> None:
     74 the database refused a write, 75 stopped before the end: run again, 78 wrong configuration,
     130 stopped at once by a second Ctrl-C.
     """
-    raise typer.Exit(_carry_out(asked))
-
-
-def _carry_out(asked: RunArguments) -> int:
-    """Run, and say how it went; gives the exit code."""
     from astra.running.runs import Report
 
     report, stars = Report(task=asked.task), ()
@@ -48,7 +36,7 @@ def _carry_out(asked: RunArguments) -> int:
             _say_done(report)
         elif not report.error:
             _say_nothing_done(report, are_named=bool(stars))
-    return finish("run", report)
+    finish("run", report)
 
 
 def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> tuple[str, ...]:

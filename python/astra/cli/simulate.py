@@ -2,22 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from astra.cli.console import progress, say
+from astra.cli.console import examples, progress, say
 from astra.system.arguments import argument, option, takes
 
-if TYPE_CHECKING:
-    from astra.modelling.simulator.survey import Survey
-
-EXAMPLES = """Examples:
-
-  astra simulate demo/spectra --n 200
-
-  astra simulate demo/spectra --n 1000 --seed 7 --min-snr 100 --overwrite
-
-  astra simulate --spectra-models data/spectra_models --isochrones data/isochrones/padova_jhk
-"""
+EXAMPLES = examples(
+    "astra simulate demo/spectra --n 200",
+    "astra simulate demo/spectra --n 1000 --seed 7 --min-snr 100 --overwrite",
+    "astra simulate --spectra-models data/spectra_models --isochrones data/isochrones/padova_jhk",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,22 +35,16 @@ def simulate(asked: _Arguments) -> None:
     The files have the layout of the survey's own, and say that they are simulated. `astra compare DIR`
     compares the distances in the database with the truth.
     """
+    import shlex
+
     from astra.modelling.simulator.choosing import choose_simulator
-    from astra.modelling.simulator.survey import write_survey
+    from astra.modelling.simulator.stars import KINDS
+    from astra.modelling.simulator.survey import TARGETS, write_survey
 
     simulator = choose_simulator(asked.spectra_models, asked.isochrones)
     options = {"seed": asked.seed, "min_snr": asked.min_snr, "overwrite": asked.overwrite}
     with progress("stars") as update:
         survey = write_survey(asked.folder, simulator, asked.n, **options, on_progress=update)
-    _say(survey)
-
-
-def _say(survey: "Survey") -> None:
-    import shlex
-
-    from astra.modelling.simulator.stars import KINDS
-    from astra.modelling.simulator.survey import TARGETS
-
     kinds = ", ".join(f"{kind} {survey.kinds[kind]:,}" for kind in KINDS if survey.kinds[kind])
     say(f"{survey.kinds.total():,} stars in {survey.folder} ({survey.size / 1e6:,.0f} MB): {kinds}")
     snr, h_mag, dist = (survey.ranges[name] for name in ("snr", "h_mag", "dist"))

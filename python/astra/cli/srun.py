@@ -2,10 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from astra.cli.command import database_session, finish, reported, say_sum
-from astra.cli.console import note, progress, say
+from astra.cli.console import database_session, examples, finish, note, progress, reported, say, say_sum
 from astra.slurm.array import SrunArguments
 from astra.system.arguments import takes
 
@@ -13,16 +10,12 @@ if TYPE_CHECKING:
     from astra.running.ending import StopRequest
     from astra.slurm.srun import SlurmReport
 
-EXAMPLES = """Examples:
-
-  astra srun astronn_dist --mem=16000 --gres=gpu:v100 --account=A --time=48:00:00
-
-  astra srun astronn_dist --nodes 10 --procs 16 --array-limit 4 --limit 1000000
-
-  astra srun astronn_dist --profile gpu --no-wait
-
-  astra srun astronn_dist --nodes 4 --dry-run
-"""
+EXAMPLES = examples(
+    "astra srun astronn_dist --mem=16000 --gres=gpu:v100 --account=A --time=48:00:00",
+    "astra srun astronn_dist --nodes 10 --procs 16 --array-limit 4 --limit 1000000",
+    "astra srun astronn_dist --profile gpu --no-wait",
+    "astra srun astronn_dist --nodes 4 --dry-run",
+)
 
 
 @takes(SrunArguments)
@@ -34,11 +27,6 @@ def srun(asked: SrunArguments) -> None:
     78 also if there is no Slurm. Ctrl-C lets the tasks finish what they have in hand; a second one cancels
     them (130).
     """
-    raise typer.Exit(_carry_out(asked))
-
-
-def _carry_out(asked: SrunArguments) -> int:
-    """Run, and say how it went; gives the exit code."""
     from astra.slurm.srun import SlurmReport
 
     report = SlurmReport(task=asked.task)
@@ -46,7 +34,7 @@ def _carry_out(asked: SrunArguments) -> int:
         _execute(asked, report, stop)
     if not asked.as_json:
         _say(report)
-    return finish("srun", report)
+    finish("srun", report)
 
 
 def _execute(asked: SrunArguments, report: "SlurmReport", stop: "StopRequest") -> None:
@@ -67,7 +55,12 @@ def _say_submitted(report: "SlurmReport") -> None:
 
 def _say(report: "SlurmReport") -> None:
     if report.outcome == "dry_run":
-        _say_plan(report)
+        import shlex
+
+        from astra.slurm.array import batch_script, sbatch_command
+
+        say(f"{report.to_do:,} pending")
+        say(f"{shlex.join(sbatch_command(report.array))} <<'EOF'\n{batch_script(report.array)}EOF")
     elif report.outcome == "submitted":
         say(report.job)
     elif report.outcome == "nothing_pending":
@@ -75,12 +68,3 @@ def _say(report: "SlurmReport") -> None:
     elif report.tally:
         say_sum(report.tally)
         note(f"job {report.job}: {report.outcome} in {report.elapsed_s:.1f} s")
-
-
-def _say_plan(report: "SlurmReport") -> None:
-    import shlex
-
-    from astra.slurm.array import batch_script, sbatch_command
-
-    say(f"{report.to_do:,} pending")
-    say(f"{shlex.join(sbatch_command(report.array))} <<'EOF'\n{batch_script(report.array)}EOF")

@@ -7,19 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from astra.cli.command import AsJson, database_session
-from astra.cli.console import note, redrawing, say, say_json
+from astra.cli.console import AsJson, database_session, examples, note, redrawing, say, say_json
 
-EXAMPLES = """Examples:
-
-  astra status
-
-  astra status astronn_dist --json
-
-  astra status astronn_dist --watch --every 30
-
-  astra status astronn_dist --check --max-no-result 2% --max-pending 0
-"""
+EXAMPLES = examples(
+    "astra status",
+    "astra status astronn_dist --json",
+    "astra status astronn_dist --watch --every 30",
+    "astra status astronn_dist --check --max-no-result 2% --max-pending 0",
+)
 
 Watch = Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")]
 Every = Annotated[float, typer.Option(min=0.1, metavar="S", help="Seconds between two looks of --watch.")]

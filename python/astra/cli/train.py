@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from astra.cli.command import database_session
-from astra.cli.console import note, progress, say
+from astra.cli.console import database_session, note, progress, say
 from astra.errors import UsageError
 from astra.running.arguments import Device
 from astra.system.arguments import option, option_name, specified, takes

@@ -16,14 +16,10 @@ from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageEr
 SQLITE_WAIT_S = 60
 # Below SQLite's limit of 32,766 and PostgreSQL's of 65,535 parameters in one statement.
 MAX_PARAMETERS = 30_000
-# Both ends notice within 40 s that the other one is gone: after so many seconds of silence, so often.
-_IDLE_S, _INTERVAL_S, _COUNT = 10, 10, 3
-# Keepalives are not sent while an answer is due.
-_UNANSWERED_MS = 40_000
-_SERVERS_KEEPALIVES = (
-    f"-c tcp_keepalives_idle={_IDLE_S} -c tcp_keepalives_interval={_INTERVAL_S} "
-    f"-c tcp_keepalives_count={_COUNT} -c tcp_user_timeout={_UNANSWERED_MS}"
-)
+# Both ends notice within 40 s that the other one is gone: by keepalives, which are not sent while an answer
+# is due, or because that does not come [ms].
+_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 10, "keepalives_count": 3}
+_UNANSWERED = {"tcp_user_timeout": 40_000}
 
 
 def open_database(settings: Settings | None = None, *, create: bool = False) -> peewee.Database:
@@ -40,8 +36,7 @@ def open_database(settings: Settings | None = None, *, create: bool = False) -> 
     settings = settings or load_settings()
     if (file := sqlite_file(settings)) is not None:
         return _open_sqlite(file, create)
-    chosen = settings.database
-    return _open_postgresql(chosen, chosen.url.get_secret_value() if chosen.url else "")
+    return _open_postgresql(settings)
 
 
 class _ConfiguredDatabase(peewee.DatabaseProxy):
@@ -74,11 +69,14 @@ def bound_to(opened: peewee.Database) -> Iterator[peewee.Database]:
 
 def sqlite_file(settings: Settings) -> Path | None:
     """The SQLite file that the settings name; ``None`` where they name PostgreSQL."""
-    chosen = settings.database
-    url = chosen.url.get_secret_value() if chosen.url else ""
+    path, url = settings.database.path, _url(settings)
     if url.startswith("sqlite:///"):
-        return Path(url.removeprefix("sqlite:///")).absolute()
-    return None if chosen.path is None else chosen.path.absolute()
+        path = Path(url.removeprefix("sqlite:///"))
+    return path and path.absolute()
+
+
+def _url(settings: Settings) -> str:
+    return settings.database.url.get_secret_value() if settings.database.url else ""
 
 
 def _open_sqlite(file: Path, create: bool) -> peewee.Database:
@@ -93,7 +91,7 @@ def _open_sqlite(file: Path, create: bool) -> peewee.Database:
         raise ConfigError(f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH")
     pragmas = {"foreign_keys": 1, "synchronous": "normal"}
     if create:
-        # Kept in the file. To set it again would be a write, which a reader may not be allowed.
+        # Kept in the file. Setting it each time would be a write, which a reader may not be allowed.
         pragmas["journal_mode"] = "wal"
     database = peewee.SqliteDatabase(str(file), pragmas=pragmas, timeout=SQLITE_WAIT_S)
     # The view `distances` needs it; libraries built without SQLite's own mathematics lack it.
@@ -112,23 +110,24 @@ def _log10(value: float | None) -> float | None:
     return math.log10(value) if value is not None and value > 0 else None
 
 
-def _open_postgresql(chosen: Any, url: str) -> peewee.Database:
+def _open_postgresql(settings: Settings) -> peewee.Database:
+    chosen, url = settings.database, _url(settings)
     if url and not url.startswith(("postgresql://", "postgres://")):
         # Not what stands there: that may hold a password.
         raise ConfigError("database.url is not the address of a database: use postgresql://… or sqlite:///…")
     parameters = {name: getattr(chosen, name) for name in ("user", "host", "port")}
     if chosen.password:
         parameters["password"] = chosen.password.get_secret_value()
+    servers = {f"tcp_{name}": value for name, value in _KEEPALIVES.items()} | _UNANSWERED
+    options = {"search_path": chosen.schema_, "timezone": "UTC"} | servers
     database = peewee.PostgresqlDatabase(
         f"postgresql://{url.partition('://')[2]}" if url else chosen.dbname or chosen.user or "",
-        options=f"-c search_path={chosen.schema_} -c timezone=UTC {_SERVERS_KEEPALIVES}",
+        options=" ".join(f"-c {name}={value}" for name, value in options.items()),
         application_name="astra",
         connect_timeout=10,
         keepalives=1,
-        keepalives_idle=_IDLE_S,
-        keepalives_interval=_INTERVAL_S,
-        keepalives_count=_COUNT,
-        tcp_user_timeout=_UNANSWERED_MS,
+        **_KEEPALIVES,
+        **_UNANSWERED,
         **{name: value for name, value in parameters.items() if value is not None},
     )
     try:
@@ -168,8 +167,7 @@ def described(database: peewee.Database) -> str:
         query = "SELECT current_database(), current_schema()"
         name, schema = database.execute_sql(query).fetchone()
         return f"PostgreSQL database {name}, schema {schema}"
-    behind = database.opened() if isinstance(database, peewee.Proxy) else database
-    return f"SQLite file {behind.database}"
+    return f"SQLite file {database.database}"
 
 
 def now_sql(database: peewee.Database) -> str:

@@ -1,32 +1,47 @@
-"""Locks between processes: one at a time changes the schema, claims work, or changes inputs.
+"""Locks between processes: who may change something now, and which workers live.
 
-On PostgreSQL they are advisory locks. SQLite has one writer at a time anyway; there, only a change of the
-schema, which takes several transactions, takes a locked file beside the database.
+On PostgreSQL they are advisory locks, on SQLite locked files beside the database. SQLite has one writer at a
+time anyway: of the changes, only that of the schema, which takes several transactions, needs a file there.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 import peewee
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from astra.database.connection import is_postgresql, now, writing
-from astra.errors import StorageError
+from astra.errors import ConfigError, StorageError
 
 _SCHEMA_LOCK = 0x61737472_696E6974
-# Of whoever changes inputs, and of whoever asks for a settled moment.
+# Held by whoever changes inputs, and for a moment by whoever asks when all changes were committed.
 _INPUTS_LOCK = 0x61737472_61696E70
-# Of whoever claims, of each schema and task its own. A process that is halted while it has it (Ctrl-Z, a
+# Of whoever claims; each schema and task has its own. A process that is halted while it has it (Ctrl-Z, a
 # frozen machine) would keep all others waiting: after a while the server ends its session.
 _CLAIM_LOCK = (
     "SELECT set_config('idle_in_transaction_session_timeout', %s, true), "
     "pg_advisory_xact_lock(hashtext('astra claim ' || current_schema()), hashtext(%s))"
 )
+# First half of the advisory locks of the workers; each schema has its own. The second is the worker's key.
+_WORKERS = "hashtext('astra worker ' || current_schema())"
 
 #: How long a transaction that claims may be idle [s].
 CLAIM_IDLE_S = 30
+
+#: After a restart of the server, a worker has so long to reconnect before it is reaped [s].
+GRACE_S = 15.0
+
+#: What is wrong, and what to do, where locks of a session do not last.
+POOLED = (
+    "a proxy between astra and PostgreSQL gives each transaction another session (pgbouncer: pool_mode = "
+    "transaction); connect to the server itself, or with pool_mode = session"
+)
+
+
+# > One at a time changes the schema, claims work, or changes inputs
 
 
 @contextmanager
@@ -63,26 +78,156 @@ def changing_claims(database: peewee.Database, task: str) -> Iterator[None]:
 
 @contextmanager
 def changing_inputs(database: peewee.Database) -> Iterator[None]:
-    """One transaction, as of ``writing``, that changes sources or spectra (see ``settled_now``).
+    """One transaction, as of ``writing``, that changes sources or spectra (see ``committed_now``).
 
     What it has read stays true until it has written.
     """
     with writing(database):
-        if is_postgresql(database):
-            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (_INPUTS_LOCK,))
+        _lock_inputs(database)
         yield
 
 
-def settled_now(database: peewee.Database) -> datetime:
-    """A moment before which every change of inputs is visible.
+def committed_now(database: peewee.Database) -> datetime:
+    """A moment before which every change of inputs is committed, so that everybody sees it.
 
     A transaction that changes a spectrum stamps the change when it is made, and others see it when
-    it commits. Work that reads between the two would take the old spectrum for the newer one, so
-    this waits for such transactions, and those that follow carry later stamps.
+    it commits. Work that reads between the two would take the old spectrum for the newer one. So this
+    waits for such transactions; those that follow carry later stamps.
     """
-    if is_postgresql(database):
-        with database.atomic():
-            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (_INPUTS_LOCK,))
-            return now(database)
-    with database.atomic("IMMEDIATE"):
+    with database.atomic() if is_postgresql(database) else database.atomic("IMMEDIATE"):
+        _lock_inputs(database)
         return now(database)
+
+
+def _lock_inputs(database: peewee.Database) -> None:
+    if is_postgresql(database):
+        database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (_INPUTS_LOCK,))
+
+
+# > Which workers live
+
+
+class Liveness(Protocol):
+    """The locks of the workers in one database: the rows of the table ``task_worker``.
+
+    A living worker holds a lock on its key, which nobody has to release for it: on PostgreSQL it ends with
+    the connection, on SQLite with the process. The methods are called within a transaction of ``writing``.
+    """
+
+    def hold(self, worker: int) -> None:
+        """Take the lock on the key of this worker."""
+
+    def holds(self) -> bool:
+        """Whether this worker still has it, or lost it with the connection.
+
+        Raises:
+            ConfigError: Locks do not last in this database.
+        """
+
+    def release(self, worker: int) -> None:
+        """Give it back, or clear away what a dead worker has left of it."""
+
+    def dead(self, task: str, me: int) -> list[int]:
+        """The keys of the other workers of a task that do not live."""
+
+    def in_doubt(self, task: str, me: int) -> list[int]:
+        """Those that may live: their lock is gone, but so was the server."""
+        return []
+
+
+def liveness_of(database: peewee.Database) -> Liveness:
+    """The kind of locks that a database has."""
+    return SessionLocks(database) if is_postgresql(database) else LockFiles(database)
+
+
+class SessionLocks(Liveness):
+    """Advisory locks of PostgreSQL: one ends with its session, and no key is used twice."""
+
+    # Key 2 in pg_locks: a lock on two numbers of 4 bytes.
+    _HELD = f"locktype = 'advisory' AND objsubid = 2 AND granted AND classid = {_WORKERS}::oid"
+    _MISSING = f"""
+        SELECT worker.pk FROM task_worker worker WHERE worker.task = %s AND worker.pk <> %s AND NOT EXISTS (
+            SELECT 1 FROM pg_locks WHERE {_HELD} AND objid::bigint = worker.pk
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        ) AND {{which}} (
+            worker.started > timezone('utc', pg_postmaster_start_time())
+            OR clock_timestamp() > pg_postmaster_start_time() + %s * interval '1 second'
+        ) ORDER BY worker.pk
+    """
+
+    def __init__(self, database: peewee.Database) -> None:
+        self._database = database
+        self._session: object = None
+        self._worker = 0
+
+    def hold(self, worker: int) -> None:
+        """As in :class:`Liveness`."""
+        self._database.execute_sql(f"SELECT pg_advisory_lock({_WORKERS}, %s)", (worker,))
+        self._session, self._worker = self._database.connection(), worker
+
+    def holds(self) -> bool:
+        """As in :class:`Liveness`."""
+        if self._database.connection() is not self._session:
+            return False
+        query = f"SELECT 1 FROM pg_locks WHERE {self._HELD} AND pid = pg_backend_pid() AND objid::bigint = %s"
+        if self._database.execute_sql(query, (self._worker,)).fetchone():
+            return True
+        raise ConfigError(f"a lock of this session is gone: {POOLED}")
+
+    def dead(self, task: str, me: int) -> list[int]:
+        """As in :class:`Liveness`."""
+        return self._missing(task, me, "")
+
+    def in_doubt(self, task: str, me: int) -> list[int]:
+        """As in :class:`Liveness`."""
+        return self._missing(task, me, "NOT")
+
+    def _missing(self, task: str, me: int, which: str) -> list[int]:
+        found = self._database.execute_sql(self._MISSING.format(which=which), (task, me, GRACE_S))
+        return [pk for (pk,) in found]
+
+
+class LockFiles(Liveness):
+    """A locked file for each worker, beside the database."""
+
+    def __init__(self, database: peewee.Database) -> None:
+        self._database, self._file = database, Path(database.database).absolute()
+        self._held: FileLock | None = None
+
+    def hold(self, worker: int) -> None:
+        """As in :class:`Liveness`."""
+        lock = FileLock(self._path(worker))
+        try:
+            lock.acquire(timeout=0)
+        except (OSError, Timeout) as error:
+            raise StorageError(f"cannot lock {self._path(worker)}: {error}") from error
+        self._held = lock
+
+    def holds(self) -> bool:
+        """As in :class:`Liveness`."""
+        return self._held is not None and self._held.is_locked
+
+    def release(self, worker: int) -> None:
+        """As in :class:`Liveness`."""
+        self._path(worker).unlink(missing_ok=True)
+        if self._held is not None and self._path(worker) == Path(self._held.lock_file):
+            self._held.release()
+            self._held = None
+
+    def dead(self, task: str, me: int) -> list[int]:
+        """As in :class:`Liveness`."""
+        query = "SELECT pk FROM task_worker WHERE task = ? AND pk <> ? ORDER BY pk"
+        others = self._database.execute_sql(query, (task, me)).fetchall()
+        return [pk for (pk,) in others if not self._is_locked(pk)]
+
+    def _is_locked(self, worker: int) -> bool:
+        if not self._path(worker).exists():
+            return False
+        try:
+            with FileLock(self._path(worker), timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    def _path(self, worker: int) -> Path:
+        return self._file.with_name(f".{self._file.name}.worker-{worker}.lock")

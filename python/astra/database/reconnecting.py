@@ -1,4 +1,4 @@
-"""Doing something in the database again when the connection was lost meanwhile."""
+"""Operations in the database that survive a lost connection."""
 
 import logging
 import threading
@@ -7,17 +7,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 import peewee
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_after_attempt,
-    stop_all,
-    stop_any,
-    stop_when_event_set,
-    wait_random_exponential,
-)
+import tenacity
 
 from astra.config import load_settings
 from astra.database.connection import database, translated
@@ -28,7 +18,7 @@ log = logging.getLogger("astra")
 #: The longest time between two attempts [s].
 _LONGEST_WAIT_S = 10.0
 
-# Of a process that shall stop.
+# Of a process that is about to stop.
 _FEW_ATTEMPTS = 3
 
 #: Set: this process finishes what is in hand and stops, so that nobody waits long for a server any more.
@@ -38,21 +28,22 @@ T = TypeVar("T")
 
 
 def persistent(operation: Callable[[], T]) -> T:
-    """Do something in the database; if the connection is lost, connect again and do it again.
+    """Carry out an operation in the database; if the connection is lost, reconnect and repeat it.
 
     Args:
-        operation: What to do. It may have been done already, where the connection was lost at its end.
+        operation: What to do. Where the connection was lost at its end, it may have been done already.
 
     Raises:
         DatabaseUnreachable: The server did not come back in time.
         StorageError: The database refused it.
     """
-    attempts = Retrying(
-        retry=retry_if_exception_type(DatabaseUnreachable),
-        wait=wait_random_exponential(0.2, _LONGEST_WAIT_S),
+    few = tenacity.stop_when_event_set(draining) & tenacity.stop_after_attempt(_FEW_ATTEMPTS)
+    attempts = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(DatabaseUnreachable),
+        wait=tenacity.wait_random_exponential(0.2, _LONGEST_WAIT_S),
         # A session that ended long ago is noticed only now: even then, another one is worth a try.
-        stop=stop_any(_too_late, stop_all(stop_when_event_set(draining), stop_after_attempt(_FEW_ATTEMPTS))),
-        sleep=sleep_using_event(draining),
+        stop=few | _too_late,
+        sleep=tenacity.sleep_using_event(draining),
         before_sleep=_say,
         reraise=True,
     )
@@ -75,10 +66,10 @@ def hang_up() -> None:
         database.close()
 
 
-def _too_late(state: RetryCallState) -> bool:
+def _too_late(state: tenacity.RetryCallState) -> bool:
     return state.seconds_since_start > load_settings().database.patience
 
 
-def _say(state: RetryCallState) -> None:
+def _say(state: tenacity.RetryCallState) -> None:
     error, seconds = state.outcome.exception(), state.next_action.sleep
     log.warning("%s; trying again in %.1f s", error, seconds)

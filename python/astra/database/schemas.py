@@ -1,11 +1,43 @@
-"""What a migration cannot do alike on both databases: schemas, comments, and views that keep their rights."""
+"""What is in a database, apart from rows: schemas, comments, views that keep their rights, foreign keys.
 
+The foreign keys are those that the database itself knows: the ones of other packages' tables are among them,
+whether or not these packages are installed.
+"""
+
+import itertools
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import peewee
 
 from astra.database.connection import is_postgresql
 from astra.errors import ConfigError
+
+# Not from the information schema: it hides the keys of tables that somebody else owns.
+_COLUMNS = (
+    "ARRAY(SELECT attname::text FROM unnest(key.{numbers}) WITH ORDINALITY AS part (number, place) "
+    "JOIN pg_attribute ON attrelid = key.{table} AND attnum = part.number ORDER BY place)"
+)
+_OF_POSTGRESQL = f"""
+SELECT NULLIF(there.nspname, current_schema()), referring.relname,
+       {_COLUMNS.format(numbers="conkey", table="conrelid")},
+       NULLIF(here.nspname, current_schema()), referred.relname,
+       {_COLUMNS.format(numbers="confkey", table="confrelid")},
+       key.confdeltype IN ('c', 'n', 'd')
+FROM pg_constraint AS key
+JOIN pg_class AS referring ON referring.oid = key.conrelid
+JOIN pg_namespace AS there ON there.oid = referring.relnamespace
+JOIN pg_class AS referred ON referred.oid = key.confrelid
+JOIN pg_namespace AS here ON here.oid = referred.relnamespace
+WHERE key.contype = 'f' AND key.conparentid = 0
+ORDER BY 1, 2, key.conname
+"""
+_OF_SQLITE = """
+SELECT referring.name, key.id, key."table", key."from", key."to", key.on_delete
+FROM sqlite_master AS referring JOIN pragma_foreign_key_list(referring.name) AS key
+WHERE referring.type = 'table' ORDER BY referring.name, key.id, key.seq
+"""
 
 
 def create_schema(database: peewee.Database, name: str) -> None:
@@ -58,3 +90,65 @@ def replace_view(database: peewee.Database, name: str, query: str) -> None:
     with database.atomic("IMMEDIATE"):
         database.execute_sql(f"DROP VIEW IF EXISTS {name}")
         database.execute_sql(f"CREATE VIEW {name} AS {query}")
+
+
+# > Foreign keys: which tables refer to which others
+
+
+class TableName(NamedTuple):
+    """The name of a table, and its schema if that is not the configured one."""
+
+    name: str
+    schema: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.schema is None else f"{self.schema}.{self.name}"
+
+    def of(self, database: peewee.Database) -> peewee.Table:
+        """The table, for queries."""
+        return peewee.Table(self.name, schema=self.schema, _database=database)
+
+
+@dataclass(frozen=True)
+class ForeignKey:
+    """Columns of one table that refer to columns of another.
+
+    Attributes:
+        table: The table that refers.
+        columns: Its columns.
+        referred: The table that it refers to.
+        referred_columns: The columns there, in the same order.
+        acts_on_delete: Whether the database itself deals with the rows here when one there is deleted: it
+            deletes them, or takes their reference away.
+    """
+
+    table: TableName
+    columns: tuple[str, ...]
+    referred: TableName
+    referred_columns: tuple[str, ...]
+    acts_on_delete: bool
+
+
+def read_foreign_keys(database: peewee.Database) -> list[ForeignKey]:
+    """All foreign keys of a database, also those that this login may not use."""
+    if not is_postgresql(database):
+        return _of_sqlite(database)
+    return [
+        ForeignKey(TableName(name, schema), tuple(columns), TableName(other, its_schema), tuple(theirs), acts)
+        for schema, name, columns, its_schema, other, theirs, acts in database.execute_sql(_OF_POSTGRESQL)
+    ]
+
+
+def _of_sqlite(database: peewee.Database) -> list[ForeignKey]:
+    # A key may spell the name of a table in another case than the table does.
+    spelled = {name.lower(): name for name in database.get_tables()}
+    found = []
+    rows = database.execute_sql(_OF_SQLITE).fetchall()
+    for (name, _), parts in itertools.groupby(rows, key=lambda row: row[:2]):
+        _, _, others, columns, theirs, actions = zip(*parts, strict=True)
+        other = spelled.get(others[0].lower(), others[0])
+        if None in theirs:
+            theirs = database.get_primary_keys(other)
+        acts = actions[0] in ("CASCADE", "SET NULL", "SET DEFAULT")
+        found.append(ForeignKey(TableName(name), columns, TableName(other), tuple(theirs), acts))
+    return found

@@ -1,10 +1,26 @@
-"""SQL that the two databases spell differently."""
+"""SQL that the two databases spell differently: parts of queries, and many rows inserted or read."""
 
+import functools
+import itertools
+import json
 import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import peewee
 
-from astra.database.connection import is_postgresql
+from astra.database.connection import MAX_PARAMETERS, is_postgresql, translated
+
+#: Rows of one INSERT on PostgreSQL, whose size is limited by memory alone.
+ROWS = 5000
+
+#: Rows of a query that are in memory at once.
+BATCH = 5_000
+_CURSOR = "astra_rows"
+
+
+# > Parts of queries
 
 
 def locked(query: peewee.ModelSelect) -> peewee.ModelSelect:
@@ -39,21 +55,129 @@ def like(database: peewee.Database, text: peewee.Node, pattern: str) -> peewee.E
     if is_postgresql(database):
         return peewee.Expression(text, "LIKE", peewee.Value(pattern))
     wild = {"%": "*", "_": "?"}
+    literal = {special: f"[{special}]" for special in "*?["}
     parts = re.findall(r"\\?.", pattern, re.DOTALL)
-    return peewee.Expression(
-        text, "GLOB", peewee.Value("".join(wild.get(part) or _literal(part) for part in parts))
-    )
-
-
-def _literal(part: str) -> str:
-    return f"[{part[-1]}]" if part[-1] in "*?[" else part[-1]
+    glob = "".join(wild.get(part) or literal.get(part[-1], part[-1]) for part in parts)
+    return peewee.Expression(text, "GLOB", peewee.Value(glob))
 
 
 def next_key(database: peewee.Database) -> peewee.SQL | None:
-    """What to insert as a primary key that the database shall choose."""
+    """What to insert as a primary key, so that the database chooses it."""
     return peewee.SQL("DEFAULT") if is_postgresql(database) else None
 
 
 def differs(database: peewee.Database, one: str, other: str) -> str:
     """SQL for whether two values differ; two that are absent do not."""
     return f"{one} {'IS DISTINCT FROM' if is_postgresql(database) else 'IS NOT'} {other}"
+
+
+# > Many rows inserted
+
+
+def insert_columns(
+    database: peewee.Database, table: str, columns: Mapping[str, list[Any]], conflict: str
+) -> None:
+    """Insert many rows by few statements.
+
+    On PostgreSQL every column travels as one array: a statement of few parameters, which needs no table on
+    the side. ``execute_values`` of psycopg2 takes 2.4 times as long for 5,000 results, inserted or updated.
+
+    Args:
+        database: The database.
+        table: The table.
+        columns: Values for the database, by column; all of the same length.
+        conflict: What to do with a row that is there already: ``ON CONFLICT …``.
+    """
+    if is_postgresql(database):
+        source, size = _arrays, ROWS
+    else:
+        source, size = _values, max(1, MAX_PARAMETERS // len(columns))
+    listed = ", ".join(f'"{column}"' for column in columns)
+    for start in range(0, len(next(iter(columns.values()))), size):
+        part = {column: values[start : start + size] for column, values in columns.items()}
+        rows, parameters = source(database, table, part)
+        database.execute_sql(f'INSERT INTO "{table}" ({listed}) {rows} {conflict}', parameters)
+
+
+def _values(database: peewee.Database, table: str, columns: Mapping[str, list[Any]]) -> tuple[str, list]:
+    """The rows of an INSERT with one parameter for each value."""
+    rows = list(zip(*columns.values(), strict=True))
+    places = ", ".join(["(" + ", ".join("?" * len(columns)) + ")"] * len(rows))
+    return f"VALUES {places}", list(itertools.chain.from_iterable(rows))
+
+
+def _arrays(database: peewee.Database, table: str, columns: Mapping[str, list[Any]]) -> tuple[str, list]:
+    """The rows of an INSERT with one parameter for each column, for PostgreSQL."""
+    types = _types(database, table)
+    if not columns.keys() <= types.keys():
+        # Read before a migration.
+        _types.cache_clear()
+        types = _types(database, table)
+    arrays = ", ".join(f"%s::{types[column]}[]" for column in columns)
+    return f"SELECT * FROM unnest({arrays})", [_array(values) for values in columns.values()]
+
+
+def _array(values: list[Any]) -> str:
+    """The text of an array of PostgreSQL, which writes numbers and null as JSON does, but not texts."""
+    if any(isinstance(value, str) for value in values):
+        return "{" + ",".join("NULL" if value is None else _quoted(value) for value in values) + "}"
+    return "{" + json.dumps(values, allow_nan=False)[1:-1] + "}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+@functools.cache
+def _types(database: peewee.Database, table: str) -> dict[str, str]:
+    """The type of each column, as the database calls it."""
+    return {column.name: column.data_type for column in database.get_columns(table)}
+
+
+# > Many rows read at one moment
+
+
+@contextmanager
+def snapshot(database: peewee.Database) -> Iterator[None]:
+    """One read-only transaction in which every query sees the database as it was at the first.
+
+    Raises:
+        DatabaseUnreachable: The connection was lost.
+        StorageError: The database refused to read.
+    """
+    try:
+        # SQLite: the first query of a plain transaction fixes what all others see.
+        with database.atomic():
+            if is_postgresql(database):
+                database.execute_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield
+    except peewee.PeeweeException as error:
+        raise translated(error, "refused to read") from error
+
+
+def batches(database: peewee.Database, query: peewee.Select, size: int = BATCH) -> Iterator[list[tuple]]:
+    """The rows of a query, as the driver gives them, some at a time; only within ``snapshot``.
+
+    Args:
+        database: The database.
+        query: The query.
+        size: Rows of a batch; the last one may have fewer.
+    """
+    if not is_postgresql(database):
+        cursor = database.execute(query)
+        while rows := cursor.fetchmany(size):
+            yield rows
+        return
+    # All rows will be fetched: a plan that is quick for the first of them is not what is wanted.
+    database.execute_sql("SET LOCAL cursor_tuple_fraction = 1")
+    sql, parameters = database.get_sql_context().sql(query).query()
+    database.execute_sql(f"DECLARE {_CURSOR} NO SCROLL CURSOR FOR {sql}", parameters)
+    while rows := database.execute_sql(f"FETCH FORWARD {size} FROM {_CURSOR}").fetchall():
+        yield rows
+    database.execute_sql(f"CLOSE {_CURSOR}")
+
+
+def all_rows(database: peewee.Database, query: peewee.Select) -> list[tuple[Any, ...]]:
+    """The rows of a query that has few, as the driver gives them."""
+    return database.execute(query).fetchall()

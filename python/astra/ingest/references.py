@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import peewee
 
 from astra.database.connection import database
-from astra.database.foreign_keys import ForeignKey, TableName, read_foreign_keys
+from astra.database.schemas import ForeignKey, TableName, read_foreign_keys
 from astra.models import TABLES, Source, Spectrum
 
 _OURS = {TableName(model._meta.table_name) for model in TABLES}

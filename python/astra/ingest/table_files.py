@@ -16,7 +16,7 @@ import numpy as np
 from astra.errors import AstraError, UsageError
 from astra.spectra.content import GZIP_MAGIC
 from astra.spectra.fits_structure import BLOCK
-from astra.system.silence import silenced
+from astra.system.processes import silenced
 
 #: Rows that are in memory with all their columns at a time.
 PIECE = 20_000

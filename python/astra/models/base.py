@@ -6,9 +6,8 @@ from typing import Any
 
 import peewee
 
-from astra.database.bulk import insert_columns
 from astra.database.connection import database, now, now_sql
-from astra.database.sql import differs
+from astra.database.sql import differs, insert_columns
 from astra.models.fields import GeneratedField
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from astra.config import Settings
 from astra.database.connection import database
-from astra.database.snapshot import snapshot
+from astra.database.sql import snapshot
 from astra.errors import ConfigError, UsageError
 from astra.models import AstroNNdist
 from astra.models.fields import flags_of
@@ -20,7 +20,7 @@ from astra.report.page import Section, page
 from astra.report.sections import errors, overview, population
 from astra.report.sections.star import star, template
 from astra.report.stars import Detail, Drawing, Star, read_details, read_star
-from astra.system.atomic import refuse_to_replace, whole_file
+from astra.system.atomic import output_file, refuse_to_replace
 from astra.tasks.contract import Task, find_task
 
 TASK = "astronn_dist"
@@ -168,7 +168,7 @@ def _star_page(name: str, found: Star, contents: Contents, settings: Settings) -
 def _write(output: Path, made: Callable[[], tuple[Contents, str]], overwrite: bool) -> Made:
     """The file is there whole or, if this fails, as it was before; all of it is of one moment."""
     started = time.monotonic()
-    with whole_file(output, overwrite=overwrite) as stream:
+    with output_file(output, overwrite=overwrite) as stream:
         with snapshot(database):
             contents, text = made()
         stream.write(text.encode())

@@ -7,7 +7,7 @@ import numpy as np
 import peewee
 
 from astra.database.connection import database
-from astra.database.snapshot import batches
+from astra.database.sql import batches
 from astra.ingest.values import FILLER, SMALLEST_K_MAG
 from astra.models import Distance, Source
 

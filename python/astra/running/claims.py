@@ -16,8 +16,7 @@ from typing import Any, Self
 import peewee
 
 from astra.database.connection import database, now, now_sql, writing
-from astra.database.liveness import liveness_of
-from astra.database.locks import changing_claims
+from astra.database.locks import changing_claims, liveness_of
 from astra.database.reconnecting import persistent
 from astra.database.sql import locked
 from astra.errors import DatabaseUnreachable

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from astra.database.connection import database, writing
-from astra.database.locks import settled_now
+from astra.database.locks import committed_now
 from astra.database.sql import locked
 from astra.models.base import BaseModel, upsert
 from astra.models.pipeline import PipelineOutputModel, TaskClaim, has_result, of_this_version
@@ -96,7 +96,7 @@ class ChunkResult:
 
 def read_inputs(task: Task, keys: Collection[int]) -> tuple[datetime, list[BaseModel]]:
     """Some spectra, and a moment before they were read."""
-    moment, model = settled_now(database), task.spectrum_model
+    moment, model = committed_now(database), task.spectrum_model
     return moment, list(with_sources(model).where(model.spectrum_pk << keys).order_by(model.spectrum_pk))
 
 
@@ -188,7 +188,7 @@ def rederive(task: Task, keys: list[int]) -> Tally:
         StorageError: The database refused the rows; none of them was kept.
     """
     results, spectra = task.output_model, task.spectrum_model
-    source_read = settled_now(database)
+    source_read = committed_now(database)
     with writing(database):
         query = results.select().where(results.spectrum_pk << keys, of_this_version(results))
         present = {row.spectrum_pk: row for row in locked(query.order_by(results.spectrum_pk))}

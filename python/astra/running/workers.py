@@ -194,7 +194,7 @@ def _serve(
     pipe: Connection, task_name: str, options: Options, run_pk: int, parent: int, log_level: int
 ) -> None:
     """Be a worker, with its own task and connection; the parent decides when to stop."""
-    from astra.system.logs import set_up_logging
+    from astra.system.processes import set_up_logging
 
     set_up_logging(log_level)
     for number in _STOPPING:

@@ -18,7 +18,7 @@ from astra.errors import MissingSpectrum, SpectrumError, UnreadableSpectrum
 from astra.spectra.content import content_of
 from astra.spectra.fits_structure import Hdu, check_tiles, structure_of
 from astra.spectra.grid import N_GRID
-from astra.system.silence import silenced
+from astra.system.processes import silenced
 
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList, Header

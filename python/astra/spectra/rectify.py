@@ -22,7 +22,7 @@ from numpy.polynomial.polyutils import mapdomain
 
 from astra.errors import ConfigError
 from astra.spectra.grid import BADPIX, CHIPS, CONTINUUM, DETECTORS, N_GRID, NOSKY, SKYLINE
-from astra.system.silence import silenced
+from astra.system.processes import silenced
 
 #: Bits of the pixel mask whose pixels are replaced.
 MASKED_BITS = sum(1 << bit for bit in (*range(BADPIX, NOSKY + 1), SKYLINE))

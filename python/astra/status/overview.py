@@ -13,7 +13,7 @@ from peewee import fn
 
 import astra
 from astra.database.connection import database, now
-from astra.database.liveness import liveness_of
+from astra.database.locks import liveness_of
 from astra.database.sql import until
 from astra.errors import ConfigError
 from astra.models.base import BaseModel

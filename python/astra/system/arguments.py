@@ -18,12 +18,12 @@ _DECLARED = "declared"
 
 
 def argument(default: Any = MISSING, **declared: Any) -> Any:
-    """A field that is given by its place, and what ``typer.Argument`` takes to declare it."""
+    """A field that is a positional argument, declared by what ``typer.Argument`` takes."""
     return field(default=default, metadata={_DECLARED: Argument(**declared)})
 
 
 def option(*names: str, default: Any = None, **declared: Any) -> Any:
-    """A field that is an option, and what ``typer.Option`` takes to declare it."""
+    """A field that is an option, declared by what ``typer.Option`` takes."""
     return field(default=default, metadata={_DECLARED: Option(*names, **declared)})
 
 
@@ -57,7 +57,7 @@ def command_line(arguments: Any) -> tuple[str, ...]:
         if isinstance(declared, ArgumentInfo):
             words += value if isinstance(value, list) else [value]
             continue
-        # typer keeps the name of an option, where it is given, as if it were the default.
+        # Where an option has a name of its own, typer keeps it as if it were the default.
         name = declared.default if isinstance(declared.default, str) else option_name(each.name)
         options.append(name if value is True else f"{name}={value}")
     return (*words, *options)

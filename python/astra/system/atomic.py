@@ -33,7 +33,7 @@ def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
 
 
 @contextmanager
-def whole_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
+def output_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     """Write the output file of a command, complete or not at all.
 
     Args:

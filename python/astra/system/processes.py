@@ -1,8 +1,12 @@
-"""What processes that work for long need: their share of the cores, memory kept, an end with their parent."""
+"""What belongs to a process as a whole: its share of the cores, its memory, its end, its messages."""
 
 import ctypes
+import logging
 import os
 import signal
+import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,13 +16,17 @@ _PR_SET_PDEATHSIG = 1
 # Of malloc.h in the GNU C library.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
+# The filters of warnings belong to the process as a whole: two threads that set them aside at once would
+# restore them in the wrong order.
+_filters = threading.RLock()
+
 
 def cores() -> int:
     """How many cores this process may use, which in a job of a scheduler is less than the machine has."""
     there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # Slurm does not confine its jobs everywhere.
-    given = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    return min(there, int(given)) if given.isdecimal() and int(given) else there
+    allotted = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(there, int(allotted)) if allotted.isdecimal() and int(allotted) else there
 
 
 @contextmanager
@@ -55,3 +63,27 @@ def die_with(parent: int) -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+
+
+class _ThisStderr(logging.StreamHandler):
+    """Writes to what stderr is now; a progress bar stands in for it while it runs."""
+
+    stream = property(lambda self: sys.stderr, lambda self, value: None)
+
+
+def set_up_logging(level: int) -> None:
+    """Send the package's messages to stderr, one line each, from every process of a run alike."""
+    handler = _ThisStderr()
+    handler.setFormatter(logging.Formatter("astra: %(levelname)s: %(message)s"))
+    logger = logging.getLogger("astra")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """No warnings of libraries for the length of this context; other threads wait before theirs."""
+    with _filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -6,7 +6,7 @@ from astra.errors import ConfigError
 from astra.modelling.training.report.data import Report
 from astra.modelling.training.report.sections import head, sections
 from astra.report.page import page
-from astra.system.atomic import whole_file
+from astra.system.atomic import output_file
 
 _SUFFIX = ".report.html"
 
@@ -41,5 +41,5 @@ def write_report(path: Path, report: Report) -> None:
     """
     check_available()
     text = page(f"{report.name}: training report", head(report), sections(report))
-    with whole_file(path, overwrite=True) as stream:
+    with output_file(path, overwrite=True) as stream:
         stream.write(text.encode())

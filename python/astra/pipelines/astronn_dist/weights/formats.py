@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from astra.system.silence import silenced
+from astra.system.processes import silenced
 
 ARCHITECTURE = "ApogeeDistBCNN"
 
