@@ -1,6 +1,6 @@
 """Stars with labels from real spectra, and luminosities from something else."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from dr12 import on_isochrones_scale
 from isochrone_labels import Neighbours, bolometric
 
 from astra.errors import ConfigError
+from astra.modelling.simulator.stars import StarColumns
 from astra.spectra.photometry import A_K_PER_EBV
 
 HIPPARCOS = "APOGEE-allStar-v603-Hipparcos.fits.gz"
@@ -38,7 +39,7 @@ BAD_LABELS = sum(1 << bit for bit in (16, 17, 18, 19, 20, 23, 24, 25, 26, 27, 31
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labelled(StarColumns):
     """N stars; arrays of shape (N,) if not said."""
 
     labels: np.ndarray
@@ -52,13 +53,6 @@ class Labelled:
 
     star: np.ndarray
     """Identifier of 2MASS, without what stands before its coordinates."""
-
-    def take(self, rows: np.ndarray) -> "Labelled":
-        """The stars at these indices, or where a mask is true."""
-        return Labelled(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
-
-    def __len__(self) -> int:
-        return len(self.fakemag)
 
 
 def read_hipparcos(folder: Path) -> Labelled:

@@ -21,10 +21,10 @@ from measuring import Measured, Model, load_model, measure
 from table import Line, Section, all_met, printed
 
 from astra.errors import AstraError, ConfigError
-from astra.modelling.simulator.choosing import full_simulator
-from astra.modelling.simulator.conditions import Conditions
 from astra.modelling.simulator.masks import read_patterns
+from astra.modelling.simulator.published import full_simulator
 from astra.modelling.simulator.sample import CHUNK, Sample, simulate_chunks
+from astra.modelling.simulator.simulator import Conditions
 from astra.modelling.training.evaluate import half_width
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -42,7 +42,7 @@ def simulate(asked: _Arguments) -> None:
     The files have the layout of the survey's own, and say that they are simulated. `astra compare DIR`
     compares the distances in the database with the truth.
     """
-    from astra.modelling.simulator.choosing import choose_simulator
+    from astra.modelling.simulator.compact import choose_simulator
     from astra.modelling.simulator.survey import write_survey
 
     simulator = choose_simulator(asked.spectra_models, asked.isochrones)

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astra.modelling.simulator.broadening import LIMB_DARKENING, broaden
-from astra.modelling.simulator.pixels import PIXEL_KMS
+from astra.modelling.simulator.observe import LIMB_DARKENING, PIXEL_KMS, broaden
 from astra.spectra.grid import N_GRID
 
 PIXELS = np.arange(N_GRID)

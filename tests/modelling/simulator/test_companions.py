@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from astra.modelling.simulator.companions import (
+from astra.modelling.simulator.emulators import EMULATED
+from astra.modelling.simulator.sample import (
     LOWEST_MASS_RATIO,
     _combined,
     _partners,
     _synchronous,
     add_companions,
 )
-from astra.modelling.simulator.conditions import Conditions, with_pairs
-from astra.modelling.simulator.pixels import EMULATED
+from astra.modelling.simulator.simulator import Conditions, with_pairs
 from astra.modelling.simulator.stars import KINDS
 from astra.spectra.grid import N_GRID
 

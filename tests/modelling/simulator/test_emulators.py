@@ -9,24 +9,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra.errors import ConfigError
-from astra.modelling.simulator.broadening import broaden
-from astra.modelling.simulator.emulators.blended import read_blended
-from astra.modelling.simulator.emulators.grid import (
+from astra.modelling.simulator.emulators import (
+    EMULATED,
+    QUADRATIC,
+    VMACRO,
+    Extended,
+    read_dwarfs,
+    read_quadratic,
+    read_synthetic,
+)
+from astra.modelling.simulator.observe import broaden
+from astra.modelling.simulator.published import (
     COOL,
+    GRID,
     HOT,
     LOGGS,
     METALLICITIES,
-    NAME,
     _linear,
     _smooth,
     _vacuum,
+    read_blended,
     read_grid,
 )
-from astra.modelling.simulator.emulators.labels import Box, Extended
-from astra.modelling.simulator.emulators.neural import VMACRO, read_dwarfs, read_synthetic
-from astra.modelling.simulator.emulators.quadratic import NAME as QUADRATIC
-from astra.modelling.simulator.emulators.quadratic import read_quadratic
-from astra.modelling.simulator.pixels import EMULATED
 from astra.spectra.grid import DETECTORS, N_GRID, wavelength
 
 GIANT, DWARF = [4700.0, 2.5, -0.2, 0.1], [5600.0, 4.5, 0.1, 0.0]
@@ -70,7 +74,7 @@ def test_a_pixel_of_a_dwarf_is_the_network_of_its_labels(models):
 
 
 def test_the_grid_gives_its_own_spectra_at_its_nodes(models):
-    grid = read_grid(models / NAME)
+    grid = read_grid(models / GRID)
     labels = [(t, g, m, 0.0) for t in COOL for g in LOGGS for m in METALLICITIES]
     labels += [(t, 4.0, 0.0, 0.0) for t in HOT]
 
@@ -81,7 +85,7 @@ def test_the_grid_gives_its_own_spectra_at_its_nodes(models):
 
 
 def test_beyond_its_nodes_the_grid_is_constant_and_linear_between_the_hot_ones(models):
-    grid = read_grid(models / NAME)
+    grid = read_grid(models / GRID)
     outside = grid.spectra(np.array([[3000.0, 6.0, 0.5, 0.0], [30_000.0, 4.0, 0.0, 0.0]]))
     edge = grid.spectra(np.array([[3500.0, 5.0, 0.0, 0.0], [25_000.0, 4.0, 0.0, 0.0]]))
     middle = grid.spectra(np.array([[17_500.0, 4.0, 0.0, 0.0], [12_500.0, 3.5, 0.0, 0.0]]))
@@ -239,7 +243,7 @@ class _Linear:
 @settings(max_examples=20)
 @given(st.floats(-10, 10))
 def test_outside_its_box_an_emulator_goes_on_with_the_changes_of_another(teff):
-    box = Box((0.0, 0.0, 0.0, 0.0), (1.0, 1.0, 1.0, 1.0))
+    box = (0.0, 0.0, 0.0, 0.0), (1.0, 1.0, 1.0, 1.0)
     extended = Extended(_Linear(2.0), box, _Linear(0.5))
 
     (flux,) = extended.spectra(np.array([[teff, 0.5, 0.5, 0.5]]))
@@ -282,8 +286,8 @@ def test_a_damaged_model_is_named_in_one_line(made_models, tmp_path, name, damag
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_grid_is_named_in_one_line(made_models, tmp_path, damage):
-    path = tmp_path / NAME
-    shutil.copyfile(made_models / NAME, path)
+    path = tmp_path / GRID
+    shutil.copyfile(made_models / GRID, path)
     DAMAGES[damage](path)
 
     with pytest.raises(ConfigError, match=re.escape(str(path))) as caught:
@@ -295,12 +299,12 @@ def test_a_damaged_grid_is_named_in_one_line(made_models, tmp_path, damage):
 def test_a_grid_without_one_of_the_spectra_is_refused(made_models, tmp_path):
     from astropy.io import fits
 
-    with fits.open(made_models / NAME) as hdus:
+    with fits.open(made_models / GRID) as hdus:
         hdus[3].data[:] = 4321.0
-        hdus.writeto(tmp_path / NAME)
+        hdus.writeto(tmp_path / GRID)
 
-    with pytest.raises(ConfigError, match=re.escape(NAME)):
-        read_grid(tmp_path / NAME)
+    with pytest.raises(ConfigError, match=re.escape(GRID)):
+        read_grid(tmp_path / GRID)
 
 
 def test_arrays_of_other_shapes_are_refused(made_models, tmp_path):

@@ -8,7 +8,7 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra.modelling.simulator.emulators.giants_scale import on_giants_scale
+from astra.modelling.simulator.emulators import on_giants_scale
 
 SEISMIC = ("TEFF_SCALE_2", "KASC_RG_LOGG_SCALE_2", "METAL_SCALE_2", "CORR_ASPCAP ALPHAFE")
 

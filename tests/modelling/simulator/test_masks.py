@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from astra.errors import ConfigError
-from astra.modelling.simulator.masks import SHIFT, MaskModel, read_patterns, telluric_depth
-from astra.modelling.simulator.pixels import COVERED
+from astra.modelling.simulator.masks import COVERED, SHIFT, MaskModel, read_patterns, telluric_depth
 from astra.spectra.apstar import read_combined
 from astra.spectra.grid import (
     BADDARK,

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from astra.modelling.simulator.conditions import Conditions
+from astra.modelling.simulator.emulators import EMULATED
+from astra.modelling.simulator.masks import COVERED
 from astra.modelling.simulator.observe import LOST
-from astra.modelling.simulator.pixels import COVERED, EMULATED
 from astra.modelling.simulator.sample import observed
+from astra.modelling.simulator.simulator import Conditions
 from astra.spectra.grid import BADPIX, DETECTORS, N_GRID, PERSIST_HIGH, SKYLINE
 from astra.spectra.rectify import MASKED_BITS, rectify, usable
 

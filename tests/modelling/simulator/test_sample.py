@@ -7,8 +7,8 @@ import pytest
 from toy_simulator import toy_simulator
 
 from astra.modelling.simulator import sample as module
-from astra.modelling.simulator.conditions import Conditions
 from astra.modelling.simulator.sample import Sample, simulate, simulate_chunk
+from astra.modelling.simulator.simulator import Conditions
 from astra.modelling.simulator.stars import MIX
 from astra.spectra.grid import N_GRID
 

@@ -13,8 +13,8 @@ from toy_simulator import toy_simulator
 
 from astra.errors import StorageError, UsageError
 from astra.ingest.apstar import ingest_apstar
-from astra.modelling.simulator import apstar_files, sample
-from astra.modelling.simulator.choosing import choose_simulator
+from astra.modelling.simulator import sample, survey
+from astra.modelling.simulator.compact import choose_simulator
 from astra.modelling.simulator.survey import write_survey
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 from astra.spectra.apstar import read_header
@@ -198,7 +198,7 @@ def test_a_table_from_elsewhere_is_not_overwritten(write, tmp_path, name):
 
 def test_a_simulation_that_was_cut_off_is_overwritten(write, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(apstar_files, "render_apstar", _interrupted(apstar_files.render_apstar, after=5))
+        patch.setattr(survey, "render_apstar", _interrupted(survey.render_apstar, after=5))
         with pytest.raises(KeyboardInterrupt):
             write(n=8)
     assert len(_spectra(tmp_path / "sim")) == 5
@@ -278,7 +278,7 @@ def test_a_disk_that_fills_up_is_one_line(write, tmp_path, monkeypatch):
     def full(*arguments, **keywords):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "sim" / "apStar-x.fits"))
 
-    monkeypatch.setattr(apstar_files, "render_apstar", full)
+    monkeypatch.setattr(survey, "render_apstar", full)
 
     with pytest.raises(
         StorageError, match=r"cannot write .*apStar-x.fits: No space left on device; make room"

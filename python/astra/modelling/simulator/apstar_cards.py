@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from astra.modelling.simulator.fits_bytes import Card
 from astra.spectra.grid import DETECTORS, LOG_WAVELENGTH_0, LOG_WAVELENGTH_STEP, N_GRID
+
+#: Keyword, value, and perhaps a comment.
+Card = tuple[str, Any] | tuple[str, Any, str]
 
 FIELD = "simulated"
 #: No plate has this number.
@@ -33,6 +35,15 @@ _VELOCITIES = (
     ("VHELIO", "VSCATTER", "VERR", "VERR_MED"),
     ("OVHELIO", "OVSCAT", "OVERR", "OVERR_ME"),
     ("SVHELIO", "SVSCAT", "SVERR", "SVERR_ME"),
+)
+
+#: The scale of wavelengths.
+WAVELENGTH_CARDS: tuple[Card, ...] = (
+    ("CRVAL1", LOG_WAVELENGTH_0, "log10 of the first wavelength [Angstrom]"),
+    ("CDELT1", LOG_WAVELENGTH_STEP, "Step in log10 of the wavelength"),
+    ("CRPIX1", 1, "Pixel of the first wavelength"),
+    ("CTYPE1", "LOG-LINEAR", "Equal steps in log wavelength"),
+    ("DC-FLAG", 1, "Equal steps in log wavelength"),
 )
 
 HISTORY = (
@@ -148,17 +159,8 @@ def primary_cards(
         yield from _visit_cards(star, visits, index, star_flags)
     yield from _range_cards(has_data)
     yield "NWAVE", N_GRID, "Pixels of each row"
-    yield from wavelength_cards()
+    yield from WAVELENGTH_CARDS
     yield from (("HISTORY", line) for line in HISTORY)
-
-
-def wavelength_cards() -> Iterator[Card]:
-    """The scale of wavelengths."""
-    yield "CRVAL1", LOG_WAVELENGTH_0, "log10 of the first wavelength [Angstrom]"
-    yield "CDELT1", LOG_WAVELENGTH_STEP, "Step in log10 of the wavelength"
-    yield "CRPIX1", 1, "Pixel of the first wavelength"
-    yield "CTYPE1", "LOG-LINEAR", "Equal steps in log wavelength"
-    yield "DC-FLAG", 1, "Equal steps in log wavelength"
 
 
 def _star_cards(star: dict[str, Any]) -> Iterator[Card]:

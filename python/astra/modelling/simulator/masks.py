@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
 
 from astra.errors import ConfigError
-from astra.modelling.simulator.pixels import COVERED
-from astra.modelling.simulator.reading import reading
+from astra.modelling.simulator.simulator import reading
 from astra.spectra import grid
-from astra.spectra.grid import DETECTORS, N_GRID
+from astra.spectra.apstar import read_combined
+
+#: The 7514 pixels of the detectors.
+COVERED = np.concatenate([np.arange(*detector) for detector in grid.DETECTORS])
 
 # How far a star's velocity shifts what belongs to the atmosphere [pixels].
 SHIFT = 60
@@ -42,7 +45,7 @@ class MaskModel:
     sky_cover: tuple[float, float] = (0.14, 0.8)
     """Median of the share of pixels below a sky line, and the scatter of its logarithm."""
 
-    def draw(self, n_visits: np.ndarray, shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def draw(self, n_visits: np.ndarray, shift: np.ndarray, rng: Generator) -> np.ndarray:
         """Masks of N spectra.
 
         Args:
@@ -62,9 +65,9 @@ class MaskModel:
                 flags[row] = self._pattern(rng) & ~(1 << grid.TELLURIC)
         return flags | telluric
 
-    def _pattern(self, rng: np.random.Generator) -> np.ndarray:
+    def _pattern(self, rng: Generator) -> np.ndarray:
         """A real pattern, or two on top of each other, moved as another velocity would move it."""
-        mask = np.zeros(N_GRID, np.int32)
+        mask = np.zeros(grid.N_GRID, np.int32)
         for _ in range(1 + (rng.uniform() < 0.25)):
             pattern = self.patterns[rng.integers(len(self.patterns))]
             mask |= np.roll(pattern, rng.integers(-SHIFT, SHIFT + 1))
@@ -80,22 +83,11 @@ def read_patterns(folder: Path) -> np.ndarray:
     paths = sorted(folder.glob("a[ps]Star-*.fits"))
     if not paths:
         raise ConfigError(f"masks: no apStar files in {folder}; give a folder that holds some")
-    return np.stack([_read_pattern(path) for path in paths])
-
-
-def _read_pattern(path: Path) -> np.ndarray:
-    from astropy.io import fits
-
-    from astra.spectra.fits_structure import structure_of
-
-    with reading("masks", path, "give a folder of sound apStar files"):
-        with path.open("rb") as file:
-            structure_of(file, path.name)
-        with fits.open(path) as hdus:
-            mask = np.atleast_2d(hdus[3].data)[0].astype(np.int32)
-        if mask.shape != (N_GRID,):
-            raise ValueError(f"HDU 3 has {mask.size} pixels, not {N_GRID}")
-    return mask
+    patterns = []
+    for path in paths:
+        with reading("masks", path, "give a folder of sound apStar files"):
+            patterns.append(read_combined(path).pixel_flags)
+    return np.stack(patterns)
 
 
 @functools.cache
@@ -106,7 +98,7 @@ def _atmosphere() -> tuple[np.ndarray, np.ndarray]:
     every star moves them elsewhere.
     """
     rng = np.random.default_rng(1670)
-    pixel = np.arange(-2 * SHIFT, N_GRID + 2 * SHIFT)
+    pixel = np.arange(-2 * SHIFT, grid.N_GRID + 2 * SHIFT)
     sky, telluric = np.zeros(len(pixel)), np.zeros(len(pixel))
     for centre, strength in zip(rng.uniform(*pixel[[0, -1]], 360), rng.lognormal(0, 1.5, 360), strict=True):
         sky += strength / (1 + ((pixel - centre) / 1.6) ** 2) ** 1.5
@@ -122,7 +114,7 @@ def _atmosphere() -> tuple[np.ndarray, np.ndarray]:
 
 def _shifted(profile: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """A profile of the atmosphere as seen by stars of other velocities, shape (N, 8575)."""
-    return profile[np.arange(N_GRID) + 2 * SHIFT - shift[:, None]]
+    return profile[np.arange(grid.N_GRID) + 2 * SHIFT - shift[:, None]]
 
 
 def telluric_depth(shift: np.ndarray) -> np.ndarray:
@@ -131,14 +123,14 @@ def telluric_depth(shift: np.ndarray) -> np.ndarray:
     return _shifted(telluric / telluric.max(), shift)
 
 
-def _tellurics(shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _tellurics(shift: np.ndarray, rng: Generator) -> np.ndarray:
     depth = telluric_depth(shift)
     deep = depth > _quantiles(depth, rng.uniform(0.04, 0.17, len(shift)))[:, None]
     return deep.astype(np.int32) << grid.TELLURIC
 
 
 def _sky_lines(
-    n_visits: np.ndarray, shift: np.ndarray, cover: tuple[float, float], rng: np.random.Generator
+    n_visits: np.ndarray, shift: np.ndarray, cover: tuple[float, float], rng: Generator
 ) -> np.ndarray:
     sky, _ = _atmosphere()
     brightest = _shifted(sky, shift)
@@ -158,26 +150,26 @@ def _quantiles(values: np.ndarray, share: np.ndarray) -> np.ndarray:
     return ordered[np.arange(len(values)), index]
 
 
-def _bad_pixels(n_visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _bad_pixels(n_visits: np.ndarray, rng: Generator) -> np.ndarray:
     """Faults of the detector: short runs, the more the more visits landed on different pixels."""
     n = len(n_visits)
     share = 0.0075 * n_visits**0.9 * rng.lognormal(0, 0.35, n)
-    number = rng.poisson(share * N_GRID / np.dot(_RUN_LENGTHS, _RUN_SHARES))
+    number = rng.poisson(share * grid.N_GRID / np.dot(_RUN_LENGTHS, _RUN_SHARES))
     row = np.repeat(np.arange(n), number)
-    start = rng.integers(0, N_GRID - _RUN_LENGTHS[-1], len(row))
+    start = rng.integers(0, grid.N_GRID - _RUN_LENGTHS[-1], len(row))
     length = rng.choice(_RUN_LENGTHS, len(row), p=_RUN_SHARES)
     fault = rng.choice(_FAULTS, len(row), p=_FAULT_SHARES)
-    flags = np.zeros((n, N_GRID), np.int32)
+    flags = np.zeros((n, grid.N_GRID), np.int32)
     for offset in range(_RUN_LENGTHS[-1]):
         long = length > offset
         np.bitwise_or.at(flags, (row[long], start[long] + offset), fault[long])
     return flags
 
 
-def _bands(n: int, rng: np.random.Generator) -> np.ndarray:
+def _bands(n: int, rng: Generator) -> np.ndarray:
     """The ghost of the grating, and persistence: in most spectra the blue detector, in all some bands."""
-    flags = np.zeros((n, N_GRID), np.int32)
-    blue, green, _ = DETECTORS
+    flags = np.zeros((n, grid.N_GRID), np.int32)
+    blue, green, _ = grid.DETECTORS
     for row in flags:
         ghost = rng.integers(4100, 4500)
         row[ghost : ghost + rng.integers(60, 160)] |= 1 << grid.LITTROW
@@ -189,9 +181,7 @@ def _bands(n: int, rng: np.random.Generator) -> np.ndarray:
     return flags
 
 
-def _add_bands(
-    row: np.ndarray, bit: int, detector: tuple[int, int], share: float, rng: np.random.Generator
-) -> None:
+def _add_bands(row: np.ndarray, bit: int, detector: tuple[int, int], share: float, rng: Generator) -> None:
     """Set a bit in a few bands that cover about this share of a detector."""
     number = rng.integers(2, 7)
     width = int(share * (detector[1] - detector[0]) / number)

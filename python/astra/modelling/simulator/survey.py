@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from astra.errors import StorageError, UsageError
-
-if TYPE_CHECKING:
-    from astra.modelling.simulator.observables import Observables
-    from astra.modelling.simulator.sample import Sample
-    from astra.modelling.simulator.simulator import Simulator
+from astra.modelling.simulator.apstar_files import SIMULATED, file_name, render_apstar
+from astra.modelling.simulator.observables import Observables, draw_observables
+from astra.modelling.simulator.sample import Sample, simulate_chunks
+from astra.modelling.simulator.simulator import Conditions, Simulator
+from astra.spectra.fits_structure import BLOCK
 
 TARGETS, TRUTH = "targets.csv", "truth.csv"
 
@@ -57,7 +58,7 @@ class Survey:
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     size: int = 0
 
-    def add(self, sample: "Sample", observables: "Observables") -> None:
+    def add(self, sample: Sample, observables: Observables) -> None:
         """Count the stars of a sample, which are those of ``observables``."""
         n = len(observables)
         self.kinds.update(sample.stars.kind[:n].tolist())
@@ -69,7 +70,7 @@ class Survey:
 
 def write_survey(
     folder: Path,
-    simulator: "Simulator",
+    simulator: Simulator,
     n: int,
     *,
     seed: int = 0,
@@ -146,9 +147,6 @@ def _remove_earlier(folder: Path) -> None:
     Raises:
         UsageError: There is a table of other columns.
     """
-    from astra.modelling.simulator.apstar_files import SIMULATED, file_name
-    from astra.spectra.fits_structure import BLOCK
-
     for name, columns in ((TARGETS, _TARGET_COLUMNS), (TRUTH, _TRUTH_COLUMNS)):
         table, header = folder / name, (",".join(columns) + "\n").encode()
         if table.exists() and not _begins(table, len(header)).startswith(header):
@@ -167,30 +165,20 @@ def _begins(path: Path, size: int) -> bytes:
         return file.read(size)
 
 
-def _chunks(
-    simulator: "Simulator", n: int, seed: int, min_snr: float
-) -> Iterator[tuple["Sample", "Observables"]]:
+def _chunks(simulator: Simulator, n: int, seed: int, min_snr: float) -> Iterator[tuple[Sample, Observables]]:
     """The stars in their order; of the last chunk, only the observables are cut to the number wanted."""
-    import numpy as np
-
-    from astra.modelling.simulator.conditions import Conditions
-    from astra.modelling.simulator.observables import draw_observables
-    from astra.modelling.simulator.sample import CHUNK, simulate_chunks
-
-    conditions = Conditions(snr=(min_snr, MAX_SNR))
-    for index, sample in enumerate(simulate_chunks(simulator, n, seed, conditions)):
-        first, stars = index * CHUNK, sample.stars
+    first = 0
+    for sample in simulate_chunks(simulator, n, seed, Conditions(snr=(min_snr, MAX_SNR))):
+        stars, numbers = sample.stars, np.arange(first, first + len(sample))
         companion = sample.abs_ks - stars.abs_ks  # in J and H, a companion is taken to be of the same colour
         absolute = (stars.abs_j + companion, stars.abs_h + companion, sample.abs_ks)
-        numbers = np.arange(first, first + len(sample))
         observables = draw_observables(absolute, sample.snr, sample.flux_ratio > 0, numbers, seed=seed)
         yield sample, observables.take(slice(n - first))
+        first += len(sample)
 
 
-def _write(folder: Path, sample: "Sample", observables: "Observables", index: int, seed: int) -> int:
+def _write(folder: Path, sample: Sample, observables: Observables, index: int, seed: int) -> int:
     """Write the file of one star; gives its size in bytes."""
-    from astra.modelling.simulator.apstar_files import file_name, render_apstar
-
     apogee_id = str(observables.apogee_id[index])
     content = render_apstar(sample, observables, index, seed=seed)
     try:
@@ -202,13 +190,13 @@ def _write(folder: Path, sample: "Sample", observables: "Observables", index: in
         ) from error
 
 
-def _target_rows(observables: "Observables") -> Iterable[tuple]:
+def _target_rows(observables: Observables) -> Iterable[tuple]:
     columns = {name: values.tolist() for name, values in vars(observables).items()}
     columns["ebv_origin"] = ["simulated"] * len(observables)
     return zip(*(columns[name] for name in _TARGET_COLUMNS), strict=True)
 
 
-def _truth_rows(sample: "Sample", observables: "Observables") -> Iterator[tuple[str, ...]]:
+def _truth_rows(sample: Sample, observables: Observables) -> Iterator[tuple[str, ...]]:
     """Rows in the order of ``_TRUTH_COLUMNS``."""
     sample = sample.take(slice(len(observables)))
     stars = sample.stars
@@ -226,17 +214,12 @@ def _table(path: Path, columns: tuple[str, ...]) -> Iterator[Callable[[Iterable[
     """A CSV file that is written some rows at a time.
 
     Yields:
-        A function that writes rows, and gives them to the operating system at once.
+        A function that writes rows; each goes to the operating system at once.
     """
-    with path.open("w", newline="", encoding="utf-8") as lines:
+    with path.open("w", buffering=1, newline="", encoding="utf-8") as lines:
         writer = csv.writer(lines, lineterminator="\n")
         writer.writerow(columns)
-
-        def write(rows: Iterable[tuple]) -> None:
-            writer.writerows(rows)
-            lines.flush()
-
-        yield write
+        yield writer.writerows
 
 
 @contextmanager
