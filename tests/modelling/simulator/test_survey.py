@@ -46,15 +46,15 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_star_has_a_file_and_a_row_in_both_tables(write, tmp_path):
-    survey = write(n=10)
+    written = write(n=10)
 
     targets, truth = (_rows(tmp_path / "sim" / name) for name in ("targets.csv", "truth.csv"))
     names = [row["apogee_id"] for row in targets]
     assert names == [row["apogee_id"] for row in truth]
     assert {f"apStar-dr17-{name}.fits" for name in names} == set(_spectra(tmp_path / "sim"))
-    assert len(set(names)) == survey.kinds.total() == 10
-    assert survey.size == sum(map(len, _spectra(tmp_path / "sim").values()))
-    low, high = survey.ranges["dist"]
+    assert len(set(names)) == written.kinds.total() == 10
+    assert written.size == sum(map(len, _spectra(tmp_path / "sim").values()))
+    low, high = written.ranges["dist"]
     assert low == pytest.approx(min(float(row["dist_pc"]) for row in truth))
     assert high == pytest.approx(max(float(row["dist_pc"]) for row in truth))
 
@@ -87,11 +87,11 @@ def test_the_signal_to_noise_ratio_has_a_lower_limit(write, tmp_path):
 
 
 def test_progress_is_told(write):
-    told = []
+    calls = []
 
-    write(n=5, on_progress=lambda done, total: told.append((done, total)))
+    write(n=5, on_progress=lambda done, total: calls.append((done, total)))
 
-    assert told == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+    assert calls == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
 
 
 def test_files_and_catalogue_can_be_ingested(write, tmp_path, db):

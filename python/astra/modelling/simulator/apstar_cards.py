@@ -1,7 +1,7 @@
-"""The primary header of a simulated apStar file: the cards that readers of real ones look for.
+"""The visits of a simulated star, and the primary header of its apStar file.
 
-Names are those of DR14 (``apStar-r8-*.fits``), and beside them those that DR17 added, such as K_ERR and
-VHBARY. That nothing was observed is said by SIMULATE, FIELD, SURVEY, AKMETHOD and the HISTORY.
+The cards are those of DR14 (``apStar-r8-*.fits``), and those that DR17 added, such as K_ERR and VHBARY. The
+cards SIMULATE, FIELD, SURVEY, AKMETHOD and HISTORY say that nothing was observed.
 """
 
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ class Visits:
 
     @property
     def files(self) -> list[str]:
-        """Names that files of the visits would have; there are none."""
+        """Names that the files of the visits would have; these files do not exist."""
         places = zip(self.mjd.tolist(), self.fiber.tolist(), strict=True)
         return [f"apVisit-dr17-{PLATE}-{mjd}-{fiber:03d}.fits" for mjd, fiber in places]
 
@@ -213,7 +213,7 @@ def _combination_cards(star: dict[str, Any], visits: Visits, star_flags: int) ->
 
 
 def _rest(star: dict[str, Any], v_helio: float, motion: tuple[float, float, float]) -> float:
-    """A velocity as seen from where the Sun moves like this [km/s]."""
+    """A velocity relative to a frame in which the Sun has this motion [km/s]."""
     l, b = np.radians(star["l"]), np.radians(star["b"])  # noqa: E741
     towards = (np.cos(l) * np.cos(b), np.sin(l) * np.cos(b), np.sin(b))
     return _rounded(v_helio + np.dot(motion, towards))
@@ -249,7 +249,7 @@ def _visit_cards(star: dict[str, Any], visits: Visits, index: int, star_flags: i
 
 
 def _rounded(value: float) -> float:
-    """As many digits as mean something: a metre per second, a second of time."""
+    """Rounded to the digits that are significant: a metre per second, a second of time."""
     return round(float(value), 5)
 
 

@@ -66,7 +66,7 @@ def render_apstar(sample: Sample, observables: Observables, index: int, *, seed:
         sample: Spectra.
         observables: What is known of the same stars.
         index: Which of them.
-        seed: With the running number of the star, it decides about the visits.
+        seed: Decides about the visits, together with the running number of the star.
 
     Raises:
         ValueError: A pixel flag does not fit into the mask of a file.
@@ -127,7 +127,7 @@ def star_flags(flags: np.ndarray, has_data: np.ndarray, snr: float) -> int:
 
 
 def _described(sample: Sample, observables: Observables, index: int) -> dict[str, Any]:
-    """What the header tells of a star, as Python's own numbers and texts."""
+    """The values for the header of a star, as numbers and texts of Python."""
     star = {name: values[index].item() for name, values in vars(observables).items()}
     for name in ("teff", "logg", "metallicity", "alpha"):
         star[name] = float(getattr(sample.stars, name)[index])
@@ -154,7 +154,7 @@ def _images(
 
 
 def _visit_noise(error: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What the visits differ from their weighted mean by, shape (n, pixels).
+    """Differences of the visits from their weighted mean, shape (n, pixels).
 
     The errors of visits are error / sqrt(weight); noise of that size, less its weighted mean, whose own
     variance is error^2 and which is in the combined spectrum already.

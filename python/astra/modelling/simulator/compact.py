@@ -63,10 +63,10 @@ def network_labels(labels: np.ndarray) -> np.ndarray:
 
 
 def choose_simulator(spectra_models: Path | None, isochrones: Path | None) -> Simulator:
-    """The simulator of the package, or the one from the files of published models.
+    """The simulator of the package; or, if the two folders are named, the one from published models.
 
     Raises:
-        UsageError: Only one of the two folders is given.
+        UsageError: One of the two folders is missing.
         ConfigError: A file is not there or is another.
     """
     if (spectra_models is None) != (isochrones is None):

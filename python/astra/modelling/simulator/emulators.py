@@ -61,7 +61,9 @@ class Extended:
         return flux
 
 
-# > Red giants: a quadratic in the labels, "The Cannon" (Ness et al. 2015, ApJ 808, 16)
+# > Red giants
+
+# A quadratic in the labels, "The Cannon" (Ness et al. 2015, ApJ 808, 16).
 
 #: Where 1801 training giants are dense enough; beyond, a quadratic runs away.
 GIANT_BOX = (4000.0, 0.8, -1.0, -0.05), (5100.0, 3.5, 0.3, 0.3)
@@ -93,7 +95,7 @@ class QuadraticEmulator:
     """Labels that are subtracted first, shape (4,)."""
 
     scatter: np.ndarray
-    """What real giants differ by from the quadratic, beyond their noise, shape (8575,)."""
+    """Scatter of real giants around the quadratic, beyond their noise, shape (8575,)."""
 
     def spectra(self, labels: np.ndarray) -> np.ndarray:
         """As in :class:`~.simulator.Emulator`; 1 where nothing is known."""
@@ -156,8 +158,9 @@ def _numbers(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         return np.array(path.read_text().split(), float).reshape(shape)
 
 
-# > Dwarfs, and synthetic spectra of any star: a network of five hidden units, "The Payne" (Ting et al. 2019,
-# ApJ 879, 69)
+# > Dwarfs, and synthetic spectra of any star
+
+# Networks of five hidden units, "The Payne" (Ting et al. 2019, ApJ 879, 69).
 
 #: Dwarfs, fitted to real spectra (El-Badry et al. 2018, MNRAS 476, 528).
 DWARF_BOX = (4250.0, 4.02, -0.75, -0.1), (6950.0, 4.95, 0.35, 0.4)

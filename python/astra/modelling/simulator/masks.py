@@ -1,4 +1,4 @@
-"""Pixel masks like those of co-added spectra: what lies where, and what it does to flux and error.
+"""Pixel masks like those of co-added spectra: bad pixels, sky lines, tellurics and persistence.
 
 The statistics are those of 22 real files of three data releases: a few per cent of bad pixels that grow with
 the number of visits, sky lines over 3 to 58 per cent of a spectrum, persistence in the blue.
@@ -19,7 +19,7 @@ from astra.spectra.apstar import read_combined
 #: The 7514 pixels of the detectors.
 COVERED = np.concatenate([np.arange(*detector) for detector in grid.DETECTORS])
 
-# How far a star's velocity shifts what belongs to the atmosphere [pixels].
+# The most that the velocity of a star shifts sky lines and tellurics [pixels].
 SHIFT = 60
 
 # Pixels to either side that resampling spreads the mask of a sky line over.
@@ -34,7 +34,7 @@ _FAULT_SHARES = (0.62, 0.17, 0.10, 0.09, 0.02)
 
 @dataclass(frozen=True)
 class MaskModel:
-    """Where masks come from."""
+    """Draws masks, from a model and from those of real spectra."""
 
     patterns: np.ndarray
     """Masks of real spectra to take patterns from, integers of shape (M, 8575); M may be 0."""
@@ -50,7 +50,7 @@ class MaskModel:
 
         Args:
             n_visits: Number of visits, shape (N,).
-            shift: Pixels that the star's velocity moves the atmosphere by, shape (N,); at most ``SHIFT``.
+            shift: Pixels that the velocity of the star shifts sky lines by, shape (N,); at most ``SHIFT``.
             rng: Source of randomness.
 
         Returns:
@@ -66,7 +66,7 @@ class MaskModel:
         return flags | telluric
 
     def _pattern(self, rng: Generator) -> np.ndarray:
-        """A real pattern, or two on top of each other, moved as another velocity would move it."""
+        """A real pattern, or the union of two, shifted as by another velocity."""
         mask = np.zeros(grid.N_GRID, np.int32)
         for _ in range(1 + (rng.uniform() < 0.25)):
             pattern = self.patterns[rng.integers(len(self.patterns))]
@@ -94,8 +94,8 @@ def read_patterns(folder: Path) -> np.ndarray:
 def _atmosphere() -> tuple[np.ndarray, np.ndarray]:
     """Brightness of the sky and depth of tellurics at each pixel of the observer, arbitrary scales.
 
-    Lines at invented places: their number, widths and strengths matter, their wavelengths do not, because
-    every star moves them elsewhere.
+    The lines have random wavelengths: their number, widths and strengths matter, their wavelengths do not,
+    because each star has another velocity.
     """
     rng = np.random.default_rng(1670)
     pixel = np.arange(-2 * SHIFT, grid.N_GRID + 2 * SHIFT)
@@ -124,9 +124,7 @@ def telluric_depth(shift: np.ndarray) -> np.ndarray:
 
 
 def _tellurics(shift: np.ndarray, rng: Generator) -> np.ndarray:
-    depth = telluric_depth(shift)
-    deep = depth > _quantiles(depth, rng.uniform(0.04, 0.17, len(shift)))[:, None]
-    return deep.astype(np.int32) << grid.TELLURIC
+    return _flagged(telluric_depth(shift), rng.uniform(0.04, 0.17, len(shift)), grid.TELLURIC)
 
 
 def _sky_lines(
@@ -140,14 +138,15 @@ def _sky_lines(
         moved = shift[rows] + rng.integers(-7, 8, len(rows))
         brightest[rows] = np.maximum(brightest[rows], _shifted(sky, moved))
     share = np.clip(np.exp(np.log(cover[0]) + cover[1] * rng.standard_normal(len(shift))), 0.01, 0.62)
-    return (brightest > _quantiles(brightest, share)[:, None]).astype(np.int32) << grid.SKYLINE
+    return _flagged(brightest, share, grid.SKYLINE)
 
 
-def _quantiles(values: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """The value that this share of the covered pixels exceeds, shape (N,)."""
+def _flagged(values: np.ndarray, share: np.ndarray, bit: int) -> np.ndarray:
+    """Flags with this bit where the largest values lie, on about this share of the covered pixels."""
     ordered = np.sort(values[:, COVERED[::7]], axis=1)
     index = np.clip(((1 - share) * ordered.shape[1]).astype(int), 0, ordered.shape[1] - 1)
-    return ordered[np.arange(len(values)), index]
+    limits = ordered[np.arange(len(values)), index]
+    return (values > limits[:, None]).astype(np.int32) << bit
 
 
 def _bad_pixels(n_visits: np.ndarray, rng: Generator) -> np.ndarray:

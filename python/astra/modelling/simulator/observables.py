@@ -1,7 +1,7 @@
-"""What a survey would know of simulated stars besides their spectra: magnitudes, reddening, parallaxes.
+"""What a survey measures of simulated stars besides their spectra: magnitudes, reddening, parallaxes.
 
 A star is put at the distance where its H magnitude is one that APOGEE observes. All that is drawn for a
-star depends on the seed and on its number alone, whatever other stars are drawn with it.
+star depends on the seed and on its number alone, not on the other stars.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _STREAM = 0x0B5E
 
 @dataclass(frozen=True)
 class Observables(StarColumns):
-    """What is known of N stars, arrays of shape (N,); ``dist`` and ``true_ebv`` are the truth behind it."""
+    """What is measured of N stars, arrays of shape (N,); ``dist`` and ``true_ebv`` are true values."""
 
     number: np.ndarray
     """Running number in the simulation."""
@@ -87,13 +87,13 @@ class Observables(StarColumns):
     """Its error [mag]."""
 
     plx: np.ndarray
-    """Measured parallax; of a far star it may be negative [mas]."""
+    """Measured parallax; that of a distant star may be negative [mas]."""
 
     e_plx: np.ndarray
     """Its error [mas]."""
 
     ruwe: np.ndarray
-    """Renormalised unit weight error of the astrometry: near 1, larger for binaries."""
+    """Renormalised unit weight error of the astrometry: about 1, larger for binaries."""
 
     v_helio: np.ndarray
     """Radial velocity [km/s]."""
@@ -124,7 +124,7 @@ def draw_observables(
     modulus, a_k, ratios = 5 * np.log10(dist) - 5, A_K_PER_EBV * true_ebv, (A_J_PER_A_K, A_H_PER_A_K, 1.0)
     true = [m + modulus + ratio * a_k for m, ratio in zip(absolute, ratios, strict=True)]
     e_ebv = np.round(0.01 + 0.06 * true_ebv, 4)
-    # Where nothing is left after the error, a catalogue gives the smallest value, not a negative one.
+    # Where the error makes the value negative, a catalogue has the smallest positive one.
     ebv = np.maximum(true_ebv + e_ebv * normal[:, 3], 0.001)
     return Observables(
         number=np.asarray(numbers),
@@ -197,7 +197,7 @@ def _distance(
     """
     steps, latitude = -np.log1p(-uniform), np.exp(-np.abs(b) / 20)
     ebv = np.zeros_like(h_mag)
-    # More dust, so nearer; nearer, so less dust: each round comes several times closer to both.
+    # More dust means a smaller distance, and that means less dust: each round divides the error.
     for _ in range(25):
         a_h = A_H_PER_A_K * A_K_PER_EBV * ebv
         dist = 10 ** (0.2 * (h_mag - absolute_h - a_h) + 1)

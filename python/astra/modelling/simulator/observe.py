@@ -112,7 +112,7 @@ def observe(
 def _mismatched(
     flux: np.ndarray, stars: Stars, scatter: np.ndarray, rng: Generator, conditions: Conditions
 ) -> np.ndarray:
-    """Spectra as they might really be: lines a little stronger or weaker, and unlike the emulator's."""
+    """Spectra as real ones may differ: lines a little stronger or weaker, and unlike the emulator's."""
     n = len(flux)
     size = np.array([_MISMATCH[kind] for kind in stars.kind]) * rng.lognormal(-0.15, 0.5, n)
     noise = _smoothed(rng.standard_normal(flux.shape, np.float32), 1.5)
@@ -237,7 +237,7 @@ def _response() -> np.ndarray:
 
 
 def _persistence(flags: np.ndarray, snr: np.ndarray, rng: Generator, conditions: Conditions) -> np.ndarray:
-    """Light of earlier exposures, smooth along the detector; more of it in faint stars, none in most."""
+    """Light of earlier exposures, smooth along the detector; stronger in faint stars, absent in most."""
     n = len(flags)
     affected = rng.uniform(size=n) < 0.4
     amount = affected * conditions.persistence * rng.exponential(1.0, n) * np.minimum(1.0, (100 / snr))
@@ -250,7 +250,7 @@ def _persistence(flags: np.ndarray, snr: np.ndarray, rng: Generator, conditions:
 
 
 def _sky_residuals(flags: np.ndarray, snr: np.ndarray, rng: Generator, conditions: Conditions) -> np.ndarray:
-    """What is left of sky lines: of full size below their masks, less beyond, where nothing covers it."""
+    """Residuals of sky lines: of full size below their masks, smaller beyond these, without a mask."""
     below = ((flags & (1 << SKYLINE)) > 0).astype(np.float32)
     kernel = _bell(_SKY_WING)
     wings = np.minimum(1.0, 2.0 * _convolved(below, kernel / kernel.sum()))

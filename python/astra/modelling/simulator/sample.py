@@ -152,14 +152,14 @@ class Pairs:
 def add_companions(
     simulator: Simulator, stars: Stars, flux: np.ndarray, rng: Generator, conditions: Conditions
 ) -> Pairs:
-    """Give some stars a companion of the same age and composition, as nearly as there is one to draw.
+    """Give some stars a companion of about the same age and composition.
 
     Args:
         simulator: Where companions and their spectra come from.
         stars: N stars.
         flux: Their spectra, shape (N, 8575).
         rng: Source of randomness.
-        conditions: How many have a companion, and of which kind.
+        conditions: How many stars have a companion, and which companions.
     """
     n = len(stars)
     chance = np.array([conditions.companions.get(kind, 0.0) for kind in stars.kind])
@@ -189,8 +189,8 @@ def _combined(
     """Spectra of pairs, averaged over exposures at other times of the orbit, shape (N, 8575).
 
     Each exposure is shifted by the velocity that was measured in it. In half of the pairs, that is the mean
-    of both stars weighted with their light. In the others it is that of one star, drawn again for each
-    exposure, the fainter the less often: of two alike, it is now one, now the other, and lines are smeared.
+    of both stars weighted with their light. In the others it is that of one star, which is drawn for each
+    exposure, the fainter one less often: for two similar stars, both occur, and lines are smeared.
     """
     n = len(ratio)
     n_exposures = rng.integers(1, _MOST_EXPOSURES + 1, n)
@@ -199,8 +199,8 @@ def _combined(
     drawn = np.take_along_axis(rng.uniform(size=(n, _MOST_EXPOSURES)), moment, axis=1)
     apart = separation[:, None] * np.sin(phase)
     mean, chance_of_fainter = ratio / (1 + ratio), ratio**2 / (1 + ratio**2)
-    told_apart = rng.uniform(size=(n, 1)) < 0.5
-    taken_out = apart * np.where(told_apart, drawn < chance_of_fainter[:, None], mean[:, None])
+    resolved = rng.uniform(size=(n, 1)) < 0.5
+    taken_out = apart * np.where(resolved, drawn < chance_of_fainter[:, None], mean[:, None])
     still, vsini = np.zeros(n), _synchronous(separation, rng)
     first = broaden(first, -taken_out, still, vsini)
     second = broaden(second, apart - taken_out, still, vsini)
@@ -208,7 +208,7 @@ def _combined(
 
 
 def _synchronous(separation: np.ndarray, rng: Generator) -> np.ndarray:
-    """Projected velocity of rotation [km/s], shape (N,), of stars that turn once an orbit.
+    """Projected velocity of rotation [km/s], shape (N,), of stars that rotate once in each orbit.
 
     The velocity of an orbit falls with the third root of its period, that of such a rotation with the period
     itself. 200 km/s between two stars like the Sun are a period of 2.4 days, and so a rotation of 20 km/s.
@@ -218,7 +218,7 @@ def _synchronous(separation: np.ndarray, rng: Generator) -> np.ndarray:
 
 
 def _partners(stars: Stars, candidates: Stars, rng: Generator) -> np.ndarray:
-    """For each star the candidate nearest in metallicity and age to what its companion should be."""
+    """For each star the candidate closest to a drawn mass and to its metallicity and age."""
     wanted = stars.mass * rng.uniform(LOWEST_MASS_RATIO, 1.0, len(stars))
     distance = (
         ((candidates.mass - wanted[:, None]) / 0.05) ** 2

@@ -51,7 +51,7 @@ class Simulator:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Numbers that a simulation is drawn with."""
+    """How stars are observed, and how far the emulators may be from the truth."""
 
     mix: dict[str, float] = field(default_factory=lambda: dict(MIX))
     """Share of each class of stars."""
@@ -60,7 +60,7 @@ class Conditions:
     """Range of the signal-to-noise ratio per pixel, drawn evenly in its logarithm."""
 
     noise: bool = True
-    """Whether to add photon noise, more of it below sky lines and in bad pixels, and lost pixels."""
+    """Whether to add photon noise, which is larger below sky lines and in bad pixels, and lost pixels."""
 
     label_jitter: tuple[float, float, float, float] = (35.0, 0.04, 0.03, 0.02)
     """Standard deviation of a spectrum's labels from those of the isochrone: [K], [dex], [dex], [dex]."""
@@ -121,11 +121,11 @@ class Conditions:
     """Share of companions that are as bright as the star itself."""
 
     double_lined: float = 0.7
-    """Share of companions whose lines come apart: by 10 to 250 km/s when they are farthest."""
+    """Share of companions with separate lines: by 10 to 250 km/s when they are farthest apart."""
 
 
 def with_pairs(conditions: Conditions, part: float, warm: float) -> Conditions:
-    """The same with this part of the companions, and this share of the warm stars (``warm_companions``)."""
+    """The same conditions with this part of the companions, and this share of warm stars with one."""
     companions = {kind: part * share for kind, share in conditions.companions.items()}
     return replace(conditions, companions=companions, warm_companions=warm)
 

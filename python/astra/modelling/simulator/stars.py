@@ -27,7 +27,7 @@ DISCS_METALLICITY, DISCS_WIDTH = -0.35, 0.25
 
 
 class StarColumns:
-    """Base of dataclasses whose fields are arrays with one row for each star, or such dataclasses."""
+    """Base of dataclasses whose fields are arrays with one row for each star, or dataclasses of this kind."""
 
     def __len__(self) -> int:
         return len(next(iter(vars(self).values())))

@@ -1,8 +1,8 @@
-"""A simulated survey on disk: apStar files, the table of what is known of the stars, and the truth.
+"""A simulated survey on disk: apStar files, a table of measured magnitudes and parallaxes, and the truth.
 
 apStar-dr17-2M….fits   one spectrum each
 targets.csv            photometry, reddening, parallaxes: for ``astra ingest apstar --catalog``
-truth.csv              what a distance is to be compared with
+truth.csv              true distances and labels, for ``astra compare``
 """
 
 import csv
@@ -60,9 +60,8 @@ class Survey:
 
     def add(self, sample: Sample, observables: Observables) -> None:
         """Count the stars of a sample, which are those of ``observables``."""
-        n = len(observables)
-        self.kinds.update(sample.stars.kind[:n].tolist())
-        found = {"snr": sample.snr[:n], "h_mag": observables.h_mag, "dist": observables.dist}
+        self.kinds.update(sample.stars.kind.tolist())
+        found = {"snr": sample.snr, "h_mag": observables.h_mag, "dist": observables.dist}
         for name, values in found.items():
             low, high = self.ranges.get(name, (math.inf, -math.inf))
             self.ranges[name] = (min(low, float(values.min())), max(high, float(values.max())))
@@ -81,7 +80,7 @@ def write_survey(
     """Simulate stars and write what a survey would have of them, a few hundred at a time.
 
     Args:
-        folder: Where to; made if need be.
+        folder: Where to write; it is created if it does not exist.
         simulator: Where stars and their spectra come from.
         n: How many stars.
         seed: The same seed gives the same files, also when more of them are written.
@@ -91,8 +90,8 @@ def write_survey(
         on_progress: Called with the number of stars done and of all stars.
 
     Raises:
-        UsageError: A number makes no sense, or the folder cannot be used.
-        StorageError: The disk is full, or refuses to be written on.
+        UsageError: A number is out of range, or the folder cannot be used.
+        StorageError: The disk is full, or cannot be written.
     """
     _check_numbers(n, seed, min_snr)
     _prepare(folder, n, overwrite=overwrite)
@@ -120,7 +119,7 @@ def _check_numbers(n: int, seed: int, min_snr: float) -> None:
 
 
 def _prepare(folder: Path, n: int, *, overwrite: bool) -> None:
-    """Make the folder, or empty it of an earlier simulation; refuse what cannot end well."""
+    """Create the folder, or remove an earlier simulation from it; check that there is room."""
     try:
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"not a folder: {folder}; give another place")
@@ -166,19 +165,20 @@ def _begins(path: Path, size: int) -> bytes:
 
 
 def _chunks(simulator: Simulator, n: int, seed: int, min_snr: float) -> Iterator[tuple[Sample, Observables]]:
-    """The stars in their order; of the last chunk, only the observables are cut to the number wanted."""
+    """The stars in their order, ``n`` in all."""
     first = 0
     for sample in simulate_chunks(simulator, n, seed, Conditions(snr=(min_snr, MAX_SNR))):
         stars, numbers = sample.stars, np.arange(first, first + len(sample))
         companion = sample.abs_ks - stars.abs_ks  # in J and H, a companion is taken to be of the same colour
         absolute = (stars.abs_j + companion, stars.abs_h + companion, sample.abs_ks)
         observables = draw_observables(absolute, sample.snr, sample.flux_ratio > 0, numbers, seed=seed)
-        yield sample, observables.take(slice(n - first))
+        wanted = slice(n - first)
+        yield sample.take(wanted), observables.take(wanted)
         first += len(sample)
 
 
 def _write(folder: Path, sample: Sample, observables: Observables, index: int, seed: int) -> int:
-    """Write the file of one star; gives its size in bytes."""
+    """Write the file of one star, and return its size in bytes."""
     apogee_id = str(observables.apogee_id[index])
     content = render_apstar(sample, observables, index, seed=seed)
     try:
@@ -198,7 +198,6 @@ def _target_rows(observables: Observables) -> Iterable[tuple]:
 
 def _truth_rows(sample: Sample, observables: Observables) -> Iterator[tuple[str, ...]]:
     """Rows in the order of ``_TRUTH_COLUMNS``."""
-    sample = sample.take(slice(len(observables)))
     stars = sample.stars
     numbers = (
         *(observables.dist, sample.fakemag, sample.abs_ks, observables.true_ebv),
@@ -224,7 +223,7 @@ def _table(path: Path, columns: tuple[str, ...]) -> Iterator[Callable[[Iterable[
 
 @contextmanager
 def _refusals(folder: Path) -> Iterator[None]:
-    """One line for what a file system says when it does not take any more."""
+    """Turn an ``OSError`` of writing into one line that names the place and the remedy."""
     try:
         yield
     except OSError as error:
