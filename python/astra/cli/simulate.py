@@ -55,8 +55,8 @@ def simulate(asked: _Arguments) -> None:
 def _say(survey: "Survey") -> None:
     import shlex
 
+    from astra.modelling.simulator import TARGETS
     from astra.modelling.simulator.stars import KINDS
-    from astra.modelling.simulator.survey import TARGETS
 
     kinds = ", ".join(f"{kind} {survey.kinds[kind]:,}" for kind in KINDS if survey.kinds[kind])
     say(f"{survey.kinds.total():,} stars in {survey.folder} ({survey.size / 1e6:,.0f} MB): {kinds}")

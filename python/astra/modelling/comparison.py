@@ -10,9 +10,9 @@ from statistics import fmean, median
 import peewee
 
 from astra.errors import UsageError
+from astra.modelling.simulator import TRUTH
 from astra.modelling.simulator.apstar_cards import FIELD
 from astra.modelling.simulator.stars import KINDS
-from astra.modelling.simulator.survey import TRUTH
 from astra.models import Distance
 
 #: Stars that one query looks up.

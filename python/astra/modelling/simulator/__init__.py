@@ -14,3 +14,6 @@ survey.py           a simulated survey on disk
 apstar_files.py     one apStar file in the layout of the survey
 apstar_cards.py     the visits of a star, and the primary header of its file
 """
+
+#: The tables of a simulated survey.
+TARGETS, TRUTH = "targets.csv", "truth.csv"

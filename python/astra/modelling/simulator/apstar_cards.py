@@ -142,7 +142,7 @@ def date(mjd: float) -> str:
 def primary_cards(
     star: dict[str, Any], visits: Visits, star_flags: int, has_data: np.ndarray
 ) -> Iterator[Card]:
-    """All cards after the mandatory ones.
+    """All cards of the header, which has no data.
 
     Args:
         star: What is known of the star: the fields of ``Observables``, ``snr``, and the labels ``teff``,
@@ -151,6 +151,10 @@ def primary_cards(
         star_flags: STARFLAG.
         has_data: Pixels with a measurement, bool of shape (8575,).
     """
+    yield "SIMPLE", True, "In the standard format"
+    yield "BITPIX", 8, "Bits of a value"
+    yield "NAXIS", 0, "No data here"
+    yield "EXTEND", True, "Extensions follow"
     yield "DATE", date(visits.time[-1])[:10], "Night of the last visit: simulated"
     yield "SIMULATE", True, "Simulated: no star, and no observation"
     yield from _star_cards(star)

@@ -71,6 +71,8 @@ def render_apstar(sample: Sample, observables: Observables, index: int, *, seed:
     Raises:
         ValueError: A pixel flag does not fit into the mask of a file.
     """
+    from astropy.io import fits
+
     rng = np.random.default_rng([_STREAM, seed, int(observables.number[index])])
     flux, error, flags = calibrated(sample, observables, index)
     has_data = error < NO_DATA
@@ -78,7 +80,7 @@ def render_apstar(sample: Sample, observables: Observables, index: int, *, seed:
     visits = draw_visits(int(sample.n_visits[index]), star["snr"], star["v_helio"], rng)
     images = _images(flux, error, flags, visits, rng)
     cards = primary_cards(star, visits, star_flags(flags, has_data, star["snr"]), has_data)
-    parts = [_primary(cards)]
+    parts = [fits.Header([*cards]).tostring().encode("ascii")]
     for name, rows in images.items():
         scale_and_unit = (*WAVELENGTH_CARDS, ("BUNIT", _UNITS[name]))
         parts.append(_extension(rows if len(visits) > 1 else rows[0], scale_and_unit))
@@ -240,20 +242,6 @@ def _velocity_row(star: dict[str, Any], visits: Visits) -> np.ndarray:
 # > Bytes
 
 # Headers are those that astropy writes, and kept where many files share them: they take most of its time.
-
-_MANDATORY = (
-    ("SIMPLE", True, "In the standard format"),
-    ("BITPIX", 8, "Bits of a value"),
-    ("NAXIS", 0, "No data here"),
-    ("EXTEND", True, "Extensions follow"),
-)
-
-
-def _primary(cards: Iterable[Card]) -> bytes:
-    """A primary header without data: the mandatory cards, and these."""
-    from astropy.io import fits
-
-    return fits.Header([*_MANDATORY, *cards]).tostring().encode("ascii")
 
 
 def _extension(array: np.ndarray, cards: tuple[Card, ...] = ()) -> bytes:

@@ -12,7 +12,7 @@ from astra.spectra.grid import N_GRID
 #: First and one-past-last pixel that the emulators cover on each detector; these 7214 pixels; all others.
 RANGES = ((322, 3242), (3648, 6048), (6412, 8306))
 EMULATED = np.concatenate([np.arange(*pixels) for pixels in RANGES])
-NOT_EMULATED = np.setdiff1d(np.arange(N_GRID), EMULATED)
+NOT_EMULATED = np.delete(np.arange(N_GRID), EMULATED)
 
 #: First and one-past-last pixel of the six ends of detectors that they do not cover.
 EDGES = ((246, 322), (3242, 3274), (3585, 3648), (6048, 6080), (6344, 6412), (8306, 8335))

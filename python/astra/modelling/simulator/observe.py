@@ -38,7 +38,7 @@ _RESPONSE = (
 # The pixels of each detector, and where on the detector they lie, from -1 to 1.
 _DETECTORS = [(slice(begin, end), np.linspace(-1, 1, end - begin)) for begin, end in DETECTORS]
 
-_GAPS = np.setdiff1d(np.arange(N_GRID), COVERED)
+_GAPS = np.delete(np.arange(N_GRID), COVERED)
 
 # Differences from the emulators, relative to its scatter among giants, by class.
 _MISMATCH = {"rgb": 1.0, "red_clump": 1.0, "subgiant": 1.3, "dwarf": 1.3, "m_dwarf": 2.0, "hot": 2.0}

@@ -171,7 +171,8 @@ def add_companions(
     partners = candidates.take(_partners(stars.take(rows), candidates, rng))
     is_twin = rng.uniform(size=len(rows)) < conditions.twins
     twins = 10 ** (-0.4 * rng.uniform(0, 0.1, len(rows)))
-    ratio[rows] = np.where(is_twin, twins, _ratios(stars.take(rows), partners))
+    others = np.minimum(1.0, 10 ** (0.4 * (stars.abs_ks[rows] - partners.abs_ks)))
+    ratio[rows] = np.where(is_twin, twins, others)
     apart = rng.uniform(size=len(rows)) < conditions.double_lined
     speed = rng.uniform(_SMALLEST_SEPARATION, _LARGEST_SEPARATION, len(rows))
     separation[rows] = np.where(apart, speed, rng.uniform(0, _SMALLEST_SEPARATION, len(rows)))
@@ -227,8 +228,3 @@ def _partners(stars: Stars, candidates: Stars, rng: Generator) -> np.ndarray:
     )
     distance[candidates.mass > stars.mass[:, None]] += 1e3
     return distance.argmin(axis=1)
-
-
-def _ratios(stars: Stars, companions: Stars) -> np.ndarray:
-    """Ks flux of each companion divided by that of its star, at most 1."""
-    return np.minimum(1.0, 10 ** (0.4 * (stars.abs_ks - companions.abs_ks)))
