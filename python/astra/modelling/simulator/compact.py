@@ -67,7 +67,7 @@ def choose_simulator(spectra_models: Path | None, isochrones: Path | None) -> Si
 
     Raises:
         UsageError: One of the two folders is missing.
-        ConfigError: A file is not there or is another.
+        ConfigError: A file is missing, or is not the published one.
     """
     if (spectra_models is None) != (isochrones is None):
         raise UsageError("--spectra-models and --isochrones go together: give both, or none of them")

@@ -30,7 +30,7 @@ def read_emulators(folder: Path, outer: Emulator) -> tuple[Emulator, Emulator, E
         differ from the first one at each pixel, shape (8575,).
 
     Raises:
-        ConfigError: A file is not there or is another.
+        ConfigError: A file is missing, or is not the published one.
     """
     giants = read_quadratic(folder / "cannon_giants")
     synthetic = Extended(read_synthetic(folder / "main_sequence"), SYNTHETIC_BOX, outer)
@@ -144,7 +144,7 @@ def read_quadratic(folder: Path) -> QuadraticEmulator:
     """Read the published model of giants.
 
     Raises:
-        ConfigError: The files are not there or are others.
+        ConfigError: A file is missing, or is not the published one.
     """
     coefficients = _numbers(folder / f"{QUADRATIC}.txt", (15, len(EMULATED))).astype(np.float32)
     scatter = _numbers(folder / f"{QUADRATIC}_scatter.txt", (len(EMULATED),))
@@ -233,7 +233,7 @@ def read_dwarfs(folder: Path) -> NeuralEmulator:
     """Read the published model of dwarfs.
 
     Raises:
-        ConfigError: The file is not there or is another.
+        ConfigError: The file is missing, or is not the published one.
     """
     return NeuralEmulator(*_network(folder / "NN_normalized_spectra.npz"))
 
@@ -242,7 +242,7 @@ def read_synthetic(folder: Path) -> NeuralEmulator:
     """Read the published model of synthetic spectra with their continuum.
 
     Raises:
-        ConfigError: A file is not there or is another.
+        ConfigError: A file is missing, or is not the published one.
     """
     continuum = np.zeros(N_GRID, bool)
     (pixels,) = _arrays(folder / "cannon_cont_pixels_apogee.npz", {"pixels_cannon": EMULATED.shape})

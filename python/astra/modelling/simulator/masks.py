@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.random import Generator
 
 from astra.errors import ConfigError
 from astra.modelling.simulator.simulator import reading
@@ -45,7 +44,7 @@ class MaskModel:
     sky_cover: tuple[float, float] = (0.14, 0.8)
     """Median of the share of pixels below a sky line, and the scatter of its logarithm."""
 
-    def draw(self, n_visits: np.ndarray, shift: np.ndarray, rng: Generator) -> np.ndarray:
+    def draw(self, n_visits: np.ndarray, shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Masks of N spectra.
 
         Args:
@@ -57,15 +56,27 @@ class MaskModel:
             Mask bits, int32 of shape (N, 8575). Tellurics lie where :func:`telluric_depth` has them.
         """
         n = len(n_visits)
-        flags = _sky_lines(n_visits, shift, self.sky_cover, rng)
+        flags = self._sky_lines(n_visits, shift, rng)
         flags |= _bad_pixels(n_visits, rng) | _bands(n, rng)
-        telluric = _tellurics(shift, rng)
+        telluric = _flagged(telluric_depth(shift), rng.uniform(0.04, 0.17, n), grid.TELLURIC)
         if len(self.patterns):
             for row in np.flatnonzero(rng.uniform(size=n) < self.real_share):
                 flags[row] = self._pattern(rng) & ~(1 << grid.TELLURIC)
         return flags | telluric
 
-    def _pattern(self, rng: Generator) -> np.ndarray:
+    def _sky_lines(self, n_visits: np.ndarray, shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        sky, _ = _atmosphere()
+        brightest = _shifted(sky, shift)
+        # The Earth moves between visits, and each brings its own lines.
+        for visit in range(1, min(4, n_visits.max())):
+            rows = np.flatnonzero(n_visits > visit)
+            moved = shift[rows] + rng.integers(-7, 8, len(rows))
+            brightest[rows] = np.maximum(brightest[rows], _shifted(sky, moved))
+        median, scatter = self.sky_cover
+        share = np.exp(np.log(median) + scatter * rng.standard_normal(len(shift)))
+        return _flagged(brightest, np.clip(share, 0.01, 0.62), grid.SKYLINE)
+
+    def _pattern(self, rng: np.random.Generator) -> np.ndarray:
         """A real pattern, or the union of two, shifted as by another velocity."""
         mask = np.zeros(grid.N_GRID, np.int32)
         for _ in range(1 + (rng.uniform() < 0.25)):
@@ -123,24 +134,6 @@ def telluric_depth(shift: np.ndarray) -> np.ndarray:
     return _shifted(telluric / telluric.max(), shift)
 
 
-def _tellurics(shift: np.ndarray, rng: Generator) -> np.ndarray:
-    return _flagged(telluric_depth(shift), rng.uniform(0.04, 0.17, len(shift)), grid.TELLURIC)
-
-
-def _sky_lines(
-    n_visits: np.ndarray, shift: np.ndarray, cover: tuple[float, float], rng: Generator
-) -> np.ndarray:
-    sky, _ = _atmosphere()
-    brightest = _shifted(sky, shift)
-    # The Earth moves between visits, and each brings its own lines.
-    for visit in range(1, min(4, n_visits.max())):
-        rows = np.flatnonzero(n_visits > visit)
-        moved = shift[rows] + rng.integers(-7, 8, len(rows))
-        brightest[rows] = np.maximum(brightest[rows], _shifted(sky, moved))
-    share = np.clip(np.exp(np.log(cover[0]) + cover[1] * rng.standard_normal(len(shift))), 0.01, 0.62)
-    return _flagged(brightest, share, grid.SKYLINE)
-
-
 def _flagged(values: np.ndarray, share: np.ndarray, bit: int) -> np.ndarray:
     """Flags with this bit where the largest values lie, on about this share of the covered pixels."""
     ordered = np.sort(values[:, COVERED[::7]], axis=1)
@@ -149,7 +142,7 @@ def _flagged(values: np.ndarray, share: np.ndarray, bit: int) -> np.ndarray:
     return (values > limits[:, None]).astype(np.int32) << bit
 
 
-def _bad_pixels(n_visits: np.ndarray, rng: Generator) -> np.ndarray:
+def _bad_pixels(n_visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Faults of the detector: short runs, the more the more visits landed on different pixels."""
     n = len(n_visits)
     share = 0.0075 * n_visits**0.9 * rng.lognormal(0, 0.35, n)
@@ -165,7 +158,7 @@ def _bad_pixels(n_visits: np.ndarray, rng: Generator) -> np.ndarray:
     return flags
 
 
-def _bands(n: int, rng: Generator) -> np.ndarray:
+def _bands(n: int, rng: np.random.Generator) -> np.ndarray:
     """The ghost of the grating, and persistence: in most spectra the blue detector, in all some bands."""
     flags = np.zeros((n, grid.N_GRID), np.int32)
     blue, green, _ = grid.DETECTORS
@@ -180,7 +173,9 @@ def _bands(n: int, rng: Generator) -> np.ndarray:
     return flags
 
 
-def _add_bands(row: np.ndarray, bit: int, detector: tuple[int, int], share: float, rng: Generator) -> None:
+def _add_bands(
+    row: np.ndarray, bit: int, detector: tuple[int, int], share: float, rng: np.random.Generator
+) -> None:
     """Set a bit in a few bands that cover about this share of a detector."""
     number = rng.integers(2, 7)
     width = int(share * (detector[1] - detector[0]) / number)

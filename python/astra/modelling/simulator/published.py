@@ -31,7 +31,7 @@ def full_simulator(spectra_models: Path, isochrones: Path) -> Simulator:
         isochrones: Folder with ``padova_*.dat.gz``.
 
     Raises:
-        ConfigError: A file is not there or is another.
+        ConfigError: A file is missing, or is not the published one.
     """
     emulator, name = read_blended(spectra_models), "published isochrones and emulators"
     alternatives = (emulator.synthetic, emulator.grid)
@@ -60,7 +60,8 @@ class BlendedEmulator:
         """
         teff, logg = labels[:, TEFF], labels[:, LOGG]
         giant, warm = 1 - rising(logg, GIANT_LOGG), 1 - rising(teff, COOL_DWARF_TEFF)
-        grid = 1 - (1 - rising(teff, GRID_TEFF))
+        below_grid = 1 - rising(teff, GRID_TEFF)
+        grid = 1 - below_grid
         cool = (1 - grid) * (1 - giant) * (1 - warm)
         flux = self.grid.spectra(labels)
         kept = flux[:, NOT_EMULATED]
@@ -81,7 +82,7 @@ def read_blended(folder: Path) -> BlendedEmulator:
     """Read all emulators below a folder of spectra models.
 
     Raises:
-        ConfigError: A file is not there or is another.
+        ConfigError: A file is missing, or is not the published one.
     """
     grid = read_grid(folder / GRID)
     giants, dwarfs, synthetic, scatter = read_emulators(folder, grid)
@@ -145,7 +146,7 @@ def read_grid(path: Path) -> GridEmulator:
     """Read the published grid, on air wavelengths, and put it on the pixels of apStar.
 
     Raises:
-        ConfigError: The file is not there or is another.
+        ConfigError: The file is missing, or is not the published one.
     """
     with reading("emulator", path, "give the folder of spectra models"):
         with path.open("rb") as file:

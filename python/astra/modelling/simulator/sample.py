@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.random import Generator
 
 from astra.modelling.simulator.masks import MaskModel
 from astra.modelling.simulator.observe import broaden, observe
@@ -96,7 +95,7 @@ def simulate_chunk(
 def observed(
     simulator: Simulator,
     stars: Stars,
-    rng: Generator,
+    rng: np.random.Generator,
     conditions: Conditions,
     patterns: np.ndarray = NO_PATTERNS,
 ) -> Sample:
@@ -107,7 +106,9 @@ def observed(
     return Sample(stars=stars, **vars(pairs) | seen)
 
 
-def _emulated(simulator: Simulator, stars: Stars, rng: Generator, conditions: Conditions) -> np.ndarray:
+def _emulated(
+    simulator: Simulator, stars: Stars, rng: np.random.Generator, conditions: Conditions
+) -> np.ndarray:
     """Emulated spectra, some of them between those of two emulators for the same labels."""
     labels = stars.labels() + rng.standard_normal((len(stars), 4)) * conditions.label_jitter
     flux = simulator.emulator.spectra(labels)
@@ -150,7 +151,7 @@ class Pairs:
 
 
 def add_companions(
-    simulator: Simulator, stars: Stars, flux: np.ndarray, rng: Generator, conditions: Conditions
+    simulator: Simulator, stars: Stars, flux: np.ndarray, rng: np.random.Generator, conditions: Conditions
 ) -> Pairs:
     """Give some stars a companion of about the same age and composition.
 
@@ -185,7 +186,7 @@ def add_companions(
 
 
 def _combined(
-    first: np.ndarray, second: np.ndarray, ratio: np.ndarray, separation: np.ndarray, rng: Generator
+    first: np.ndarray, second: np.ndarray, ratio: np.ndarray, separation: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
     """Spectra of pairs, averaged over exposures at other times of the orbit, shape (N, 8575).
 
@@ -208,7 +209,7 @@ def _combined(
     return (first + ratio[:, None] * second) / np.float32(1 + ratio)[:, None]
 
 
-def _synchronous(separation: np.ndarray, rng: Generator) -> np.ndarray:
+def _synchronous(separation: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Projected velocity of rotation [km/s], shape (N,), of stars that rotate once in each orbit.
 
     The velocity of an orbit falls with the third root of its period, that of such a rotation with the period
@@ -218,7 +219,7 @@ def _synchronous(separation: np.ndarray, rng: Generator) -> np.ndarray:
     return np.where(size > 1.5, np.minimum(size, 100.0), 0.0)
 
 
-def _partners(stars: Stars, candidates: Stars, rng: Generator) -> np.ndarray:
+def _partners(stars: Stars, candidates: Stars, rng: np.random.Generator) -> np.ndarray:
     """For each star the candidate closest to a drawn mass and to its metallicity and age."""
     wanted = stars.mass * rng.uniform(LOWEST_MASS_RATIO, 1.0, len(stars))
     distance = (
