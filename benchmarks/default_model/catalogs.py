@@ -108,7 +108,7 @@ def read_apokasc(folder: Path, isochrones: Neighbours) -> Labelled:
 
 
 def relabelled(catalog: Labelled, emulator: Path) -> Labelled:
-    """Those stars of known state that the emulator of giants was fitted to, with the labels it was given.
+    """The stars of known state that the emulator of giants was fitted to, with the labels of that fit.
 
     From these labels it makes what is nearest to their real spectra.
 
@@ -119,13 +119,13 @@ def relabelled(catalog: Labelled, emulator: Path) -> Labelled:
     path = emulator / TRAINING
     try:
         rows = [line.split() for line in path.read_text().splitlines()]
-        given = {
+        fitted = {
             row[0].rsplit("-2M", 1)[-1].removesuffix(".fits"): [float(v) for v in row[1:]] for row in rows
         }
     except (OSError, ValueError, IndexError) as error:
         raise ConfigError(f"training labels {path}: {error}; give the data with --shared") from error
-    catalog = catalog.take(np.isin(catalog.star, list(given)) & (catalog.group != "unknown"))
-    return replace(catalog, labels=np.array([given[star] for star in catalog.star]))
+    catalog = catalog.take(np.isin(catalog.star, list(fitted)) & (catalog.group != "unknown"))
+    return replace(catalog, labels=np.array([fitted[star] for star in catalog.star]))
 
 
 def read_meszaros(folder: Path) -> Labelled:

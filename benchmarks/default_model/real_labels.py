@@ -77,7 +77,7 @@ class Compared:
 
 
 class RealLabels:
-    """Observes stars with given labels, and predicts."""
+    """Observes stars with the labels of a catalogue, and predicts."""
 
     def __init__(
         self,

@@ -39,7 +39,7 @@ CONDITIONS = replace(
     companions={},
 )
 
-#: Other masks: no real ones, and the sky lines of a spectrum cover half as much again.
+#: Other masks: no real ones, and the sky lines of a spectrum cover 1.5 times as much.
 MASKS = MaskModel(NO_PATTERNS, sky_cover=(0.21, 0.5))
 
 #: Teff [K], logg [dex], [Fe/H] [dex], [alpha/Fe] [dex].

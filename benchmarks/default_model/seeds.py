@@ -3,7 +3,7 @@
 
     python benchmarks/default_model/seeds.py build/default-model/*.safetensors
 
-The same held-out stars are given to each model. Errors that both make, because spectra do not say more,
+Each model predicts for the same held-out stars. Errors that both make, because spectra do not say more,
 cancel in the difference of two models; what is left must be well below the errors that they state: for each
 class, the width of (a - b) / sqrt(e_a^2 + e_b^2) at most 0.5. It is 1 for models whose errors have nothing in
 common. The model to embed is the one with the lowest validation loss; the figures below decide nothing.
