@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astra.modelling.simulator.emulators.giants_scale import on_giants_scale
+from astra.modelling.simulator.emulators import on_giants_scale
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "default_model"
 

@@ -102,10 +102,10 @@ def _measured(model, arguments: argparse.Namespace) -> list:
     from real_spectra import real_section
     from second_simulator import second_sections
 
-    from astra.modelling.simulator.choosing import full_simulator
-    from astra.modelling.simulator.conditions import Conditions
     from astra.modelling.simulator.masks import read_patterns
+    from astra.modelling.simulator.published import full_simulator
     from astra.modelling.simulator.sample import simulate
+    from astra.modelling.simulator.simulator import Conditions
 
     data, out, seed = arguments.shared / "data", arguments.out, arguments.seed
     n = min(arguments.n, FEW) if arguments.quick else arguments.n

@@ -1,6 +1,6 @@
 """Stars with labels from real spectra, and luminosities from something else."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from isochrone_labels import Neighbours, bolometric
 
 from astra.errors import ConfigError
 from astra.ingest.values import A_K_PER_EBV
+from astra.modelling.simulator.stars import StarColumns
 
 HIPPARCOS = "APOGEE-allStar-v603-Hipparcos.fits.gz"
 APOKASC = "APOKASC_Catalog.v7.1.fits"
@@ -38,7 +39,7 @@ BAD_LABELS = sum(1 << bit for bit in (16, 17, 18, 19, 20, 23, 24, 25, 26, 27, 31
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labelled(StarColumns):
     """N stars; arrays of shape (N,) if not said."""
 
     labels: np.ndarray
@@ -52,13 +53,6 @@ class Labelled:
 
     star: np.ndarray
     """Identifier of 2MASS, without what stands before its coordinates."""
-
-    def take(self, rows: np.ndarray) -> "Labelled":
-        """The stars at these indices, or where a mask is true."""
-        return Labelled(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
-
-    def __len__(self) -> int:
-        return len(self.fakemag)
 
 
 def read_hipparcos(folder: Path) -> Labelled:
@@ -114,7 +108,7 @@ def read_apokasc(folder: Path, isochrones: Neighbours) -> Labelled:
 
 
 def relabelled(catalog: Labelled, emulator: Path) -> Labelled:
-    """Those stars of known state that the emulator of giants was fitted to, with the labels it was given.
+    """The stars of known state that the emulator of giants was fitted to, with the labels of that fit.
 
     From these labels it makes what is nearest to their real spectra.
 
@@ -125,13 +119,13 @@ def relabelled(catalog: Labelled, emulator: Path) -> Labelled:
     path = emulator / TRAINING
     try:
         rows = [line.split() for line in path.read_text().splitlines()]
-        given = {
+        fitted = {
             row[0].rsplit("-2M", 1)[-1].removesuffix(".fits"): [float(v) for v in row[1:]] for row in rows
         }
     except (OSError, ValueError, IndexError) as error:
         raise ConfigError(f"training labels {path}: {error}; give the data with --shared") from error
-    catalog = catalog.take(np.isin(catalog.star, list(given)) & (catalog.group != "unknown"))
-    return replace(catalog, labels=np.array([given[star] for star in catalog.star]))
+    catalog = catalog.take(np.isin(catalog.star, list(fitted)) & (catalog.group != "unknown"))
+    return replace(catalog, labels=np.array([fitted[star] for star in catalog.star]))
 
 
 def read_meszaros(folder: Path) -> Labelled:

@@ -12,7 +12,7 @@ What differs is known from stars with seismic gravities; no parallax enters.
 
 import numpy as np
 
-from astra.modelling.simulator.emulators.giants_scale import on_giants_scale
+from astra.modelling.simulator.emulators import on_giants_scale
 
 # Gravities without any calibration at which a star can be in the clump (as in DR13).
 CLUMP_RAW_LOGG = (2.38, 3.5)

@@ -6,10 +6,8 @@ import numpy as np
 from measuring import Measured, Model, measure
 from table import Line, Section, finite
 
-from astra.modelling.simulator.companions import WARM
-from astra.modelling.simulator.conditions import Conditions
-from astra.modelling.simulator.sample import simulate_chunks
-from astra.modelling.simulator.simulator import Simulator
+from astra.modelling.simulator.sample import WARM, simulate_chunks
+from astra.modelling.simulator.simulator import Conditions, Simulator
 from astra.modelling.training.evaluate import (
     ALL,
     LARGEST_PULL,

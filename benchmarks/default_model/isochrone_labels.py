@@ -1,4 +1,4 @@
-"""What isochrones alone say of a star with given labels."""
+"""What isochrones alone say of a star with known labels."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ SOLAR_TEFF, SOLAR_LOGG, SOLAR_MBOL = 5772.0, 4.438, 4.74
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Stars drawn from isochrones, in order of gravity, and means over those near given labels."""
+    """Stars drawn from isochrones, in order of gravity, and means over those close to some labels."""
 
     stars: Stars
 

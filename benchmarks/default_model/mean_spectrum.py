@@ -21,15 +21,9 @@ from real_labels import stars_with
 from table import Line, Section
 
 from astra.errors import ConfigError
-from astra.modelling.simulator.conditions import Conditions
-from astra.modelling.simulator.pixels import EMULATED
-from astra.modelling.simulator.sample import (
-    CHUNK,
-    Sample,
-    observed,
-    simulate_chunks,
-)
-from astra.modelling.simulator.simulator import Simulator
+from astra.modelling.simulator.emulators import EMULATED
+from astra.modelling.simulator.sample import CHUNK, Sample, observed, simulate_chunks
+from astra.modelling.simulator.simulator import Conditions, Simulator
 from astra.modelling.simulator.stars import Stars
 from astra.spectra.grid import CHIPS, DETECTORS, N_PIXELS, wavelength
 from astra.spectra.rectify import MASKED_BITS, rectify

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from astra.cli.console import progress
 from astra.config import load_settings
 from astra.modelling.simulator.sample import Sample
-from astra.modelling.simulator.stars import Stars
+from astra.modelling.simulator.stars import StarColumns, Stars
 from astra.modelling.training.evaluate import distance_error, pulls
 from astra.pipelines.astronn_dist.distances.distance import unreliable
 from astra.pipelines.astronn_dist.network.sampling import Network, Prediction, network_on, sample, widened
@@ -51,7 +51,7 @@ def load_model(named: str | None) -> Model:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measured(StarColumns):
     """N simulated stars and what the model says of them; arrays of shape (N,)."""
 
     stars: Stars
@@ -64,14 +64,6 @@ class Measured:
 
     fakemag: np.ndarray
     e_fakemag: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.fakemag)
-
-    def take(self, rows: np.ndarray) -> "Measured":
-        """The stars at these indices, or where a mask is true."""
-        columns = {name: column[rows] for name, column in self._columns().items()}
-        return Measured(stars=self.stars.take(rows), **columns)
 
     @property
     def r(self) -> np.ndarray:
@@ -92,9 +84,6 @@ class Measured:
     def single(self) -> np.ndarray:
         """Which have no companion."""
         return self.flux_ratio == 0
-
-    def _columns(self) -> dict[str, np.ndarray]:
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "stars"}
 
 
 def measure(model: Model, chunks: Iterator[Sample], total: int, name: str) -> Measured:
@@ -119,7 +108,7 @@ def measure(model: Model, chunks: Iterator[Sample], total: int, name: str) -> Me
             )  # fmt: skip
             done += len(chunk)
             update(min(done, total), total)
-    return joined(parts).take(np.arange(min(done, total)))
+    return Measured.joined(parts).take(np.arange(min(done, total)))
 
 
 def _ahead(chunks: Iterator[Sample]) -> Iterator[Sample]:
@@ -129,16 +118,3 @@ def _ahead(chunks: Iterator[Sample]) -> Iterator[Sample]:
         while (chunk := following.result()) is not None:
             following = pool.submit(next, chunks, None)
             yield chunk
-
-
-def joined(parts: list[Measured]) -> Measured:
-    """Several as one."""
-    columns = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in (field.name for field in fields(Measured) if field.name != "stars")
-    }
-    stars = {
-        field.name: np.concatenate([getattr(part.stars, field.name) for part in parts])
-        for field in fields(Stars)
-    }
-    return Measured(stars=Stars(**stars), **columns)

@@ -21,9 +21,8 @@ from isochrone_labels import Neighbours
 from measuring import Measured, Model, measure
 from table import Line, Section, finite
 
-from astra.modelling.simulator.conditions import Conditions
 from astra.modelling.simulator.sample import CHUNK, Sample, observed
-from astra.modelling.simulator.simulator import Simulator
+from astra.modelling.simulator.simulator import Conditions, Simulator
 from astra.modelling.simulator.stars import Stars, classify
 from astra.modelling.training.evaluate import distance_error
 
@@ -78,7 +77,7 @@ class Compared:
 
 
 class RealLabels:
-    """Observes stars with given labels, and predicts."""
+    """Observes stars with the labels of a catalogue, and predicts."""
 
     def __init__(
         self,

@@ -18,13 +18,11 @@ from held_out import TARGETS, metrics_of, plain, warm_lines
 from measuring import Measured, Model, measure
 from table import Line, Section
 
-from astra.modelling.simulator.conditions import Conditions
-from astra.modelling.simulator.emulators.labels import LOGG, Emulator
 from astra.modelling.simulator.masks import MaskModel
 from astra.modelling.simulator.observe import observe
 from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, Sample
-from astra.modelling.simulator.simulator import Simulator
-from astra.modelling.simulator.stars import Stars
+from astra.modelling.simulator.simulator import Conditions, Emulator, Simulator
+from astra.modelling.simulator.stars import LOGG, Stars
 
 #: Other noise and other differences from real spectra than in training; no companions.
 CONDITIONS = replace(
@@ -41,7 +39,7 @@ CONDITIONS = replace(
     companions={},
 )
 
-#: Other masks: no real ones, and the sky lines of a spectrum cover half as much again.
+#: Other masks: no real ones, and the sky lines of a spectrum cover 1.5 times as much.
 MASKS = MaskModel(NO_PATTERNS, sky_cover=(0.21, 0.5))
 
 #: Teff [K], logg [dex], [Fe/H] [dex], [alpha/Fe] [dex].
@@ -60,7 +58,7 @@ class Calibrated:
     inner: Emulator
 
     def spectra(self, labels: np.ndarray) -> np.ndarray:
-        """As in :class:`~astra.modelling.simulator.emulators.labels.Emulator`."""
+        """As in :class:`~astra.modelling.simulator.simulator.Emulator`."""
         labels = labels.copy()
         labels[:, LOGG] += np.where(labels[:, LOGG] < GIANT_LOGG, GRAVITY_OFFSET, 0.0)
         return self.inner.spectra(labels)

@@ -3,7 +3,7 @@
 
     python benchmarks/default_model/seeds.py build/default-model/*.safetensors
 
-The same held-out stars are given to each model. Errors that both make, because spectra do not say more,
+Each model predicts for the same held-out stars. Errors that both make, because spectra do not say more,
 cancel in the difference of two models; what is left must be well below the errors that they state: for each
 class, the width of (a - b) / sqrt(e_a^2 + e_b^2) at most 0.5. It is 1 for models whose errors have nothing in
 common. The model to embed is the one with the lowest validation loss; the figures below decide nothing.
@@ -21,10 +21,10 @@ from measuring import Measured, Model, load_model, measure
 from table import Line, Section, all_met, printed
 
 from astra.errors import AstraError, ConfigError
-from astra.modelling.simulator.choosing import full_simulator
-from astra.modelling.simulator.conditions import Conditions
 from astra.modelling.simulator.masks import read_patterns
+from astra.modelling.simulator.published import full_simulator
 from astra.modelling.simulator.sample import CHUNK, Sample, simulate_chunks
+from astra.modelling.simulator.simulator import Conditions
 from astra.modelling.training.evaluate import half_width
 
 ROOT = Path(__file__).resolve().parents[2]

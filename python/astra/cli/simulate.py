@@ -37,9 +37,10 @@ def simulate(asked: _Arguments) -> None:
     """
     import shlex
 
-    from astra.modelling.simulator.choosing import choose_simulator
+    from astra.modelling.simulator import TARGETS
+    from astra.modelling.simulator.compact import choose_simulator
     from astra.modelling.simulator.stars import KINDS
-    from astra.modelling.simulator.survey import TARGETS, write_survey
+    from astra.modelling.simulator.survey import write_survey
 
     simulator = choose_simulator(asked.spectra_models, asked.isochrones)
     options = {"seed": asked.seed, "min_snr": asked.min_snr, "overwrite": asked.overwrite}

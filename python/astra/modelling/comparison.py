@@ -1,28 +1,29 @@
-"""How far the distances in the database are from the truth of a simulation."""
+"""How far the distances in the database are from the true ones of a simulation."""
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 
 import peewee
 
 from astra.errors import UsageError
+from astra.modelling.simulator import TRUTH
 from astra.modelling.simulator.apstar_cards import FIELD
 from astra.modelling.simulator.stars import KINDS
-from astra.modelling.simulator.survey import TRUTH
 from astra.models import Distance
 
-#: Stars asked for at a time.
+#: Stars that one query looks up.
 CHUNK = 500
 
 _NUMBERS = ("snr", "dist_pc", "flux_ratio")
 _FLAGS = ("fakemag_unreliable", "missing_photometry", "missing_extinction", "no_result")
 #: What stands in place of flags where the database has no row.
 ABSENT = "not in the database"
-#: What pairs are summarised as, whatever their brighter star is: the light of two is put too near.
+#: The names of two summaries: of pairs, whatever their brighter star is, because the distance of a pair comes
+#: out too small; and of all stars.
 PAIRS, ALL = "pairs", "all"
 
 
@@ -34,7 +35,7 @@ class Compared:
         true_dist, dist, e_dist: Distances [pc].
         flux_ratio: Ks flux of an unresolved companion divided by that of the star; 0 without one.
         good: The ``good`` of the view ``distances``; false without a row.
-        flags: What there is to be said against it.
+        flags: The names of its flags, or why it has none.
     """
 
     apogee_id: str
@@ -49,7 +50,7 @@ class Compared:
 
     @property
     def group(self) -> str:
-        """What it is summarised with: its kind, or ``PAIRS``."""
+        """The name of its summary: its kind, or ``PAIRS``."""
         return PAIRS if self.flux_ratio > 0 else self.kind
 
     @property
@@ -104,14 +105,12 @@ def compare(folder: Path) -> list[Compared]:
     Raises:
         UsageError: There is no truth in the folder, or it is of another form.
     """
-    truth = _read_truth(folder / TRUTH)
-    found: dict[str, Compared] = {}
-    for ids in peewee.chunked(truth, CHUNK):
+    stars = _read_truth(folder / TRUTH)
+    for ids in peewee.chunked(list(stars), CHUNK):
         query = Distance.select().where(Distance.field == FIELD, Distance.sdss4_apogee_id << list(ids))
         for row in query:
-            found[row.sdss4_apogee_id] = _compared(truth[row.sdss4_apogee_id], row)
-    rows = [found.get(name, star) for name, star in truth.items()]
-    return sorted(rows, key=lambda row: (_rank(row.kind), row.true_dist))
+            stars[row.sdss4_apogee_id] = _compared(stars[row.sdss4_apogee_id], row)
+    return sorted(stars.values(), key=lambda star: (_rank(star.kind), star.true_dist))
 
 
 def summarise(rows: Iterable[Compared]) -> list[Summary]:
@@ -129,22 +128,19 @@ def _summary(kind: str, rows: Sequence[Compared]) -> Summary:
     good = [row for row in measured if row.good]
     sigmas = [abs(row.sigmas) for row in good]
 
-    def share(hits: Iterable[bool]) -> float:
-        return sum(hits) / len(good) if good else math.nan
-
-    def middle(values: list[float]) -> float:
-        return median(values) if values else math.nan
+    def of(function: Callable[[list[float]], float], values: list[float]) -> float:
+        return function(values) if values else math.nan
 
     return Summary(
         kind=kind,
         stars=len(rows),
         measured=len(measured),
         good=len(good),
-        scatter_of_all=middle([abs(row.deviation) for row in measured]),
-        scatter=middle([abs(row.deviation) for row in good]),
-        bias=middle([row.deviation for row in good]),
-        within_1=share(sigma <= 1 for sigma in sigmas),
-        beyond_3=share(sigma > 3 for sigma in sigmas),
+        scatter_of_all=of(median, [abs(row.deviation) for row in measured]),
+        scatter=of(median, [abs(row.deviation) for row in good]),
+        bias=of(median, [row.deviation for row in good]),
+        within_1=of(fmean, [sigma <= 1 for sigma in sigmas]),
+        beyond_3=of(fmean, [sigma > 3 for sigma in sigmas]),
     )
 
 

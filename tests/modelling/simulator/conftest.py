@@ -6,15 +6,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astra.modelling.simulator import compact
-from astra.modelling.simulator.choosing import full_simulator
-from astra.modelling.simulator.conditions import Conditions
-from astra.modelling.simulator.emulators import grid
-from astra.modelling.simulator.emulators.quadratic import NAME as QUADRATIC
+from astra.modelling.simulator import compact, published
+from astra.modelling.simulator.emulators import EMULATED, QUADRATIC
 from astra.modelling.simulator.masks import read_patterns
-from astra.modelling.simulator.pixels import EMULATED
-from astra.modelling.simulator.sample import Sample, simulate, without_noise
-from astra.modelling.simulator.simulator import Simulator
+from astra.modelling.simulator.sample import Sample, simulate
+from astra.modelling.simulator.simulator import Conditions, Simulator
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +42,13 @@ def made_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         low, high = np.array([4000, 4, -1, -0.5, 0][:labels]), np.array([7000, 5, 0.5, 0.5, 20][:labels])
         np.savez(stars / f"{name}.npz", **arrays, x_min=low, x_max=high)
     np.savez(stars / "cannon_cont_pixels_apogee.npz", pixels_cannon=random.random(n) < 0.2)
-    nodes = [(m, t, g) for t in grid.COOL for g in grid.LOGGS for m in grid.METALLICITIES]
-    nodes = np.array(nodes + [(0.0, t, 4.0) for t in grid.HOT])
+    nodes = [(m, t, g) for t in published.COOL for g in published.LOGGS for m in published.METALLICITIES]
+    nodes = np.array(nodes + [(0.0, t, 4.0) for t in published.HOT])
     header = fits.Header([("CRVAL2", 4.178), ("CDELT2", 2e-5)])
     flux = fits.ImageHDU(random.uniform(0.5, 1, (2700, len(nodes))), header)
-    fits.HDUList([fits.PrimaryHDU(), flux, *map(fits.ImageHDU, nodes.T.copy())]).writeto(folder / grid.NAME)
+    fits.HDUList([fits.PrimaryHDU(), flux, *map(fits.ImageHDU, nodes.T.copy())]).writeto(
+        folder / published.GRID
+    )
     return folder
 
 
@@ -63,12 +61,10 @@ def models(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="session")
 def full(spectra_models: Path, isochrones: Path) -> Simulator:
     """The simulator from the published files."""
-    return full_simulator(spectra_models, isochrones)
+    return published.full_simulator(spectra_models, isochrones)
 
 
-@pytest.fixture(
-    scope="session", params=["compact", pytest.param("published", marks=[pytest.mark.slow, pytest.mark.real])]
-)
+@pytest.fixture(scope="session", params=["compact", pytest.param("published", marks=pytest.mark.real)])
 def simulator(request: pytest.FixtureRequest) -> Simulator:
     """The simulator of the package, and the one from the published files."""
     return compact.load() if request.param == "compact" else request.getfixturevalue("full")
@@ -89,4 +85,4 @@ def noisy(simulator: Simulator) -> Sample:
 @pytest.fixture(scope="session")
 def clean(simulator: Simulator) -> Sample:
     """The stars of ``noisy`` before there was noise."""
-    return simulate(simulator, 256, seed=1, conditions=without_noise(Conditions()))
+    return simulate(simulator, 256, seed=1, conditions=Conditions(noise=False))

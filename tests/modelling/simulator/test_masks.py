@@ -1,4 +1,4 @@
-"""Masks of bad pixels, sky lines and persistence, held against those of real spectra."""
+"""Masks of bad pixels, sky lines and persistence, compared with those of real spectra."""
 
 import re
 import shutil
@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from astra.errors import ConfigError
-from astra.modelling.simulator.masks import SHIFT, MaskModel, read_patterns, telluric_depth
-from astra.modelling.simulator.pixels import COVERED
+from astra.modelling.simulator.masks import COVERED, SHIFT, MaskModel, read_patterns, telluric_depth
 from astra.spectra.apstar import read_combined
 from astra.spectra.grid import (
     BADDARK,
@@ -38,9 +37,9 @@ def _drawn(model, visits, seed):
 
 
 @pytest.fixture(scope="module")
-def known(simulated):
-    """The masks of some spectra, shape (16, 8575)."""
-    return read_patterns(simulated)
+def known(apstars):
+    """The masks of simulated and of real spectra, shape (16, 8575) and (22, 8575)."""
+    return read_patterns(apstars[0].parent)
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +169,10 @@ def test_patterns_are_those_of_the_combined_spectra(apstars):
 
     for pattern, path in zip(found, apstars, strict=True):
         assert np.array_equal(pattern, read_combined(path).pixel_flags)
+
+
+def test_a_pattern_is_read_from_each_of_the_real_files(patterns):
+    assert patterns.shape == (22, N_GRID)
 
 
 def test_a_folder_without_spectra_is_one_clear_line(tmp_path):

@@ -1,4 +1,4 @@
-"""Samples of observed stars."""
+"""Samples of observed stars, and unresolved companions."""
 
 from dataclasses import fields, replace
 
@@ -7,9 +7,19 @@ import pytest
 from toy_simulator import toy_simulator
 
 from astra.modelling.simulator import sample as module
-from astra.modelling.simulator.conditions import Conditions
-from astra.modelling.simulator.sample import Sample, simulate, simulate_chunk
-from astra.modelling.simulator.stars import MIX
+from astra.modelling.simulator.emulators import EMULATED
+from astra.modelling.simulator.sample import (
+    LOWEST_MASS_RATIO,
+    Sample,
+    _combined,
+    _partners,
+    _synchronous,
+    add_companions,
+    simulate,
+    simulate_chunk,
+)
+from astra.modelling.simulator.simulator import Conditions, with_pairs
+from astra.modelling.simulator.stars import KINDS, MIX
 from astra.spectra.grid import N_GRID
 
 CHUNK = 10
@@ -40,7 +50,7 @@ def test_a_star_is_the_same_however_many_are_drawn(toy, n):
     assert _same(simulate(toy, n, seed=3), _first(many, n))
 
 
-def test_a_simulator_from_files_repeats_itself_too(simulator, noisy):
+def test_five_stars_of_either_simulator_are_the_first_of_a_larger_sample(simulator, noisy):
     assert _same(simulate(simulator, 5, seed=1), _first(noisy, 5))
 
 
@@ -134,3 +144,162 @@ def test_only_stars_of_the_classes_named_get_spectra_of_other_emulators(full):
     changed = (mixed.flux != pure.flux).any(axis=1)
     assert set(mixed.stars.kind[changed]) == {"dwarf"}
     assert changed[mixed.stars.kind == "dwarf"].all()
+
+
+# > Companions
+
+ALL = dict.fromkeys(KINDS, 1.0)
+
+
+@pytest.fixture(scope="module")
+def stars(simulator):
+    mix = {"dwarf": 0.5, "m_dwarf": 0.2, "subgiant": 0.3}
+    return simulator.population.draw(300, np.random.default_rng(4), mix)
+
+
+@pytest.fixture(scope="module")
+def flux(simulator, stars):
+    return simulator.emulator.spectra(stars.labels())
+
+
+@pytest.fixture(scope="module")
+def pair(simulator, stars, flux):
+    """Gives all stars companions under some conditions."""
+
+    def call(**changes):
+        conditions = replace(Conditions(companions=ALL), **changes)
+        return add_companions(simulator, stars, flux, np.random.default_rng(5), conditions)
+
+    return call
+
+
+def test_the_magnitude_of_a_system_is_that_of_the_light_of_both_stars(pair, stars):
+    pairs = pair()
+
+    light = 10 ** (-0.4 * stars.abs_ks)
+    assert np.allclose(10 ** (-0.4 * pairs.abs_ks), light + pairs.flux_ratio * light)
+    assert (pairs.flux_ratio > 0).all()
+    assert (pairs.flux_ratio <= 1).all()
+
+
+def test_only_the_stars_that_shall_have_companions_get_one(simulator, stars, flux):
+    conditions = Conditions(companions={"subgiant": 0.5})
+
+    pairs = add_companions(simulator, stars, flux, np.random.default_rng(6), conditions)
+
+    has = pairs.flux_ratio > 0
+    assert set(stars.kind[has]) == {"subgiant"}
+    assert has[stars.kind == "subgiant"].mean() == pytest.approx(0.5, abs=0.15)
+    assert np.array_equal(pairs.flux[~has], flux[~has])
+    assert np.array_equal(pairs.abs_ks[~has], stars.abs_ks[~has])
+    assert (pairs.separation[~has] == 0).all()
+
+
+def test_a_twin_with_lines_at_the_same_place_changes_nothing_but_the_light(pair, flux, stars):
+    pairs = pair(twins=1.0, double_lined=0.0)
+
+    together = np.abs(pairs.separation) < 1.0
+    assert together.sum() > 10
+    assert np.abs(pairs.flux - flux)[together][:, EMULATED].max() < 0.03
+    assert np.abs(pairs.flux - flux)[together].mean() < 0.001
+    assert ((stars.abs_ks - pairs.abs_ks) > 0.65).all()  # twice the light is 0.75 mag
+
+
+def test_a_twin_with_its_own_velocity_spreads_the_lines_and_keeps_their_strength(pair, flux):
+    pairs = pair(twins=1.0, double_lined=1.0)
+
+    assert (pairs.separation >= 10).all()
+    assert (pairs.separation <= 250).all()
+    row = np.argmax(pairs.separation)
+    before, after = 1 - flux[row], 1 - pairs.flux[row]
+    assert after.sum() == pytest.approx(before.sum(), rel=0.01)
+    assert (after**2).sum() < 0.9 * (before**2).sum()
+
+
+@pytest.mark.parametrize(("ratio", "least", "most"), [(0.1, 0.45, 0.6), (1.0, 0.02, 0.2)])
+def test_a_star_stays_where_it_is_if_its_velocity_is_taken_out_and_twins_take_turns(ratio, least, most):
+    n, pixels = 400, np.arange(N_GRID)
+    line = 1 - 0.5 * np.exp(-0.5 * ((pixels - 4000) / 2) ** 2).astype(np.float32)
+    first, second = np.tile(line, (n, 1)), np.ones((n, N_GRID), np.float32)
+
+    combined = _combined(first, second, np.full(n, ratio), np.full(n, 60.0), np.random.default_rng(4))
+
+    kept = (1 - combined[:, 4000]) * (1 + ratio) / 0.5
+    assert least < np.mean(kept > 0.99) < most
+
+
+def test_as_many_are_twins_and_double_lined_as_the_conditions_say(pair):
+    pairs = pair(twins=0.25, double_lined=0.7)
+
+    assert (np.abs(pairs.separation) >= 10).mean() == pytest.approx(0.7, abs=0.1)
+    assert 0.2 < (pairs.flux_ratio > 0.9).mean() < 0.5
+
+
+def test_companions_are_born_with_their_stars(simulator, stars):
+    candidates = simulator.population.draw(
+        600, np.random.default_rng(7), {"dwarf": 0.6, "m_dwarf": 0.2, "subgiant": 0.2}
+    )
+
+    chosen = candidates.take(_partners(stars, candidates, np.random.default_rng(8)))
+
+    ratio = chosen.mass / stars.mass
+    assert (ratio <= 1).mean() > 0.98
+    assert LOWEST_MASS_RATIO - 0.15 < np.percentile(ratio, 5) < 0.6
+    assert np.median(np.abs(chosen.metallicity - stars.metallicity)) < 0.1
+    assert np.median(np.abs(chosen.log_age - stars.log_age)) < 0.2
+
+
+def test_the_spectra_that_are_passed_stay_as_they_are(pair, flux):
+    before = flux.copy()
+
+    pair()
+
+    assert np.array_equal(flux, before)
+
+
+def test_without_stars_that_have_companions_nothing_is_done(simulator, stars, flux):
+    pairs = add_companions(simulator, stars, flux, np.random.default_rng(9), Conditions(companions={}))
+
+    assert np.array_equal(pairs.flux, flux)
+    assert not pairs.flux_ratio.any()
+
+
+def test_more_of_the_warm_stars_have_companions(simulator, stars, flux):
+    conditions = Conditions(companions={"dwarf": 0.1, "subgiant": 0.1}, warm_companions=0.9)
+
+    has = add_companions(simulator, stars, flux, np.random.default_rng(6), conditions).flux_ratio > 0
+
+    warm, others = stars.teff > 6000, np.isin(stars.kind, ("dwarf", "subgiant"))
+    assert has[warm & others].mean() > 0.7
+    assert has[~warm & others].mean() < 0.25
+    assert not has[stars.kind == "m_dwarf"].any()
+
+
+def test_without_companions_warm_stars_have_none_either(simulator, stars, flux):
+    conditions = Conditions(companions={}, warm_companions=0.9)
+
+    assert not add_companions(simulator, stars, flux, np.random.default_rng(6), conditions).flux_ratio.any()
+
+
+def test_a_part_of_the_companions_can_be_left_out(simulator, stars, flux):
+    conditions = Conditions(companions={"dwarf": 0.6, "subgiant": 0.6}, warm_companions=0.9)
+
+    parts = [with_pairs(conditions, *part) for part in ((1.0, 0.9), (1 / 3, 0.9), (0.0, 0.0))]
+
+    assert parts[0] == conditions
+    whole, part, none = (
+        add_companions(simulator, stars, flux, np.random.default_rng(6), each).flux_ratio > 0
+        for each in parts
+    )
+    warm = stars.teff > 6000
+    assert np.array_equal(part[warm], whole[warm])
+    assert part[~warm].sum() == pytest.approx(whole[~warm].sum() / 3, rel=0.35)
+    assert not none.any()
+
+
+def test_close_pairs_turn_once_an_orbit_and_wide_ones_hardly():
+    rng = np.random.default_rng(7)
+
+    assert np.median(_synchronous(np.full(2000, 200.0), rng)) == pytest.approx(20, rel=0.05)
+    assert not _synchronous(np.full(2000, 30.0), rng).any()
+    assert _synchronous(np.full(2000, 250.0), rng).max() <= 100

@@ -13,8 +13,8 @@ from toy_simulator import toy_simulator
 
 from astra.errors import StorageError, UsageError
 from astra.ingest.apstar import ingest_apstar
-from astra.modelling.simulator import apstar_files, sample
-from astra.modelling.simulator.choosing import choose_simulator
+from astra.modelling.simulator import sample, survey
+from astra.modelling.simulator.compact import choose_simulator
 from astra.modelling.simulator.survey import write_survey
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 from astra.spectra.apstar import read_header
@@ -46,15 +46,15 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_star_has_a_file_and_a_row_in_both_tables(write, tmp_path):
-    survey = write(n=10)
+    written = write(n=10)
 
     targets, truth = (_rows(tmp_path / "sim" / name) for name in ("targets.csv", "truth.csv"))
     names = [row["apogee_id"] for row in targets]
     assert names == [row["apogee_id"] for row in truth]
     assert {f"apStar-dr17-{name}.fits" for name in names} == set(_spectra(tmp_path / "sim"))
-    assert len(set(names)) == survey.kinds.total() == 10
-    assert survey.size == sum(map(len, _spectra(tmp_path / "sim").values()))
-    low, high = survey.ranges["dist"]
+    assert len(set(names)) == written.kinds.total() == 10
+    assert written.size == sum(map(len, _spectra(tmp_path / "sim").values()))
+    low, high = written.ranges["dist"]
     assert low == pytest.approx(min(float(row["dist_pc"]) for row in truth))
     assert high == pytest.approx(max(float(row["dist_pc"]) for row in truth))
 
@@ -87,11 +87,11 @@ def test_the_signal_to_noise_ratio_has_a_lower_limit(write, tmp_path):
 
 
 def test_progress_is_told(write):
-    told = []
+    calls = []
 
-    write(n=5, on_progress=lambda done, total: told.append((done, total)))
+    write(n=5, on_progress=lambda done, total: calls.append((done, total)))
 
-    assert told == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+    assert calls == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
 
 
 def test_files_and_catalogue_can_be_ingested(write, tmp_path, db):
@@ -198,7 +198,7 @@ def test_a_table_from_elsewhere_is_not_overwritten(write, tmp_path, name):
 
 def test_a_simulation_that_was_cut_off_is_overwritten(write, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(apstar_files, "render_apstar", _interrupted(apstar_files.render_apstar, after=5))
+        patch.setattr(survey, "render_apstar", _interrupted(survey.render_apstar, after=5))
         with pytest.raises(KeyboardInterrupt):
             write(n=8)
     assert len(_spectra(tmp_path / "sim")) == 5
@@ -278,7 +278,7 @@ def test_a_disk_that_fills_up_is_one_line(write, tmp_path, monkeypatch):
     def full(*arguments, **keywords):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "sim" / "apStar-x.fits"))
 
-    monkeypatch.setattr(apstar_files, "render_apstar", full)
+    monkeypatch.setattr(survey, "render_apstar", full)
 
     with pytest.raises(
         StorageError, match=r"cannot write .*apStar-x.fits: No space left on device; make room"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from toy_simulator import a_sample
 
-from astra.modelling.simulator.sample import joined
+from astra.modelling.simulator.sample import Sample
 from astra.modelling.training.held_out import metrics_of, predicted
 from astra.pipelines.astronn_dist.network.sampling import network_on, sample, widened
 from astra.pipelines.astronn_dist.weights.files import load_weights
@@ -39,7 +39,7 @@ def found(weights, chunks, told):
 
 
 def test_they_are_those_of_the_network_with_what_the_model_adds_for_strange_spectra(weights, chunks, found):
-    stars = joined(chunks, N)
+    stars = Sample.joined(chunks).take(slice(N))
     flux, e_flux = rectify(stars.flux, stars.e_flux, stars.pixel_flags)
     plain = sample(network_on("cpu", weights), flux, [f"test {number}" for number in range(N)])
     expected = widened(plain, flux, e_flux, weights.validity)
@@ -52,7 +52,7 @@ def test_they_are_those_of_the_network_with_what_the_model_adds_for_strange_spec
 
 
 def test_every_star_keeps_its_own_truth_and_none_beyond_the_number_is_taken(chunks, found):
-    stars = joined(chunks, N)
+    stars = Sample.joined(chunks).take(slice(N))
 
     assert len(found["true"]) == N
     np.testing.assert_array_equal(found["true"], stars.fakemag)

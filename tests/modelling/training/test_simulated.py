@@ -16,8 +16,8 @@ from toy_simulator import toy_simulator
 
 import astra
 from astra.errors import AstraError, StorageError
-from astra.modelling.simulator.conditions import Conditions
-from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, simulate, without_noise
+from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, simulate
+from astra.modelling.simulator.simulator import Conditions
 from astra.modelling.training import simulated
 from astra.modelling.training.simulated import Recipe, mask_rows, rectified, simulated_examples
 from astra.spectra.grid import N_PIXELS
@@ -25,7 +25,7 @@ from astra.spectra.rectify import rectify
 from astra.system import processes
 
 N_CHUNKS = 2
-FRESH = Recipe(N_CHUNKS * CHUNK - 5, 4, without_noise(Conditions()))
+FRESH = Recipe(N_CHUNKS * CHUNK - 5, 4, Conditions(noise=False))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -166,7 +166,7 @@ def test_another_seed_number_simulator_or_pattern_makes_another_set(monkeypatch,
 READING = """
 import hashlib, pickle, sys
 from pathlib import Path
-from astra.modelling.simulator.choosing import full_simulator
+from astra.modelling.simulator.published import full_simulator
 print(hashlib.sha256(pickle.dumps(full_simulator(*map(Path, sys.argv[1:])), protocol=4)).hexdigest())
 """
 
@@ -188,12 +188,11 @@ import os, sys, time
 from pathlib import Path
 from toy_simulator import toy_simulator
 from astra.modelling.training.simulated import Recipe, simulated_examples
-from astra.modelling.simulator.conditions import Conditions
-from astra.modelling.simulator.sample import without_noise
+from astra.modelling.simulator.simulator import Conditions
 
 if __name__ == "__main__":
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    recipe = Recipe(int(sys.argv[1]), int(sys.argv[2]), without_noise(Conditions()))
+    recipe = Recipe(int(sys.argv[1]), int(sys.argv[2]), Conditions(noise=False))
 
     def wait_for_the_end(done, total):
         print(done, total, flush=True)

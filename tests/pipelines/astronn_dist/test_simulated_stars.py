@@ -8,10 +8,10 @@ from astropy.table import vstack
 from builders import ZERO_POINT
 
 import astra
-from astra.modelling.simulator import compact
+from astra.modelling.simulator import TARGETS, TRUTH, compact
 from astra.modelling.simulator.apstar_files import file_name
-from astra.modelling.simulator.survey import TARGETS, TRUTH, write_survey
-from astra.pipelines.astronn_dist.distances.distance import Stars
+from astra.modelling.simulator.survey import write_survey
+from astra.pipelines.astronn_dist.distances.stars import Stars
 from astra.pipelines.astronn_dist.distances.zero_point import zero_point
 
 STARS = 1000

@@ -1,17 +1,19 @@
 """Simulated stars, their spectra, and files of these.
 
-stars.py, isochrones.py        stars as rows of labels, drawn from isochrones
-simulator.py, choosing.py       a population of stars and an emulator of their spectra; which there are
-compact.py, fitting.py         the simulator that comes with the package, and how it is fitted
-emulators/                     spectra of stars from their labels
-companions.py                  the light of a second star in the same spectrum
-conditions.py                  how stars are observed, and how far emulators may be from the truth
-broadening.py, pixels.py       lines broadened and shifted; which pixels are covered
-observe.py, masks.py           from the spectrum of a star to the one that a survey stores; pixel masks
-observables.py                 magnitudes, reddening and parallaxes
-sample.py                      many stars, their spectra, and the truth about them
-survey.py                      a simulated survey on disk
-apstar_files.py                one apStar file in the survey's layout
-apstar_cards.py, apstar_velocities.py, fits_bytes.py    its header, its HDU 9, its bytes
-reading.py                     one line for whatever is wrong with a file of a model
+stars.py            stars as rows of labels, and how they are drawn from isochrones
+isochrones.py       isochrones from their files
+simulator.py        what a simulation is made from: a population, an emulator, conditions
+compact.py          the simulator that comes with the package, and its fit; choosing one of the two
+published.py        the simulator from the files of published models
+emulators.py        published emulators: spectra of giants and dwarfs, and synthetic ones, from labels
+sample.py           many stars, with unresolved companions, their spectra and their true labels
+observe.py          from the spectrum of a star to the one that a survey stores
+masks.py            pixel masks
+observables.py      magnitudes, reddening and parallaxes
+survey.py           a simulated survey on disk
+apstar_files.py     one apStar file in the layout of the survey
+apstar_cards.py     the visits of a star, and the primary header of its file
 """
+
+#: The tables of a simulated survey.
+TARGETS, TRUTH = "targets.csv", "truth.csv"

@@ -1,7 +1,7 @@
-"""The primary header of a simulated apStar file: the cards that readers of real ones look for.
+"""The visits of a simulated star, and the primary header of its apStar file.
 
-Names are those of DR14 (``apStar-r8-*.fits``), and beside them those that DR17 added, such as K_ERR and
-VHBARY. That nothing was observed is said by SIMULATE, FIELD, SURVEY, AKMETHOD and the HISTORY.
+The cards are those of DR14 (``apStar-r8-*.fits``), and those that DR17 added, such as K_ERR and VHBARY. The
+cards SIMULATE, FIELD, SURVEY, AKMETHOD and HISTORY say that nothing was observed.
 """
 
 from collections.abc import Iterator
@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from astra.modelling.simulator.fits_bytes import Card
 from astra.spectra.grid import DETECTORS, LOG_WAVELENGTH_0, LOG_WAVELENGTH_STEP, N_GRID
+
+#: Keyword, value, and perhaps a comment.
+Card = tuple[str, Any] | tuple[str, Any, str]
 
 FIELD = "simulated"
 #: No plate has this number.
@@ -33,6 +35,15 @@ _VELOCITIES = (
     ("VHELIO", "VSCATTER", "VERR", "VERR_MED"),
     ("OVHELIO", "OVSCAT", "OVERR", "OVERR_ME"),
     ("SVHELIO", "SVSCAT", "SVERR", "SVERR_ME"),
+)
+
+#: The scale of wavelengths.
+WAVELENGTH_CARDS: tuple[Card, ...] = (
+    ("CRVAL1", LOG_WAVELENGTH_0, "log10 of the first wavelength [Angstrom]"),
+    ("CDELT1", LOG_WAVELENGTH_STEP, "Step in log10 of the wavelength"),
+    ("CRPIX1", 1, "Pixel of the first wavelength"),
+    ("CTYPE1", "LOG-LINEAR", "Equal steps in log wavelength"),
+    ("DC-FLAG", 1, "Equal steps in log wavelength"),
 )
 
 HISTORY = (
@@ -92,7 +103,7 @@ class Visits:
 
     @property
     def files(self) -> list[str]:
-        """Names that files of the visits would have; there are none."""
+        """Names that the files of the visits would have; these files do not exist."""
         places = zip(self.mjd.tolist(), self.fiber.tolist(), strict=True)
         return [f"apVisit-dr17-{PLATE}-{mjd}-{fiber:03d}.fits" for mjd, fiber in places]
 
@@ -131,7 +142,7 @@ def date(mjd: float) -> str:
 def primary_cards(
     star: dict[str, Any], visits: Visits, star_flags: int, has_data: np.ndarray
 ) -> Iterator[Card]:
-    """All cards after the mandatory ones.
+    """All cards of the header, which has no data.
 
     Args:
         star: What is known of the star: the fields of ``Observables``, ``snr``, and the labels ``teff``,
@@ -140,6 +151,10 @@ def primary_cards(
         star_flags: STARFLAG.
         has_data: Pixels with a measurement, bool of shape (8575,).
     """
+    yield "SIMPLE", True, "In the standard format"
+    yield "BITPIX", 8, "Bits of a value"
+    yield "NAXIS", 0, "No data here"
+    yield "EXTEND", True, "Extensions follow"
     yield "DATE", date(visits.time[-1])[:10], "Night of the last visit: simulated"
     yield "SIMULATE", True, "Simulated: no star, and no observation"
     yield from _star_cards(star)
@@ -148,17 +163,8 @@ def primary_cards(
         yield from _visit_cards(star, visits, index, star_flags)
     yield from _range_cards(has_data)
     yield "NWAVE", N_GRID, "Pixels of each row"
-    yield from wavelength_cards()
+    yield from WAVELENGTH_CARDS
     yield from (("HISTORY", line) for line in HISTORY)
-
-
-def wavelength_cards() -> Iterator[Card]:
-    """The scale of wavelengths."""
-    yield "CRVAL1", LOG_WAVELENGTH_0, "log10 of the first wavelength [Angstrom]"
-    yield "CDELT1", LOG_WAVELENGTH_STEP, "Step in log10 of the wavelength"
-    yield "CRPIX1", 1, "Pixel of the first wavelength"
-    yield "CTYPE1", "LOG-LINEAR", "Equal steps in log wavelength"
-    yield "DC-FLAG", 1, "Equal steps in log wavelength"
 
 
 def _star_cards(star: dict[str, Any]) -> Iterator[Card]:
@@ -211,7 +217,7 @@ def _combination_cards(star: dict[str, Any], visits: Visits, star_flags: int) ->
 
 
 def _rest(star: dict[str, Any], v_helio: float, motion: tuple[float, float, float]) -> float:
-    """A velocity as seen from where the Sun moves like this [km/s]."""
+    """A velocity relative to a frame in which the Sun has this motion [km/s]."""
     l, b = np.radians(star["l"]), np.radians(star["b"])  # noqa: E741
     towards = (np.cos(l) * np.cos(b), np.sin(l) * np.cos(b), np.sin(b))
     return _rounded(v_helio + np.dot(motion, towards))
@@ -247,7 +253,7 @@ def _visit_cards(star: dict[str, Any], visits: Visits, index: int, star_flags: i
 
 
 def _rounded(value: float) -> float:
-    """As many digits as mean something: a metre per second, a second of time."""
+    """Rounded to the digits that are significant: a metre per second, a second of time."""
     return round(float(value), 5)
 
 

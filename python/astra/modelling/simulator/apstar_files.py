@@ -7,22 +7,26 @@ The combined row is the simulated spectrum. The visits are noisier copies whose 
 combined row, with noise that fits their errors. The same star gives the same bytes.
 """
 
+import functools
+import math
 from collections.abc import Iterable
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from astra.ingest.values import A_K_PER_EBV
-from astra.modelling.simulator.apstar_cards import Visits, draw_visits, primary_cards, wavelength_cards
-from astra.modelling.simulator.apstar_velocities import velocity_row
-from astra.modelling.simulator.fits_bytes import image, primary, table
+from astra.modelling.simulator.apstar_cards import (
+    PLATE,
+    WAVELENGTH_CARDS,
+    Card,
+    Visits,
+    draw_visits,
+    primary_cards,
+)
+from astra.modelling.simulator.observables import Observables
+from astra.modelling.simulator.sample import Sample
 from astra.spectra import grid
-from astra.spectra.grid import N_GRID
-
-if TYPE_CHECKING:
-    from astra.modelling.simulator.observables import Observables
-    from astra.modelling.simulator.sample import Sample
+from astra.spectra.fits_structure import BLOCK
 
 #: The card by which a simulated file is known; in the first block of 2880 bytes.
 SIMULATED = b"SIMULATE=                    T"
@@ -33,7 +37,7 @@ NO_DATA = 1e10
 #: Flux at H = 0 [10^-17 erg / (s cm2 Angstrom)] (Cohen et al. 2003, AJ 126, 1090, Table 2).
 H_ZERO_FLUX = 1.133e7
 
-_BAD, _PERSISTENCE = range(grid.NOSKY), (grid.PERSIST_HIGH, grid.PERSIST_MED, grid.PERSIST_LOW)
+_BAD, _PERSISTENCE = range(grid.BADPIX, grid.NOSKY), (grid.PERSIST_HIGH, grid.PERSIST_MED, grid.PERSIST_LOW)
 
 _STREAM = 0xF175
 _UNITS = {
@@ -55,34 +59,37 @@ def file_name(apogee_id: str) -> str:
     return f"apStar-dr17-{apogee_id}.fits"
 
 
-def render_apstar(sample: "Sample", observables: "Observables", index: int, *, seed: int) -> bytes:
+def render_apstar(sample: Sample, observables: Observables, index: int, *, seed: int) -> bytes:
     """The file of one star.
 
     Args:
         sample: Spectra.
         observables: What is known of the same stars.
         index: Which of them.
-        seed: With the running number of the star, it decides about the visits.
+        seed: Decides about the visits, together with the running number of the star.
 
     Raises:
         ValueError: A pixel flag does not fit into the mask of a file.
     """
+    from astropy.io import fits
+
     rng = np.random.default_rng([_STREAM, seed, int(observables.number[index])])
     flux, error, flags = calibrated(sample, observables, index)
     has_data = error < NO_DATA
     star = _described(sample, observables, index)
     visits = draw_visits(int(sample.n_visits[index]), star["snr"], star["v_helio"], rng)
-    images = _images(flux, error, flags, has_data, visits, rng)
+    images = _images(flux, error, flags, visits, rng)
     cards = primary_cards(star, visits, star_flags(flags, has_data, star["snr"]), has_data)
-    parts, scale = [primary(cards)], tuple(wavelength_cards())
+    parts = [fits.Header([*cards]).tostring().encode("ascii")]
     for name, rows in images.items():
-        parts.append(image(rows if len(visits) > 1 else rows[0], (*scale, ("BUNIT", _UNITS[name]))))
-    parts.append(image(np.array(_LSF, ">f8"), (("CTYPE1", "Parameters"), ("BUNIT", "LSF Coefficients"))))
-    return b"".join([*parts, table(velocity_row(star, visits))])
+        scale_and_unit = (*WAVELENGTH_CARDS, ("BUNIT", _UNITS[name]))
+        parts.append(_extension(rows if len(visits) > 1 else rows[0], scale_and_unit))
+    parts.append(_extension(np.array(_LSF, ">f8"), (("CTYPE1", "Parameters"), ("BUNIT", "LSF Coefficients"))))
+    return b"".join([*parts, _extension(_velocity_row(star, visits))])
 
 
 def calibrated(
-    sample: "Sample", observables: "Observables", index: int
+    sample: Sample, observables: Observables, index: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Flux, error and mask of one star as its file has them, shape (8575,): float32, float32, int16.
 
@@ -92,9 +99,7 @@ def calibrated(
     Raises:
         ValueError: A pixel flag does not fit into the mask of a file.
     """
-    flux, error, flags = (
-        np.asarray(array[index]) for array in (sample.flux, sample.e_flux, sample.pixel_flags)
-    )
+    flux, error, flags = sample.flux[index], sample.e_flux[index], sample.pixel_flags[index]
     if flags.min() < 0 or flags.max() >= 2 << grid.NOT_ENOUGH_PSF:
         raise ValueError(
             f"pixel flags from {flags.min()} to {flags.max()}: "
@@ -123,23 +128,19 @@ def star_flags(flags: np.ndarray, has_data: np.ndarray, snr: float) -> int:
     return found
 
 
-def _described(sample: "Sample", observables: "Observables", index: int) -> dict[str, Any]:
-    """What the header tells of a star, as Python's own numbers and texts."""
-    star = {field.name: getattr(observables, field.name)[index].item() for field in fields(observables)}
+def _described(sample: Sample, observables: Observables, index: int) -> dict[str, Any]:
+    """The values for the header of a star, as numbers and texts of Python."""
+    star = {name: values[index].item() for name, values in vars(observables).items()}
     for name in ("teff", "logg", "metallicity", "alpha"):
         star[name] = float(getattr(sample.stars, name)[index])
     return {**star, "snr": float(sample.snr[index]), "a_k": A_K_PER_EBV * star["ebv"]}
 
 
 def _images(
-    flux: np.ndarray,
-    error: np.ndarray,
-    flags: np.ndarray,
-    has_data: np.ndarray,
-    visits: Visits,
-    rng: np.random.Generator,
+    flux: np.ndarray, error: np.ndarray, flags: np.ndarray, visits: Visits, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """The rows of HDU 1 to 7, big-endian, shape (n + 2, 8575), or (1, 8575) for a single visit."""
+    has_data = error < NO_DATA
     sky = np.where(flags & _mask([grid.SKYLINE]), 400.0, 20.0) * has_data
     telluric = np.where(flags & _mask([grid.TELLURIC]), 0.8, 1.0) * has_data
     row = {"flux": flux, "error": error, "mask": flags}
@@ -155,7 +156,7 @@ def _images(
 
 
 def _visit_noise(error: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What the visits differ from their weighted mean by, shape (n, pixels).
+    """Differences of the visits from their weighted mean, shape (n, pixels).
 
     The errors of visits are error / sqrt(weight); noise of that size, less its weighted mean, whose own
     variance is error^2 and which is in the combined spectrum already.
@@ -169,11 +170,98 @@ def _visit_flags(flags: np.ndarray, has_data: np.ndarray, n: int, rng: np.random
 
     Persistence stays; every other flag is set in one of the visits, and in each other one by chance.
     """
-    set_here = rng.random((n, N_GRID), dtype=np.float32) < 0.6
-    set_here[rng.integers(n, size=N_GRID), np.arange(N_GRID)] = True
+    set_here = rng.random((n, grid.N_GRID), dtype=np.float32) < 0.6
+    set_here[rng.integers(n, size=grid.N_GRID), np.arange(grid.N_GRID)] = True
     set_here[:, ~has_data] = True
     return np.where(set_here, flags, flags & _mask(_PERSISTENCE))
 
 
 def _mask(bits: Iterable[int]) -> np.int16:
     return np.int16(sum(1 << bit for bit in bits))
+
+
+# > HDU 9: the velocities of the visits, and how they would have been found
+
+#: Shifts at which spectra are correlated with a template [pixels].
+LAGS = np.arange(-200, 201)
+
+_FIRST_WAVELENGTH = 15100.801541641493  # of the correlated part of real files [Angstrom]
+_COMPARISONS = ("STABLERV_CHI2", "STABLERV_RCHI2", "CHI2_THRESHOLD", "STABLERV_CHI2_PROB")
+
+
+def _velocity_row(star: dict[str, Any], visits: Visits) -> np.ndarray:
+    """The one row of the table.
+
+    Args:
+        star: ``teff``, ``logg``, ``metallicity``, ``alpha`` and ``snr`` of the star.
+        visits: Its visits.
+
+    Returns:
+        Structured array of shape (1,), big-endian, with the columns of DR14.
+    """
+    # Of a single visit, no column has a dimension for visits.
+    n, lags = len(visits), (len(LAGS),)
+    each, stack = ((n,), (n + 2, *lags)) if n > 1 else ((), lags)
+    peak = 0.9 * np.exp(-0.5 * (LAGS / 3.1) ** 2)
+    velocities = (("VREL", visits.v_rel), ("VHELIO", visits.v_helio), ("VRELERR", visits.e_v))
+    columns = [
+        ("FILE", "S32", each, visits.files),
+        ("FIBER", ">i2", each, visits.fiber),
+        ("PLATE", "S4", each, PLATE),
+        ("MJD", ">i4", each, visits.mjd),
+        ("LOCID", ">i2", each, 0),
+        ("JD", ">f8", each, visits.jd),
+        ("VREL", ">f4", each, visits.v_rel),
+        ("VRELERR", ">f4", each, visits.e_v),
+        ("VHELIO", ">f4", each, visits.v_helio),
+        ("BC", ">f4", each, visits.bc),
+        # The velocities of the visits are not compared with each other.
+        ("BINARY", ">i2", (2,), -1),
+        *((name, ">f4", (2,), -1) for name in _COMPARISONS),
+        ("TEFF", ">f4", (), star["teff"]),
+        ("LOGG", ">f4", (), star["logg"]),
+        ("FEH", ">f4", (), star["metallicity"]),
+        ("ALPHA", ">f4", (), star["alpha"]),
+        ("CARBON", ">f4", (), 0),
+        ("CHISQ", ">f4", each, 1.0),
+        *((f"SYNTH{name}", ">f4", each, values) for name, values in velocities),
+        *((f"OBS{name}", ">f4", each, values) for name, values in velocities),
+        ("CCF", ">f4", stack, peak),
+        ("CCFERR", ">f4", stack, 1 / star["snr"]),
+        ("CCFLAG", ">f4", lags, LAGS),
+        ("CCFW0", ">f8", (), _FIRST_WAVELENGTH),
+        ("CCFDW", ">f8", (), grid.LOG_WAVELENGTH_STEP),
+        ("AUTOCF", ">f4", lags, peak),
+    ]
+    row = np.zeros(1, [column[:3] for column in columns])
+    for name, _, shape, value in columns:
+        row[name][0] = np.reshape(value, shape) if np.size(value) == math.prod(shape) else value
+    return row
+
+
+# > Bytes
+
+# Headers are those that astropy writes, and kept where many files share them: they take most of its time.
+
+
+def _extension(array: np.ndarray, cards: tuple[Card, ...] = ()) -> bytes:
+    """An extension: a binary table if the array is structured, else an image.
+
+    Args:
+        array: Big-endian numbers; packed if they are structured.
+        cards: What the header of an image has besides the mandatory cards.
+    """
+    content = array.tobytes()
+    return _header(array.shape, array.dtype, cards) + content + bytes(-len(content) % BLOCK)
+
+
+@functools.lru_cache(maxsize=256)
+def _header(shape: tuple[int, ...], kind: np.dtype, cards: tuple[Card, ...]) -> bytes:
+    from astropy.io import fits
+
+    zeros = np.zeros(shape, kind)
+    header = (fits.BinTableHDU(zeros) if kind.names else fits.ImageHDU(zeros, fits.Header([*cards]))).header
+    # Astropy also gives columns of one dimension a TDIM, which the survey's files do not have.
+    for keyword in [card.keyword for card in header["TDIM*"].cards if "," not in card.value]:
+        del header[keyword]
+    return header.tostring().encode("ascii")

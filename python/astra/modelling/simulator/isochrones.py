@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from astra.errors import ConfigError
-from astra.modelling.simulator.reading import reading
+from astra.modelling.simulator.simulator import reading
 from astra.modelling.simulator.stars import GIANT_LOGG, Stars, Tracks, classify
 
 #: Columns of the files of CMD 2.3 (Marigo et al. 2008, A&A 482, 883) with J, H, Ks after six other bands.
@@ -33,7 +33,11 @@ def read_padova(folder: Path) -> Tracks:
     paths = sorted(folder.glob("padova_*.dat.gz"))
     if not paths:
         raise ConfigError(f"isochrones: no padova_*.dat.gz in {folder}; give the folder that holds them")
-    return _joined([isochrone for path in paths for isochrone in _read(path)])
+    stars, numbers = zip(*(isochrone for path in paths for isochrone in _read(path)), strict=True)
+    # Nothing is drawn between the last vertex of one isochrone and the first of the next.
+    number = np.concatenate([np.append(number, 0.0) for number in numbers])
+    start = np.flatnonzero(number > 0)
+    return Tracks(Stars.joined(stars), start, number[start])
 
 
 def _read(path: Path) -> list[tuple[Stars, np.ndarray]]:
@@ -125,10 +129,3 @@ def _rise(log_l: np.ndarray) -> int:
     """Number of points before the luminosity has risen half a dex above its lowest so far."""
     risen = log_l > np.minimum.accumulate(log_l) + 0.5
     return int(np.argmax(risen)) if risen.any() else len(log_l)
-
-
-def _joined(blocks: list[tuple[Stars, np.ndarray]]) -> Tracks:
-    # Nothing is drawn between the last vertex of one isochrone and the first of the next.
-    number = np.concatenate([np.append(number, 0.0) for _, number in blocks])
-    start = np.flatnonzero(number > 0)
-    return Tracks(Stars.joined([stars for stars, _ in blocks]), start, number[start])

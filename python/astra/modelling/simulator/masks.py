@@ -1,4 +1,4 @@
-"""Pixel masks like those of co-added spectra: what lies where, and what it does to flux and error.
+"""Pixel masks like those of co-added spectra: bad pixels, sky lines, tellurics and persistence.
 
 The statistics are those of 22 real files of three data releases: a few per cent of bad pixels that grow with
 the number of visits, sky lines over 3 to 58 per cent of a spectrum, persistence in the blue.
@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from astra.errors import ConfigError
-from astra.modelling.simulator.pixels import COVERED
-from astra.modelling.simulator.reading import reading
+from astra.modelling.simulator.simulator import reading
 from astra.spectra import grid
-from astra.spectra.grid import DETECTORS, N_GRID
+from astra.spectra.apstar import read_combined
 
-# How far a star's velocity shifts what belongs to the atmosphere [pixels].
+#: The 7514 pixels of the detectors.
+COVERED = np.concatenate([np.arange(*detector) for detector in grid.DETECTORS])
+
+# The most that the velocity of a star shifts sky lines and tellurics [pixels].
 SHIFT = 60
 
 # Pixels to either side that resampling spreads the mask of a sky line over.
@@ -31,7 +33,7 @@ _FAULT_SHARES = (0.62, 0.17, 0.10, 0.09, 0.02)
 
 @dataclass(frozen=True)
 class MaskModel:
-    """Where masks come from."""
+    """Draws masks, from a model and from those of real spectra."""
 
     patterns: np.ndarray
     """Masks of real spectra to take patterns from, integers of shape (M, 8575); M may be 0."""
@@ -47,24 +49,36 @@ class MaskModel:
 
         Args:
             n_visits: Number of visits, shape (N,).
-            shift: Pixels that the star's velocity moves the atmosphere by, shape (N,); at most ``SHIFT``.
+            shift: Pixels that the velocity of the star shifts sky lines by, shape (N,); at most ``SHIFT``.
             rng: Source of randomness.
 
         Returns:
             Mask bits, int32 of shape (N, 8575). Tellurics lie where :func:`telluric_depth` has them.
         """
         n = len(n_visits)
-        flags = _sky_lines(n_visits, shift, self.sky_cover, rng)
+        flags = self._sky_lines(n_visits, shift, rng)
         flags |= _bad_pixels(n_visits, rng) | _bands(n, rng)
-        telluric = _tellurics(shift, rng)
+        telluric = _flagged(telluric_depth(shift), rng.uniform(0.04, 0.17, n), grid.TELLURIC)
         if len(self.patterns):
             for row in np.flatnonzero(rng.uniform(size=n) < self.real_share):
                 flags[row] = self._pattern(rng) & ~(1 << grid.TELLURIC)
         return flags | telluric
 
+    def _sky_lines(self, n_visits: np.ndarray, shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        sky, _ = _atmosphere()
+        brightest = _shifted(sky, shift)
+        # The Earth moves between visits, and each brings its own lines.
+        for visit in range(1, min(4, n_visits.max())):
+            rows = np.flatnonzero(n_visits > visit)
+            moved = shift[rows] + rng.integers(-7, 8, len(rows))
+            brightest[rows] = np.maximum(brightest[rows], _shifted(sky, moved))
+        median, scatter = self.sky_cover
+        share = np.exp(np.log(median) + scatter * rng.standard_normal(len(shift)))
+        return _flagged(brightest, np.clip(share, 0.01, 0.62), grid.SKYLINE)
+
     def _pattern(self, rng: np.random.Generator) -> np.ndarray:
-        """A real pattern, or two on top of each other, moved as another velocity would move it."""
-        mask = np.zeros(N_GRID, np.int32)
+        """A real pattern, or the union of two, shifted as by another velocity."""
+        mask = np.zeros(grid.N_GRID, np.int32)
         for _ in range(1 + (rng.uniform() < 0.25)):
             pattern = self.patterns[rng.integers(len(self.patterns))]
             mask |= np.roll(pattern, rng.integers(-SHIFT, SHIFT + 1))
@@ -80,33 +94,22 @@ def read_patterns(folder: Path) -> np.ndarray:
     paths = sorted(folder.glob("a[ps]Star-*.fits"))
     if not paths:
         raise ConfigError(f"masks: no apStar files in {folder}; give a folder that holds some")
-    return np.stack([_read_pattern(path) for path in paths])
-
-
-def _read_pattern(path: Path) -> np.ndarray:
-    from astropy.io import fits
-
-    from astra.spectra.fits_structure import structure_of
-
-    with reading("masks", path, "give a folder of sound apStar files"):
-        with path.open("rb") as file:
-            structure_of(file, path.name)
-        with fits.open(path) as hdus:
-            mask = np.atleast_2d(hdus[3].data)[0].astype(np.int32)
-        if mask.shape != (N_GRID,):
-            raise ValueError(f"HDU 3 has {mask.size} pixels, not {N_GRID}")
-    return mask
+    patterns = []
+    for path in paths:
+        with reading("masks", path, "give a folder of sound apStar files"):
+            patterns.append(read_combined(path).pixel_flags)
+    return np.stack(patterns)
 
 
 @functools.cache
 def _atmosphere() -> tuple[np.ndarray, np.ndarray]:
     """Brightness of the sky and depth of tellurics at each pixel of the observer, arbitrary scales.
 
-    Lines at invented places: their number, widths and strengths matter, their wavelengths do not, because
-    every star moves them elsewhere.
+    The lines have random wavelengths: their number, widths and strengths matter, their wavelengths do not,
+    because each star has another velocity.
     """
     rng = np.random.default_rng(1670)
-    pixel = np.arange(-2 * SHIFT, N_GRID + 2 * SHIFT)
+    pixel = np.arange(-2 * SHIFT, grid.N_GRID + 2 * SHIFT)
     sky, telluric = np.zeros(len(pixel)), np.zeros(len(pixel))
     for centre, strength in zip(rng.uniform(*pixel[[0, -1]], 360), rng.lognormal(0, 1.5, 360), strict=True):
         sky += strength / (1 + ((pixel - centre) / 1.6) ** 2) ** 1.5
@@ -122,7 +125,7 @@ def _atmosphere() -> tuple[np.ndarray, np.ndarray]:
 
 def _shifted(profile: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """A profile of the atmosphere as seen by stars of other velocities, shape (N, 8575)."""
-    return profile[np.arange(N_GRID) + 2 * SHIFT - shift[:, None]]
+    return profile[np.arange(grid.N_GRID) + 2 * SHIFT - shift[:, None]]
 
 
 def telluric_depth(shift: np.ndarray) -> np.ndarray:
@@ -131,43 +134,24 @@ def telluric_depth(shift: np.ndarray) -> np.ndarray:
     return _shifted(telluric / telluric.max(), shift)
 
 
-def _tellurics(shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    depth = telluric_depth(shift)
-    deep = depth > _quantiles(depth, rng.uniform(0.04, 0.17, len(shift)))[:, None]
-    return deep.astype(np.int32) << grid.TELLURIC
-
-
-def _sky_lines(
-    n_visits: np.ndarray, shift: np.ndarray, cover: tuple[float, float], rng: np.random.Generator
-) -> np.ndarray:
-    sky, _ = _atmosphere()
-    brightest = _shifted(sky, shift)
-    # The Earth moves between visits, and each brings its own lines.
-    for visit in range(1, min(4, n_visits.max())):
-        rows = np.flatnonzero(n_visits > visit)
-        moved = shift[rows] + rng.integers(-7, 8, len(rows))
-        brightest[rows] = np.maximum(brightest[rows], _shifted(sky, moved))
-    share = np.clip(np.exp(np.log(cover[0]) + cover[1] * rng.standard_normal(len(shift))), 0.01, 0.62)
-    return (brightest > _quantiles(brightest, share)[:, None]).astype(np.int32) << grid.SKYLINE
-
-
-def _quantiles(values: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """The value that this share of the covered pixels exceeds, shape (N,)."""
+def _flagged(values: np.ndarray, share: np.ndarray, bit: int) -> np.ndarray:
+    """Flags with this bit where the largest values lie, on about this share of the covered pixels."""
     ordered = np.sort(values[:, COVERED[::7]], axis=1)
     index = np.clip(((1 - share) * ordered.shape[1]).astype(int), 0, ordered.shape[1] - 1)
-    return ordered[np.arange(len(values)), index]
+    limits = ordered[np.arange(len(values)), index]
+    return (values > limits[:, None]).astype(np.int32) << bit
 
 
 def _bad_pixels(n_visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Faults of the detector: short runs, the more the more visits landed on different pixels."""
     n = len(n_visits)
     share = 0.0075 * n_visits**0.9 * rng.lognormal(0, 0.35, n)
-    number = rng.poisson(share * N_GRID / np.dot(_RUN_LENGTHS, _RUN_SHARES))
+    number = rng.poisson(share * grid.N_GRID / np.dot(_RUN_LENGTHS, _RUN_SHARES))
     row = np.repeat(np.arange(n), number)
-    start = rng.integers(0, N_GRID - _RUN_LENGTHS[-1], len(row))
+    start = rng.integers(0, grid.N_GRID - _RUN_LENGTHS[-1], len(row))
     length = rng.choice(_RUN_LENGTHS, len(row), p=_RUN_SHARES)
     fault = rng.choice(_FAULTS, len(row), p=_FAULT_SHARES)
-    flags = np.zeros((n, N_GRID), np.int32)
+    flags = np.zeros((n, grid.N_GRID), np.int32)
     for offset in range(_RUN_LENGTHS[-1]):
         long = length > offset
         np.bitwise_or.at(flags, (row[long], start[long] + offset), fault[long])
@@ -176,8 +160,8 @@ def _bad_pixels(n_visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _bands(n: int, rng: np.random.Generator) -> np.ndarray:
     """The ghost of the grating, and persistence: in most spectra the blue detector, in all some bands."""
-    flags = np.zeros((n, N_GRID), np.int32)
-    blue, green, _ = DETECTORS
+    flags = np.zeros((n, grid.N_GRID), np.int32)
+    blue, green, _ = grid.DETECTORS
     for row in flags:
         ghost = rng.integers(4100, 4500)
         row[ghost : ghost + rng.integers(60, 160)] |= 1 << grid.LITTROW

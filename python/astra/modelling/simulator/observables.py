@@ -1,7 +1,7 @@
-"""What a survey would know of simulated stars besides their spectra: magnitudes, reddening, parallaxes.
+"""What a survey measures of simulated stars besides their spectra: magnitudes, reddening, parallaxes.
 
 A star is put at the distance where its H magnitude is one that APOGEE observes. All that is drawn for a
-star depends on the seed and on its number alone, whatever other stars are drawn with it.
+star depends on the seed and on its number alone, not on the other stars.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from astra.ingest.values import A_K_PER_EBV
-from astra.modelling.simulator.stars import Columns
+from astra.modelling.simulator.stars import StarColumns
 
 #: A_J / A_K and A_H / A_K (Indebetouw et al. 2005, ApJ 619, 931, abstract).
 A_J_PER_A_K, A_H_PER_A_K = 2.50, 1.55
@@ -32,8 +32,8 @@ _STREAM = 0x0B5E
 
 
 @dataclass(frozen=True)
-class Observables(Columns):
-    """What is known of N stars, arrays of shape (N,); ``dist`` and ``true_ebv`` are the truth behind it."""
+class Observables(StarColumns):
+    """What is measured of N stars, arrays of shape (N,); ``dist`` and ``true_ebv`` are true values."""
 
     number: np.ndarray
     """Running number in the simulation."""
@@ -87,13 +87,13 @@ class Observables(Columns):
     """Its error [mag]."""
 
     plx: np.ndarray
-    """Measured parallax; of a far star it may be negative [mas]."""
+    """Measured parallax; that of a distant star may be negative [mas]."""
 
     e_plx: np.ndarray
     """Its error [mas]."""
 
     ruwe: np.ndarray
-    """Renormalised unit weight error of the astrometry: near 1, larger for binaries."""
+    """Renormalised unit weight error of the astrometry: about 1, larger for binaries."""
 
     v_helio: np.ndarray
     """Radial velocity [km/s]."""
@@ -121,9 +121,10 @@ def draw_observables(
     place = _places(across, along)
     h_mag = _h_magnitude(absolute[1], snr, rest[:, 0])
     dist, true_ebv = _distance(absolute[1], h_mag, place["b"], rest[:, 1])
-    true = _reddened(absolute, dist, true_ebv)
+    modulus, a_k, ratios = 5 * np.log10(dist) - 5, A_K_PER_EBV * true_ebv, (A_J_PER_A_K, A_H_PER_A_K, 1.0)
+    true = [m + modulus + ratio * a_k for m, ratio in zip(absolute, ratios, strict=True)]
     e_ebv = np.round(0.01 + 0.06 * true_ebv, 4)
-    # Where nothing is left after the error, a catalogue gives the smallest value, not a negative one.
+    # Where the error makes the value negative, a catalogue has the smallest positive one.
     ebv = np.maximum(true_ebv + e_ebv * normal[:, 3], 0.001)
     return Observables(
         number=np.asarray(numbers),
@@ -167,20 +168,15 @@ def _places(across: np.ndarray, along: np.ndarray) -> dict[str, np.ndarray]:
     Args:
         across, along: Uniform random numbers, shape (N, number of places drawn).
     """
-    longitude = 360 * along
-    latitude = -15 * np.log1p(-np.abs(2 * across - 1) * (1 - np.exp(-6.0))) * np.sign(across - 0.5)
-    ra, dec = _equatorial(longitude, latitude)
-    chosen = np.argmax(dec > _SOUTHERN_LIMIT, axis=1)[:, None]
-    drawn = {"l": longitude, "b": latitude, "ra": ra, "dec": dec}
-    return {name: np.take_along_axis(values, chosen, axis=1)[:, 0].round(6) for name, values in drawn.items()}
-
-
-def _equatorial(longitude: np.ndarray, latitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from astropy import units as u
     from astropy.coordinates import SkyCoord
 
+    longitude = 360 * along
+    latitude = -15 * np.log1p(-np.abs(2 * across - 1) * (1 - np.exp(-6.0))) * np.sign(across - 0.5)
     place = SkyCoord(l=longitude * u.deg, b=latitude * u.deg, frame="galactic").icrs
-    return place.ra.deg, place.dec.deg
+    chosen = np.argmax(place.dec.deg > _SOUTHERN_LIMIT, axis=1)[:, None]
+    drawn = {"l": longitude, "b": latitude, "ra": place.ra.deg, "dec": place.dec.deg}
+    return {name: np.take_along_axis(values, chosen, axis=1)[:, 0].round(6) for name, values in drawn.items()}
 
 
 def _h_magnitude(absolute_h: np.ndarray, snr: np.ndarray, uniform: np.ndarray) -> np.ndarray:
@@ -201,20 +197,13 @@ def _distance(
     """
     steps, latitude = -np.log1p(-uniform), np.exp(-np.abs(b) / 20)
     ebv = np.zeros_like(h_mag)
-    # More dust, so nearer; nearer, so less dust: each round comes several times closer to both.
+    # More dust means a smaller distance, and that means less dust: each round divides the error.
     for _ in range(25):
         a_h = A_H_PER_A_K * A_K_PER_EBV * ebv
         dist = 10 ** (0.2 * (h_mag - absolute_h - a_h) + 1)
         mean = 0.005 + 0.35 * latitude * -np.expm1(-dist / 1000)
         ebv = np.minimum(steps * mean, LARGEST_EBV)
     return dist, ebv
-
-
-def _reddened(absolute: tuple[np.ndarray, ...], dist: np.ndarray, ebv: np.ndarray) -> list[np.ndarray]:
-    """Apparent J, H and Ks magnitudes."""
-    modulus, a_k = 5 * np.log10(dist) - 5, A_K_PER_EBV * ebv
-    ratios = (A_J_PER_A_K, A_H_PER_A_K, 1.0)
-    return [m + modulus + ratio * a_k for m, ratio in zip(absolute, ratios, strict=True)]
 
 
 def _photometry(true: list[np.ndarray], uniform: np.ndarray, normal: np.ndarray) -> dict[str, np.ndarray]:
@@ -231,13 +220,9 @@ def _astrometry(
     true: list[np.ndarray], dist: np.ndarray, is_binary: np.ndarray, normal: np.ndarray
 ) -> dict[str, np.ndarray]:
     ruwe = np.exp(0.04 * normal[:, 0] + np.where(is_binary, 0.3 * np.abs(normal[:, 1]), 0.0))
-    e_plx = ruwe * _parallax_error(true[0], true[2])
+    # Errors of parallaxes in Gaia DR3 [mas] (ESA, Gaia science performance), G guessed from J and Ks.
+    g_mag = true[0] + 0.3 + 1.7 * (true[0] - true[2])
+    z = 10 ** (0.4 * (np.maximum(g_mag, 13.0) - 15))
+    e_plx = ruwe * (1e-3 * np.sqrt(40 + 800 * z + 30 * z**2))
     plx = 1000 / dist + e_plx * normal[:, 2]
     return {"plx": plx.round(4), "e_plx": e_plx.round(4), "ruwe": ruwe.round(3)}
-
-
-def _parallax_error(j_mag: np.ndarray, k_mag: np.ndarray) -> np.ndarray:
-    """Errors of parallaxes in Gaia DR3 [mas] (ESA, Gaia science performance), G guessed from J and Ks."""
-    g_mag = j_mag + 0.3 + 1.7 * (j_mag - k_mag)
-    z = 10 ** (0.4 * (np.maximum(g_mag, 13.0) - 15))
-    return 1e-3 * np.sqrt(40 + 800 * z + 30 * z**2)

@@ -3,14 +3,23 @@
 import functools
 
 import numpy as np
+from numpy.random import Generator
 
-from astra.modelling.simulator.broadening import broaden
-from astra.modelling.simulator.conditions import Conditions
-from astra.modelling.simulator.masks import SHIFT, MaskModel, telluric_depth
-from astra.modelling.simulator.pixels import COVERED, EDGES, EMULATED
+from astra.modelling.simulator.emulators import EDGES, NOT_EMULATED
+from astra.modelling.simulator.masks import COVERED, SHIFT, MaskModel, telluric_depth
+from astra.modelling.simulator.simulator import Conditions
 from astra.modelling.simulator.stars import Stars
-from astra.spectra.grid import BADPIX, DETECTORS, N_GRID, PERSIST_HIGH, SKYLINE
+from astra.spectra.grid import BADPIX, DETECTORS, LOG_WAVELENGTH_STEP, N_GRID, PERSIST_HIGH, SKYLINE
 from astra.spectra.rectify import MASKED_BITS
+
+#: Width of a pixel [km/s].
+PIXEL_KMS = 299792.458 * (10**LOG_WAVELENGTH_STEP - 1)
+
+#: Linear limb darkening in the H band, typical of FGK stars.
+LIMB_DARKENING = 0.35
+
+# Fourier transforms of this many points are fast; the pixels that are added hold the continuum.
+_LENGTH = 8640
 
 #: Scale of the counts; only ratios matter.
 COUNTS = 1000.0
@@ -26,7 +35,10 @@ _RESPONSE = (
     (-0.0195, 0.0048, -0.0016, -0.0003),
 )
 
-_GAPS = np.setdiff1d(np.arange(N_GRID), COVERED)
+# The pixels of each detector, and where on the detector they lie, from -1 to 1.
+_DETECTORS = [(slice(begin, end), np.linspace(-1, 1, end - begin)) for begin, end in DETECTORS]
+
+_GAPS = np.delete(np.arange(N_GRID), COVERED)
 
 # Differences from the emulators, relative to its scatter among giants, by class.
 _MISMATCH = {"rgb": 1.0, "red_clump": 1.0, "subgiant": 1.3, "dwarf": 1.3, "m_dwarf": 2.0, "hot": 2.0}
@@ -46,7 +58,7 @@ def observe(
     stars: Stars,
     scatter: np.ndarray,
     masks: MaskModel,
-    rng: np.random.Generator,
+    rng: Generator,
     conditions: Conditions,
 ) -> dict[str, np.ndarray]:
     """Observe spectra.
@@ -77,11 +89,17 @@ def observe(
     counts = np.float32(COUNTS) * _continuum(n, rng, conditions)
     sigma = _sigma(flags, snr, rng)
     if conditions.noise:
-        flux += sigma * _noise(flags, rng)
+        noise = rng.standard_normal(flux.shape, np.float32)
+        noise[(flags & MASKED_BITS) > 0] *= (
+            1.5  # more than the stated error below sky lines and in bad pixels
+        )
+        flux += sigma * noise
     flux *= counts
     e_flux = counts * sigma
     if conditions.noise:
-        lost = _lost(flags, n_visits, rng)
+        # Pixels that no visit measured: of a single visit all bad ones, else few.
+        affected = rng.random(n) < np.where(n_visits == 1, 0.95, 0.15)
+        lost = ((flags & (1 << BADPIX)) > 0) & affected[:, None]
         flux[lost], e_flux[lost] = 0.0, LOST
     flux[:, _GAPS], e_flux[:, _GAPS] = 0.0, LOST
     flags[:, _GAPS] |= 1 << BADPIX
@@ -92,9 +110,9 @@ def observe(
 
 
 def _mismatched(
-    flux: np.ndarray, stars: Stars, scatter: np.ndarray, rng: np.random.Generator, conditions: Conditions
+    flux: np.ndarray, stars: Stars, scatter: np.ndarray, rng: Generator, conditions: Conditions
 ) -> np.ndarray:
-    """Spectra as they might really be: lines a little stronger or weaker, and unlike the emulator's."""
+    """Spectra as real ones may differ: lines a little stronger or weaker, and unlike the emulator's."""
     n = len(flux)
     size = np.array([_MISMATCH[kind] for kind in stars.kind]) * rng.lognormal(-0.15, 0.5, n)
     noise = _smoothed(rng.standard_normal(flux.shape, np.float32), 1.5)
@@ -102,8 +120,8 @@ def _mismatched(
     for begin, end in EDGES:
         flux[:, begin:end] *= 1 + np.float32(conditions.edges) * rng.standard_normal((n, 1), np.float32)
     depth = _smoothed(rng.standard_normal(flux.shape, np.float32), 6.0) * np.float32(conditions.depth[1])
-    for begin, end in DETECTORS:
-        depth[:, begin:end] += np.float32(conditions.depth[0]) * rng.standard_normal((n, 1), np.float32)
+    for pixels, _ in _DETECTORS:
+        depth[:, pixels] += np.float32(conditions.depth[0]) * rng.standard_normal((n, 1), np.float32)
     return 1 - (1 - flux) * (1 + depth)
 
 
@@ -128,9 +146,7 @@ def _convolved(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     return found
 
 
-def _broadened(
-    flux: np.ndarray, stars: Stars, rng: np.random.Generator, conditions: Conditions
-) -> np.ndarray:
+def _broadened(flux: np.ndarray, stars: Stars, rng: Generator, conditions: Conditions) -> np.ndarray:
     n = len(flux)
     velocity = conditions.velocity * rng.standard_normal(n) * np.where(rng.uniform(size=n) < 1 / 30, 6, 1)
     gaussian = conditions.turbulence * np.abs(rng.standard_normal(n))
@@ -144,23 +160,69 @@ def _broadened(
     return broaden(flux, velocity, gaussian, np.where(vsini > 1.5, vsini, 0.0))
 
 
+def broaden(flux: np.ndarray, velocity: np.ndarray, gaussian: np.ndarray, vsini: np.ndarray) -> np.ndarray:
+    """Shift spectra and broaden their lines.
+
+    Args:
+        flux: Flux divided by the continuum, shape (N, 8575).
+        velocity: Shift to the red [km/s], shape (N,); or (N, E) in each of E exposures that are averaged.
+        gaussian: Standard deviation of a Gaussian (turbulence, instrument) [km/s], shape (N,).
+        vsini: Projected velocity of rotation [km/s], shape (N,).
+
+    Returns:
+        float32 of shape (N, 8575). Rotation has the profile of a sphere with linear limb darkening
+        (Gray 2005, The Observation and Analysis of Stellar Photospheres, equation 18.14).
+    """
+    padded = np.zeros((len(flux), _LENGTH), np.float32)
+    padded[:, :N_GRID] = flux - 1
+    frequency = 2 * np.pi * np.fft.rfftfreq(_LENGTH).astype(np.float32)
+    sigma, rotation = (
+        (np.asarray(value, np.float32) / np.float32(PIXEL_KMS))[:, None] for value in (gaussian, vsini)
+    )
+    transfer = np.exp(-0.5 * (frequency * sigma) ** 2) * _shift(frequency, velocity)
+    rotating = np.flatnonzero(rotation[:, 0] > 0)
+    widened = np.interp(frequency * rotation[rotating], *_rotation_table(), right=0.0)
+    transfer[rotating] *= widened.astype(np.float32)
+    return np.fft.irfft(np.fft.rfft(padded) * transfer, _LENGTH)[:, :N_GRID].astype(np.float32) + 1
+
+
+def _shift(frequency: np.ndarray, velocity: np.ndarray) -> np.ndarray:
+    """The transform of a shift, or the mean of several, complex64 of shape (N, frequencies)."""
+    shifts = np.asarray(velocity, np.float32) / np.float32(PIXEL_KMS)
+    shifts = shifts[:, None] if shifts.ndim == 1 else shifts
+    total = np.zeros((len(shifts), len(frequency)), np.complex64)
+    for exposure in shifts.T:
+        total += np.exp(-1j * frequency * exposure[:, None]).astype(np.complex64)
+    return total / np.float32(shifts.shape[1])
+
+
+@functools.cache
+def _rotation_table() -> tuple[np.ndarray, np.ndarray]:
+    """The Fourier transform of the rotation profile of unit width."""
+    x = np.linspace(-1, 1, 4001)
+    inside = np.clip(1 - x**2, 0, None)
+    profile = 2 * (1 - LIMB_DARKENING) * np.sqrt(inside) + 0.5 * np.pi * LIMB_DARKENING * inside
+    frequency = np.linspace(0, 400, 4001)
+    transform = np.array([profile @ np.cos(x * value) for value in frequency]) / profile.sum()
+    return frequency, transform.astype(np.float32)
+
+
 # > The instrument
 
 
-def _continuum(n: int, rng: np.random.Generator, conditions: Conditions) -> np.ndarray:
+def _continuum(n: int, rng: Generator, conditions: Conditions) -> np.ndarray:
     """Shape of the continuum of each detector, of order 1, shape (N, 8575)."""
     continuum, response = np.ones((n, N_GRID), np.float32), _response()
     slope = rng.normal(0, 0.25, n)
-    for number, (begin, end) in enumerate(DETECTORS):
-        x = np.linspace(-1, 1, end - begin)
+    for number, (pixels, x) in enumerate(_DETECTORS):
         basis = np.polynomial.legendre.legvander(x, 8).astype(np.float32)
         scale = np.array([0.0, 0.1, 0.05, *conditions.wiggle * np.sqrt((2 * np.arange(3, 9) + 1) / 6)])
         coefficients = rng.standard_normal((n, 9)) * scale
         coefficients[:, 0] = rng.normal(0, 0.03, n) + slope * (1 - number)
         coefficients[:, 1] -= 0.3 * slope
         size = rng.normal(*conditions.response, (n, 1)).astype(np.float32)
-        shape = coefficients.astype(np.float32) @ basis.T + size * response[begin:end]
-        continuum[:, begin:end] = np.clip(1 + shape, 0.05, None)
+        shape = coefficients.astype(np.float32) @ basis.T + size * response[pixels]
+        continuum[:, pixels] = np.clip(1 + shape, 0.05, None)
     return continuum
 
 
@@ -168,33 +230,27 @@ def _continuum(n: int, rng: np.random.Generator, conditions: Conditions) -> np.n
 def _response() -> np.ndarray:
     """The mean response less 1, shape (8575,); 0 at the ends of detectors, which come nearer without it."""
     response = np.zeros(N_GRID, np.float32)
-    for (begin, end), orders in zip(DETECTORS, _RESPONSE, strict=True):
-        x = np.linspace(-1, 1, end - begin)
-        response[begin:end] = np.polynomial.legendre.legval(x, (0, 0, 0, *orders))
-    response[np.setdiff1d(np.arange(N_GRID), EMULATED)] = 0.0
+    for (pixels, x), orders in zip(_DETECTORS, _RESPONSE, strict=True):
+        response[pixels] = np.polynomial.legendre.legval(x, (0, 0, 0, *orders))
+    response[NOT_EMULATED] = 0.0
     return response
 
 
-def _persistence(
-    flags: np.ndarray, snr: np.ndarray, rng: np.random.Generator, conditions: Conditions
-) -> np.ndarray:
-    """Light of earlier exposures, smooth along the detector; more of it in faint stars, none in most."""
+def _persistence(flags: np.ndarray, snr: np.ndarray, rng: Generator, conditions: Conditions) -> np.ndarray:
+    """Light of earlier exposures, smooth along the detector; stronger in faint stars, absent in most."""
     n = len(flags)
     affected = rng.uniform(size=n) < 0.4
     amount = affected * conditions.persistence * rng.exponential(1.0, n) * np.minimum(1.0, (100 / snr))
-    begin, end = DETECTORS[0]
-    x = np.linspace(-1, 1, end - begin)
+    pixels, x = _DETECTORS[0]
     slope, bend = rng.uniform(-1, 1, (n, 1)), 0.3 * rng.standard_normal((n, 1))
     light = np.zeros(flags.shape, np.float32)
-    light[:, begin:end] = amount[:, None] * np.clip(1 + slope * x + bend * (x**2 - 1 / 3), 0, None)
+    light[:, pixels] = amount[:, None] * np.clip(1 + slope * x + bend * (x**2 - 1 / 3), 0, None)
     light[(flags & (1 << PERSIST_HIGH)) == 0] = 0.0
     return light
 
 
-def _sky_residuals(
-    flags: np.ndarray, snr: np.ndarray, rng: np.random.Generator, conditions: Conditions
-) -> np.ndarray:
-    """What is left of sky lines: of full size below their masks, less beyond, where nothing covers it."""
+def _sky_residuals(flags: np.ndarray, snr: np.ndarray, rng: Generator, conditions: Conditions) -> np.ndarray:
+    """Residuals of sky lines: of full size below their masks, smaller beyond these, without a mask."""
     below = ((flags & (1 << SKYLINE)) > 0).astype(np.float32)
     kernel = _bell(_SKY_WING)
     wings = np.minimum(1.0, 2.0 * _convolved(below, kernel / kernel.sum()))
@@ -202,28 +258,14 @@ def _sky_residuals(
     return size * wings * _smoothed(rng.standard_normal(flags.shape, np.float32), 1.0)
 
 
-def _sigma(flags: np.ndarray, snr: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _sigma(flags: np.ndarray, snr: np.ndarray, rng: Generator) -> np.ndarray:
     """Standard deviation of the noise relative to the continuum, shape (N, 8575)."""
     profile = np.ones(N_GRID, np.float32)
-    for begin, end in DETECTORS:
-        x = np.linspace(-1, 1, end - begin)
-        profile[begin:end] = 0.92 + 0.3 * x**4
+    for pixels, x in _DETECTORS:
+        profile[pixels] = 0.92 + 0.3 * x**4
     sigma = profile / snr[:, None].astype(np.float32)
     # As in real files: the error of bad pixels and below sky lines is a little larger than elsewhere.
     below_sky = (flags & (1 << SKYLINE)) > 0
     sigma = np.where(below_sky, sigma * rng.uniform(1.0, 1.6, (len(snr), 1)).astype(np.float32), sigma)
     bad = (flags & (MASKED_BITS & ~(1 << SKYLINE))) > 0
     return np.where(bad, sigma * np.float32(1.25), sigma)
-
-
-def _noise(flags: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Noise in units of the stated error: more below sky lines and in bad pixels."""
-    noise = rng.standard_normal(flags.shape, np.float32)
-    noise[(flags & MASKED_BITS) > 0] *= 1.5
-    return noise
-
-
-def _lost(flags: np.ndarray, n_visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Pixels that no visit measured: of a single visit all bad ones, else few; bool of shape (N, 8575)."""
-    affected = rng.random(len(n_visits)) < np.where(n_visits == 1, 0.95, 0.15)
-    return ((flags & (1 << BADPIX)) > 0) & affected[:, None]

@@ -6,6 +6,9 @@ from typing import Self
 
 import numpy as np
 
+#: The columns of :meth:`Stars.labels`: [K], [dex], [dex], [dex].
+TEFF, LOGG, METALLICITY, ALPHA = range(4)
+
 #: The classes that results are reported by; :func:`classify` says what they are.
 KINDS = ("rgb", "red_clump", "subgiant", "dwarf", "m_dwarf", "hot")
 
@@ -23,8 +26,8 @@ _POWER, _CLUMP_POWER = 0.25, 0.85
 DISCS_METALLICITY, DISCS_WIDTH = -0.35, 0.25
 
 
-class Columns:
-    """What dataclasses of columns have in common: arrays with one row for each star, or such dataclasses."""
+class StarColumns:
+    """Base of dataclasses whose fields are arrays with one row for each star, or dataclasses of this kind."""
 
     def __len__(self) -> int:
         return len(next(iter(vars(self).values())))
@@ -32,17 +35,17 @@ class Columns:
     def take(self, indices: np.ndarray | slice) -> Self:
         """The stars at these indices, or where a mask is true."""
         columns = vars(self).values()
-        return type(self)(*(c.take(indices) if isinstance(c, Columns) else c[indices] for c in columns))
+        return type(self)(*(c.take(indices) if isinstance(c, StarColumns) else c[indices] for c in columns))
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """The stars of one part after the other."""
         columns = zip(*(vars(part).values() for part in parts), strict=True)
-        return cls(*(getattr(type(c[0]), "joined", np.concatenate)(c) for c in columns))
+        return cls(*(c[0].joined(c) if isinstance(c[0], StarColumns) else np.concatenate(c) for c in columns))
 
 
 @dataclass(frozen=True)
-class Stars(Columns):
+class Stars(StarColumns):
     """Labels of N stars, arrays of shape (N,)."""
 
     teff: np.ndarray

@@ -1,8 +1,8 @@
-"""A simulated survey on disk: apStar files, the table of what is known of the stars, and the truth.
+"""A simulated survey on disk: apStar files, a table of measured magnitudes and parallaxes, and the truth.
 
 apStar-dr17-2M….fits   one spectrum each
 targets.csv            photometry, reddening, parallaxes: for ``astra ingest apstar --catalog``
-truth.csv              what a distance is to be compared with
+truth.csv              true distances and labels, for ``astra compare``
 """
 
 import csv
@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from astra.errors import StorageError, UsageError
-
-if TYPE_CHECKING:
-    from astra.modelling.simulator.observables import Observables
-    from astra.modelling.simulator.sample import Sample
-    from astra.modelling.simulator.simulator import Simulator
-
-TARGETS, TRUTH = "targets.csv", "truth.csv"
+from astra.modelling.simulator import TARGETS, TRUTH
+from astra.modelling.simulator.apstar_files import SIMULATED, file_name, render_apstar
+from astra.modelling.simulator.observables import Observables, draw_observables
+from astra.modelling.simulator.sample import Sample, simulate_chunks
+from astra.modelling.simulator.simulator import Conditions, Simulator
+from astra.spectra.fits_structure import BLOCK
 
 #: Range of the signal-to-noise ratio per pixel.
 MIN_SNR, MAX_SNR = 20.0, 500.0
@@ -57,11 +57,10 @@ class Survey:
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     size: int = 0
 
-    def add(self, sample: "Sample", observables: "Observables") -> None:
+    def add(self, sample: Sample, observables: Observables) -> None:
         """Count the stars of a sample, which are those of ``observables``."""
-        n = len(observables)
-        self.kinds.update(sample.stars.kind[:n].tolist())
-        found = {"snr": sample.snr[:n], "h_mag": observables.h_mag, "dist": observables.dist}
+        self.kinds.update(sample.stars.kind.tolist())
+        found = {"snr": sample.snr, "h_mag": observables.h_mag, "dist": observables.dist}
         for name, values in found.items():
             low, high = self.ranges.get(name, (math.inf, -math.inf))
             self.ranges[name] = (min(low, float(values.min())), max(high, float(values.max())))
@@ -69,7 +68,7 @@ class Survey:
 
 def write_survey(
     folder: Path,
-    simulator: "Simulator",
+    simulator: Simulator,
     n: int,
     *,
     seed: int = 0,
@@ -80,7 +79,7 @@ def write_survey(
     """Simulate stars and write what a survey would have of them, a few hundred at a time.
 
     Args:
-        folder: Where to; made if need be.
+        folder: Where to write; it is created if it does not exist.
         simulator: Where stars and their spectra come from.
         n: How many stars.
         seed: The same seed gives the same files, also when more of them are written.
@@ -90,8 +89,8 @@ def write_survey(
         on_progress: Called with the number of stars done and of all stars.
 
     Raises:
-        UsageError: A number makes no sense, or the folder cannot be used.
-        StorageError: The disk is full, or refuses to be written on.
+        UsageError: A number is out of range, or the folder cannot be used.
+        StorageError: The disk is full, or cannot be written.
     """
     _check_numbers(n, seed, min_snr)
     _prepare(folder, n, overwrite=overwrite)
@@ -119,7 +118,7 @@ def _check_numbers(n: int, seed: int, min_snr: float) -> None:
 
 
 def _prepare(folder: Path, n: int, *, overwrite: bool) -> None:
-    """Make the folder, or empty it of an earlier simulation; refuse what cannot end well."""
+    """Create the folder, or remove an earlier simulation from it; check that there is room."""
     try:
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"not a folder: {folder}; give another place")
@@ -146,9 +145,6 @@ def _remove_earlier(folder: Path) -> None:
     Raises:
         UsageError: There is a table of other columns.
     """
-    from astra.modelling.simulator.apstar_files import SIMULATED, file_name
-    from astra.spectra.fits_structure import BLOCK
-
     for name, columns in ((TARGETS, _TARGET_COLUMNS), (TRUTH, _TRUTH_COLUMNS)):
         table, header = folder / name, (",".join(columns) + "\n").encode()
         if table.exists() and not _begins(table, len(header)).startswith(header):
@@ -167,30 +163,21 @@ def _begins(path: Path, size: int) -> bytes:
         return file.read(size)
 
 
-def _chunks(
-    simulator: "Simulator", n: int, seed: int, min_snr: float
-) -> Iterator[tuple["Sample", "Observables"]]:
-    """The stars in their order; of the last chunk, only the observables are cut to the number wanted."""
-    import numpy as np
-
-    from astra.modelling.simulator.conditions import Conditions
-    from astra.modelling.simulator.observables import draw_observables
-    from astra.modelling.simulator.sample import CHUNK, simulate_chunks
-
-    conditions = Conditions(snr=(min_snr, MAX_SNR))
-    for index, sample in enumerate(simulate_chunks(simulator, n, seed, conditions)):
-        first, stars = index * CHUNK, sample.stars
+def _chunks(simulator: Simulator, n: int, seed: int, min_snr: float) -> Iterator[tuple[Sample, Observables]]:
+    """The stars in their order, ``n`` in all."""
+    first = 0
+    for sample in simulate_chunks(simulator, n, seed, Conditions(snr=(min_snr, MAX_SNR))):
+        stars, numbers = sample.stars, np.arange(first, first + len(sample))
         companion = sample.abs_ks - stars.abs_ks  # in J and H, a companion is taken to be of the same colour
         absolute = (stars.abs_j + companion, stars.abs_h + companion, sample.abs_ks)
-        numbers = np.arange(first, first + len(sample))
         observables = draw_observables(absolute, sample.snr, sample.flux_ratio > 0, numbers, seed=seed)
-        yield sample, observables.take(slice(n - first))
+        wanted = slice(n - first)
+        yield sample.take(wanted), observables.take(wanted)
+        first += len(sample)
 
 
-def _write(folder: Path, sample: "Sample", observables: "Observables", index: int, seed: int) -> int:
-    """Write the file of one star; gives its size in bytes."""
-    from astra.modelling.simulator.apstar_files import file_name, render_apstar
-
+def _write(folder: Path, sample: Sample, observables: Observables, index: int, seed: int) -> int:
+    """Write the file of one star, and return its size in bytes."""
     apogee_id = str(observables.apogee_id[index])
     content = render_apstar(sample, observables, index, seed=seed)
     try:
@@ -202,15 +189,14 @@ def _write(folder: Path, sample: "Sample", observables: "Observables", index: in
         ) from error
 
 
-def _target_rows(observables: "Observables") -> Iterable[tuple]:
+def _target_rows(observables: Observables) -> Iterable[tuple]:
     columns = {name: values.tolist() for name, values in vars(observables).items()}
     columns["ebv_origin"] = ["simulated"] * len(observables)
     return zip(*(columns[name] for name in _TARGET_COLUMNS), strict=True)
 
 
-def _truth_rows(sample: "Sample", observables: "Observables") -> Iterator[tuple[str, ...]]:
+def _truth_rows(sample: Sample, observables: Observables) -> Iterator[tuple[str, ...]]:
     """Rows in the order of ``_TRUTH_COLUMNS``."""
-    sample = sample.take(slice(len(observables)))
     stars = sample.stars
     numbers = (
         *(observables.dist, sample.fakemag, sample.abs_ks, observables.true_ebv),
@@ -226,22 +212,17 @@ def _table(path: Path, columns: tuple[str, ...]) -> Iterator[Callable[[Iterable[
     """A CSV file that is written some rows at a time.
 
     Yields:
-        A function that writes rows, and gives them to the operating system at once.
+        A function that writes rows; each goes to the operating system at once.
     """
-    with path.open("w", newline="", encoding="utf-8") as lines:
+    with path.open("w", buffering=1, newline="", encoding="utf-8") as lines:
         writer = csv.writer(lines, lineterminator="\n")
         writer.writerow(columns)
-
-        def write(rows: Iterable[tuple]) -> None:
-            writer.writerows(rows)
-            lines.flush()
-
-        yield write
+        yield writer.writerows
 
 
 @contextmanager
 def _refusals(folder: Path) -> Iterator[None]:
-    """One line for what a file system says when it does not take any more."""
+    """Turn an ``OSError`` of writing into one line that names the place and the remedy."""
     try:
         yield
     except OSError as error:

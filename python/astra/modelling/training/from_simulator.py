@@ -9,18 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from astra.modelling.simulator.choosing import choose_simulator
-from astra.modelling.simulator.conditions import Conditions, with_pairs
+from astra.modelling.simulator.compact import choose_simulator
 from astra.modelling.simulator.masks import read_patterns
 from astra.modelling.simulator.sample import (
     CHUNK,
     NO_PATTERNS,
     Sample,
-    joined,
     simulate_chunks,
-    without_noise,
 )
-from astra.modelling.simulator.simulator import Simulator
+from astra.modelling.simulator.simulator import Conditions, Simulator, with_pairs
 from astra.modelling.training.calibrate import N_DRAWS, WINGS, calibrate
 from astra.modelling.training.examples import Examples
 from astra.modelling.training.held_out import metrics_of, predicted
@@ -98,7 +95,7 @@ def conditions_of(name: str) -> Conditions:
     """How the stars of a set are observed."""
     conditions = Conditions()
     if name == "training":
-        return without_noise(conditions)
+        return replace(conditions, noise=False)
     if name not in PAIRS:
         return conditions
     conditions = with_pairs(conditions, *PAIRS[name])
@@ -160,7 +157,7 @@ def _calibrated(stage: Stage, trained: Trained, training: Examples) -> Weights:
     work.progress("calibration", 0, None)
     tensors = calibrate(trained.tensors, predictions, errors, seed=work.request.seed, device=work.device)
     work.progress("doubt stars", 0, None)
-    sample = joined(list(stage.chunks("doubt")), stage.size("doubt"))
+    sample = Sample.joined(list(stage.chunks("doubt"))).take(slice(stage.size("doubt")))
     spectra = rectify(sample.flux, sample.e_flux, sample.pixel_flags)
     validity = fit_validity(*principal_components(training), *spectra)
     return Weights(work.request.output.stem, "", tensors, validity=validity)

@@ -18,10 +18,9 @@ import numpy as np
 
 import astra
 from astra.errors import AstraError, StorageError
-from astra.modelling.simulator.conditions import Conditions
-from astra.modelling.simulator.pixels import COVERED
+from astra.modelling.simulator.masks import COVERED
 from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, Sample, simulate_chunk
-from astra.modelling.simulator.simulator import Simulator
+from astra.modelling.simulator.simulator import Conditions, Simulator
 from astra.modelling.training.examples import Examples
 from astra.modelling.training.work_folder import ROW, STORED, check_space, explained
 from astra.spectra.grid import N_PIXELS
@@ -142,11 +141,8 @@ def _chunk(index: int) -> tuple[int, np.ndarray, dict[str, np.ndarray]]:
 
 # What the numbers of the examples come from, besides the arguments; below the package.
 _SOURCES = (
-    *(
-        f"modelling/simulator/{name}.py"
-        for name in ("broadening", "companions", "compact", "masks", "observe")
-    ),
-    *(f"modelling/simulator/{name}.py" for name in ("pixels", "sample", "stars", "emulators/*")),
+    *(f"modelling/simulator/{name}.py" for name in ("compact", "emulators", "masks", "observe")),
+    *(f"modelling/simulator/{name}.py" for name in ("published", "sample", "stars")),
     *(f"spectra/{name}.py" for name in ("grid", "rectify")),
     "modelling/training/simulated.py",
 )

@@ -1,5 +1,10 @@
-"""A coarse grid of synthetic spectra that covers all pixels and stars up to 25000 K."""
+"""The simulator from published models: isochrones, and one emulator of all stars made from several.
 
+The grid of synthetic spectra covers all pixels and stars up to 25000 K; where there is a better emulator, its
+spectra replace those of the grid.
+"""
+
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,12 +12,86 @@ import numpy as np
 from astropy.io import fits
 from scipy.interpolate import CubicSpline
 
-from astra.modelling.simulator.emulators.labels import LOGG, METALLICITY, TEFF
-from astra.modelling.simulator.reading import reading
+from astra.modelling.simulator.emulators import NOT_EMULATED, read_emulators, rising
+from astra.modelling.simulator.isochrones import read_padova
+from astra.modelling.simulator.simulator import Emulator, Simulator, reading
+from astra.modelling.simulator.stars import LOGG, METALLICITY, TEFF
 from astra.spectra.fits_structure import structure_of
 from astra.spectra.grid import N_GRID, wavelength
 
-NAME = "apg_rvsynthgrid.fits"
+# Where one emulator hands over to the next: its weight falls from 1 to 0 between the two values.
+GIANT_LOGG, GRID_TEFF, COOL_DWARF_TEFF = (3.5, 4.0), (6800.0, 7500.0), (4150.0, 3900.0)
+
+
+def full_simulator(spectra_models: Path, isochrones: Path) -> Simulator:
+    """The simulator from the published isochrones and emulators.
+
+    Args:
+        spectra_models: Folder with ``cannon_giants``, ``main_sequence`` and ``apg_rvsynthgrid.fits``.
+        isochrones: Folder with ``padova_*.dat.gz``.
+
+    Raises:
+        ConfigError: A file is missing, or is not the published one.
+    """
+    emulator, name = read_blended(spectra_models), "published isochrones and emulators"
+    alternatives = (emulator.synthetic, emulator.grid)
+    return Simulator(read_padova(isochrones), emulator, emulator.scatter, name, alternatives)
+
+
+# > All emulators as one
+
+
+@dataclass(frozen=True)
+class BlendedEmulator:
+    """Giants and dwarfs fitted to real spectra where there were any, synthetic spectra elsewhere."""
+
+    giants: Emulator
+    dwarfs: Emulator
+    synthetic: Emulator
+    grid: "GridEmulator"
+
+    scatter: np.ndarray
+    """How much real stars differ from the emulators at each pixel, shape (8575,)."""
+
+    def spectra(self, labels: np.ndarray) -> np.ndarray:
+        """As in :class:`~.simulator.Emulator`.
+
+        The edges of the detectors, which only the grid covers, are the grid's.
+        """
+        teff, logg = labels[:, TEFF], labels[:, LOGG]
+        giant, warm = 1 - rising(logg, GIANT_LOGG), 1 - rising(teff, COOL_DWARF_TEFF)
+        below_grid = 1 - rising(teff, GRID_TEFF)
+        grid = 1 - below_grid
+        cool = (1 - grid) * (1 - giant) * (1 - warm)
+        flux = self.grid.spectra(labels)
+        kept = flux[:, NOT_EMULATED]
+        flux *= grid[:, None]
+        for emulator, share in (
+            (self.giants, (1 - grid - cool) * giant),
+            (self.dwarfs, (1 - grid - cool) * (1 - giant)),
+            (self.synthetic, cool),
+        ):
+            rows = np.flatnonzero(share > 0)
+            if len(rows):
+                flux[rows] += share[rows, None].astype(np.float32) * emulator.spectra(labels[rows])
+        flux[:, NOT_EMULATED] = kept
+        return np.clip(flux, 0.02, None)
+
+
+def read_blended(folder: Path) -> BlendedEmulator:
+    """Read all emulators below a folder of spectra models.
+
+    Raises:
+        ConfigError: A file is missing, or is not the published one.
+    """
+    grid = read_grid(folder / GRID)
+    giants, dwarfs, synthetic, scatter = read_emulators(folder, grid)
+    return BlendedEmulator(giants, dwarfs, synthetic, grid, scatter)
+
+
+# > The grid
+
+GRID = "apg_rvsynthgrid.fits"
 
 COOL = np.array([3500, 4000, 4500, 5000, 6000, 7000, 8000, 9000, 10000], float)
 HOT = np.array([15000, 20000, 25000], float)
@@ -38,7 +117,7 @@ class GridEmulator:
     """float32 of shape (3, 8575), of one gravity and metallicity."""
 
     def spectra(self, labels: np.ndarray) -> np.ndarray:
-        """As in :class:`~.labels.Emulator`; the nearest edge outside the grid."""
+        """As in :class:`~.simulator.Emulator`; outside the grid, the nearest edge."""
         weights = [
             _smooth(nodes, labels[:, index])
             for nodes, index in ((COOL, TEFF), (LOGGS, LOGG), (METALLICITIES, METALLICITY))
@@ -59,7 +138,7 @@ def _smooth(nodes: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _linear(nodes: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The same, linear from node to node."""
+    """Weights of the nodes, linear from node to node."""
     return np.stack([np.interp(values, nodes, unit) for unit in np.eye(len(nodes))], axis=1)
 
 
@@ -67,7 +146,7 @@ def read_grid(path: Path) -> GridEmulator:
     """Read the published grid, on air wavelengths, and put it on the pixels of apStar.
 
     Raises:
-        ConfigError: The file is not there or is another.
+        ConfigError: The file is missing, or is not the published one.
     """
     with reading("emulator", path, "give the folder of spectra models"):
         with path.open("rb") as file:
@@ -77,7 +156,7 @@ def read_grid(path: Path) -> GridEmulator:
             metallicity, teff, logg = (np.asarray(hdus[index].data) for index in (2, 3, 4))
             log_air = header["CRVAL2"] + header["CDELT2"] * np.arange(flux.shape[1])
         spectra = _on_pixels(flux, _vacuum(10**log_air))
-        nodes = [(t, g, m) for t in COOL for g in LOGGS for m in METALLICITIES]
+        nodes = itertools.product(COOL, LOGGS, METALLICITIES)
         cool = [spectra[(teff == t) & (logg == g) & (metallicity == m)][0] for t, g, m in nodes]
         hot = [spectra[(teff == t) & (np.abs(metallicity) < 0.1)][0] for t in HOT]
     shape = len(COOL), len(LOGGS), len(METALLICITIES), N_GRID
