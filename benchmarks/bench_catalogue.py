@@ -18,7 +18,7 @@ from full_survey import fill
 
 from astra.config import load_settings
 from astra.database.connection import bound_to, open_database
-from astra.schema import upgrade as schema
+from astra.schema.upgrade import upgrade
 
 from postgres_server import find_binaries, temporary_server
 
@@ -57,7 +57,7 @@ def survey(stack: ExitStack, folder: Path, rows: int, *, postgresql: bool) -> No
         os.environ["ASTRA_DATABASE_PATH"] = str(folder / "astra.db")
     settings = load_settings()
     with bound_to(open_database(settings, create=True)) as database:
-        schema.upgrade(database, settings)
+        upgrade(database, settings)
         fill(database, rows * 3 // 4)
 
 

@@ -91,7 +91,10 @@ def metrics_of(found: Measured) -> dict[str, ClassMetrics]:
 def plain(metrics: dict[str, ClassMetrics]) -> dict[str, dict[str, float | None]]:
     """Metrics as plain numbers for JSON, which has no NaN."""
     return {
-        kind: {name: value if np.isfinite(value) else None for name, value in asdict(entry).items()}
+        kind: {
+            name: finite(value) if isinstance(value, float) else value
+            for name, value in asdict(entry).items()
+        }
         for kind, entry in metrics.items()
     }
 
@@ -169,7 +172,7 @@ def _flag_curve(found: Measured, kind: str) -> list[dict]:
 def _curve_dict(shares: np.ndarray, medians: np.ndarray) -> list[dict]:
     return [
         {"limit": limit, "kept": finite(kept), "median_abs_r": finite(median), "flag": limit == UNRELIABLE}
-        for limit, kept, median in zip(np.asarray(LIMITS, float).tolist(), shares, medians, strict=True)
+        for limit, kept, median in zip(LIMITS.tolist(), shares, medians, strict=True)
     ]
 
 
