@@ -2,8 +2,8 @@
 
     python benchmarks/bench_catalogue.py [--rows 10000,100000] [--formats fits] [--postgresql]
 
-Memory is the peak of the process that writes, as the kernel counts it; the time on the processor is its own,
-without that of the server.
+Memory is the peak of the process that writes, as the kernel counts it; the time on the processor is that of
+this process, without that of the server.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def survey(stack: ExitStack, folder: Path, rows: int, *, postgresql: bool) -> No
 
 
 def create(path: Path, file_format: str) -> tuple[float, float, float, float]:
-    """Seconds, those of them on the processor, peak memory and size [MB] of one catalogue."""
+    """Write a catalogue; returns seconds, those of them on the processor, peak memory and file size [MB]."""
     command = [
         sys.executable,
         "-m",

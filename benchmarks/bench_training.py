@@ -45,7 +45,7 @@ def made_up(n: int) -> Examples:
 
 
 def plain_step(device: str) -> Callable[[], None]:
-    """A training step as torch's own operations make it, without noise and masks."""
+    """A training step of torch's own operations, without noise and masks."""
     network = ApogeeDistBCNN().to(device)
     optimiser = torch.optim.Adam(network.parameters(), fused=True)
     flux, label = 0.1 * torch.randn(BATCH, 7514, device=device), torch.rand(BATCH, device=device)

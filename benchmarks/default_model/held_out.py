@@ -111,7 +111,7 @@ def of_kind(found: Measured, kind: str) -> Measured:
 
 
 def warm_lines(found: Measured) -> list[Line]:
-    """How far dwarfs come out whose few lines hardly tell them from subgiants and pairs, if there are any."""
+    """The bias of dwarfs whose few lines hardly distinguish them from subgiants and pairs."""
     part = found.take((found.stars.kind == "dwarf") & (found.stars.teff > WARM))
     if not len(part):
         return []
