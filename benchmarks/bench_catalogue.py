@@ -2,8 +2,8 @@
 
     python benchmarks/bench_catalogue.py [--rows 10000,100000] [--formats fits] [--postgresql]
 
-Memory is the peak of the process that writes, as the kernel counts it; the time on the processor is its own,
-without that of the server.
+Memory is the peak of the process that writes, as the kernel counts it; the time on the processor is that of
+this process, without that of the server.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from full_survey import fill
 
 from astra.config import load_settings
 from astra.database.connection import bound_to, open_database
-from astra.schema import upgrade as schema
+from astra.schema.upgrade import upgrade
 
 from postgres_server import find_binaries, temporary_server
 
@@ -57,12 +57,12 @@ def survey(stack: ExitStack, folder: Path, rows: int, *, postgresql: bool) -> No
         os.environ["ASTRA_DATABASE_PATH"] = str(folder / "astra.db")
     settings = load_settings()
     with bound_to(open_database(settings, create=True)) as database:
-        schema.upgrade(database, settings)
+        upgrade(database, settings)
         fill(database, rows * 3 // 4)
 
 
 def create(path: Path, file_format: str) -> tuple[float, float, float, float]:
-    """Seconds, those of them on the processor, peak memory and size [MB] of one catalogue."""
+    """Write a catalogue; returns seconds, those of them on the processor, peak memory and file size [MB]."""
     command = [
         sys.executable,
         "-m",

@@ -3,9 +3,9 @@
     python benchmarks/bench_report.py [--stars 100000] [--spectra FOLDER] [--out build/report]
 
 A tenth of the stars has a second spectrum. The stars lie in a disc about the Sun, with the classes, flags and
-parallaxes of a survey. Without a folder of apStar files none has a file, so that no draws are made; with one
-the files are theirs in turn, and those that the report lists are read and drawn with the default weights. The
-report is made in a process of its own, as `astra report` makes it; what is in --out stays there.
+parallaxes of a survey. Without a folder of apStar files no star has a file, so that nothing is drawn; with
+one the stars share its files, and those that the report lists are read and drawn with the default weights.
+The report is written by `astra report` in a separate process; what is in --out stays there.
 """
 
 import argparse
@@ -25,7 +25,7 @@ PART = 5000
 
 
 def main() -> None:
-    """Read the arguments, fill a database, make the report, and print the figures."""
+    """Read the arguments, fill a database, write the report, and print the figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -43,13 +43,13 @@ def main() -> None:
 
 
 def measure(output: Path) -> None:
-    """Make the report in a process of its own, and print what it took."""
+    """Write the report in a separate process, and print the time and the memory that it took."""
     command = [sys.executable, "-m", "astra", "report", "astronn_dist", "--output", str(output)]
     started = time.perf_counter()
-    made = subprocess.run([*command, "--overwrite", "--json"], check=True, capture_output=True, text=True)
+    done = subprocess.run([*command, "--overwrite", "--json"], check=True, capture_output=True, text=True)
     wall = time.perf_counter() - started
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    said = json.loads(made.stdout)
+    said = json.loads(done.stdout)
     print(f"spectra            {said['spectra']:>12,}")
     print(f"wall time          {wall:>12.1f} s   (target: < 60 at 100,000)")
     print(f"processor time     {used.ru_utime + used.ru_stime:>12.1f} s")
@@ -58,7 +58,7 @@ def measure(output: Path) -> None:
 
 
 def fill(stars: int, files: list[Path]) -> None:
-    """Make a SQLite database with so many stars and their results, and these files in turn."""
+    """Create a SQLite database of so many stars and their results; the stars share these files in turn."""
     from astra.config import load_settings
     from astra.database.connection import bound_to, open_database
     from astra.models import ApogeeCoaddedSpectrumInApStar, TaskRun
@@ -71,10 +71,9 @@ def fill(stars: int, files: list[Path]) -> None:
     with bound_to(open_database(settings, create=True)) as database:
         upgrade(database, settings)
         with database.atomic():
-            given = {"weights_name": name, "weights_sha256": sha256, "seed": 0, "n_draws": 100}
-            TaskRun.create(
-                pk=1, task="astronn_dist", version="0.1.0", v_astra_major_minor=1, host="here", pid=1, **given
-            )
+            model = {"weights_name": name, "weights_sha256": sha256, "seed": 0, "n_draws": 100}
+            version = {"version": "0.1.0", "v_astra_major_minor": 1}
+            TaskRun.create(pk=1, task="astronn_dist", host="here", pid=1, **version, **model)
             for first in range(0, stars, PART):
                 insert(made_up(first, min(PART, stars - first)))
             for turn, file in enumerate(files):

@@ -19,10 +19,10 @@ import torch
 
 from astra.modelling.training.batches import TRAINING
 from astra.modelling.training.examples import Examples
-from astra.modelling.training.forward import PART_SIZE, Forward, compute_threads
 from astra.modelling.training.loop import train
 from astra.modelling.training.losses import logarithmic
-from astra.modelling.training.options import TrainingOptions
+from astra.modelling.training.network import PART_SIZE, Forward, compute_threads
+from astra.modelling.training.request import TrainingOptions
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN, Dropout
 from astra.pipelines.astronn_dist.network.dropout import DROPOUT_RATE, LAYERS
 
@@ -30,7 +30,7 @@ BATCH = 128
 
 
 def made_up(n: int) -> Examples:
-    """Examples with noise and masks to come, as simulated ones."""
+    """Examples that still lack noise and masks, as simulated ones do."""
     generator = np.random.default_rng(0)
     return Examples(
         flux=(0.1 * generator.standard_normal((n, 7514), dtype=np.float32)).astype(np.float16),
@@ -45,7 +45,7 @@ def made_up(n: int) -> Examples:
 
 
 def plain_step(device: str) -> Callable[[], None]:
-    """A training step as torch's own operations make it, without noise and masks."""
+    """A training step of torch's own operations, without noise and masks."""
     network = ApogeeDistBCNN().to(device)
     optimiser = torch.optim.Adam(network.parameters(), fused=True)
     flux, label = 0.1 * torch.randn(BATCH, 7514, device=device), torch.rand(BATCH, device=device)
@@ -69,7 +69,7 @@ class Clock:
         self.cpu: list[float] = []
 
     def time(self, function: Callable[[], object], count: int) -> None:
-        """Call once; it works on so many examples."""
+        """Call the function once, and note the time for each of its ``count`` examples."""
         wall, cpu = time.perf_counter(), time.process_time()
         function()
         if torch.cuda.is_available():
@@ -82,12 +82,12 @@ class Clock:
 
 
 def compare(examples: Examples, steps: int, device: str) -> None:
-    """A plain step and ten of ours in turn."""
+    """Take a plain step and ten of ours in turn."""
     plain, ours = Clock(), Clock()
     step = plain_step(device)
     marks: list[tuple[float, float]] = []
 
-    def alternate(done: int, total: int, history: object) -> None:
+    def alternate(done: int, total: int) -> None:
         now = time.perf_counter(), time.process_time()
         if marks and done % 10:
             ours.wall.append((now[0] - marks[-1][0]) / BATCH * 1e3)
@@ -146,8 +146,8 @@ def parts(examples: Examples, steps: int, device: str) -> None:
     with compute_threads():
         for number in range(steps):
             batch = batches.make(indices, TRAINING, number)
-            making, dropping, passing, learning, updating = clocks.values()
-            making.time(functools.partial(batches.make, indices, TRAINING, number), PART_SIZE)
+            preparing, dropping, passing, learning, updating = clocks.values()
+            preparing.time(functools.partial(batches.make, indices, TRAINING, number), PART_SIZE)
             dropping.time(functools.partial(forward.dropout, batch), PART_SIZE)
             passing.time(functools.partial(forward, network, batch), PART_SIZE)
             learning.time(gradients, PART_SIZE)

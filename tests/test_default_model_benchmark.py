@@ -1,6 +1,7 @@
 """The parts of benchmarks/default_model that are arithmetic."""
 
 import importlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from astra.modelling.simulator.stars import Stars
+from astra.modelling.training.evaluate import evaluate
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks" / "default_model"
 
@@ -107,6 +109,28 @@ def test_the_report_says_how_many_targets_are_missed(module, tmp_path):
     assert "1 of 2 targets met, 1 missed" in table.printed(sections)
     assert not table.all_met(sections)
     assert '"value": null' in (tmp_path / "metrics.json").read_text()
+
+
+def test_metrics_for_json_have_null_where_no_star_decides_a_number(module):
+    found = evaluate(np.array(["rgb"]), np.ones(1), np.ones(1), np.full(1, 0.1), np.full(1, 60.0))
+
+    plain = module("held_out").plain(found)
+
+    assert plain.keys() == {"rgb", "all"}
+    assert (plain["rgb"]["n"], plain["rgb"]["median_r"]) == (1, 0.0)
+    assert plain["rgb"]["flagged_bright"] is None
+    assert '"flagged_bright": null' in json.dumps(plain, allow_nan=False)
+
+
+def test_the_limits_of_a_curve_are_numbers_of_json(module):
+    held_out = module("held_out")
+    shares = np.linspace(0, 1, len(held_out.LIMITS))
+
+    curve = held_out._curve_dict(shares, np.where(shares > 0, 0.1, np.nan))
+
+    json.dumps(curve, allow_nan=False)
+    assert [point["limit"] for point in curve if point["flag"]] == [0.2]
+    assert curve[0] == {"limit": 0.05, "kept": 0.0, "median_abs_r": None, "flag": False}
 
 
 def test_wrong_usage_is_one_line():

@@ -89,7 +89,10 @@ def metrics_of(found: Measured) -> dict[str, ClassMetrics]:
 def plain(metrics: dict[str, ClassMetrics]) -> dict[str, dict[str, float | None]]:
     """Metrics as plain numbers for JSON, which has no NaN."""
     return {
-        kind: {name: value if np.isfinite(value) else None for name, value in asdict(entry).items()}
+        kind: {
+            name: finite(value) if isinstance(value, float) else value
+            for name, value in asdict(entry).items()
+        }
         for kind, entry in metrics.items()
     }
 
@@ -106,7 +109,7 @@ def of_kind(found: Measured, kind: str) -> Measured:
 
 
 def warm_lines(found: Measured) -> list[Line]:
-    """How far dwarfs come out whose few lines hardly tell them from subgiants and pairs, if there are any."""
+    """The bias of dwarfs whose few lines hardly distinguish them from subgiants and pairs."""
     part = found.take((found.stars.kind == "dwarf") & (found.stars.teff > WARM))
     if not len(part):
         return []
@@ -167,7 +170,7 @@ def _flag_curve(found: Measured, kind: str) -> list[dict]:
 def _curve_dict(shares: np.ndarray, medians: np.ndarray) -> list[dict]:
     return [
         {"limit": limit, "kept": finite(kept), "median_abs_r": finite(median), "flag": limit == UNRELIABLE}
-        for limit, kept, median in zip(np.asarray(LIMITS, float).tolist(), shares, medians, strict=True)
+        for limit, kept, median in zip(LIMITS.tolist(), shares, medians, strict=True)
     ]
 
 

@@ -31,7 +31,7 @@ class Model:
     network: Network
 
     def predict(self, spectra: Sample, name: str) -> Prediction:
-        """What ``astra run`` would find; the name tells these spectra from all others."""
+        """Predict as ``astra run`` does; the name identifies these spectra."""
         flux, e_flux = rectify(spectra.flux, spectra.e_flux, spectra.pixel_flags)
         identities = [f"{name}/{number}" for number in range(len(flux))]
         found = sample(self.network, flux, identities, n_draws=N_DRAWS)
@@ -77,7 +77,7 @@ class Measured(StarColumns):
 
     @property
     def flagged(self) -> np.ndarray:
-        """Which are unreliable by their own account."""
+        """Which have a stated error that makes them unreliable."""
         return unreliable(self.fakemag, self.e_fakemag)
 
     @property

@@ -1,4 +1,4 @@
-"""The main job from end to end, as processes of its own: speed against workers and size, and memory."""
+"""The main job from end to end, in separate processes: speed against workers and size, and memory."""
 
 import json
 import os
@@ -28,8 +28,8 @@ class Command:
     """Of its largest process [MB]."""
 
 
-# Runs a command and says what it took. A process of its own: the system counts the memory of whoever starts
-# a process to it, and this one holds torch.
+# Runs a command and prints its time and memory, from a separate process: the system counts the memory of the
+# process that starts another to that one as well, and this one holds torch.
 MEASURED = """
 import json, os, subprocess, sys, time
 started = time.perf_counter()
@@ -52,12 +52,12 @@ def astra(*arguments: str) -> Command:
 
 
 class Survey:
-    """A database of spectra, each in a file of its own up to ``files``, and beyond that in one of these.
+    """A database of spectra: the first ``files`` have one file each, the others share these files.
 
     Args:
         folder: Where it is kept.
         originals: Real apStar files.
-        files: How many files to make.
+        files: How many files to write.
     """
 
     def __init__(self, folder: Path, originals: list[Path], files: int) -> None:
@@ -70,7 +70,7 @@ class Survey:
         self.files = self.size = files
 
     def grow(self, size: int) -> None:
-        """Bring it to so many spectra; those without a file of their own have other names and stars."""
+        """Add spectra until there are so many; those that share a file have other names and stars."""
         with sqlite3.connect(self.path) as connection:
             columns = {}
             for table in ("source", "spectrum", "apogee_coadded_spectrum_in_apstar"):
@@ -94,7 +94,7 @@ class Survey:
         return f"{name} + {self.size}" if name in ("sdss_id", "gaia_dr3_source_id") else name
 
     def run(self, *arguments: str) -> Command:
-        """Run the task on all of it, from the start."""
+        """Run the task on all spectra, without earlier results."""
         with sqlite3.connect(self.path) as connection:
             connection.execute("DELETE FROM astro_nn_dist")
         connection.close()

@@ -74,6 +74,18 @@ def test_only_a_full_disk_needs_room(path, number, said):
     assert os.listdir(path.parent) == []
 
 
+def test_a_folder_that_can_be_written_but_not_read_takes_the_file(path):
+    path.parent.chmod(0o300)
+    try:
+        if os.access(path.parent, os.R_OK):
+            pytest.skip("this user may read every folder")
+        write(path)
+    finally:
+        path.parent.chmod(0o700)
+
+    assert path.read_bytes() == b"new"
+
+
 def test_a_link_is_followed(path, tmp_path):
     (tmp_path / "link").symlink_to(path)
 

@@ -81,12 +81,13 @@ def replaced(path: Path, part: Path | None = None) -> Iterator[BinaryIO]:
             with suppress(OSError):
                 beside.unlink()
             raise
-    # The name, too, has to outlive a loss of power.
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    # The name, too, has to outlive a loss of power. A folder that may be written but not read does not open.
+    with suppress(PermissionError):
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _flush(stream: BinaryIO) -> None:

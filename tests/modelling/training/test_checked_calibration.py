@@ -9,7 +9,7 @@ from astra.errors import ConfigError
 from astra.modelling.training.calibrate import draw_features
 from astra.modelling.training.checked_calibration import N_DRAWS, calibrate_if_better
 from astra.modelling.training.examples import Examples
-from astra.modelling.training.forward import compute_threads
+from astra.modelling.training.network import compute_threads
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.weights.files import load_weights
 

@@ -1,65 +1,21 @@
-"""Examples and their batches."""
+"""Examples, and their split by star: no star in two parts, the shares as asked for, no other influence."""
 
 import dataclasses
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from astra.errors import ConfigError
-from astra.modelling.training.batches import Batches, new_generator, random_bits
-from astra.modelling.training.examples import Augmenter
-from astra.pipelines.astronn_dist.network.dropout import DROPOUT_RATE, THRESHOLD
+from astra.errors import ConfigError, UsageError
+from astra.modelling.training.examples import Examples, Split, split
 
-
-def augmented(examples, seed: int = 0) -> np.ndarray:
-    augmenter = Augmenter(examples, new_generator(0))
-    return augmenter.flux(np.arange(len(examples)), new_generator(seed, 1))
-
-
-def test_a_spectrum_that_lacks_nothing_is_left_as_it_is(make_examples):
-    examples = make_examples(5)
-
-    np.testing.assert_array_equal(augmented(examples), examples.flux.astype(np.float32))
-
-
-def test_each_spectrum_gets_white_noise_of_its_own_sigma(make_examples):
-    examples = make_examples(40)
-    examples.noise[:] = np.linspace(0, 0.1, 40)
-
-    noise = augmented(examples) - examples.flux
-
-    np.testing.assert_allclose(noise.std(axis=1), examples.noise, rtol=0.05)
-    assert np.corrcoef(noise[1:])[~np.eye(39, dtype=bool)].std() < 0.03
-
-
-def test_noise_makes_no_negative_flux(make_examples):
-    assert augmented(make_examples(10, noise=2.0)).min() == -1
-
-
-def test_each_spectrum_gets_one_of_the_masks_over_its_noise(make_examples):
-    examples = make_examples(30, noise=0.1, masked=0.3)
-    patterns = np.unpackbits(examples.masks, axis=1, count=7514).astype(bool)
-
-    masked = augmented(examples) == 0
-
-    chosen = [int(np.flatnonzero((patterns == row).all(axis=1)).item()) for row in masked]
-    assert len(set(chosen)) > 3
-
-
-def test_noise_and_masks_are_those_of_the_generator(make_examples):
-    examples = make_examples(10, noise=0.1, masked=0.3)
-
-    np.testing.assert_array_equal(augmented(examples, seed=1), augmented(examples, seed=1))
-    assert (augmented(examples, seed=1) != augmented(examples, seed=2)).mean() > 0.5
-
-
-def test_a_memory_mapped_file_gives_the_same_as_an_array(make_examples, tmp_path):
-    examples = make_examples(20, noise=0.1)
-    np.save(tmp_path / "flux.npy", examples.flux)
-    mapped = dataclasses.replace(examples, flux=np.load(tmp_path / "flux.npy", mmap_mode="r"))
-
-    np.testing.assert_array_equal(augmented(mapped), augmented(examples))
-    assert mapped.digest() == examples.digest()
+SEEDS = st.integers(0, 2**63 - 1)
+# Few different stars among many, and any number that a database gives.
+STARS = arrays(
+    np.int64, st.integers(0, 300), elements=st.one_of(st.integers(0, 50), st.integers(0, 2**63 - 1))
+)
 
 
 def test_taking_some_keeps_their_values_together(make_examples):
@@ -105,42 +61,75 @@ def test_no_examples_are_refused(make_examples):
         make_examples(0).check("training")
 
 
-# > Batches
+# > The split
 
 
-def test_an_epoch_uses_each_example_once_in_another_order_than_the_last(make_examples):
-    examples = make_examples(24)
-    batches = Batches(examples, 8, 0, part_size=3, with_bits=False)
-
-    epochs = [
-        [label for parts in batches.epoch(epoch) for part in parts for label in part.fakemag]
-        for epoch in (0, 1)
-    ]
-
-    assert sorted(epochs[0]) == sorted(epochs[1]) == sorted(examples.fakemag)
-    assert epochs[0] != epochs[1]
-    assert [len(part.fakemag) for part in next(batches.epoch(0))] == [3, 3, 2]
+def examples_of(star):
+    """Examples of these stars, without anything to see."""
+    numbers = np.zeros(len(star), np.float32)
+    flux = np.broadcast_to(np.float16(0), (len(star), 7514))
+    return Examples(
+        flux, numbers, numbers, np.asarray(star, np.int64), np.full(len(star), ""), numbers, numbers, None
+    )
 
 
-def test_an_epoch_that_starts_late_goes_on_with_the_same_batches(make_examples):
-    examples = make_examples(40, noise=0.1, masked=0.3)
-    batches = Batches(examples, 8, 0, part_size=4, with_bits=True)
-
-    late = list(batches.epoch(1, 3))
-
-    for parts, expected in zip(late, list(batches.epoch(1))[3:], strict=True):
-        for part, other in zip(parts, expected, strict=True):
-            np.testing.assert_array_equal(part.flux, other.flux)
-            np.testing.assert_array_equal(part.bits[0], other.bits[0])
+def parts_of(star, seed, **options):
+    """The number of the part of each star."""
+    part = np.full(len(star), -1)
+    for number, indices in enumerate(split(examples_of(star), seed, **options)):
+        part[indices] = number
+    return part
 
 
-def test_fewer_examples_than_a_batch_are_one_batch(make_examples):
-    assert len(Batches(make_examples(5), 128, 0, part_size=64, with_bits=False)) == 1
+@given(STARS, SEEDS)
+def test_every_example_is_in_one_part_and_its_star_in_no_other(star, seed):
+    parts = split(examples_of(star), seed)
+
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(star)))
+    stars = [set(star[indices].tolist()) for indices in parts]
+    assert sum(map(len, stars)) == len(set(star.tolist()))
+    assert all((np.diff(indices) > 0).all() for indices in parts)
 
 
-def test_random_bits_keep_units_as_often_as_inference_does():
-    bits = random_bits(20, new_generator(1))[0]
+@given(STARS, SEEDS, st.randoms())
+def test_neither_order_nor_other_stars_move_a_star(star, seed, random):
+    order = np.array(random.sample(range(len(star)), len(star)), int)
+    fewer = order[: len(star) // 2]
 
-    kept = (bits < THRESHOLD - 2**15).mean()
+    all_parts = parts_of(star, seed)
 
-    assert kept == pytest.approx(1 - DROPOUT_RATE, abs=0.005)
+    assert np.array_equal(parts_of(star[order], seed), all_parts[order])
+    assert np.array_equal(parts_of(star[fewer], seed), all_parts[fewer])
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("first", [0, 10**9, 2**62])
+@pytest.mark.parametrize("step", [1, 2, 64, 10_000])
+@pytest.mark.parametrize("fractions", [(0.8, 0.1, 0.1), (0.34, 0.33, 0.33), (0.98, 0.02, 0.0)])
+def test_the_parts_have_the_shares_asked_for(seed, first, step, fractions):
+    n = 20_000
+    parts = split(examples_of(first + step * np.arange(n)), seed, fractions)
+
+    for indices, fraction in zip(parts, fractions, strict=True):
+        assert abs(len(indices) - n * fraction) <= 5 * np.sqrt(n * fraction * (1 - fraction))
+
+
+def test_another_seed_gives_a_split_of_its_own():
+    star = np.arange(20_000)
+
+    both = (parts_of(star, 1) == 2) & (parts_of(star, 2) == 2)
+
+    assert both.mean() == pytest.approx(0.01, abs=0.004)
+
+
+def test_the_split_of_a_seed_is_for_ever():
+    _, validation, test = split(examples_of(np.arange(30)), 0)
+
+    assert (validation.tolist(), test.tolist()) == ([0, 6, 11], [4, 13, 18])
+    assert Split._fields == ("training", "validation", "test")
+
+
+@pytest.mark.parametrize("fractions", [(0.8, 0.1), (0.8, 0.1, 0.2), (1.1, -0.1, 0.0), (0.8, 0.2, np.nan)])
+def test_fractions_whose_sum_is_not_1_are_refused(fractions):
+    with pytest.raises(UsageError, match="fractions of the split .*sum is 1"):
+        split(examples_of([1]), 0, fractions)

@@ -11,8 +11,7 @@ from parallax_survey import insert_stars, luminosities, observed, write_stars
 from astra.errors import ConfigError, Interrupted, UsageError
 from astra.modelling.training.from_database import train_from_database
 from astra.modelling.training.loop import CHECKPOINT
-from astra.modelling.training.parallaxes import Cuts
-from astra.modelling.training.request import TrainingRequest
+from astra.modelling.training.request import DatabaseArguments, Origin, TrainingRequest
 from astra.models import ApogeeCoaddedSpectrumInApStar
 from astra.pipelines.astronn_dist.network.sampling import network_on, sample
 from astra.pipelines.astronn_dist.weights.files import load_weights
@@ -45,20 +44,20 @@ def survey(db, files):
     )
 
 
+PLACE = {"database.path": "survey.db"}
+
+
 def request(folder, **options):
-    return TrainingRequest(folder / "made.safetensors", **({"epochs": 2, "batch_size": 16} | options))
+    options = {"epochs": 2, "batch_size": 16} | options
+    return TrainingRequest(output=folder / "made.safetensors", origin=Origin.DATABASE, **options)
 
 
 @slow_on_sqlite
 def test_the_file_says_what_it_was_made_of_and_what_it_is_worth(survey, tmp_path):
     insert_stars(3, "/nowhere", ruwe=5.0)
 
-    path = train_from_database(
-        request(tmp_path, seed=4),
-        Cuts(max_ebv=3.0),
-        zero_point=-0.01,
-        database={"database.path": "survey.db"},
-    )
+    cuts = DatabaseArguments(max_ebv=3.0, zero_point=-0.01)
+    path = train_from_database(request(tmp_path, seed=4, database=cuts), PLACE)
 
     made = load_weights(path)
     assert path == tmp_path / "made.safetensors"
@@ -86,7 +85,7 @@ def test_a_training_that_is_stopped_at_every_stage_comes_to_the_same_file(survey
     monkeypatch.setattr("astra.modelling.training.rectified.CHUNK", 30)
     monkeypatch.setattr("astra.modelling.training.from_database.CHUNK", 5)
     (tmp_path / "whole").mkdir()
-    whole = train_from_database(request(tmp_path / "whole"), Cuts()).read_bytes()
+    whole = train_from_database(request(tmp_path / "whole"), PLACE).read_bytes()
     stages = []
 
     for stage in ("spectra", "training", "test"):
@@ -97,12 +96,10 @@ def test_a_training_that_is_stopped_at_every_stage_comes_to_the_same_file(survey
                 os.kill(os.getpid(), signal.SIGTERM)
 
         with pytest.raises(Interrupted, match=f"{stage}.*SIGTERM|SIGTERM.*{stage}"):
-            train_from_database(request(tmp_path), Cuts(), on_progress=stop)
+            train_from_database(request(tmp_path), PLACE, on_progress=stop)
         assert not (tmp_path / "made.safetensors").exists()
 
-    path = train_from_database(
-        request(tmp_path), Cuts(), on_progress=lambda *now: stages.append(("", now[0]))
-    )
+    path = train_from_database(request(tmp_path), PLACE, on_progress=lambda *now: stages.append(("", now[0])))
     assert path.read_bytes() == whole
     assert ("test", "spectra") not in stages
     assert ("", "training") not in stages
@@ -111,11 +108,11 @@ def test_a_training_that_is_stopped_at_every_stage_comes_to_the_same_file(survey
 @pytest.mark.slow
 @on_sqlite
 def test_another_training_in_the_same_folder_reads_no_spectrum_again(survey, tmp_path):
-    train_from_database(request(tmp_path), Cuts())
+    train_from_database(request(tmp_path), PLACE)
     stages = []
     again = request(tmp_path, overwrite=True, epochs=1)
 
-    train_from_database(again, Cuts(), on_progress=lambda what, *_: stages.append(what))
+    train_from_database(again, PLACE, on_progress=lambda what, *_: stages.append(what))
 
     assert "spectra" not in stages
     assert not (again.folder / "seed-0" / CHECKPOINT).exists()
@@ -126,7 +123,7 @@ def test_an_output_that_is_there_is_refused_before_any_work(survey, tmp_path):
     (tmp_path / "made.safetensors").write_text("mine")
 
     with pytest.raises(UsageError, match="--overwrite"):
-        train_from_database(request(tmp_path), Cuts())
+        train_from_database(request(tmp_path), PLACE)
 
     assert [path.name for path in tmp_path.glob("made*")] == ["made.safetensors"]
     assert (tmp_path / "made.safetensors").read_text() == "mine"
@@ -138,7 +135,7 @@ def test_stars_too_few_for_three_parts_are_refused(survey, tmp_path):
     spectra.update(source=spectra.select(spectra.source).limit(1)).execute()
 
     with pytest.raises(ConfigError, match="no star fell to the .* part of 1 stars"):
-        train_from_database(request(tmp_path), Cuts())
+        train_from_database(request(tmp_path), PLACE)
 
 
 @pytest.mark.slow
@@ -153,7 +150,7 @@ def test_with_three_negative_parallaxes_of_ten_the_scale_is_right_to_one_per_cen
     insert_stars(6000, [files[place] for place in places], **columns)
     assert 0.28 < (columns["plx"] < 0).mean() < 0.32
 
-    path = train_from_database(request(tmp_path, epochs=12, batch_size=64), Cuts())
+    path = train_from_database(request(tmp_path, epochs=12, batch_size=64), PLACE)
 
     made = load_weights(path)
     found = made.details["metrics"]["test"]

@@ -1,30 +1,71 @@
 """From simulated stars to weights: what the file says of itself, and the same numbers if it is stopped."""
 
 import json
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from toy_simulator import a_sample
 
 from astra.errors import ConfigError, Interrupted, UsageError
-from astra.modelling.training import from_simulator
-from astra.modelling.training.from_simulator import conditions_of, train_from_simulator
+from astra.modelling.simulator import sample as sample_module
+from astra.modelling.training import from_simulator, simulated
+from astra.modelling.training.from_simulator import (
+    conditions_of,
+    metrics_of,
+    predicted,
+    train_from_simulator,
+)
 from astra.modelling.training.loop import CHECKPOINT
-from astra.modelling.training.request import TrainingRequest
+from astra.modelling.training.request import Origin, SimulatorArguments, TrainingRequest
+from astra.pipelines.astronn_dist.network.sampling import network_on, sample, widened
 from astra.pipelines.astronn_dist.weights.files import load_weights
+from astra.pipelines.astronn_dist.weights.finding import embedded_default
+from astra.pipelines.astronn_dist.weights.validity import excess
+from astra.spectra.rectify import rectify
 
-N_STARS = 256
+from tolerances import FLOAT32, FLOAT64
+
+N_STARS = 128
 
 
-def request(folder, **options):
+def request(folder, *, seed=0, work=None, **simulator):
     folder.mkdir(exist_ok=True)
-    return TrainingRequest(folder / "made.safetensors", **({"epochs": 2, "batch_size": 32} | options))
+    return TrainingRequest(
+        output=folder / "made.safetensors",
+        origin=Origin.SIMULATOR,
+        seed=seed,
+        epochs=2,
+        batch_size=16,
+        work=work,
+        simulator=SimulatorArguments(n_stars=N_STARS, **simulator),
+    )
+
+
+@contextmanager
+def simulating_here(n_chunks, simulator, recipe, patterns):
+    """As ``simulated._workers``, without other processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulated, "_context", (simulator, recipe, patterns))
+        yield SimpleNamespace(map=map)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_stars():
+    """Chunks of a quarter of the size, simulated in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (sample_module, simulated, from_simulator):
+            patch.setattr(module, "CHUNK", 64)
+        patch.setattr(simulated, "_workers", simulating_here)
+        yield
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(few_stars, tmp_path_factory):
     """Weights from a few stars of the compact simulator."""
     asked = request(tmp_path_factory.mktemp("made"))
-    return asked, train_from_simulator(asked, n_stars=N_STARS)
+    return asked, train_from_simulator(asked)
 
 
 def test_the_file_says_what_it_was_made_from_and_for(made):
@@ -91,8 +132,8 @@ def test_one_seed_gives_one_file_also_if_it_was_stopped(made, tmp_path):
             raise Interrupted("stopped")
 
     with pytest.raises(Interrupted):
-        train_from_simulator(asked, n_stars=N_STARS, on_progress=stop_in_training)
-    again = train_from_simulator(asked, n_stars=N_STARS)
+        train_from_simulator(asked, stop_in_training)
+    again = train_from_simulator(asked)
 
     assert again.read_bytes() == path.read_bytes()
     assert not (asked.folder / "seed-0" / CHECKPOINT).exists()
@@ -105,7 +146,7 @@ def test_another_seed_learns_otherwise_from_the_same_stars(made, tmp_path, monke
     drawn = []
     monkeypatch.setattr(from_simulator, "simulated_examples", _told(from_simulator.simulated_examples, drawn))
 
-    second = train_from_simulator(other, n_stars=N_STARS)
+    second = train_from_simulator(other)
 
     assert {recipe.seed for recipe in drawn} == {101, 102, 103, 106}
     first, second = load_weights(path), load_weights(second)
@@ -123,9 +164,78 @@ def _told(function, recipes):
 
 def test_one_folder_of_published_data_without_the_other_is_refused(tmp_path):
     with pytest.raises(UsageError, match="--isochrones go together"):
-        train_from_simulator(request(tmp_path), n_stars=N_STARS, spectra_models=tmp_path)
+        train_from_simulator(request(tmp_path, spectra_models=tmp_path))
 
 
 def test_a_folder_without_emulators_is_named(tmp_path):
     with pytest.raises(ConfigError, match="cannon_giants"):
-        train_from_simulator(request(tmp_path), n_stars=N_STARS, spectra_models=tmp_path, isochrones=tmp_path)
+        train_from_simulator(request(tmp_path, spectra_models=tmp_path, isochrones=tmp_path))
+
+
+# > Predictions for stars that were not learnt from: as `astra run` makes them, a chunk at a time
+
+N = 20
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return load_weights(embedded_default())
+
+
+@pytest.fixture(scope="module")
+def chunks():
+    """Two times 16 stars, of which 20 are asked for, and 16 that are not needed."""
+    return [a_sample(16, seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def told():
+    return []
+
+
+@pytest.fixture(scope="module")
+def found(weights, chunks, told):
+    return predicted(weights, chunks, N, device="cpu", on_progress=lambda *numbers: told.append(numbers))
+
+
+def test_they_are_those_of_the_network_with_what_the_model_adds_for_strange_spectra(weights, chunks, found):
+    stars = Sample.joined(chunks).take(slice(N))
+    flux, e_flux = rectify(stars.flux, stars.e_flux, stars.pixel_flags)
+    plain = sample(network_on("cpu", weights), flux, [f"test {number}" for number in range(N)])
+    expected = widened(plain, flux, e_flux, weights.validity)
+
+    for name in ("fakemag", "e_fakemag", "e_model_fakemag"):
+        np.testing.assert_allclose(found[name], getattr(expected, name), rtol=FLOAT32)
+    assert (found["e_fakemag"] > plain.e_fakemag).any()
+    strange = excess(flux, e_flux, weights.validity.mean, weights.validity.components)
+    np.testing.assert_allclose(found["excess"], strange, rtol=FLOAT64)
+
+
+def test_every_star_keeps_its_own_truth_and_none_beyond_the_number_is_taken(chunks, found):
+    stars = Sample.joined(chunks).take(slice(N))
+
+    assert len(found["true"]) == N
+    np.testing.assert_array_equal(found["true"], stars.fakemag)
+    for name in ("snr", "flux_ratio"):
+        np.testing.assert_array_equal(found[name], getattr(stars, name))
+    for name in ("kind", "teff", "logg"):
+        np.testing.assert_array_equal(found[name], getattr(stars.stars, name))
+
+
+def test_progress_begins_before_the_network_is_loaded_and_ends_at_the_number_of_stars(found, told):
+    assert told == [(0, N), (16, N), (N, N)]
+    with pytest.raises(Interrupted):
+        predicted(None, [], N, device="cpu", on_progress=_stopped)
+
+
+def _stopped(done, total):
+    raise Interrupted("stopped")
+
+
+def test_figures_are_of_single_stars_and_of_pairs_apart_with_enough_signal(found):
+    figures = metrics_of(found)
+
+    bright = found["snr"] >= 50
+    assert 0 < bright.sum() < N
+    assert figures["single"]["all"]["n"] == (bright & (found["flux_ratio"] == 0)).sum()
+    assert figures["with companion"]["all"]["n"] == (bright & (found["flux_ratio"] > 0)).sum()

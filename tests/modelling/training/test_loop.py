@@ -1,8 +1,10 @@
 """Training, stopping and going on."""
 
+import contextlib
 import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,9 +16,9 @@ import torch
 
 from astra.errors import ConfigError, Interrupted
 from astra.modelling.training.examples import Examples
-from astra.modelling.training.forward import compute_threads
 from astra.modelling.training.loop import CHECKPOINT, Trained, train
-from astra.modelling.training.options import TrainingOptions
+from astra.modelling.training.network import compute_threads
+from astra.modelling.training.request import TrainingOptions
 from astra.pipelines.astronn_dist.weights.files import SHAPES, Weights, load_weights, save_weights
 
 TINY = TrainingOptions(epochs=3, batch_size=16, averaging=0.5)
@@ -28,12 +30,12 @@ from pathlib import Path
 import numpy as np
 from astra.modelling.training.examples import Examples
 from astra.modelling.training.loop import train
-from astra.modelling.training.options import TrainingOptions
+from astra.modelling.training.request import TrainingOptions
 
 folder = Path(sys.argv[1])
 examples = [Examples(**np.load(folder / f"{name}.npz")) for name in ("training", "validation")]
 options = TrainingOptions(**json.loads(sys.argv[2]))
-train(*examples, options, folder, seed=3, progress=lambda done, total, history: print(done, flush=True))
+train(*examples, options, folder, seed=3, progress=lambda done, total: print(done, flush=True))
 """
 
 
@@ -144,7 +146,7 @@ def test_a_signal_stops_it_after_the_batch_and_it_goes_on_from_there(examples, t
     expected = train(*examples, TINY, tmp_path / "undisturbed", seed=3)
     steps = []
 
-    def stop_in_second_epoch(done, total, history):
+    def stop_in_second_epoch(done, total):
         steps.append(done)
         if done == last:
             os.kill(os.getpid(), number)
@@ -165,7 +167,7 @@ def test_a_signal_stops_it_after_the_batch_and_it_goes_on_from_there(examples, t
 def test_a_signal_while_the_last_epoch_is_validated_is_not_lost(examples, tmp_path):
     expected = train(*examples, TINY, tmp_path / "undisturbed", seed=3)
 
-    def stop_after_the_last_batch(done, total, history):
+    def stop_after_the_last_batch(done, total):
         if done == total:
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -175,13 +177,24 @@ def test_a_signal_while_the_last_epoch_is_validated_is_not_lost(examples, tmp_pa
     assert_same(train(*examples, TINY, tmp_path, seed=3), expected)
 
 
-def test_every_epoch_is_told_when_it_is_done(examples, tmp_path):
-    told = []
+def test_every_epoch_makes_one_line_when_it_is_done_also_after_a_stop(examples, tmp_path, caplog):
+    caplog.set_level("INFO", "astra")
+    seen = []
 
-    train(*examples, TINY, tmp_path, progress=lambda done, total, history: told.append((done, len(history))))
+    def stop_in_third_epoch(done, total):
+        seen.append((done, len(caplog.messages)))
+        if len(seen) == 9:
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    assert [done for done, epochs in told if epochs == 3] == [9]
-    assert {epochs for _, epochs in told} == {0, 1, 2, 3}
+    for _ in range(2):
+        with contextlib.suppress(Interrupted):
+            train(*examples, TINY, tmp_path, progress=stop_in_third_epoch)
+
+    assert [done for done, lines in seen if lines == 3] == [9]
+    assert {lines for _, lines in seen} == {0, 1, 2, 3}
+    for number, line in enumerate(caplog.messages, 1):
+        numbers = r"-?\d+\.\d{4}"
+        assert re.fullmatch(rf"epoch {number}: training {numbers}, validation {numbers} \(\d+ s\)", line)
 
 
 def test_a_training_that_is_done_is_not_done_again(examples, tmp_path):
@@ -242,27 +255,6 @@ def test_the_logarithmic_loss_refuses_labels_that_have_no_logarithm(make_example
 
     with pytest.raises(ConfigError, match="training examples: 3 labels are not positive; use the linear"):
         train(training, make_examples(16), TINY, tmp_path)
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"epochs": 0}, {"learning_rate": -1}, {"loss": "quadratic"}, {"averaging": 1.0}]
-)
-def test_options_that_make_no_sense_are_refused(wrong):
-    with pytest.raises(ConfigError, match=f"training option {next(iter(wrong))}: "):
-        TrainingOptions(**wrong)
-
-
-def test_the_learning_rate_rises_and_then_falls():
-    options = TrainingOptions(learning_rate=0.01, warm_up=0.25)
-
-    rates = [options.rate(step, 100) for step in range(101)]
-
-    assert np.argmax(rates) == 25
-    assert rates[25] == pytest.approx(0.01)
-    assert rates[0] < 0.001
-    assert rates[100] < 1e-4
-    assert (np.diff(rates[:26]) > 0).all()
-    assert (np.diff(rates[25:]) < 0).all()
 
 
 @pytest.mark.gpu

@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astra.errors import ConfigError, UsageError
-from astra.modelling.training.evaluate import ALL, LEAST_SNR, evaluate
+from astra.modelling.training.evaluate import ALL, LEAST_SNR, agreement, evaluate
 from astra.modelling.training.loop import Epoch
-from astra.modelling.training.parallax_metrics import agreement
 from astra.modelling.training.report.data import Report, bins_of, running, scale
 from astra.modelling.training.report.tables import details
 from astra.modelling.training.report.writing import check_available, report_path, write_report

@@ -1,21 +1,17 @@
-"""Making the network's weights: from examples, spectra with labels, to a file that says what it is worth.
+"""Training of the network: from examples, spectra with labels, to a file of weights that says how good it is.
 
-The parts, from what is learnt from to what comes out:
+From what is asked for, by what is learnt from, to what comes out:
 
-    from_simulator.py, from_database.py    the two recipes of `astra train`; request.py: what both share
+    request.py                             the arguments of `astra train`, and the options of a training
+    from_simulator.py, from_database.py    the two recipes of `astra train`; session.py: what both share
     simulated.py                           examples from simulated stars
     parallaxes.py, rectified.py            examples from spectra of a database
-    work_folder.py                         where examples are kept, and what is wrong with it
-    examples.py, split.py                  spectra and labels; noise and masks of a batch; parts by star
-    batches.py                             an epoch in random order, made while the last batch is used
-    convolution.py, kernels.py             the network as a function that is fast to train on a CPU
-    forward.py                             dropout and the pass through the network, on a CPU or a GPU
-    losses.py                              likelihoods
-    options.py, initial.py                 what can be chosen; the network before the first step
-    loop.py, checkpoint.py                 epochs, averaged weights, early stopping; the state on disk
-    calibrate.py, checked_calibration.py   the heads once more, to what inference makes of them
-    validity_fit.py                        what a model needs to notice spectra unlike its training's
-    held_out.py                            predictions for simulated stars that were not learnt from
-    evaluate.py, parallax_metrics.py       how good predictions are
+    work_folder.py                         where examples and the state of a training are kept
+    examples.py                            spectra and labels, and parts of them by star
+    batches.py                             an epoch in random order, with noise and masks, prepared in advance
+    network.py, convolution.py             weights before the first step; the pass of a batch through it
+    losses.py, loop.py                     likelihoods; epochs, averaged weights, early stopping
+    calibrate.py, checked_calibration.py   the heads fitted again to what inference makes of them; validity
+    evaluate.py                            how good predictions are
     report/                                the page that shows it
 """

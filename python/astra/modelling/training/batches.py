@@ -1,25 +1,35 @@
 """The batches of an epoch, in an order and with random numbers that the seed and the epoch decide alone.
 
-The next batches are made in threads of their own while the network learns from the last one.
+An example may still lack its noise and its masked pixels. It gets new ones each time that it is used, so
+that the network sees each star under other conditions in each epoch. Threads prepare the next batches while
+the network learns from the last one.
 """
 
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from astra.modelling.training.convolution import Bits
-from astra.modelling.training.examples import Augmenter, Examples
+from astra.modelling.training.examples import Examples
 from astra.pipelines.astronn_dist.network.dropout import LAYERS
 from astra.spectra.grid import N_PIXELS
 
 # What random numbers are for; a part of their seed.
 ORDER, POOL, TRAINING, VALIDATION, MEAN, CALIBRATION = range(1, 7)
 
-# Batches made ahead.
+# Batches prepared ahead.
 AHEAD = 2
+
+# Numbers of the pool of noise; where in it an example starts is drawn.
+NOISE_POOL = 1 << 21
+
+# What the noise cannot reach: there is no negative flux.
+LEAST = np.float32(-1)
 
 
 class Batch(NamedTuple):
@@ -41,40 +51,44 @@ class Batch(NamedTuple):
     """For random numbers of the device."""
 
 
+@dataclass(eq=False)
 class Batches:
-    """The batches of all epochs, each in parts that are computed on their own."""
+    """The batches of all epochs, each in parts that are computed one by one."""
 
-    def __init__(
-        self, examples: Examples, batch_size: int, seed: int, *, part_size: int, with_bits: bool
-    ) -> None:
-        """
-        Args:
-            examples: The examples.
-            batch_size: Examples per batch; what is left over at the end of an epoch is left out.
-            seed: Decides all.
-            part_size: Examples per part of a batch; decides which random numbers an example gets, too.
-            with_bits: Whether batches need :attr:`Batch.bits`.
-        """
-        self.size = min(batch_size, len(examples))
-        self._part_size = part_size
-        self._examples = examples
-        self._seed = seed
-        self._with_bits = with_bits
-        self._augmenter = Augmenter(examples, new_generator(seed, POOL))
+    examples: Examples
+    batch_size: int
+    """Examples per batch, at most all; what is left over at the end of an epoch is left out."""
+
+    seed: int
+    """Decides all random numbers."""
+
+    part_size: int | None = None
+    """Examples per part of a batch, ``None``: all; the random numbers of an example depend on it."""
+
+    with_bits: bool = False
+    """Whether batches need :attr:`Batch.bits`."""
+
+    def __post_init__(self) -> None:
+        self.batch_size = min(self.batch_size, len(self.examples))
+        self.part_size = self.part_size or self.batch_size
+        self._noise = None
+        if self.examples.noise.any():
+            pool = new_generator(self.seed, POOL).standard_normal(NOISE_POOL + N_PIXELS, dtype=np.float32)
+            self._noise = np.lib.stride_tricks.sliding_window_view(pool, N_PIXELS)
 
     def __len__(self) -> int:
         """Batches per epoch."""
-        return len(self._examples) // self.size
+        return len(self.examples) // self.batch_size
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[list[Batch]]:
         """The parts of each batch of an epoch, from number ``start`` on; the order differs between epochs."""
-        order = new_generator(self._seed, ORDER, epoch).permutation(len(self._examples))
+        order = new_generator(self.seed, ORDER, epoch).permutation(len(self.examples))
         waiting: deque[list[Future[Batch]]] = deque()
         with ThreadPoolExecutor(AHEAD) as threads:
             for number in range(start, len(self) + AHEAD):
                 if number < len(self):
-                    batch = order[number * self.size : (number + 1) * self.size]
-                    parts = enumerate(np.split(batch, range(self._part_size, self.size, self._part_size)))
+                    batch = order[number * self.batch_size : (number + 1) * self.batch_size]
+                    parts = enumerate(np.split(batch, range(self.part_size, self.batch_size, self.part_size)))
                     keys = ((part, TRAINING, epoch, number, i) for i, part in parts)
                     waiting.append([threads.submit(self.make, *key) for key in keys])
                 if number >= start + AHEAD and waiting:
@@ -82,11 +96,31 @@ class Batches:
 
     def make(self, indices: np.ndarray, *key: int) -> Batch:
         """A batch of these examples, with random numbers that the seed and the key decide."""
-        generator = new_generator(self._seed, *key)
-        flux = self._augmenter.flux(indices, generator)
-        bits = random_bits(len(indices), generator) if self._with_bits else None
-        labels = (np.asarray(getattr(self._examples, name)[indices]) for name in ("fakemag", "e_fakemag"))
+        generator = new_generator(self.seed, *key)
+        flux = self.flux(indices, generator)
+        bits = random_bits(len(indices), generator) if self.with_bits else None
+        labels = (np.asarray(getattr(self.examples, name)[indices]) for name in ("fakemag", "e_fakemag"))
         return Batch(flux, *labels, bits, int(generator.integers(1 << 63)))
+
+    def flux(self, indices: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Spectra as the network sees them, float32 (B, 7514): rectified flux minus 1.
+
+        Args:
+            indices: Which examples, shape (B,).
+            generator: Where the noise and the masks come from.
+        """
+        examples = self.examples
+        # torch converts ten times as fast.
+        flux = torch.from_numpy(examples.flux[indices]).float().numpy()
+        if self._noise is not None:
+            noise = self._noise[generator.integers(len(self._noise), size=len(indices))]
+            noise *= examples.noise[indices, None]
+            flux += noise
+            np.maximum(flux, LEAST, out=flux)
+        if examples.masks is not None:
+            rows = examples.masks[generator.integers(len(examples.masks), size=len(indices))]
+            flux *= np.unpackbits(~rows, axis=1, count=N_PIXELS)
+        return flux
 
 
 def new_generator(*key: int) -> np.random.Generator:

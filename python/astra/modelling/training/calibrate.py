@@ -1,12 +1,16 @@
-"""The last stage of a training: the two heads once more, for what inference makes of them.
+"""The last stage of a training on simulated stars: another fit of the heads, and the range of validity.
 
-Inference adds the variance of the draws to the one that the network predicts. But this one was learnt with
-dropout, and so holds the noise of dropout already: counted twice, it makes the errors too large. Here only
-the 130 numbers of the two heads are fitted, on what they see in many draws of each example, to exactly what
-:func:`~astra.pipelines.astronn_dist.network.sampling.summarise` says: by a likelihood that allows for wider
-wings than those of a normal distribution, and then the variance so that one standard deviation holds 68 % of
-the stars, and three hold nearly all. The two may learn from different stars: a prediction is the more robust
-the stranger the stars that it was fitted to, but errors fitted to these would be too large for all others.
+Inference adds the variance of the draws to the one that the network predicts. But the network learnt this
+one with dropout, so that it holds the noise of dropout already: counted twice, it makes the errors too large.
+Here only the 130 numbers of the two heads are fitted, on what they see in many draws of each example, to
+exactly what :func:`~astra.pipelines.astronn_dist.network.sampling.summarise` says: by a likelihood that
+allows for wider wings than those of a normal distribution, and then the variance so that one standard
+deviation holds 68 % of the stars, and three hold nearly all. The two may learn from different stars: a
+prediction is the more robust the stranger the stars that it was fitted to, but errors fitted to these would
+be too large for all others.
+
+The range of validity tells spectra unlike those of the training: it is the main directions in which these
+vary, and how much a spectrum may scatter beyond them.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,13 +22,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from astra.errors import ConfigError
-from astra.modelling.training.batches import CALIBRATION, new_generator, random_bits
+from astra.modelling.training.batches import CALIBRATION, Batches, new_generator, random_bits
 from astra.modelling.training.examples import Examples
-from astra.modelling.training.forward import PART_SIZE, Forward, compute_threads, network_of
 from astra.modelling.training.losses import THREE_SIGMA, quantile, robust
+from astra.modelling.training.network import PART_SIZE, Forward, compute_threads, network_of
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
+from astra.pipelines.astronn_dist.weights.validity import Validity, excess
 
-#: Of each example. ``astra run`` makes more, whose mean scatters less: by 0.3 % of the errors.
+#: Draws of each example. The mean of the more that ``astra run`` takes scatters less: by 0.3 % of the errors.
 N_DRAWS = 30
 
 ITERATIONS = 300
@@ -32,11 +37,23 @@ ITERATIONS = 300
 # Weight of the condition on three standard deviations, relative to that on one.
 WINGS = 0.5
 
-# Where the examples say nothing of a direction, it is not to be followed for ever.
+# Keeps the fit from going ever further in a direction of which the examples say nothing.
 STIFFNESS = 1e-5
 
 #: The tensors that are fitted.
 HEADS = ("dense_output.weight", "dense_var.weight", "dense_output.bias", "dense_var.bias")
+
+#: Directions of variation: this number separates real spectra in and out of the range best.
+COMPONENTS = 24
+
+#: Spectra that the directions are found from.
+LARGEST_SAMPLE = 12_000
+
+#: Percentage of the stars like those of the training whose excess scatter is below where doubt begins.
+TRUSTED_PERCENTILE = 99.0
+
+#: Where nothing is known any more, in units of where doubt begins.
+UNKNOWN = 1.5
 
 
 def calibrate(
@@ -52,7 +69,7 @@ def calibrate(
 
     Args:
         tensors: Arrays as in ``weights.SHAPES``.
-        examples: What the predictions are fitted to; 7.7 kB of memory are needed for each with 30 draws.
+        examples: What the predictions are fitted to; each needs 7.7 kB of memory with 30 draws.
         errors: What the errors are fitted to.
         n_draws: Draws of each, at least 2.
         seed: Decides noise, masks and dropout.
@@ -62,7 +79,7 @@ def calibrate(
         The tensors, float32, with other heads.
 
     Raises:
-        ConfigError: The examples are of no use, or the fit diverged.
+        ConfigError: The examples cannot be used, or the fit diverged.
     """
     for each in (examples, errors):
         each.check("calibration")
@@ -84,9 +101,9 @@ def calibrate(
 def draw_features(
     network: ApogeeDistBCNN, examples: Examples, threads: Executor, *, n_draws: int, seed: int
 ) -> Tensor:
-    """What the heads see in each draw, float32 (N, draws, 64) on the device of the network."""
+    """The input of the heads in each draw, float32 (N, draws, 64) on the device of the network."""
     forward = Forward(network.labels_std.device)
-    batches = forward.batches(examples, PART_SIZE, seed, with_bits=False)
+    batches = Batches(examples, PART_SIZE, seed)
     features = torch.empty(len(examples), n_draws, 64, device=forward.device)
 
     def fill(start: int) -> None:
@@ -142,27 +159,36 @@ def fit_errors(features: Tensor, label: Tensor, *, heads: list[Tensor]) -> list[
 def _minimise(
     heads: list[Tensor], chosen: slice, features: Tensor, objective: Callable[[Tensor, Tensor], Tensor]
 ) -> list[Tensor]:
-    """Other heads, the chosen ones such that the mean of the objective is least, and they stay near."""
+    """Heads of which the chosen ones make the mean of the objective least; weakly held where they started."""
     heads = [head.detach().to(features).clone() for head in heads]
     free = heads[chosen]
     start = [head.clone() for head in free]
     for head in free:
         head.requires_grad_()
-    optimiser = torch.optim.LBFGS(free, max_iter=ITERATIONS, history_size=30, line_search_fn="strong_wolfe")
 
-    def evaluate() -> Tensor:
-        optimiser.zero_grad()
+    def value() -> Tensor:
         moved = sum(((head - before) ** 2).sum() for head, before in zip(free, start, strict=True))
-        value = objective(*summarised(features, heads)).mean() + STIFFNESS * moved
-        value.backward()
-        return value
+        return objective(*summarised(features, heads)).mean() + STIFFNESS * moved
 
-    optimiser.step(evaluate)
+    minimise(value, free, max_iter=ITERATIONS, history_size=30)
     for head in free:
         head.requires_grad_(False)
     if not all(torch.isfinite(head).all() for head in heads):
         raise ConfigError("calibration diverged; the network is of no use: train it with other options")
     return heads
+
+
+def minimise(value: Callable[[], Tensor], parameters: list[Tensor], **options: int) -> None:
+    """Change the parameters in place such that the value is least; options are those of ``LBFGS``."""
+    optimiser = torch.optim.LBFGS(parameters, line_search_fn="strong_wolfe", **options)
+
+    def evaluate() -> Tensor:
+        optimiser.zero_grad()
+        found = value()
+        found.backward()
+        return found
+
+    optimiser.step(evaluate)
 
 
 def summarised(features: Tensor, heads: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -172,3 +198,28 @@ def summarised(features: Tensor, heads: list[Tensor]) -> tuple[Tensor, Tensor]:
     draws = F.softplus(output)
     total = torch.exp(log_variance.mean(dim=1)) + draws.var(dim=1, correction=1)
     return draws.mean(dim=1), total.log()
+
+
+# > The range of validity
+
+
+def fit_validity(examples: Examples, flux: np.ndarray, e_flux: np.ndarray) -> Validity:
+    """The main directions of variation of spectra before noise and masks, and where doubt begins.
+
+    Doubt begins at the excess scatter that only one in a hundred stars like the training's shows. From there
+    on the relative error that is added rises to 1, at one and a half times that: of spectra that no star of
+    the training resembles, the luminosity is unknown.
+
+    Args:
+        examples: The training examples.
+        flux, e_flux: Rectified spectra that the network has not seen, shape (N, 7514).
+    """
+    sample = examples.flux[:LARGEST_SAMPLE].astype(np.float32)
+    mean = sample.mean(axis=0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        _, _, vectors = torch.svd_lowrank(torch.from_numpy(sample - mean), q=2 * COMPONENTS, niter=4)
+    mean = mean.astype(np.float16)
+    components = vectors[:, :COMPONENTS].T.contiguous().numpy().astype(np.float16)
+    begins = float(np.percentile(excess(flux, e_flux, mean, components), TRUSTED_PERCENTILE))
+    return Validity(mean, components, np.array([begins, UNKNOWN * begins]), np.array([0.0, 1.0]))

@@ -1,7 +1,7 @@
-"""The last stage of a training on parallaxes: scale and variance for what inference makes of the network.
+"""The last stage of a training on parallaxes: a scale and a variance that fit what inference does.
 
 Inference takes the mean of many draws, and adds their variance to the one that the network predicts. The
-training knew of neither: it fits single draws, whose mean square is larger than the square of their mean, so
+training does neither: it fits single draws, whose mean square is larger than the square of their mean, so
 that the mean comes out too small by the relative variance of the draws, 1 % where they scatter by 10 %; and
 the variance that it learns holds the noise of dropout already. So two things are fitted again, to stars that
 the network has not seen:
@@ -29,16 +29,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from astra.modelling.training.calibrate import N_DRAWS, draw_features
-from astra.modelling.training.examples import Examples
-from astra.modelling.training.forward import compute_threads, network_of
+from astra.modelling.training.calibrate import N_DRAWS, draw_features, minimise
+from astra.modelling.training.examples import Examples, split
 from astra.modelling.training.losses import linear
-from astra.modelling.training.split import split
+from astra.modelling.training.network import compute_threads, network_of
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
 
 log = logging.getLogger("astra")
 
-#: The scale needs the variance, and the variance the scale: after so many turns they are settled.
+#: The fit of the scale needs the variance, and that of the variance the scale: after so many turns both hold.
 TURNS = 4
 ITERATIONS = 100
 # Of the split into halves; another one than that of the split into parts, which would put all in one half.
@@ -63,11 +62,10 @@ def calibrate_if_better(
 
     Returns:
         The tensors, and by how much the negative log-likelihood falls of a star to which they were not
-        fitted.
-        If that is not positive, the tensors are those that were given.
+        fitted. If that is not positive, the tensors are as before.
 
     Raises:
-        ConfigError: The examples are of no use.
+        ConfigError: The examples cannot be used.
     """
     examples.check("calibration")
     network = network_of({name: torch.tensor(value) for name, value in tensors.items()}, device)
@@ -83,10 +81,10 @@ def calibrate_if_better(
 
 @dataclass(frozen=True)
 class _Seen:
-    """Of N examples: all that scale and variance are fitted to, float64, in units of ``labels_std``."""
+    """All of N examples that scale and variance are fitted to, float64, in units of ``labels_std``."""
 
     features: Tensor
-    """What the heads see, averaged over the draws, shape (N, 64)."""
+    """The input of the heads, averaged over the draws, shape (N, 64)."""
 
     mean: Tensor
     """Mean prediction of the draws, shape (N,)."""
@@ -125,7 +123,7 @@ class _Chosen:
         return cls(1.0, torch.cat([network.dense_var.weight[0], network.dense_var.bias]).double())
 
     def tensors(self, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Those that are changed, float32."""
+        """The tensors that change, float32."""
         head = self.head.float().cpu().numpy()
         return {
             "dense_var.weight": head[None, :-1].copy(),
@@ -164,13 +162,5 @@ def _fitted(chosen: _Chosen, seen: _Seen) -> _Chosen:
 @torch.enable_grad()
 def _with_fitted_head(chosen: _Chosen, seen: _Seen) -> _Chosen:
     head = chosen.head.clone().requires_grad_()
-    optimiser = torch.optim.LBFGS([head], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        loss = _Chosen(chosen.scale, head).nll(seen).mean()
-        loss.backward()
-        return loss
-
-    optimiser.step(closure)
+    minimise(lambda: _Chosen(chosen.scale, head).nll(seen).mean(), [head], max_iter=ITERATIONS)
     return _Chosen(chosen.scale, head.detach())

@@ -1,4 +1,4 @@
-"""How good predictions are: errors of the distance, pulls and flags, class by class.
+"""How good predictions are: errors of the distance, pulls and flags by class, and agreement with parallaxes.
 
 An error of the distance is ``r = d / d_true - 1 = fakemag_true / fakemag - 1``: of two stars of the same
 magnitude, the one with half the pseudo-luminosity is twice as far away. A pull is the error of the
@@ -7,6 +7,7 @@ pseudo-luminosity divided by the one that was stated.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,13 +25,17 @@ BRIGHT_SNR = 100.0
 #: A larger pull is an outlier.
 LARGEST_PULL = 3.0
 
+#: Labels from parallaxes that are this good, relative to the *prediction*: chosen by their own value, they
+#: would be the large ones.
+PRECISE = 0.05
+
 #: Quantiles; half the range between them is the standard deviation of a normal distribution.
 LOW, HIGH = 0.16, 0.84
 
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """What is to be known of the predictions for the stars of one class; NaN where no star decides it."""
+    """How good the predictions for the stars of one class are; NaN where no star decides a number."""
 
     n: int
     """Stars."""
@@ -145,12 +150,11 @@ def coverage(r: np.ndarray, relative_error: np.ndarray, limits: np.ndarray) -> t
         limits: Limits to try, shape (M,).
 
     Returns:
-        Share of the stars that each limit lets through, and the median |r| of these (NaN: there are none).
+        Share of the stars that each limit keeps, and the median |r| of these (NaN: there are none).
     """
     kept = [relative_error < limit for limit in limits]
     medians = [_median(np.abs(r[rows])) for rows in kept]
-    shares = [float(rows.mean()) if len(rows) else math.nan for rows in kept]
-    return np.array(shares), np.array(medians)
+    return np.array([_share(rows) for rows in kept]), np.array(medians)
 
 
 def _metrics(r: np.ndarray, pull: np.ndarray, flagged: np.ndarray, snr: np.ndarray) -> ClassMetrics:
@@ -182,3 +186,55 @@ def half_width(values: np.ndarray) -> float:
 
 def _share(condition: np.ndarray) -> float:
     return float(condition.mean()) if len(condition) else math.nan
+
+
+# > Labels from parallaxes, most of which say little
+
+
+def agreement(
+    prediction: np.ndarray, e_prediction: np.ndarray, label: np.ndarray, e_label: np.ndarray, unit: float
+) -> dict[str, Any]:
+    """Compare N predictions with labels that may be negative.
+
+    Args:
+        prediction, e_prediction: Pseudo-luminosities p and their total errors [mas].
+        label, e_label: Labels y, linear in the parallax, and their errors [mas].
+        unit: ``labels_std`` [mas], in which the likelihood is given.
+
+    Returns:
+        Plain JSON; with v = e_p^2 + e_y^2:
+
+        - ``number``: N
+        - ``nll``: mean of 0.5 (y - p)^2 / v + 0.5 ln v, in units of ``unit``
+        - ``scale``, ``e_scale``: as of :func:`fitted_scale`
+        - ``pull_width``: half the range of the middle 68 % of (y - p) / sqrt(v); 1 for honest errors
+        - ``scatter``: the same of y / p where e_y < 0.05 p, and ``number_precise`` of these; ``None`` where
+          there are none
+    """
+    p, y = (np.asarray(array, float) for array in (prediction, label))
+    variance = np.square(e_prediction, dtype=float) + np.square(e_label, dtype=float)
+    factor, e_factor = fitted_scale(p, y, variance)
+    precise = np.asarray(e_label) < PRECISE * p
+    likelihood = 0.5 * (y - p) ** 2 / variance + 0.5 * np.log(variance / unit**2)
+    return {
+        "number": len(p),
+        "nll": float(likelihood.mean()),
+        "scale": factor,
+        "e_scale": e_factor,
+        "pull_width": half_width((y - p) / np.sqrt(variance)),
+        "scatter": half_width(y[precise] / p[precise]) if precise.any() else None,
+        "number_precise": int(precise.sum()),
+    }
+
+
+def fitted_scale(prediction: np.ndarray, label: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
+    """The factor of the predictions p that fits the labels y best, and its error.
+
+    It is sum(p y / v) / sum(p^2 / v): linear in the labels, so that negative ones do no harm.
+
+    Args:
+        prediction, label: Of N stars, shape (N,).
+        variance: Square of both their errors together, v.
+    """
+    information = np.sum(prediction**2 / variance)
+    return float(np.sum(prediction * label / variance) / information), float(information**-0.5)

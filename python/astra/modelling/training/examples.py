@@ -1,27 +1,26 @@
-"""What a network learns from: spectra with labels, and how a batch of them is made.
+"""What a network learns from: spectra with labels, and how they are split into parts by star.
 
-An example may still lack its noise and its masked pixels. It gets them anew each time that it is used, so
-that the network sees each star under other conditions in each epoch.
+The part of a star follows from the seed and from the star alone. So no star is in two parts, and neither the
+order of the examples nor stars that are added later move any other star to another part.
 """
 
 import hashlib
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
-import torch
 
-from astra.errors import ConfigError
+from astra.errors import ConfigError, UsageError
+from astra.pipelines.astronn_dist.network.dropout import mixed
 from astra.spectra.grid import N_PIXELS
 
-# Numbers of the pool of noise; where in it an example starts is drawn.
-NOISE_POOL = 1 << 21
+#: Called with what is done and the total; if it raises, the work stops.
+Progress = Callable[[int, int], None]
 
 # Bytes of a pattern of masked pixels.
 PACKED = -(-N_PIXELS // 8)
-
-# What the noise cannot reach: there is no negative flux.
-LEAST = np.float32(-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +48,7 @@ class Examples:
     noise: np.ndarray
     """float32 (N,): sigma of the white noise that is still to be added, relative to the continuum."""
 
+    # The last field, as it is the only one without a row for each example: see take() and check().
     masks: np.ndarray | None = None
     """uint8 (M, 940): patterns of masked pixels (1, as ``numpy.packbits`` packs 7514 of them), of which each
     example gets one each time it is used; ``None`` if spectra carry their masks already."""
@@ -72,16 +72,14 @@ class Examples:
         """
         if not len(self):
             raise ConfigError(f"{name} examples: there are none; simulate or select more stars")
-        if self.flux.shape != (len(self), N_PIXELS):
-            raise ConfigError(f"{name} examples: flux has shape {self.flux.shape}, not {len(self), N_PIXELS}")
-        for field in fields(self)[1:-1]:
-            if (shape := getattr(self, field.name).shape) != (len(self),):
-                raise ConfigError(f"{name} examples: {field.name} has shape {shape}, not {(len(self),)}")
+        for field in fields(self)[:-1]:
+            expected = (len(self), N_PIXELS) if field.name == "flux" else (len(self),)
+            if (shape := getattr(self, field.name).shape) != expected:
+                raise ConfigError(f"{name} examples: {field.name} has shape {shape}, not {expected}")
         if self.masks is not None and (not len(self.masks) or self.masks.shape[1:] != (PACKED,)):
             raise ConfigError(f"{name} examples: masks have shape {self.masks.shape}, not (M, {PACKED})")
         for field in ("fakemag", "e_fakemag", "noise"):
-            bad = np.count_nonzero(~np.isfinite(getattr(self, field)))
-            if bad:
+            if bad := np.count_nonzero(~np.isfinite(getattr(self, field))):
                 raise ConfigError(f"{name} examples: {bad} of {field} are not finite; leave these stars out")
 
     def digest(self) -> str:
@@ -94,38 +92,36 @@ class Examples:
         return digest.hexdigest()
 
 
-class Augmenter:
-    """Makes batches of examples, with noise and masks that a generator decides."""
+class Split(NamedTuple):
+    """Indices of the examples of each part, ascending, int64."""
 
-    def __init__(self, examples: Examples, generator: np.random.Generator) -> None:
-        """
-        Args:
-            examples: The examples.
-            generator: Where the pool of noise comes from.
-        """
-        self._examples = examples
-        self._pool = None
-        if examples.noise.any():
-            pool = generator.standard_normal(NOISE_POOL + N_PIXELS, dtype=np.float32)
-            self._pool = np.lib.stride_tricks.sliding_window_view(pool, N_PIXELS)
+    training: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
 
-    def flux(self, indices: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Spectra as the network sees them, float32 (B, 7514): rectified flux minus 1.
 
-        Args:
-            indices: Which examples, shape (B,).
-            generator: Where noise and masks come from.
-        """
-        examples = self._examples
-        # torch converts ten times as fast.
-        flux = torch.from_numpy(examples.flux[indices]).float().numpy()
-        if self._pool is not None:
-            starts = generator.integers(len(self._pool), size=len(indices))
-            noise = self._pool[starts]
-            noise *= examples.noise[indices, None]
-            flux += noise
-            np.maximum(flux, LEAST, out=flux)
-        if examples.masks is not None:
-            rows = examples.masks[generator.integers(len(examples.masks), size=len(indices))]
-            flux *= np.unpackbits(~rows, axis=1, count=N_PIXELS)
-        return flux
+def split(examples: Examples, seed: int, fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)) -> Split:
+    """Split examples by star.
+
+    Args:
+        examples: The examples; only ``star`` counts.
+        seed: Another seed gives another split.
+        fractions: Expected shares of the stars in training, validation and test; their sum is 1. The
+            shares that come out scatter about these, as each star is drawn on its own.
+
+    Raises:
+        UsageError: The fractions are negative, or their sum is not 1.
+    """
+    if len(fractions) != len(Split._fields) or min(fractions) < 0 or not math.isclose(sum(fractions), 1):
+        raise UsageError(f"fractions of the split {fractions}: give three numbers >= 0 whose sum is 1")
+    edges = np.cumsum(fractions)[:-1]
+    part = np.searchsorted(edges, _uniform(examples.star, seed), side="right")
+    return Split(*(np.flatnonzero(part == number) for number in range(len(Split._fields))))
+
+
+def _uniform(star: np.ndarray, seed: int) -> np.ndarray:
+    """A number in [0, 1) for each star: a word of SplitMix64 from the star and the seed."""
+    digest = hashlib.blake2b(str(seed).encode(), digest_size=8).digest()
+    state = np.asarray(star).astype(np.int64).view(np.uint64) ^ np.frombuffer(digest, "<u8")
+    # The 53 highest bits: as many as a float holds, so that 1 is never reached.
+    return (mixed(state) >> np.uint64(11)) * 2.0**-53

@@ -1,7 +1,7 @@
 """The recipe of ``astra train --from simulator``: from simulated stars to a file of weights."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,31 +11,25 @@ import numpy as np
 
 from astra.modelling.simulator.compact import choose_simulator
 from astra.modelling.simulator.masks import read_patterns
-from astra.modelling.simulator.sample import (
-    CHUNK,
-    NO_PATTERNS,
-    Sample,
-    simulate_chunks,
-)
+from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, Sample, simulate_chunks
 from astra.modelling.simulator.simulator import Conditions, Simulator, with_pairs
-from astra.modelling.training.calibrate import N_DRAWS, WINGS, calibrate
-from astra.modelling.training.examples import Examples
-from astra.modelling.training.held_out import metrics_of, predicted
+from astra.modelling.training.calibrate import N_DRAWS, WINGS, calibrate, fit_validity
+from astra.modelling.training.evaluate import LEAST_SNR, evaluate
+from astra.modelling.training.examples import Examples, Progress
 from astra.modelling.training.loop import Trained
-from astra.modelling.training.options import TrainingOptions
 from astra.modelling.training.report.data import Columns
-from astra.modelling.training.report.writing import check_available
-from astra.modelling.training.request import Progress, Session, TrainingRequest, session
+from astra.modelling.training.request import TrainingRequest
+from astra.modelling.training.session import Session, StageProgress, session
 from astra.modelling.training.simulated import Recipe, digest_of, simulated_examples
-from astra.modelling.training.validity_fit import fit_validity, principal_components
+from astra.pipelines.astronn_dist.network.sampling import network_on, sample, widened
 from astra.pipelines.astronn_dist.weights.files import Weights
+from astra.pipelines.astronn_dist.weights.validity import excess
 from astra.spectra.rectify import rectify
 
 log = logging.getLogger("astra")
 
 N_STARS = 400_000
-EPOCHS = 14
-LEARNING_RATE = 1.5e-3
+OPTIONS = {"loss": "logarithmic", "epochs": 14, "learning_rate": 1.5e-3}
 
 #: Stars of the other sets; of a smaller training, each is at most a quarter of it, or 64.
 SIZES = {"validation": 5_000, "prediction": 32_000, "error": 32_000, "doubt": 4_000, "test": 28_000}
@@ -43,15 +37,16 @@ SIZES = {"validation": 5_000, "prediction": 32_000, "error": 32_000, "doubt": 4_
 # All trainings see the same stars, so that the reports of several seeds can be compared.
 SEEDS = {"training": 101, "validation": 102, "prediction": 106, "error": 103, "doubt": 104, "test": 105}
 
-#: What the heads are made for: the part of the companions that the network learns from, and the share of
-#: dwarfs and subgiants above 6000 K that have one. Real cool dwarfs have more than that; but errors made for
-#: all that nobody notices would be much too large for single stars. Most F stars have a companion, and
-#: their few broad lines hardly show it: both heads are a compromise between pairs and single stars.
+#: Companions of the stars that each head is fitted to, as a part of those that the network learns from, and
+#: the share of dwarfs and subgiants above 6000 K that have one. Real cool dwarfs have more than that; but
+#: errors that allow for every companion that nobody notices would be much too large for single stars. Most
+#: F stars have a companion, and their few broad lines hardly show it: both heads are a compromise between
+#: pairs and single stars.
 PAIRS = {"prediction": (1 / 3, 0.5), "error": (1 / 3, 0.35)}
 
-#: The predictions are made for stars that no emulator knows exactly, all with broader lines than those learnt
-#: from, and these classes all with spectra on the way to another emulator: so they depend little on what one
-#: emulator alone says, and dwarfs with broad lines are not taken for pairs, and so put too far.
+#: The predictions are fitted to stars that no emulator knows exactly: all have broader lines than those
+#: learnt from, and all of these classes have spectra on the way to another emulator. So they depend little on
+#: what one emulator alone says, and dwarfs with broad lines are not taken for pairs, and so put too far.
 STRANGERS = "dwarf", "subgiant"
 BROAD = 1.0
 
@@ -63,26 +58,24 @@ RANGE = (
 
 @dataclass(frozen=True)
 class Stage:
-    """What each part of the work needs to know."""
+    """A training, and where its stars come from."""
 
     session: Session
     simulator: Simulator
     patterns: np.ndarray
     """Masks of real spectra, shape (M, 8575)."""
 
-    n_stars: int
-
     def size(self, name: str) -> int:
         """Stars of a set. What is kept on disk are whole chunks."""
-        wanted = self.n_stars if name == "training" else min(SIZES[name], max(64, self.n_stars // 4))
+        n_stars = self.session.request.simulator.n_stars or N_STARS
+        wanted = n_stars if name == "training" else min(SIZES[name], max(64, n_stars // 4))
         return wanted if name in ("doubt", "test") else -(-wanted // CHUNK) * CHUNK
 
     def examples(self, name: str) -> Examples:
         """A set that the network learns from, kept on disk."""
         recipe = Recipe(self.size(name), SEEDS[name], conditions_of(name))
-        told = partial(self.session.progress, f"{name} stars")
-        folder = self.session.request.folder
-        return simulated_examples(self.simulator, recipe, folder, patterns=self.patterns, on_progress=told)
+        folder, update = self.session.request.folder, partial(self.session.progress, f"{name} stars")
+        return simulated_examples(self.simulator, recipe, folder, patterns=self.patterns, on_progress=update)
 
     def chunks(self, name: str) -> Iterator[Sample]:
         """A set with everything that is known of it; the last chunk may go beyond its size."""
@@ -105,68 +98,130 @@ def conditions_of(name: str) -> Conditions:
 
 
 def train_from_simulator(
-    request: TrainingRequest,
-    *,
-    n_stars: int | None = None,
-    spectra_models: Path | None = None,
-    isochrones: Path | None = None,
-    masks_from: Path | None = None,
-    on_progress: Progress = lambda what, done, total: None,
+    request: TrainingRequest, on_progress: StageProgress = lambda what, done, total: None
 ) -> Path:
     """Train on simulated stars, and write the weights and a report beside them.
 
     Args:
-        request: Where to, and how.
-        n_stars: How many stars to learn from.
-        spectra_models, isochrones: Folders of published emulators and isochrones, both or neither; without
-            them the compact simulator of the package draws the stars.
-        masks_from: Folder of apStar files whose masks are used besides invented ones.
-        on_progress: Told how far the work is.
+        request: What is asked for. Without folders of published emulators and isochrones, the compact
+            simulator of the package draws the stars; masks of real spectra are used besides invented ones.
+        on_progress: Called with the stage of the work, what is done of it, and its total.
 
     Returns:
         The file.
 
     Raises:
-        UsageError: One folder is given without the other, or the output cannot be written.
-        ConfigError: A file is not what it should be, or an option cannot be.
+        UsageError: One folder is named without the other, or the request makes no sense, or the output
+            cannot be written.
+        ConfigError: A file is not what it should be, or an option is out of its range.
         StorageError: The disk is full.
         Interrupted: A signal came; the same call goes on.
     """
-    check_available()
-    options = request.options(loss="logarithmic", epochs=EPOCHS, learning_rate=LEARNING_RATE)
-    simulator = choose_simulator(spectra_models, isochrones)
-    if spectra_models is None:
+    asked = request.simulator
+    simulator = choose_simulator(asked.spectra_models, asked.isochrones)
+    if asked.spectra_models is None:
         log.warning("training on the compact simulator: good for a trial; see --spectra-models")
-    patterns = NO_PATTERNS if masks_from is None else read_patterns(masks_from)
-    with session(request, on_progress) as work:
-        stage = Stage(work, simulator, patterns, n_stars or N_STARS)
+    patterns = NO_PATTERNS if asked.masks_from is None else read_patterns(asked.masks_from)
+    with session(request, on_progress, **OPTIONS) as current:
+        stage = Stage(current, simulator, patterns)
         training, validation = stage.examples("training"), stage.examples("validation")
-        trained = work.train(training, validation, options)
+        trained = current.train(training, validation)
         weights = _calibrated(stage, trained, training)
-        size, told = stage.size("test"), partial(work.progress, "test")
-        found = predicted(weights, stage.chunks("test"), size, device=work.device, on_progress=told)
-        weights = replace(weights, details=_details(stage, options, trained, found))
-        work.finish(trained, weights, found)
+        size, update = stage.size("test"), partial(current.progress, "test")
+        found = predicted(weights, stage.chunks("test"), size, device=current.device, on_progress=update)
+        weights = replace(weights, details=_details(stage, trained, found))
+        current.finish(trained, weights, found)
     return request.output
 
 
 def _calibrated(stage: Stage, trained: Trained, training: Examples) -> Weights:
-    """The trained network with errors that fit stars it has not learnt from, and a sense of its limits."""
+    """The trained network with errors that fit stars it has not learnt from, and its range of validity."""
     predictions, errors = stage.examples("prediction"), stage.examples("error")
-    work = stage.session
-    work.progress("calibration", 0, None)
-    tensors = calibrate(trained.tensors, predictions, errors, seed=work.request.seed, device=work.device)
-    work.progress("doubt stars", 0, None)
-    sample = Sample.joined(list(stage.chunks("doubt"))).take(slice(stage.size("doubt")))
-    spectra = rectify(sample.flux, sample.e_flux, sample.pixel_flags)
-    validity = fit_validity(*principal_components(training), *spectra)
-    return Weights(work.request.output.stem, "", tensors, validity=validity)
+    request, device, progress = stage.session.request, stage.session.device, stage.session.progress
+    progress("calibration", 0, None)
+    tensors = calibrate(trained.tensors, predictions, errors, seed=request.seed, device=device)
+    progress("doubt stars", 0, None)
+    stars = Sample.joined(list(stage.chunks("doubt"))).take(slice(stage.size("doubt")))
+    spectra = rectify(stars.flux, stars.e_flux, stars.pixel_flags)
+    validity = fit_validity(training, *spectra)
+    return Weights(request.output.stem, "", tensors, validity=validity)
+
+
+# > How good it is
+
+
+def predicted(
+    weights: Weights,
+    samples: Iterable[Sample],
+    n: int,
+    *,
+    device: str,
+    on_progress: Progress = lambda done, total: None,
+) -> Columns:
+    """Predict, as ``astra run`` does, for stars that the network has not learnt from, a few at a time.
+
+    Args:
+        weights: The network, with its range of validity.
+        samples: Simulated stars, at least ``n`` in all.
+        n: How many of them to predict.
+        device: Where the network is computed, as torch calls it.
+        on_progress: Called with the number of stars done and their total.
+
+    Returns:
+        The stars and what was found for them. The true pseudo-luminosity is that of the star and its
+        companion together; the stated error is wider for spectra unlike those of the training.
+    """
+    on_progress(0, n)
+    network, validity = network_on(device, weights), weights.validity
+    parts, done = [], 0
+    for seen in samples:
+        flux, e_flux = rectify(seen.flux, seen.e_flux, seen.pixel_flags)
+        # The names decide the draws of dropout.
+        found = sample(network, flux, [f"test {done + row}" for row in range(len(seen))])
+        columns = {
+            "true": seen.fakemag,
+            "e_true": np.zeros(len(seen)),
+            "kind": seen.stars.kind,
+            "snr": seen.snr,
+            "flux_ratio": seen.flux_ratio,
+            "teff": seen.stars.teff,
+            "logg": seen.stars.logg,
+            **vars(widened(found, flux, e_flux, validity)),
+            "excess": excess(flux, e_flux, validity.mean, validity.components),
+        }
+        parts.append(columns)
+        done = min(done + len(seen), n)
+        on_progress(done, n)
+        if done == n:
+            break
+    return {name: np.concatenate([part[name] for part in parts])[:n] for name in parts[0]}
+
+
+def metrics_of(found: Columns) -> dict[str, Any]:
+    """Figures by class, of single stars and of those with a companion, at S/N of at least 50; plain JSON."""
+    metrics = {}
+    ratio = found["flux_ratio"]
+    for name, chosen in (("single", ratio == 0), ("with companion", ratio > 0)):
+        rows = chosen & (found["snr"] >= LEAST_SNR)
+        columns = ("kind", "true", "fakemag", "e_fakemag", "snr")
+        classes = evaluate(*(found[column][rows] for column in columns))
+        metrics[name] = {kind: _rounded(asdict(entry)) for kind, entry in classes.items()}
+    return metrics
+
+
+def _rounded(numbers: dict[str, Any]) -> dict[str, Any]:
+    """Numbers as JSON knows them, to four digits; what is not finite is left out."""
+    return {
+        name: float(f"{value:.4g}") if isinstance(value, float) else value
+        for name, value in numbers.items()
+        if np.isfinite(value)
+    }
 
 
 # > What the file says of itself
 
 
-def _details(stage: Stage, options: TrainingOptions, trained: Trained, found: Columns) -> dict[str, Any]:
+def _details(stage: Stage, trained: Trained, found: Columns) -> dict[str, Any]:
     return {
         "description": f"Trained on {stage.size('training'):,} simulated stars",
         "range": RANGE,
@@ -181,5 +236,5 @@ def _details(stage: Stage, options: TrainingOptions, trained: Trained, found: Co
             | {"wings": WINGS, "draws": N_DRAWS},
         },
         "metrics": metrics_of(found) | trained.summary(),
-        **stage.session.provenance(options),
+        **stage.session.provenance(),
     }

@@ -5,15 +5,15 @@ exponential average of the weights over the last thousand steps or so (Polyak & 
 
 Everything random depends on the seed, the epoch and the number of the batch alone. So a training that was
 killed goes on from its checkpoint to the same numbers, and two with one seed give the same. A batch is
-computed in parts, each in one thread that need not wait for another: where someone else wants the processors
+computed in parts, each in one thread that need not wait for another: where other programs use the processors
 too, the threads within one product of matrices would wait for each other all the time.
 """
 
 import functools
 import hashlib
 import json
+import logging
 import time
-from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,14 +24,15 @@ import torch
 from torch import Tensor
 
 from astra.errors import ConfigError, Interrupted, StorageError
-from astra.modelling.training import checkpoint
 from astra.modelling.training.batches import VALIDATION, Batch
-from astra.modelling.training.examples import Examples
-from astra.modelling.training.forward import PART_SIZE, Forward, compute_threads, network_of
-from astra.modelling.training.initial import initial_network
+from astra.modelling.training.examples import Examples, Progress
 from astra.modelling.training.losses import likelihood
-from astra.modelling.training.options import TrainingOptions
+from astra.modelling.training.network import PART_SIZE, Forward, compute_threads, initial_network, network_of
+from astra.modelling.training.request import TrainingOptions
+from astra.modelling.training.work_folder import explained, load_checkpoint, save_checkpoint
 from astra.running.ending import StopRequest
+
+log = logging.getLogger("astra")
 
 CHECKPOINT = "checkpoint.pt"
 SECONDS_BETWEEN_CHECKPOINTS = 300
@@ -43,7 +44,7 @@ VALIDATION_DRAWS = 8
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch came to."""
+    """How an epoch went."""
 
     epoch: int
     """Its number, from 1."""
@@ -87,10 +88,6 @@ class Trained:
         }
 
 
-#: Called after each batch and each epoch with the steps done, the steps of all epochs, and the epochs done.
-Progress = Callable[[int, int, Sequence[Epoch]], None]
-
-
 def train(
     training: Examples,
     validation: Examples,
@@ -99,7 +96,7 @@ def train(
     *,
     seed: int = 0,
     device: str | torch.device = "cpu",
-    progress: Progress | None = None,
+    progress: Progress = lambda done, total: None,
 ) -> Trained:
     """Train a network, or go on with a training that was stopped.
 
@@ -107,78 +104,63 @@ def train(
         training: What it learns from.
         validation: What decides when to stop and which epoch is the best; of other stars.
         options: How to train.
-        work: Folder of the checkpoint; made if there is none.
+        work: Folder of the checkpoint; created if it does not exist.
         seed: With the options and the examples, decides the result.
         device: Where to compute.
-        progress: Told after each batch and each epoch how far it is.
+        progress: Called after each batch and each epoch with the steps done and those of all epochs.
 
     Raises:
-        ConfigError: Examples or options are of no use, or the checkpoint is not of this training.
+        ConfigError: Examples or options cannot be used, or the checkpoint is of another training.
         StorageError: The checkpoint cannot be written.
         Interrupted: SIGINT or SIGTERM came; the same call goes on.
     """
-    _check(training, validation, options)
-    try:
+    for name, examples in (("training", training), ("validation", validation)):
+        examples.check(name)
+        if options.loss == "logarithmic" and (bad := np.count_nonzero(examples.fakemag <= 0)):
+            raise ConfigError(f"{name} examples: {bad} labels are not positive; use the linear loss")
+    with explained(work, StorageError, "name another one"):
         work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"training folder {work}: {error.strerror}; name another one") from error
     # cuDNN's fastest gradients come out differently each time.
     flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
     with StopRequest() as stop, flags, compute_threads() as threads:
-        run = _Run(training, validation, options, work / CHECKPOINT, seed, torch.device(device), threads)
+        run = _Run(training, validation, options, work / CHECKPOINT, seed, Forward(device), threads)
         while not run.finished:
             run.train_epoch(stop, progress)
         return run.result()
 
 
-def _check(training: Examples, validation: Examples, options: TrainingOptions) -> None:
-    for name, examples in (("training", training), ("validation", validation)):
-        examples.check(name)
-        bad = np.count_nonzero(examples.fakemag <= 0)
-        if options.loss == "logarithmic" and bad:
-            raise ConfigError(f"{name} examples: {bad} labels are not positive; use the linear loss")
-
-
+@dataclass(eq=False)
 class _Run:
     """The state of a training, and what changes it."""
 
-    def __init__(
-        self,
-        training: Examples,
-        validation: Examples,
-        options: TrainingOptions,
-        path: Path,
-        seed: int,
-        device: torch.device,
-        threads: Executor,
-    ) -> None:
-        self._options, self._path, self._validation = options, path, validation
-        self._threads, self._forward = threads, Forward(device)
-        self._batches = self._forward.batches(training, options.batch_size, seed)
-        key = [asdict(options), seed, training.digest(), validation.digest()]
-        self._fingerprint = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    training: Examples
+    validation: Examples
+    options: TrainingOptions
+    path: Path
+    seed: int
+    forward: Forward
+    threads: Executor
 
-        state = checkpoint.load(path, self._fingerprint)
-        self._network = initial_network(training, options, seed, state and state["network"]).to(device)
+    def __post_init__(self) -> None:
+        options, device = self.options, self.forward.device
+        self._batches = self.forward.batches(self.training, options.batch_size, self.seed)
+        key = [asdict(options), self.seed, self.training.digest(), self.validation.digest()]
+        self._fingerprint = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        state = load_checkpoint(self.path, self._fingerprint) or {}
+        if state:
+            self._network = network_of(state["network"], device)
+        else:
+            self._network = initial_network(self.training, options.loss, self.seed).to(device)
         parameters = self._network.parameters()
         self._optimiser = torch.optim.Adam(parameters, weight_decay=options.weight_decay, fused=True)
-        self._average = {name: value.clone() for name, value in self._network.state_dict().items()}
-        self._best: dict[str, Tensor] = {}
-        self._history: list[Epoch] = []
+        if state:
+            self._optimiser.load_state_dict(state["optimiser"])
+        average = state.get("average", self._network.state_dict())
+        self._average = {name: value.to(device, copy=True) for name, value in average.items()}
+        self._best: dict[str, Tensor] = state.get("best", {})
+        self._history = [Epoch(**epoch) for epoch in state.get("history", [])]
         # Batches of this epoch done, the sum of their losses, and the time they took.
-        self._batch, self._loss, self._seconds = 0, 0.0, 0.0
-        if state is not None:
-            self._restore(state)
-
-    # > State
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        device = self._forward.device
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._average = {name: value.to(device) for name, value in state["average"].items()}
-        self._best = state["best"]
-        self._history = [Epoch(**epoch) for epoch in state["history"]]
-        self._batch, self._loss, self._seconds = state["position"]
+        self._batch, self._loss, self._seconds = state.get("position", (0, 0.0, 0.0))
 
     def _save(self) -> None:
         state = {
@@ -189,7 +171,7 @@ class _Run:
             "history": [asdict(epoch) for epoch in self._history],
             "position": [self._batch, self._loss, self._seconds],
         }
-        checkpoint.save(self._path, state, self._fingerprint)
+        save_checkpoint(self.path, state, self._fingerprint)
 
     @property
     def _best_epoch(self) -> int:
@@ -197,8 +179,8 @@ class _Run:
 
     @property
     def finished(self) -> bool:
-        """Whether all epochs are done, or patience is at an end."""
-        done, options = len(self._history), self._options
+        """Whether all epochs are done, or validation has not improved for too long."""
+        done, options = len(self._history), self.options
         return done > 0 and (done >= options.epochs or done - self._best_epoch >= options.patience)
 
     def result(self) -> Trained:
@@ -206,45 +188,43 @@ class _Run:
         tensors = {name: value.cpu().numpy().copy() for name, value in self._best.items()}
         return Trained(tensors, tuple(self._history), self._best_epoch)
 
-    # > Learning
-
-    def train_epoch(self, stop: StopRequest, progress: Progress | None) -> None:
-        """The rest of an epoch; the checkpoint follows."""
+    def train_epoch(self, stop: StopRequest, progress: Progress) -> None:
+        """Do the rest of an epoch, and save the checkpoint."""
         epoch, n_batches = len(self._history), len(self._batches)
-        n_steps = n_batches * self._options.epochs
+        n_steps = n_batches * self.options.epochs
         before, started = self._seconds, time.monotonic()
         saved = started
         for parts in self._batches.epoch(epoch, self._batch):
             step = epoch * n_batches + self._batch
-            self._loss += self._learn(parts, self._options.rate(step, n_steps), step)
+            self._loss += self._learn(parts, self.options.rate(step, n_steps), step)
             self._batch += 1
             now = time.monotonic()
             self._seconds = before + now - started
             if stop.reason or now - saved > SECONDS_BETWEEN_CHECKPOINTS:
                 self._save()
                 saved = now
-            self._tell(stop, progress, step + 1, n_steps)
+            self._report(stop, progress, step + 1, n_steps)
         nll, error = self._validate()
         loss, self._loss, self._batch = self._loss / n_batches, 0.0, 0
         seconds, self._seconds = before + time.monotonic() - started, 0.0
-        rate = self._options.rate((epoch + 1) * n_batches - 1, n_steps)
+        rate = self.options.rate((epoch + 1) * n_batches - 1, n_steps)
         self._history.append(Epoch(epoch + 1, loss, nll, error, rate, seconds))
         if self._best_epoch == epoch + 1:
             self._best = {name: value.cpu().clone() for name, value in self._average.items()}
         self._save()
-        self._tell(stop, progress, (epoch + 1) * n_batches, n_steps)
+        log.info("epoch %d: training %.4f, validation %.4f (%.0f s)", epoch + 1, loss, nll, seconds)
+        self._report(stop, progress, (epoch + 1) * n_batches, n_steps)
 
-    def _tell(self, stop: StopRequest, progress: Progress | None, steps: int, n_steps: int) -> None:
+    def _report(self, stop: StopRequest, progress: Progress, steps: int, n_steps: int) -> None:
         if stop.reason:
-            where = f"epoch {-(-steps // len(self._batches))} of {self._options.epochs}"
+            where = f"epoch {-(-steps // len(self._batches))} of {self.options.epochs}"
             raise Interrupted(f"training stopped by {stop.reason} in {where}; run again to go on")
-        if progress is not None:
-            progress(steps, n_steps, tuple(self._history))
+        progress(steps, n_steps)
 
     def _learn(self, parts: list[Batch], rate: float, step: int) -> float:
-        """One step; gives the mean loss of the batch before it."""
-        options, parameters = self._options, list(self._network.parameters())
-        losses, gradients = zip(*self._threads.map(self._gradients, parts), strict=True)
+        """Take one step; returns the mean loss of the batch before it."""
+        options, parameters = self.options, list(self._network.parameters())
+        losses, gradients = zip(*self.threads.map(self._gradients, parts), strict=True)
         size = sum(len(part.fakemag) for part in parts)
         for parameter, values in zip(parameters, zip(*gradients, strict=True), strict=True):
             parameter.grad = functools.reduce(Tensor.add_, values).div_(size)
@@ -263,10 +243,9 @@ class _Run:
         return sum(losses) / size
 
     def _gradients(self, part: Batch) -> tuple[float, tuple[Tensor, ...]]:
-        """The sum of the losses of a part of a batch, and its gradients."""
-        prediction, log_variance = self._forward(self._network, part)
-        beta = self._options.beta_in(len(self._history))
-        loss = self._likelihood(part, prediction, log_variance, beta).sum()
+        """The sum of the losses of one part of a batch, and its gradients."""
+        beta = self.options.beta_in(len(self._history))
+        loss = self._likelihood(part, *self.forward(self._network, part), beta).sum()
         return loss.item(), torch.autograd.grad(loss, list(self._network.parameters()))
 
     def _likelihood(
@@ -274,32 +253,32 @@ class _Run:
     ) -> Tensor:
         scale = self._network.labels_std
         labels = [torch.from_numpy(value).to(scale.device) / scale for value in batch[1:3]]
-        return likelihood(self._options.loss, prediction, log_variance, *labels, beta)
+        return likelihood(self.options.loss, prediction, log_variance, *labels, beta)
 
     def _validate(self) -> tuple[float, float | None]:
         """Mean negative log-likelihood of the draws and median |ln(mean of the draws / label)|.
 
         With dropout, as the network will be used: without it, the maxima of the pools are those of a map
-        with less scatter than the network has ever seen, and its predictions are of no use.
+        with less scatter than the network has ever seen, and its predictions are wrong.
         """
-        network = network_of(self._average, self._forward.device)
-        batches = self._forward.batches(self._validation, PART_SIZE, VALIDATION_SEED)
-        parts = np.array_split(np.arange(len(self._validation)), -(-len(self._validation) // PART_SIZE))
+        network = network_of(self._average, self.forward.device)
+        batches = self.forward.batches(self.validation, PART_SIZE, VALIDATION_SEED)
+        parts = np.array_split(np.arange(len(self.validation)), -(-len(self.validation) // PART_SIZE))
 
         def evaluate(number: int) -> tuple[Tensor, Tensor]:
             with torch.no_grad():  # of this thread
                 draws = []
                 for draw in range(VALIDATION_DRAWS):
                     batch = batches.make(parts[number], VALIDATION, number, draw)
-                    prediction, log_variance = self._forward(network, batch)
+                    prediction, log_variance = self.forward(network, batch)
                     nll = self._likelihood(batch, prediction.double(), log_variance.double())
                     draws.append(torch.stack([prediction.double(), nll]))
                 return tuple(torch.stack(draws).mean(dim=0))
 
-        results = zip(*self._threads.map(evaluate, range(len(parts))), strict=True)
+        results = zip(*self.threads.map(evaluate, range(len(parts))), strict=True)
         prediction, nll = (torch.cat(values).cpu().double().numpy() for values in results)
         prediction *= network.labels_std.item()
-        labels = self._validation.fakemag
+        labels = self.validation.fakemag
         positive = labels > 0
         with np.errstate(divide="ignore"):
             errors = np.abs(np.log(prediction[positive] / labels[positive]))

@@ -9,12 +9,11 @@ Constant terms are left out.
 """
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-Loss = Literal["logarithmic", "linear"]
+from astra.modelling.training.request import Loss
 
 #: Degrees of freedom of :func:`robust`.
 FREEDOM = 8.0

@@ -1,16 +1,16 @@
 """Training examples from a database of ingested spectra, labelled with parallaxes.
 
 The label of a spectrum is ``y = plx 10^(0.2 Ks_0)`` [mas], with ``Ks_0 = Ks - A_K``: the pseudo-luminosity
-as its star's parallax tells it (Leung & Bovy 2019, MNRAS 489, 2079). Its error is ``e_plx 10^(0.2 Ks_0)``.
-It is linear in the parallax, so that the noise of a parallax, as nearly normal as Gaia makes it, stays as it
-is: a label may be 0 or negative, and is unbiased all the same.
+that follows from the star's parallax (Leung & Bovy 2019, MNRAS 489, 2079). Its error is
+``e_plx 10^(0.2 Ks_0)``. It is linear in the parallax, so that the noise of a parallax stays as nearly normal
+as it is: a label may be 0 or negative, and is unbiased all the same.
 
 **No cut looks at the sign or at the significance of a parallax.** Either would keep the stars whose noise
 made their parallax larger, and the network would learn that all are fainter and nearer than they are.
 
 **The errors of Ks and of E(B-V) are not in the error of a label.** They scale the true pseudo-luminosity, so
-they would enter as ``0.46 e_Ks`` times the true value, and only the noisy one is at hand: an error that
-grows with it takes weight from just those labels that the noise made large, and biases the scale downwards.
+they would enter as ``0.46 e_Ks`` times the true value, and only the noisy one is known: an error that grows
+with it takes weight from just those labels that the noise made large, and biases the scale downwards.
 The network learns this scatter itself, as a part of ``exp(s)``, from the spectrum alone. What is left is
 that Ks moves a label and its error together, which changes the scale by -1.5 (0.46 e_Ks)^2 at most: -0.03 %
 for 0.03 mag.
@@ -19,7 +19,7 @@ for 0.03 mag.
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ import peewee
 import astra
 from astra.errors import ConfigError, UsageError
 from astra.ingest.values import FILLER, SMALLEST_K_MAG
-from astra.modelling.training.examples import Examples
+from astra.modelling.training.examples import Examples, Progress
 from astra.modelling.training.rectified import rectified_spectra
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar as Coadded
 from astra.models.source import Source
@@ -49,7 +49,7 @@ _NUMBERS = ("spectrum_pk", "source", "snr", "plx", "e_plx", "k_mag", "ebv")
 
 @dataclass(frozen=True)
 class Cuts:
-    """Which spectra to train on; as Leung & Bovy (2019) unless told otherwise.
+    """Which spectra to train on; the defaults are those of Leung & Bovy (2019).
 
     A usable Ks magnitude, a known extinction, and a parallax with a positive error are always needed. A
     spectrum whose star lacks the quantity of a cut is left out by it.
@@ -102,7 +102,7 @@ class Labelled:
     """sha256 of the pixels and the labels."""
 
     fingerprint: str
-    """sha256 of the pixels alone: of how they were ingested, or, never read, of path and last change."""
+    """sha256 of the pixels alone: of their digest at ingest, else of the path and the last change."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,7 @@ class ParallaxExamples:
     examples: Examples
     labelled: Labelled
     unreadable: int
-    """Spectra that were selected, and whose file gave none."""
+    """How many spectra were selected, but could not be read."""
 
 
 def examples_from_database(
@@ -120,36 +120,35 @@ def examples_from_database(
     work: Path,
     *,
     zero_point: float = 0.0,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Progress = lambda done, total: None,
 ) -> ParallaxExamples:
     """Make examples of the spectra of the database that the models are bound to.
 
     Args:
         cuts: Which spectra.
-        work: Folder in which the rectified spectra are kept for the next time.
+        work: Folder that keeps the rectified spectra for the next training.
         zero_point: See :func:`labels`.
-        on_progress: Gets the number of spectra read, and of all; may raise to stop.
+        on_progress: Called with the number of spectra that are read, and of all.
 
     Raises:
         ConfigError: The cuts leave fewer than 100 spectra, or more than a fifth of the files hold none.
         Interrupted: Too many files are not there.
     """
     labelled = select(cuts, zero_point=zero_point)
-    if _any_relative(cuts):
+    if _joined(Coadded.pk).where(*_conditions(cuts).values(), ~Coadded.path.startswith("/")).exists():
         check_base_dir()
-    read = rectified_spectra(labelled.spectrum_pk, labelled.fingerprint, work, on_progress)
-    _check_number(len(read.flux), labelled.removed | {"unreadable": int((~read.good).sum())})
+    flux, good = rectified_spectra(labelled.spectrum_pk, labelled.fingerprint, work, on_progress)
+    unreadable = len(good) - len(flux)
+    _check_number(len(flux), labelled.removed | {"unreadable": unreadable})
+    columns = {name: getattr(labelled, name)[good] for name in ("fakemag", "e_fakemag", "snr")}
     examples = Examples(
-        flux=read.flux,
-        fakemag=labelled.fakemag[read.good].astype(np.float32),
-        e_fakemag=labelled.e_fakemag[read.good].astype(np.float32),
-        star=labelled.star[read.good],
-        kind=np.full(len(read.flux), ""),
-        snr=labelled.snr[read.good].astype(np.float32),
-        noise=np.zeros(len(read.flux), np.float32),
-        masks=None,
+        flux=flux,
+        star=labelled.star[good],
+        kind=np.full(len(flux), ""),
+        noise=np.zeros(len(flux), np.float32),
+        **{name: column.astype(np.float32) for name, column in columns.items()},
     )
-    return ParallaxExamples(examples, labelled, int((~read.good).sum()))
+    return ParallaxExamples(examples, labelled, unreadable)
 
 
 def labels(
@@ -209,7 +208,7 @@ def select(cuts: Cuts, *, zero_point: float = 0.0) -> Labelled:
 
 
 def _conditions(cuts: Cuts) -> dict[str, Any]:
-    """What must hold of a spectrum, by the name of what is wrong where it does not, in order."""
+    """The conditions on a spectrum in their order, by the name of what is wrong where one does not hold."""
     wanted = {
         "no_source": Source.pk.is_null(False),
         "no_file": Coadded.path.is_null(False),
@@ -233,7 +232,7 @@ def _joined(*columns: Any) -> peewee.ModelSelect:
 
 def _count_removed(cuts: Cuts) -> dict[str, int]:
     conditions = _conditions(cuts)
-    # A condition on an absent value is neither true nor false; here it shall not hold.
+    # A condition on an absent value is neither true nor false in SQL; here it counts as false.
     fails = [(peewee.Case(None, [(good, 0)], 1) == 1, name) for name, good in conditions.items()]
     first = peewee.Case(None, fails, _KEPT).alias("removed_by")
     counts = dict(_joined(first, peewee.fn.COUNT(Coadded.pk)).group_by(peewee.SQL("removed_by")).tuples())
@@ -250,10 +249,6 @@ def _chunks(cuts: Cuts) -> Iterator[list[Any]]:
     while rows := list(query.where(key > last).order_by(key).limit(CHUNK).namedtuples()):
         yield rows
         last = rows[-1].spectrum_pk
-
-
-def _any_relative(cuts: Cuts) -> bool:
-    return _joined(Coadded.pk).where(*_conditions(cuts).values(), ~Coadded.path.startswith("/")).exists()
 
 
 def _check_number(number: int, removed: dict[str, int]) -> None:

@@ -1,21 +1,19 @@
 """Rectified spectra of a database, kept in one file on disk, so that training opens each FITS file once.
 
 A folder holds the rows of the spectra that could be read (``flux``), and one byte for every spectrum
-(``states``). While it grows its name ends in ``.part``; a process that is killed leaves a beginning that the
-next one goes on from.
+(``states``). Until it is complete its name ends in ``.part``; the next process goes on from what a killed one
+has left.
 """
 
 import logging
 import os
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from astra.errors import ConfigError, Interrupted, MissingSpectrum, SpectrumError
+from astra.modelling.training.examples import Progress
 from astra.modelling.training.work_folder import ROW, STORED, check_space, explained
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.spectra.grid import N_PIXELS
@@ -28,9 +26,9 @@ log = logging.getLogger("astra")
 
 GOOD, UNREADABLE, MISSING = 1, 2, 3
 
-#: Spectra in one chunk: what a kill costs, twice.
+#: Spectra in one chunk; a process that is killed loses two of these at most.
 CHUNK = 200
-#: A larger share of files that cannot be read is not an accident.
+#: A larger share of files that cannot be read stops the work.
 TOLERATED = 1 / 5
 #: A chunk may lose this many files, however small it is.
 FEW = 10
@@ -38,35 +36,23 @@ FEW = 10
 _LARGEST = float(np.finfo(STORED).max)
 
 
-@dataclass(frozen=True, eq=False)
-class Rectified:
-    """Spectra on disk."""
-
-    flux: np.ndarray
-    """Rectified flux minus 1, of those that could be read, float16 of shape (n, 7514); mapped, read only."""
-
-    states: np.ndarray
-    """``GOOD``, ``UNREADABLE`` or ``MISSING`` for each spectrum asked for, uint8 of shape (N,)."""
-
-    @property
-    def good(self) -> np.ndarray:
-        """Which of the spectra asked for have a row, bool of shape (N,)."""
-        return self.states == GOOD
-
-
 def rectified_spectra(
     keys: np.ndarray,
     fingerprint: str,
     work: Path,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Rectified:
+    on_progress: Progress = lambda done, total: None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Read and rectify spectra, or take them from an earlier run with the same fingerprint.
 
     Args:
         keys: ``spectrum_pk`` of N spectra.
         fingerprint: Of the pixels of all of them, in this order.
         work: Folder for the file, 15 kB per spectrum.
-        on_progress: Gets how many were read, and N. If it raises, what was read before stays.
+        on_progress: Called with how many were read, and N. If it raises, what was read before stays.
+
+    Returns:
+        Rectified flux minus 1 of those that could be read, float16 of shape (n, 7514), mapped, read only; and
+        which of the N these are, bool of shape (N,).
 
     Raises:
         Interrupted: More than a fifth of some files in a row are not there: the disk is lost.
@@ -87,50 +73,45 @@ def rectified_spectra(
                 folder,
                 missing,
             )
-        flux = np.memmap(folder / "flux", STORED, "r", shape=(int((states == GOOD).sum()), N_PIXELS))
-    return Rectified(flux, states)
+        good = states == GOOD
+        return np.memmap(folder / "flux", STORED, "r", shape=(int(good.sum()), N_PIXELS)), good
 
 
-def _fill(part: Path, keys: np.ndarray, on_progress: Callable[[int, int], None]) -> None:
-    with closing(_Store(part)) as store:
-        check_space(part, len(keys) - len(store.states), "spectra")
-        # A chunk is stored when the next one was read: the files before those on a lost disk may be lost too.
-        held = None
-        for start in range(len(store.states), len(keys), CHUNK):
-            on_progress(start, len(keys))
-            chunk = _read_chunk(keys[start : start + CHUNK])
-            if held is not None:
-                store.append(*held)
-            held = chunk
+def _fill(part: Path, keys: np.ndarray, on_progress: Progress) -> None:
+    n_before = _cut_to_what_is_complete(part)
+    check_space(part, len(keys) - n_before, "spectra")
+    # A chunk is stored when the next one was read: the files before those on a lost disk may be lost too.
+    held = None
+    for start in range(n_before, len(keys), CHUNK):
+        on_progress(start, len(keys))
+        chunk = _read_chunk(keys[start : start + CHUNK])
         if held is not None:
-            _check_share(np.concatenate([store.states, held[0]]))
-            store.append(*held)
+            _append(part, *held)
+        held = chunk
+    if held is not None:
+        _check_share(np.concatenate([np.fromfile(part / "states", np.uint8), held[0]]))
+        _append(part, *held)
     on_progress(len(keys), len(keys))
 
 
-class _Store:
-    """The two files; a row of flux is on disk before the state that counts it."""
+def _cut_to_what_is_complete(part: Path) -> int:
+    """Drop what a killed process left of a last chunk; returns how many spectra are complete."""
+    for name in ("flux", "states"):
+        (part / name).touch()
+    rows, states = (part / "flux").stat().st_size // ROW, np.fromfile(part / "states", np.uint8)
+    states = states[np.cumsum(states == GOOD) <= rows]
+    os.truncate(part / "flux", int((states == GOOD).sum()) * ROW)
+    os.truncate(part / "states", len(states))
+    return len(states)
 
-    def __init__(self, folder: Path) -> None:
-        # Opened to append, so that what is there is kept.
-        self._files = [(folder / name).open("ab") for name in ("flux", "states")]
-        rows = (folder / "flux").stat().st_size // ROW
-        states = np.fromfile(folder / "states", np.uint8)
-        counted = np.cumsum(states == GOOD)
-        self.states = states[counted <= rows]
-        self._files[0].truncate(int((self.states == GOOD).sum()) * ROW)
-        self._files[1].truncate(len(self.states))
 
-    def close(self) -> None:
-        for file in self._files:
-            file.close()
-
-    def append(self, states: np.ndarray, flux: np.ndarray) -> None:
-        for file, array in zip(self._files, (flux, states), strict=True):
+def _append(part: Path, states: np.ndarray, flux: np.ndarray) -> None:
+    """A row of flux is on disk before the state that counts it."""
+    for name, array in (("flux", flux), ("states", states)):
+        with (part / name).open("ab") as file:
             file.write(array.tobytes())
             file.flush()
             os.fsync(file.fileno())
-        self.states = np.concatenate([self.states, states])
 
 
 def _read_chunk(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

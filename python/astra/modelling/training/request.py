@@ -1,199 +1,180 @@
-"""A training from its request to its files, whatever its examples are made of."""
+"""What a training can be asked for: the arguments of ``astra train``, and the options that follow from them.
 
-import logging
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+The command line loads this for ``--help``: nothing that takes long to import stands here.
+"""
+
+import math
+from dataclasses import MISSING, dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-import torch
-from filelock import FileLock, Timeout
+from astra.errors import ConfigError, UsageError
+from astra.running.arguments import Device
+from astra.system.arguments import option, specified
 
-import astra
-from astra.errors import ConfigError, Interrupted, UsageError
-from astra.modelling.training.examples import Examples
-from astra.modelling.training.forward import torch_threads
-from astra.modelling.training.loop import CHECKPOINT, Epoch, Trained, train
-from astra.modelling.training.options import TrainingOptions
-from astra.modelling.training.report.data import Columns, Report
-from astra.modelling.training.report.writing import report_path, write_report
-from astra.modelling.training.work_folder import explained
-from astra.pipelines.astronn_dist.network.sampling import choose_device
-from astra.pipelines.astronn_dist.weights.files import OURS, Weights, save_weights, sha256_of
-from astra.running.ending import StopRequest
+if TYPE_CHECKING:
+    from astra.modelling.training.parallaxes import Cuts
 
-log = logging.getLogger("astra")
+Loss = Literal["logarithmic", "linear"]
 
-#: Called with the name of a stage, how much of it is done, and how much there is in all.
-Progress = Callable[[str, int, int | None], None]
-
-#: The options of a training that a request may give.
-_GIVEN = ("epochs", "batch_size", "learning_rate", "patience")
+# The learning rate starts at this part of its largest value, and ends at a tenth of that.
+START = 0.01
+END = 0.001
 
 
-@dataclass(frozen=True)
+class Origin(StrEnum):
+    """What the network learns from."""
+
+    SIMULATOR = "simulator"
+    DATABASE = "database"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulatorArguments:
+    """Arguments that have a meaning with ``--from simulator`` only."""
+
+    n_stars: int | None = option(min=1, metavar="N", help="Simulator: how many stars.")
+    spectra_models: Path | None = option(
+        metavar="FOLDER", help="Simulator: published emulators, instead of our own."
+    )
+    isochrones: Path | None = option(metavar="FOLDER", help="Simulator: isochrones, with --spectra-models.")
+    masks_from: Path | None = option(metavar="FOLDER", help="Simulator: apStar files whose masks are used.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseArguments:
+    """Arguments that have a meaning with ``--from database`` only."""
+
+    max_ruwe: float | None = option(
+        metavar="X", help="Database: RUWE of the astrometry below this; default 1.4."
+    )
+    any_ruwe: bool = option(
+        "--any-ruwe", default=False, help="Database: also stars without RUWE, or a large one."
+    )
+    min_snr: float | None = option(metavar="X", help="Database: S/N above this; default 200.")
+    max_ebv: float | None = option(metavar="MAG", help="Database: E(B-V) at most; default: any.")
+    any_starflag: bool = option(
+        "--any-starflag", default=False, help="Database: also spectra with bits set in STARFLAG."
+    )
+    zero_point: float | None = option(
+        metavar="MAS", help="Database: subtracted from every parallax; -0.029 for Gaia DR2."
+    )
+
+    def cuts(self) -> "Cuts":
+        """The cuts that are asked for, else those of the default.
+
+        Raises:
+            UsageError: Arguments contradict each other, or a number is not finite.
+        """
+        from astra.modelling.training.parallaxes import Cuts
+
+        if self.any_ruwe and self.max_ruwe is not None:
+            raise UsageError("--any-ruwe and --max-ruwe contradict each other: give one of them")
+        cuts = specified(self)
+        if cuts.pop("any_ruwe", False):
+            cuts["max_ruwe"] = None
+        if cuts.pop("any_starflag", False):
+            cuts["forbidden_starflags"] = 0
+        if not math.isfinite(zero_point := cuts.pop("zero_point", 0.0)):
+            raise UsageError(f"--zero-point {zero_point}: give a number")
+        return Cuts(**cuts)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingRequest:
-    """One call of ``astra train``; what is ``None`` is up to the recipe."""
+    """The arguments of ``astra train``; the recipe of the origin decides what is ``None``."""
 
-    output: Path
-    """The file of weights to make, ``.safetensors``."""
-
-    seed: int = 0
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    patience: int | None = None
-    device: str = "auto"
-    threads: int | None = None
-    """Compute threads; ``None`` takes as many as there are cores."""
-
-    work: Path | None = None
-    """Folder for examples and checkpoints; ``None`` puts it beside the output."""
-
-    overwrite: bool = False
-    """Whether to replace a file that is there."""
+    output: Path = option(default=MISSING, metavar="FILE", help="The weights to make: a .safetensors file.")
+    origin: Origin = option(
+        "--from",
+        default=MISSING,
+        help="Simulated stars, or the spectra of the database that have parallaxes.",
+    )
+    seed: int = option(default=0, min=0, max=2**63 - 1, help="The same seed gives the same weights.")
+    epochs: int | None = option(min=1, help="How often each spectrum is used, at most.")
+    batch_size: int | None = option(min=1, help="Spectra in one step.")
+    learning_rate: float | None = option(help="The largest, of Adam.")
+    patience: int | None = option(min=1, help="Stop after this many epochs without a better validation.")
+    device: Device = option(default=Device.AUTO, help="Where the network is trained.")
+    threads: int | None = option(min=1, help="Compute threads; default: one for each core.")
+    work: Path | None = option(
+        metavar="FOLDER", help="Keeps examples and checkpoints; default: FILE without suffix, .training."
+    )
+    overwrite: bool = option("--overwrite", default=False, help="Replace FILE.")
+    simulator: SimulatorArguments = SimulatorArguments()
+    database: DatabaseArguments = DatabaseArguments()
 
     @property
     def folder(self) -> Path:
         """The folder for examples and checkpoints."""
         return self.work or self.output.with_name(f"{self.output.stem}.training")
 
-    def options(self, **of_recipe: Any) -> TrainingOptions:
-        """The options in force: those given, else those of the recipe, else the defaults.
+    def options(self, **of_recipe: Any) -> "TrainingOptions":
+        """The options in force: those asked for, else those of the recipe, else the defaults.
 
         Raises:
-            ConfigError: One cannot be.
+            ConfigError: An option is out of its range.
         """
-        given = {name: getattr(self, name) for name in _GIVEN if getattr(self, name) is not None}
-        return TrainingOptions(**(of_recipe | given))
-
-    def check(self) -> None:
-        """Refuse, before any work, what could not be written at its end.
-
-        Raises:
-            UsageError: The file has another suffix, is there already, or cannot be put there.
-        """
-        if self.output.suffix != OURS:
-            raise UsageError(f"--output {self.output}: weights are written as {OURS} only")
-        if self.output.is_dir():
-            raise UsageError(f"--output {self.output}: a folder; give the name of a file")
-        if self.output.exists() and not self.overwrite:
-            raise UsageError(f"--output {self.output}: exists; choose another name, or give --overwrite")
-        if (report := report_path(self.output)).is_dir():
-            raise UsageError(f"--output {self.output}: its report, {report}, is a folder; move it away")
-        folder = self.output.absolute().parent
-        if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-            raise UsageError(f"--output {self.output}: cannot write in the folder {folder}")
+        asked = {name: getattr(self, name) for name in ("epochs", "batch_size", "learning_rate", "patience")}
+        return TrainingOptions(
+            **of_recipe | {name: value for name, value in asked.items() if value is not None}
+        )
 
 
 @dataclass(frozen=True)
-class Session:
-    """A training under way, whatever its examples are made of."""
+class TrainingOptions:
+    """Options of :func:`~astra.modelling.training.loop.train`; plain JSON."""
 
-    request: TrainingRequest
-    device: str
-    progress: Progress
-    """To be called with the progress; ends the work after a signal."""
+    epochs: int = 30
+    """How often each example is used, at most."""
 
-    @property
-    def _checkpoints(self) -> Path:
-        """The folder of the state of this seed's training; the examples serve all seeds."""
-        return self.request.folder / f"seed-{self.request.seed}"
+    batch_size: int = 128
 
-    def train(self, training: Examples, validation: Examples, options: TrainingOptions) -> Trained:
-        """Train, or go on from the checkpoint in the work folder."""
-        return train(
-            *(training, validation, options, self._checkpoints),
-            seed=self.request.seed,
-            device=self.device,
-            progress=epoch_progress(self.progress),
-        )
+    learning_rate: float = 1e-3
+    """The largest, of Adam."""
 
-    def provenance(self, options: TrainingOptions) -> dict[str, Any]:
-        """What decides the numbers besides the examples; plain JSON."""
-        platform = {"torch": torch.__version__, "device": self.device, "threads": torch.get_num_threads()}
-        decided = {"seed": self.request.seed, "version": astra.__version__}
-        return decided | {"options": asdict(options) | platform}
+    warm_up: float = 0.1
+    """Part of all steps in which the learning rate rises; then it falls as a cosine."""
 
-    def finish(self, trained: Trained, weights: Weights, found: Columns) -> None:
-        """Write the report and the weights, and remove the checkpoint.
+    loss: Loss = "logarithmic"
 
-        Args:
-            trained: How the training went.
-            weights: What came out, with all that the file says of itself.
-            found: The test stars and their predictions.
-        """
-        report = Report(
-            name=weights.name,
-            sha256=sha256_of(weights),
-            details=weights.details,
-            history=trained.history,
-            best_epoch=trained.best_epoch,
-            **found,
-        )
-        write_report(report_path(self.request.output), report)
-        # The weights come last: their file says that all is done, and the same call is refused from then on.
-        save_weights(weights, self.request.output)
-        # It belongs to this training alone; the examples may serve the next.
-        (self._checkpoints / CHECKPOINT).unlink(missing_ok=True)
+    beta: float = 0.5
+    """See :func:`losses.logarithmic`; in the first half of the epochs, and for that loss alone."""
 
+    averaging: float = 0.999
+    """Decay per step of the exponential average of the weights, which is validated and is the result."""
 
-@contextmanager
-def session(request: TrainingRequest, on_progress: Progress) -> Iterator[Session]:
-    """Hold the folder, the device, the threads and the signals of a training.
+    patience: int = 10
+    """Stop after this many epochs without a better validation."""
 
-    Raises:
-        UsageError: The output cannot be written.
-        ConfigError: There is no such device, or another training uses the folder, or it cannot be made.
-        Interrupted: SIGINT or SIGTERM came.
-    """
-    request.check()
-    device = choose_device(request.device)
-    with ExitStack() as stack:
-        stack.enter_context(_locked(request.folder))
-        stack.enter_context(torch_threads(request.threads or torch.get_num_threads()))
-        stop = stack.enter_context(StopRequest())
+    weight_decay: float = 0.0
+    """L2: half of this times the sum of the squares of the weights is added to the loss."""
 
-        def progress(what: str, done: int, total: int | None = None) -> None:
-            if stop.reason:
-                raise Interrupted(f"stopped by {stop.reason} ({what}); run again to go on")
-            on_progress(what, done, total)
+    largest_gradient: float = 5.0
+    """Norm to which a larger gradient is shortened."""
 
-        yield Session(request, device, progress)
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate", "patience", "largest_gradient"):
+            self._demand(name, getattr(self, name) > 0, "positive")
+        for name in ("warm_up", "beta", "averaging"):
+            self._demand(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
+        self._demand("weight_decay", self.weight_decay >= 0, "at least 0")
+        self._demand("loss", self.loss in get_args(Loss), "logarithmic or linear")
 
+    def _demand(self, name: str, fulfilled: bool, demand: str) -> None:
+        if not fulfilled:
+            raise ConfigError(f"training option {name}: {getattr(self, name)}; it must be {demand}")
 
-def epoch_progress(progress: Progress) -> Callable[[int, int, Sequence[Epoch]], None]:
-    """The ``progress`` of ``loop.train``, which also logs one line for each epoch."""
-    logged = None
+    def rate(self, step: int, n_steps: int) -> float:
+        """Learning rate of a step, the first being 0 (one cycle, Smith & Topin 2018, with cosines)."""
+        rising = self.warm_up * n_steps
+        if step < rising:
+            low, part = START, 1 - step / rising
+        else:
+            low, part = END, (step - rising) / max(1.0, n_steps - rising)
+        return self.learning_rate * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * part)))
 
-    def update(step: int, steps: int, history: Sequence[Epoch]) -> None:
-        nonlocal logged
-        if logged is not None:
-            for epoch in history[logged:]:
-                log.info(
-                    "epoch %d: training %.4f, validation %.4f (%.0f s)",
-                    *(epoch.epoch, epoch.training_loss, epoch.validation_nll, epoch.seconds),
-                )
-        logged = len(history)
-        progress("training", step, steps)
-
-    return update
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with explained(folder, ConfigError, "give another --work"):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise ConfigError(
-                f"work folder {folder}: another training uses it; wait, or give another --work"
-            ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+    def beta_in(self, epoch: int) -> float:
+        """Exponent of the weights of an epoch, the first being 0."""
+        return self.beta if 2 * epoch < self.epochs else 0.0

@@ -1,4 +1,4 @@
-"""Examples from simulated stars, kept on disk: a training that was killed need not draw them again."""
+"""Examples from simulated stars, kept on disk: after a kill, only what is missing is simulated."""
 
 import hashlib
 import json
@@ -6,13 +6,12 @@ import multiprocessing
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -21,10 +20,11 @@ from astra.errors import AstraError, StorageError
 from astra.modelling.simulator.masks import COVERED
 from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, Sample, simulate_chunk
 from astra.modelling.simulator.simulator import Conditions, Simulator
-from astra.modelling.training.examples import Examples
+from astra.modelling.training.examples import Examples, Progress
 from astra.modelling.training.work_folder import ROW, STORED, check_space, explained
 from astra.spectra.grid import N_PIXELS
 from astra.spectra.rectify import FILL, MASKED_BITS, rectify
+from astra.system.atomic import replaced
 from astra.system.processes import cores, die_with, shared_cores
 
 # Rows of the bank of masks: enough that no two epochs look alike, few enough to stay in memory.
@@ -33,7 +33,7 @@ LARGEST_BANK = 40_000
 
 @dataclass(frozen=True)
 class Recipe:
-    """What decides every number of a set of simulated examples."""
+    """A set of simulated examples: with the simulator, it decides every number."""
 
     n: int
     """How many stars; rounded up to whole chunks."""
@@ -51,7 +51,7 @@ def simulated_examples(
     work: Path,
     *,
     patterns: np.ndarray = NO_PATTERNS,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_progress: Progress = lambda done, total: None,
 ) -> Examples:
     """Simulate examples, or read what an earlier call with the same arguments left in ``work``.
 
@@ -149,7 +149,7 @@ _SOURCES = (
 
 
 def digest_of(simulator: Simulator, patterns: np.ndarray) -> str:
-    """What stands for the isochrones, the emulators and the masks that a simulation was made from."""
+    """sha256 of the isochrones, the emulators and the masks of a simulation."""
     digest = hashlib.sha256(pickle.dumps(simulator, protocol=4))
     digest.update(np.ascontiguousarray(patterns))
     return digest.hexdigest()
@@ -166,34 +166,24 @@ def _fingerprint(simulator: Simulator, recipe: Recipe, patterns: np.ndarray) -> 
 
 def _save(folder: Path, index: int, rows: np.ndarray, labels: dict[str, np.ndarray]) -> None:
     """Write a chunk: its flux, then its labels, whose file says that the chunk is there."""
-    descriptor = os.open(folder / "flux", os.O_RDWR | os.O_CREAT, 0o666)
-    with os.fdopen(descriptor, "r+b") as file:
+    (folder / "flux").touch()
+    with (folder / "flux").open("r+b") as file:
         file.seek(index * CHUNK * ROW)
         file.write(rows.astype(STORED).tobytes())
-        _flush(file)
-    partial = folder / f"{index}.partial"
-    with partial.open("wb") as file:
+        file.flush()
+        os.fsync(file.fileno())
+    with replaced(folder / f"{index}.npz", part=folder / f"{index}.partial") as file:
         np.savez(file, **labels)
-        _flush(file)
-    partial.rename(folder / f"{index}.npz")
-
-
-def _flush(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _gathered(folder: Path, n_chunks: int) -> Examples:
     parts = []
     for index in range(n_chunks):
         with np.load(folder / f"{index}.npz") as file:
-            parts.append({name: file[name] for name in file.files})
+            parts.append(dict(file))
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if "masks" in columns:
+        columns["masks"] = columns["masks"][:LARGEST_BANK]
     n = len(columns["fakemag"])
-    return Examples(
-        flux=np.memmap(folder / "flux", STORED, "r", shape=(n, N_PIXELS)),
-        e_fakemag=np.zeros(n, np.float32),
-        star=np.arange(n),
-        **{name: columns[name] for name in ("fakemag", "kind", "snr", "noise")},
-        masks=columns["masks"][:LARGEST_BANK] if "masks" in columns else None,
-    )
+    flux = np.memmap(folder / "flux", STORED, "r", shape=(n, N_PIXELS))
+    return Examples(flux=flux, e_fakemag=np.zeros(n, np.float32), star=np.arange(n), **columns)

@@ -1,15 +1,19 @@
-"""The folder in which a training keeps its examples: the format of a row, and errors that name the folder."""
+"""The folder in which a training keeps its examples and its state, from which it goes on after any stop."""
 
 import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from filelock import FileLock, Timeout
 
-from astra.errors import AstraError
+from astra.errors import AstraError, ConfigError, StorageError
 from astra.spectra.grid import N_PIXELS
+from astra.system.atomic import replaced
 
 #: A row of flux: float16, with the lowest byte first.
 STORED = np.dtype("<f2")
@@ -31,3 +35,70 @@ def check_space(folder: Path, number: int, what: str) -> None:
     if free < needed:
         room = f"{number:,} {what} need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
         raise OSError(errno.ENOSPC, room)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Create the folder, and keep other trainings out of it.
+
+    Raises:
+        ConfigError: Another training uses it, or it cannot be created.
+    """
+    with explained(folder, ConfigError, "give another --work"):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise ConfigError(
+                f"work folder {folder}: another training uses it; wait, or give another --work"
+            ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+# > The state of a training
+
+
+def save_checkpoint(path: Path, state: dict[str, Any], fingerprint: str) -> None:
+    """Replace the checkpoint: at any moment the file holds one complete state, the last or the one before it.
+
+    Args:
+        path: Its file.
+        state: Tensors and plain values, in dictionaries and lists.
+        fingerprint: What the training is; another one cannot go on from here.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    try:
+        with replaced(path, part=path.with_name(path.name + ".part")) as stream:
+            torch.save({"fingerprint": fingerprint, "state": state}, stream)
+    except OSError as error:
+        message = f"checkpoint {path}: {error.strerror}; make room or name another folder"
+        raise StorageError(message) from error
+
+
+def load_checkpoint(path: Path, fingerprint: str) -> dict[str, Any] | None:
+    """The state to go on from; ``None`` if there is no checkpoint.
+
+    Raises:
+        ConfigError: The checkpoint is of another training, or damaged.
+    """
+    remedy = "remove it to start over, or name another folder"
+    try:
+        read = torch.load(path, map_location="cpu", weights_only=True)
+        found, state = read["fingerprint"], read["state"]
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # noqa: BLE001 - of a damaged file, torch raises almost anything
+        reason = " ".join(str(error).split())[:100]
+        message = f"checkpoint {path}: damaged ({type(error).__name__}: {reason}); {remedy}"
+        raise ConfigError(message) from error
+    if found != fingerprint:
+        raise ConfigError(
+            f"checkpoint {path}: of a training with other options, another seed or other examples; {remedy}"
+        )
+    return state

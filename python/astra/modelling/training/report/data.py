@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from astra.modelling.training import parallax_metrics
-from astra.modelling.training.evaluate import distance_error, pulls
+from astra.modelling.training.evaluate import distance_error, fitted_scale, pulls
 from astra.pipelines.astronn_dist.distances.distance import unreliable
 
 if TYPE_CHECKING:
@@ -242,4 +241,4 @@ def scale(report: Report) -> tuple[float, float]:
     known &= (report.fakemag > 0) & (variance > 0)
     if not known.any():
         return math.nan, math.nan
-    return parallax_metrics.scale(report.fakemag[known], report.true[known], variance[known])
+    return fitted_scale(report.fakemag[known], report.true[known], variance[known])
