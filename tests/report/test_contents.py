@@ -17,11 +17,11 @@ from astra.catalogue.query import Rows as CatalogueRows
 from astra.database.connection import database
 from astra.database.snapshot import snapshot
 from astra.models import AstroNNdist, Distance, TaskRun
-from astra.report import outliers
+from astra.report import comparison
 from astra.report.comparison import parallaxes, parts, repeats
 from astra.report.contents import gather
 from astra.report.rows import read_rows
-from astra.report.sections import errors
+from astra.report.uncertainties import gaia
 from astra.system.version import V_ASTRA
 
 
@@ -96,10 +96,10 @@ def test_the_parallax_with_its_zero_point_taken_off_comes_first(db):
 def test_the_section_on_gaia_says_where_there_is_no_zero_point_and_weighted_distances_leave_gaia_out(db):
     raw = {"gaia_parallax": 0.24, "e_gaia_parallax": 0.02}
     a_result(a_spectrum(a_source(j_mag=11.0)), plx_zero_point=-0.04, **raw)
-    corrected = errors.gaia(now(gather)).body
+    corrected = gaia(now(gather))
     a_result(a_spectrum(a_source(j_mag=11.0)), **raw)
 
-    both = errors.gaia(now(gather)).body
+    both = gaia(now(gather))
 
     assert "as published" not in corrected
     assert "For 1 of them, Gaia's parallax has the zero-point" in both
@@ -129,12 +129,12 @@ def test_outliers_begin_with_the_largest_pulls_and_show_every_flag(survey):
     contents = now(gather)
 
     shown = contents.outliers
-    pulls = [abs(each.pull) for each in shown if each.why == outliers.PULL]
+    keys = contents.rows["spectrum_pk"]
+    pulls = [abs(contents.pull_of(keys[index])) for index, why in shown.items() if why == comparison.PULL]
     assert pulls == sorted(np.abs(contents.parallaxes.pull))[: -len(pulls) - 1 : -1]
-    assert len({each.index for each in shown}) == len(shown)
     present = np.bitwise_or.reduce(contents.rows["result_flags"])
-    assert np.bitwise_or.reduce([contents.rows["result_flags"][each.index] for each in shown]) == present
-    assert sum(each.why == outliers.NO_RESULT for each in shown) == 1
+    assert np.bitwise_or.reduce([contents.rows["result_flags"][index] for index in shown]) == present
+    assert list(shown.values()).count(comparison.NO_RESULT) == 1
 
 
 # > Where they come from

@@ -191,7 +191,7 @@ def title_of(kind: str, number: int) -> str:
 
 
 @dataclass(frozen=True)
-class Running:
+class Trend:
     """Quantiles of one quantity along another, in M bins of as many stars each; arrays of shape (M,)."""
 
     x: np.ndarray
@@ -221,12 +221,12 @@ def bins_of(x: np.ndarray, *, most: int = 14, fewest: int = 20) -> list[np.ndarr
     return np.array_split(rows[np.argsort(x[rows], kind="stable")], number) if number else []
 
 
-def running(x: np.ndarray, y: np.ndarray, *, most: int = 14, fewest: int = 20) -> Running:
+def running(x: np.ndarray, y: np.ndarray, *, most: int = 14, fewest: int = 20) -> Trend:
     """Quantiles of ``y`` in bins of ``x``; what is not finite in either is left out. See :func:`bins_of`."""
     bins = bins_of(np.where(np.isfinite(y), x, np.nan), most=most, fewest=fewest)
     middles = np.array([np.median(x[part]) for part in bins])
     levels = [np.quantile(y[part], (_LOW, _MIDDLE, _HIGH)) for part in bins]
-    return Running(middles, *np.reshape(levels, (-1, 3)).T)
+    return Trend(middles, *np.reshape(levels, (-1, 3)).T)
 
 
 def extent(values: np.ndarray, level: float, least: float, most: float) -> float:

@@ -66,7 +66,7 @@ def pull_histograms(report: Report) -> Panels:
         stars = max(1, len(seen)) * (_PULLS[1] - _PULLS[0])
         top = max(0.45 * stars, 1.05 * counts.max())
         axes = plot("pull", "", (_PULLS[0], _PULLS[-1]), (0, top), height=210)
-        add_histogram(axes, Histogram(_PULLS, counts, 0, 0))
+        add_histogram(axes, Histogram(_PULLS, counts))
         add_line(axes, x, stars * np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), "ink", line_width=1.4)
         axes.yaxis.visible = axes.grid.visible = False
         drawn.append((title_of(kind, len(seen)), axes))
@@ -152,7 +152,7 @@ def validity(report: Report, excesses: np.ndarray, errors: np.ndarray) -> Panels
     label, span = "excess scatter [flux / continuum]", (0, right_end)
     counts, bins = np.histogram(finite[finite <= right_end], np.linspace(0, right_end, 61))
     upper = plot(label, "stars", span, (0, 1.05 * max(1, counts.max())), height=200)
-    add_histogram(upper, Histogram(bins, counts, 0, 0), unit="")
+    add_histogram(upper, Histogram(bins, counts), unit="")
     lower = plot(label, "relative error added", span, height=200)
     x = np.union1d(np.linspace(0, right_end, 400), excesses)
     add_line(lower, x, np.interp(x, excesses, errors), "ink", line_width=1.9)
