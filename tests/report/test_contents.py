@@ -148,12 +148,12 @@ def test_the_report_and_the_catalogue_agree_on_what_a_mixture_is(survey):
     void = a_run(weights_name="no result", weights_sha256="ee" * 32)
     a_result(a_spectrum(a_source()), run_pk=void.pk, flag_no_result=True)
 
-    alone = now(gather).provenance.kinds
+    alone = now(gather).kinds
     other = a_run(weights_name="other", weights_sha256="ff" * 32, seed=4, n_draws=20)
     a_result(a_spectrum(a_source()), run_pk=other.pk)
     a_result(a_spectrum(a_source()))
     a_result(a_spectrum(a_source()), run_pk=renamed.pk, v_astra=V_ASTRA + 1000)
-    mixed = now(gather).provenance.kinds
+    mixed = now(gather).kinds
 
     assert [(kind.origin.weights_name, kind.good_for) for kind in alone] == [("toy", "giants")]
     in_catalogue = Counter()
@@ -164,10 +164,10 @@ def test_the_report_and_the_catalogue_agree_on_what_a_mixture_is(survey):
 
 
 def test_without_a_result_there_is_no_kind_and_without_rows_no_moment(db):
-    empty = now(gather).provenance
+    empty = now(gather)
     a_result(a_spectrum(), flag_no_result=True)
 
-    found = now(gather).provenance
+    found = now(gather)
 
     assert (empty.kinds, empty.versions, empty.newest) == ([], [], None)
     assert (found.kinds, found.versions) == ([], [re.match(r"\d+\.\d+\.\d+", __version__)[0]])
@@ -183,8 +183,8 @@ def test_the_newest_result_is_one_of_those_that_are_shown(db):
     other = a_result(a_spectrum())
     AstroNNdist.update(modified=later).where(AstroNNdist.task_pk == other.task_pk).execute()
 
-    assert now(gather, [spectrum.spectrum_pk_id]).provenance.newest == moments[V_ASTRA]
-    assert now(gather).provenance.newest == later
+    assert now(gather, [spectrum.spectrum_pk_id]).newest == moments[V_ASTRA]
+    assert now(gather).newest == later
 
 
 def test_the_reasons_are_those_of_the_rows_that_are_shown(db):

@@ -7,7 +7,7 @@ import pytest
 
 from astra.config import load_settings
 from astra.models import AstroNNdist, TaskRun
-from astra.report.making import make_star_page
+from astra.report.making import make_report
 from astra.report.star_page import draw_spectrum
 from astra.report.stars import Drawing, Draws, read_pixels, read_star
 
@@ -31,7 +31,7 @@ def test_the_draws_of_a_star_are_those_that_made_its_row(survey, first_star):
 def test_a_row_that_other_pixels_made_is_said_to_differ(survey, first_star, tmp_path):
     AstroNNdist.update(L_fakemag=AstroNNdist.L_fakemag * 1.01).execute()
 
-    make_star_page(tmp_path / "star.html", first_star, load_settings())
+    make_report(tmp_path / "star.html", load_settings(), first_star)
 
     assert "their summary differs from the stored row" in (tmp_path / "star.html").read_text()
 
@@ -40,7 +40,7 @@ def test_a_row_that_other_pixels_made_is_said_to_differ(survey, first_star, tmp_
 def test_weights_that_are_not_at_hand_are_named(survey, first_star, tmp_path):
     TaskRun.update(weights_sha256="ab" * 32).execute()
 
-    make_star_page(tmp_path / "star.html", first_star, load_settings())
+    make_report(tmp_path / "star.html", load_settings(), first_star)
 
     assert "The weights toy (sha256 abababababab…) are not at hand" in (tmp_path / "star.html").read_text()
 

@@ -33,34 +33,24 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Provenance:
-    """Where all the results that are shown come from.
+class Contents:
+    """Results, what follows from them, and where they come from.
 
     Attributes:
-        database: Its name, without a password.
+        source: The name of the database, without a password.
         versions: The versions of Astra that made the rows, ascending.
         newest: When one of the rows last changed (UTC); ``None`` without rows.
         kinds: Of the rows with a result, the most frequent first; as in a catalogue, rows without one come
             from no weights.
-    """
-
-    database: str
-    versions: list[str]
-    newest: datetime | None
-    kinds: list[Kind]
-
-
-@dataclass(frozen=True)
-class Contents:
-    """Results, and what follows from them.
-
-    Attributes:
         outliers: The indices of rows to look at, and why.
         reasons: The most common reasons for spectra without a result, with their numbers.
     """
 
+    source: str
+    versions: list[str]
+    newest: datetime | None
+    kinds: list[Kind]
     rows: Rows
-    provenance: Provenance
     parallaxes: Parallaxes
     repeats: Repeats
     outliers: dict[int, str]
@@ -96,13 +86,11 @@ def gather(spectra: Sequence[int] | None = None) -> Contents:
     compared = parallaxes(rows)
     shown = [] if spectra is None else [Distance.spectrum_pk << list(spectra)]
     return Contents(
+        source=described(database),
+        versions=[_spelled(version) for version in np.unique(rows["v_astra"]).tolist()],
+        newest=rows["modified"].max().item() if len(rows) else None,
+        kinds=_kinds(rows),
         rows=rows,
-        provenance=Provenance(
-            database=described(database),
-            versions=[_spelled(version) for version in np.unique(rows["v_astra"]).tolist()],
-            newest=rows["modified"].max().item() if len(rows) else None,
-            kinds=_kinds(rows),
-        ),
         parallaxes=compared,
         repeats=repeats(rows),
         outliers=outliers(rows, compared),

@@ -5,6 +5,7 @@ the colours of a light screen; its tags name the variable of the style sheet tha
 script of the page applies the colours of the screen in use when the figure comes into view.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astra.report.page import colours
-from astra.report.summaries import Density, Histogram, Running, cells_for, density, steps
+from astra.report.summaries import Histogram, Trend, cells_for, density, steps
 
 if TYPE_CHECKING:
     from bokeh.models import Axis
@@ -45,23 +46,18 @@ def embed(name: str, canvas: "Figure") -> Embedded:
     """Convert a finished figure for the templates."""
     from bokeh.embed import json_item
 
+    ids: dict[str, str] = {}
+
+    def renamed(part: dict[str, Any]) -> dict[str, Any]:
+        # Bokeh numbers its models through the life of a process: the same figure shall give the same page.
+        found = {key: part[key] for key in ("id", "root_id") if key in part}
+        return part | {key: ids.setdefault(old, f"{name}-{len(ids)}") for key, old in found.items()}
+
+    item = json.loads(json.dumps(json_item(canvas, f"plot-{name}")), object_hook=renamed)
     scaled = canvas.sizing_mode == "scale_width"
-    space = f"aspect-ratio:{canvas.aspect_ratio:g}" if scaled else f"min-height:{canvas.height}px"
-    return Embedded(name, _renamed(json_item(canvas, f"plot-{name}"), name, {}), space)
-
-
-def _renamed(part: Any, name: str, seen: dict[str, str]) -> Any:
-    """The same JSON with reproducible ids of the models: Bokeh numbers them through the life of a process."""
-    if isinstance(part, list):
-        return [_renamed(each, name, seen) for each in part]
-    if not isinstance(part, dict):
-        return part
-    return {
-        key: seen.setdefault(value, f"{name}-{len(seen)}")
-        if key in ("id", "root_id")
-        else _renamed(value, name, seen)
-        for key, value in part.items()
-    }
+    return Embedded(
+        name, item, f"aspect-ratio:{canvas.aspect_ratio:g}" if scaled else f"min-height:{canvas.height}px"
+    )
 
 
 # > An empty figure
@@ -164,40 +160,32 @@ def plot_density(
     tooltips: Sequence[tuple[str, str]] = (),
     **options: Any,
 ) -> "tuple[Figure, int]":
-    """Axes with the density of two quantities.
+    """Axes with the counts in cells of two quantities as colours, logarithmic; empty cells stay empty.
 
     Args:
         labels: Of the axes.
         x, y: Shape (N,).
         x_range, y_range: Of the axes and of the cells; the first may be the larger.
-        most: Cells along each axis, at most.
+        most: Cells along the y axis, at most.
         what: The things that are counted.
         tooltips: What a cell shows besides its count when pointed at.
-        **options: Of ``plot``.
+        **options: Of ``plot``; on axes of one scale cells are square.
 
     Returns:
         The axes, and how many of the things lie outside.
     """
-    number = cells_for(len(x), most)
-    cells = density(x, y, *(steps(*sorted(ends), number) for ends in (x_range, y_range)))
-    canvas = plot(*labels, x_range, y_range, **options)
-    add_density(canvas, cells, what, tooltips)
-    return canvas, cells.outside
-
-
-def add_density(
-    canvas: "Figure", cells: Density, what: str = "stars", tooltips: Sequence[tuple[str, str]] = ()
-) -> None:
-    """Counts as colours, logarithmic; empty cells stay empty."""
     from bokeh.models import DataRange1d, HoverTool, LogColorMapper
 
+    canvas = plot(*labels, x_range, y_range, **options)
+    (x_low, x_high), (y_low, y_high) = sorted(x_range), sorted(y_range)
+    width, height = x_high - x_low, y_high - y_low
+    rows = cells_for(len(x), most)
+    columns = round(rows * width / height) if canvas.match_aspect else rows
+    cells = density(x, y, steps(x_low, x_high, columns), steps(y_low, y_high, rows))
     counts = np.where(cells.counts > 0, cells.counts, np.nan).astype(np.float32)
     highest = max(2.0, float(cells.counts.max(initial=0)))
     mapper = LogColorMapper(**_palette("density"), low=1, high=highest, nan_color="rgba(0,0,0,0)")
-    (x_low, x_high), (y_low, y_high) = cells.x_edges[[0, -1]], cells.y_edges[[0, -1]]
-    image = canvas.image(
-        image=[counts], x=x_low, y=y_low, dw=x_high - x_low, dh=y_high - y_low, color_mapper=mapper
-    )
+    image = canvas.image(image=[counts], x=x_low, y=y_low, dw=width, dh=height, color_mapper=mapper)
     for each in (canvas.x_range, canvas.y_range):
         if isinstance(each, DataRange1d):
             each.renderers = [image]
@@ -205,6 +193,7 @@ def add_density(
     ticks = [float(factor * 10**decade) for decade in range(9) for factor in (1, 2, 5)]
     ticks = [tick for tick in ticks if tick <= highest]
     _add_bar(canvas, mapper, f"{what} per cell", ticks if len(ticks) < 8 else ticks[::3], ",.0f")
+    return canvas, cells.outside
 
 
 def add_hexagons(
@@ -290,7 +279,7 @@ def add_rule(
     canvas.add_layout(rule)
 
 
-def add_running(canvas: "Figure", found: Running, *, log_y: bool = False) -> None:
+def add_running(canvas: "Figure", found: Trend, *, log_y: bool = False) -> None:
     """Median, and 16 to 84 %, over a density whose x axis has logarithms.
 
     Args:
@@ -302,7 +291,7 @@ def add_running(canvas: "Figure", found: Running, *, log_y: bool = False) -> Non
     for values, properties in (found.low, outer), (found.high, outer), (found.median, {"line_width": 2.5}):
         shown = np.isfinite(values)
         y = np.log10(values[shown]) if log_y else values[shown]
-        add_line(canvas, np.log10(found.middle[shown]), y, "warn", **properties)
+        add_line(canvas, np.log10(found.x[shown]), y, "warn", **properties)
 
 
 def add_histogram(

@@ -1,7 +1,6 @@
 """Makes a report from the open database: of all results, or of one star."""
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from astra.database.connection import database
 from astra.database.snapshot import snapshot
 from astra.errors import UsageError
 from astra.models import AstroNNdist
-from astra.report.contents import Contents, gather
+from astra.report.contents import gather
 from astra.report.page import require_bokeh
 from astra.report.results_page import results_page
 from astra.report.star_page import star_page
@@ -60,57 +59,34 @@ def check(task: str, output: Path, *, overwrite: bool) -> None:
     require_bokeh("the report", "report")
 
 
-def make_report(output: Path, settings: Settings, *, overwrite: bool = False) -> Made:
-    """Write the report of all results, as they are at this moment.
+def make_report(
+    output: Path, settings: Settings, star: str | None = None, *, overwrite: bool = False
+) -> Made:
+    """Write the report of all results or of one star, as they are at this moment: complete or not at all.
 
     Args:
         output: The file.
         settings: Where weights and spectra are.
-        overwrite: Replace the file that is there.
-
-    Raises:
-        UsageError: The file is there already.
-        StorageError: The file cannot be written.
-    """
-
-    def build() -> tuple[Contents, str]:
-        contents = gather()
-        return contents, results_page(contents, settings)
-
-    return _write(output, build, overwrite)
-
-
-def make_star_page(output: Path, name: str, settings: Settings, *, overwrite: bool = False) -> Made:
-    """Write the page of one star, as it is at this moment.
-
-    Args:
-        output: The file.
-        name: An sdss_id (digits) or an APOGEE id.
-        settings: Where weights and spectra are.
+        star: An sdss_id (digits) or an APOGEE id; ``None`` takes all results.
         overwrite: Replace the file that is there.
 
     Raises:
         UsageError: There is no such star in the database, or the file is there already.
         StorageError: The file cannot be written.
     """
-
-    def build() -> tuple[Contents, str]:
-        star = read_star(name)
-        contents = gather([detail.summary.spectrum_pk for detail in star.details])
-        return contents, star_page(name, star, contents, settings)
-
-    return _write(output, build, overwrite)
-
-
-def _write(output: Path, build: Callable[[], tuple[Contents, str]], overwrite: bool) -> Made:
-    """Write the file, complete or not at all; all of it is of one moment."""
     started = time.monotonic()
     with whole_file(output, overwrite=overwrite) as stream:
         with snapshot(database):
-            contents, text = build()
+            if star is None:
+                contents = gather()
+                text = results_page(contents, settings)
+            else:
+                found = read_star(star)
+                contents = gather([detail.summary.spectrum_pk for detail in found.details])
+                text = star_page(star, found, contents, settings)
         stream.write(text.encode())
-    rows, kinds = contents.rows, contents.provenance.kinds
-    weights = {(kind.origin.weights_name, kind.origin.weights_sha256) for kind in kinds}
+    rows = contents.rows
+    weights = {(kind.origin.weights_name, kind.origin.weights_sha256) for kind in contents.kinds}
     return Made(
         output,
         output.stat().st_size,

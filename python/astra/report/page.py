@@ -87,20 +87,14 @@ def page(
     from markupsafe import Markup
 
     bokeh = Resources(mode="inline", components=["bokeh"]).js_raw[0]
-    scripts = [Markup(bokeh), Markup(_read("astra.report/page.js"))]
-    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    return macros("astra.report/page.html").page(
-        title=title,
-        head=head,
-        sections=[section for section in sections if section.body.strip()],
-        dialogs=dialogs,
-        without_script=without_script,
-        scripts=scripts,
-        hashes=digests,
-        light=colours(),
-        dark=colours(dark=True),
-        style=Markup(_read("astra.report/page.css")),
-    )
+    scripts = {_digest(script): Markup(script) for script in (bokeh, _read("astra.report/page.js"))}
+    style = Markup(_read("astra.report/page.css"))
+    shown = [section for section in sections if section.body]
+    return macros("astra.report/page.html").page(title, head, shown, dialogs, without_script, style, scripts)
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def macros(template: str) -> "TemplateModule":
@@ -153,6 +147,7 @@ def _templates() -> "Environment":
         lstrip_blocks=True,
     )
     found.filters |= {"number": number, "share": share, "thousands": "{:,}".format}
+    found.globals["colours"] = colours
     found.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return found
 

@@ -8,23 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astra.models import AstroNNdist
+from astra.report import figures
 from astra.report.contents import Contents
-from astra.report.figures import (
-    add_density,
-    add_histogram,
-    add_line,
-    add_steps,
-    add_text,
-    coloured,
-    embed,
-    finish_legend,
-    log_ticks,
-    plot,
-    plot_density,
-)
 from astra.report.page import RESULTS, macros, share
 from astra.report.rows import CLASSES, RULES, UNKNOWN
-from astra.report.summaries import cells_for, density, ends_of, histogram, log_steps, median, steps
+from astra.report.summaries import ends_of, histogram, log_steps, median
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure as Figure
@@ -56,22 +44,24 @@ def sky(contents: Contents) -> str:
     if not known.any():
         return ""
     l, b = l[known], b[known]  # noqa: E741
-    cells = cells_for(len(l), _SKY_CELLS)
-    canvas = plot("", "", (-2, 2), (-1, 1), aspect=1.8, equal=True)
+    canvas, _ = figures.plot_density(
+        ("", ""), *mollweide(l, b), (-2, 2), (-1, 1), _SKY_CELLS, "spectra", aspect=1.8, equal=True
+    )
     canvas.axis.visible = canvas.grid.visible = False
-    add_density(canvas, density(*mollweide(l, b), steps(-2, 2, 2 * cells), steps(-1, 1, cells)), "spectra")
     for number, (x, y) in enumerate(graticule()):
         is_edge = number in (0, 12)
-        add_line(canvas, x, y, "muted", line_width=1.2 if is_edge else 0.6, line_alpha=1 if is_edge else 0.45)
+        figures.add_line(
+            canvas, x, y, "muted", line_width=1.2 if is_edge else 0.6, line_alpha=1 if is_edge else 0.45
+        )
     for longitude in (120, 60, 0, 300, 240):
         place = map(float, mollweide(longitude, 0.0))
-        add_text(canvas, *place, f"{longitude}°", text_align="center", text_baseline="bottom")
+        figures.add_text(canvas, *place, f"{longitude}°", text_align="center", text_baseline="bottom")
     edge_text = {"text_align": "left", "text_baseline": "middle", "x_offset": 3}
     for latitude in (-60, -30, 30, 60):
         place = map(float, mollweide(-179.99, latitude))
-        add_text(canvas, *place, f"{latitude:+d}°".replace("-", "−"), "muted", **edge_text)
+        figures.add_text(canvas, *place, f"{latitude:+d}°".replace("-", "−"), "muted", **edge_text)
     in_plane, in_north = (np.abs(b) < 10).mean(), (b > 0).mean()
-    return macros(RESULTS).sky(embed("sky", canvas), len(l), in_plane, in_north)
+    return macros(RESULTS).sky(figures.embed("sky", canvas), len(l), in_plane, in_north)
 
 
 def mollweide(l: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # noqa: E741
@@ -149,12 +139,12 @@ def _from_above(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     canvas, outside = _view(("X", "Y"), x, y, (R_SUN + reach, R_SUN - reach), reach, equal=True)
     turn = np.linspace(0, 2 * np.pi, 181)
     for radius in _RINGS:
-        add_line(canvas, radius * np.cos(turn), radius * np.sin(turn), "muted", line_alpha=0.9)
+        figures.add_line(canvas, radius * np.cos(turn), radius * np.sin(turn), "muted", line_alpha=0.9)
     _mark(canvas, R_SUN, 0, "Sun")
     if reach > R_SUN:
         _mark(canvas, 0, 0, "centre")
     numbers = {"median": median(np.hypot(x, y)), "inner": (x < R_SUN).mean(), "outside": outside}
-    return {"plot": embed("above", canvas)} | numbers
+    return {"plot": figures.embed("above", canvas)} | numbers
 
 
 def _from_the_side(radius: np.ndarray, z: np.ndarray) -> dict[str, Any]:
@@ -162,10 +152,10 @@ def _from_the_side(radius: np.ndarray, z: np.ndarray) -> dict[str, Any]:
     low, high = max(0.0, low - 0.5), min(high + 0.5, _LARGEST_R)
     reach = min(1.1 * float(np.abs(ends_of(z, least=(-1.5, 1.5))).max()), _LARGEST_Z)
     canvas, outside = _view(("R", "Z"), radius, z, (low, high), reach)
-    add_line(canvas, [low, high], [0, 0], "muted", line_width=0.7, line_alpha=0.6)
+    figures.add_line(canvas, [low, high], [0, 0], "muted", line_width=0.7, line_alpha=0.6)
     _mark(canvas, R_SUN, Z_SUN, "Sun")
     numbers = {"median": median(np.abs(z)), "far": (np.abs(z) > 1).mean(), "outside": outside}
-    return {"plot": embed("side", canvas)} | numbers
+    return {"plot": figures.embed("side", canvas)} | numbers
 
 
 def _view(
@@ -181,13 +171,13 @@ def _view(
     labels = tuple(f"{name} [kpc]" for name in names)
     tooltips = [(", ".join(names), "$x{0.0}, $y{0.00} kpc")]
     options = {"tooltips": tooltips, "aspect": 0.95, "equal": equal}
-    return plot_density(labels, x, y, x_range, (-reach, reach), _GALAXY_CELLS, **options)
+    return figures.plot_density(labels, x, y, x_range, (-reach, reach), _GALAXY_CELLS, **options)
 
 
 def _mark(canvas: "Figure", x: float, y: float, name: str) -> None:
     cross = canvas.scatter([x], [y], size=9, marker="circle_cross", fill_alpha=0, line_width=1.5)
-    coloured(cross.glyph, line="warn")
-    add_text(canvas, x, y, name, "warn", x_offset=8, y_offset=-4, text_font_style="bold")
+    figures.coloured(cross.glyph, line="warn")
+    figures.add_text(canvas, x, y, name, "warn", x_offset=8, y_offset=-4, text_font_style="bold")
 
 
 # > Luminosity and colour
@@ -215,11 +205,11 @@ def _diagram(contents: Contents) -> dict[str, Any] | None:
     bright, faint = ends_of(m_ks, least=(-6, 4))
     x_range, y_range = (blue - 0.1, red + 0.1), (faint + 0.5, bright - 0.5)
     labels, tooltips = ("(J − Ks)₀ [mag]", "M_Ks [mag]"), [("(J − Ks)₀", "$x{0.00}"), ("M_Ks", "$y{0.00}")]
-    canvas, outside = plot_density(
+    canvas, outside = figures.plot_density(
         labels, colour, m_ks, x_range, y_range, _COLOUR_CELLS, tooltips=tooltips, height=480
     )
     return {
-        "plot": embed("luminosity", canvas),
+        "plot": figures.embed("luminosity", canvas),
         "stars": int(np.isfinite(colour).sum()),
         "median": np.nanmedian(m_ks),
         "brightest": np.nanmin(m_ks),
@@ -245,14 +235,16 @@ def distances(contents: Contents) -> str:
     edges = np.log10(log_steps(low, high, _BINS))
     every_star = histogram(np.log10(dist), edges)
     top = 1.08 * max(1, every_star.counts.max())
-    canvas = plot("distance [pc]", "stars", (edges[0], edges[-1]), (0, top), height=400)
-    log_ticks(canvas.xaxis[0], 10 ** edges[0], 10 ** edges[-1])
-    add_histogram(canvas, every_star, unit="(log10 pc)", colour="muted")
+    canvas = figures.plot("distance [pc]", "stars", (edges[0], edges[-1]), (0, top), height=400)
+    figures.log_ticks(canvas.xaxis[0], 10 ** edges[0], 10 ** edges[-1])
+    figures.add_histogram(canvas, every_star, unit="(log10 pc)", colour="muted")
     for code, name in enumerate(CLASSES):
         if (kind == code).any():
-            add_steps(canvas, histogram(np.log10(dist[kind == code]), edges), f"class-{code + 1}", name)
-    finish_legend(canvas, "top_left")
+            figures.add_steps(
+                canvas, histogram(np.log10(dist[kind == code]), edges), f"class-{code + 1}", name
+            )
+    figures.finish_legend(canvas, "top_left")
     shares = (10, 50, 90)
     percentiles = list(zip(shares, np.percentile(dist, shares), strict=True))
-    plotted = embed("distances", canvas)
+    plotted = figures.embed("distances", canvas)
     return macros(RESULTS).distances(plotted, len(dist), percentiles, dist.max(), every_star.outside)

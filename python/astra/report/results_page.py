@@ -60,7 +60,7 @@ def _head(contents: Contents) -> str:
         "look twice (flag_warn)": count("flag_warn"),
         "discard (flag_bad)": count("flag_bad"),
     }
-    return macros(RESULTS).head(len(rows), contents.stars, contents.provenance, entries)
+    return macros(RESULTS).head(contents, entries)
 
 
 def _flags(contents: Contents) -> str:

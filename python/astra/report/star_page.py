@@ -38,13 +38,13 @@ def star_page(name: str, star: Star, contents: Contents, settings: Settings) -> 
         sections.append(Section(key, detail.spectrum.product_id, draw_spectrum(detail, pull, key, drawing)))
     if star.details:
         sections.append(weights(contents))
-    head = macros(STAR).head(title, star, contents.provenance)
+    head = macros(STAR).head(title, star, contents)
     return page(f"astra: {title}", head, sections, without_script=NUMBERS_REMAIN)
 
 
 def weights(contents: Contents) -> Section:
     """The weights, with what they are good for."""
-    return Section("weights", "Weights", macros(RESULTS).weights(contents.provenance.kinds))
+    return Section("weights", "Weights", macros(RESULTS).weights(contents.kinds))
 
 
 def draw_spectrum(detail: Detail, pull: float, key: str, drawing: Drawing, every: int = 1) -> str:

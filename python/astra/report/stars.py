@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import peewee
 
 from astra.config import Settings
 from astra.errors import ConfigError, SpectrumError, UsageError
@@ -56,29 +55,21 @@ class Star:
 
 
 def read_details(spectrum_pks: Sequence[int]) -> list[Detail]:
-    """What the database has of these spectra, in their order; those without a result are left out."""
-    keys = list(spectrum_pks)
-    found: dict[int, Detail] = {}
-    for some in peewee.chunked(keys, 500):
-        summaries = list(Distance.select().where(Distance.spectrum_pk << list(some)))
-        results, spectra, sources, runs = (
-            _by_key(field, {getattr(row, column) for row in summaries})
-            for field, column in (
-                (AstroNNdist.task_pk, "task_pk"),
-                (ApogeeCoaddedSpectrumInApStar.spectrum_pk, "spectrum_pk"),
-                (Source.pk, "source_pk"),
-                (TaskRun.pk, "run_pk"),
-            )
-        )
-        for row in summaries:
-            source, run = sources.get(row.source_pk), runs.get(row.run_pk)
-            found[row.spectrum_pk] = Detail(row, results[row.task_pk], spectra[row.spectrum_pk], source, run)
-    return [found[key] for key in keys if key in found]
+    """What the database has of few spectra, in their order; those without a result are left out."""
+    rows = Distance.select().where(Distance.spectrum_pk << list(spectrum_pks))
+    found = {row.spectrum_pk: row for row in rows}
+    return [_detail(found[key]) for key in spectrum_pks if key in found]
 
 
-def _by_key(field: peewee.Field, keys: set[int | None]) -> dict[int, peewee.Model]:
-    rows = field.model.select().where(field << (keys - {None}))
-    return {row.__data__[field.name]: row for row in rows}
+def _detail(row: Distance) -> Detail:
+    spectra = ApogeeCoaddedSpectrumInApStar
+    return Detail(
+        row,
+        AstroNNdist.get_by_id(row.task_pk),
+        spectra.get(spectra.spectrum_pk == row.spectrum_pk),
+        Source.get_or_none(Source.pk == row.source_pk),
+        TaskRun.get_or_none(TaskRun.pk == row.run_pk),
+    )
 
 
 def read_star(name: str) -> Star:

@@ -51,22 +51,25 @@ def median(values: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
-class Running:
-    """Percentiles of one quantity in bins of another, shape (bins,); NaN where a bin has too few stars."""
+class Trend:
+    """Percentiles of one quantity along another, shape (bins,); NaN where a bin has too few stars."""
 
-    middle: np.ndarray
-    """Geometric mean of the edges of each bin."""
+    x: np.ndarray
+    """The place of each bin along the other quantity."""
 
     low: np.ndarray
-    """16th percentile."""
-
     median: np.ndarray
     high: np.ndarray
-    """84th percentile."""
+    """16, 50 and 84 per cent."""
+
+    @property
+    def half_width(self) -> np.ndarray:
+        """Half the range of the middle 68 per cent: of a normal distribution, its standard deviation."""
+        return 0.5 * (self.high - self.low)
 
 
-def running(x: np.ndarray, y: np.ndarray, edges: np.ndarray) -> Running:
-    """Percentiles of y in bins of x; a bin includes its lower edge.
+def running(x: np.ndarray, y: np.ndarray, edges: np.ndarray) -> Trend:
+    """Percentiles of y in bins of x, at the geometric means of the edges; a bin includes its lower edge.
 
     Args:
         x, y: Shape (N,); what is not finite in either is left out.
@@ -77,7 +80,7 @@ def running(x: np.ndarray, y: np.ndarray, edges: np.ndarray) -> Running:
     place = np.digitize(x, edges) - 1
     bins = [y[place == index] for index in range(len(edges) - 1)]
     found = [np.percentile(each, ONE_SIGMA) if len(each) >= FEWEST else (np.nan,) * 3 for each in bins]
-    return Running(np.sqrt(edges[:-1] * edges[1:]), *np.transpose(found))
+    return Trend(np.sqrt(edges[:-1] * edges[1:]), *np.transpose(found))
 
 
 # > Counted in cells

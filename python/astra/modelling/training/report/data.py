@@ -12,6 +12,7 @@ import numpy as np
 from astra.modelling.training import parallax_metrics
 from astra.modelling.training.evaluate import distance_error, pulls
 from astra.pipelines.astronn_dist.distances.distance import unreliable
+from astra.report.summaries import Trend
 
 if TYPE_CHECKING:
     from astra.modelling.training.loop import Epoch
@@ -190,24 +191,6 @@ def title_of(kind: str, number: int) -> str:
 # > Numbers along an axis
 
 
-@dataclass(frozen=True)
-class Trend:
-    """Quantiles of one quantity along another, in M bins of as many stars each; arrays of shape (M,)."""
-
-    x: np.ndarray
-    """Median of the other quantity."""
-
-    low: np.ndarray
-    median: np.ndarray
-    high: np.ndarray
-    """16, 50 and 84 per cent."""
-
-    @property
-    def half_width(self) -> np.ndarray:
-        """Half the range of the middle 68 per cent: of a normal distribution, its standard deviation."""
-        return 0.5 * (self.high - self.low)
-
-
 def bins_of(x: np.ndarray, *, most: int = 14, fewest: int = 20) -> list[np.ndarray]:
     """Indices of stars in bins of ``x`` with as many in each, in ascending order.
 
@@ -222,7 +205,10 @@ def bins_of(x: np.ndarray, *, most: int = 14, fewest: int = 20) -> list[np.ndarr
 
 
 def running(x: np.ndarray, y: np.ndarray, *, most: int = 14, fewest: int = 20) -> Trend:
-    """Quantiles of ``y`` in bins of ``x``; what is not finite in either is left out. See :func:`bins_of`."""
+    """Quantiles of ``y`` in bins of ``x``, at the medians of the bins; see :func:`bins_of`.
+
+    What is not finite in either is left out.
+    """
     bins = bins_of(np.where(np.isfinite(y), x, np.nan), most=most, fewest=fewest)
     middles = np.array([np.median(x[part]) for part in bins])
     levels = [np.quantile(y[part], (_LOW, _MIDDLE, _HIGH)) for part in bins]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astra.modelling.training.report.data import Report, Trend, name_of, running
+from astra.modelling.training.report.data import Report, name_of, running
 from astra.report.figures import (
     AUTOMATIC,
     Embedded,
@@ -18,6 +18,7 @@ from astra.report.figures import (
     log_ticks,
     plot,
 )
+from astra.report.summaries import Trend
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure as Figure
@@ -49,7 +50,7 @@ class Panels:
     columns: int
 
 
-def panels(
+def side_by_side(
     name: str, alt: str, drawn: "Sequence[tuple[str, Figure]]", legend: Sequence[Entry] = (), columns: int = 3
 ) -> Panels:
     """Put panels with their titles into one figure; its name is unique in the page."""

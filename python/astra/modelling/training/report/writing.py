@@ -10,7 +10,14 @@ import numpy as np
 from astra.modelling.training.evaluate import LEAST_SNR
 from astra.modelling.training.report import accuracy, trust
 from astra.modelling.training.report.data import PRECISE, Report
-from astra.modelling.training.report.tables import by_class, by_flux_ratio, by_snr, details, headline
+from astra.modelling.training.report.tables import (
+    FLUX_RATIO_EDGES,
+    SNR_EDGES,
+    by_class,
+    by_range,
+    details,
+    headline,
+)
 from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
 from astra.pipelines.astronn_dist.weights.validity import COLUMNS, TABLE
 from astra.report.page import Section, macros, number, page, require_bokeh
@@ -71,7 +78,11 @@ def _sections(report: Report) -> Iterator[Section]:
     drawn = known.any() and accuracy.errors_by_luminosity(shown)
     words = html.luminosity(drawn, shown.is_measured, f"{PRECISE:g}")
     yield Section("luminosity", "Errors of the distance by luminosity", words)
-    words = html.noise(accuracy.errors_by_snr(shown), by_snr(shown)) if known.any() else ""
+    words = (
+        html.noise(accuracy.errors_by_snr(shown), by_range(shown, shown.snr, SNR_EDGES))
+        if known.any()
+        else ""
+    )
     yield Section("noise", "Errors of the distance by signal-to-noise ratio", words)
     drawn = np.isfinite(single.pull).any() and trust.pull_histograms(single)
     yield Section("pulls", "Pulls", figure(drawn, html.pulls))
@@ -82,7 +93,8 @@ def _sections(report: Report) -> Iterator[Section]:
     yield Section("kiel", "Where in the Kiel diagram", figure(accuracy.kiel(shown), html.kiel))
     words = ""
     if pairs is not None and np.isfinite(pairs.r).any():
-        words = html.binaries(accuracy.companions(pairs), by_flux_ratio(pairs), by_class(pairs))
+        by_flux_ratio = by_range(pairs, pairs.flux_ratio, FLUX_RATIO_EDGES)
+        words = html.binaries(accuracy.companions(pairs), by_flux_ratio, by_class(pairs))
     yield Section("binaries", "Binaries", words)
     yield Section("validity", "Spectra unlike those of the training", _validity(single))
     yield Section("made", "How it was made", html.made(*details(report.details)))
