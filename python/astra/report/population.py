@@ -29,6 +29,8 @@ _SKY_CELLS, _GALAXY_CELLS, _COLOUR_CELLS = 100, 140, 150
 _BINS = 80  # of distances
 
 _LARGEST_R, _LARGEST_Z = 30.0, 15.0  # kpc
+_COORDINATES = "$x{0.0}, $y{0.00} kpc"  # where a view of the Galaxy is pointed at
+_ASPECT = 0.95  # width by height of these views
 _RINGS = (4.0, R_SUN, 12.0, 16.0)  # kpc
 
 # Newton's method has converged to 1e-10 by then, except at the poles, where the answer is known.
@@ -136,7 +138,9 @@ def galactocentric(
 def _from_above(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
     ends = [*ends_of(x - R_SUN, least=(-3, 3)), *ends_of(y, least=(-3, 3))]
     reach = min(1.05 * float(np.abs(ends).max()), _LARGEST_R)
-    canvas, outside = _view(("X", "Y"), x, y, (R_SUN + reach, R_SUN - reach), reach, equal=True)
+    labels, x_range, y_range = ("X [kpc]", "Y [kpc]"), (R_SUN + reach, R_SUN - reach), (-reach, reach)
+    options = {"tooltips": [("X, Y", _COORDINATES)], "aspect": _ASPECT, "equal": True}
+    canvas, outside = figures.plot_density(labels, x, y, x_range, y_range, _GALAXY_CELLS, **options)
     turn = np.linspace(0, 2 * np.pi, 181)
     for radius in _RINGS:
         figures.add_line(canvas, radius * np.cos(turn), radius * np.sin(turn), "muted", line_alpha=0.9)
@@ -151,27 +155,13 @@ def _from_the_side(radius: np.ndarray, z: np.ndarray) -> dict[str, Any]:
     low, high = ends_of(radius, least=(R_SUN - 2, R_SUN + 2))
     low, high = max(0.0, low - 0.5), min(high + 0.5, _LARGEST_R)
     reach = min(1.1 * float(np.abs(ends_of(z, least=(-1.5, 1.5))).max()), _LARGEST_Z)
-    canvas, outside = _view(("R", "Z"), radius, z, (low, high), reach)
+    labels, options = ("R [kpc]", "Z [kpc]"), {"tooltips": [("R, Z", _COORDINATES)], "aspect": _ASPECT}
+    x_range, y_range = (low, high), (-reach, reach)
+    canvas, outside = figures.plot_density(labels, radius, z, x_range, y_range, _GALAXY_CELLS, **options)
     figures.add_line(canvas, [low, high], [0, 0], "muted", line_width=0.7, line_alpha=0.6)
     _mark(canvas, R_SUN, Z_SUN, "Sun")
     numbers = {"median": median(np.abs(z)), "far": (np.abs(z) > 1).mean(), "outside": outside}
     return {"plot": figures.embed("side", canvas)} | numbers
-
-
-def _view(
-    names: tuple[str, str],
-    x: np.ndarray,
-    y: np.ndarray,
-    x_range: tuple[float, float],
-    reach: float,
-    *,
-    equal: bool = False,
-) -> "tuple[Figure, int]":
-    """The density of stars, with y from -reach to reach, and how many stars lie outside [kpc]."""
-    labels = tuple(f"{name} [kpc]" for name in names)
-    tooltips = [(", ".join(names), "$x{0.0}, $y{0.00} kpc")]
-    options = {"tooltips": tooltips, "aspect": 0.95, "equal": equal}
-    return figures.plot_density(labels, x, y, x_range, (-reach, reach), _GALAXY_CELLS, **options)
 
 
 def _mark(canvas: "Figure", x: float, y: float, name: str) -> None:

@@ -55,8 +55,7 @@ def kiel(report: Report) -> panels.Panels | None:
     """Gravity against temperature, coloured by the median of r; ``None`` where they are not known."""
     if report.teff is None or report.logg is None:
         return None
-    known = np.isfinite(report.teff) & np.isfinite(report.logg) & np.isfinite(report.r)
-    part = report.take(known)
+    part = report.take(np.isfinite(report.teff) & np.isfinite(report.logg) & np.isfinite(report.r))
     if not len(part):
         return None
     x, y = np.log10(part.teff), part.logg

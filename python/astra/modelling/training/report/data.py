@@ -224,8 +224,7 @@ def extent(values: np.ndarray, level: float, least: float, most: float) -> float
 def scale(report: Report) -> tuple[float, float]:
     """The factor of the predictions that fits the labels best, and its error; NaN if no star decides it."""
     variance = report.e_fakemag**2 + report.e_true**2
-    known = np.isfinite(report.fakemag) & np.isfinite(report.true) & np.isfinite(variance)
-    known &= (report.fakemag > 0) & (variance > 0)
+    known = (report.fakemag > 0) & (variance > 0) & np.isfinite(report.fakemag + report.true + variance)
     if not known.any():
         return math.nan, math.nan
     return parallax_metrics.scale(report.fakemag[known], report.true[known], variance[known])

@@ -5,6 +5,7 @@ import numpy as np
 from astra.modelling.training.evaluate import ALL, coverage, flagged_by_error
 from astra.modelling.training.report import panels
 from astra.modelling.training.report.data import Report, name_of, running, title_of
+from astra.modelling.training.report.panels import DASHES, DOTS, LINE
 from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
 from astra.report.figures import AUTOMATIC, add_histogram, add_line, add_rule, log_ticks, plot
 from astra.report.summaries import Histogram
@@ -38,11 +39,7 @@ def loss_curves(report: Report) -> panels.Panels:
         add_rule(axes, "warn", x=report.best_epoch, line_dash="dashed")
         axes.xaxis.ticker = BasicTicker(min_interval=1)
     drawn = [("loss", left), ("error", middle), ("learning rate", right)]
-    legend = [
-        ("muted", panels.LINE, "training"),
-        ("accent", panels.LINE, "validation"),
-        ("warn", panels.DASHES, "best epoch"),
-    ]
+    legend = [("muted", LINE, "training"), ("accent", LINE, "validation"), ("warn", DASHES, "best epoch")]
     alt = f"Losses of {len(epochs)} epochs, median error, learning rate; the best is {report.best_epoch}"
     return panels.side_by_side("training", alt, drawn, legend)
 
@@ -90,8 +87,8 @@ def reliability(report: Report) -> panels.Panels:
     add_line(right, panels.log10(model.x), model.median, "accent", line_width=1.9)
     for axis in (left.xaxis[0], left.yaxis[0], right.xaxis[0]):
         log_ticks(axis)
-    legend = [*panels.class_legend(classes), ("ink", panels.LINE, ALL), ("muted", panels.DASHES, "as stated")]
-    legend.append(("warn", panels.DOTS, "flagged from here on"))
+    legend = [*panels.class_legend(classes), ("ink", LINE, ALL), ("muted", DASHES, "as stated")]
+    legend.append(("warn", DOTS, "flagged from here on"))
     alt = "Scatter of the distances against the stated error: right errors lie on the diagonal"
     drawn = [("stated and actual error", left), ("part from dropout", right)]
     return panels.side_by_side("reliability", alt, drawn, legend)

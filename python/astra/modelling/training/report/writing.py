@@ -8,16 +8,8 @@ from typing import Any
 import numpy as np
 
 from astra.modelling.training.evaluate import LEAST_SNR
-from astra.modelling.training.report import accuracy, trust
+from astra.modelling.training.report import accuracy, tables, trust
 from astra.modelling.training.report.data import PRECISE, Report
-from astra.modelling.training.report.tables import (
-    FLUX_RATIO_EDGES,
-    SNR_EDGES,
-    by_class,
-    by_range,
-    details,
-    headline,
-)
 from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
 from astra.pipelines.astronn_dist.weights.validity import COLUMNS, TABLE
 from astra.report.page import Section, macros, number, page, require_bokeh
@@ -53,7 +45,7 @@ def write_report(path: Path, report: Report) -> None:
     """
     check_available()
     stated = {name: report.details.get(name) for name in ("version", "description", "range")}
-    head = macros(_TEMPLATE).head(report.name, report.sha256, stated, headline(report.single))
+    head = macros(_TEMPLATE).head(report.name, report.sha256, stated, tables.headline(report.single))
     text = page(f"{report.name}: training report", head, _sections(report))
     with whole_file(path, overwrite=True) as stream:
         stream.write(text.encode())
@@ -63,41 +55,37 @@ def _sections(report: Report) -> Iterator[Section]:
     """All sections; those that this training has nothing for are empty."""
     html, single, pairs = macros(_TEMPLATE), report.single, report.binaries
 
-    def figure(drawn: Any, words: Callable[..., str], *numbers: Any) -> str:
-        return html.figure(drawn, words(*numbers)) if drawn else ""
+    def figure(anchor: str, title: str, drawn: Any, words: Callable[..., str], *numbers: Any) -> Section:
+        return Section(anchor, title, html.figure(drawn, words(*numbers)) if drawn else "")
 
     # Where labels have errors, only the precise ones show the errors of the predictions.
     shown = single.precise
     known = np.isfinite(shown.r)
     yield Section("worth", "What it is worth", _worth(report))
-    drawn = report.history and trust.loss_curves(report)
-    words = figure(drawn, html.training, report.best_epoch, len(report.history))
-    yield Section("training", "How the training went", words)
+    drawn, epochs = report.history and trust.loss_curves(report), len(report.history)
+    yield figure("training", "How the training went", drawn, html.training, report.best_epoch, epochs)
     drawn = single.is_measured and np.isfinite(single.fakemag).any() and accuracy.labels(single)
-    yield Section("labels", "Labels and predictions", figure(drawn, html.labels))
+    yield figure("labels", "Labels and predictions", drawn, html.labels)
     drawn = known.any() and accuracy.errors_by_luminosity(shown)
     words = html.luminosity(drawn, shown.is_measured, f"{PRECISE:g}")
     yield Section("luminosity", "Errors of the distance by luminosity", words)
-    words = (
-        html.noise(accuracy.errors_by_snr(shown), by_range(shown, shown.snr, SNR_EDGES))
-        if known.any()
-        else ""
-    )
+    drawn = known.any() and accuracy.errors_by_snr(shown)
+    words = html.noise(drawn, tables.by_range(shown, shown.snr, tables.SNR_EDGES)) if drawn else ""
     yield Section("noise", "Errors of the distance by signal-to-noise ratio", words)
     drawn = np.isfinite(single.pull).any() and trust.pull_histograms(single)
-    yield Section("pulls", "Pulls", figure(drawn, html.pulls))
+    yield figure("pulls", "Pulls", drawn, html.pulls)
     drawn = np.isfinite(single.r).sum() >= _FEWEST and trust.reliability(single)
-    yield Section("reliability", "Stated and actual errors", figure(drawn, html.reliability))
+    yield figure("reliability", "Stated and actual errors", drawn, html.reliability)
     drawn = known.sum() >= _FEWEST and trust.flags(shown)
-    yield Section("flags", "What the flag is worth", figure(drawn, html.flags, f"{UNRELIABLE:g}"))
-    yield Section("kiel", "Where in the Kiel diagram", figure(accuracy.kiel(shown), html.kiel))
+    yield figure("flags", "What the flag is worth", drawn, html.flags, f"{UNRELIABLE:g}")
+    yield figure("kiel", "Where in the Kiel diagram", accuracy.kiel(shown), html.kiel)
     words = ""
     if pairs is not None and np.isfinite(pairs.r).any():
-        by_flux_ratio = by_range(pairs, pairs.flux_ratio, FLUX_RATIO_EDGES)
-        words = html.binaries(accuracy.companions(pairs), by_flux_ratio, by_class(pairs))
+        by_flux_ratio = tables.by_range(pairs, pairs.flux_ratio, tables.FLUX_RATIO_EDGES)
+        words = html.binaries(accuracy.companions(pairs), by_flux_ratio, tables.by_class(pairs))
     yield Section("binaries", "Binaries", words)
     yield Section("validity", "Spectra unlike those of the training", _validity(single))
-    yield Section("made", "How it was made", html.made(*details(report.details)))
+    yield Section("made", "How it was made", html.made(*tables.details(report.details)))
     words = html.use(shlex.quote(f"./{report.name}.safetensors"), shlex.quote(report.name))
     yield Section("use", "How to use it", words)
 
@@ -106,7 +94,7 @@ def _worth(report: Report) -> str:
     single = report.single
     bright = single.take(single.snr >= LEAST_SNR)
     differ = not report.is_measured and 0 < len(bright) < len(single)
-    rows = by_class(single), by_class(bright) if differ else ()
+    rows = tables.by_class(single), tables.by_class(bright) if differ else ()
     return macros(_TEMPLATE).worth(report, *rows, f"{LEAST_SNR:g}")
 
 
