@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from astra.report.population import R_SUN, Z_SUN, galactocentric, graticule, mollweide
-from astra.report.rows import CLASSES, UNKNOWN, classify, colour
+from astra.report.result_arrays import CLASSES, UNKNOWN, classify, colour
 from astra.report.summaries import density, histogram, running, steps, summary
 
 LONGITUDES, LATITUDES = st.floats(0, 359.9), st.floats(-89.9, 89.9)

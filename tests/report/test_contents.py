@@ -17,10 +17,10 @@ from astra.catalogue.query import Rows as CatalogueRows
 from astra.database.connection import database
 from astra.database.snapshot import snapshot
 from astra.models import AstroNNdist, Distance, TaskRun
-from astra.report import comparison
-from astra.report.comparison import parallaxes, parts, repeats
+from astra.report import agreement
+from astra.report.agreement import parallaxes, parts, repeats
 from astra.report.contents import gather
-from astra.report.rows import read_rows
+from astra.report.result_arrays import read_rows
 from astra.report.uncertainties import gaia
 from astra.system.version import V_ASTRA
 
@@ -130,11 +130,11 @@ def test_outliers_begin_with_the_largest_pulls_and_show_every_flag(survey):
 
     shown = contents.outliers
     keys = contents.rows["spectrum_pk"]
-    pulls = [abs(contents.pull_of(keys[index])) for index, why in shown.items() if why == comparison.PULL]
+    pulls = [abs(contents.pull_of(keys[index])) for index, why in shown.items() if why == agreement.PULL]
     assert pulls == sorted(np.abs(contents.parallaxes.pull))[: -len(pulls) - 1 : -1]
     present = np.bitwise_or.reduce(contents.rows["result_flags"])
     assert np.bitwise_or.reduce([contents.rows["result_flags"][index] for index in shown]) == present
-    assert list(shown.values()).count(comparison.NO_RESULT) == 1
+    assert list(shown.values()).count(agreement.NO_RESULT) == 1
 
 
 # > Where they come from

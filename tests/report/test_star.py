@@ -8,8 +8,8 @@ import pytest
 from astra.config import load_settings
 from astra.models import AstroNNdist, TaskRun
 from astra.report.making import make_report
+from astra.report.star_details import Drawing, Draws, read_pixels, read_star
 from astra.report.star_page import draw_spectrum
-from astra.report.stars import Drawing, Draws, read_pixels, read_star
 
 # Where nothing depends on the kind of database, one is enough.
 on_sqlite = pytest.mark.parametrize("survey", ["sqlite"], indirect=True)

@@ -1,10 +1,10 @@
 """The report: one HTML page of all results, or of one star, that needs no other file and no network.
 
-rows.py             the results as arrays, and the class of each star
+result_arrays.py    the results as arrays, and the class of each star
 summaries.py        from many stars to few numbers: percentiles, histograms, densities
-comparison.py       distances against Gaia's, spectra of one star, and the stars to look at
+agreement.py        distances against Gaia's, spectra of one star, and the stars to look at
 contents.py         all that a report is made from, and where it comes from
-stars.py            single stars: their rows, their spectra, and their Monte Carlo draws, repeated
+star_details.py     single stars: their rows, their spectra, and their Monte Carlo draws, repeated
 page.py             HTML pages, which the training report shares: templates, style sheet and script
 figures.py          figures in the colours of the page
 population.py       sections on what the stars are, and where

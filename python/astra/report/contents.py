@@ -11,8 +11,8 @@ from astra.catalogue.query import Origin
 from astra.database.connection import database, described
 from astra.models import AstroNNdist, Distance, TaskRun
 from astra.models.fields import flags_of
-from astra.report.comparison import Parallaxes, Repeats, outliers, parallaxes, repeats
-from astra.report.rows import Rows, read_rows
+from astra.report.agreement import Parallaxes, Repeats, outliers, parallaxes, repeats
+from astra.report.result_arrays import Rows, read_rows
 from astra.status.counts import common_reasons
 
 # Rows carry major * 10^6 + minor * 10^3 + patch; those of one minor version are comparable.

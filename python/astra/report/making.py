@@ -13,8 +13,8 @@ from astra.models import AstroNNdist
 from astra.report.contents import gather
 from astra.report.page import require_bokeh
 from astra.report.results_page import results_page
+from astra.report.star_details import read_star
 from astra.report.star_page import star_page
-from astra.report.stars import read_star
 from astra.system.atomic import refuse_to_replace, whole_file
 from astra.tasks.registry import find_task
 

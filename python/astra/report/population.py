@@ -11,7 +11,7 @@ from astra.models import AstroNNdist
 from astra.report import figures
 from astra.report.contents import Contents
 from astra.report.page import RESULTS, macros, share
-from astra.report.rows import CLASSES, RULES, UNKNOWN
+from astra.report.result_arrays import CLASSES, RULES, UNKNOWN
 from astra.report.summaries import ends_of, histogram, log_steps, median
 
 if TYPE_CHECKING:

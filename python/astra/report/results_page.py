@@ -8,11 +8,11 @@ import numpy as np
 from astra.config import Settings
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance
 from astra.report import population, uncertainties
-from astra.report.comparison import NO_RESULT, WORST
+from astra.report.agreement import NO_RESULT, WORST
 from astra.report.contents import Contents
 from astra.report.page import RESULTS, Section, macros, page, share
+from astra.report.star_details import Detail, Drawing, read_details
 from astra.report.star_page import NUMBERS_REMAIN, draw_spectrum, flags_set, weights
-from astra.report.stars import Detail, Drawing, read_details
 
 #: Pixels in one point of the spectra, of which the page shows many.
 _EVERY = 4

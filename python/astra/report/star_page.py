@@ -10,7 +10,7 @@ from astra.models.fields import flags_of
 from astra.report.contents import Contents
 from astra.report.figures import Embedded, add_histogram, add_line, embed, plot
 from astra.report.page import RESULTS, STAR, Section, macros, page
-from astra.report.stars import SAME, Detail, Drawing, Pixels, Star, binned, read_pixels
+from astra.report.star_details import SAME, Detail, Drawing, Pixels, Star, binned, read_pixels
 from astra.report.summaries import histogram, steps
 
 #: What a page without its figures still has.

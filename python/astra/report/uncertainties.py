@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
-from astra.report.comparison import LARGEST_RUWE, Parallaxes, parts
+from astra.report.agreement import LARGEST_RUWE, Parallaxes, parts
 from astra.report.contents import Contents
 from astra.report.figures import add_histogram, add_line, add_running, embed, log_ticks, plot, plot_density
 from astra.report.page import RESULTS, macros

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Of the colours of the Kiel diagram: a larger median error looks no worse.
 _LARGEST_MEDIAN = 0.3
 _FEWEST_IN_CELL = 4
+_KIEL_CELLS = (52, 30)  # along temperature and gravity
 
 # Bins of labels with errors, by the prediction.
 _LABEL_BINS = 12
@@ -63,7 +64,7 @@ def kiel(report: Report) -> panels.Panels | None:
         "Teff [K]", "log g [dex]", (x.max() + 0.01, x.min() - 0.01), panels.reach(y)[::-1], height=470
     )
     fewest = _FEWEST_IN_CELL if len(part) > 500 else 1
-    add_hexagons(drawn, x, y, part.r, (52, 30), fewest, _LARGEST_MEDIAN, f"median of {panels.R}")
+    add_hexagons(drawn, x, y, part.r, _KIEL_CELLS, fewest, _LARGEST_MEDIAN, f"median of {panels.R}")
     log_ticks(drawn.xaxis[0], factors=(1, 1.2, 2, 3.5, 4, 5, 6, 8))
     alt = "Kiel diagram: gravity against temperature, each cell coloured by the median relative error"
     return panels.side_by_side("kiel", alt, [("", drawn)])

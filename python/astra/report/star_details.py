@@ -193,13 +193,13 @@ class Drawing:
         if path is None:
             return (
                 f"The weights {run.weights_name} (sha256 {run.weights_sha256[:12]}…) are not at hand, so the "
-                "draws cannot be made again: import them with `astra models import`."
+                "draws cannot be repeated: import them with `astra models import`."
             )
         self._paths[run.weights_sha256] = path
         try:
             return _draw(self._model(path), detail, flux, e_flux)
         except (ConfigError, UsageError) as error:
-            return f"The draws cannot be made again: {error}"
+            return f"The draws cannot be repeated: {error}"
 
     def _model(self, path: Path) -> "Model":
         from astra.pipelines.astronn_dist.estimating import model_of

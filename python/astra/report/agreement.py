@@ -8,7 +8,7 @@ import numpy as np
 
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
 from astra.models.fields import flags_of
-from astra.report.rows import CLASSES, UNKNOWN, Rows
+from astra.report.result_arrays import CLASSES, UNKNOWN, Rows
 from astra.report.summaries import Summary, summary
 
 #: A larger RUWE says that Gaia's parallax may not be that of a single star (Lindegren 2018,
