@@ -13,7 +13,7 @@ from report_survey import fill
 from astra.config import Settings
 from astra.database.connection import bound_to, open_database
 from astra.models import Source
-from astra.report.making import make_report, make_star_page
+from astra.report.making import make_report
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +81,7 @@ def pages(sqlite_survey, once) -> tuple[Path, Path]:
         with bound_to(open_database(settings)):
             make_report(folder / "report.html", settings)
             star = str(Source.select().order_by(Source.pk).first().sdss_id)
-            make_star_page(folder / "star.html", star, settings)
+            make_report(folder / "star.html", settings, star)
 
     folder = once("pages", written)
     return folder / "report.html", folder / "star.html"

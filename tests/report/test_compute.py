@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from astra.report.geometry import R_SUN, Z_SUN, galactocentric, graticule, mollweide
-from astra.report.rows import CLASSES, UNKNOWN, classify, colour
+from astra.report.population import R_SUN, Z_SUN, galactocentric, graticule, mollweide
+from astra.report.result_arrays import CLASSES, UNKNOWN, classify, colour
 from astra.report.summaries import density, histogram, running, steps, summary
 
 LONGITUDES, LATITUDES = st.floats(0, 359.9), st.floats(-89.9, 89.9)
@@ -77,7 +77,7 @@ FLOATS = st.floats(-1e6, 1e6) | st.just(math.nan)
 def test_a_histogram_loses_no_finite_value(values):
     found = histogram(values, steps(-100, 100, 7))
 
-    assert found.counts.sum() + found.below + found.above == np.isfinite(values).sum()
+    assert found.counts.sum() + found.outside == np.isfinite(values).sum()
 
 
 @given(arrays.arrays(float, (2, 40), elements=FLOATS))

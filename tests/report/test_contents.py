@@ -17,11 +17,11 @@ from astra.catalogue.query import Rows as CatalogueRows
 from astra.database.connection import database
 from astra.database.sql import snapshot
 from astra.models import AstroNNdist, Distance, TaskRun
-from astra.report import outliers
-from astra.report.comparison import parallaxes, parts, repeats
+from astra.report import agreement
+from astra.report.agreement import parallaxes, parts, repeats
 from astra.report.contents import gather
-from astra.report.rows import read_rows
-from astra.report.sections import errors
+from astra.report.result_arrays import read_rows
+from astra.report.uncertainties import gaia
 from astra.system.version import V_ASTRA
 
 
@@ -96,10 +96,10 @@ def test_the_parallax_with_its_zero_point_taken_off_comes_first(db):
 def test_the_section_on_gaia_says_where_there_is_no_zero_point_and_weighted_distances_leave_gaia_out(db):
     raw = {"gaia_parallax": 0.24, "e_gaia_parallax": 0.02}
     a_result(a_spectrum(a_source(j_mag=11.0)), plx_zero_point=-0.04, **raw)
-    corrected = errors.gaia(now(gather)).body
+    corrected = gaia(now(gather))
     a_result(a_spectrum(a_source(j_mag=11.0)), **raw)
 
-    both = errors.gaia(now(gather)).body
+    both = gaia(now(gather))
 
     assert "as published" not in corrected
     assert "For 1 of them, Gaia's parallax has the zero-point" in both
@@ -129,12 +129,12 @@ def test_outliers_begin_with_the_largest_pulls_and_show_every_flag(survey):
     contents = now(gather)
 
     shown = contents.outliers
-    pulls = [abs(each.pull) for each in shown if each.why == outliers.PULL]
+    keys = contents.rows["spectrum_pk"]
+    pulls = [abs(contents.pull_of(keys[index])) for index, why in shown.items() if why == agreement.PULL]
     assert pulls == sorted(np.abs(contents.parallaxes.pull))[: -len(pulls) - 1 : -1]
-    assert len({each.index for each in shown}) == len(shown)
     present = np.bitwise_or.reduce(contents.rows["result_flags"])
-    assert np.bitwise_or.reduce([contents.rows["result_flags"][each.index] for each in shown]) == present
-    assert sum(each.why == outliers.NO_RESULT for each in shown) == 1
+    assert np.bitwise_or.reduce([contents.rows["result_flags"][index] for index in shown]) == present
+    assert list(shown.values()).count(agreement.NO_RESULT) == 1
 
 
 # > Where they come from
@@ -148,12 +148,12 @@ def test_the_report_and_the_catalogue_agree_on_what_a_mixture_is(survey):
     void = a_run(weights_name="no result", weights_sha256="ee" * 32)
     a_result(a_spectrum(a_source()), run_pk=void.pk, flag_no_result=True)
 
-    alone = now(gather).provenance.kinds
+    alone = now(gather).kinds
     other = a_run(weights_name="other", weights_sha256="ff" * 32, seed=4, n_draws=20)
     a_result(a_spectrum(a_source()), run_pk=other.pk)
     a_result(a_spectrum(a_source()))
     a_result(a_spectrum(a_source()), run_pk=renamed.pk, v_astra=V_ASTRA + 1000)
-    mixed = now(gather).provenance.kinds
+    mixed = now(gather).kinds
 
     assert [(kind.origin.weights_name, kind.good_for) for kind in alone] == [("toy", "giants")]
     in_catalogue = Counter()
@@ -164,10 +164,10 @@ def test_the_report_and_the_catalogue_agree_on_what_a_mixture_is(survey):
 
 
 def test_without_a_result_there_is_no_kind_and_without_rows_no_moment(db):
-    empty = now(gather).provenance
+    empty = now(gather)
     a_result(a_spectrum(), flag_no_result=True)
 
-    found = now(gather).provenance
+    found = now(gather)
 
     assert (empty.kinds, empty.versions, empty.newest) == ([], [], None)
     assert (found.kinds, found.versions) == ([], [re.match(r"\d+\.\d+\.\d+", __version__)[0]])
@@ -183,8 +183,8 @@ def test_the_newest_result_is_one_of_those_that_are_shown(db):
     other = a_result(a_spectrum())
     AstroNNdist.update(modified=later).where(AstroNNdist.task_pk == other.task_pk).execute()
 
-    assert now(gather, [spectrum.spectrum_pk_id]).provenance.newest == moments[V_ASTRA]
-    assert now(gather).provenance.newest == later
+    assert now(gather, [spectrum.spectrum_pk_id]).newest == moments[V_ASTRA]
+    assert now(gather).newest == later
 
 
 def test_the_reasons_are_those_of_the_rows_that_are_shown(db):

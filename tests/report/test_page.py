@@ -26,7 +26,7 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.open, self.text = [], [], ""
+        self.tags, self.open, self.text, self.styles = [], [], "", ""
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -40,6 +40,8 @@ class Page(HTMLParser):
     def handle_data(self, data):
         if not {"script", "style"} & set(self.open):
             self.text += data
+        if "style" in self.open:
+            self.styles += data
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +67,12 @@ def test_a_page_is_whole_and_runs_no_script_but_its_own(page):
     assert sum(attrs.get("type") != "application/json" for attrs in scripts) == 2
     assert all("src" not in attrs for attrs in scripts)
     assert HOSTILE in page.text
+    assert not {"link", "iframe", "object", "embed", "base", "img"} & {tag for tag, _ in page.tags}
+    assert all(
+        attrs[name].startswith("#") for _, attrs in page.tags for name in ("href", "src") if name in attrs
+    )
+    assert "@import" not in page.styles
+    assert "url(" not in page.styles
     policy = next(attrs["content"] for _, attrs in page.tags if attrs.get("http-equiv"))
     assert "default-src 'none'" in policy
     assert "script-src 'sha256-" in policy
@@ -151,7 +159,7 @@ def test_the_command_tells_a_program_what_it_wrote(db, tmp_path, astra):
 
 @pytest.mark.parametrize(
     ("function", "words"),
-    [("astra.report.making.read_details", []), ("astra.report.contents.read_rows", ["--star", "77"])],
+    [("astra.report.results_page.read_details", []), ("astra.report.contents.read_rows", ["--star", "77"])],
 )
 def test_a_page_is_of_one_moment_though_rows_disappear_meanwhile(
     db, tmp_path, monkeypatch, astra, function, words

@@ -37,10 +37,7 @@ def report(
 
     making.check(task, output, overwrite=overwrite)
     with database_session() as settings:
-        if star is None:
-            made = making.make_report(output, settings, overwrite=overwrite)
-        else:
-            made = making.make_star_page(output, star, settings, overwrite=overwrite)
+        made = making.make_report(output, settings, star, overwrite=overwrite)
     if as_json:
         say_json(made.as_json())
         return

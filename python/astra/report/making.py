@@ -1,34 +1,24 @@
-"""Makes a report from the open database: of all stars, or of one."""
+"""Makes a report from the open database: of all results, or of one star."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from astra.config import Settings
 from astra.database.connection import database
 from astra.database.sql import snapshot
-from astra.errors import ConfigError, UsageError
+from astra.errors import UsageError
 from astra.models import AstroNNdist
-from astra.models.fields import flags_of
-from astra.report.contents import Contents, gather
-from astra.report.outliers import has_flag
-from astra.report.page import Section, page
-from astra.report.sections import errors, overview, population
-from astra.report.sections.star import star, template
-from astra.report.stars import Detail, Drawing, Star, read_details, read_star
+from astra.report.contents import gather
+from astra.report.page import require_bokeh
+from astra.report.results_page import results_page
+from astra.report.star_details import read_star
+from astra.report.star_page import star_page
 from astra.system.atomic import output_file, refuse_to_replace
-from astra.tasks.contract import Task, find_task
+from astra.tasks.contract import find_task
 
 TASK = "astronn_dist"
-
-#: Pixels in one point of the spectra of a report that shows many of them.
-EVERY = 4
-
-_TITLE = "astra: distances"
 
 
 @dataclass(frozen=True)
@@ -63,136 +53,47 @@ def check(task: str, output: Path, *, overwrite: bool) -> None:
         UsageError: There is no report of this task, or the file is there, or there is no folder for it.
         ConfigError: Bokeh is missing.
     """
-    found: Task = find_task(task)
-    if found.output_model is not AstroNNdist:
+    if find_task(task).output_model is not AstroNNdist:
         raise UsageError(f"there is no report of task {task}: only of {TASK}")
     refuse_to_replace(output, overwrite=overwrite)
-    try:
-        import bokeh  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            f"the report needs Bokeh ({error}): install the extra [report] of astra-distances, or bokeh"
-        ) from error
+    require_bokeh("the report", "report")
 
 
-def make_report(output: Path, settings: Settings, *, overwrite: bool = False) -> Made:
-    """Write the report of all results, as they are at this moment.
+def make_report(
+    output: Path, settings: Settings, star: str | None = None, *, overwrite: bool = False
+) -> Made:
+    """Write the report of all results or of one star, as they are at this moment: complete or not at all.
 
     Args:
-        output: Where.
+        output: The file.
         settings: Where weights and spectra are.
-        overwrite: Replace the file that is there.
-
-    Raises:
-        UsageError: The file is there already.
-        StorageError: The file cannot be written.
-    """
-
-    def made() -> tuple[Contents, str]:
-        contents = gather()
-        return contents, _whole_page(contents, settings)
-
-    return _write(output, made, overwrite)
-
-
-def make_star_page(output: Path, name: str, settings: Settings, *, overwrite: bool = False) -> Made:
-    """Write the page of one star, as it is at this moment.
-
-    Args:
-        output: Where.
-        name: An sdss_id (digits) or an APOGEE id.
-        settings: Where weights and spectra are.
+        star: An sdss_id (digits) or an APOGEE id; ``None`` takes all results.
         overwrite: Replace the file that is there.
 
     Raises:
         UsageError: There is no such star in the database, or the file is there already.
         StorageError: The file cannot be written.
     """
-
-    def made() -> tuple[Contents, str]:
-        found = read_star(name)
-        contents = gather([detail.summary.spectrum_pk for detail in found.details])
-        return contents, _star_page(name, found, contents, settings)
-
-    return _write(output, made, overwrite)
-
-
-# > The pages as text
-
-
-def _whole_page(contents: Contents, settings: Settings) -> str:
-    head = overview.head(contents)
-    if not len(contents.rows):
-        return page(_TITLE, head, ())
-    keys = [int(contents.rows["spectrum_pk"][outlier.index]) for outlier in contents.outliers]
-    details = read_details(keys)
-    drawing = Drawing(settings)
-    dialogs = [_dialog(contents, detail, drawing) for detail in details]
-    return page(_TITLE, head, _sections(contents, details), dialogs=dialogs)
-
-
-def _sections(contents: Contents, details: list[Detail]) -> Iterator[Section]:
-    yield overview.flags(contents)
-    yield population.sky(contents)
-    yield population.galaxy(contents)
-    yield population.luminosity(contents)
-    yield population.distances(contents)
-    yield errors.stated(contents)
-    yield errors.gaia(contents)
-    yield errors.repeats(contents)
-    yield overview.outliers(contents, details)
-    yield overview.weights(contents)
-
-
-def _dialog(contents: Contents, detail: Detail, drawing: Drawing) -> tuple[str, str, str]:
-    key = str(detail.result.task_pk)
-    pull = contents.pull_of(detail.summary.spectrum_pk)
-    return key, detail.name, star(detail, pull, f"star-{key}", drawing, EVERY)
-
-
-def _star_page(name: str, found: Star, contents: Contents, settings: Settings) -> str:
-    drawing = Drawing(settings)
-    title = found.details[0].name if found.details else name
-    sections = []
-    for detail in found.details:
-        key, pull = f"spectrum-{detail.result.task_pk}", contents.pull_of(detail.summary.spectrum_pk)
-        sections.append(Section(key, detail.spectrum.product_id, star(detail, pull, key, drawing)))
-    if found.details:
-        sections.append(overview.weights(contents))
-    return page(f"astra: {title}", template().head(title, found, contents.provenance), sections)
-
-
-# > The file
-
-
-def _write(output: Path, made: Callable[[], tuple[Contents, str]], overwrite: bool) -> Made:
-    """The file is there whole or, if this fails, as it was before; all of it is of one moment."""
     started = time.monotonic()
     with output_file(output, overwrite=overwrite) as stream:
         with snapshot(database):
-            contents, text = made()
+            if star is None:
+                contents = gather()
+                text = results_page(contents, settings)
+            else:
+                found = read_star(star)
+                contents = gather([detail.summary.spectrum_pk for detail in found.details])
+                text = star_page(star, found, contents, settings)
         stream.write(text.encode())
-    return _made(output, contents, started)
-
-
-def _made(output: Path, contents: Contents, started: float) -> Made:
     rows = contents.rows
-    flags = {
-        name: _count(has_flag(rows["result_flags"], flag.value))
-        for name, flag in flags_of(AstroNNdist, "result_flags").items()
-    }
-    weights = {(kind.origin.weights_name, kind.origin.weights_sha256) for kind in contents.provenance.kinds}
+    weights = {(kind.origin.weights_name, kind.origin.weights_sha256) for kind in contents.kinds}
     return Made(
         output,
         output.stat().st_size,
         len(rows),
         contents.stars,
-        *(_count(rows[name]) for name in ("good", "flag_warn", "flag_bad")),
-        flags,
+        *(int(rows[name].sum()) for name in ("good", "flag_warn", "flag_bad")),
+        {name: count for name, _, count in contents.flags(AstroNNdist, "result_flags")},
         [{"name": name, "sha256": sha256} for name, sha256 in sorted(weights, key=str) if sha256],
         time.monotonic() - started,
     )
-
-
-def _count(mask: np.ndarray | Sequence[bool]) -> int:
-    return int(np.sum(mask))

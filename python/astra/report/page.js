@@ -5,7 +5,6 @@
 
   // > Colours: the tags of a model name the variables of the style sheet that it follows.
 
-  const FOLLOWS = /^(\w+)=([\w-]+)$/;
   const drawn = [];
   const isNarrow = matchMedia("(max-width: 40rem)");
 
@@ -15,15 +14,14 @@
       // On a phone the tools would take a fifth of the width.
       if (model.type === "Toolbar") model.visible = !isNarrow.matches;
       for (const tag of model.tags ?? []) {
-        const [, name, variable] = FOLLOWS.exec(tag) ?? [];
-        if (!name) continue;
+        const [name, variable] = tag.split("=");
         const value = style.getPropertyValue(`--${variable}`).trim();
         model[name] = name === "palette" ? value.split(",") : value;
       }
     }
   }
 
-  // > Figures: each is drawn when it comes near the view.
+  // > Figures: each is drawn shortly before it comes into view.
 
   async function draw(place) {
     const source = byId(`data-${place.dataset.figure}`);
@@ -37,16 +35,12 @@
     place.dataset.drawn = "done";
   }
 
+  const places = document.querySelectorAll("main [data-figure]");
   const watcher = new IntersectionObserver((entries) => {
-    for (const entry of entries) {
-      if (!entry.isIntersecting) continue;
-      watcher.unobserve(entry.target);
-      draw(entry.target);
-    }
+    for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
   }, { rootMargin: "800px" });
-  const drawAll = () => document.querySelectorAll("main [data-figure]").forEach(draw);
-  document.querySelectorAll("main [data-figure]").forEach((place) => watcher.observe(place));
-  window.addEventListener("beforeprint", drawAll);
+  places.forEach((place) => watcher.observe(place));
+  addEventListener("beforeprint", () => places.forEach(draw));
 
   // > Light and dark
 
@@ -90,8 +84,9 @@
 
   const rows = [...document.querySelectorAll(".outliers tbody tr")];
   const flags = [...document.querySelectorAll("button.flag")];
-  const said = byId("shown");
+  const status = byId("shown");
   const all = byId("all");
+  const pressed = () => flags.find((button) => button.getAttribute("aria-pressed") === "true");
 
   function filter(flag) {
     for (const row of rows) row.hidden = Boolean(flag) && !row.dataset.flags.split(" ").includes(flag);
@@ -99,22 +94,22 @@
     const shown = rows.filter((row) => !row.hidden).length;
     const count = flags.find((button) => button.dataset.flag === flag)?.dataset.count;
     all.hidden = !flag;
-    said.textContent = flag
+    status.textContent = flag
       ? `${shown} of the ${rows.length} listed stars have ${flag}, as ${count} of all spectra do.`
       : `All ${rows.length} listed stars are shown.`;
   }
 
   for (const button of flags) {
     button.addEventListener("click", () => {
-      if (!said) return;
-      const again = button.getAttribute("aria-pressed") === "true";
-      filter(again ? null : button.dataset.flag);
-      if (!again) byId("outliers").scrollIntoView();
+      if (!status) return;
+      const wasPressed = button === pressed();
+      filter(wasPressed ? null : button.dataset.flag);
+      if (!wasPressed) byId("outliers").scrollIntoView();
     });
   }
   all?.addEventListener("click", () => {
-    const pressed = flags.find((button) => button.getAttribute("aria-pressed") === "true");
+    const chosen = pressed();
     filter(null);
-    pressed?.focus();
+    chosen?.focus();
   });
 })();

@@ -1,28 +1,61 @@
-"""HTML pages in one file that asks nothing of the network: the results' report and that of a training.
+"""HTML pages in one file that loads nothing: the document, its colours, and how numbers are written.
 
-Markup stands in templates (Jinja2, which escapes all that is put in): ``page.html`` is around every page,
-``parts.html`` has what several show, and each page has a template with a macro for each of its sections.
+All markup is in Jinja2 templates, which escape every value. ``page.html`` has the document and the macros
+that several pages use; each kind of page has a template with one macro per section. Python calls macros.
 """
 
 import base64
 import hashlib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from astra.report.colours import DARK, LIGHT
+from astra.errors import ConfigError
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from jinja2.environment import TemplateModule
 
+#: Templates of the report of all results and of the page of a star.
+RESULTS, STAR = "astra.report/results.html", "astra.report/star.html"
+
+#: Variables of the style sheet: on a light screen and on paper, on a dark screen.
+_COLOURS = {
+    "page": ("#fdfdfc", "#14181c"),
+    "ink": ("#1b2127", "#e3e7ea"),
+    "muted": ("#5c6771", "#99a3ad"),
+    "line": ("#dde1e4", "#333b43"),
+    "panel": ("#f4f5f5", "#1b2026"),
+    "accent": ("#2c6cb0", "#74aceb"),
+    "warn": ("#b4531a", "#eb9a62"),
+    "point": ("#4a86c8", "#4a86c8"),
+    "flagged": ("#d07438", "#d07438"),
+    "class-1": ("#c23b3b", "#ec7b7b"),
+    "class-2": ("#b87708", "#e8a94a"),
+    "class-3": ("#1f8556", "#5fc08f"),
+    "class-4": ("#2c6cb0", "#74aceb"),
+    "class-5": ("#7d4fb8", "#b793e6"),
+    "class-6": ("#12818f", "#5cc3cf"),
+}
+
+#: Palettes likewise, as colours to interpolate between. Cells with many stars are dark on a light screen and
+#: bright on a dark one; errors go from too near to too far.
+_PALETTES = {
+    "density": (
+        ("#cfe0ef", "#93bbdd", "#5690c6", "#3369a8", "#3b4192", "#2b1a55"),
+        ("#24405c", "#2f6593", "#3f8dbb", "#5fb5c4", "#a5d8b0", "#f6f0a9"),
+    ),
+    "errors": (("#2c6fb3", "#86b0d8", "#bfbfb8", "#e0a276", "#bf4a22"),) * 2,
+}
+_STEPS_OF_PALETTE = 48
+
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page with a heading; empty ones are left out.
+    """A part of the page with a heading; sections with an empty body are left out.
 
     Attributes:
         body: HTML, made by a template.
@@ -38,42 +71,67 @@ def page(
     head: str,
     sections: Iterable[Section],
     *,
-    dialogs: Sequence[tuple[str, str, str]] = (),
+    dialogs: Iterable[tuple[str, str, str]] = (),
+    without_script: str = "The text and the tables do not.",
 ) -> str:
-    """The whole document.
+    """The HTML document.
 
     Args:
         title: Text.
         head: HTML at the top.
         sections: In their order.
         dialogs: What opens over the page: the key of the buttons that open it, its title, and its HTML.
+        without_script: What a browser without JavaScript says after "The figures need JavaScript".
     """
+    from bokeh.resources import Resources
     from markupsafe import Markup
 
-    scripts = [Markup(_bokeh()), Markup(_read("astra.report/page.js"))]
-    return (
-        _templates()
-        .get_template("astra.report/page.html")
-        .render(
-            title=title,
-            head=head,
-            sections=[section for section in sections if section.body.strip()],
-            dialogs=dialogs,
-            scripts=scripts,
-            hashes=[_digest(script) for script in scripts],
-            light=LIGHT,
-            dark=DARK,
-        )
-    )
+    bokeh = Resources(mode="inline", components=["bokeh"]).js_raw[0]
+    scripts = {_digest(script): Markup(script) for script in (bokeh, _read("astra.report/page.js"))}
+    style = Markup(_read("astra.report/page.css"))
+    shown = [section for section in sections if section.body]
+    return macros("astra.report/page.html").page(title, head, shown, dialogs, without_script, style, scripts)
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def macros(template: str) -> "TemplateModule":
-    """The macros of a template, each of which gives HTML.
+    """The macros of a template, each of which returns HTML.
 
     Args:
         template: Package and file, as in ``astra.report/results.html``.
     """
     return _templates().get_template(template).module
+
+
+def require_bokeh(page_name: str, extra: str) -> None:
+    """Check that figures can be drawn.
+
+    Args:
+        page_name: The page that has them.
+        extra: The extra of the package that installs Bokeh.
+
+    Raises:
+        ConfigError: Bokeh is missing.
+    """
+    try:
+        import bokeh  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"{page_name} needs Bokeh ({error}): install the extra [{extra}] of astra-distances, or bokeh"
+        ) from error
+
+
+@cache
+def colours(*, dark: bool = False) -> dict[str, str]:
+    """The variables of the style sheet; a palette is a list of colours with commas."""
+    from bokeh.palettes import interp_palette
+
+    plain = {name: pair[dark] for name, pair in _COLOURS.items()}
+    palettes = {name: interp_palette(pair[dark], _STEPS_OF_PALETTE) for name, pair in _PALETTES.items()}
+    return plain | {name: ",".join(palette) for name, palette in palettes.items()}
 
 
 @cache
@@ -89,6 +147,7 @@ def _templates() -> "Environment":
         lstrip_blocks=True,
     )
     found.filters |= {"number": number, "share": share, "thousands": "{:,}".format}
+    found.globals["colours"] = colours
     found.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return found
 
@@ -99,27 +158,17 @@ def _read(name: str) -> str:
 
 
 def _printable(value: Any) -> Any:
-    """Text in which signs that cannot be printed show as their codes; HTML is left alone."""
+    """Text with the codes of characters that cannot be printed; HTML is returned as it is."""
     if hasattr(value, "__html__"):
         return value
     return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in str(value))
-
-
-def _bokeh() -> str:
-    from bokeh.resources import Resources
-
-    return Resources(mode="inline", components=["bokeh"]).js_raw[0]
-
-
-def _digest(script: str) -> str:
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 # > Numbers
 
 
 def number(value: float | None, form: str = ".3f") -> str:
-    """A number with a minus sign of the right length; a dash where there is none."""
+    """A number with a typographic minus sign; a dash for ``None``, NaN and infinity."""
     if value is None or not math.isfinite(value):
         return "–"
     text = f"{value:{form}}"
@@ -127,5 +176,5 @@ def number(value: float | None, form: str = ".3f") -> str:
 
 
 def share(value: float) -> str:
-    """A share in per cent."""
+    """A fraction in per cent."""
     return f"{number(100 * value, '.1f')} %" if math.isfinite(value) else "–"

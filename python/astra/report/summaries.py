@@ -51,38 +51,36 @@ def median(values: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
-class Running:
-    """Percentiles of one quantity in bins of another, shape (bins,); NaN where a bin has too few stars."""
+class Trend:
+    """Percentiles of one quantity along another, shape (bins,); NaN where a bin has too few stars."""
 
-    middle: np.ndarray
-    """Where each bin has its middle; geometric for bins in the logarithm."""
+    x: np.ndarray
+    """The place of each bin along the other quantity."""
 
     low: np.ndarray
-    """16th percentile."""
-
     median: np.ndarray
     high: np.ndarray
-    """84th percentile."""
+    """16, 50 and 84 per cent."""
+
+    @property
+    def half_width(self) -> np.ndarray:
+        """Half the range of the middle 68 per cent: of a normal distribution, its standard deviation."""
+        return 0.5 * (self.high - self.low)
 
 
-def running(x: np.ndarray, y: np.ndarray, edges: np.ndarray, *, log: bool = False) -> Running:
-    """Percentiles of y in bins of x; a bin includes its lower edge.
+def running(x: np.ndarray, y: np.ndarray, edges: np.ndarray) -> Trend:
+    """Percentiles of y in bins of x, at the geometric means of the edges; a bin includes its lower edge.
 
     Args:
         x, y: Shape (N,); what is not finite in either is left out.
-        edges: Of the bins, ascending.
-        log: Whether the middles are geometric means of the edges.
+        edges: Of the bins, ascending, equal in the logarithm.
     """
     finite = np.isfinite(x) & np.isfinite(y)
     x, y = x[finite], y[finite]
-    number = np.digitize(x, edges) - 1
-    found = np.full((3, len(edges) - 1), np.nan)
-    for index in range(len(edges) - 1):
-        part = y[number == index]
-        if len(part) >= FEWEST:
-            found[:, index] = np.percentile(part, ONE_SIGMA)
-    middle = np.sqrt(edges[:-1] * edges[1:]) if log else (edges[:-1] + edges[1:]) / 2
-    return Running(middle, *found)
+    place = np.digitize(x, edges) - 1
+    bins = [y[place == index] for index in range(len(edges) - 1)]
+    found = [np.percentile(each, ONE_SIGMA) if len(each) >= FEWEST else (np.nan,) * 3 for each in bins]
+    return Trend(np.sqrt(edges[:-1] * edges[1:]), *np.transpose(found))
 
 
 # > Counted in cells
@@ -90,12 +88,11 @@ def running(x: np.ndarray, y: np.ndarray, edges: np.ndarray, *, log: bool = Fals
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts between edges, and how many values lie below and above them."""
+    """Counts between edges, and how many values lie outside."""
 
     edges: np.ndarray
     counts: np.ndarray
-    below: int
-    above: int
+    outside: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,7 +115,7 @@ def histogram(values: np.ndarray, edges: np.ndarray) -> Histogram:
     """Count the finite values."""
     values = values[np.isfinite(values)]
     counts, _ = np.histogram(values, edges)
-    return Histogram(edges, counts, int((values < edges[0]).sum()), int((values > edges[-1]).sum()))
+    return Histogram(edges, counts, int(len(values) - counts.sum()))
 
 
 def density(x: np.ndarray, y: np.ndarray, x_edges: np.ndarray, y_edges: np.ndarray) -> Density:
@@ -149,8 +146,8 @@ def log_steps(low: float, high: float, number: int) -> np.ndarray:
     return np.geomspace(low, high, number + 1)
 
 
-def span(values: np.ndarray, *, least: tuple[float, float], share: float = 0.005) -> tuple[float, float]:
-    """A range that holds all but a share of the values at either end, and the least range in any case."""
+def ends_of(values: np.ndarray, *, least: tuple[float, float], share: float = 0.005) -> tuple[float, float]:
+    """A range without a share of the values at either end, but at least ``least``."""
     values = values[np.isfinite(values)]
     if not len(values):
         return least

@@ -10,6 +10,7 @@ from toy_simulator import a_sample
 
 from astra.errors import ConfigError, Interrupted, UsageError
 from astra.modelling.simulator import sample as sample_module
+from astra.modelling.simulator.sample import Sample
 from astra.modelling.training import from_simulator, simulated
 from astra.modelling.training.from_simulator import (
     conditions_of,

@@ -70,7 +70,7 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.open, self.text, self.rows = [], [], "", []
+        self.tags, self.open, self.text, self.styles, self.rows = [], [], "", "", []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -88,6 +88,8 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         self.text += data
+        if "style" in self.open:
+            self.styles += data
         if {"td", "th"} & set(self.open[-2:]):
             self.rows[-1][-1] += data
 
@@ -123,6 +125,9 @@ def test_a_page_needs_no_network_and_runs_no_script_but_its_own(found):
     assert len(scripts) == 2
     assert links
     assert all(link.startswith("#") for link in links)
+    assert not {"link", "iframe", "object", "embed", "base", "img"} & {tag for tag, _ in found.tags}
+    assert "@import" not in found.styles
+    assert "url(" not in found.styles
     assert policy.startswith("default-src 'none'")
     assert policy.count("sha256-") == 2
 

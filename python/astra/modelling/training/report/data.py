@@ -11,6 +11,7 @@ import numpy as np
 
 from astra.modelling.training.evaluate import distance_error, fitted_scale, pulls
 from astra.pipelines.astronn_dist.distances.distance import unreliable
+from astra.report.summaries import Trend
 
 if TYPE_CHECKING:
     from astra.modelling.training.loop import Epoch
@@ -189,24 +190,6 @@ def title_of(kind: str, number: int) -> str:
 # > Numbers along an axis
 
 
-@dataclass(frozen=True)
-class Running:
-    """Quantiles of one quantity along another, in M bins of as many stars each; arrays of shape (M,)."""
-
-    x: np.ndarray
-    """Median of the other quantity."""
-
-    low: np.ndarray
-    median: np.ndarray
-    high: np.ndarray
-    """16, 50 and 84 per cent."""
-
-    @property
-    def half_width(self) -> np.ndarray:
-        """Half the range of the middle 68 per cent: of a normal distribution, its standard deviation."""
-        return 0.5 * (self.high - self.low)
-
-
 def bins_of(x: np.ndarray, *, most: int = 14, fewest: int = 20) -> list[np.ndarray]:
     """Indices of stars in bins of ``x`` with as many in each, in ascending order.
 
@@ -220,12 +203,15 @@ def bins_of(x: np.ndarray, *, most: int = 14, fewest: int = 20) -> list[np.ndarr
     return np.array_split(rows[np.argsort(x[rows], kind="stable")], number) if number else []
 
 
-def running(x: np.ndarray, y: np.ndarray, *, most: int = 14, fewest: int = 20) -> Running:
-    """Quantiles of ``y`` in bins of ``x``; what is not finite in either is left out. See :func:`bins_of`."""
+def running(x: np.ndarray, y: np.ndarray, *, most: int = 14, fewest: int = 20) -> Trend:
+    """Quantiles of ``y`` in bins of ``x``, at the medians of the bins; see :func:`bins_of`.
+
+    What is not finite in either is left out.
+    """
     bins = bins_of(np.where(np.isfinite(y), x, np.nan), most=most, fewest=fewest)
     middles = np.array([np.median(x[part]) for part in bins])
     levels = [np.quantile(y[part], (_LOW, _MIDDLE, _HIGH)) for part in bins]
-    return Running(middles, *np.reshape(levels, (-1, 3)).T)
+    return Trend(middles, *np.reshape(levels, (-1, 3)).T)
 
 
 def extent(values: np.ndarray, level: float, least: float, most: float) -> float:
@@ -237,8 +223,7 @@ def extent(values: np.ndarray, level: float, least: float, most: float) -> float
 def scale(report: Report) -> tuple[float, float]:
     """The factor of the predictions that fits the labels best, and its error; NaN if no star decides it."""
     variance = report.e_fakemag**2 + report.e_true**2
-    known = np.isfinite(report.fakemag) & np.isfinite(report.true) & np.isfinite(variance)
-    known &= (report.fakemag > 0) & (variance > 0)
+    known = (report.fakemag > 0) & (variance > 0) & np.isfinite(report.fakemag + report.true + variance)
     if not known.any():
         return math.nan, math.nan
     return fitted_scale(report.fakemag[known], report.true[known], variance[known])

@@ -1,6 +1,7 @@
 """Numbers as text: how good the predictions are, part by part, and what a file says of itself."""
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,19 @@ from astra.modelling.training.evaluate import ALL, ClassMetrics, evaluate
 from astra.modelling.training.report.data import Report, name_of, scale
 from astra.report.page import number, share
 
-_SNR_EDGES = (0, 30, 50, 100, 200, np.inf)
-_FLUX_RATIO_EDGES = (0, 0.1, 0.3, 0.6, 1.0)
+#: Upper ends of ranges are included.
+SNR_EDGES = (0, 30, 50, 100, 200, np.inf)
+FLUX_RATIO_EDGES = (0, 0.1, 0.3, 0.6, 1.0)
+
+# Columns of the tables.
+_NUMBERS = {
+    "median_r": "+.3f",
+    "median_abs_r": ".3f",
+    "half_width_r": ".3f",
+    "median_pull": "+.2f",
+    "pull_width": ".2f",
+}
+_SHARES = ("pull_outliers", "flagged", "flagged_bright")
 
 #: A list with more numbers than these is cut short: it is a table in its own right.
 LONGEST_LIST = 40
@@ -47,14 +59,16 @@ def by_class(report: Report) -> Rows:
     return _rows(ordered)
 
 
-def by_snr(report: Report) -> Rows:
-    """One row for each range of S/N that has stars."""
-    return _rows(_of_parts(report, report.snr, _SNR_EDGES))
-
-
-def by_flux_ratio(binaries: Report) -> Rows:
-    """One row for each range of the flux ratio that has stars."""
-    return _rows(_of_parts(binaries, binaries.flux_ratio, _FLUX_RATIO_EDGES))
+def by_range(report: Report, values: np.ndarray, edges: tuple[float, ...]) -> Rows:
+    """One row for each range of values that has stars."""
+    found = {}
+    for low, high in pairwise(edges):
+        rows = (values > low) & (values <= high)
+        if rows.any():
+            upper = f"{low:g} to {high:g}" if low else f"up to {high:g}"
+            name = upper if np.isfinite(high) else f"above {low:g}"
+            found[name] = metrics(report.take(rows))[ALL]
+    return _rows(found)
 
 
 def _rows(found: Mapping[str, ClassMetrics]) -> Rows:
@@ -62,30 +76,11 @@ def _rows(found: Mapping[str, ClassMetrics]) -> Rows:
         (
             name,
             f"{entry.n:,}",
-            number(entry.median_r, "+.3f"),
-            number(entry.median_abs_r),
-            number(entry.half_width_r),
-            number(entry.median_pull, "+.2f"),
-            number(entry.pull_width, ".2f"),
-            share(entry.pull_outliers),
-            share(entry.flagged),
-            share(entry.flagged_bright),
+            *(number(getattr(entry, column), form) for column, form in _NUMBERS.items()),
+            *(share(getattr(entry, column)) for column in _SHARES),
         )
         for name, entry in found.items()
     ]
-
-
-def _of_parts(report: Report, values: np.ndarray, edges: tuple[float, ...]) -> dict[str, ClassMetrics]:
-    """The numbers of the stars with values in each range, its upper end included, that has any."""
-    ranges = zip(edges[:-1], edges[1:], strict=True)
-    parts = {_between(low, high): (values > low) & (values <= high) for low, high in ranges}
-    return {name: metrics(report.take(rows))[ALL] for name, rows in parts.items() if rows.any()}
-
-
-def _between(low: float, high: float) -> str:
-    if not np.isfinite(high):
-        return f"above {low:g}"
-    return f"{low:g} to {high:g}" if low else f"up to {high:g}"
 
 
 # > What a file says of itself
@@ -119,7 +114,8 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}".replace("-", "−") if abs(value) >= 1e-4 or value == 0 else f"{value:.6g}"
+        text = f"{value:.6g}"
+        return text if "e-" in text else text.replace("-", "−")
     if isinstance(value, list):
         shown = ", ".join(_value(part) for part in value[:LONGEST_LIST])
         return shown + (f", … ({len(value)} in all)" if len(value) > LONGEST_LIST else "") or "none"

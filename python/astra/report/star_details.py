@@ -1,13 +1,13 @@
-"""Single stars: all that the database has of a spectrum, its pixels, and its Monte Carlo draws made again."""
+"""Single stars: what the database has of a spectrum, its pixels, and its Monte Carlo draws, repeated."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import peewee
 
 from astra.config import Settings
 from astra.errors import ConfigError, SpectrumError, UsageError
@@ -36,7 +36,7 @@ class Detail:
 
     @property
     def name(self) -> str:
-        """What to call the star: its APOGEE id, or else that of its spectrum."""
+        """The APOGEE id of the star, or else the name in its spectrum."""
         return self.summary.sdss4_apogee_id or self.spectrum.obj
 
 
@@ -54,26 +54,21 @@ class Star:
 
 
 def read_details(spectrum_pks: Sequence[int]) -> list[Detail]:
-    """What the database has of these spectra, in their order; those without a result are left out."""
-    keys = list(spectrum_pks)
-    found: dict[int, Detail] = {}
-    for some in peewee.chunked(keys, 500):
-        summaries = list(Distance.select().where(Distance.spectrum_pk << list(some)))
-        results = _by_key(AstroNNdist, "task_pk", (row.task_pk for row in summaries))
-        spectra = _by_key(
-            ApogeeCoaddedSpectrumInApStar, "spectrum_pk_id", (row.spectrum_pk for row in summaries)
-        )
-        sources = _by_key(Source, "pk", (row.source_pk for row in summaries))
-        runs = _by_key(TaskRun, "pk", (row.run_pk for row in summaries))
-        for row in summaries:
-            found[row.spectrum_pk] = Detail(
-                row,
-                results[row.task_pk],
-                spectra[row.spectrum_pk],
-                sources.get(row.source_pk),
-                runs.get(row.run_pk),
-            )
-    return [found[key] for key in keys if key in found]
+    """What the database has of few spectra, in their order; those without a result are left out."""
+    rows = Distance.select().where(Distance.spectrum_pk << list(spectrum_pks))
+    found = {row.spectrum_pk: row for row in rows}
+    return [_detail(found[key]) for key in spectrum_pks if key in found]
+
+
+def _detail(row: Distance) -> Detail:
+    spectra = ApogeeCoaddedSpectrumInApStar
+    return Detail(
+        row,
+        AstroNNdist.get_by_id(row.task_pk),
+        spectra.get(spectra.spectrum_pk == row.spectrum_pk),
+        Source.get_or_none(Source.pk == row.source_pk),
+        TaskRun.get_or_none(TaskRun.pk == row.run_pk),
+    )
 
 
 def read_star(name: str) -> Star:
@@ -91,12 +86,6 @@ def read_star(name: str) -> Star:
     details = read_details(keys)
     details.sort(key=lambda detail: (not detail.summary.primary_spectrum, detail.spectrum.spectrum_pk))
     return Star(details, len(keys) - len(details))
-
-
-def _by_key(model: type[peewee.Model], name: str, keys: Iterable[int | None]) -> dict[int, peewee.Model]:
-    field = getattr(model, name.removesuffix("_id"))
-    wanted = {key for key in keys if key is not None}
-    return {getattr(row, name): row for row in model.select().where(field << wanted)} if wanted else {}
 
 
 # > The spectrum
@@ -119,7 +108,7 @@ class Pixels:
 
 
 def read_pixels(spectrum: ApogeeCoaddedSpectrumInApStar) -> Pixels | str:
-    """Read and rectify a spectrum; why it cannot be shown, if it cannot."""
+    """Read and rectify a spectrum; if it cannot be shown, the reason."""
     try:
         read = spectrum.read()
     except (SpectrumError, ConfigError) as error:
@@ -132,7 +121,7 @@ def read_pixels(spectrum: ApogeeCoaddedSpectrumInApStar) -> Pixels | str:
     return Pixels(wavelength()[seen], read.flux[seen], rectified[0], e_rectified[0])
 
 
-def drawn_line(values: np.ndarray, every: int) -> np.ndarray:
+def binned(values: np.ndarray, every: int) -> np.ndarray:
     """Means of so many neighbouring pixels, with a gap (NaN) after each detector.
 
     Args:
@@ -149,7 +138,7 @@ def drawn_line(values: np.ndarray, every: int) -> np.ndarray:
 
 # > The draws
 
-#: A draw made again is the same as the stored one to this relative difference.
+#: Repeated draws agree with the stored row to this relative difference.
 SAME = 1e-5
 
 _COMPARED = ("L_fakemag", "e_L_fakemag", "e_model_L_fakemag")
@@ -174,15 +163,21 @@ class Draws:
 
 
 class Drawing:
-    """Makes draws again, with the very weights of each result where these are at hand."""
+    """Repeats the draws of results, each with the weights that made it where they are available."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._paths: dict[str, Path] | None = None
-        self._loaded: dict[str, Model] = {}
+        self._models: dict[Path, Model] = {}
 
-    def again(self, detail: Detail, flux: np.ndarray, e_flux: np.ndarray) -> Draws | str:
-        """The draws of a result from its rectified spectrum; why there are none, if there are none.
+    @cached_property
+    def _paths(self) -> dict[str, Path]:
+        """The files of weights, by their checksums."""
+        from astra.pipelines.astronn_dist.weights.library import list_models
+
+        return {model.sha256: model.path for model in list_models(self._settings).models if model.sha256}
+
+    def draws(self, detail: Detail, flux: np.ndarray, e_flux: np.ndarray) -> Draws | str:
+        """The draws of a result from its rectified spectrum, or the reason why there are none.
 
         Args:
             detail: The result.
@@ -193,54 +188,42 @@ class Drawing:
             return "There is no result, so there are no draws."
         if run is None or not run.weights_sha256 or run.n_draws is None or run.seed is None:
             return "It is not known which weights and which seed this result was made with."
-        path = self._path_of(run)
+        path = self._paths.get(run.weights_sha256) or _named_by(run)
         if path is None:
             return (
                 f"The weights {run.weights_name} (sha256 {run.weights_sha256[:12]}…) are not at hand, so the "
-                "draws cannot be made again: import them with `astra models import`."
+                "draws cannot be repeated: import them with `astra models import`."
             )
+        self._paths[run.weights_sha256] = path
         try:
-            model = self._model(path, run.weights_sha256)
-            return _draw(model, detail, flux, e_flux)
+            return _draw(self._model(path), detail, flux, e_flux)
         except (ConfigError, UsageError) as error:
-            return f"The draws cannot be made again: {error}"
+            return f"The draws cannot be repeated: {error}"
 
-    def _path_of(self, run: TaskRun) -> Path | None:
-        if self._paths is None:
-            from astra.pipelines.astronn_dist.weights.library import list_models
+    def _model(self, path: Path) -> "Model":
+        from astra.pipelines.astronn_dist.estimating import model_of
 
-            found = list_models(self._settings).models
-            self._paths = {model.sha256: model.path for model in found if model.sha256}
-        if run.weights_sha256 not in self._paths and (path := _named_by(run)) is not None:
-            self._paths[run.weights_sha256] = path
-        return self._paths.get(run.weights_sha256)
-
-    def _model(self, path: Path, sha256: str) -> "Model":
-        if sha256 not in self._loaded:
-            from astra.pipelines.astronn_dist.estimating import model_of
-
-            self._loaded[sha256] = model_of(path, "cpu")
-        return self._loaded[sha256]
+        if path not in self._models:
+            self._models[path] = model_of(path, "cpu")
+        return self._models[path]
 
 
 def _named_by(run: TaskRun) -> Path | None:
-    """The file that a run was given, if it is still the same."""
+    """The file that a run was started with, if it still is the same."""
     from astra.pipelines.astronn_dist.weights.files import identify
 
     try:
-        given: Mapping[str, Any] = json.loads(run.arguments or "{}")
-        path = Path(given["weights"]).expanduser()
+        path = Path(json.loads(run.arguments or "{}")["weights"]).expanduser()
         return path if identify(path)[1] == run.weights_sha256 else None
     except (ValueError, KeyError, TypeError, ConfigError):
         return None
 
 
 def _draw(model: "Model", detail: Detail, flux: np.ndarray, e_flux: np.ndarray) -> Draws:
-    run, result = detail.run, detail.result
-    names = [detail.spectrum.product_id]
+    run, names = detail.run, [detail.spectrum.product_id]
     found, draws = model.predict(flux[None], e_flux[None], names, n_draws=run.n_draws, seed=run.seed)
-    again = np.array([found.fakemag[0], found.e_fakemag[0], found.e_model_fakemag[0]])
-    stored = np.array([getattr(result, name) for name in _COMPARED])
+    repeated = np.array([found.fakemag[0], found.e_fakemag[0], found.e_model_fakemag[0]])
+    stored = np.array([getattr(detail.result, name) for name in _COMPARED])
     with np.errstate(divide="ignore", invalid="ignore"):
-        difference = np.where(np.isnan(again) & np.isnan(stored), 0.0, np.abs(again / stored - 1))
+        difference = np.where(np.isnan(repeated) & np.isnan(stored), 0.0, np.abs(repeated / stored - 1))
     return Draws(draws[0], float(np.nan_to_num(difference, nan=np.inf).max()))

@@ -1,7 +1,8 @@
 """The results as arrays, streamed from the view ``distances``, and what kind of star each is of."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import peewee
@@ -18,9 +19,8 @@ _NUMBERS = (
 )
 _KEYS = ("spectrum_pk", "source_pk", "result_flags", "spectrum_flags", "run_pk", "v_astra")
 _TRUTHS = ("good", "primary_spectrum", "flag_warn", "flag_bad")
-_WORDS = ("telescope",)
-_MOMENTS = ("modified",)
-_COLUMNS = (*_NUMBERS, *_KEYS, *_TRUTHS, *_WORDS, *_MOMENTS)
+_COLUMNS = (*_NUMBERS, *_KEYS, *_TRUTHS, "telescope", "modified")
+_TYPES = dict.fromkeys(_TRUTHS, "bool") | {"modified": "datetime64[us]"}
 
 
 @dataclass(frozen=True)
@@ -29,27 +29,27 @@ class Rows:
 
     Attributes:
         values: Columns of the view by their names, and ``j_mag`` of the source.
-        words: What the codes of a column of text stand for; an absent one is "".
-        colour: (J - Ks)0 [mag].
-        kind: Codes of ``CLASSES``.
+        telescopes: The code of each telescope in ``values``; an absent one is "".
     """
 
     values: dict[str, np.ndarray]
-    words: dict[str, list[str]]
-    colour: np.ndarray = field(init=False)
-    kind: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        colours = colour(self["j_mag"], self["k_mag"], self["A_k_mag"])
-        object.__setattr__(self, "colour", colours)
-        kinds = classify(self["m_ks_abs"], colours)
-        object.__setattr__(self, "kind", np.where(self["k_mag"] == 0, UNKNOWN, kinds))
+    telescopes: dict[str, int]
 
     def __len__(self) -> int:
         return len(self.values["spectrum_pk"])
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.values[name]
+
+    @cached_property
+    def colour(self) -> np.ndarray:
+        """(J - Ks)0 [mag]."""
+        return colour(self["j_mag"], self["k_mag"], self["A_k_mag"])
+
+    @cached_property
+    def kind(self) -> np.ndarray:
+        """Codes of ``CLASSES``."""
+        return np.where(self["k_mag"] == 0, UNKNOWN, classify(self["m_ks_abs"], self.colour))
 
     @property
     def science(self) -> np.ndarray:
@@ -69,33 +69,23 @@ def read_rows(spectra: Sequence[int] | None = None) -> Rows:
     )
     if spectra is not None:
         query = query.where(Distance.spectrum_pk << list(spectra))
-    names = [*_COLUMNS, "j_mag"]
-    coded: dict[str, dict[str, int]] = {name: {} for name in _WORDS}
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    telescopes: dict[str, int] = {}
+    pieces = {name: [_array(name, (), telescopes)] for name in (*_COLUMNS, "j_mag")}
     for batch in batches(database, query):
-        for name, column in zip(names, zip(*batch, strict=True), strict=True):
-            parts[name].append(_array(name, column, coded))
-    values = {}
-    for name in names:
-        pieces = parts.pop(name)
-        values[name] = np.concatenate(pieces) if pieces else _array(name, (), coded)
-    return Rows(values, {name: list(codes) for name, codes in coded.items()})
+        for name, column in zip(pieces, zip(*batch, strict=True), strict=True):
+            pieces[name].append(_array(name, column, telescopes))
+    return Rows({name: np.concatenate(pieces.pop(name)) for name in list(pieces)}, telescopes)
 
 
-def _array(name: str, column: Iterable, coded: dict[str, dict[str, int]]) -> np.ndarray:
+def _array(name: str, column: Iterable, telescopes: dict[str, int]) -> np.ndarray:
     if name in _KEYS:
         return np.array([key or 0 for key in column], np.int64)
-    if name in _TRUTHS:
-        return np.array(column, bool)
-    if name in _WORDS:
-        codes = coded[name]
-        return np.array([codes.setdefault(word or "", len(codes)) for word in column], np.int16)
-    if name in _MOMENTS:
-        return np.array(column, "datetime64[us]")
-    return np.array(column, float)
+    if name == "telescope":
+        return np.array([telescopes.setdefault(word or "", len(telescopes)) for word in column], np.int16)
+    return np.array(column, _TYPES.get(name, "float"))
 
 
-# > Kinds of stars, told by absolute magnitude and colour alone
+# > Classes of stars, by absolute magnitude and colour alone
 
 #: A_J / A_Ks (Indebetouw et al. 2005, ApJ 619, 931, table 1).
 A_J_PER_A_K = 2.5
@@ -146,17 +136,13 @@ def colour(j_mag: np.ndarray, k_mag: np.ndarray, a_k_mag: np.ndarray) -> np.ndar
 def classify(m_ks: np.ndarray, colours: np.ndarray) -> np.ndarray:
     """Codes of the classes, int8 of shape (N,): the index in ``CLASSES``, or ``UNKNOWN``."""
     evolved = colours >= EVOLVED_COLOUR
-    clump = (
-        (np.abs(m_ks - CLUMP) <= CLUMP_HALF_WIDTH)
-        & (colours >= CLUMP_COLOURS[0])
-        & (colours <= CLUMP_COLOURS[1])
-    )
-    rules = (
-        clump,
-        (m_ks >= BRIGHTEST_DWARF) & np.isfinite(colours),
-        (m_ks < FAINTEST_GIANT) & evolved,
-        (m_ks < BRIGHTEST_DWARF) & evolved,
-        (m_ks < BRIGHTEST_DWARF) & (colours < EVOLVED_COLOUR),
-    )
-    names = ("red clump", "dwarf", "giant", "subgiant", "hot")
-    return np.select(rules, [CLASSES.index(name) for name in names], UNKNOWN).astype(np.int8)
+    in_clump = (np.abs(m_ks - CLUMP) <= CLUMP_HALF_WIDTH) & (colours >= CLUMP_COLOURS[0])
+    rules = {
+        "red clump": in_clump & (colours <= CLUMP_COLOURS[1]),
+        "dwarf": (m_ks >= BRIGHTEST_DWARF) & np.isfinite(colours),
+        "giant": (m_ks < FAINTEST_GIANT) & evolved,
+        "subgiant": (m_ks < BRIGHTEST_DWARF) & evolved,
+        "hot": (m_ks < BRIGHTEST_DWARF) & (colours < EVOLVED_COLOUR),
+    }
+    codes = [CLASSES.index(name) for name in rules]
+    return np.select(list(rules.values()), codes, UNKNOWN).astype(np.int8)

@@ -1,0 +1,194 @@
+"""Distances against Gaia's parallaxes, spectra of one star against each other, and the stars to look at."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
+from astra.models.fields import flags_of
+from astra.report.result_arrays import CLASSES, UNKNOWN, Rows
+from astra.report.summaries import Summary, summary
+
+#: A larger RUWE says that Gaia's parallax may not be that of a single star (Lindegren 2018,
+#: GAIA-C3-TN-LU-LL-124).
+LARGEST_RUWE = 1.4
+
+SNR_EDGES = (0, 50, 100, 200, np.inf)
+A_K_EDGES = (0, 0.05, 0.15, 0.4, np.inf)  # mag
+
+# > Against Gaia
+
+
+@dataclass(frozen=True)
+class Parallaxes:
+    """N stars with a distance and a parallax, arrays of shape (N,) [mas].
+
+    Attributes:
+        index: Their indices in the rows.
+        corrected: Whether the zero-point is taken off Gaia's parallax.
+        full: Whether the error counts those of Ks and E(B-V) too: ``e_nn_parallax``, and not that which
+            follows from ``e_dist``.
+        spectroscopic, e_spectroscopic: 1000 / dist, and its error.
+        gaia, e_gaia: ``gaia_parallax`` where there is one, else ``plx``.
+    """
+
+    index: np.ndarray
+    corrected: np.ndarray
+    full: np.ndarray
+    spectroscopic: np.ndarray
+    e_spectroscopic: np.ndarray
+    gaia: np.ndarray
+    e_gaia: np.ndarray
+
+    @property
+    def difference(self) -> np.ndarray:
+        """Spectroscopic minus Gaia [mas]."""
+        return self.spectroscopic - self.gaia
+
+    @property
+    def pull(self) -> np.ndarray:
+        """The difference in units of both errors together."""
+        return self.difference / np.hypot(self.e_spectroscopic, self.e_gaia)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the stars: summaries of their differences [mas] and of their pulls."""
+
+    group: str
+    name: str
+    difference: Summary
+    pull: Summary
+
+
+def parallaxes(rows: Rows) -> Parallaxes:
+    """The stars to compare: good, by their best spectrum, RUWE below 1.4 or unknown."""
+    has_own = np.isfinite(rows["gaia_parallax"]) & (rows["e_gaia_parallax"] > 0)
+    has_plain = np.isfinite(rows["plx"]) & (rows["e_plx"] > 0)
+    well_fitted = ~(rows["ruwe"] >= LARGEST_RUWE)
+    measured = (rows["dist"] > 0) & (rows["e_dist"] > 0)
+    index = np.flatnonzero(rows.science & (has_own | has_plain) & well_fitted & measured)
+    own, dist = has_own[index], rows["dist"][index]
+    e_full = rows["e_nn_parallax"][index]
+    full = e_full > 0
+    return Parallaxes(
+        index=index,
+        corrected=own & np.isfinite(rows["plx_zero_point"][index]),
+        full=full,
+        spectroscopic=1000 / dist,
+        e_spectroscopic=np.where(full, e_full, 1000 * rows["e_dist"][index] / dist**2),
+        gaia=np.where(own, rows["gaia_parallax"][index], rows["plx"][index]),
+        e_gaia=np.where(own, rows["e_gaia_parallax"][index], rows["e_plx"][index]),
+    )
+
+
+def parts(rows: Rows, stars: Parallaxes) -> list[Part]:
+    """All stars, and those of each class, signal-to-noise ratio, extinction and telescope, if any."""
+    kind, telescope = rows.kind[stars.index], rows["telescope"][stars.index]
+    telescopes = sorted(rows.telescopes.items())
+    groups = [
+        ("all", "all", np.ones(len(stars.index), bool)),
+        *(("class", name, kind == code) for code, name in enumerate(CLASSES)),
+        ("class", "no colour", kind == UNKNOWN),
+        *_ranges("S/N", rows["snr"][stars.index], SNR_EDGES),
+        *_ranges("A_Ks", rows["A_k_mag"][stars.index], A_K_EDGES),
+        *(("telescope", name or "not given", telescope == code) for name, code in telescopes),
+    ]
+    return [
+        Part(group, name, summary(stars.difference[mask]), summary(stars.pull[mask]))
+        for group, name, mask in groups
+        if mask.any()
+    ]
+
+
+def _ranges(
+    group: str, values: np.ndarray, edges: tuple[float, ...]
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """One part for each range, which includes its lower end."""
+    for low, high in pairwise(edges):
+        name = f"{low:g} and more" if np.isinf(high) else f"{low:g} to {high:g}"
+        yield group, name, (values >= low) & (values < high)
+
+
+# > Spectra of one star
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Pairs of good spectra of one star, each with the best one of that star; arrays of shape (pairs,).
+
+    Attributes:
+        stars: How many stars have such a pair.
+        difference: L_fakemag of the other over that of the best, minus 1.
+        pull: The difference in L_fakemag in units of both errors together.
+        model_pull: The same, of the model part of the errors alone.
+    """
+
+    stars: int
+    difference: np.ndarray
+    pull: np.ndarray
+    model_pull: np.ndarray
+
+
+def repeats(rows: Rows) -> Repeats:
+    """Pair the good spectra of each star whose best spectrum is good."""
+    usable = np.flatnonzero(rows["good"] & (rows["source_pk"] > 0) & (rows["L_fakemag"] > 0))
+    is_best = rows["primary_spectrum"][usable]
+    best, others = usable[is_best], usable[~is_best]
+    best = best[np.argsort(rows["source_pk"][best])]
+    place = np.searchsorted(rows["source_pk"][best], rows["source_pk"][others])
+    found = np.append(rows["source_pk"][best], -1)[place] == rows["source_pk"][others]
+    others, first = others[found], best[place[found]]
+    value, reference = rows["L_fakemag"][others], rows["L_fakemag"][first]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pulls = [
+            (value - reference) / np.hypot(rows[error][others], rows[error][first])
+            for error in ("e_L_fakemag", "e_model_L_fakemag")
+        ]
+    return Repeats(len(np.unique(rows["source_pk"][others])), value / reference - 1, *pulls)
+
+
+# > Stars to look at
+
+#: How many of each kind, and at least how many with each flag of a result, and of a spectrum.
+WORST, PER_RESULT_FLAG, PER_SPECTRUM_FLAG = 6, 3, 1
+
+PULL = "far from Gaia's parallax"
+ERROR = "most uncertain of the good"
+NO_RESULT = "no result"
+FLAGGED = "has a flag"
+
+
+def outliers(rows: Rows, stars: Parallaxes) -> dict[int, str]:
+    """Choose the rows to look at: the worst of their kind, and some with each flag.
+
+    Returns:
+        The index of each row, and the first reason to show it.
+    """
+    chosen: dict[int, str] = {}
+
+    def take(why: str, order: np.ndarray, most: int = WORST) -> None:
+        new = [index for index in order[: most + len(chosen)].tolist() if index not in chosen]
+        chosen.update(dict.fromkeys(new[:most], why))
+
+    def marked(column: str, flag: int) -> np.ndarray:
+        members = np.flatnonzero(rows[column] & flag)
+        return members[np.argsort(rows["spectrum_pk"][members])]
+
+    take(PULL, stars.index[np.argsort(-np.abs(stars.pull), kind="stable")])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = np.where(rows.science, rows["e_dist"] / rows["dist"], np.nan)
+    known = np.flatnonzero(np.isfinite(relative))
+    take(ERROR, known[np.argsort(-relative[known], kind="stable")])
+    take(NO_RESULT, marked("result_flags", AstroNNdist.flag_no_result.value))
+    for column, model, least in (
+        ("result_flags", AstroNNdist, PER_RESULT_FLAG),
+        ("spectrum_flags", ApogeeCoaddedSpectrumInApStar, PER_SPECTRUM_FLAG),
+    ):
+        for flag in flags_of(model, column).values():
+            shown = sum(bool(rows[column][index] & flag.value) for index in chosen)
+            if shown < least:
+                take(FLAGGED, marked(column, flag.value), least - shown)
+    return chosen

@@ -1,0 +1,101 @@
+"""The page of all results: its head, its sections in order, and those on flags and outliers."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from astra.config import Settings
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance
+from astra.report import population, uncertainties
+from astra.report.agreement import NO_RESULT, WORST
+from astra.report.contents import Contents
+from astra.report.page import RESULTS, Section, macros, page, share
+from astra.report.star_details import Detail, Drawing, read_details
+from astra.report.star_page import NUMBERS_REMAIN, draw_spectrum, flags_set, weights
+
+#: Pixels in one point of the spectra, of which the page shows many.
+_EVERY = 4
+
+#: Of the view ``distances``: what the bits of a result add up to.
+_SUMS = ("flag_warn", "flag_bad")
+
+
+def results_page(contents: Contents, settings: Settings) -> str:
+    """The HTML document."""
+    details = read_details([int(contents.rows["spectrum_pk"][index]) for index in contents.outliers])
+    return page(
+        "astra: distances",
+        _head(contents),
+        _sections(contents, details) if len(contents.rows) else (),
+        dialogs=_dialogs(contents, details, Drawing(settings)),
+        without_script=NUMBERS_REMAIN,
+    )
+
+
+def _sections(contents: Contents, details: list[Detail]) -> Iterator[Section]:
+    yield Section("flags", "Flags", _flags(contents))
+    yield Section("sky", "On the sky", population.sky(contents))
+    yield Section("galaxy", "In the Galaxy", population.galaxy(contents))
+    yield Section("luminosity", "Luminosity and colour", population.luminosity(contents))
+    yield Section("distances", "Distances", population.distances(contents))
+    yield Section("errors", "Stated errors", uncertainties.stated(contents))
+    yield Section("gaia", "Against Gaia parallaxes", uncertainties.gaia(contents))
+    yield Section("repeats", "Spectra of the same star", uncertainties.repeats(contents))
+    yield Section("outliers", "Outliers", _outliers(contents, details))
+    yield weights(contents)
+
+
+def _head(contents: Contents) -> str:
+    """Database, weights, and the numbers that matter most."""
+    rows = contents.rows
+
+    def count(name: str) -> str:
+        return f"{rows[name].sum():,} ({share(rows[name].mean())})" if len(rows) else "0"
+
+    entries = {
+        "spectra with a result row": f"{len(rows):,}",
+        "stars": f"{contents.stars:,}",
+        "good": count("good"),
+        "look twice (flag_warn)": count("flag_warn"),
+        "discard (flag_bad)": count("flag_bad"),
+    }
+    return macros(RESULTS).head(contents, entries)
+
+
+def _flags(contents: Contents) -> str:
+    """Every flag with its meaning; a click shows the listed stars that have it."""
+    rows = contents.rows
+    of_results = contents.flags(AstroNNdist, "result_flags")
+    of_results += [(name, getattr(Distance, name).help_text, int(rows[name].sum())) for name in _SUMS]
+    of_spectra = contents.flags(ApogeeCoaddedSpectrumInApStar, "spectrum_flags")
+    return macros(RESULTS).flags(of_results, [entry for entry in of_spectra if entry[2]], len(rows))
+
+
+def _outliers(contents: Contents, details: list[Detail]) -> str:
+    """The table of outliers, each of which opens its star, and why spectra gave no result."""
+    rows = [_row(contents, *each) for each in zip(contents.outliers.values(), details, strict=True)]
+    reasons = [(reason, f"{count:,}") for reason, count in contents.reasons.items()]
+    return macros(RESULTS).outliers(rows, WORST, reasons)
+
+
+def _row(contents: Contents, why: str, detail: Detail) -> dict[str, Any]:
+    result, found = detail.result, flags_set(detail)
+    reason = result.no_result_reason if why == NO_RESULT else None
+    return {
+        "key": result.task_pk,
+        "name": detail.name,
+        "why": f"{why}: {reason}" if reason else why,
+        "marks": [*found, *(name for name in _SUMS if getattr(result, name))],
+        "flags": ", ".join(name.removeprefix("flag_") for name in found) or "–",
+        "snr": detail.summary.snr,
+        "dist": np.nan if result.flag_missing_photometry else result.dist,  # that of Ks = 0 is none
+        "relative": result.e_dist / result.dist if result.dist > 0 else np.nan,
+        "pull": contents.pull_of(detail.summary.spectrum_pk),
+    }
+
+
+def _dialogs(contents: Contents, details: list[Detail], drawing: Drawing) -> Iterator[tuple[str, str, str]]:
+    for detail in details:
+        key, pull = str(detail.result.task_pk), contents.pull_of(detail.summary.spectrum_pk)
+        yield key, detail.name, draw_spectrum(detail, pull, f"star-{key}", drawing, _EVERY)

@@ -1,0 +1,188 @@
+"""The page of one star: its spectra, their draws, their flags in words, and all columns of the database."""
+
+from typing import Any
+
+import numpy as np
+
+from astra.config import Settings
+from astra.models.base import BaseModel
+from astra.models.fields import flags_of
+from astra.report.contents import Contents
+from astra.report.figures import Embedded, add_histogram, add_line, embed, plot
+from astra.report.page import RESULTS, STAR, Section, macros, page
+from astra.report.star_details import SAME, Detail, Drawing, Pixels, Star, binned, read_pixels
+from astra.report.summaries import histogram, steps
+
+#: What a page without its figures still has.
+NUMBERS_REMAIN = "Their numbers are said below each of them."
+
+_BINS = 20  # of the draws
+_SAME = f"{SAME:.0e}".replace("e-0", "e-")
+_FORMATS = {"mas": ".4g", "mag": ".2f", "pc": ",.0f"}
+
+
+def star_page(name: str, star: Star, contents: Contents, settings: Settings) -> str:
+    """The HTML document.
+
+    Args:
+        name: What the star is called if it has no result.
+        star: What the database has of it.
+        contents: Of its spectra with a result.
+        settings: Where weights and spectra are.
+    """
+    drawing = Drawing(settings)
+    title = star.details[0].name if star.details else name
+    sections = []
+    for detail in star.details:
+        key, pull = f"spectrum-{detail.result.task_pk}", contents.pull_of(detail.summary.spectrum_pk)
+        sections.append(Section(key, detail.spectrum.product_id, draw_spectrum(detail, pull, key, drawing)))
+    if star.details:
+        sections.append(weights(contents))
+    head = macros(STAR).head(title, star, contents)
+    return page(f"astra: {title}", head, sections, without_script=NUMBERS_REMAIN)
+
+
+def weights(contents: Contents) -> Section:
+    """The weights, with what they are good for."""
+    return Section("weights", "Weights", macros(RESULTS).weights(contents.kinds))
+
+
+def draw_spectrum(detail: Detail, pull: float, key: str, drawing: Drawing, every: int = 1) -> str:
+    """All of one spectrum, without a heading, as HTML.
+
+    Args:
+        detail: What the database has of it.
+        pull: Against Gaia; NaN where there is none.
+        key: Begins the names of its figures; unique in the page.
+        drawing: Repeats its draws.
+        every: Pixels in one point of its spectrum.
+    """
+    pixels = read_pixels(detail.spectrum)
+    if isinstance(pixels, str):
+        figures = macros(STAR).missing(pixels)
+    else:
+        figures = _pixels(pixels, key, every) + _draws(detail, pixels, key, drawing)
+    columns = {
+        "The result": detail.result,
+        "The spectrum": detail.spectrum,
+        "The star: photometry, extinction, Gaia": detail.source,
+        "The run that measured it": detail.run,
+    }
+    fields = {title: row and _fields(row) for title, row in columns.items()}
+    return macros(STAR).spectrum(detail, _place(detail), pull, flags_set(detail), figures, fields)
+
+
+def _place(detail: Detail) -> list[str]:
+    row = detail.summary
+    found = [
+        f"sdss_id {row.sdss_id}" if row.sdss_id else "",
+        row.telescope,
+        f"field {row.field}" if row.field else "",
+        row.release,
+        f"l, b = {row.l:.3f}°, {row.b:.3f}°".replace("-", "−") if np.isfinite(row.l) else "",
+        "" if row.primary_spectrum else "not the best spectrum of its star",
+    ]
+    return [part for part in found if part]
+
+
+def flags_set(detail: Detail) -> dict[str, str]:
+    """The flags of a result and of its spectrum with their meanings."""
+    columns = ((detail.result, "result_flags"), (detail.spectrum, "spectrum_flags"))
+    return {
+        name: flag.help_text
+        for row, column in columns
+        for name, flag in flags_of(type(row), column).items()
+        if (getattr(row, column) or 0) & flag.value
+    }
+
+
+def _fields(row: BaseModel) -> list[tuple[str, str, str, str]]:
+    """Name, value, unit and meaning of all columns."""
+    return [
+        (field.column_name, _value(row.__data__.get(field.name)), field.unit or "", field.help_text or "")
+        for field in type(row)._meta.sorted_fields
+    ]
+
+
+def _value(value: Any) -> str:
+    if value is None or value == "" or (isinstance(value, float) and np.isnan(value)):
+        return "–"
+    return f"{value:.8g}" if isinstance(value, float) else str(value)
+
+
+# > Figures
+
+
+def _pixels(pixels: Pixels, key: str, every: int) -> str:
+    rectified, flux = pixels.rectified, pixels.flux
+    masked = int(((rectified == 1) & (pixels.e_rectified == 1)).sum())
+    numbers = {"rectified": np.nanmedian(rectified), "flux": np.nanmedian(flux), "masked": masked}
+    return macros(STAR).pixels(
+        _line(f"{key}-rectified", pixels, rectified, every, "flux / continuum", "accent", 260),
+        _line(f"{key}-flux", pixels, flux, every, "flux", "muted", 200),
+        numbers | {"pixels": len(rectified)},
+        every,
+    )
+
+
+def _line(
+    name: str, pixels: Pixels, values: np.ndarray, every: int, label: str, colour: str, height: int
+) -> Embedded:
+    x, y = (binned(each, every).astype(np.float32) for each in (pixels.wavelength, values))
+    finite = y[np.isfinite(y)]
+    low, high = np.percentile(finite, (0.2, 99.8)) if len(finite) else (0.0, 1.0)
+    margin = 0.08 * (high - low) or 0.5
+    x_range = (float(np.nanmin(x)) - 20, float(np.nanmax(x)) + 20)
+    y_range = (float(low - margin), float(high + margin))
+    canvas = plot("vacuum wavelength [Å]", label, x_range, y_range, height=height)
+    add_line(canvas, x, y, colour, line_width=1)
+    return embed(name, canvas)
+
+
+def _draws(detail: Detail, pixels: Pixels, key: str, drawing: Drawing) -> str:
+    found = drawing.draws(detail, pixels.rectified, pixels.e_rectified)
+    if isinstance(found, str):
+        return macros(STAR).missing(found)
+    result, row = detail.result, detail.summary
+    positive = found.fakemag[(found.fakemag > 0) & np.isfinite(found.fakemag)]
+    panels = [
+        ("L_fakemag", "mas", found.fakemag, result.L_fakemag, result.e_L_fakemag),
+        ("M_Ks", "mag", 5 * np.log10(positive) - 10, row.m_ks_abs, row.e_m_ks_abs),
+    ]
+    if not result.flag_missing_photometry:  # Ks is taken as 0 then, which makes no distance
+        factor = 10 ** (0.2 * (result.k_mag - result.A_k_mag) + 3)
+        with np.errstate(over="ignore"):
+            panels.append(("distance", "pc", factor / positive, result.dist, result.e_dist))
+    return macros(STAR).draws(found, _SAME, [_panel(key, len(found.fakemag), *panel) for panel in panels])
+
+
+def _panel(
+    key: str, draws: int, name: str, unit: str, values: np.ndarray, stored: float, error: float
+) -> dict[str, Any]:
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return {"plot": None, "name": name, "draws": draws}
+    low, high = float(values.min()), float(values.max())
+    margin = 0.05 * (high - low) or abs(0.01 * low) or 1.0
+    found = histogram(values, steps(low - margin, high + margin, _BINS))
+    top = 1.15 * found.counts.max()
+    ends = [stored - error, stored + error] if np.isfinite(stored) and np.isfinite(error) else [low, high]
+    beside = 0.1 * (ends[1] - ends[0]) / 2
+    shown = (min(low - margin, ends[0] - beside), max(high + margin, ends[1] + beside))
+    canvas = plot(f"{name} [{unit}]", "draws", shown, (0, top), height=220)
+    add_histogram(canvas, found, "draws", unit=unit)
+    if np.isfinite(stored):
+        add_line(canvas, [stored, stored], [0, top], "warn", line_width=2)
+        add_line(canvas, ends, [top * 0.96] * 2, "warn", line_width=2)
+    return {
+        "plot": embed(f"{key}-{name.lower()}", canvas),
+        "name": name,
+        "unit": unit,
+        "format": _FORMATS[unit],
+        "draws": draws,
+        "left_out": draws - len(values),
+        "low": low,
+        "high": high,
+        "stored": stored,
+        "error": error,
+    }
