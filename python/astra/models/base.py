@@ -1,7 +1,6 @@
 """The base of all models, and writing many rows at once."""
 
 from collections.abc import Collection, Iterable, Mapping
-from itertools import compress
 from typing import Any
 
 import peewee
@@ -82,8 +81,9 @@ class BaseModel(peewee.Model):
         rows = list(rows)
         if fields is not None and not any(isinstance(row, dict) for row in rows):
             columns = zip(*rows, strict=True) if rows else [()] * len(fields)
-            written = list(map(is_written, fields, columns))
-            fields, rows = list(compress(fields, written)), [tuple(compress(row, written)) for row in rows]
+            written = [pair for pair in zip(fields, columns, strict=True) if is_written(*pair)]
+            fields = [field for field, _ in written]
+            rows = list(zip(*(column for _, column in written), strict=True))
         elif fields is None and rows and all(isinstance(row, dict) for row in rows):
             rows = [{_field_name(cls, key): value for key, value in row.items()} for row in rows]
             fields = [cls._meta.fields[name] for name in dict.fromkeys(name for row in rows for name in row)]

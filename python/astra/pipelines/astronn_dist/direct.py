@@ -133,10 +133,8 @@ def _estimated(
 ) -> "StarDistance":
     options["seed"] = seed_from(options["seed"])
     model = load_model(weights, device)
-    parts = []
-    for start in range(0, max(len(spectra), 1), BATCH):
-        part = slice(start, start + BATCH)
-        parts.append(model.estimate(spectra[part], identities[part], stars[part], **options))
+    slices = [slice(start, start + BATCH) for start in range(0, max(len(spectra), 1), BATCH)]
+    parts = [model.estimate(spectra[part], identities[part], stars[part], **options) for part in slices]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     name, sha256 = identify(chosen_weights(weights).path)
     meta = {"weights": name, "weights_sha256": sha256, "version": __version__} | options

@@ -137,8 +137,7 @@ def unreliable(fakemag: ArrayLike, e_fakemag: ArrayLike) -> np.ndarray:
     fakemag, e_fakemag = _floats(fakemag), _floats(e_fakemag)
     with np.errstate(all="ignore"):
         relative = e_fakemag / fakemag
-    reliable = np.isfinite(fakemag) & (fakemag > 0) & (relative >= 0) & (relative < UNRELIABLE)
-    return ~reliable
+    return ~(np.isfinite(fakemag) & (fakemag > 0) & (relative >= 0) & (relative < UNRELIABLE))
 
 
 def plausible(dist: np.ndarray) -> np.ndarray:
