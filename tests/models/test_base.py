@@ -200,8 +200,8 @@ def test_a_text_that_means_something_to_a_database_is_a_text(db, text):
 
 
 def test_more_rows_than_one_statement_takes_are_all_written(db, monkeypatch):
-    monkeypatch.setattr("astra.database.bulk.ROWS", 3)
-    monkeypatch.setattr("astra.database.bulk.MAX_PARAMETERS", 12)
+    monkeypatch.setattr("astra.database.sql.ROWS", 3)
+    monkeypatch.setattr("astra.database.sql.MAX_PARAMETERS", 12)
     keys = [a_spectrum().spectrum_pk for _ in range(8)]
 
     upsert(

@@ -13,7 +13,7 @@ from astra.models import AstroNNdist, Distance, TaskRun
 from astra.models.fields import flags_of
 from astra.report.agreement import Parallaxes, Repeats, outliers, parallaxes, repeats
 from astra.report.result_arrays import Rows, read_rows
-from astra.status.counts import common_reasons
+from astra.status.overview import common_reasons
 
 # Rows carry major * 10^6 + minor * 10^3 + patch; those of one minor version are comparable.
 _PATCHES = 1000

@@ -22,7 +22,7 @@ from astra.modelling.training.loop import CHECKPOINT
 from astra.modelling.training.request import Origin, SimulatorArguments, TrainingRequest
 from astra.pipelines.astronn_dist.network.sampling import network_on, sample, widened
 from astra.pipelines.astronn_dist.weights.files import load_weights
-from astra.pipelines.astronn_dist.weights.finding import embedded_default
+from astra.pipelines.astronn_dist.weights.library import embedded_default
 from astra.pipelines.astronn_dist.weights.validity import excess
 from astra.spectra.rectify import rectify
 

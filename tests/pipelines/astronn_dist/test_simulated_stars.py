@@ -11,7 +11,7 @@ import astra
 from astra.modelling.simulator import TARGETS, TRUTH, compact
 from astra.modelling.simulator.apstar_files import file_name
 from astra.modelling.simulator.survey import write_survey
-from astra.pipelines.astronn_dist.distances.stars import Stars
+from astra.pipelines.astronn_dist.distances.distance import Stars
 from astra.pipelines.astronn_dist.distances.zero_point import zero_point
 
 STARS = 1000
