@@ -77,10 +77,11 @@ validate: $(TEST)    ## measure the embedded model (or WEIGHTS) against every fi
 	@$(VENV)/bin/python benchmarks/default_model --shared "$(SHARED)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") \
 	  --out build/validation
 
-lint: $(TEST)    ## rules, format, and which room imports from which, changing nothing
+lint: $(TEST)    ## rules, format, which room imports from which, and code that nothing uses; changing nothing
 	@$(RUFF) check .
 	@$(RUFF) format --check .
 	@$(VENV)/bin/lint-imports --no-logo --no-cache
+	@$(VENV)/bin/vulture
 
 format: $(TEST)    ## apply the format, and the fixes that are safe
 	@$(RUFF) check --fix .

@@ -21,7 +21,7 @@ The rooms, from the ground up; each imports only from those above it in this lis
     modelling/   simulated stars and training: nothing that a run imports
     cli/         one file per command
 
-Public names of what stands in a room:
+Public names that only re-export what stands in a room:
 
     fields.py, glossary.py, pending.py, products/
 """

@@ -6,7 +6,7 @@ agreement.py        distances against Gaia's, spectra of one star, and the stars
 contents.py         all that a report is made from, and where it comes from
 star_details.py     single stars: their rows, their spectra, and their Monte Carlo draws, repeated
 page.py             HTML pages, which the training report shares: templates, style sheet and script
-figures.py          figures in the colours of the page
+figures.py          what all figures share: axes, colours, legends, hover
 population.py       sections on what the stars are, and where
 uncertainties.py    sections on whether errors are right
 results_page.py     the page of all results

@@ -1,6 +1,6 @@
 """From luminosities to distances and parallaxes: pure functions of arrays.
 
-    distance.py      what is known of N stars besides their spectra; luminosity, Ks, E(B-V) -> parsecs
+    distance.py      photometry and astrometry of N stars; -> parsecs; the limit of unreliable
     full_errors.py   the errors of Ks and E(B-V) beside that of the network; percentiles of the distance
     zero_point.py    the zero-point of Gaia parallaxes
     parallaxes.py    the parallax from the spectrum, that of Gaia, and the weighted mean of both
