@@ -392,9 +392,7 @@ ROOM = "pipelines/astronn_dist"
 NETWORK = (f"{ROOM}/network/bcnn", f"{ROOM}/network/sampling")
 WEIGHTS = (f"{ROOM}/weights/files", f"{ROOM}/weights/formats")
 #: All but the zero-point: where the ecliptic lies astropy knows.
-DISTANCES = [
-    f"{ROOM}/distances/{name}" for name in ("distance", "full_errors", "parallaxes", "results", "stars")
-]
+DISTANCES = [f"{ROOM}/distances/{name}" for name in ("distance", "full_errors", "parallaxes", "results")]
 
 
 @pytest.mark.parametrize("name", [*PIXELS, *NETWORK, *DISTANCES])

@@ -42,7 +42,8 @@ rm -f "$ended"
 export {threads}
 {worker} &
 worker=$!
-trap 'stopping=yes; kill -TERM "$worker" 2>/dev/null' TERM INT
+# Handed on once: a second signal would kill a worker that has drained, just before it ends.
+trap 'stopping=yes; trap "stopping=yes" TERM INT; kill -TERM "$worker" 2>/dev/null' TERM INT
 while stopping=; wait "$worker"; code=$?; [ -n "$stopping" ]; do :; done
 echo "$code" > "$ended"
 exit "$code"
