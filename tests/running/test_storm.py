@@ -16,7 +16,7 @@ from fake_runs import FakeRuns
 
 from astra.config import load_settings
 from astra.database.connection import bound_to, database, open_database
-from astra.database.liveness import liveness_of
+from astra.database.locks import liveness_of
 from astra.models import AstroNNdist, TaskClaim, TaskWorker
 from astra.schema import upgrade as schema
 
