@@ -20,31 +20,17 @@ class AstroNNdist(PipelineOutputModel):
     A_k_mag = fields.FloatField()
 
     # > Luminosity
-    L_fakemag = fields.FloatField()
-    e_L_fakemag = fields.FloatField()
-    e_model_L_fakemag = fields.FloatField()
+    L_fakemag, e_L_fakemag, e_model_L_fakemag = fields.floats(3)
 
     # > Distance
-    dist = fields.FloatField()
-    e_dist = fields.FloatField()
-    e_model_dist = fields.FloatField()
-    e_dist_full = fields.FloatField()
-    dist_lo = fields.FloatField()
-    dist_hi = fields.FloatField()
+    dist, e_dist, e_model_dist, e_dist_full, dist_lo, dist_hi = fields.floats(6)
 
     # > Parallax
-    nn_parallax = fields.FloatField()
-    e_nn_parallax = fields.FloatField()
-    e_model_nn_parallax = fields.FloatField()
-    plx_zero_point = fields.FloatField()
-    gaia_parallax = fields.FloatField()
-    e_gaia_parallax = fields.FloatField()
+    nn_parallax, e_nn_parallax, e_model_nn_parallax = fields.floats(3)
+    plx_zero_point, gaia_parallax, e_gaia_parallax = fields.floats(3)
 
     # > Spectrum and Gaia together
-    weighted_parallax = fields.FloatField()
-    e_weighted_parallax = fields.FloatField()
-    weighted_dist = fields.FloatField()
-    e_weighted_dist = fields.FloatField()
+    weighted_parallax, e_weighted_parallax, weighted_dist, e_weighted_dist = fields.floats(4)
 
     # > Quality
     result_flags = fields.BitField(default=0)
@@ -90,14 +76,9 @@ class Distance(BaseModel):
     field = fields.TextField()
 
     # > Coordinates and parallax
-    ra = fields.FloatField()
-    dec = fields.FloatField()
-    l = fields.FloatField()  # noqa: E741
-    b = fields.FloatField()
+    ra, dec, l, b = fields.floats(4)  # noqa: E741
     gaia_release = fields.TextField(null=True)
-    plx = fields.FloatField()
-    e_plx = fields.FloatField()
-    ruwe = fields.FloatField()
+    plx, e_plx, ruwe = fields.floats(3)
 
     # > Quality of the inputs
     snr = fields.FloatField()
@@ -111,32 +92,17 @@ class Distance(BaseModel):
     # > Results
     k_mag = fields.FloatField(help_text=AstroNNdist.k_mag.help_text)
     ebv = fields.FloatField(help_text=AstroNNdist.ebv.help_text)
-    A_k_mag = fields.FloatField()
-    L_fakemag = fields.FloatField()
-    e_L_fakemag = fields.FloatField()
-    e_model_L_fakemag = fields.FloatField()
+    A_k_mag, L_fakemag, e_L_fakemag, e_model_L_fakemag = fields.floats(4)
     m_ks_abs = fields.FloatField(help_text="Absolute Ks-band magnitude, 5 log10(L_fakemag) - 10 [mag]")
     e_m_ks_abs = fields.FloatField(help_text="Error on m_ks_abs, from e_L_fakemag [mag]")
-    dist = fields.FloatField()
-    e_dist = fields.FloatField()
-    e_model_dist = fields.FloatField()
-    e_dist_full = fields.FloatField()
-    dist_lo = fields.FloatField()
-    dist_hi = fields.FloatField()
+    dist, e_dist, e_model_dist, e_dist_full, dist_lo, dist_hi = fields.floats(6)
 
     # > Parallax
-    nn_parallax = fields.FloatField()
-    e_nn_parallax = fields.FloatField()
-    e_model_nn_parallax = fields.FloatField()
-    plx_zero_point = fields.FloatField()
-    gaia_parallax = fields.FloatField()
-    e_gaia_parallax = fields.FloatField()
+    nn_parallax, e_nn_parallax, e_model_nn_parallax = fields.floats(3)
+    plx_zero_point, gaia_parallax, e_gaia_parallax = fields.floats(3)
 
     # > Spectrum and Gaia together
-    weighted_parallax = fields.FloatField()
-    e_weighted_parallax = fields.FloatField()
-    weighted_dist = fields.FloatField()
-    e_weighted_dist = fields.FloatField()
+    weighted_parallax, e_weighted_parallax, weighted_dist, e_weighted_dist = fields.floats(4)
 
     # > Quality
     result_flags = fields.BigIntegerField()

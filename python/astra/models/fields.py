@@ -121,6 +121,11 @@ class FloatField(_Described, peewee.DoubleField):
         return value
 
 
+def floats(count: int) -> list[FloatField]:
+    """Several columns of floats, whose texts are those of the glossary."""
+    return [FloatField() for _ in range(count)]
+
+
 def _is_nan(value: Any) -> bool:
     return isinstance(value, numbers.Real) and math.isnan(value)
 

@@ -16,18 +16,10 @@ class Source(BaseModel):
     healpix = fields.IntegerField(null=True)
 
     # > Astrometry
-    ra = fields.FloatField()
-    dec = fields.FloatField()
-    l = fields.FloatField()  # noqa: E741
-    b = fields.FloatField()
+    ra, dec, l, b = fields.floats(4)  # noqa: E741
 
     # > 2MASS photometry
-    j_mag = fields.FloatField()
-    e_j_mag = fields.FloatField()
-    h_mag = fields.FloatField()
-    e_h_mag = fields.FloatField()
-    k_mag = fields.FloatField()
-    e_k_mag = fields.FloatField()
+    j_mag, e_j_mag, h_mag, e_h_mag, k_mag, e_k_mag = fields.floats(6)
     ph_qual = fields.TextField(null=True)
     cc_flg = fields.TextField(null=True)
 
@@ -46,18 +38,8 @@ class Source(BaseModel):
 
     # > Gaia
     gaia_release = fields.TextField(null=True)
-    plx = fields.FloatField()
-    e_plx = fields.FloatField()
-    pmra = fields.FloatField()
-    e_pmra = fields.FloatField()
-    pmde = fields.FloatField()
-    e_pmde = fields.FloatField()
-    g_mag = fields.FloatField()
-    bp_mag = fields.FloatField()
-    rp_mag = fields.FloatField()
-    ruwe = fields.FloatField()
-    nu_eff_used_in_astrometry = fields.FloatField()
-    pseudocolour = fields.FloatField()
+    plx, e_plx, pmra, e_pmra, pmde, e_pmde = fields.floats(6)
+    g_mag, bp_mag, rp_mag, ruwe, nu_eff_used_in_astrometry, pseudocolour = fields.floats(6)
     astrometric_params_solved = fields.IntegerField(null=True)
 
     # > Provenance
