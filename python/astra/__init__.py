@@ -28,16 +28,16 @@ Public names that only re-export what stands in a room:
 
 from typing import TYPE_CHECKING
 
-from astra.system.version import __version__
-
 if TYPE_CHECKING:
     from astra.pipelines.astronn_dist.direct import distance, distance_from_apstar
+    from astra.system.version import __version__
     from astra.tasks.contract import task
     from astra.tasks.pending import generate_queries_for_task
 
 __all__ = ["__version__", "distance", "distance_from_apstar", "generate_queries_for_task", "task"]
 
 _HOMES = {
+    "__version__": "astra.system.version",
     "distance": "astra.pipelines.astronn_dist.direct",
     "distance_from_apstar": "astra.pipelines.astronn_dist.direct",
     "generate_queries_for_task": "astra.tasks.pending",
@@ -46,7 +46,7 @@ _HOMES = {
 
 
 def __getattr__(name: str):
-    # Loaded on demand, so that ``astra --help`` imports neither the models nor peewee.
+    # Loaded on demand, so that ``astra --help`` waits for no models, no peewee, and no metadata of packages.
     if name in _HOMES:
         from importlib import import_module
 

@@ -1,6 +1,5 @@
 """What belongs to a process as a whole: its share of the cores, its memory, its end, its messages."""
 
-import ctypes
 import logging
 import os
 import signal
@@ -47,6 +46,8 @@ def keep_memory() -> None:
     Every batch asks for the same arrays again. Each that is larger than a few hundred kilobytes would come
     from the system, which fills it with zeros, and go back to it: up to a tenth of the time of a run.
     """
+    import ctypes
+
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)
@@ -58,6 +59,8 @@ def die_with(parent: int) -> None:
 
     A parent that is killed cannot tell its children; without this they would wait for ever.
     """
+    import ctypes
+
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
     if prctl is not None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
