@@ -117,6 +117,7 @@ def train_from_simulator(
         StorageError: The disk is full.
         Interrupted: A signal came; the same call goes on.
     """
+    request.options(**OPTIONS)  # one that is out of its range is refused before large files are read
     asked = request.simulator
     simulator = choose_simulator(asked.spectra_models, asked.isochrones)
     if asked.spectra_models is None:
