@@ -21,9 +21,8 @@ AIRFLOW := .venv-airflow/.ready
 RUFF := $(VENV)/bin/ruff
 TESTING := ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python
 PYTEST := $(TESTING) -m pytest
-# Three on two cores: one of them often waits, for a server or a process. worksteal: tests of one file mostly
-# stay together, and share what is made once for a file.
-SEVERAL_AT_A_TIME := -n 3 --dist worksteal
+# worksteal: tests of one file mostly stay together, and share what is made once for a file.
+TWO_AT_A_TIME := -n 2 --dist worksteal
 # What trains, computes for long, or starts a browser, a build or several processes.
 HEAVY := docs modelling report running slurm catalogue/test_large.py pipelines/astronn_dist/network/test_sampling.py \
   test_airflow.py test_default_model.py test_demo.py test_harness.py test_kernels.py test_main_job.py test_packaging.py
@@ -47,13 +46,13 @@ docs: $(TEST)    ## the documentation, in build/docs: open index.html, no networ
 	@echo "build/docs/index.html"
 
 test: $(TEST)    ## the tests, on SQLite and on PostgreSQL
-	@$(PYTEST) $(SEVERAL_AT_A_TIME)
+	@$(PYTEST) $(TWO_AT_A_TIME)
 
 test-fast: $(TEST)    ## the inner loop: the tests that need no server, start no programs and do not compute for long
-	@$(PYTEST) $(SEVERAL_AT_A_TIME) -m "not slow and not postgres and not heavy" $(HEAVY:%=--ignore=tests/%)
+	@$(PYTEST) $(TWO_AT_A_TIME) -m "not slow and not postgres and not heavy" $(HEAVY:%=--ignore=tests/%)
 
 test-kernels: $(TEST)    ## the tests of numbers, with the code of OpenBLAS, NumPy, numba and torch for other processors
-	@$(TESTING) tests/kernels.py $(SEVERAL_AT_A_TIME)
+	@$(TESTING) tests/kernels.py $(TWO_AT_A_TIME)
 
 check-slow: test-kernels $(AIRFLOW)    ## test-kernels, then the tests that take minutes, an hour in all; some want Airflow, which is installed beside
 	@$(PYTEST) -m slow
