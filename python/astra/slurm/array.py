@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from astra.errors import UsageError
 from astra.running.arguments import RunArguments, SharedArguments, TargetArguments
 from astra.system.arguments import option, option_name
+from astra.system.processes import THREAD_VARIABLES
 
 if TYPE_CHECKING:
     from astra.config import SlurmSettings
@@ -30,7 +31,6 @@ JOB_PREFIX = "slurm-"
 _DEFAULT_PROFILE = "default"
 _DEFAULTS = {"nodes": 1, "procs": 1, "logs": Path("astra-logs")}
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 # The shell cannot become the worker (`exec`): it has to keep the worker's exit code, which is needed where
 # Slurm keeps no accounting. Slurm tells the shell to stop; a wait that a trap cuts short is repeated.
@@ -173,7 +173,7 @@ def batch_script(array: JobArray) -> str:
         share, more = array.shares
         worker += f' --limit="$(({share} + (SLURM_ARRAY_TASK_ID < {more})))"'
     # Slurm does not confine its jobs to their cores everywhere.
-    threads = " ".join(f'{name}="${{SLURM_CPUS_PER_TASK:-1}}"' for name in _THREADS)
+    threads = " ".join(f'{name}="${{SLURM_CPUS_PER_TASK:-1}}"' for name in THREAD_VARIABLES)
     return _SCRIPT.format(logs=shlex.quote(str(array.logs)), threads=threads, worker=worker)
 
 

@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+#: The variables that say how many threads OpenMP, OpenBLAS and MKL start.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _PR_SET_PDEATHSIG = 1
 
 # Of malloc.h in the GNU C library.
@@ -31,8 +32,8 @@ def cores() -> int:
 @contextmanager
 def shared_cores(processes: int) -> Iterator[None]:
     """Give each process that is spawned meanwhile its share of the cores as compute threads."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(max(1, cores() // processes))))
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(max(1, cores() // processes))))
     try:
         yield
     finally:
