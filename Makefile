@@ -19,7 +19,8 @@ RUN := $(VENV)/.ready-to-run
 TEST := $(VENV)/.ready-to-test
 AIRFLOW := .venv-airflow/.ready
 RUFF := $(VENV)/bin/ruff
-TESTING := ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python
+# Bytecode is kept: without it, each of the processes that tests start compiles the whole package.
+TESTING := PYTHONDONTWRITEBYTECODE= ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python
 PYTEST := $(TESTING) -m pytest
 # worksteal: tests of one file mostly stay together, and share what is made once for a file.
 TWO_AT_A_TIME := -n 2 --dist worksteal
