@@ -121,7 +121,7 @@ def _value(value: Any) -> str:
     if isinstance(value, float):
         text = f"{value:.6g}"
         return text if "e-" in text else text.replace("-", "−")
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         shown = ", ".join(_value(part) for part in value[:LONGEST_LIST])
         return shown + (f", … ({len(value)} in all)" if len(value) > LONGEST_LIST else "") or "none"
     return str(value)
