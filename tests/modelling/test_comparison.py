@@ -165,6 +165,7 @@ def test_the_kinds_add_up_to_all(rows):
         ("apogee_id,kind\n2M1,rgb\n", "not the truth of a simulation: .*no column 'snr'"),
         (f"{COLUMNS}\n2M1,rgb,80,far,0\n", "not the truth of a simulation: .*far"),
         (f"{COLUMNS}\n2M1,rgb\n", "not the truth of a simulation"),
+        (f'{COLUMNS}\n"' + 2**14 * "2M1,rgb,80,1,0\n", "not the truth of a simulation: .*limit"),
     ],
 )
 def test_a_folder_without_the_truth_is_refused(tmp_path, content, message):

@@ -35,6 +35,7 @@ def astronn_dist(request: TrainingRequest) -> None:
     69 database not reachable, 74 the disk is full, 75 stopped before the end: run again, 78 wrong
     configuration or too few spectra, 130 stopped at once by a second Ctrl-C.
     """
+    from astra.modelling.training.report.writing import report_path
     from astra.modelling.training.session import check
 
     check(request)
@@ -49,8 +50,6 @@ def astronn_dist(request: TrainingRequest) -> None:
         with database_session() as settings, _stages() as update:
             place = {name: str(value) for name, value, _ in settings.flat() if name in PLACE}
             train_from_database(request, place, update)
-    from astra.modelling.training.report.writing import report_path
-
     say(f"weights: {request.output}")
     say(f"report:  {report_path(request.output)}")
     note(f"examples are kept in {request.folder} for the next training; remove it if there is none")
@@ -58,7 +57,7 @@ def astronn_dist(request: TrainingRequest) -> None:
 
 @contextmanager
 def _stages() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Show how far each stage of a work is, one after the other."""
+    """Show how far each stage of a training is, one after the other."""
     with ExitStack() as stack:
         current, show = None, None
 

@@ -169,7 +169,7 @@ def _read_truth(path: Path) -> dict[str, Compared]:
         ) from error
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         detail = f"no column {error}" if isinstance(error, KeyError) else error
         raise UsageError(f"not the truth of a simulation: {path} ({detail})") from error
     return {row.apogee_id: row for row in rows}

@@ -321,9 +321,11 @@ def test_numbers_have_a_real_minus_sign_and_none_has_a_dash():
 def test_details_show_every_value_and_shorten_long_lists():
     single, [(name, group)] = details(
         {"empty": {}, "none": None, "flag": False, "long": list(range(99)), "in": {"a": {"b_c": 1}}}
+        | {"pair": (-0.5, 20.0)}
     )
 
     said = {name: value for _, name, value in single}
     assert (said["empty"], said["none"], said["flag"]) == ("none", "none", "no")
     assert said["long"].endswith("39, … (99 in all)")
+    assert said["pair"] == "−0.5, 20"
     assert (name, group) == ("in", [(0, "a", ""), (1, "b c", "1")])

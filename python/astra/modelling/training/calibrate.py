@@ -29,7 +29,7 @@ from astra.modelling.training.network import PART_SIZE, Forward, compute_threads
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.weights.validity import Validity, excess
 
-#: Draws of each example. The mean of the more that ``astra run`` takes scatters less: by 0.3 % of the errors.
+#: Draws of each example. ``astra run`` takes more, whose mean scatters less, by 0.3 % of the errors.
 N_DRAWS = 30
 
 ITERATIONS = 300
@@ -49,7 +49,7 @@ COMPONENTS = 24
 #: Spectra that the directions are found from.
 LARGEST_SAMPLE = 12_000
 
-#: Percentage of the stars like those of the training whose excess scatter is below where doubt begins.
+#: Doubt begins at this percentile of the excess scatter of stars like those of the training.
 TRUSTED_PERCENTILE = 99.0
 
 #: Where nothing is known any more, in units of where doubt begins.
@@ -206,13 +206,13 @@ def summarised(features: Tensor, heads: list[Tensor]) -> tuple[Tensor, Tensor]:
 def fit_validity(examples: Examples, flux: np.ndarray, e_flux: np.ndarray) -> Validity:
     """The main directions of variation of spectra before noise and masks, and where doubt begins.
 
-    Doubt begins at the excess scatter that only one in a hundred stars like the training's shows. From there
-    on the relative error that is added rises to 1, at one and a half times that: of spectra that no star of
-    the training resembles, the luminosity is unknown.
+    Doubt begins at the excess scatter that ``TRUSTED_PERCENTILE`` per cent of these spectra do not exceed.
+    From there on the relative error that is added rises to 1, at ``UNKNOWN`` times that: of spectra that no
+    star of the training resembles, the luminosity is unknown.
 
     Args:
         examples: The training examples.
-        flux, e_flux: Rectified spectra that the network has not seen, shape (N, 7514).
+        flux, e_flux: Spectra that the network has not seen, rectified, and their errors, shape (N, 7514).
     """
     sample = examples.flux[:LARGEST_SAMPLE].astype(np.float32)
     mean = sample.mean(axis=0)

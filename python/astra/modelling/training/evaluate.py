@@ -56,13 +56,13 @@ class ClassMetrics:
     """Half the range of the middle 68 % of the pulls; 1 if the stated errors are right."""
 
     pull_outliers: float
-    """Share of stars with a pull beyond 3 or with no prediction."""
+    """Share of stars with a pull beyond ``LARGEST_PULL`` or with no prediction."""
 
     flagged: float
     """Share of stars flagged as unreliable."""
 
     n_bright: int
-    """Stars with a signal-to-noise ratio above 100."""
+    """Stars with a signal-to-noise ratio above ``BRIGHT_SNR``."""
 
     flagged_bright: float
     """Share of these that are flagged."""
@@ -208,8 +208,8 @@ def agreement(
         - ``nll``: mean of 0.5 (y - p)^2 / v + 0.5 ln v, in units of ``unit``
         - ``scale``, ``e_scale``: as of :func:`fitted_scale`
         - ``pull_width``: half the range of the middle 68 % of (y - p) / sqrt(v); 1 for honest errors
-        - ``scatter``: the same of y / p where e_y < 0.05 p, and ``number_precise`` of these; ``None`` where
-          there are none
+        - ``scatter``: the same of y / p where e_y < ``PRECISE`` p, and ``number_precise`` of these; ``None``
+          where there are none
     """
     p, y = (np.asarray(array, float) for array in (prediction, label))
     variance = np.square(e_prediction, dtype=float) + np.square(e_label, dtype=float)

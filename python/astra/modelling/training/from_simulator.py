@@ -57,8 +57,8 @@ RANGE = (
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A training, and where its stars come from."""
+class StarSets:
+    """The sets of stars of a training, and where they come from."""
 
     session: Session
     simulator: Simulator
@@ -124,28 +124,28 @@ def train_from_simulator(
         log.warning("training on the compact simulator: good for a trial; see --spectra-models")
     patterns = NO_PATTERNS if asked.masks_from is None else read_patterns(asked.masks_from)
     with session(request, on_progress, **OPTIONS) as current:
-        stage = Stage(current, simulator, patterns)
-        training, validation = stage.examples("training"), stage.examples("validation")
+        sets = StarSets(current, simulator, patterns)
+        training, validation = sets.examples("training"), sets.examples("validation")
         trained = current.train(training, validation)
-        weights = _calibrated(stage, trained, training)
-        size, update = stage.size("test"), partial(current.progress, "test")
-        found = predicted(weights, stage.chunks("test"), size, device=current.device, on_progress=update)
-        weights = replace(weights, details=_details(stage, trained, found))
+        weights = _calibrated(current, sets, trained, training)
+        size, update = sets.size("test"), partial(current.progress, "test")
+        found = predicted(weights, sets.chunks("test"), size, device=current.device, on_progress=update)
+        weights = replace(weights, details=_details(current, sets, trained, found))
         current.finish(trained, weights, found)
     return request.output
 
 
-def _calibrated(stage: Stage, trained: Trained, training: Examples) -> Weights:
+def _calibrated(current: Session, sets: StarSets, trained: Trained, training: Examples) -> Weights:
     """The trained network with errors that fit stars it has not learnt from, and its range of validity."""
-    predictions, errors = stage.examples("prediction"), stage.examples("error")
-    request, device, progress = stage.session.request, stage.session.device, stage.session.progress
-    progress("calibration", 0, None)
-    tensors = calibrate(trained.tensors, predictions, errors, seed=request.seed, device=device)
-    progress("doubt stars", 0, None)
-    stars = Sample.joined(list(stage.chunks("doubt"))).take(slice(stage.size("doubt")))
+    predictions, errors = sets.examples("prediction"), sets.examples("error")
+    current.progress("calibration", 0, None)
+    seed, name = current.request.seed, current.request.output.stem
+    tensors = calibrate(trained.tensors, predictions, errors, seed=seed, device=current.device)
+    current.progress("doubt stars", 0, None)
+    stars = Sample.joined(list(sets.chunks("doubt"))).take(slice(sets.size("doubt")))
     spectra = rectify(stars.flux, stars.e_flux, stars.pixel_flags)
     validity = fit_validity(training, *spectra)
-    return Weights(request.output.stem, "", tensors, validity=validity)
+    return Weights(name, "", tensors, validity=validity)
 
 
 # > How good it is
@@ -199,7 +199,7 @@ def predicted(
 
 
 def metrics_of(found: Columns) -> dict[str, Any]:
-    """Figures by class, of single stars and of those with a companion, at S/N of at least 50; plain JSON."""
+    """Figures by class of single stars and of those with a companion, from ``LEAST_SNR`` on; plain JSON."""
     metrics = {}
     ratio = found["flux_ratio"]
     for name, chosen in (("single", ratio == 0), ("with companion", ratio > 0)):
@@ -222,20 +222,20 @@ def _rounded(numbers: dict[str, Any]) -> dict[str, Any]:
 # > What the file says of itself
 
 
-def _details(stage: Stage, trained: Trained, found: Columns) -> dict[str, Any]:
+def _details(current: Session, sets: StarSets, trained: Trained, found: Columns) -> dict[str, Any]:
     return {
-        "description": f"Trained on {stage.size('training'):,} simulated stars",
+        "description": f"Trained on {sets.size('training'):,} simulated stars",
         "range": RANGE,
         "trained_on": {
-            "simulator": stage.simulator.name,
-            "digest": digest_of(stage.simulator, stage.patterns),
-            "stars": {name: stage.size(name) for name in SEEDS},
+            "simulator": sets.simulator.name,
+            "digest": digest_of(sets.simulator, sets.patterns),
+            "stars": {name: sets.size(name) for name in SEEDS},
             "seeds": SEEDS,
-            "real_masks": len(stage.patterns),
+            "real_masks": len(sets.patterns),
             "conditions": asdict(Conditions()),
             "calibration": {"pairs": PAIRS, "strangers": STRANGERS, "broad": BROAD}
             | {"wings": WINGS, "draws": N_DRAWS},
         },
         "metrics": metrics_of(found) | trained.summary(),
-        **stage.session.provenance(),
+        **current.provenance(),
     }

@@ -1,7 +1,8 @@
 """Training: epochs of small steps, from examples to weights.
 
 Adam with one cycle of the learning rate. What is validated after each epoch, and is the result, is an
-exponential average of the weights over the last thousand steps or so (Polyak & Juditsky 1992).
+exponential average of the weights over the last thousand steps or so (Polyak & Juditsky 1992, SIAM J. Control
+Optim. 30, 838).
 
 Everything random depends on the seed, the epoch and the number of the batch alone. So a training that was
 killed goes on from its checkpoint to the same numbers, and two with one seed give the same. A batch is
@@ -236,6 +237,7 @@ class _Run:
         for group in self._optimiser.param_groups:
             group["lr"] = rate
         self._optimiser.step()
+        # Shorter at first: the random weights of the start must not stay in the average.
         decay = min(options.averaging, (1 + step) / (10 + step))
         with torch.no_grad():
             for name, value in self._network.named_parameters():
@@ -266,7 +268,7 @@ class _Run:
         parts = np.array_split(np.arange(len(self.validation)), -(-len(self.validation) // PART_SIZE))
 
         def evaluate(number: int) -> tuple[Tensor, Tensor]:
-            with torch.no_grad():  # of this thread
+            with torch.no_grad():  # holds in one thread alone
                 draws = []
                 for draw in range(VALIDATION_DRAWS):
                     batch = batches.make(parts[number], VALIDATION, number, draw)

@@ -25,7 +25,8 @@ ONE_SIGMA = 0.6827
 #: stars that look like those of another kind have wider wings.
 THREE_SIGMA = 0.9955, 3.0
 
-# Of quantile(): relative errors below this are as good as none; within this of its corner it is a parabola.
+# In quantile(): relative errors below the first are as good as none; within the second of its corner, the
+# function is a parabola.
 SMALLEST_ERROR, ROUNDING = 1e-4, 0.2
 
 # Below this a prediction, a softplus, may have come out as 0.
@@ -45,7 +46,7 @@ def logarithmic(prediction: Tensor, log_variance: Tensor, label: Tensor, beta: f
             exceeds 1: a star predicted near 0 would decide a step alone.
 
     Returns:
-        Shape (N,); with ``beta``, a likelihood no more, but with the right minimum of the prediction.
+        Shape (N,); with ``beta`` no longer a likelihood, but least at the same prediction.
     """
     log_prediction = prediction.clamp(min=LEAST).log()
     log_variance = log_variance - 2 * log_prediction
@@ -71,7 +72,7 @@ def robust(prediction: Tensor, log_variance: Tensor, label: Tensor) -> Tensor:
 def quantile(
     prediction: Tensor, log_variance: Tensor, label: Tensor, share: float = ONE_SIGMA, width: float = 1.0
 ) -> Tensor:
-    """What is least if a share of the errors is within so many standard deviations, for stars of each kind.
+    """A loss, least if a share of the errors is within so many standard deviations, for stars of each kind.
 
     The check function of quantile regression (Koenker & Bassett 1978, Econometrica 46, 33), of the logarithm
     of the error in units of the standard deviation. The likelihood would give a standard deviation that a
@@ -114,7 +115,7 @@ def linear(prediction: Tensor, log_variance: Tensor, label: Tensor, e_label: Ten
 def likelihood(
     loss: Loss, prediction: Tensor, log_variance: Tensor, label: Tensor, e_label: Tensor, beta: float = 0.0
 ) -> Tensor:
-    """One of the two by its name."""
+    """Negative log-likelihood of the loss of this name; arguments as of the two functions."""
     if loss == "linear":
         return linear(prediction, log_variance, label, e_label)
     return logarithmic(prediction, log_variance, label, beta)

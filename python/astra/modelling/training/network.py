@@ -75,7 +75,7 @@ def initial_network(examples: Examples, loss: Loss, seed: int) -> ApogeeDistBCNN
     generator = torch.Generator().manual_seed(seed)
     for module in network.children():
         is_head = module in (network.dense_output, network.dense_var)
-        # He et al. 2015 for the layers before a relu; the heads start near their biases.
+        # He et al. 2015 (arXiv:1502.01852, equation 10) before a relu; the heads start near their biases.
         gain = 0.1 if is_head else math.sqrt(2)
         nn.init.normal_(module.weight, std=gain / math.sqrt(module.weight[0].numel()), generator=generator)
     network.input_mean.copy_(torch.from_numpy(mean_spectrum(examples, seed)))

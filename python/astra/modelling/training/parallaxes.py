@@ -131,7 +131,8 @@ def examples_from_database(
         on_progress: Called with the number of spectra that are read, and of all.
 
     Raises:
-        ConfigError: The cuts leave fewer than 100 spectra, or more than a fifth of the files hold none.
+        ConfigError: The cuts leave fewer than ``FEWEST`` spectra, or too many files hold none, or
+            ``SAS_BASE_DIR`` cannot be used, or the folder cannot be written.
         Interrupted: Too many files are not there.
     """
     labelled = select(cuts, zero_point=zero_point)
@@ -173,7 +174,7 @@ def select(cuts: Cuts, *, zero_point: float = 0.0) -> Labelled:
     """Find the spectra that the cuts leave, with their labels; no file is opened.
 
     Raises:
-        ConfigError: Fewer than 100 are left.
+        ConfigError: Fewer than ``FEWEST`` are left.
     """
     removed = _count_removed(cuts)
     parts, releases, astrometry = [], Counter(), Counter()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Loss = Literal["logarithmic", "linear"]
 
-# The learning rate starts at this part of its largest value, and ends at a tenth of that.
+# Parts of its largest value at which the learning rate starts and ends.
 START = 0.01
 END = 0.001
 
@@ -62,7 +62,7 @@ class DatabaseArguments:
     )
 
     def cuts(self) -> "Cuts":
-        """The cuts that are asked for, else those of the default.
+        """The cuts that are asked for, else the defaults; checks the zero-point as well.
 
         Raises:
             UsageError: Arguments contradict each other, or a number is not finite.
@@ -167,7 +167,7 @@ class TrainingOptions:
             raise ConfigError(f"training option {name}: {getattr(self, name)}; it must be {demand}")
 
     def rate(self, step: int, n_steps: int) -> float:
-        """Learning rate of a step, the first being 0 (one cycle, Smith & Topin 2018, with cosines)."""
+        """Learning rate of a step from 0 on: one cycle (Smith & Topin 2018, arXiv:1708.07120) of cosines."""
         rising = self.warm_up * n_steps
         if step < rising:
             low, part = START, 1 - step / rising

@@ -33,8 +33,8 @@ def check(request: TrainingRequest) -> None:
 
     Raises:
         ConfigError: Bokeh, which draws the report, is missing.
-        UsageError: An argument belongs to the other origin, or has no meaning; or the file has another
-            suffix, exists, or cannot be put there.
+        UsageError: An argument belongs to the other origin, contradicts another, or is not finite; or the
+            file has another suffix, exists, or cannot be put there.
     """
     output = request.output
     for name in specified(request.database if request.origin is Origin.SIMULATOR else request.simulator):
@@ -62,7 +62,7 @@ class Session:
     options: TrainingOptions
     device: str
     progress: StageProgress
-    """To be called with how far the work is; ends it after a signal."""
+    """To be called with how far the work is; after a signal it raises ``Interrupted``."""
 
     @property
     def _checkpoints(self) -> Path:

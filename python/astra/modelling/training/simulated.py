@@ -159,8 +159,8 @@ def _fingerprint(simulator: Simulator, recipe: Recipe, patterns: np.ndarray) -> 
     digest = hashlib.sha256(json.dumps(asdict(recipe), sort_keys=True).encode())
     digest.update(digest_of(simulator, patterns).encode())
     package = Path(astra.__file__).parent
-    for path in sorted(path for name in _SOURCES for path in package.glob(name)):
-        digest.update(path.read_bytes())
+    for name in _SOURCES:
+        digest.update((package / name).read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from astra.modelling.training.evaluate import distance_error, fitted_scale, pulls
+from astra.modelling.training.evaluate import HIGH, LOW, distance_error, fitted_scale, pulls
 from astra.pipelines.astronn_dist.distances.distance import unreliable
 from astra.report.summaries import Trend
 
@@ -29,9 +29,6 @@ NAMES = {
 
 #: Labels with a smaller relative error show the error of the prediction more than their own.
 PRECISE = 0.2
-
-# The middle 68 per cent, and what lies in the middle of them.
-_LOW, _MIDDLE, _HIGH = 0.16, 0.5, 0.84
 
 #: Arrays of shape (N,), by the names that they have in a :class:`Report`.
 Columns = Mapping[str, np.ndarray]
@@ -210,7 +207,7 @@ def running(x: np.ndarray, y: np.ndarray, *, most: int = 14, fewest: int = 20) -
     """
     bins = bins_of(np.where(np.isfinite(y), x, np.nan), most=most, fewest=fewest)
     middles = np.array([np.median(x[part]) for part in bins])
-    levels = [np.quantile(y[part], (_LOW, _MIDDLE, _HIGH)) for part in bins]
+    levels = [np.quantile(y[part], (LOW, 0.5, HIGH)) for part in bins]
     return Trend(middles, *np.reshape(levels, (-1, 3)).T)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from astra.modelling.training.evaluate import ALL, ClassMetrics, evaluate
+from astra.modelling.training.evaluate import ALL, BRIGHT_SNR, LARGEST_PULL, ClassMetrics, evaluate
 from astra.modelling.training.report.data import Report, name_of, scale
 from astra.report.page import number, share
 
@@ -14,20 +14,25 @@ from astra.report.page import number, share
 SNR_EDGES = (0, 30, 50, 100, 200, np.inf)
 FLUX_RATIO_EDGES = (0, 0.1, 0.3, 0.6, 1.0)
 
-# Columns of the tables.
+# Columns of the tables: their headings, by what they show, and how numbers are written.
 _NUMBERS = {
-    "median_r": "+.3f",
-    "median_abs_r": ".3f",
-    "half_width_r": ".3f",
-    "median_pull": "+.2f",
-    "pull_width": ".2f",
+    "median_r": ("median\nr", "+.3f"),
+    "median_abs_r": ("median\n|r|", ".3f"),
+    "half_width_r": ("half-width\nof r", ".3f"),
+    "median_pull": ("median\npull", "+.2f"),
+    "pull_width": ("width of\npulls", ".2f"),
 }
-_SHARES = ("pull_outliers", "flagged", "flagged_bright")
+_SHARES = {
+    "pull_outliers": f"pulls\nbeyond {LARGEST_PULL:g}",
+    "flagged": "flagged",
+    "flagged_bright": f"flagged,\nS/N > {BRIGHT_SNR:g}",
+}
 
 #: A list with more numbers than these is cut short: it is a table in its own right.
 LONGEST_LIST = 40
 
-Rows = list[tuple[str, ...]]
+#: The headings of the columns, and the rows.
+Table = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 
 def headline(report: Report) -> dict[str, str]:
@@ -50,33 +55,33 @@ def metrics(report: Report) -> dict[str, ClassMetrics]:
     return evaluate(*columns)
 
 
-def by_class(report: Report) -> Rows:
+def by_class(report: Report) -> Table:
     """One row for each class, and one of all if there are several."""
     found = metrics(report)
     ordered = {name_of(kind): found[kind] for kind in report.kinds if kind or len(report.kinds) > 1}
     if len(ordered) != 1:
         ordered[ALL] = found[ALL]
-    return _rows(ordered)
+    return _table("class", ordered)
 
 
-def by_range(report: Report, values: np.ndarray, edges: tuple[float, ...]) -> Rows:
-    """One row for each range of values that has stars."""
+def by_range(report: Report, name: str, values: np.ndarray, edges: tuple[float, ...]) -> Table:
+    """One row for each range of the values, which the name says, that has stars."""
     found = {}
     for low, high in pairwise(edges):
         rows = (values > low) & (values <= high)
         if rows.any():
-            upper = f"{low:g} to {high:g}" if low else f"up to {high:g}"
-            name = upper if np.isfinite(high) else f"above {low:g}"
-            found[name] = metrics(report.take(rows))[ALL]
-    return _rows(found)
+            closed = f"{low:g} to {high:g}" if low else f"up to {high:g}"
+            found[closed if np.isfinite(high) else f"above {low:g}"] = metrics(report.take(rows))[ALL]
+    return _table(name, found)
 
 
-def _rows(found: Mapping[str, ClassMetrics]) -> Rows:
-    return [
+def _table(first: str, found: Mapping[str, ClassMetrics]) -> Table:
+    headings = (first, "stars", *(heading for heading, _ in _NUMBERS.values()), *_SHARES.values())
+    return headings, [
         (
             name,
             f"{entry.n:,}",
-            *(number(getattr(entry, column), form) for column, form in _NUMBERS.items()),
+            *(number(getattr(entry, column), form) for column, (_, form) in _NUMBERS.items()),
             *(share(getattr(entry, column)) for column in _SHARES),
         )
         for name, entry in found.items()
@@ -116,7 +121,7 @@ def _value(value: Any) -> str:
     if isinstance(value, float):
         text = f"{value:.6g}"
         return text if "e-" in text else text.replace("-", "−")
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         shown = ", ".join(_value(part) for part in value[:LONGEST_LIST])
         return shown + (f", … ({len(value)} in all)" if len(value) > LONGEST_LIST else "") or "none"
     return str(value)

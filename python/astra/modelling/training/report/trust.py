@@ -10,7 +10,8 @@ from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
 from astra.report.figures import AUTOMATIC, add_histogram, add_line, add_rule, log_ticks, plot
 from astra.report.summaries import Histogram
 
-_PULLS = np.linspace(-5, 5, 41)
+#: Edges of the bars of pulls; the outer bars also have all that lies beyond.
+PULLS = np.linspace(-5, 5, 41)
 
 #: Limits of |r| between which the share of flagged stars is counted.
 EDGES = np.array([0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1, np.inf])
@@ -47,15 +48,15 @@ def loss_curves(report: Report) -> panels.Panels:
 def pull_histograms(report: Report) -> panels.Panels:
     """Pulls of each class beside a normal distribution of unit width."""
     classes, drawn = report.by_kind(), []
-    x = np.linspace(_PULLS[0], _PULLS[-1], 201)
+    x = np.linspace(PULLS[0], PULLS[-1], 201)
     for kind, part in classes.items():
         seen = part.pull[np.isfinite(part.pull)]
-        counts, _ = np.histogram(np.clip(seen, _PULLS[0], _PULLS[-1]), _PULLS)
+        counts, _ = np.histogram(np.clip(seen, PULLS[0], PULLS[-1]), PULLS)
         # The curve is stretched to the stars, so that a bar says how many there are.
-        stars = max(1, len(seen)) * (_PULLS[1] - _PULLS[0])
+        stars = max(1, len(seen)) * (PULLS[1] - PULLS[0])
         top = max(0.45 * stars, 1.05 * counts.max())
-        axes = plot("pull", "", (_PULLS[0], _PULLS[-1]), (0, top), height=210)
-        add_histogram(axes, Histogram(_PULLS, counts))
+        axes = plot("pull", "", (PULLS[0], PULLS[-1]), (0, top), height=210)
+        add_histogram(axes, Histogram(PULLS, counts))
         add_line(axes, x, stars * np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi), "ink", line_width=1.4)
         axes.yaxis.visible = axes.grid.visible = False
         drawn.append((title_of(kind, len(seen)), axes))

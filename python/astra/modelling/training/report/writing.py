@@ -70,10 +70,10 @@ def _sections(report: Report) -> Iterator[Section]:
     words = html.luminosity(drawn, shown.is_measured, f"{PRECISE:g}")
     yield Section("luminosity", "Errors of the distance by luminosity", words)
     drawn = known.any() and accuracy.errors_by_snr(shown)
-    words = html.noise(drawn, tables.by_range(shown, shown.snr, tables.SNR_EDGES)) if drawn else ""
+    words = html.noise(drawn, tables.by_range(shown, "S/N", shown.snr, tables.SNR_EDGES)) if drawn else ""
     yield Section("noise", "Errors of the distance by signal-to-noise ratio", words)
     drawn = np.isfinite(single.pull).any() and trust.pull_histograms(single)
-    yield figure("pulls", "Pulls", drawn, html.pulls)
+    yield figure("pulls", "Pulls", drawn, html.pulls, f"{trust.PULLS[-1]:g}")
     drawn = np.isfinite(single.r).sum() >= _FEWEST and trust.reliability(single)
     yield figure("reliability", "Stated and actual errors", drawn, html.reliability)
     drawn = known.sum() >= _FEWEST and trust.flags(shown)
@@ -81,7 +81,7 @@ def _sections(report: Report) -> Iterator[Section]:
     yield figure("kiel", "Where in the Kiel diagram", accuracy.kiel(shown), html.kiel)
     words = ""
     if pairs is not None and np.isfinite(pairs.r).any():
-        by_flux_ratio = tables.by_range(pairs, pairs.flux_ratio, tables.FLUX_RATIO_EDGES)
+        by_flux_ratio = tables.by_range(pairs, "flux ratio", pairs.flux_ratio, tables.FLUX_RATIO_EDGES)
         words = html.binaries(accuracy.companions(pairs), by_flux_ratio, tables.by_class(pairs))
     yield Section("binaries", "Binaries", words)
     yield Section("validity", "Spectra unlike those of the training", _validity(single))
@@ -94,8 +94,8 @@ def _worth(report: Report) -> str:
     single = report.single
     bright = single.take(single.snr >= LEAST_SNR)
     differ = not report.is_measured and 0 < len(bright) < len(single)
-    rows = tables.by_class(single), tables.by_class(bright) if differ else ()
-    return macros(_TEMPLATE).worth(report, *rows, f"{LEAST_SNR:g}")
+    by_class = tables.by_class(single), tables.by_class(bright) if differ else None
+    return macros(_TEMPLATE).worth(report, *by_class, f"{LEAST_SNR:g}")
 
 
 def _validity(single: Report) -> str:
