@@ -121,7 +121,7 @@ def unprivileged(*names: str) -> pwd.struct_passwd | None:
     for name in names:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
-    raise NoServer(f"PostgreSQL does not run as root, and there is no user {' or '.join(names)}")
+    raise NoServer(f"this cannot run as root, and there is no user {' or '.join(names)}")
 
 
 def as_user(account: pwd.struct_passwd | None) -> dict:
