@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def survey(stack: ExitStack, folder: Path, rows: int, *, postgresql: bool) -> None:
-    """Fill a database with so many rows, and make it the configured one."""
+    """Fill a database with so many rows, and make it the one that the settings name."""
     for name in ("ASTRA_DATABASE_PATH", "ASTRA_DATABASE_URL"):
         os.environ.pop(name, None)
     if postgresql:
@@ -62,18 +62,9 @@ def survey(stack: ExitStack, folder: Path, rows: int, *, postgresql: bool) -> No
 
 
 def create(path: Path, file_format: str) -> tuple[float, float, float, float]:
-    """Write a catalogue; returns seconds, those of them on the processor, peak memory and file size [MB]."""
-    command = [
-        sys.executable,
-        "-m",
-        "astra",
-        "create",
-        PRODUCT,
-        "--output",
-        str(path),
-        "--format",
-        file_format,
-    ]
+    """Write a catalogue; return wall and processor time [s], peak memory and file size [MB]."""
+    command = [sys.executable, "-m", "astra", "create", PRODUCT]
+    command += ["--output", str(path), "--format", file_format]
     started = time.perf_counter()
     child = os.posix_spawn(sys.executable, command, os.environ | {"PYTHONWARNINGS": "error"})
     _, status, usage = os.wait4(child, 0)

@@ -20,6 +20,14 @@ from typing import Any
 
 import numpy as np
 
+from astra.config import load_settings
+from astra.database.connection import bound_to, open_database
+from astra.ingest.values import A_K_PER_EBV
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spectrum, TaskRun
+from astra.pipelines.astronn_dist.weights.files import identify
+from astra.pipelines.astronn_dist.weights.library import chosen_weights
+from astra.schema.upgrade import upgrade
+
 ROOT = Path(__file__).resolve().parents[1]
 PART = 5000
 
@@ -59,13 +67,6 @@ def measure(output: Path) -> None:
 
 def fill(stars: int, files: list[Path]) -> None:
     """Create a SQLite database of so many stars and their results; the stars share these files in turn."""
-    from astra.config import load_settings
-    from astra.database.connection import bound_to, open_database
-    from astra.models import ApogeeCoaddedSpectrumInApStar, TaskRun
-    from astra.pipelines.astronn_dist.weights.files import identify
-    from astra.pipelines.astronn_dist.weights.library import chosen_weights
-    from astra.schema.upgrade import upgrade
-
     settings = load_settings()
     name, sha256 = identify(chosen_weights(None).path)
     with bound_to(open_database(settings, create=True)) as database:
@@ -83,7 +84,7 @@ def fill(stars: int, files: list[Path]) -> None:
 
 
 def made_up(first: int, count: int) -> dict[str, np.ndarray]:
-    """Stars with what a survey would know of them, numbered from ``first``."""
+    """Columns of stars as a survey would measure them, numbered from ``first``."""
     rng = np.random.default_rng(first)
     kind = rng.choice(3, count, p=(0.5, 0.25, 0.25))
     bright = rng.exponential(1.8, count)
@@ -111,7 +112,7 @@ def made_up(first: int, count: int) -> dict[str, np.ndarray]:
         "no_result": rng.random(count) < 0.002,
         "spectrum_flags": rng.choice([0, 1, 4, 16, 512, 1 << 17, 1 << 21], count, p=[0.8, *[0.2 / 6] * 6]),
     }
-    a_k = 0.3517 * columns["ebv"]
+    a_k = A_K_PER_EBV * columns["ebv"]
     columns["k_mag"] = m_ks + 5 * np.log10(true / 10) + a_k
     columns["j_mag"] = columns["k_mag"] + columns["colour"] + 1.5 * a_k
     return columns
@@ -119,8 +120,6 @@ def made_up(first: int, count: int) -> dict[str, np.ndarray]:
 
 def insert(columns: dict[str, np.ndarray]) -> None:
     """Write stars, their spectra and results."""
-    from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spectrum
-
     stars = [
         dict(zip(columns, row, strict=True))
         for row in zip(*(c.tolist() for c in columns.values()), strict=True)
@@ -135,7 +134,7 @@ def insert(columns: dict[str, np.ndarray]) -> None:
 
 
 def a_spectrum(spectrum: tuple[dict, int], key: int) -> dict[str, Any]:
-    """Its row."""
+    """The row of a spectrum, which is a star and the number of its earlier spectra."""
     star, repeat = spectrum
     return {
         "source": star["pk"],
@@ -153,14 +152,14 @@ def a_spectrum(spectrum: tuple[dict, int], key: int) -> dict[str, Any]:
 
 
 def a_result(spectrum: tuple[dict, int], key: int) -> dict[str, Any]:
-    """Its row, as the task would write it."""
+    """The row of its result, as the task would write it."""
     star, repeat = spectrum
     if star["no_result"]:
         reason = f"not there: /nowhere/{key}.fits"
         return {"source_pk": star["pk"], "spectrum_pk": key, "run_pk": 1, "result_flags": 2048} | {
             "no_result_reason": reason
         }
-    a_k = 0.3517 * star["ebv"]
+    a_k = A_K_PER_EBV * star["ebv"]
     dist = star["dist"] * (1 + 0.03 * repeat)
     fakemag = 10 ** (0.2 * (star["k_mag"] - a_k) + 3) / dist
     shares = {"": star["relative"], "model_": star["relative"] / 3}

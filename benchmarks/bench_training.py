@@ -2,8 +2,8 @@
 
     python benchmarks/bench_training.py [--steps 30] [--device cpu]
 
-The steps of both alternate, so that what else the machine does meanwhile slows both. Of each the median is
-shown; the time of the processor says more where others use it too.
+The steps of both alternate, so that other work of the machine slows both. The table has the median of each;
+on a machine that others use too, compare the processor times.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from astra.modelling.training.network import PART_SIZE, Forward, compute_threads
 from astra.modelling.training.request import TrainingOptions
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN, Dropout
 from astra.pipelines.astronn_dist.network.dropout import DROPOUT_RATE, LAYERS
+from astra.spectra.grid import N_PIXELS
 
 BATCH = 128
 
@@ -33,14 +34,14 @@ def made_up(n: int) -> Examples:
     """Examples that still lack noise and masks, as simulated ones do."""
     generator = np.random.default_rng(0)
     return Examples(
-        flux=(0.1 * generator.standard_normal((n, 7514), dtype=np.float32)).astype(np.float16),
+        flux=(0.1 * generator.standard_normal((n, N_PIXELS), dtype=np.float32)).astype(np.float16),
         fakemag=np.exp(generator.uniform(1, 8, n)).astype(np.float32),
         e_fakemag=np.zeros(n, np.float32),
         star=np.arange(n),
         kind=np.full(n, ""),
         snr=np.full(n, 100, np.float32),
         noise=np.full(n, 0.01, np.float32),
-        masks=np.packbits(generator.random((500, 7514)) < 0.24, axis=1),
+        masks=np.packbits(generator.random((500, N_PIXELS)) < 0.24, axis=1),
     )
 
 
@@ -48,7 +49,7 @@ def plain_step(device: str) -> Callable[[], None]:
     """A training step of torch's own operations, without noise and masks."""
     network = ApogeeDistBCNN().to(device)
     optimiser = torch.optim.Adam(network.parameters(), fused=True)
-    flux, label = 0.1 * torch.randn(BATCH, 7514, device=device), torch.rand(BATCH, device=device)
+    flux, label = 0.1 * torch.randn(BATCH, N_PIXELS, device=device), torch.rand(BATCH, device=device)
     kept = 1 - DROPOUT_RATE
 
     def step() -> None:
@@ -103,14 +104,8 @@ def compare(examples: Examples, steps: int, device: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         every = np.arange(10 * steps * BATCH) % len(examples)
         many = examples.take(every) if len(every) > len(examples) else examples
-        train(
-            many,
-            examples.take(np.arange(PART_SIZE)),
-            options,
-            Path(folder),
-            device=device,
-            progress=alternate,
-        )
+        validation = examples.take(np.arange(PART_SIZE))
+        train(many, validation, options, Path(folder), device=device, progress=alternate)
     print(f"{'plain step in torch':32s} {plain}")
     print(f"{'step of astra train, all of it':32s} {ours}")
     print(

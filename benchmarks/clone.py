@@ -1,10 +1,10 @@
-"""Make many apStar files out of a few real ones, each with an identity of its own.
+"""Copy a few real apStar files many times, each copy under another identity.
 
     python benchmarks/clone.py SOURCE_FOLDER TARGET_FOLDER --count 2000
 
-Every copy keeps the pixels of its original and gets another OBJID, in its header and in its name, so
-that each is a spectrum of its own for ``astra ingest apstar``. Numbers in the name count up: the same
-call makes the same files.
+Each copy keeps the pixels of its original and gets another OBJID, in its header and in its name, so that
+``astra ingest apstar`` takes it for another spectrum. The names are numbered: the same call writes the same
+files.
 """
 
 import argparse
@@ -17,7 +17,7 @@ NAME = re.compile(r"(?P<prefix>a[ps]StarC?-[\w.]+-)(?P<obj>2M\d{8}[+-]\d{7})\.fi
 
 
 def clone(originals: list[Path], folder: Path, count: int) -> list[Path]:
-    """Write ``count`` files into ``folder``, taking the originals in turn; give back their paths."""
+    """Write ``count`` files into ``folder``, taking the originals in turn; return their paths."""
     contents = {path: path.read_bytes() for path in originals}
     made = []
     for number, path in zip(range(count), itertools.cycle(originals)):

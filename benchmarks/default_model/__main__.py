@@ -3,16 +3,17 @@
     python benchmarks/default_model [--weights FILE_OR_NAME] [--shared DIR] [--n 20000] [--out DIR] [--quick]
 
 Ends with one table: what was measured, its value, its target, and whether it is met. Exit codes: 0 all met,
-1 a target is missed, 2 wrong usage, 78 no model or no data. The same numbers as JSON, and plots, go to the
-folder of --out.
+1 a target is missed, 2 wrong usage, 70 a command of astra failed, 78 no model or no data. The same numbers as
+JSON, and plots, go to the folder of --out.
 
-    __main__.py          this: the order of things
+    __main__.py          this: arguments, and the order of the parts
     measuring.py         the model; predictions for simulated spectra
     table.py             lines, sections, the table, the JSON
     held_out.py          simulated stars of another seed
     isochrone_labels.py  what isochrones say of a star with given labels
     catalogs.py          stars with real labels and real luminosities
     clusters.py          published distances of clusters
+    dr12.py              labels of DR12 on the scale of the isochrones
     real_labels.py       spectra simulated from these labels
     second_simulator.py  another simulator, other masks, other noise
     real_spectra.py      the real files, through astra ingest and astra run
@@ -40,7 +41,7 @@ N_SECOND, N_MEAN = 15_000, 2500
 
 
 def main() -> int:
-    """Read the arguments, measure, print; gives the exit code."""
+    """Read the arguments, measure and print; return the exit code."""
     arguments = _arguments()
     try:
         return _validate(arguments)
@@ -124,7 +125,7 @@ def _measured(model, arguments: argparse.Namespace) -> list:
         plots.plot_comparison(name, each.catalog.fakemag, each.r, each.r_labels, each.catalog.group, out)
     plots.plot_clusters(cluster_medians(compared["clusters"]), out)
 
-    of_second, _ = second_sections(model, simulator, found, min(n, N_SECOND), seed)
+    of_second = second_sections(model, simulator, found, min(n, N_SECOND), seed)
     giants = [compared[name].catalog for name in ("Hipparcos", "APOKASC", "clusters")]
     of_mean, spectra = mean_section(
         model, simulator, patterns, giants, data / "published_model", min(n, N_MEAN), seed

@@ -19,8 +19,8 @@ MESZAROS = "meszaros2013_aj485195t4_mrt_withheader.txt"
 TRAINING = "training_apokasc_gc_ind_feh_fix.txt"
 
 #: Errors of the labels: Teff [K], logg [dex], [Fe/H] [dex]. Those that the tables state, in the median; for
-#: the clusters what Meszaros et al. (2013, AJ 146, 133) find. Seismic gravities are better than this, but
-#: no better do we know that a star with these labels is on the isochrones at this place.
+#: the clusters what Meszaros et al. (2013, AJ 146, 133) find. Seismic gravities are more precise, but where a
+#: star with these labels lies on the isochrones is not known any better.
 HIPPARCOS_ERRORS = (91.0, 0.11, 0.05)
 APOKASC_ERRORS = (86.0, 0.04, 0.06)
 MESZAROS_ERRORS = (100.0, 0.2, 0.1)
@@ -52,7 +52,7 @@ class Labelled(StarColumns):
     """Name of the cluster or the evolutionary state."""
 
     star: np.ndarray
-    """Identifier of 2MASS, without what stands before its coordinates."""
+    """Designation of 2MASS without its prefix, such as ``2M``."""
 
 
 def read_hipparcos(folder: Path) -> Labelled:

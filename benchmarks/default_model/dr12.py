@@ -1,12 +1,12 @@
 """Labels of giants in DR12, on the scale of the isochrones.
 
-What differs is known from stars with seismic gravities; no parallax enters.
+The differences are known from stars with seismic gravities; no parallax enters.
 
-- Temperature, [Fe/H] and [alpha/M] are the very numbers that the emulator of giants was fitted to, as the
-  stars that both tables have in common show. What it calls a star of the isochrones is known, and undone.
+- Temperature, [Fe/H] and [alpha/M] are the same numbers that the emulator of giants was fitted to, as the
+  stars in both tables show. ``on_giants_scale`` turns labels of isochrones into these; here it is inverted.
 - The gravities were calibrated with giants of the first ascent, and those of clump stars come out too high
   by 0.2 dex (Holtzman et al. 2015, AJ 150, 148); from DR13 on, clump stars are calibrated apart (Holtzman et
-  al. 2018, AJ 156, 125). So they are here: stars hotter than the giant branch at the same gravity, by the
+  al. 2018, AJ 156, 125), and so they are here: stars hotter than the giant branch at the same gravity, by the
   relation for the clump that was found for the red-clump catalogue of DR12.
 """
 
@@ -57,7 +57,7 @@ def clump_logg(raw_logg: np.ndarray) -> np.ndarray:
 
 
 def _off_giants_scale(labels: np.ndarray) -> np.ndarray:
-    """What the emulator of giants calls by these labels; the inverse of ``on_giants_scale``."""
+    """The inverse of ``on_giants_scale``, by iteration; shape (N, 4)."""
     found = labels.copy()
     for _ in range(_STEPS):
         found += 0.5 * (labels - on_giants_scale(found))

@@ -32,8 +32,8 @@ class Neighbours:
 
         The mean over all stars drawn, each with the weight of a normal distribution in temperature, gravity
         and [Fe/H] about the labels. That is the mean of the posterior for somebody who knows the labels
-        with these errors, and the same population of stars as the model. Where fewer than 20 stars count,
-        the widths are doubled until they do.
+        with these errors, and the same population of stars as the model. Where fewer than ``FEWEST`` stars
+        count, the widths are doubled until enough do.
         """
         return self._mean(self.stars.abs_ks, labels, widths)
 

@@ -11,7 +11,7 @@ beyond a smooth curve for each detector is a test of it; the table says both.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ LARGEST_RMS = 0.015
 #: Bins in temperature of each class, each with equally many stars.
 BINS = {"rgb": 6, "red_clump": 2, "subgiant": 3, "dwarf": 5, "m_dwarf": 2, "hot": 1}
 
-#: Degree of that polynomial.
+#: Degree of the smooth curve of a detector.
 DEGREE = 6
 
 _PIXELS = np.concatenate([np.arange(*detector) for detector in DETECTORS])
@@ -50,7 +50,7 @@ class MeanSpectra:
     published: np.ndarray
     mixture: np.ndarray
     smooth: np.ndarray
-    """The smooth part of the second minus the first."""
+    """The smooth part of ``mixture - published``."""
 
 
 def mean_section(
@@ -119,7 +119,7 @@ def read_published(folder: Path) -> np.ndarray:
     """The published mean of rectified flux, shape (7514,).
 
     Raises:
-        ConfigError: The file is not there or is another.
+        ConfigError: The file is missing, or is not the published one.
     """
     path = folder / PUBLISHED
     try:
@@ -150,7 +150,7 @@ def mixture_shares(spectra: np.ndarray, target: np.ndarray) -> np.ndarray:
             solution[is_used] = np.linalg.solve(gram[np.ix_(is_used, is_used)], right[is_used])
             if (solution[is_used] > 0).all():
                 break
-            # As far towards the solution as no share turns negative; what is 0 there is used no more.
+            # Go towards the solution until the first share is 0, and use no longer what is 0 there.
             falling = np.flatnonzero(is_used & (solution <= 0))
             steps = shares[falling] / (shares[falling] - solution[falling])
             shares = shares + steps.min() * (solution - shares)
@@ -175,10 +175,7 @@ def _simulated(
     chunks = simulate_chunks(simulator, n, seed, conditions, patterns)
     parts = [(chunk.stars, _rectified(chunk, False), _rectified(chunk, True)) for chunk in chunks]
     stars, bare, masked = zip(*parts, strict=True)
-    columns = {
-        field.name: np.concatenate([getattr(part, field.name) for part in stars]) for field in fields(Stars)
-    }
-    return Stars(**columns), np.concatenate(bare), np.concatenate(masked)
+    return Stars.joined(stars), np.concatenate(bare), np.concatenate(masked)
 
 
 def _bins(stars: Stars) -> list[tuple[str, np.ndarray]]:

@@ -108,7 +108,7 @@ def measure(model: Model, chunks: Iterator[Sample], total: int, name: str) -> Me
             )  # fmt: skip
             done += len(chunk)
             update(min(done, total), total)
-    return Measured.joined(parts).take(np.arange(min(done, total)))
+    return Measured.joined(parts).take(slice(total))
 
 
 def _ahead(chunks: Iterator[Sample]) -> Iterator[Sample]:

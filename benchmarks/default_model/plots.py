@@ -25,7 +25,7 @@ _LARGEST_R = 1.0
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write a plot and forget it."""
+    """Write a figure as PNG, and close it."""
     figure.savefig(folder / f"{name}.png", dpi=110)
     plt.close(figure)
 

@@ -39,7 +39,7 @@ APOKASC_TARGETS = {"rgb": 0.13, "red_clump": 0.08, "unknown": np.inf}
 
 
 class Compared:
-    """A catalogue, what the model makes of its simulated spectra, and what isochrones make of its labels."""
+    """A catalogue, the predictions for its simulated spectra, and what isochrones give for its labels."""
 
     def __init__(self, catalog: Labelled, found: Measured, from_labels: np.ndarray) -> None:
         """
@@ -118,7 +118,7 @@ class RealLabels:
 
     def _observed(self, stars: Stars, rng: np.random.Generator) -> Iterator[Sample]:
         for begin in range(0, len(stars), CHUNK):
-            part = stars.take(np.arange(begin, min(begin + CHUNK, len(stars))))
+            part = stars.take(slice(begin, begin + CHUNK))
             yield observed(self._simulator, part, rng, self._conditions, self._patterns)
 
 

@@ -1,6 +1,5 @@
 """The real spectra beside the project, by the commands that a user gives."""
 
-import json
 import os
 import sqlite3
 import subprocess
@@ -24,7 +23,7 @@ N_DWARFS = 15
 N_BINARIES = 4
 LARGEST_ERROR = 3.0
 
-#: Of the dropout: a figure that one of them meets by luck is not met.
+#: Seeds of the dropout: a target is met only if it is met with each of them, not by chance.
 SEEDS = range(10)
 
 QUERY = """
@@ -54,7 +53,7 @@ def real_section(model: Model, apstar: Path) -> Section:
 
 def _run(model: Model, apstar: Path, folder: Path) -> list[dict]:
     database = folder / "astra.db"
-    # Nothing of the settings of whoever runs this, but for where modules are.
+    # The settings of the user must not change the results; the rest of the environment stays.
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("ASTRA_", "MWM_", "SAS_"))
     }
@@ -151,8 +150,4 @@ def _number(cell: object) -> float:
 
 
 def _plain(row: dict) -> dict:
-    return json.loads(
-        json.dumps(
-            {name: finite(value) if isinstance(value, float) else value for name, value in row.items()}
-        )
-    )
+    return {name: finite(value) if isinstance(value, float) else value for name, value in row.items()}

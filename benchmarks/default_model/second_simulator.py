@@ -4,8 +4,8 @@ The grid has spectra at Teff 3500 (500) 5000 (1000) 10000 K, logg 2, 3.5, 5 and 
 curve between, and one mixture of abundances at each metallicity. Only stars inside that range are compared,
 and with the held-out stars of the first simulator inside the same range.
 
-Line lists and model atmospheres that were never fitted to real stars put other gravities to the same lines:
-to spectra of giants, ASPCAP fits synthetic ones whose gravity is 0.26 dex higher than the seismic one (the
+Line lists and model atmospheres that were never fitted to real stars give other gravities for the same lines:
+ASPCAP fits spectra of giants by synthetic ones whose gravity is 0.26 dex higher than the seismic one (the
 median of its raw minus the seismic values in the APOKASC catalogue). So the simulators are also compared
 with that much added to the gravity of giants before their synthetic spectra are made.
 """
@@ -22,7 +22,7 @@ from astra.modelling.simulator.masks import MaskModel
 from astra.modelling.simulator.observe import observe
 from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, Sample
 from astra.modelling.simulator.simulator import Conditions, Emulator, Simulator
-from astra.modelling.simulator.stars import LOGG, Stars
+from astra.modelling.simulator.stars import GIANT_LOGG, LOGG, Stars
 
 #: Other noise and other differences from real spectra than in training; no companions.
 CONDITIONS = replace(
@@ -47,8 +47,8 @@ LOWEST, HIGHEST = (3500.0, 2.0, -2.0, -0.1), (7000.0, 5.0, 0.0, 0.1)
 
 RATIO, PULL_WIDTH = 1.5, (0.7, 1.3)
 
-#: What is added to the gravity of giants (logg < 3.5) for the calibrated variants [dex].
-GRAVITY_OFFSET, GIANT_LOGG = 0.26, 3.5
+#: What is added to the gravity of giants for the calibrated variants [dex].
+GRAVITY_OFFSET = 0.26
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Calibrated:
 
 def second_sections(
     model: Model, simulator: Simulator, in_domain: Measured, n: int, seed: int
-) -> tuple[list[Section], dict[str, Measured]]:
-    """The grid, which has targets, and its variants, which have none; and what was measured.
+) -> list[Section]:
+    """The grid, which has targets, and its variants, which have none.
 
     Args:
         model: The model.
@@ -84,14 +84,14 @@ def second_sections(
         "synthetic network, gravities calibrated": Calibrated(emulator.synthetic),
     }
     reference = in_domain.take(in_domain.single & inside(in_domain.stars))
-    sections, measured = [], {}
+    sections = []
     for name, variant in variants.items():
         has_target = name == "grid"
         total = n if has_target else max(n // 10, 100)
         chunks = _chunks(replace(simulator, emulator=variant), total, seed)
-        measured[name] = measure(model, chunks, total, f"second simulator: {name}")
-        sections.append(_section(name, measured[name], reference, has_target))
-    return sections, measured
+        found = measure(model, chunks, total, f"second simulator: {name}")
+        sections.append(_section(name, found, reference, has_target))
+    return sections
 
 
 def inside(stars: Stars) -> np.ndarray:

@@ -40,16 +40,17 @@ def main() -> int:
     parser.add_argument("models", nargs="+", help="files of the same training with other seeds")
     shared = os.environ.get("ASTRA_SHARED", ROOT.parent / "shared")
     parser.add_argument("--shared", type=Path, default=shared, help="folder above data")
-    parser.add_argument("--n", type=int, default=1536, help="simulated stars, at least 256")
+    parser.add_argument("--n", type=int, default=1536, help=f"simulated stars, at least {CHUNK}")
     arguments = parser.parse_args()
+    n = max(CHUNK, arguments.n)
     try:
         models = [load_model(name) for name in arguments.models]
         sections = [_losses(models)]
-        chunks = _simulated(arguments.shared / "data", max(CHUNK, arguments.n))
+        chunks = _simulated(arguments.shared / "data", n)
     except AstraError as error:
         print(f"seeds: error: {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
-    found = [measure(model, iter(chunks), arguments.n, f"held out {SEED}") for model in models]
+    found = [measure(model, iter(chunks), n, f"held out {SEED}") for model in models]
     sections += [
         _agreement(f"{models[a].path.stem} and {models[b].path.stem}", found[a], found[b])
         for a, b in itertools.combinations(range(len(models)), 2)

@@ -2,9 +2,9 @@
 
     python benchmarks/performance [--full] [--shared ../shared] [--out build/performance]
 
-In a few minutes: sampling against the reference and against the floor of arithmetic, the stages of a
+In a few minutes: sampling against the reference and against the floor of its arithmetic, the stages of a
 spectrum, whole runs against workers and size, start-up, and the database at 1.1 million spectra. With
-``--full`` 10,000 files of their own and 100,000 spectra, which takes half an hour and 16 GB of disk.
+``--full``, 10,000 different files and 100,000 spectra, which take half an hour and 16 GB of disk.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-# Before numpy is imported: all but what upstream does is measured on one core.
+# Before numpy is imported: all but upstream's way is measured on one core.
 os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "benchmarks"))
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def one_by_one(table: Table, originals: list[Path]) -> float:
-    """Sampling, then all stages; seconds of a spectrum as upstream runs it."""
+    """Measure sampling, then all stages; return the seconds of a spectrum as upstream runs it."""
     weights = load_weights(find_weights(None, load_settings()).path)
     pixels = stages.read(originals)
     draw = sampling.measure(table, weights, stages.rectified(pixels))
@@ -67,7 +67,7 @@ def one_by_one(table: Table, originals: list[Path]) -> float:
 
 
 def start_up(table: Table) -> None:
-    """Commands that have little to do; the first run finds nothing compiled."""
+    """Measure commands that have little to do; the first run has to compile."""
     one = ("run", "astronn_dist", "--limit", "1")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NUMBA_CACHE_DIR"] = folder
@@ -84,7 +84,7 @@ def start_up(table: Table) -> None:
 def whole_runs(
     table: Table, survey: Survey, upstream: float, workers: int, *, full: bool
 ) -> list[tuple[int, float, float]]:
-    """Runs of 1, 2, ... workers, then of growing size; for each size its wall and processor seconds."""
+    """Measure runs of 1, 2, ... workers, then of growing size; return size, wall and processor seconds."""
     files = survey.files
     table.add("Workers", "ingest apstar", files / survey.ingested.wall, "files/s")
     for count in range(1, workers + 1):

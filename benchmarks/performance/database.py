@@ -32,7 +32,7 @@ WHERE ('x' || substr(md5(pk::text), 1, 6))::bit(24)::int < {share} * 16777216
 
 
 def measure(table: Table, count: int) -> None:
-    """Add the lines of a database of so many spectra, of which shares spread at random are done."""
+    """Add the lines of a database of ``count`` spectra, random ``SHARES`` of which have results."""
     with temporary_server(find_binaries()) as server, server.database() as name:
         os.environ["ASTRA_DATABASE_URL"] = server.url(name)
         before = os.environ.pop("ASTRA_DATABASE_PATH", None)
@@ -90,7 +90,7 @@ def chunk_times() -> tuple[float, list[float]]:
 
 
 def insert_rates(count: int) -> list[tuple[str, float]]:
-    """Rows per second into the table as it is: as the task writes, and in two usual ways, for comparison."""
+    """Rows per second: as the task writes, and in two usual ways, for comparison."""
     from astra.database.connection import database, writing
     from astra.models import AstroNNdist
     from astra.running.rows import write

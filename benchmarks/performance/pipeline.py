@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clone import clone
 
-#: What the processes of a run must not inherit: how many threads this one computes with.
+#: Settings of the threads of this process, which the processes of a run must not inherit.
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
 
 

@@ -19,7 +19,7 @@ def cost(points: list[tuple[int, float, float]], path: Path) -> None:
     """
     sizes, walls, cpus = zip(*points, strict=True)
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-    # A straight line through what is left after the start: the slope is the cost of one spectrum.
+    # A straight line through the smallest and the largest run: its slope is the cost of one spectrum.
     slope = (walls[-1] - walls[0]) / (sizes[-1] - sizes[0])
     start = walls[0] - slope * sizes[0]
     smooth = np.geomspace(sizes[0], sizes[-1], 100)

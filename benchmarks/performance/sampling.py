@@ -1,9 +1,10 @@
 """Monte Carlo dropout for one spectrum: as upstream draws, with torch, compiled; and the floor of arithmetic.
 
-Upstream draws one forward pass at a time, of one spectrum, with two threads. All are measured in turn, so
-that what else the machine does meanwhile falls on each of them.
+Upstream draws one forward pass at a time, of one spectrum, with two threads. All ways are measured in turn,
+so that other work of the machine slows each of them.
 """
 
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from astra.pipelines.astronn_dist.weights.files import Weights
 DRAWS, ROUNDS = 100, 9
 UPSTREAM_THREADS = 2
 
-#: Operations of 100 draws: the second convolution, and the first dense layer.
+#: Operations of these draws: the second convolution, and the first dense layer.
 FLOP = 386e6
 
 SIDE = 2048
@@ -49,24 +50,24 @@ def measure(table: Table, weights: Weights, flux: np.ndarray) -> float:
     seconds = in_turn(ways, flux)
     gflops = 2 * SIDE**3 / seconds["gemm"] / 1e9
     floor = FLOP / gflops / 1e9
-    section = "Sampling, 100 draws of one spectrum"
-    add = lambda what, value, unit, target="": table.add(section, what, value, unit, target)  # noqa: E731
-    add("reference as upstream runs it (one pass at a time, 2 threads)", 1e3 * seconds["upstream"], "ms")
+    add = functools.partial(table.add, f"Sampling, {DRAWS} draws of one spectrum")
+    upstream = f"reference as upstream runs it (one pass at a time, {UPSTREAM_THREADS} threads)"
+    add(upstream, 1e3 * seconds["upstream"], "ms")
     add("reference, all draws at once (one thread)", 1e3 * seconds["torch"], "ms")
     add("compiled (one thread)", 1e3 * seconds["compiled"], "ms")
     masks = seconds["masks"] - seconds["first"]
     add("  random bits and dropout", 1e3 * masks, "ms")
     add("  convolutions and pooling", 1e3 * (seconds["kernel"] - masks), "ms")
     add("  dense layers", 1e3 * (seconds["compiled"] - seconds["kernel"]), "ms")
-    add("float32 matrix product, 2048 x 2048, one thread", gflops, "GFLOP/s")
-    add("floor: 386 MFLOP at that speed", 1e3 * floor, "ms")
+    add(f"float32 matrix product, {SIDE} x {SIDE}, one thread", gflops, "GFLOP/s")
+    add(f"floor: {FLOP / 1e6:.0f} MFLOP at that speed", 1e3 * floor, "ms")
     add("as upstream runs it / compiled", seconds["upstream"] / seconds["compiled"], "times", ">= 12")
     add("compiled / floor", seconds["compiled"] / floor, "times", "<= 2.0")
     return seconds["upstream"]
 
 
 def as_upstream(network: ApogeeDistBCNN, row: np.ndarray) -> list[torch.Tensor]:
-    """A hundred forward passes of one spectrum, one after the other."""
+    """``DRAWS`` forward passes of one spectrum, one after the other."""
     torch.set_num_threads(UPSTREAM_THREADS)
     found = []
     with torch.inference_mode():
@@ -95,7 +96,7 @@ class Kernel:
 
 
 class Masks(Kernel):
-    """The random bits that this part needs, and the dropout of the first layer; and the first convolution."""
+    """The random bits of the kernel, and the dropout of the first layer; with the first convolution."""
 
     def __call__(self, row: np.ndarray) -> None:
         drop_alone(self.network._encoded(row), *self.keys)
@@ -120,7 +121,7 @@ def drop_alone(map_, key_1, key_2):
 
 @on_cpu._compiled
 def _together(words):
-    """All of them in one: what is never read would not be computed."""
+    """All words in one: the compiler leaves out what nothing reads."""
     found = np.uint64(0)
     for word in words:
         found ^= word

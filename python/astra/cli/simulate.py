@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astra.cli.console import examples, progress, say
+from astra.modelling.simulator import MAX_SNR, MIN_SNR, TARGETS
 from astra.system.arguments import argument, option, takes
 
 EXAMPLES = examples(
@@ -19,7 +20,7 @@ class _Arguments:
     n: int = option("--n", default=200, help="How many stars.")
     seed: int = option(default=0, help="The same seed gives the same files.")
     min_snr: float = option(
-        default=20.0, help="Smallest signal-to-noise ratio per pixel; the largest is 500."
+        default=MIN_SNR, help=f"Smallest signal-to-noise ratio per pixel; the largest is {MAX_SNR:g}."
     )
     spectra_models: Path | None = option(
         metavar="FOLDER", help="Published emulators of spectra, instead of our own."
@@ -37,7 +38,6 @@ def simulate(asked: _Arguments) -> None:
     """
     import shlex
 
-    from astra.modelling.simulator import TARGETS
     from astra.modelling.simulator.compact import choose_simulator
     from astra.modelling.simulator.stars import KINDS
     from astra.modelling.simulator.survey import write_survey

@@ -1,5 +1,6 @@
 """The simulators, the files of models that they are made from, and samples of them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,20 @@ def made_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / published.GRID
     )
     return folder
+
+
+DAMAGES = {
+    "absent": lambda path: path.unlink(),
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "another": lambda path: path.write_bytes(b"7 words that are no model at all\n"),
+}
+
+
+@pytest.fixture(params=DAMAGES)
+def damage(request: pytest.FixtureRequest) -> Callable[[Path], object]:
+    """A function that damages a file, or removes it."""
+    return DAMAGES[request.param]
 
 
 @pytest.fixture(scope="session", params=["made", pytest.param("published", marks=pytest.mark.real)])

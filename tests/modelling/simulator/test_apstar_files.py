@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_simulator import a_sample
 
-from astra.modelling.simulator.apstar_files import NO_DATA, calibrated, file_name, render_apstar, star_flags
+from astra.modelling.simulator.apstar_files import calibrated, file_name, render_apstar, star_flags
 from astra.modelling.simulator.observables import draw_observables
+from astra.modelling.simulator.observe import NO_DATA
 from astra.spectra.apstar import read_combined, read_header
 from astra.spectra.rectify import rectify
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from astra.modelling.simulator.emulators import EMULATED
 from astra.modelling.simulator.masks import COVERED
-from astra.modelling.simulator.observe import LIMB_DARKENING, LOST, PIXEL_KMS, broaden
+from astra.modelling.simulator.observe import LIMB_DARKENING, NO_DATA, PIXEL_KMS, broaden
 from astra.modelling.simulator.sample import observed
 from astra.modelling.simulator.simulator import Conditions
 from astra.spectra.grid import BADPIX, DETECTORS, N_GRID, PERSIST_HIGH, SKYLINE
@@ -117,7 +117,7 @@ def test_persistence_lights_up_the_flagged_pixels_of_the_blue_detector_alone(sim
 def test_sky_lines_leave_residuals_beside_their_masks(simulator, giants):
     dark, sky = _observed(simulator, giants), _observed(simulator, giants, sky=0.5)
 
-    residual = np.where(dark.e_flux < LOST, (sky.flux - dark.flux) / dark.e_flux, 0.0)
+    residual = np.where(dark.e_flux < NO_DATA, (sky.flux - dark.flux) / dark.e_flux, 0.0)
     masked = (sky.pixel_flags & (1 << SKYLINE)) > 0
     beside = ~masked & (np.roll(masked, 1, axis=1) | np.roll(masked, -1, axis=1))
     assert 0.15 < residual[:, COVERED][beside[:, COVERED]].std() < 0.5
@@ -179,7 +179,7 @@ def test_pixels_without_information_hold_nothing_and_say_so(noisy):
     assert lost[:, GAPS].all()
     share = lost[:, COVERED].any(axis=1).mean()
     assert 0.1 < share < 0.45  # 6 of the 22 real files
-    assert (noisy.e_flux[lost] == np.float32(LOST)).all()
+    assert (noisy.e_flux[lost] == np.float32(NO_DATA)).all()
 
 
 def test_before_noise_every_covered_pixel_can_be_used(clean):

@@ -17,3 +17,6 @@ apstar_cards.py     the visits of a star, and the primary header of its file
 
 #: The tables of a simulated survey.
 TARGETS, TRUTH = "targets.csv", "truth.csv"
+
+#: Range of the signal-to-noise ratio per pixel.
+MIN_SNR, MAX_SNR = 20.0, 500.0

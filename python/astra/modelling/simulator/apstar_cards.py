@@ -253,7 +253,7 @@ def _visit_cards(star: dict[str, Any], visits: Visits, index: int, star_flags: i
 
 
 def _rounded(value: float) -> float:
-    """Rounded to the digits that are significant: a metre per second, a second of time."""
+    """Rounded to the digits that are significant: a centimetre per second, a second of time."""
     return round(float(value), 5)
 
 
@@ -266,7 +266,7 @@ def _range_cards(has_data: np.ndarray) -> Iterator[Card]:
     """The first and the last pixel with data of each detector."""
     for name, (start, end) in zip("BGR", DETECTORS, strict=True):
         pixels = np.flatnonzero(has_data[start:end])
-        first, last = (int(pixels[end]) + start if len(pixels) else -1 for end in (0, -1))
+        first, last = (int(pixels[index]) + start if len(pixels) else -1 for index in (0, -1))
         for prefix, which in (("", "any"), ("OVER", "every")):
             yield f"{name}{prefix}MIN", first, f"First pixel with data in {which} visit"
             yield f"{name}{prefix}MAX", last, f"Last pixel with data in {which} visit"

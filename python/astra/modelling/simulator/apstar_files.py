@@ -24,15 +24,13 @@ from astra.modelling.simulator.apstar_cards import (
     primary_cards,
 )
 from astra.modelling.simulator.observables import Observables
+from astra.modelling.simulator.observe import NO_DATA
 from astra.modelling.simulator.sample import Sample
 from astra.spectra import grid
 from astra.spectra.fits_structure import BLOCK
 
 #: The card by which a simulated file is known; in the first block of 2880 bytes.
 SIMULATED = b"SIMULATE=                    T"
-
-#: What the survey writes as the error of a pixel without a measurement.
-NO_DATA = 1e10
 
 #: Flux at H = 0 [10^-17 erg / (s cm2 Angstrom)] (Cohen et al. 2003, AJ 126, 1090, Table 2).
 H_ZERO_FLUX = 1.133e7
@@ -114,7 +112,7 @@ def calibrated(
 
 
 def star_flags(flags: np.ndarray, has_data: np.ndarray, snr: float) -> int:
-    """STARFLAG: what the mask says of a fifth of the pixels or more, and S/N below 5.
+    """STARFLAG: what the mask says of more than a fifth of the pixels, and S/N below 5.
 
     Args:
         flags: Pixel mask, shape (8575,).
@@ -241,7 +239,7 @@ def _velocity_row(star: dict[str, Any], visits: Visits) -> np.ndarray:
 
 # > Bytes
 
-# Headers are those that astropy writes, and kept where many files share them: they take most of its time.
+# Astropy writes the headers. That takes most of the time of a file, so headers are kept for the next files.
 
 
 def _extension(array: np.ndarray, cards: tuple[Card, ...] = ()) -> bytes:

@@ -24,8 +24,8 @@ _LENGTH = 8640
 #: Scale of the counts; only ratios matter.
 COUNTS = 1000.0
 
-#: The error that the reduction gives to a pixel without information.
-LOST = 1e10
+#: What the survey writes as the error of a pixel without a measurement.
+NO_DATA = 1e10
 
 # What real spectra have beyond emulated ones when a parabola has been divided out, on average: Legendre
 # orders 3 to 6 of each detector. Fitted to the published mean of rectified spectra.
@@ -40,7 +40,7 @@ _DETECTORS = [(slice(begin, end), np.linspace(-1, 1, end - begin)) for begin, en
 
 _GAPS = np.delete(np.arange(N_GRID), COVERED)
 
-# Differences from the emulators, relative to its scatter among giants, by class.
+# Differences of real spectra from emulated ones, by class, in units of the scatter of giants.
 _MISMATCH = {"rgb": 1.0, "red_clump": 1.0, "subgiant": 1.3, "dwarf": 1.3, "m_dwarf": 2.0, "hot": 2.0}
 
 # Standard deviation of the curve by which residuals of sky lines fall beyond their masks [pixels].
@@ -90,9 +90,8 @@ def observe(
     sigma = _sigma(flags, snr, rng)
     if conditions.noise:
         noise = rng.standard_normal(flux.shape, np.float32)
-        noise[(flags & MASKED_BITS) > 0] *= (
-            1.5  # more than the stated error below sky lines and in bad pixels
-        )
+        # Below sky lines and in bad pixels, the noise is larger than the stated error.
+        noise[(flags & MASKED_BITS) > 0] *= 1.5
         flux += sigma * noise
     flux *= counts
     e_flux = counts * sigma
@@ -100,8 +99,8 @@ def observe(
         # Pixels that no visit measured: of a single visit all bad ones, else few.
         affected = rng.random(n) < np.where(n_visits == 1, 0.95, 0.15)
         lost = ((flags & (1 << BADPIX)) > 0) & affected[:, None]
-        flux[lost], e_flux[lost] = 0.0, LOST
-    flux[:, _GAPS], e_flux[:, _GAPS] = 0.0, LOST
+        flux[lost], e_flux[lost] = 0.0, NO_DATA
+    flux[:, _GAPS], e_flux[:, _GAPS] = 0.0, NO_DATA
     flags[:, _GAPS] |= 1 << BADPIX
     return {"flux": flux, "e_flux": e_flux, "pixel_flags": flags, "snr": snr, "n_visits": n_visits}
 
@@ -228,7 +227,7 @@ def _continuum(n: int, rng: Generator, conditions: Conditions) -> np.ndarray:
 
 @functools.cache
 def _response() -> np.ndarray:
-    """The mean response less 1, shape (8575,); 0 at the ends of detectors, which come nearer without it."""
+    """The mean response less 1, shape (8575,); 0 at the ends of detectors, which fit better without it."""
     response = np.zeros(N_GRID, np.float32)
     for (pixels, x), orders in zip(_DETECTORS, _RESPONSE, strict=True):
         response[pixels] = np.polynomial.legendre.legval(x, (0, 0, 0, *orders))
@@ -240,7 +239,7 @@ def _persistence(flags: np.ndarray, snr: np.ndarray, rng: Generator, conditions:
     """Light of earlier exposures, smooth along the detector; stronger in faint stars, absent in most."""
     n = len(flags)
     affected = rng.uniform(size=n) < 0.4
-    amount = affected * conditions.persistence * rng.exponential(1.0, n) * np.minimum(1.0, (100 / snr))
+    amount = affected * conditions.persistence * rng.exponential(1.0, n) * np.minimum(1.0, 100 / snr)
     pixels, x = _DETECTORS[0]
     slope, bend = rng.uniform(-1, 1, (n, 1)), 0.3 * rng.standard_normal((n, 1))
     light = np.zeros(flags.shape, np.float32)

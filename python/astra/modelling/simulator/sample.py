@@ -142,7 +142,7 @@ _SMALLEST_SEPARATION, _LARGEST_SEPARATION = 10.0, 250.0
 
 @dataclass(frozen=True)
 class Pairs:
-    """N stars with the companions that some of them have; as in :class:`~.sample.Sample`."""
+    """N stars with the companions that some of them have; as in :class:`Sample`."""
 
     flux: np.ndarray
     abs_ks: np.ndarray

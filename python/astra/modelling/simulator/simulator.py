@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from astra.errors import ConfigError, SpectrumError
+from astra.modelling.simulator import MAX_SNR, MIN_SNR
 from astra.modelling.simulator.stars import MIX, Stars
 
 # What numpy, gzip and astropy raise for a file that is absent, damaged, or another one.
@@ -56,7 +57,7 @@ class Conditions:
     mix: dict[str, float] = field(default_factory=lambda: dict(MIX))
     """Share of each class of stars."""
 
-    snr: tuple[float, float] = (20.0, 500.0)
+    snr: tuple[float, float] = (MIN_SNR, MAX_SNR)
     """Range of the signal-to-noise ratio per pixel, drawn evenly in its logarithm."""
 
     noise: bool = True

@@ -18,15 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from astra.errors import StorageError, UsageError
-from astra.modelling.simulator import TARGETS, TRUTH
+from astra.modelling.simulator import MAX_SNR, MIN_SNR, TARGETS, TRUTH
 from astra.modelling.simulator.apstar_files import SIMULATED, file_name, render_apstar
 from astra.modelling.simulator.observables import Observables, draw_observables
 from astra.modelling.simulator.sample import Sample, simulate_chunks
 from astra.modelling.simulator.simulator import Conditions, Simulator
 from astra.spectra.fits_structure import BLOCK
-
-#: Range of the signal-to-noise ratio per pixel.
-MIN_SNR, MAX_SNR = 20.0, 500.0
 
 # Bytes of a file on average: a spectrum has six rows.
 _BYTES = 1_400_000
