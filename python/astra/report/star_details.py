@@ -46,7 +46,7 @@ class Star:
 
     Attributes:
         details: Those with a result, the best spectrum first.
-        pending: How many have none.
+        pending: How many spectra have no result.
     """
 
     details: list[Detail]
