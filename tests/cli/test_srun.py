@@ -58,6 +58,15 @@ def test_a_dry_run_prints_command_and_script_and_submits_nothing(
     assert AstroNNdist.select().count() == 0
 
 
+def test_logs_of_a_user_who_has_no_home_here_are_in_a_folder_of_that_name(
+    astra, three_spectra, without_slurm, tmp_path
+):
+    code, out, _ = astra("srun", "astronn_dist", "--dry-run", "--logs=~no-such-user/logs")
+
+    assert code == 0
+    assert f"--output={tmp_path}/~no-such-user/logs/%A_%a.log" in out.replace("'", "")
+
+
 def test_json_is_one_object_for_every_ending(astra, three_spectra, without_slurm):
     planned = json.loads(astra("srun", "astronn_dist", "--dry-run", "--json")[1])
     failed = json.loads(astra("srun", "astronn_dist", "--json")[1])

@@ -23,7 +23,7 @@ from astra.doctor import checkup, database, disks, installation
 from astra.doctor.checkup import examine
 from astra.doctor.findings import Finding, exit_code_of
 from astra.errors import ConfigError
-from astra.models import TaskClaim, TaskWorker
+from astra.models import Spectrum, TaskClaim, TaskWorker
 from astra.schema import upgrade as schema
 
 NAMES = [name for name, *_ in checkup.CHECKS]
@@ -310,6 +310,14 @@ def test_of_many_files_a_few_are_tried_from_the_first_to_the_last(db, weights, t
 
     assert "0 of 10 sampled files" in text
     assert f"{tmp_path / '0.fits'} (" in text
+
+
+def test_no_file_is_sampled_twice_where_keys_have_gaps(survey):
+    for _ in range(40):
+        Spectrum.create()
+    a_spectrum(a_source())
+
+    assert "1 of 2 sampled files" in the("spectra")[2]
 
 
 def test_a_disk_that_does_not_answer_is_not_waited_for(survey, monkeypatch):

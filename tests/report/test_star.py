@@ -45,6 +45,15 @@ def test_weights_that_are_not_at_hand_are_named(survey, first_star, tmp_path):
     assert "The weights toy (sha256 abababababab…) are not at hand" in (tmp_path / "star.html").read_text()
 
 
+@on_sqlite
+def test_weights_of_a_user_who_has_no_home_here_are_not_at_hand(survey, first_star, tmp_path):
+    TaskRun.update(weights_sha256="ab" * 32, arguments='{"weights": "~no-such-user/toy.pt"}').execute()
+
+    make_report(tmp_path / "star.html", load_settings(), first_star)
+
+    assert "The weights toy (sha256 abababababab…) are not at hand" in (tmp_path / "star.html").read_text()
+
+
 class FixedDrawing:
     """Returns the same draws for every spectrum."""
 

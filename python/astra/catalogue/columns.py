@@ -87,7 +87,6 @@ _KINDS = (
 )
 _UNIT = re.compile(r" \[[^\[\]]*\]$")
 
-
 #: Names in astraAllStarAstroNNdist-0.6.0.fits by those in the database. The other columns have the same name
 #: there, or are not there at all. Source: the data model of SDSS, https://github.com/sdss/datamodel.
 PUBLISHED = {

@@ -15,8 +15,9 @@ from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
 from astra.models import Distance, Source, TaskRun
 
-# Rows carry major * 10^6 + minor * 10^3 + patch; those of one minor version are comparable.
-_PATCHES = 1000
+#: Rows carry major * 10^6 + minor * 10^3 + patch; those of one minor version are comparable.
+PATCHES = 1000
+
 # Mixtures that a message lists.
 _LISTED = 5
 
@@ -67,12 +68,16 @@ class Origin:
         """All that the numbers depend on, which the name of the weights is not."""
         return (self.weights_sha256, self.seed, self.n_draws, self.precision, self.version)
 
+    @property
+    def minor_version(self) -> str:
+        """The version in words, e.g. ``0.2``."""
+        return "{}.{}".format(*divmod(self.version, PATCHES))
+
     def __str__(self) -> str:
-        major, minor = divmod(self.version, 1000)
         weights = "unknown weights"
         if self.weights_sha256 is not None:
             weights = f"weights {self.weights_name} (sha256 {self.weights_sha256[:12]})"
-        facts = [f"version {major}.{minor}", weights, f"seed {self.seed}", f"{self.n_draws} draws"]
+        facts = [f"version {self.minor_version}", weights, f"seed {self.seed}", f"{self.n_draws} draws"]
         return ", ".join([*facts, self.precision or "unknown precision"])
 
 
@@ -113,7 +118,7 @@ class Rows:
 
     def origins(self) -> list[Origin]:
         """The origins of the results, most rows first; rows without a result have none."""
-        runs, version = TaskRun.alias(), self._node.v_astra / _PATCHES
+        runs, version = TaskRun.alias(), self._node.v_astra / PATCHES
         identity = [getattr(runs, name) for name in TaskRun.IDENTITY]
         joined = peewee.Join(self._from, runs, JOIN.LEFT_OUTER, on=(runs.pk == self._node.run_pk))
         query = (

@@ -40,7 +40,7 @@ def run(asked: RunArguments) -> None:
 
 
 def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> tuple[str, ...]:
-    """Run; gives the stars that were named."""
+    """Run, and return the stars that were named."""
     from astra.running.request import build_request, read_targets
     from astra.running.runner import carry_out
     from astra.system.processes import keep_memory

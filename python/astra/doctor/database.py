@@ -8,13 +8,7 @@ from contextlib import closing
 
 import peewee
 
-from astra.database.connection import (
-    SQLITE_WAIT_S,
-    bound_to,
-    is_postgresql,
-    now,
-    open_database,
-)
+from astra.database.connection import SQLITE_WAIT_S, bound_to, is_postgresql, now, open_database
 from astra.database.locks import POOLED
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
 from astra.errors import ConfigError, StorageError

@@ -33,7 +33,7 @@ def check_spectra(known: Known) -> Iterator[Finding]:
         relative = model.select().where(model.path.is_null(False), ~model.path.startswith("/")).exists()
         if relative and not _answers(check_base_dir):
             yield _no_answer("SAS_BASE_DIR")
-        elif paths := list(_sampled(model)):
+        elif paths := list(dict.fromkeys(_sampled(model))):
             yield _opened(paths)
         else:
             yield Finding("spectra", WARN, "no files are registered", "`astra ingest apstar` registers them")

@@ -22,7 +22,8 @@ def check_package(known: Known) -> Iterator[Finding]:
     """Whether the imported ``astra`` is this package, and no other distribution provides it too."""
     ours = metadata.distribution(DISTRIBUTION)
     here, home = Path(astra.__file__).resolve().parent, _home(ours)
-    others = sorted({each.name for each in metadata.distributions() if _provides_astra(each)} - {DISTRIBUTION})
+    providers = {each.name for each in metadata.distributions() if _provides_astra(each)}
+    others = sorted(providers - {DISTRIBUTION})
     if others:
         names = " and ".join(f"{name} {metadata.version(name)}" for name in (*others, DISTRIBUTION))
         said = f"{names} provide the package astra, each with files in the place of the other's"

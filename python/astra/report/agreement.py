@@ -64,7 +64,7 @@ class Part:
 
 
 def parallaxes(rows: Rows) -> Parallaxes:
-    """The stars to compare: good, by their best spectrum, RUWE below 1.4 or unknown."""
+    """The stars to compare: good, by their best spectrum, RUWE below ``LARGEST_RUWE`` or unknown."""
     has_own = np.isfinite(rows["gaia_parallax"]) & (rows["e_gaia_parallax"] > 0)
     has_plain = np.isfinite(rows["plx"]) & (rows["e_plx"] > 0)
     well_fitted = ~(rows["ruwe"] >= LARGEST_RUWE)

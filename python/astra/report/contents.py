@@ -7,16 +7,13 @@ from datetime import datetime
 import numpy as np
 import peewee
 
-from astra.catalogue.query import Origin
+from astra.catalogue.query import PATCHES, Origin
 from astra.database.connection import database, described
 from astra.models import AstroNNdist, Distance, TaskRun
 from astra.models.fields import flags_of
 from astra.report.agreement import Parallaxes, Repeats, outliers, parallaxes, repeats
 from astra.report.result_arrays import Rows, read_rows
 from astra.status.overview import common_reasons
-
-# Rows carry major * 10^6 + minor * 10^3 + patch; those of one minor version are comparable.
-_PATCHES = 1000
 
 
 @dataclass(frozen=True)
@@ -99,15 +96,15 @@ def gather(spectra: Sequence[int] | None = None) -> Contents:
 
 
 def _spelled(version: int) -> str:
-    rest, patch = divmod(version, _PATCHES)
-    major, minor = divmod(rest, _PATCHES)
+    rest, patch = divmod(version, PATCHES)
+    major, minor = divmod(rest, PATCHES)
     return f"{major}.{minor}.{patch}"
 
 
 def _kinds(rows: Rows) -> list[Kind]:
     """The kinds of the rows that have a result, from the runs that made them."""
     has_result = (rows["result_flags"] & AstroNNdist.flag_no_result.value) == 0
-    pairs = np.stack([rows["run_pk"], rows["v_astra"] // _PATCHES])[:, has_result]
+    pairs = np.stack([rows["run_pk"], rows["v_astra"] // PATCHES])[:, has_result]
     found, counts = np.unique(pairs, axis=1, return_counts=True)
     runs = {run.pk: run for run in TaskRun.select().where(TaskRun.pk << np.unique(found[0]).tolist())}
     kinds: dict[tuple, Kind] = {}

@@ -117,7 +117,7 @@ def galactocentric(
     b: np.ndarray,
     dist: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Places in the Galaxy, its centre at the origin and the Sun at (8.122, 0, 0.0208).
+    """Places in the Galaxy, its centre at the origin and the Sun at (``R_SUN``, 0, ``Z_SUN``).
 
     X points from the centre to the Sun, Y to l = 90°, where the Sun moves to, Z to the north pole; the
     tilt of 0.15° that comes with the Sun's height is left out.

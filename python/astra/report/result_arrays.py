@@ -112,7 +112,7 @@ UNKNOWN = -1
 RULES = {
     "giant": f"M_Ks < {FAINTEST_GIANT:g} and (J − Ks)₀ ≥ {EVOLVED_COLOUR:g}, not in the red clump",
     "red clump": (
-        f"M_Ks within {CLUMP_HALF_WIDTH:g} mag of −1.61, (J − Ks)₀ from {CLUMP_COLOURS[0]:g} to "
+        f"M_Ks within {CLUMP_HALF_WIDTH:g} mag of −{-CLUMP:g}, (J − Ks)₀ from {CLUMP_COLOURS[0]:g} to "
         f"{CLUMP_COLOURS[1]:g}; first-ascent giants of that magnitude are among them"
     ),
     "subgiant": f"M_Ks from {FAINTEST_GIANT:g} to {BRIGHTEST_DWARF:g} and (J − Ks)₀ ≥ {EVOLVED_COLOUR:g}",
@@ -122,7 +122,7 @@ RULES = {
 
 
 def colour(j_mag: np.ndarray, k_mag: np.ndarray, a_k_mag: np.ndarray) -> np.ndarray:
-    """(J - Ks)0, without the reddening E(J - Ks) = 1.5 A_Ks [mag]; NaN without one of the magnitudes.
+    """(J - Ks)0, without the reddening E(J - Ks) = A_J - A_Ks [mag]; NaN without one of the magnitudes.
 
     Args:
         j_mag: J magnitude of the catalogue, fillers and all [mag].

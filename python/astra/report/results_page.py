@@ -89,7 +89,8 @@ def _row(contents: Contents, why: str, detail: Detail) -> dict[str, Any]:
         "marks": [*found, *(name for name in _SUMS if getattr(result, name))],
         "flags": ", ".join(name.removeprefix("flag_") for name in found) or "–",
         "snr": detail.summary.snr,
-        "dist": np.nan if result.flag_missing_photometry else result.dist,  # that of Ks = 0 is none
+        # Without Ks the row has the distance for Ks = 0, which means nothing.
+        "dist": np.nan if result.flag_missing_photometry else result.dist,
         "relative": result.e_dist / result.dist if result.dist > 0 else np.nan,
         "pull": contents.pull_of(detail.summary.spectrum_pk),
     }

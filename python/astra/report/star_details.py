@@ -1,6 +1,7 @@
 """Single stars: what the database has of a spectrum, its pixels, and its Monte Carlo draws, repeated."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -46,7 +47,7 @@ class Star:
 
     Attributes:
         details: Those with a result, the best spectrum first.
-        pending: How many have none.
+        pending: How many spectra have no result.
     """
 
     details: list[Detail]
@@ -213,7 +214,7 @@ def _named_by(run: TaskRun) -> Path | None:
     from astra.pipelines.astronn_dist.weights.files import identify
 
     try:
-        path = Path(json.loads(run.arguments or "{}")["weights"]).expanduser()
+        path = Path(os.path.expanduser(json.loads(run.arguments or "{}")["weights"]))
         return path if identify(path)[1] == run.weights_sha256 else None
     except (ValueError, KeyError, TypeError, ConfigError):
         return None

@@ -52,15 +52,17 @@ def median(values: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Trend:
-    """Percentiles of one quantity along another, shape (bins,); NaN where a bin has too few stars."""
+    """Percentiles of one quantity along another, shape (bins,); NaN where a bin has too few stars.
+
+    Attributes:
+        x: The place of each bin along the other quantity.
+        low, median, high: The percentiles of ``ONE_SIGMA``.
+    """
 
     x: np.ndarray
-    """The place of each bin along the other quantity."""
-
     low: np.ndarray
     median: np.ndarray
     high: np.ndarray
-    """16, 50 and 84 per cent."""
 
     @property
     def half_width(self) -> np.ndarray:
@@ -100,13 +102,10 @@ class Density:
     """Counts in cells of two quantities.
 
     Attributes:
-        x_edges, y_edges: Of the cells, in equal steps.
         counts: Shape (y cells, x cells).
-        outside: How many stars are in none of them.
+        outside: How many stars lie outside the cells.
     """
 
-    x_edges: np.ndarray
-    y_edges: np.ndarray
     counts: np.ndarray
     outside: int
 
@@ -128,7 +127,7 @@ def density(x: np.ndarray, y: np.ndarray, x_edges: np.ndarray, y_edges: np.ndarr
     finite = np.isfinite(x) & np.isfinite(y)
     counts, _, _ = np.histogram2d(x[finite], y[finite], bins=(x_edges, y_edges))
     counts = counts.T.astype(np.int64)
-    return Density(x_edges, y_edges, counts, int(finite.sum() - counts.sum()))
+    return Density(counts, int(finite.sum() - counts.sum()))
 
 
 def cells_for(stars: int, most: int) -> int:

@@ -31,7 +31,6 @@ JOB_PREFIX = "slurm-"
 _DEFAULT_PROFILE = "default"
 _DEFAULTS = {"nodes": 1, "procs": 1, "logs": Path("astra-logs")}
 
-
 # The shell cannot become the worker (`exec`): it has to keep the worker's exit code, which is needed where
 # Slurm keeps no accounting. Slurm tells the shell to stop; a wait that a trap cuts short is repeated.
 _SCRIPT = """\
@@ -138,7 +137,7 @@ class JobArray:
 
     @property
     def tasks(self) -> int:
-        """How many tasks it has: none has nothing to do."""
+        """How many tasks it has; under a limit, no more than one for each spectrum."""
         nodes = self.options.nodes
         return nodes if self.limit is None else min(nodes, self.limit)
 

@@ -73,11 +73,11 @@ def submit(command: list[str], script: str) -> str:
 
 
 def states(job: str) -> dict[int, tuple[str, str]] | None:
-    """How the tasks of an array are.
+    """Ask for the states of the tasks of an array.
 
     Returns:
-        By task its state, and the reason for it; tasks that Slurm has forgotten are
-        missing. ``None`` if it does not answer.
+        The state of each task, and the reason for it; tasks that Slurm has forgotten are missing. ``None`` if
+        it does not answer.
     """
     command = ["squeue", "--noheader", "--array", "--states=all", f"--jobs={job}", "--format=%K|%T|%r"]
     done = _call(command)
@@ -119,7 +119,7 @@ def parse_scontrol(text: str) -> dict[int, Record]:
 
 
 def cancel(job: str, *options: str) -> bool:
-    """Call scancel; gives whether it succeeded."""
+    """Call scancel, and say whether it succeeded."""
     done = _call(["scancel", *options, job])
     return done is not None and not done.returncode
 

@@ -1,4 +1,4 @@
-"""A submitted array: how its tasks are, how they are stopped, and how they ended.
+"""A submitted array: the states of its tasks, how to stop them, and how they ended.
 
 The ends of the tasks add up to one exit code and one sentence.
 """
@@ -60,7 +60,7 @@ class TaskEnd:
 
     @property
     def killed_by(self) -> str | None:
-        """The signal that ended it, if one did: of a fault, too, whose spectrum the next run finds."""
+        """The signal that ended it, if one did: also after a crash, whose spectrum the next run finds."""
         with suppress(ValueError, TypeError):
             return signal.Signals(self.code - 128).name
         return None
@@ -117,11 +117,11 @@ class Job:
 
     @property
     def has_ended(self) -> bool:
-        """Whether all its tasks have."""
+        """Whether all its tasks have ended, or Slurm has forgotten them."""
         return all(state in _FINAL or not state for state, _ in self._states.values())
 
     def look(self) -> None:
-        """Ask Slurm how the tasks are; if it does not answer, they are as they were."""
+        """Ask Slurm for the states of the tasks; if it does not answer, the last ones stand."""
         found = commands.states(self.number)
         if (found is None) != self._silent:
             self._silent = found is None
@@ -129,7 +129,7 @@ class Job:
         if found is None:
             return
         for task, (before, _) in self._states.items():
-            # Slurm forgets ended tasks after a while: its last word counts.
+            # Slurm forgets ended tasks after a while: their last state counts.
             if task in found or before not in _FINAL:
                 self._states[task] = found.get(task, ("", ""))
         final = {task for task, (state, _) in self._states.items() if state in _FINAL}

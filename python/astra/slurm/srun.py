@@ -4,6 +4,7 @@ What the tasks of its job have done is counted in the database.
 """
 
 import logging
+import os
 import shlex
 import threading
 import time
@@ -83,7 +84,7 @@ class SlurmReport(Ending):
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who hears how it goes.
+    """What is called while a job runs.
 
     Attributes:
         submitted: Called once, with the report.
@@ -110,6 +111,7 @@ def carry_out(
     Raises:
         UsageError: A star, a profile or an option does not exist, or Slurm refuses one.
         ConfigError: There is no Slurm here, or what there is cannot be used for this.
+        StorageError: The folder of logs cannot be made.
         Interrupted: A signal came before anything was submitted, or Slurm does not answer.
     """
     options = asked.options_in_force(settings.slurm)
@@ -127,7 +129,7 @@ def carry_out(
         f"astra-{asked.task}",
         ("run", *command_line(worker)),
         options,
-        logs=options.logs.expanduser().absolute(),
+        logs=Path(os.path.expanduser(options.logs)).absolute(),
         folder=Path.cwd(),
         limit=asked.limit,
     )
@@ -238,7 +240,7 @@ class _Waiting:
     def go(self, stop: StopRequest, watcher: Watcher) -> None:
         array = self._report.array
         job = Job(self._report.job, array.tasks, array.logs)
-        # Not one session for hours. And of SQLite, whose file may be in use on another machine, none at all.
+        # No session stays open for hours, and none at all on SQLite, whose file another machine may be using.
         database.close()
         with LiveCount(*self._subject) if serves_other_machines(database) else nullcontext() as live:
             at_once = wait_for(job, stop, lambda: self._tell(job, live and live.done, watcher))
@@ -271,7 +273,7 @@ class _Waiting:
             report.end(outcome, code, f"{said}; logs in {report.array.logs}")
 
     def _look_again(self) -> bool:
-        """Count what was done; gives whether work is left, which is assumed if it cannot be known."""
+        """Count what was done, and say whether work is left, which is assumed if it cannot be known."""
         try:
             self._report.tally = persistent(lambda: count_done(*self._subject))
             return persistent(lambda: anything_pending(self._request.selection))
