@@ -391,6 +391,15 @@ def test_a_plain_table_that_ends_early_is_refused(stored):
         Catalog(path, Tally())
 
 
+def test_a_number_of_rows_that_is_not_one_is_refused(stored):
+    path = stored("t.fits", {"apogee_id": [OBJ], "k_mag": [9.0]})
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"NAXIS2  =                    1 ", b"NAXIS2  =                  1.5 "))
+
+    with pytest.raises(UsageError, match=f"cannot read the table {path}: "):
+        Catalog(path, Tally())
+
+
 def test_columns_of_arrays_are_left_alone(stored):
     path = stored("t.fits", {"apogee_id": [OBJ], "k_mag": [9.0], "h_mag": [[1.0, 2.0]]})
 

@@ -46,6 +46,7 @@ class FitsTable:
         self._path, self._header, self._start = path, header, start
         self.number, self.name = number, str(header.get("EXTNAME", "")).strip()
         self.units = dict(self._columns())
+        len(self)  # fails here, within read_errors, if the number of rows is not one
 
     def __len__(self) -> int:
         return self._header["NAXIS2"]
