@@ -391,12 +391,16 @@ def test_a_plain_table_that_ends_early_is_refused(stored):
         Catalog(path, Tally())
 
 
-def test_a_number_of_rows_that_is_not_one_is_refused(stored):
-    path = stored("t.fits", {"apogee_id": [OBJ], "k_mag": [9.0]})
-    content = path.read_bytes()
-    path.write_bytes(content.replace(b"NAXIS2  =                    1 ", b"NAXIS2  =                  1.5 "))
+@pytest.mark.parametrize(
+    ("keyword", "claim", "message"),
+    [("NAXIS2", 1.5, "cannot read the table "), ("TFIELDS", 1000, "damaged: .* claims 1000 columns")],
+)
+def test_an_impossible_number_of_rows_or_columns_is_refused(stored, keyword, claim, message):
+    path = stored("t.fits", {"apogee_id": [OBJ] * 2, "k_mag": [9.0] * 2})  # two rows, two columns
+    there = f"{keyword:<8}= {2:>20}".encode()
+    path.write_bytes(path.read_bytes().replace(there, f"{keyword:<8}= {claim:>20}".encode()))
 
-    with pytest.raises(UsageError, match=f"cannot read the table {path}: "):
+    with pytest.raises(UsageError, match=message):
         Catalog(path, Tally())
 
 
