@@ -1,8 +1,8 @@
 """Settings: what is in force, and where each value came from.
 
 An option of the command line beats the environment, the environment beats the file, the file beats
-the default. ``load_settings`` gives one frozen object; nothing else in the package reads the
-environment or ``astra.yml``.
+the default. ``load_settings`` gives one frozen object; nothing else in the package reads these
+variables or ``astra.yml``.
 """
 
 import functools

@@ -8,7 +8,7 @@ AstraError                    an internal error: exit 70
 ├── StorageError              the operator: a database or a disk refused a write; exit 74
 ├── Interrupted               nobody: stopped before the end, run again; exit 75
 └── SpectrumError             nobody at run time: one spectrum, one flagged row
-    ├── UnreadableSpectrum    what is wrong with the bytes: damaged, no FITS file, of the wrong shape
+    ├── UnreadableSpectrum    what is wrong with the bytes: damaged, not a FITS file, of the wrong shape
     ├── MissingSpectrum       the operating system gave no bytes, so that nothing is known of the spectrum
     └── UnusableSpectrum      no usable pixel is left
 

@@ -391,6 +391,19 @@ def test_a_plain_table_that_ends_early_is_refused(stored):
         Catalog(path, Tally())
 
 
+@pytest.mark.parametrize(
+    ("keyword", "claim", "message"),
+    [("NAXIS2", 1.5, "cannot read the table "), ("TFIELDS", 1000, "damaged: .* claims 1000 columns")],
+)
+def test_an_impossible_number_of_rows_or_columns_is_refused(stored, keyword, claim, message):
+    path = stored("t.fits", {"apogee_id": [OBJ] * 2, "k_mag": [9.0] * 2})  # two rows, two columns
+    there = f"{keyword:<8}= {2:>20}".encode()
+    path.write_bytes(path.read_bytes().replace(there, f"{keyword:<8}= {claim:>20}".encode()))
+
+    with pytest.raises(UsageError, match=message):
+        Catalog(path, Tally())
+
+
 def test_columns_of_arrays_are_left_alone(stored):
     path = stored("t.fits", {"apogee_id": [OBJ], "k_mag": [9.0], "h_mag": [[1.0, 2.0]]})
 

@@ -4,6 +4,8 @@ import errno
 import gzip
 import io
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,16 @@ def test_paths_that_lead_nowhere_are_the_systems_answer(tmp_path, made, number):
         read_combined(path)
 
     assert str(caught.value) == f"{os.strerror(number)}: {path}"
+
+
+def test_a_file_that_was_never_opened_is_closed_without_a_message(tmp_path):
+    script = "import sys; from astra.spectra.apstar import read_combined; read_combined(sys.argv[1])"
+    # Errors while an object is discarded: Python shows them from 3.13 on, before that with "-X dev".
+    command = [sys.executable, "-X", "dev", "-c", script, tmp_path / "absent"]
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+    assert "MissingSpectrum: No such file or directory" in said
+    assert "Exception ignored" not in said
 
 
 def test_a_place_that_cannot_be_is_what_the_bytes_ask_for(tmp_path):

@@ -16,8 +16,8 @@ from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageEr
 SQLITE_WAIT_S = 60
 # Below SQLite's limit of 32,766 and PostgreSQL's of 65,535 parameters in one statement.
 MAX_PARAMETERS = 30_000
-# Both ends notice within 40 s that the other one is gone: by keepalives, which are not sent while an answer
-# is due, or because that does not come [ms].
+# Both ends notice within 40 s that the other one is gone: by keepalives [s], which are not sent while an
+# answer is due, or because that answer does not come [ms].
 _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 10, "keepalives_count": 3}
 _UNANSWERED = {"tcp_user_timeout": 40_000}
 

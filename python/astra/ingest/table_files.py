@@ -15,7 +15,7 @@ import numpy as np
 
 from astra.errors import AstraError, UsageError
 from astra.spectra.content import GZIP_MAGIC
-from astra.spectra.fits_structure import BLOCK
+from astra.spectra.fits_structure import BLOCK, MAX_COLUMNS
 from astra.system.processes import silenced
 
 #: Rows that are in memory with all their columns at a time.
@@ -46,6 +46,7 @@ class FitsTable:
         self._path, self._header, self._start = path, header, start
         self.number, self.name = number, str(header.get("EXTNAME", "")).strip()
         self.units = dict(self._columns())
+        len(self)  # fails here, within read_errors, if the number of rows is not one
 
     def __len__(self) -> int:
         return self._header["NAXIS2"]
@@ -70,8 +71,10 @@ class FitsTable:
                 yield {name: _values(piece, name) for name in columns}
 
     def _columns(self) -> Iterator[tuple[str, str | None]]:
-        is_text = self._header["XTENSION"] == "TABLE"
-        for number in range(1, self._header.get("TFIELDS", 0) + 1):
+        is_text, count = self._header["XTENSION"] == "TABLE", self._header.get("TFIELDS", 0)
+        if not 0 <= count <= MAX_COLUMNS:
+            raise UsageError(f"damaged: HDU {self.number} of {self._path} claims {count} columns")
+        for number in range(1, count + 1):
             name = self._header.get(f"TTYPE{number}")
             if not isinstance(name, str) or not name:
                 continue

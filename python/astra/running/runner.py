@@ -125,7 +125,7 @@ class _Run:
             log.warning("run %s could not be closed in task_run: %s", record.pk, error)
 
     def _check_paths(self) -> None:
-        """Relative paths need their base; looked for only where the base does not stand."""
+        """Refuse relative paths if ``SAS_BASE_DIR`` cannot be used; only then are they searched for."""
         try:
             check_base_dir()
         except ConfigError:

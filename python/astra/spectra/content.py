@@ -62,6 +62,7 @@ class _SystemFile(io.RawIOBase):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
+        self._file: BinaryIO = io.BytesIO()  # for close(), which is called even if nothing was opened
         with self._asked():
             found = path.stat()
         # A named pipe would keep us waiting, and a device never ends.

@@ -242,7 +242,7 @@ def usable_base_dir() -> Path:
     """The folder that relative paths start from.
 
     Raises:
-        ConfigError: ``SAS_BASE_DIR`` is not set, or names no folder with anything in it.
+        ConfigError: ``SAS_BASE_DIR`` is not set.
     """
     base = sas_base_dir()
     if base is None:

@@ -130,7 +130,7 @@ def _normalise(flux: np.ndarray, e_flux: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _normalise_with_astronn(flux: np.ndarray, e_flux: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    # Of setuptools at the import, and of polynomials that the data do not determine.
+    # Warnings of setuptools at the import, and of polynomials that the data do not determine.
     with silenced():
         try:
             from astroNN.apogee import apogee_continuum

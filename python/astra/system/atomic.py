@@ -65,12 +65,12 @@ def replaced(path: Path, part: Path | None = None) -> Iterator[BinaryIO]:
 
     Args:
         path: The file; a link is replaced.
-        part: The new file, if one that an earlier process left is to be overwritten.
+        part: The new file; what an earlier process has left of it is overwritten. ``None`` takes a name that
+            no other process has, here or on another host that sees the same folder.
 
     Yields:
         A stream that can seek; if the block raises, the file stays as it was.
     """
-    # Without ``part`` a name that no process has, here or on another host that sees the same folder.
     beside = part or path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     with beside.open("wb" if part else "xb") as stream:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from astra.ingest.values import GAIA_DR3
+from astra.ingest.values import GAIA_DR3, RANGES
 from astra.pipelines.astronn_dist.distances.distance import Stars
 
 #: Values of ``astrometric_params_solved``: five parameters, and six, where the colour is one of them.
@@ -29,7 +29,7 @@ def zero_point(stars: Stars) -> np.ndarray:
     solved, nu_eff = stars.astrometric_params_solved, stars.nu_eff_used_in_astrometry
     five = (solved == FIVE) & _within(nu_eff, _NU_EFF)
     six = (solved == SIX) & _within(stars.pseudocolour, _PSEUDOCOLOUR)
-    placed = _within(stars.ra, (-1e-9, 360.000001)) & (np.abs(stars.dec) <= 90)
+    placed = _within(stars.ra, RANGES["ra"]) & (np.abs(stars.dec) <= 90)
     rows = (five | six) & placed & _within(stars.g_mag, _G_MAG) & np.isfinite(stars.parallax()[0])
     if rows.any():
         rows &= stars.astrometry_of(*GAIA_DR3)

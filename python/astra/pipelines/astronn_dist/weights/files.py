@@ -136,7 +136,7 @@ def _identity(path: Path) -> tuple[str, str]:
     return path.resolve().name if is_folder else path.stem, sha256
 
 
-# By what changes with the content of files.
+# The sha256 of files that were read, by what changes with their content.
 _hashes: dict[tuple[tuple[int, ...], ...], str] = {}
 
 

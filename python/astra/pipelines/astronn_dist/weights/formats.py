@@ -53,7 +53,7 @@ def read_checkpoint(path: Path) -> tuple[Tensors, Mapping[str, Any]]:
             f"upgrade torch to {SAFE_TORCH}, or convert the weights to .safetensors elsewhere"
         )
     try:
-        # Of kinds of pickles, in many lines; what matters is refused below.
+        # torch warns at length of kinds of pickles; what matters is refused below.
         with silenced():
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -165,17 +165,13 @@ def list_models(settings: Settings) -> Listing:
     Raises:
         ConfigError: The folder of models is there but cannot be read.
     """
-    chosen, problem = None, None
-    try:
-        chosen = find_weights(None, settings)
-    except ConfigError as error:
-        problem = str(error)
+    chosen, problem = _in_force(settings)
     places = dict.fromkeys(_in_folder(settings.models_dir), MODELS_FOLDER)
     if (embedded := embedded_default()) is not None:
         places = {embedded: PACKAGE} | places
     if chosen is not None and not any(_same(path, chosen.path) for path in places):
         places[chosen.path] = ELSEWHERE
-    return Listing([_listed(path, place, settings) for path, place in places.items()], problem)
+    return Listing([_listed(path, place, chosen, settings) for path, place in places.items()], problem)
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:
@@ -195,15 +191,14 @@ def _unusable(folder: Path, error: OSError) -> ConfigError:
     return ConfigError(f"models folder {shown(folder)}: {reason(error)}; set ASTRA_MODELS_DIR")
 
 
-def _listed(path: Path, place: str, settings: Settings) -> Listed:
-    facts: dict[str, Any] = {}
+def _listed(path: Path, place: str, chosen: Chosen | None, settings: Settings) -> Listed:
+    facts: dict[str, Any] = {"chosen_by": _chosen_by(path, chosen)}
     with suppress(ConfigError):
         facts["sha256"] = files.identify(path)[1]
     try:
         facts["range"] = files.read_weights(path).range
     except WrongWeights as error:
         facts["fault"] = str(error)
-    facts["chosen_by"] = _chosen_by(path, settings)
     if place != ELSEWHERE and not _is_found_by_name(path, settings):
         facts["hidden_by"] = _taken(_name(path), settings)
     return Listed(_name(path), path, place, _format(path), _size(path), **facts)
@@ -250,7 +245,7 @@ def _described(path: Path, weights: Weights, settings: Settings) -> dict[str, An
         "path": str(path),
         "format": _format(path),
         "bytes": _size(path),
-        "chosen_by": _chosen_by(path, settings),
+        "chosen_by": _chosen_by(path, _in_force(settings)[0]),
         "parameters": sum(sizes),
         "labels_std": weights.tensors["labels_std"].item(),
         "range": weights.range,
@@ -261,12 +256,17 @@ def _described(path: Path, weights: Weights, settings: Settings) -> dict[str, An
     }
 
 
-def _chosen_by(path: Path, settings: Settings) -> str | None:
+def _in_force(settings: Settings) -> tuple[Chosen | None, str | None]:
+    """The model in force, or the reason why there is none."""
+    try:
+        return find_weights(None, settings), None
+    except ConfigError as error:
+        return None, str(error)
+
+
+def _chosen_by(path: Path, chosen: Chosen | None) -> str | None:
     """What chose this model, if it is the one in force."""
-    with suppress(ConfigError):
-        chosen = find_weights(None, settings)
-        return chosen.origin if _same(path, chosen.path) else None
-    return None
+    return chosen.origin if chosen and _same(path, chosen.path) else None
 
 
 def _command(path: Path, settings: Settings) -> str:
