@@ -25,8 +25,9 @@ PYTEST := $(TESTING) -m pytest
 # worksteal: tests of one file mostly stay together, and share what is made once for a file.
 TWO_AT_A_TIME := -n 2 --dist worksteal
 # What trains, computes for long, or starts a browser, a build or several processes.
-HEAVY := docs modelling report running slurm catalogue/test_large.py pipelines/astronn_dist/network/test_sampling.py \
-  test_airflow.py test_default_model.py test_demo.py test_harness.py test_kernels.py test_main_job.py test_packaging.py
+HEAVY := docs modelling report running slurm catalogue/test_large.py cli/test_startup.py cli/test_train.py \
+  pipelines/astronn_dist/network/test_sampling.py system/test_compiled.py tasks/test_tasks.py test_airflow.py \
+  test_default_model.py test_demo.py test_harness.py test_kernels.py test_main_job.py test_packaging.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run compact-simulator default-model validate test test-fast test-kernels docs check-slow bench bench-training lint format clean

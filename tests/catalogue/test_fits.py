@@ -210,6 +210,7 @@ def test_zero_and_one_are_not_taken_for_absent_values(db, create):
     assert np.isnan(read["pmra"].filled(np.nan)[0])
 
 
+@pytest.mark.postgres
 def test_both_databases_give_the_same_file(sqlite_template, postgres, postgres_template, create, tmp_path):
     copy = shutil.copyfile(sqlite_template, tmp_path / "astra.db")
     contents = []

@@ -144,6 +144,7 @@ def test_without_a_database_it_is_wrong_configuration(astra, monkeypatch, tmp_pa
     assert "no database at" in err
 
 
+@pytest.mark.heavy
 @on_sqlite
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_a_signal_ends_it_with_75_and_leaves_nothing(db, number):

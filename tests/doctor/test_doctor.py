@@ -241,6 +241,7 @@ def test_another_writer_on_sqlite_is_worth_a_warning(survey, db, monkeypatch):
     assert (level, "another process has been writing" in text) == ("warn", True)
 
 
+@pytest.mark.heavy
 def test_a_sqlite_file_that_may_not_be_written_is_74(sqlite_template, weights, ordinary_user, open_tmp_path):
     file = open_tmp_path / "my.db"
     shutil.copyfile(sqlite_template, file)

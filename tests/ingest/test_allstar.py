@@ -46,6 +46,7 @@ def real_table(shared):
 # > A real table
 
 
+@pytest.mark.heavy
 def test_a_real_table_is_taken_as_a_whole_and_repeating_it_modifies_nothing(
     db, real_table, made_old, modified
 ):

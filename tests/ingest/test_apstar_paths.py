@@ -94,6 +94,7 @@ except UsageError as error:
 """
 
 
+@pytest.mark.heavy
 def test_a_folder_that_may_not_be_read_is_refused_when_named_and_said_when_met(open_tmp_path, ordinary_user):
     _touched(open_tmp_path, "closed/apStar-r5-A.fits", "open/apStar-r5-B.fits")
     closed = open_tmp_path / "closed"

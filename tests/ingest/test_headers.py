@@ -238,6 +238,7 @@ print(record.readable, record.product.product_id)
 """
 
 
+@pytest.mark.heavy
 def test_a_file_that_may_not_be_read_is_described_by_its_name(apstar, open_tmp_path, ordinary_user):
     path = open_tmp_path / "apStar-dr17-X.fits"
     path.write_bytes(apstar("apStar-dr17-X.fits").read_bytes())

@@ -222,6 +222,7 @@ def test_init_says_what_it_applied_and_repeats_without_harm(empty_database):
     assert schema.upgrade(empty_database, settings) == []
 
 
+@pytest.mark.heavy
 def test_two_inits_at_once_make_one_schema(database_url, monkeypatch):
     variable = "ASTRA_DATABASE_URL" if "://" in database_url else "ASTRA_DATABASE_PATH"
     monkeypatch.setenv(variable, database_url)

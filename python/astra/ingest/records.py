@@ -21,8 +21,10 @@ log = logging.getLogger("astra")
 
 def stored_rows(query: peewee.ModelSelect, column: peewee.Field, wanted: Collection[Any]) -> Iterator[Values]:
     """The rows whose column holds one of the wanted values; an absent number is ``None``."""
-    for part in peewee.chunked(sorted(value for value in wanted if value is not None), MAX_PARAMETERS):
-        for row in query.where(column << part).dicts().iterator():
+    # Not by peewee.chunked, whose time grows with the size of a part that could be, here 1.5 ms.
+    keys = sorted(value for value in wanted if value is not None)
+    for start in range(0, len(keys), MAX_PARAMETERS):
+        for row in query.where(column << keys[start : start + MAX_PARAMETERS]).dicts().iterator():
             # Only NaN, an absent number in a model, differs from itself.
             yield {name: value if value == value else None for name, value in row.items()}
 

@@ -81,35 +81,35 @@ def test_every_star_uses_its_own_photometry(a_star_with_a_file, toy_weights):
     assert far.dist / near.dist == pytest.approx(ratio, rel=1e-12)
 
 
-@pytest.mark.parametrize("k_mag", ABSENT_K)
-def test_missing_photometry_is_zero_and_bad(a_star_with_a_file, toy_weights, db, k_mag):
-    spectrum = a_star_with_a_file(k_mag=k_mag, ebv=0.1)
+def test_missing_photometry_is_zero_and_bad(a_star_with_a_file, toy_weights, db):
+    spectra = [a_star_with_a_file(f"star{n}", k_mag=k_mag, ebv=0.1) for n, k_mag in enumerate(ABSENT_K)]
 
     _run(toy_weights)
 
-    row = _row(spectrum)
-    assert row.k_mag == 0
-    assert row.dist == pytest.approx(10 ** (-0.2 * row.A_k_mag + 3) / row.L_fakemag)
-    assert row.flag_missing_photometry
-    assert row.flag_bad
+    for k_mag, spectrum in zip(ABSENT_K, spectra, strict=True):
+        row = _row(spectrum)
+        assert row.k_mag == 0, k_mag
+        assert row.dist == pytest.approx(10 ** (-0.2 * row.A_k_mag + 3) / row.L_fakemag), k_mag
+        assert row.flag_missing_photometry, k_mag
+        assert row.flag_bad, k_mag
     flagged = "flag_missing_photometry AND flag_bad AND NOT flag_warn AND k_mag = 0"
     query = f"SELECT COUNT(*) FROM distances WHERE {flagged}"
-    assert db.execute_sql(query).fetchone() == (1,)
+    assert db.execute_sql(query).fetchone() == (len(spectra),)
 
 
-@pytest.mark.parametrize("ebv", ABSENT_EBV)
-def test_missing_extinction_is_zero_and_a_warning(a_star_with_a_file, toy_weights, db, ebv):
-    spectrum = a_star_with_a_file(k_mag=10.0, ebv=ebv)
+def test_missing_extinction_is_zero_and_a_warning(a_star_with_a_file, toy_weights, db):
+    spectra = [a_star_with_a_file(f"star{n}", k_mag=10.0, ebv=ebv) for n, ebv in enumerate(ABSENT_EBV)]
 
     _run(toy_weights)
 
-    row = _row(spectrum)
-    assert (row.ebv, row.A_k_mag) == (0, 0)
-    assert row.flag_missing_extinction
-    assert row.flag_warn
-    assert not row.flag_missing_photometry
+    for ebv, spectrum in zip(ABSENT_EBV, spectra, strict=True):
+        row = _row(spectrum)
+        assert (row.ebv, row.A_k_mag) == (0, 0), ebv
+        assert row.flag_missing_extinction, ebv
+        assert row.flag_warn, ebv
+        assert not row.flag_missing_photometry, ebv
     query = "SELECT COUNT(*) FROM distances WHERE flag_missing_extinction AND flag_warn AND a_k_mag = 0"
-    assert db.execute_sql(query).fetchone() == (1,)
+    assert db.execute_sql(query).fetchone() == (len(spectra),)
 
 
 def test_a_spectrum_without_a_source_lacks_photometry_and_extinction(db, tmp_path, toy_weights):

@@ -519,6 +519,7 @@ def test_odd_paths_are_refused_on_one_line(path):
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", ["model.pt", "model.safetensors", "model"])
 def test_what_may_not_be_read_is_refused(open_tmp_path, ordinary_user, tensors, name):
     write = {"model": write_folder, "model.pt": write_checkpoint}.get(name, write_safetensors)
