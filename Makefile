@@ -59,7 +59,7 @@ test-kernels: $(TEST)    ## the tests of numbers, with the code of OpenBLAS, Num
 check-slow: test-kernels $(AIRFLOW)    ## test-kernels, then the tests that take minutes, an hour in all; some want Airflow, which is installed beside
 	@$(PYTEST) -m slow
 
-bench: $(TEST)    ## speed and memory in one table, a few minutes (FULL=1: larger, 20 minutes)
+bench: $(TEST)    ## speed and memory in one table, a few minutes (FULL=1: 10,000 files, half an hour)
 	@$(VENV)/bin/python benchmarks/performance --shared "$(SHARED)" $(if $(FULL),--full) --out build/performance
 
 bench-training: $(TEST)    ## a training step against the same step in torch

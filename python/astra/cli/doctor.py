@@ -12,7 +12,7 @@ EXAMPLES = examples(
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check whether astra run can do its work here: one line for each thing, with what to do about it.
+    """Check the set-up of astra run: one line for each thing, with what to do about it.
 
     ok: as it should be; warn: a run works, but look at it; fail: a run would fail. Nothing is changed in
     the database. Exit codes: 0 if nothing fails, else the one of the first failure, as of a run: 69
