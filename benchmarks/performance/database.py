@@ -102,15 +102,15 @@ def insert_rates(count: int) -> list[tuple[str, float]]:
     def without_rows() -> None:
         AstroNNdist.delete().where(AstroNNdist.spectrum_pk <= some).execute()
 
-    def rate(write_part: Callable[[list[dict]], object], rows: list[dict]) -> float:
+    def rate(write_part: Callable[[list], object], rows: list) -> float:
         started = time.perf_counter()
         for start in range(0, len(rows), PART):
             write_part(rows[start : start + PART])
         return len(rows) / (time.perf_counter() - started)
 
-    def as_the_task(rows: list[dict]) -> None:
+    def as_the_task(rows: list[AstroNNdist]) -> None:
         with writing(database):
-            write(task, [AstroNNdist(**values) for values in rows])
+            write(task, rows)
 
     rates = []
     for what, write_part in (
@@ -125,7 +125,7 @@ def insert_rates(count: int) -> list[tuple[str, float]]:
         ("known rows, changed", other),
         ("known rows, as they were", other),
     ):
-        rates.append((f"upsert, {what}", rate(as_the_task, rows)))
+        rates.append((f"upsert, {what}", rate(as_the_task, [AstroNNdist(**values) for values in rows])))
     return rates
 
 

@@ -201,26 +201,35 @@ def test_a_damaged_model_is_not_described(settings):
 # > Another one
 
 
-def test_every_format_is_imported_with_its_origin(settings, tensors, tmp_path):
-    sources = {
-        "a": a_checkpoint(tmp_path / "down" / "model.pt", tensors),
-        "b": a_model(tmp_path / "down" / "model.safetensors", tensors, DETAILS, a_validity()),
-        "c": write_folder(tmp_path / "down" / "astroNN", tensors),
+@pytest.fixture(
+    params=["checkpoint", "safetensors", "folder", pytest.param("astroNN", marks=pytest.mark.real)]
+)
+def source(request, tensors, tmp_path):
+    """Weights in each format; of folders, also one that astroNN has written."""
+    match request.param:
+        case "checkpoint":
+            return a_checkpoint(tmp_path / "model.pt", tensors)
+        case "safetensors":
+            return a_model(tmp_path / "model.safetensors", tensors, DETAILS, a_validity())
+        case "folder":
+            return write_folder(tmp_path / "model", tensors)
+    return request.getfixturevalue("reference") / "astroNN_folder"
+
+
+def test_every_format_is_imported_with_its_origin(source, settings):
+    original = load_weights(source)
+
+    found = import_model(str(source), "mine", settings)
+
+    imported = load_weights(settings.models_dir / "mine.safetensors")
+    assert found["sha256"] == imported.sha256
+    assert imported.details == dict(original.details) | {
+        "imported_from": {"file": source.name, "sha256": original.sha256}
     }
-    for name, source in sources.items():
-        original = load_weights(source)
-
-        found = import_model(str(source), name, settings)
-
-        imported = load_weights(settings.models_dir / f"{name}.safetensors")
-        assert found["sha256"] == imported.sha256
-        assert imported.details == dict(original.details) | {
-            "imported_from": {"file": source.name, "sha256": original.sha256}
-        }
-        for tensor in SHAPES:
-            np.testing.assert_array_equal(imported.tensors[tensor], original.tensors[tensor])
-        assert (imported.validity is None) == (original.validity is None)
-        assert find_weights(name, settings).path == settings.models_dir / f"{name}.safetensors"
+    for tensor in SHAPES:
+        np.testing.assert_array_equal(imported.tensors[tensor], original.tensors[tensor])
+    assert (imported.validity is None) == (original.validity is None)
+    assert find_weights("mine", settings).path == settings.models_dir / "mine.safetensors"
 
 
 def test_a_second_import_keeps_the_first_origin(settings, tensors, tmp_path):
