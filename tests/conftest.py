@@ -59,11 +59,12 @@ USERS_PREFIXES = ("ASTRA_", "PG", "XDG_")
 USERS_VARIABLES = ("MWM_ASTRA", "SAS_BASE_DIR")
 
 
+# Without deadlines: how long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("local", deadline=None)
 # The same examples at every run of a merge check: a new one that fails is for who looks for it, locally.
-hypothesis.settings.register_profile("ci", derandomize=True)
-hypothesis.settings.register_profile("thorough", max_examples=2000)
-if CI:
-    hypothesis.settings.load_profile("ci")
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2000)
+hypothesis.settings.load_profile("ci" if CI else "local")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

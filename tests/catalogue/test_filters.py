@@ -165,7 +165,7 @@ def rows(survey, in_sql):
     return [dict(zip(BY_NAME, values, strict=True)) for values in zip(*plain, strict=True)]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(condition=st.recursive(comparisons() | others(), grown, max_leaves=5))
 def test_a_condition_chooses_the_rows_for_which_it_is_true(survey, rows, condition):
     text, is_true = condition
@@ -232,7 +232,6 @@ def test_what_is_no_condition_is_said_in_one_line(text, said):
     assert "\n" not in str(caught.value)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_is_understood_or_refused_and_nothing_else(text):
     try:
@@ -243,7 +242,7 @@ def test_any_text_is_understood_or_refused_and_nothing_else(text):
     assert understood
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.text(max_size=10).filter(str.isprintable))
 def test_no_value_gets_into_the_text_of_a_query(value):
     wanted = Filter(f"field = {quoted(value)} and obj like {quoted(value.replace(chr(92), '') + '%')}", ALL)

@@ -147,7 +147,7 @@ def test_only_rows_that_meet_the_condition_are_written_and_counted(survey, creat
     assert (header["FILTER"], header["NSPECTRA"], header["NBAD"]) == ("good", len(good), 0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=300))
 @example("obj <> '' and field <> '' and telescope <> '' and release <> '' and prefix <> '' and apred <> '/'")
 @example("field in ('', '/') or field in ('', '/', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j')")

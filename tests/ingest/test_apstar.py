@@ -163,7 +163,7 @@ _numbers = itertools.count()
 
 
 @given(headers=_HEADERS, random=st.randoms(use_true_random=False), split=st.integers(0, 5))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_neither_the_order_nor_the_commands_matter(db, apstar, headers, random, split):
     outcomes = []
     for order in (headers, random.sample(headers, len(headers))):

@@ -166,7 +166,7 @@ texts = st.none() | st.text(st.characters(exclude_characters="\0", exclude_categ
 numbers = st.floats(width=64)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(texts, numbers), min_size=1, max_size=5))
 def test_texts_and_numbers_come_back_as_they_were(db, values):
     rows = [

@@ -65,7 +65,7 @@ def test_stacks_and_single_visits_read_alike(tmp_path, stacked):
 
 
 @given(st.lists(st.sampled_from([0.0, -1.0, np.nan, np.inf, -np.inf, 2.0]), min_size=1, max_size=20))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 def test_errors_that_say_nothing_become_infinite(tmp_path, values):
     path = write_apstar(tmp_path / "a.fits")
     with fits.open(path, mode="update") as hdus:
@@ -284,7 +284,7 @@ def test_two_hundred_flipped_bytes_in_a_compressed_file_give_a_reason(good, tmp_
 
 
 @given(st.lists(st.tuples(st.integers(0, 2880 * 12), st.integers(0, 255)), min_size=1, max_size=30))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 def test_flipped_bytes_give_a_spectrum_or_a_reason_and_nothing_else(good, tmp_path, flips):
     content = bytearray(good.read_bytes())
     for position, value in flips:

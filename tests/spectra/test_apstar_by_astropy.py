@@ -107,9 +107,7 @@ def path(tmp_path):
     return tmp_path / "a.fits"
 
 
-several = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None
-)
+several = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 
 
 @given(recipes(n_odd=0), st.sampled_from([bytes, gzip.compress]))

@@ -110,7 +110,7 @@ def spectra(draw):
 
 
 @pytest.mark.heavy
-@settings(max_examples=1000, deadline=None, derandomize=True)
+@settings(max_examples=1000, derandomize=True)
 @given(spectra())
 def test_wherever_astronn_gives_numbers_ours_are_the_same_and_elsewhere_they_are_defined(astronn, spectrum):
     flux, e_flux = rectify(*spectrum)
@@ -162,7 +162,7 @@ def test_the_continuum_pixels_are_those_of_dr17():
     np.testing.assert_array_equal(CONTINUUM, np.load(data / "dr17_contmask.npy"))
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(spectra())
 def test_the_package_astronn_as_backend_gives_the_same(spectrum):
     pytest.importorskip("astroNN.apogee")

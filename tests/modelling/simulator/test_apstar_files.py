@@ -114,7 +114,7 @@ def test_the_level_of_the_flux_fits_the_h_magnitude_as_in_real_files(apstar_file
 
 
 @given(n_visits=st.integers(1, 20), seed=st.integers(0, 2**40))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_every_file_is_sound(sample, observables, n_visits, seed):
     with _hdus(sample, observables, n_visits, seed) as hdus:
         hdus.verify("exception")

@@ -78,7 +78,7 @@ class _Linear:
         return np.repeat(self.slope * labels[:, :1], N_GRID, axis=1)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(-10, 10))
 def test_outside_its_box_an_emulator_goes_on_with_the_changes_of_another(teff):
     box = (0.0, 0.0, 0.0, 0.0), (1.0, 1.0, 1.0, 1.0)

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from astra.ingest.values import A_K_PER_EBV
@@ -56,7 +56,6 @@ def test_luminosity_and_photometry_give_the_true_distance_up_to_the_photometric_
     assert np.abs(pulls).max() < 6
 
 
-@settings(deadline=None)
 @given(
     abs_ks=st.floats(-9, 10), snr=st.floats(1, 500), seed=st.integers(0, 2**63), number=st.integers(0, 10**9)
 )

@@ -267,7 +267,7 @@ def _moments(flux):
     return width, centre, (absorbed * (pixels - centre) ** 2).sum() / width
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(velocities, widths, rotations)
 def test_a_line_keeps_its_equivalent_width_and_moves_by_its_velocity(velocity, gaussian, vsini):
     before = _moments(_line())
@@ -278,7 +278,7 @@ def test_a_line_keeps_its_equivalent_width_and_moves_by_its_velocity(velocity, g
     assert centre - before[1] == pytest.approx(velocity / PIXEL_KMS, abs=0.02)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(widths)
 def test_a_gaussian_adds_its_variance(gaussian):
     variance = _moments(_one(_line(), gaussian=gaussian))[2]

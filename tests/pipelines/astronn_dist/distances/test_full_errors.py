@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from astra.pipelines.astronn_dist.distances.full_errors import magnitude_error, percentiles
@@ -54,7 +54,6 @@ def test_the_fillers_of_2mass_are_no_errors(filler):
     assert magnitude_error(filler, 0.0) == 0
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1e3), st.floats(0, 10))
 def test_whatever_the_errors_the_percentiles_are_positive_and_in_order(relative, e_magnitude):
     low, high = percentiles(relative, e_magnitude)[:, 0]
@@ -62,7 +61,6 @@ def test_whatever_the_errors_the_percentiles_are_positive_and_in_order(relative,
     assert 0 < low <= high < np.inf
 
 
-@settings(deadline=None)
 @given(st.floats(), st.floats())
 def test_no_number_makes_it_warn_and_what_is_no_error_has_no_percentiles(relative, e_magnitude):
     found = percentiles(relative, e_magnitude)

@@ -99,14 +99,14 @@ def _agree(batch, weights_from):
     assert result == pytest.approx(np.array(expected), rel=1e-9, abs=1e-12, nan_ok=True)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(BATCHES, st.sampled_from(["total", "model"]))
 def test_the_weighted_parallax_equals_a_calculation_by_hand_whatever_is_absent(batch, weights_from):
     _agree(batch, weights_from)
 
 
 @pytest.mark.slow
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(BATCHES, st.sampled_from(["total", "model"]))
 def test_the_weighted_parallaxes_of_ten_thousand_stars_equal_a_calculation_by_hand(batch, weights_from):
     _agree(batch, weights_from)
@@ -299,7 +299,6 @@ def test_a_spectrum_without_a_result_has_what_gaia_says_and_no_other_number():
 NUMBER = st.floats() | st.sampled_from([0.0, -1.0, 1e308, 5e-324, *ABSENT])
 
 
-@settings(deadline=None)
 @given(
     st.lists(NUMBER, min_size=3, max_size=3),
     st.dictionaries(st.sampled_from(Stars.__match_args__[:-1]), NUMBER),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy import units
 from astropy.coordinates import SkyCoord
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from astra.pipelines.astronn_dist.distances.distance import Stars
@@ -99,7 +99,6 @@ def test_six_parameters_need_a_pseudocolour_within_its_range_and_no_other_colour
     assert np.isfinite(_one(pseudocolour=value))
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(set(GOOD) - {"gaia_release"})), st.floats()))
 def test_whatever_a_catalogue_holds_nothing_warns(changes):
     value = _one(**changes)

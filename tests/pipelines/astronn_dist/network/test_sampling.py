@@ -237,7 +237,7 @@ def test_the_compiled_network_makes_the_draws_of_the_readable_one(network, reada
     )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.floats(0.001, 100), st.floats(-3, 3))
 def test_both_agree_whatever_the_weights_and_the_flux_are(seed, size, level):
     weights = Weights("random", "", random_tensors(seed))

@@ -85,7 +85,7 @@ def test_pixels_that_do_not_count_change_nothing(training):
         np.testing.assert_allclose(excess(*changed, *training), expected, rtol=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(order=st.permutations(range(9)), cut=st.integers(1, 9))
 def test_it_does_not_depend_on_what_is_computed_with_it(training, order, cut):
     flux, e_flux = spectra(training, 9, scatter=0.03)
