@@ -104,7 +104,8 @@ def test_the_section_on_gaia_says_where_there_is_no_zero_point_and_weighted_dist
     assert "as published" not in corrected
     assert "For 1 of them, Gaia's parallax has the zero-point" in both
     assert (
-        "Where the zero-point is not known (1 stars), it is as published, and\n<code>weighted_parallax</code> and" in both
+        "Where the zero-point is not known (1 stars), it is as published, and\n<code>weighted_parallax</code>"
+        in both
     )
 
 
