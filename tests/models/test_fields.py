@@ -101,9 +101,9 @@ def test_every_physical_quantity_has_a_unit():
 
 def test_every_flag_says_what_it_means():
     for model in TABLES:
-        for name, value in vars(model).items():
-            if name.startswith("flag_") and hasattr(value, "value"):
-                assert value.help_text, f"{model.__name__}.{name}"
+        for name in (name for name in dir(model) if name.startswith("flag_")):
+            if hasattr(flag := getattr(model, name), "value"):
+                assert flag.help_text, f"{model.__name__}.{name}"
 
 
 def test_generated_columns_are_never_written(db):

@@ -7,7 +7,9 @@ from builders import a_result, a_source, a_spectrum
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra.models import AstroNNdist, Distance
+from astra.database.connection import now
+from astra.models import AstroNNdist, Distance, FlaggedOutputModel
+from astra.models.fields import flags_of
 
 BITS = {
     "flag_fakemag_unreliable": 0,
@@ -112,3 +114,38 @@ def test_the_view_shows_the_newest_result_of_a_spectrum_alone(db):
     a_result(spectrum, dist=2.0, v_astra=99_000_000)
 
     assert [row.dist for row in Distance.select()] == [2.0]
+
+
+# > Flags of other packages
+
+
+class WeakOrStrong(FlaggedOutputModel):
+    """Results with one flag of their own beside the inherited one."""
+
+    flag_weak = FlaggedOutputModel.result_flags.flag(2**3, "The signal is below 3 sigma")
+    WARN = 2**3
+
+
+@pytest.mark.parametrize("weak", [False, True])
+@pytest.mark.parametrize("no_result", [False, True])
+def test_inherited_flags_and_those_beside_them_are_bits_of_the_models_own_table(db, weak, no_result):
+    db.create_tables([WeakOrStrong])
+    spectrum = a_spectrum(a_source())
+    a_result(spectrum, flag_no_result=not no_result)
+    row = WeakOrStrong.from_spectrum(spectrum, flag_weak=weak, flag_no_result=no_result)
+    row.created = row.modified = now(db)
+    row.save()
+
+    read = WeakOrStrong.get()
+
+    assert read.result_flags == 2**3 * weak + 2**11 * no_result
+    assert (read.flag_weak, read.flag_no_result) == (weak, no_result)
+    assert (read.flag_warn, read.flag_bad) == (weak, no_result)
+    for name in ("flag_weak", "flag_no_result", "flag_warn", "flag_bad"):
+        assert WeakOrStrong.select().where(getattr(WeakOrStrong, name)).exists() == getattr(read, name)
+    assert list(flags_of(WeakOrStrong)) == ["flag_weak", "flag_no_result"]
+
+
+def test_a_flag_is_true_or_false():
+    with pytest.raises(ValueError, match="True or False"):
+        WeakOrStrong(flag_weak="yes")

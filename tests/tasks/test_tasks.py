@@ -1,16 +1,23 @@
 """@task reads the models from the annotations; other packages add tasks by entry point."""
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 
 import guests
 import pytest
-from builders import a_source, a_spectrum
+from builders import a_source, a_spectrum, write_apstar
 
 import astra
-from astra.errors import UsageError
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
+from astra.errors import AstraError, MissingSpectrum, UsageError
+from astra.fields import BooleanField
+from astra.models import (
+    ApogeeCoaddedSpectrumInApStar,
+    AstroNNdist,
+    FlaggedOutputModel,
+    PipelineOutputModel,
+)
 from astra.tasks.contract import find_task, task, task_names
 
 
@@ -42,6 +49,72 @@ def test_a_task_without_annotations_fails_at_import():
     for function in (no_output, wrong_output):
         with pytest.raises(TypeError, match="annotate what it yields as Iterator"):
             task(function)
+
+
+def test_flags_are_those_of_the_base_class():
+    class HomeMade(PipelineOutputModel):
+        flag_bad = BooleanField()
+
+    def flagging(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[HomeMade]:
+        yield
+
+    with pytest.raises(TypeError, match="HomeMade has a flag_bad of its own; let it inherit from Flagged"):
+        task(flagging)
+
+
+class Unflagged(PipelineOutputModel):
+    """Results that cannot say that there is none."""
+
+
+def _reading(output, at_once=1):
+    """A task that reads so many spectra before their rows, and catches no error."""
+
+    @task
+    def reading(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[output]:
+        spectra = iter(spectra)
+        while batch := list(itertools.islice(spectra, at_once)):
+            assert all(spectrum.flux.shape == (8575,) for spectrum in batch)
+            yield from map(output.from_spectrum, batch)
+
+    return reading
+
+
+@pytest.fixture
+def files(db, tmp_path):
+    """Six spectra, the second and third of which are damaged, and the last one is not there."""
+    spectra = [a_spectrum(a_source(), write_apstar(tmp_path / f"apStar-{n}.fits")) for n in range(6)]
+    for damaged in spectra[1:3]:
+        damaged.absolute_path.write_bytes(b"not FITS")
+    spectra[-1].absolute_path.unlink()
+    return spectra
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4, 10])
+def test_an_error_of_a_reader_becomes_a_flagged_row_in_its_place(files, at_once):
+    assert issubclass(AstroNNdist, FlaggedOutputModel)
+
+    rows = list(_reading(AstroNNdist, at_once)(files))
+
+    assert [row.spectrum_pk for row in rows] == [spectrum.spectrum_pk for spectrum in files]
+    assert [row.flag_no_result for row in rows] == [False, True, True, False, False, True]
+    assert [row.file_lost for row in rows] == [False] * 5 + [True]
+    for row, spectrum in zip(rows, files, strict=True):
+        assert (str(spectrum.path) in (row.no_result_reason or "")) == row.flag_no_result
+
+
+def test_results_that_cannot_say_that_there_is_none_end_the_run_and_the_error_says_so(files):
+    with pytest.raises(AstraError, match=r"cannot be read \(.*let Unflagged inherit from FlaggedOutputModel"):
+        list(_reading(Unflagged)(files))
+
+
+def test_an_error_before_the_first_spectrum_is_an_error():
+    @task
+    def broken(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[AstroNNdist]:
+        ApogeeCoaddedSpectrumInApStar(path="/nowhere").read()
+        yield
+
+    with pytest.raises(MissingSpectrum):
+        list(broken([]))
 
 
 def test_rows_carry_the_time_they_took():

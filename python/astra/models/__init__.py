@@ -12,7 +12,14 @@ explain.py         flags in words
 
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar, Spectrum
 from astra.models.astronn_dist import AstroNNdist, Distance
-from astra.models.pipeline import PipelineOutputModel, TaskClaim, TaskRun, TaskWithheld, TaskWorker
+from astra.models.pipeline import (
+    FlaggedOutputModel,
+    PipelineOutputModel,
+    TaskClaim,
+    TaskRun,
+    TaskWithheld,
+    TaskWorker,
+)
 from astra.models.source import Source
 
 #: Every table, in an order in which they can be created.
@@ -27,6 +34,7 @@ __all__ = [
     "ApogeeCoaddedSpectrumInApStar",
     "AstroNNdist",
     "Distance",
+    "FlaggedOutputModel",
     "PipelineOutputModel",
     "Source",
     "Spectrum",

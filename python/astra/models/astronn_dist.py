@@ -1,17 +1,13 @@
 """Spectrophotometric distances: the results, and the view ``distances`` that joins them to their stars."""
 
-from typing import Any
-
-from playhouse.hybrid import hybrid_property
-
 from astra.models import fields
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.base import BaseModel
-from astra.models.pipeline import PipelineOutputModel
+from astra.models.pipeline import FlaggedOutputModel
 from astra.models.source import Source
 
 
-class AstroNNdist(PipelineOutputModel):
+class AstroNNdist(FlaggedOutputModel):
     """One distance for one spectrum under one minor version of Astra."""
 
     # > Photometry and extinction
@@ -33,32 +29,22 @@ class AstroNNdist(PipelineOutputModel):
     weighted_parallax, e_weighted_parallax, weighted_dist, e_weighted_dist = fields.floats(4)
 
     # > Quality
+    # These two are inherited, and stand here for their place among the columns.
     result_flags = fields.BitField(default=0)
     flag_fakemag_unreliable = result_flags.flag(
         2**0, "Predicted fakemag is unreliable (e_L_fakemag / L_fakemag >= 0.2)"
     )
     flag_missing_photometry = result_flags.flag(2**1, "Missing Ks-band apparent magnitude; k_mag taken as 0")
     flag_missing_extinction = result_flags.flag(2**2, "Missing extinction (E(B-V)); A_k_mag taken as 0")
-    # Bits 3-10 stay free: published bits are never renumbered.
-    flag_no_result = result_flags.flag(2**11, "The spectrum could not be read or used")
+    # Bits 3-10 stay free, and 11 is flag_no_result: published bits are never renumbered.
     no_result_reason = fields.TextField(null=True)
 
-    BAD = 2**0 | 2**1 | 2**11  # unfit for science
+    BAD = FlaggedOutputModel.BAD | 2**0 | 2**1
     WARN = 2**2
-
-    @hybrid_property
-    def flag_bad(self) -> Any:
-        """Whether to discard the row; works on an instance and in a query."""
-        return (self.result_flags & self.BAD) != 0
-
-    @hybrid_property
-    def flag_warn(self) -> Any:
-        """Whether to look twice at the row; works on an instance and in a query."""
-        return (self.result_flags & self.WARN) != 0
 
     class Meta:
         table_name = "astro_nn_dist"
-        indexes = (PipelineOutputModel.UNIQUE,)
+        indexes = (FlaggedOutputModel.UNIQUE,)
 
 
 class Distance(BaseModel):

@@ -130,21 +130,43 @@ def _is_nan(value: Any) -> bool:
     return isinstance(value, numbers.Real) and math.isnan(value)
 
 
+# peewee makes a class of its own for every flag.
+_PeeweesFlag: Any = type(peewee.BitField().flag())
+
+
+class Flag(_PeeweesFlag):
+    """One bit of a column: true or false on an instance, a condition in a query.
+
+    Unlike peewee's, a flag that a model inherits is a bit of that model's own column.
+    """
+
+    def __init__(self, field: "BitField", value: int, help_text: str | None) -> None:
+        super().__init__(field, value)
+        self.field, self.value, self.help_text = field, value, help_text
+
+    @property
+    def bit(self) -> int:
+        """The number of the bit, from 0."""
+        return self.value.bit_length() - 1
+
+    def __get__(self, row: peewee.Model | None, model: type[peewee.Model]) -> Any:
+        if row is not None:
+            return super().__get__(row, model)
+        own = model._meta.fields[self.field.name]
+        return self if own is self.field else Flag(own, self.value, self.help_text)
+
+
 class BitField(_Described, peewee.BitField):
     """Bits with a meaning each; a flag works on an instance and in a query."""
 
-    def flag(self, value: int, help_text: str | None = None) -> Any:
+    def flag(self, value: int | None = None, help_text: str | None = None) -> Flag:
         """Name one bit.
 
         Args:
-            value: The bit, e.g. ``2**11``.
+            value: The bit, e.g. ``2**11``; by default the one after that of the last flag.
             help_text: What it means when it is set.
         """
-        descriptor = super().flag(value)
-        descriptor.field = self
-        descriptor.help_text = help_text
-        descriptor.value, descriptor.bit = value, value.bit_length() - 1
-        return descriptor
+        return Flag(self, super().flag(value)._value, help_text)
 
 
 class GeneratedField(_Described, peewee.BigIntegerField):
@@ -155,16 +177,14 @@ class GeneratedField(_Described, peewee.BigIntegerField):
         super().__init__(null=True, constraints=[stored], **kwargs)
 
 
-def flags_of(model: type[peewee.Model], column: str | None = None) -> dict[str, Any]:
+def flags_of(model: type[peewee.Model], column: str | None = None) -> dict[str, Flag]:
     """The flags of a model by their names, in the order of their bits.
-
-    Each has its ``field``, ``bit``, ``value`` and ``help_text``.
 
     Args:
         model: The model.
         column: Only those of this column.
     """
-    named = {name: flag for name, flag in vars(model).items() if name.startswith("flag_")}
-    bits = [item for item in named.items() if hasattr(item[1], "bit")]
-    chosen = [(name, flag) for name, flag in bits if column in (None, flag.field.name)]
+    named = {name: getattr(model, name) for name in dir(model) if name.startswith("flag_")}
+    flags = {name: flag for name, flag in named.items() if isinstance(flag, Flag)}
+    chosen = [(name, flag) for name, flag in flags.items() if column in (None, flag.field.name)]
     return dict(sorted(chosen, key=lambda item: item[1].bit))

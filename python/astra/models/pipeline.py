@@ -3,6 +3,7 @@
 from typing import Any, Self
 
 import peewee
+from playhouse.hybrid import hybrid_property
 
 from astra.models import fields
 from astra.models.apogee import Spectrum
@@ -159,11 +160,42 @@ class PipelineOutputModel(BaseModel):
         return list(fields.flags_of(cls))
 
 
+class FlaggedOutputModel(PipelineOutputModel):
+    """A result with flags, one of which says that there is none.
+
+    A model that inherits from this names its flags, and which of them make a row bad or worth a second look:
+
+        flag_weak = FlaggedOutputModel.result_flags.flag(2**0, "The signal is below 3 sigma")
+        WARN = 2**0
+
+    Bits are never renumbered and never used again.
+    """
+
+    # > Quality
+    result_flags = fields.BitField(default=0)
+    flag_no_result = result_flags.flag(2**11, "The spectrum could not be read or used")
+    no_result_reason = fields.TextField(null=True)
+
+    #: Bits that make a row unfit for science, and bits that ask to look twice.
+    BAD = 2**11
+    WARN = 0
+
+    @hybrid_property
+    def flag_bad(self) -> Any:
+        """Whether to discard the row; works on an instance and in a query."""
+        return (self.result_flags & self.BAD) != 0
+
+    @hybrid_property
+    def flag_warn(self) -> Any:
+        """Whether to look twice at the row; works on an instance and in a query."""
+        return (self.result_flags & self.WARN) != 0
+
+
 def of_this_version(rows: type[BaseModel]) -> peewee.Expression:
     """Whether a result, or a run, is of this minor version of Astra, in a query."""
     return rows.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
 
 
 def has_result(results: type[PipelineOutputModel]) -> peewee.Expression | peewee.SQL:
-    """Whether a row has a result, in a query; true of all rows of a model without ``flag_no_result``."""
-    return ~results.flag_no_result if hasattr(results, "flag_no_result") else peewee.SQL("1 = 1")
+    """Whether a row has a result, in a query; true of all rows of a model without flags."""
+    return ~results.flag_no_result if issubclass(results, FlaggedOutputModel) else peewee.SQL("1 = 1")

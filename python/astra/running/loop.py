@@ -8,7 +8,7 @@ from typing import Any
 from astra.database.connection import database
 from astra.database.reconnecting import persistent
 from astra.errors import AstraError
-from astra.models.pipeline import PipelineOutputModel
+from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
 from astra.running.rows import Chunk, ChunkResult, Tally, read_inputs, with_result, write_claimed
 from astra.tasks.contract import Task
 from astra.tasks.withheld import Withheld, noted_among
@@ -87,7 +87,7 @@ def store(task: Task, chunk: Chunk, rows: list[PipelineOutputModel]) -> ChunkRes
     noted_before = persistent(lambda: noted_among(task, withheld)) if withheld else set()
     kept = persistent(lambda: with_result(task, noted_before)) if noted_before else set()
     # A row that cannot say that there is no result would pass for one.
-    failed = noted_before - kept if hasattr(task.output_model, "flag_no_result") else set()
+    failed = noted_before - kept if issubclass(task.output_model, FlaggedOutputModel) else set()
     found = [row for row in rows if row.spectrum_pk not in withheld or row.spectrum_pk in failed]
     tries = [withheld[pk] for pk in sorted(noted_before)]
     written = persistent(lambda: write_claimed(task, chunk.token, found, tries))

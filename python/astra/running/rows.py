@@ -12,7 +12,13 @@ from astra.database.connection import database, writing
 from astra.database.locks import committed_now
 from astra.database.sql import locked
 from astra.models.base import BaseModel, upsert
-from astra.models.pipeline import PipelineOutputModel, TaskClaim, has_result, of_this_version
+from astra.models.pipeline import (
+    FlaggedOutputModel,
+    PipelineOutputModel,
+    TaskClaim,
+    has_result,
+    of_this_version,
+)
 from astra.tasks.contract import Task
 from astra.tasks.pending import Selection, stale_query, with_sources
 from astra.tasks.withheld import Withheld, forget, note
@@ -70,11 +76,13 @@ class Tally:
 
     def count(self, row: PipelineOutputModel) -> None:
         """Count one row that the task yielded."""
-        failed = bool(getattr(row, "flag_no_result", False))
-        self.no_result += failed
-        self.measured += not failed
-        self.bad += bool(getattr(row, "flag_bad", False))
-        self.warn += bool(getattr(row, "flag_warn", False))
+        measured = True
+        if isinstance(row, FlaggedOutputModel):
+            measured = not row.flag_no_result
+            self.bad += row.flag_bad
+            self.warn += row.flag_warn
+        self.measured += measured
+        self.no_result += not measured
         self.flags.update(name for name in row.flag_names() if getattr(row, name))
 
 
@@ -161,7 +169,7 @@ def write_failures(task: Task, keys: Collection[int], run_pk: int | None, reason
         StorageError: The database refused the rows; none of them was kept.
     """
     results, tally = task.output_model, Tally()
-    if not hasattr(results, "flag_no_result"):
+    if not issubclass(results, FlaggedOutputModel):
         return None
     moment, spectra = read_inputs(task, keys)
     rows = []

@@ -6,6 +6,7 @@ def my_task(spectra: Iterable[SomeSpectrum], *, option: int = 1) -> Iterator[Som
 A package offers a task by an entry point in the group ``astra.tasks``; its name is the task's.
 """
 
+import collections
 import collections.abc
 import functools
 import inspect
@@ -20,11 +21,20 @@ from typing import Any
 import peewee
 
 from astra.database.connection import is_missing_table, one_line, translated
-from astra.errors import ConfigError, DatabaseUnreachable, UsageError
+from astra.errors import (
+    AstraError,
+    ConfigError,
+    DatabaseUnreachable,
+    MissingSpectrum,
+    SpectrumError,
+    UsageError,
+)
 from astra.models.base import BaseModel
-from astra.models.pipeline import PipelineOutputModel
+from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
 
 ENTRY_POINT_GROUP = "astra.tasks"
+# What is counted of rows with flags.
+_OF_FLAGGED = {"flag_no_result", "flag_bad", "flag_warn"}
 log = logging.getLogger("astra")
 
 
@@ -92,7 +102,54 @@ class Task:
         """Fail as ``prepare`` does, in a process that lets others compute, and so needs to load less."""
 
     def __call__(self, spectra: Iterable[Any], **options: Any) -> Iterator[Any]:
-        """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty."""
+        """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty.
+
+        A spectrum that cannot be read, of which the function lets the error through, gets a row that says so,
+        and the function is called again for those after it.
+
+        Raises:
+            AstraError: A spectrum cannot be read, and the model of results has no flag to say so.
+        """
+        source = iter(spectra)
+        unanswered: collections.deque[Any] = collections.deque()
+
+        def handed_out() -> Iterator[Any]:
+            for spectrum in source:
+                unanswered.append(spectrum)
+                yield spectrum
+
+        while True:
+            try:
+                for row in self._timed(handed_out(), options):
+                    if unanswered:
+                        unanswered.popleft()
+                    yield row
+                return
+            except SpectrumError as error:
+                if not unanswered:
+                    raise
+                if len(unanswered) == 1:
+                    yield self._without_result(unanswered.pop(), error)
+                    continue
+            # Which of them it was is seen when each is alone.
+            alone = [unanswered.popleft() for _ in range(len(unanswered))]
+            for spectrum in alone:
+                yield from self([spectrum], **options)
+
+    def _without_result(self, spectrum: Any, error: SpectrumError) -> FlaggedOutputModel:
+        if not issubclass(self.output_model, FlaggedOutputModel):
+            raise AstraError(
+                f"task {self.name}: spectrum {spectrum.spectrum_pk} cannot be read ({error}), and no flag "
+                f"can say so: let {self.output_model.__name__} inherit from FlaggedOutputModel"
+            ) from error
+        log.warning("spectrum %s: %s", spectrum.spectrum_pk, error)
+        row = self.output_model.from_spectrum(spectrum, flag_no_result=True, no_result_reason=str(error))
+        row.file_lost = isinstance(error, MissingSpectrum)
+        if self.rederivation is not None:
+            self.rederivation.apply([row], [spectrum.source])
+        return row
+
+    def _timed(self, spectra: Iterable[Any], options: dict[str, Any]) -> Iterator[Any]:
         last = time.perf_counter()
         for row in self.__wrapped__(spectra, **options):
             if row.t_elapsed != row.t_elapsed:  # NaN
@@ -141,8 +198,9 @@ def task(function: Callable[..., Iterator[Any]]) -> Task:
     """Make a task of a generator whose annotations name the models of its input and output.
 
     Raises:
-        TypeError: The first parameter is not annotated as an iterable of a model, or the return
-            value not as an iterator of a model of results.
+        TypeError: The first parameter is not annotated as an iterable of a model, or the return value not as
+            an iterator of a model of results; or that model has flags without being a
+            ``FlaggedOutputModel``.
     """
     return Task(function)
 
@@ -157,6 +215,12 @@ def _models_of(function: Callable) -> tuple[type[BaseModel], type[PipelineOutput
         )
     if not (isinstance(output, type) and issubclass(output, PipelineOutputModel)):
         raise TypeError(f"task {function.__name__}: annotate what it yields as Iterator[a model of results]")
+    if not issubclass(output, FlaggedOutputModel):
+        for name in _OF_FLAGGED & vars(output).keys():
+            raise TypeError(
+                f"task {function.__name__}: {output.__name__} has a {name} of its own; let it inherit from "
+                "FlaggedOutputModel"
+            )
     return spectrum, output
 
 

@@ -17,7 +17,7 @@ import peewee
 from astra.errors import UsageError
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.base import BaseModel
-from astra.models.pipeline import of_this_version
+from astra.models.pipeline import FlaggedOutputModel, of_this_version
 from astra.models.source import Source
 from astra.tasks.contract import Task, find_task, installed_tasks
 from astra.tasks.withheld import is_noted, noted
@@ -87,7 +87,7 @@ def _needed(selection: Selection) -> peewee.Expression:
     needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
     if selection.overwrite:
         return needed | older
-    if selection.retry_no_result and hasattr(results, "flag_no_result"):
+    if selection.retry_no_result and issubclass(results, FlaggedOutputModel):
         without = results.flag_no_result
         return needed | (without if selection.before is None else without & older)
     return needed
