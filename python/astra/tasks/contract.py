@@ -11,6 +11,7 @@ import functools
 import inspect
 import logging
 import time
+import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ from astra.database.connection import is_missing_table, one_line, translated
 from astra.errors import ConfigError, DatabaseUnreachable, UsageError
 from astra.models.base import BaseModel
 from astra.models.pipeline import PipelineOutputModel
+from astra.system.plugins import GROUP
 
-ENTRY_POINT_GROUP = "astra.tasks"
 log = logging.getLogger("astra")
 
 
@@ -73,6 +74,14 @@ class Note:
     chosen: Callable[[], peewee.Expression]
 
 
+#: Keywords with which upstream Astra has rows written; a value of one says what happens here in any case.
+_OF_UPSTREAM = {
+    **dict.fromkeys(("batch_size", "write_frequency", "frequency", "result_frequency")),
+    "write_to_database": False,
+    "re_raise_exceptions": True,
+}
+
+
 class Task:
     """A task: call it with spectra, and it yields one unsaved row for each, in order."""
 
@@ -92,9 +101,22 @@ class Task:
         """Fail as ``prepare`` does, in a process that lets others compute, and so needs to load less."""
 
     def __call__(self, spectra: Iterable[Any], **options: Any) -> Iterator[Any]:
-        """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty."""
+        """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty.
+
+        Raises:
+            TypeError: The task has no such option, or an option of upstream's asks for rows to be written.
+        """
+        for name in options.keys() & _OF_UPSTREAM.keys() - self.options:
+            if options.pop(name) is not _OF_UPSTREAM[name]:
+                raise TypeError(
+                    f"{self.name}({name}=…): a call yields rows and writes none; leave it out, and write by "
+                    f"`astra run {self.name}`"
+                )
+        return self._timed(self.__wrapped__(spectra, **options))
+
+    def _timed(self, rows: Iterable[Any]) -> Iterator[Any]:
         last = time.perf_counter()
-        for row in self.__wrapped__(spectra, **options):
+        for row in rows:
             if row.t_elapsed != row.t_elapsed:  # NaN
                 row.t_elapsed = time.perf_counter() - last
             yield row
@@ -137,13 +159,18 @@ class Task:
         return register
 
 
-def task(function: Callable[..., Iterator[Any]]) -> Task:
+def task(function: Callable[..., Iterator[Any]] | None = None, *, group_by: Any = None) -> Task:
     """Make a task of a generator whose annotations name the models of its input and output.
 
     Raises:
         TypeError: The first parameter is not annotated as an iterable of a model, or the return
-            value not as an iterator of a model of results.
+            value not as an iterator of a model of results; or ``group_by`` is given, which is upstream's.
     """
+    if function is None or group_by is not None:
+        raise TypeError(
+            f"@task(group_by={group_by!r}) is not supported, for a task yields one row for each spectrum: "
+            "write @task, and register what belongs together as one spectrum, of a model of its own"
+        )
     return Task(function)
 
 
@@ -151,6 +178,12 @@ def _models_of(function: Callable) -> tuple[type[BaseModel], type[PipelineOutput
     hints = typing.get_type_hints(function)
     first = next(iter(inspect.signature(function).parameters), None)
     spectrum, output = _item(hints.get(first)), _item(hints.get("return"))
+    if typing.get_origin(spectrum) in (types.UnionType, typing.Union):
+        names = [getattr(each, "__name__", str(each)) for each in typing.get_args(spectrum)]
+        raise TypeError(
+            f"task {function.__name__}: {first} are of several models ({' | '.join(names)}), which is not "
+            "supported: write a task, and a model of results, for each of them"
+        )
     if not (isinstance(spectrum, type) and issubclass(spectrum, BaseModel)):
         raise TypeError(
             f"task {function.__name__}: annotate {first or 'the spectra'} as Iterable[a spectrum model]"
@@ -170,17 +203,37 @@ def _item(hint: Any) -> Any:
 
 def task_names() -> list[str]:
     """The names of all installed tasks, loaded or not."""
-    return sorted({point.name for point in metadata.entry_points(group=ENTRY_POINT_GROUP)})
+    return sorted({point.name for point in metadata.entry_points(group=GROUP)})
+
+
+def is_named(thing: Any, name: str) -> bool:
+    """Whether a model is meant by its name, or by the end of its dotted path (``apogee.Something``)."""
+    return _ends_with(f"{thing.__module__}.{thing.__qualname__}", name)
+
+
+def _ends_with(path: str, name: str) -> bool:
+    return f".{path}".endswith(f".{name}")
+
+
+def short_name(task: str) -> str:
+    """The name of an installed task, by itself or by its dotted path, e.g. ``astra.pipelines.x.y``.
+
+    What names no installed task is given back.
+    """
+    points = metadata.entry_points(group=GROUP) if "." in task else ()
+    found = {point.name for point in points if _ends_with(point.value.replace(":", "."), task)}
+    return found.pop() if len(found) == 1 else task
 
 
 def find_task(name: str) -> Task:
-    """Load a task by its name.
+    """Load a task by its name, or by its dotted path.
 
     Raises:
         UsageError: No installed package offers it.
         ConfigError: The package that offers it is broken.
     """
-    points = [point for point in metadata.entry_points(group=ENTRY_POINT_GROUP) if point.name == name]
+    name = short_name(name)
+    points = [point for point in metadata.entry_points(group=GROUP) if point.name == name]
     if not points:
         raise UsageError(f"unknown task {name!r}; installed tasks: {', '.join(task_names()) or 'none'}")
     if len({point.value for point in points}) > 1:
@@ -210,7 +263,7 @@ def installed_tasks() -> dict[str, Task | ConfigError]:
 
 def comes_with_astra(name: str) -> bool:
     """Whether a task is one of this package."""
-    points = metadata.entry_points(group=ENTRY_POINT_GROUP, name=name)
+    points = metadata.entry_points(group=GROUP, name=name)
     return any(point.module.startswith("astra.") for point in points)
 
 
