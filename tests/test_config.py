@@ -124,6 +124,7 @@ def test_two_databases_at_once_are_an_error_that_names_both(monkeypatch):
     ("content", "says"),
     [
         ("databse: {path: x}", "'databse'.*known settings: .*database.path"),
+        ("0: x", "'0'.*known settings"),
         ("database: {pth: x}", "'database.pth'.*known settings"),
         ("database: x.db", "'database' a group of them"),
         ("- a list", "must hold 'name: value' lines"),

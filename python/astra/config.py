@@ -236,7 +236,7 @@ def _file() -> _Layer:
         ignored = [name for name in flat if _field(name) is None]
         flat = {name: value for name, value in flat.items() if name not in ignored}
         if ignored:
-            _say_ignored(path, ", ".join(map(str, ignored)))
+            _say_ignored(path, ", ".join(ignored))
     return {name: (value, f"file {path}") for name, value in flat.items() if value is not None}
 
 
@@ -247,7 +247,7 @@ def _is_upstreams(path: Path) -> bool:
 
 def _field(name: str) -> FieldInfo | None:
     """What is known of a setting; ``None`` if there is none of this name."""
-    return dict(known_settings()).get(re.sub(r"^slurm\.[^.]+\.", "slurm.PROFILE.", str(name)))
+    return dict(known_settings()).get(re.sub(r"^slurm\.[^.]+\.", "slurm.PROFILE.", name))
 
 
 @functools.cache
@@ -272,7 +272,7 @@ def _of_file(content: Any, path: Path) -> dict[str, Any]:
     groups = {"database": content.get("database") or {}}
     groups |= {f"slurm.{name}": options or {} for name, options in profiles.items()}
     flat = {f"{group}.{key}": value for group, values in groups.items() for key, value in values.items()}
-    return flat | {name: value for name, value in content.items() if name not in ("database", "slurm")}
+    return flat | {str(name): value for name, value in content.items() if name not in ("database", "slurm")}
 
 
 def _flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

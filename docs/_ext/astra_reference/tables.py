@@ -19,6 +19,7 @@ TYPES = {
     fields.BitField: "bigint",
     fields.BooleanField: "boolean",
     fields.DateTimeField: "timestamp",
+    fields.StampField: "timestamp",
     fields.FloatField: "double",
     fields.ForeignKeyField: "bigint",
     fields.GeneratedField: "bigint",

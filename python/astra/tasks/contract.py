@@ -168,8 +168,8 @@ def task(function: Callable[..., Iterator[Any]] | None = None, *, group_by: Any 
     """
     if function is None or group_by is not None:
         raise TypeError(
-            f"@task(group_by={group_by!r}) is not supported, for a task yields one row for each spectrum: "
-            "write @task, and register what belongs together as one spectrum, of a model of its own"
+            "@task(group_by=…) is not supported, for a task yields one row for each spectrum: write @task "
+            "without brackets, and register what belongs together as one spectrum, of a model of its own"
         )
     return Task(function)
 
