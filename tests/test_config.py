@@ -1,5 +1,6 @@
 """Option over environment over file over default; every value knows its origin; secrets stay hidden."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra.config import ENVIRONMENT, load_settings, sas_base_dir
+from astra.config import (
+    ENVIRONMENT,
+    OWN_FILE,
+    UPSTREAM_FILES,
+    load_settings,
+    overlooked_files,
+    sas_base_dir,
+)
 from astra.errors import ConfigError
 
 SECRET = "s3cr3t-of-the-survey"
@@ -116,6 +124,7 @@ def test_two_databases_at_once_are_an_error_that_names_both(monkeypatch):
     ("content", "says"),
     [
         ("databse: {path: x}", "'databse'.*known settings: .*database.path"),
+        ("0: x", "'0'.*known settings"),
         ("database: {pth: x}", "'database.pth'.*known settings"),
         ("database: x.db", "'database' a group of them"),
         ("- a list", "must hold 'name: value' lines"),
@@ -185,6 +194,100 @@ def test_home_is_expanded_and_settings_cannot_be_changed(settings_file):
     assert settings.sas_base_dir == Path(os.environ["HOME"]) / "sas"
     with pytest.raises(ValueError, match="frozen"):
         settings.weights = "x"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("database.path", "$SURVEY/astra.db", "/data/survey/astra.db"),
+        ("database.url", "sqlite:///${SURVEY}/astra.db", "sqlite:////data/survey/astra.db"),
+        ("sas_base_dir", "${SURVEY}/sas", "/data/survey/sas"),
+        ("mwm_astra", "$SURVEY", "/data/survey"),
+        ("models_dir", "$SURVEY/${KIND}s", "/data/survey/models"),
+        ("weights", "$SURVEY/x.pt", "/data/survey/x.pt"),
+        ("slurm.gpu.logs", "$SURVEY/logs", "/data/survey/logs"),
+    ],
+)
+def test_variables_stand_for_their_values_in_every_path(settings_file, monkeypatch, name, value, expected):
+    monkeypatch.setenv("SURVEY", "/data/survey")
+    monkeypatch.setenv("KIND", "model")
+    content = value
+    for key in reversed(name.split(".")):
+        content = {key: content}
+    settings_file(json.dumps(content))
+
+    assert _shown()[name][0] == expected
+
+
+@pytest.mark.parametrize("unset", [None, ""])
+def test_a_variable_in_a_path_that_is_not_set_is_named(monkeypatch, unset):
+    monkeypatch.setenv("ASTRA_WEIGHTS", "$SURVEY_/x.pt")
+    if unset is not None:
+        monkeypatch.setenv("SURVEY_", unset)
+
+    with pytest.raises(ConfigError, match=r"'weights' .environment ASTRA_WEIGHTS.: .*SURVEY_ is not"):
+        load_settings()
+
+
+def test_only_paths_have_variables(monkeypatch):
+    monkeypatch.setenv("ASTRA_DATABASE_PASSWORD", "~$HOME")
+
+    assert load_settings().database.password.get_secret_value() == "~$HOME"
+
+
+# > The files of upstream
+
+
+@pytest.fixture
+def places(monkeypatch):
+    """Where settings files are looked for, ours first."""
+    monkeypatch.delenv("ASTRA_CONFIG")
+    found = [Path(place).expanduser() for place in (OWN_FILE, *UPSTREAM_FILES)]
+    for place in found:
+        place.parent.mkdir(parents=True, exist_ok=True)
+    return found
+
+
+def test_of_our_file_and_those_of_upstream_the_first_that_is_there_counts(places):
+    for number, place in reversed(list(enumerate(places))):
+        place.write_text(f"weights: number-{number}")
+
+        assert _shown()["weights"] == (f"number-{number}", f"file {place}")
+        assert overlooked_files() == places[number + 1 :]
+
+
+FOREIGN = "database: {dbname: survey, domain: sdss}\nlogging: {level: 10}\nslurm: %s\nwieghts: x\n"
+
+
+@pytest.mark.parametrize(
+    ("slurm", "ignored"),
+    [
+        ("{gpu: {account: a, cluster: np}}", "database.domain, slurm.gpu.cluster, logging, wieghts"),
+        ("{account: a}", "database.domain, logging, wieghts, slurm"),
+    ],
+)
+def test_what_only_upstream_knows_in_its_own_file_is_one_line(places, caplog, slurm, ignored):
+    places[1].write_text(FOREIGN % slurm)
+
+    assert load_settings().database.dbname == "survey"
+    load_settings()
+
+    said = f"settings file {places[1]}: ignored, because only SDSS Astra knows them: {ignored}"
+    assert [record.message for record in caplog.records] == [said]
+
+
+def test_in_our_own_file_a_name_that_nobody_knows_stays_an_error(places):
+    places[0].write_text("wieghts: x")
+
+    with pytest.raises(ConfigError, match="'wieghts'"):
+        load_settings()
+
+
+def test_a_wrong_value_in_upstreams_file_stays_an_error(places):
+    places[2].write_text("database: {port: many}")
+
+    with pytest.raises(ConfigError, match=r"'database.port' .file .*valid integer"):
+        load_settings()
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=40))

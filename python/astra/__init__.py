@@ -23,7 +23,7 @@ The rooms, from the ground up; each imports only from those above it in this lis
 
 Public names that only re-export what stands in a room:
 
-    fields.py, glossary.py, pending.py, products/
+    fields.py, glossary.py, pending.py, products/, utils.py
 """
 
 from typing import TYPE_CHECKING
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from astra.pipelines.astronn_dist.direct import distance, distance_from_apstar
     from astra.system.version import __version__
     from astra.tasks.contract import task
-    from astra.tasks.pending import generate_queries_for_task
+    from astra.tasks.queries import generate_queries_for_task
 
 __all__ = ["__version__", "distance", "distance_from_apstar", "generate_queries_for_task", "task"]
 
@@ -40,7 +40,7 @@ _HOMES = {
     "__version__": "astra.system.version",
     "distance": "astra.pipelines.astronn_dist.direct",
     "distance_from_apstar": "astra.pipelines.astronn_dist.direct",
-    "generate_queries_for_task": "astra.tasks.pending",
+    "generate_queries_for_task": "astra.tasks.queries",
     "task": "astra.tasks.contract",
 }
 

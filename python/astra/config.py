@@ -6,7 +6,9 @@ variables or ``astra.yml``.
 """
 
 import functools
+import logging
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,14 @@ ENVIRONMENT = {
     "weights": "ASTRA_WEIGHTS",
 }
 CONFIG_VARIABLE = "ASTRA_CONFIG"
+
+#: Where the settings file is, and where upstream Astra has its own, which may hold more than we know.
+OWN_FILE = "~/.config/sdss/astra/astra.yml"
+UPSTREAM_FILES = ("~/.astra/astra.yml", "~/.config/sdss/astra.yml")
+
+log = logging.getLogger("astra")
+
+_VARIABLE = re.compile(r"\$(?:(\w+)|\{([^}]*)\})")
 
 # The settings that one layer has: of each, its value and its origin.
 _Layer = dict[str, tuple[Any, str]]
@@ -131,9 +141,43 @@ def known_settings() -> Iterator[tuple[str, FieldInfo]]:
         yield f"slurm.PROFILE.{name}", field
 
 
+def expand_path(path: str | os.PathLike[str]) -> str:
+    """A path with ``~`` and ``$VARIABLE`` (or ``${VARIABLE}``) replaced by what they stand for.
+
+    Raises:
+        ConfigError: A variable is not set, or empty.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        if not os.environ.get(name):
+            raise ConfigError(
+                f"{os.fspath(path)}: the environment variable {name} is not set; set it, or do without it"
+            )
+        return os.environ[name]
+
+    return os.path.expanduser(_VARIABLE.sub(value, os.fspath(path)))
+
+
 def config_file() -> Path:
-    """The settings file: ``ASTRA_CONFIG``, else ``~/.config/sdss/astra/astra.yml``."""
-    return Path(os.environ.get(CONFIG_VARIABLE) or "~/.config/sdss/astra/astra.yml").expanduser()
+    """The settings file: that of ``ASTRA_CONFIG``, else the first of ours and upstream's that is there.
+
+    Raises:
+        ConfigError: ``ASTRA_CONFIG`` names a variable that is not set.
+    """
+    if named := os.environ.get(CONFIG_VARIABLE):
+        return Path(expand_path(named))
+    return next(iter(_existing_files()), Path(OWN_FILE).expanduser())
+
+
+def overlooked_files() -> list[Path]:
+    """Settings files that are there but are not read, for a stronger one is there too."""
+    return [] if os.environ.get(CONFIG_VARIABLE) else _existing_files()[1:]
+
+
+def _existing_files() -> list[Path]:
+    places = [Path(place).expanduser() for place in (OWN_FILE, *UPSTREAM_FILES)]
+    return [place for place in places if os.path.exists(place)]
 
 
 def load_settings(**options: Any) -> Settings:
@@ -188,7 +232,27 @@ def _file() -> _Layer:
         detail = getattr(error, "problem", None) or type(error).__name__
         raise ConfigError(f"settings file is not valid YAML: {path}{place} ({detail})") from None
     flat = _of_file({} if content is None else content, path)
+    if _is_upstreams(path):
+        ignored = [name for name in flat if _field(name) is None]
+        flat = {name: value for name, value in flat.items() if name not in ignored}
+        if ignored:
+            _say_ignored(path, ", ".join(ignored))
     return {name: (value, f"file {path}") for name, value in flat.items() if value is not None}
+
+
+def _is_upstreams(path: Path) -> bool:
+    places = [Path(place).expanduser() for place in UPSTREAM_FILES]
+    return path in places and not os.environ.get(CONFIG_VARIABLE)
+
+
+def _field(name: str) -> FieldInfo | None:
+    """What is known of a setting; ``None`` if there is none of this name."""
+    return dict(known_settings()).get(re.sub(r"^slurm\.[^.]+\.", "slurm.PROFILE.", name))
+
+
+@functools.cache
+def _say_ignored(path: Path, names: str) -> None:
+    log.warning("settings file %s: ignored, because only SDSS Astra knows them: %s", path, names)
 
 
 def _of_file(content: Any, path: Path) -> dict[str, Any]:
@@ -199,13 +263,16 @@ def _of_file(content: Any, path: Path) -> dict[str, Any]:
         )
     profiles = content.get("slurm") or {}
     if not isinstance(profiles, dict) or not all(isinstance(each or {}, dict) for each in profiles.values()):
+        if _is_upstreams(path):
+            others = {name: value for name, value in content.items() if name != "slurm"}
+            return _of_file(others, path) | {"slurm": profiles}
         raise ConfigError(
             f"settings file: 'slurm' must hold profiles, each a group of 'name: value' lines: {path}"
         )
     groups = {"database": content.get("database") or {}}
     groups |= {f"slurm.{name}": options or {} for name, options in profiles.items()}
     flat = {f"{group}.{key}": value for group, values in groups.items() for key, value in values.items()}
-    return flat | {name: value for name, value in content.items() if name not in ("database", "slurm")}
+    return flat | {str(name): value for name, value in content.items() if name not in ("database", "slurm")}
 
 
 def _flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -239,7 +306,10 @@ def _validate(chosen: _Layer) -> Settings:
             values = nested["slurm"].setdefault(group.removeprefix("slurm."), {})
         else:
             values = nested["database"] if group == "database" else nested
-        values[key] = os.path.expanduser(value) if isinstance(value, str) else value
+        try:
+            values[key] = _expanded(name, value)
+        except ConfigError as error:
+            raise ConfigError(f"setting {name!r} ({chosen[name][1]}): {error}") from None
     nested["origins"] = {name: origin for name, (_, origin) in chosen.items()}
     try:
         return Settings.model_validate(nested)
@@ -250,6 +320,16 @@ def _validate(chosen: _Layer) -> Settings:
         known = ", ".join(sorted(name for name, _ in known_settings()))
         hint = f"; known settings: {known}" if first["type"] == "extra_forbidden" else ""
         raise ConfigError(f"setting {name!r} ({origin}): {first['msg'].lower()}{hint}") from None
+
+
+def _expanded(name: str, value: Any) -> Any:
+    """A value with variables replaced, if it is a path."""
+    sqlite = "sqlite:///"
+    if name == "database.url" and isinstance(value, str) and value.startswith(sqlite):
+        return sqlite + expand_path(value.removeprefix(sqlite))
+    field = _field(name)
+    is_path = name == "weights" or (field is not None and field.annotation in (Path, Path | None))
+    return expand_path(value) if is_path and isinstance(value, str | Path) else value
 
 
 def _masked(secret: SecretStr) -> str:

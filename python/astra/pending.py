@@ -1,3 +1,3 @@
-"""Public names of :mod:`astra.tasks.pending`."""
+"""Public names of :mod:`astra.tasks.queries`."""
 
-from astra.tasks.pending import generate_queries_for_task as generate_queries_for_task
+from astra.tasks.queries import generate_queries_for_task as generate_queries_for_task

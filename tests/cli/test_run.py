@@ -53,6 +53,18 @@ def test_the_sum_adds_up_and_a_second_run_says_that_nothing_is_pending(astra, th
     assert second[:2] == (0, "nothing is pending for astronn_dist\n")
 
 
+def test_the_task_and_the_model_may_be_dotted_paths_and_the_record_has_the_short_name(
+    astra, three_stars, toy_weights
+):
+    words = ("astra.pipelines.astronn_dist.astronn_dist", "apogee.ApogeeCoaddedSpectrumInApStar")
+
+    code, out, _ = astra("run", *words, "--weights", toy_weights, "--json")
+
+    assert (code, json.loads(out)["task"]) == (0, "astronn_dist")
+    assert [run.task for run in TaskRun.select()] == ["astronn_dist"]
+    assert astra("status", words[0])[1].startswith("astronn_dist")
+
+
 def test_a_file_that_is_not_there_is_tried_again_by_every_run(astra, three_stars, toy_weights):
     path = three_stars[1].absolute_path
     content = path.read_bytes()

@@ -8,6 +8,7 @@ import pytest
 from builders import a_result, a_run, a_source, a_spectrum
 
 from astra.cli import main
+from astra.config import OWN_FILE, UPSTREAM_FILES
 from astra.models import AstroNNdist
 
 
@@ -101,6 +102,53 @@ def test_config_shows_values_and_their_origin_and_hides_secrets(astra, monkeypat
         "origin": "environment ASTRA_DATABASE_URL",
     }
     assert "geheim" not in out + str(as_json)
+
+
+def test_config_names_the_file_and_warns_once_where_another_is_there_too(astra, monkeypatch):
+    monkeypatch.delenv("ASTRA_CONFIG")
+    own, upstreams, _ = (Path(place).expanduser() for place in (OWN_FILE, *UPSTREAM_FILES))
+    upstreams.parent.mkdir()
+    upstreams.touch()
+
+    alone = astra("config", "show")
+    own.parent.mkdir(parents=True)
+    own.touch()
+    both = astra("config", "show")
+
+    assert (f"(settings file: {upstreams})" in alone[1], alone[2]) == (True, "")
+    assert f"(settings file: {own})" in both[1]
+    assert both[2] == f"warning: several settings files: {own} is read, {upstreams} not\n"
+
+
+@pytest.mark.parametrize("more", [[], ["apogee", "--release", "dr17"]], ids=len)
+def test_upstreams_migrate_is_answered_by_ingest(astra, more):
+    code, out, err = astra("migrate", *more)
+
+    assert (code, out) == (2, "")
+    assert "`astra ingest apstar` and `astra ingest allstar`" in err.splitlines()[0]
+    assert "migrate" not in astra("--help")[1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["ingest", "apstar", "$SURVEY/spectra"],
+        ["report", "--output=$SURVEY/x.html"],
+        ["compare", "$SURVEY/spectra"],
+        ["create", "astraAllStarAstroNNdist", "--output", "$SURVEY/x.fits"],
+        ["srun", "astronn_dist", "--logs", "$SURVEY/logs"],
+        ["run", "astronn_dist", "--weights", "$SURVEY/x.pt"],
+        ["models", "show", "$SURVEY/x.pt"],
+        ["models", "import", "$SURVEY/x.pt", "--name", "x"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_variable_in_a_path_of_an_option_that_is_not_set_is_named(astra, db, words):
+    code, _, err = astra(*words)
+
+    assert code in (2, 78)
+    assert "the environment variable SURVEY is not set" in err.splitlines()[0]
 
 
 def test_debug_shows_the_traceback_and_nothing_else_does(astra, db, monkeypatch):

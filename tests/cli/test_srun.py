@@ -58,6 +58,16 @@ def test_a_dry_run_prints_command_and_script_and_submits_nothing(
     assert AstroNNdist.select().count() == 0
 
 
+def test_the_task_and_the_model_may_be_dotted_paths(astra, three_spectra, without_slurm):
+    words = ("astra.pipelines.astronn_dist.astronn_dist", "apogee.ApogeeCoaddedSpectrumInApStar")
+
+    code, out, _ = astra("srun", *words, "--dry-run")
+
+    assert code == 0
+    assert "--job-name=astra-astronn_dist " in out
+    assert f"astra run astronn_dist {words[1]} " in out
+
+
 def test_logs_of_a_user_who_has_no_home_here_are_in_a_folder_of_that_name(
     astra, three_spectra, without_slurm, tmp_path
 ):

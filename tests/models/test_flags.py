@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from astra.database.connection import now
 from astra.models import AstroNNdist, Distance, FlaggedOutputModel
-from astra.models.fields import flags_of
+from astra.models.base import BaseModel
+from astra.models.fields import BitField, flags_of
 
 BITS = {
     "flag_fakemag_unreliable": 0,
@@ -114,6 +115,19 @@ def test_the_view_shows_the_newest_result_of_a_spectrum_alone(db):
     a_result(spectrum, dist=2.0, v_astra=99_000_000)
 
     assert [row.dist for row in Distance.select()] == [2.0]
+
+
+def test_a_flag_without_a_value_takes_the_next_free_bit():
+    class Toy(BaseModel):
+        flags = BitField()
+        flag_first = flags.flag()
+        flag_second = flags.flag(help_text="The second")
+        flag_named = flags.flag(2**5)
+        flag_after = flags.flag()
+
+    assert [flag.bit for flag in flags_of(Toy).values()] == [0, 1, 5, 6]
+    assert Toy.flag_second.help_text == "The second"
+    assert Toy(flag_second=True, flag_after=True).flags == 2**1 | 2**6
 
 
 # > Flags of other packages

@@ -1,6 +1,6 @@
 """The arguments of a command are one object, which can be written as words and read again."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
@@ -8,9 +8,10 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from astra.errors import UsageError
 from astra.running.arguments import Device, RunArguments, SharedArguments
 from astra.slurm.array import SrunArguments
-from astra.system.arguments import command_line, specified, takes
+from astra.system.arguments import argument, command_line, option, specified, takes
 
 # Of each field whose type does not say all that it takes.
 LIMITED = {
@@ -52,6 +53,30 @@ def test_a_command_line_holds_words_first_and_nothing_that_is_as_by_default():
 
     assert command_line(asked) == ("t", "2M1", "7", "--device=cpu", "--seed=0", "--overwrite", "--json")
     assert command_line(RunArguments(task="t")) == ("t",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """Arguments with paths."""
+
+    files: list[Path] = argument()
+    table: Path | None = option()
+    text: str | None = option()
+
+
+def test_home_and_variables_are_replaced_in_paths_alone(monkeypatch):
+    monkeypatch.setenv("SURVEY", "/data")
+
+    found = parsed(Paths, ["~/a", "b", "--table=$SURVEY/${SURVEY}.csv", "--text=$SURVEY"])
+
+    assert found.files == [Path.home() / "a", Path("b")]
+    assert (found.table, found.text) == (Path("/data/data.csv"), "$SURVEY")
+    assert parsed(Paths, ["b"]).table is None
+
+
+def test_a_variable_in_a_path_that_is_not_set_is_wrong_usage():
+    with pytest.raises(UsageError, match=r"^\$SURVEY/x: the environment variable SURVEY is not set"):
+        parsed(Paths, ["$SURVEY/x"])
 
 
 def test_what_is_specified_is_known_by_the_name_of_its_field():

@@ -1,14 +1,11 @@
 """Pending: no row in this version, or modified since it was read; stale: only its source changed."""
 
 import math
-import re
 from datetime import datetime, timedelta
 
-import numpy as np
 import pytest
 from builders import a_result, a_source, a_spectrum
 
-from astra import generate_queries_for_task
 from astra.database.connection import now
 from astra.database.locks import committed_now
 from astra.errors import UsageError
@@ -270,83 +267,6 @@ def test_the_count_has_both_pending_and_stale(db):
     source.save()
 
     assert count_pending(Selection(astronn_dist)) == 2
-
-
-def test_upstreams_generator_of_queries_gives_spectra_with_their_sources(db):
-    source = a_source()
-    spectra = [a_spectrum(source), a_spectrum(None), a_spectrum(source)]
-
-    for task in ("astronn_dist", astronn_dist):
-        ((model, query),) = generate_queries_for_task(task, limit=2)
-
-        assert model is ApogeeCoaddedSpectrumInApStar
-        assert list(query) == spectra[:2]
-        assert [spectrum.source for spectrum in query] == [source, None]
-
-
-@pytest.mark.parametrize("model", [ApogeeCoaddedSpectrumInApStar, "ApogeeCoaddedSpectrumInApStar"])
-def test_a_model_of_spectra_may_be_given_by_its_name(db, model):
-    spectrum = a_spectrum(a_source())
-
-    ((found, query),) = generate_queries_for_task("astronn_dist", model)
-
-    assert (found, list(query)) == (ApogeeCoaddedSpectrumInApStar, [spectrum])
-    assert list(generate_queries_for_task("astronn_dist", Source)) == []
-
-
-def test_limits_and_pages_may_be_numbers_of_numpy(db):
-    spectra = [a_spectrum(a_source()) for _ in range(4)]
-    page = [number(2) for number in (int, np.int64)]
-
-    ((_, some),) = generate_queries_for_task("astronn_dist", limit=np.int64(3))
-    ((_, half),) = generate_queries_for_task("astronn_dist", page=page)
-    ((_, none),) = generate_queries_for_task("astronn_dist", limit=0)
-
-    assert [list(query) for query in (some, none)] == [spectra[:3], []]
-    assert list(half) == [spectrum for spectrum in spectra if spectrum.spectrum_pk % 2 == 1]
-
-
-STARS = [117514892, 54392283]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "said"),
-    [
-        ((None,), TypeError, "task: give a task or its name, not None"),
-        ((len,), TypeError, "task: give a task or its name, not <built-in"),
-        (("astronn_dst",), UsageError, "unknown task 'astronn_dst'"),
-        (
-            ("astronn_dist", STARS),
-            TypeError,
-            "input_model: give a model of spectra or its name, not [117514892,",
-        ),
-        (("astronn_dist", 10), TypeError, "input_model: give a model of spectra or its name, not 10"),
-        (
-            ("astronn_dist", "ApogeeSpectrum"),
-            UsageError,
-            "unknown model 'ApogeeSpectrum'; models of spectra: ApogeeCoaddedSpectrumInApStar",
-        ),
-        (
-            ("astronn_dist", None, STARS),
-            TypeError,
-            "limit: give a number of spectra or None, not [117514892,",
-        ),
-        (("astronn_dist", None, "10"), TypeError, "limit: give a number of spectra or None, not '10'"),
-        (("astronn_dist", None, 1.0), TypeError, "limit: give a number of spectra or None, not 1.0"),
-        (("astronn_dist", None, True), TypeError, "limit: give a number of spectra or None, not True"),
-        (("astronn_dist", None, -1), UsageError, "limit -1: give 0 or more"),
-        (("astronn_dist", None, None, 2), TypeError, "page: give a pair (I, N) of numbers or None, not 2"),
-        (("astronn_dist", None, 5, (1, 2, 3)), TypeError, "page: give a pair (I, N)"),
-        (("astronn_dist", None, 5, "12"), TypeError, "page: give a pair (I, N)"),
-        (("astronn_dist", None, 5, (True, 2)), TypeError, "page: give a pair (I, N)"),
-        (("astronn_dist", None, 5, (0, 2)), UsageError, "page (0, 2): give (I, N) with 1 <= I <= N"),
-        (("astronn_dist", None, 5, (3, 2)), UsageError, "page (3, 2): give (I, N) with 1 <= I <= N"),
-    ],
-    ids=str,
-)
-def test_what_stands_in_the_wrong_place_is_an_error_that_names_the_argument(arguments, error, said):
-    with pytest.raises(error, match=f"^{re.escape(said)}"):
-        generate_queries_for_task(*arguments)
 
 
 def test_a_moment_is_settled_only_when_changes_in_flight_are_visible(db):

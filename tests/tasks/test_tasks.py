@@ -117,6 +117,47 @@ def test_an_error_before_the_first_spectrum_is_an_error():
         list(broken([]))
 
 
+def test_spectra_of_several_models_are_refused():
+    def two(spectra: Iterable[ApogeeCoaddedSpectrumInApStar | AstroNNdist]) -> Iterator[AstroNNdist]:
+        yield
+
+    with pytest.raises(TypeError, match=r"several models \(ApogeeCoaddedSpectrumInApStar \| AstroNNdist\)"):
+        task(two)
+
+
+def test_a_task_on_groups_is_refused():
+    with pytest.raises(TypeError, match=r"group_by=…\) is not supported, .* without brackets"):
+        task(group_by=("source_pk", "telescope"))
+
+
+@task
+def toy(spectra: Iterable[ApogeeCoaddedSpectrumInApStar], *, depth: int = 1) -> Iterator[AstroNNdist]:
+    yield from (AstroNNdist() for _ in spectra)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"write_to_database": True},
+        {"batch_size": 100},
+        {"write_frequency": 300},
+        {"re_raise_exceptions": False},
+    ],
+    ids=str,
+)
+def test_who_asks_a_call_to_write_hears_what_writes(option):
+    (name,) = option
+
+    with pytest.raises(TypeError, match=rf"toy\({name}=…\): .* writes none.* `astra run toy`"):
+        toy([], **option)
+
+
+def test_keywords_of_upstream_that_ask_for_what_happens_are_taken():
+    assert len(list(toy([1, 2], write_to_database=False, re_raise_exceptions=True))) == 2
+    with pytest.raises(TypeError, match="unexpected keyword argument 'dept'"):
+        toy([], dept=1)
+
+
 def test_rows_carry_the_time_they_took():
     @task
     def slow(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[AstroNNdist]:
@@ -135,6 +176,19 @@ def test_rows_carry_the_time_they_took():
 def test_the_distance_task_is_installed():
     assert "astronn_dist" in task_names()
     assert find_task("astronn_dist").output_model is AstroNNdist
+
+
+@pytest.mark.parametrize(
+    "path", ["astra.pipelines.astronn_dist.astronn_dist", "pipelines.astronn_dist.astronn_dist"]
+)
+def test_a_task_is_found_by_its_dotted_path(path):
+    assert find_task(path) is find_task("astronn_dist")
+
+
+@pytest.mark.parametrize("path", ["elsewhere.astronn_dist", "astra.pipelines.astronn_dist", ".", "dist"])
+def test_a_path_that_leads_to_no_task_is_named_as_it_was_given(path):
+    with pytest.raises(UsageError, match=f"unknown task '{path}'"):
+        find_task(path)
 
 
 def test_an_unknown_task_is_named_with_those_that_exist():

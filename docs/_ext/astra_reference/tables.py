@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 import astra.models
-from astra.config import CONFIG_VARIABLE, ENVIRONMENT, known_settings
+from astra.config import CONFIG_VARIABLE, ENVIRONMENT, OWN_FILE, UPSTREAM_FILES, known_settings
 from astra.errors import AstraError
 from astra.models import fields
 from astra.models.fields import flags_of
@@ -19,6 +19,7 @@ TYPES = {
     fields.BitField: "bigint",
     fields.BooleanField: "boolean",
     fields.DateTimeField: "timestamp",
+    fields.StampField: "timestamp",
     fields.FloatField: "double",
     fields.ForeignKeyField: "bigint",
     fields.GeneratedField: "bigint",
@@ -75,7 +76,12 @@ def settings() -> str:
             meaning += f"; default `{field.default}`"
         elsewhere = [each for each in (_option(name), ENVIRONMENT.get(name)) if each]
         rows.append((f"`{name}`", ", ".join(f"`{each}`" for each in elsewhere), meaning))
-    where = f"The file is `~/.config/sdss/astra/astra.yml`, or the one that `{CONFIG_VARIABLE}` names.\n\n"
+    others = " or ".join(f"`{place}`" for place in UPSTREAM_FILES)
+    where = (
+        f"The file is the one that `{CONFIG_VARIABLE}` names, else `{OWN_FILE}`; where that is not there, "
+        f"SDSS Astra's {others}, of which names that are unknown here are ignored with a warning. In every "
+        "path, `~` and `$VARIABLE` are replaced.\n\n"
+    )
     return where + table(("setting in the file", "option, environment", "meaning"), rows)
 
 

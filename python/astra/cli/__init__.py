@@ -3,7 +3,7 @@
     console.py      what commands share: output, the configured database, one report for every ending
 
 One file for each command, named after it, with a function of this name or, for a group, an `app`;
-`astra version` is here:
+`astra version` and the answer to `astra migrate` are here:
 
     init.py, ingest.py, run.py, srun.py, status.py
     create.py, report.py, explain.py
@@ -48,6 +48,19 @@ def version() -> None:
     from astra import __version__
 
     say(__version__)
+
+
+@app.command(
+    hidden=True,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    epilog="Example: astra ingest --help",
+)
+def migrate() -> None:
+    """Say what takes the place of SDSS Astra's `migrate`, which does not exist here: `astra ingest`."""
+    raise UsageError(
+        "`astra migrate` does not exist here: spectra come from files and tables, by `astra ingest apstar` "
+        "and `astra ingest allstar`"
+    )
 
 
 @app.callback()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from astra.cli.console import AsJson, database_session, examples, note, say, say_json, say_table
+from astra.system.arguments import expanded
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,7 +37,7 @@ def compare(folder: Folder, only_summary: OnlySummary = False, as_json: AsJson =
     from astra.modelling import comparison
 
     with database_session():
-        rows = comparison.compare(folder)
+        rows = comparison.compare(expanded(folder))
     kinds = comparison.summarise(rows)
     if as_json:
         say_json({"stars": [_as_json(row) for row in rows], "kinds": [_as_json(kind) for kind in kinds]})

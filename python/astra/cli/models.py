@@ -74,10 +74,10 @@ def import_model(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of this name.")] = False,
 ) -> None:
     """Convert a model of any format to .safetensors in ASTRA_MODELS_DIR, under a name of your choice."""
-    from astra.config import load_settings
+    from astra.config import expand_path, load_settings
     from astra.pipelines.astronn_dist.weights import library
 
-    found = library.import_model(path, name, load_settings(), overwrite=overwrite)
+    found = library.import_model(expand_path(path), name, load_settings(), overwrite=overwrite)
     say(f"imported: {_clean(found['path'])} (sha256 {found['sha256'][:12]})")
     say(f"to use it: {_clean(found['use'])}")
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from astra.cli.console import AsJson, database_session, examples, say, say_json
+from astra.system.arguments import expanded
 
 EXAMPLES = examples(
     "astra report astronn_dist",
@@ -35,6 +36,7 @@ def report(
     """
     from astra.report import making
 
+    output = expanded(output)
     making.check(task, output, overwrite=overwrite)
     with database_session() as settings:
         made = making.make_report(output, settings, star, overwrite=overwrite)

@@ -1,5 +1,6 @@
 """``astra run``."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from astra.cli.console import database_session, examples, finish, note, progress, reported, say, say_sum
@@ -27,7 +28,9 @@ def run(asked: RunArguments) -> None:
     130 stopped at once by a second Ctrl-C.
     """
     from astra.running.runs import Report
+    from astra.tasks.contract import short_name
 
+    asked = replace(asked, task=short_name(asked.task))
     report, stars = Report(task=asked.task), ()
     with reported(report, as_json=asked.as_json) as stop:
         stars = _execute(asked, report, stop)

@@ -1,5 +1,6 @@
 """``astra srun``."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from astra.cli.console import database_session, examples, finish, note, progress, reported, say, say_sum
@@ -28,7 +29,9 @@ def srun(asked: SrunArguments) -> None:
     them (130).
     """
     from astra.slurm.srun import SlurmReport
+    from astra.tasks.contract import short_name
 
+    asked = replace(asked, task=short_name(asked.task))
     report = SlurmReport(task=asked.task)
     with reported(report, as_json=asked.as_json) as stop:
         _execute(asked, report, stop)

@@ -80,6 +80,11 @@ def _url(settings: Settings) -> str:
 
 
 def _open_sqlite(file: Path, create: bool) -> peewee.Database:
+    if file.name == ":memory:":
+        raise ConfigError(
+            "database.path :memory: is gone when a command ends: name a file; in Python, bind models to a "
+            "peewee.SqliteDatabase(':memory:') and make their tables"
+        )
     if create:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)

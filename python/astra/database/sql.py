@@ -4,7 +4,7 @@ import functools
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,6 +59,15 @@ def like(database: peewee.Database, text: peewee.Node, pattern: str) -> peewee.E
     parts = re.findall(r"\\?.", pattern, re.DOTALL)
     glob = "".join(wild.get(part) or literal.get(part[-1], part[-1]) for part in parts)
     return peewee.Expression(text, "GLOB", peewee.Value(glob))
+
+
+def among(database: peewee.Database, key: peewee.Field, values: Iterable[int]) -> peewee.Expression:
+    """Whether a key is one of any number of integers, which travel as one parameter."""
+    # A larger one is in no column, and either database would stumble over it.
+    text = json.dumps([value for value in values if abs(value) < 2**63])
+    if is_postgresql(database):
+        return key << peewee.SQL("(SELECT unnest(%s::bigint[]))", ["{" + text[1:-1] + "}"])
+    return key << peewee.SQL("(SELECT value FROM json_each(?))", [text])
 
 
 def next_key(database: peewee.Database) -> peewee.SQL | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astra.models import fields
-from astra.models.base import BaseModel
+from astra.models.base import BaseModel, spectra_of
 from astra.models.source import Source
 
 if TYPE_CHECKING:
@@ -18,6 +18,17 @@ class Spectrum(BaseModel):
     """The identity of a spectrum of any kind; the table of its kind says the rest."""
 
     pk = fields.AutoField()
+
+    def resolve(self) -> BaseModel:
+        """The row of its kind.
+
+        Raises:
+            DoesNotExist: No model of spectra of an installed task has it.
+        """
+        for key, model in spectra_of(type(self)):
+            if (row := model.get_or_none(key == self.pk)) is not None:
+                return row
+        raise self.DoesNotExist(f"spectrum {self.pk} is in no table of spectra of an installed task")
 
 
 class SpectrumMixin:
@@ -137,8 +148,8 @@ class ApogeeCoaddedSpectrumInApStar(BaseModel, SpectrumMixin):
     v_rad = fields.FloatField()
     e_v_rad = fields.FloatField()
 
-    created = fields.DateTimeField()
-    modified = fields.DateTimeField()
+    created = fields.StampField()
+    modified = fields.StampField()
 
     class Meta:
         table_name = "apogee_coadded_spectrum_in_apstar"

@@ -1,6 +1,6 @@
 """The base of all models, and writing many rows at once."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import peewee
@@ -8,6 +8,7 @@ import peewee
 from astra.database.connection import database, now, now_sql
 from astra.database.sql import differs, insert_columns
 from astra.models.fields import GeneratedField
+from astra.system.plugins import load_all
 
 
 class BaseModel(peewee.Model):
@@ -91,6 +92,19 @@ class BaseModel(peewee.Model):
             blank = {f.name: f.default() if callable(f.default) else f.default for f in fields}
             rows = [tuple(row.get(name, blank[name]) for name in blank) for row in rows]
         return super().insert_many(rows, fields=fields)
+
+
+def spectra_of(referred: type[BaseModel]) -> Iterator[tuple[peewee.ForeignKeyField, type[BaseModel]]]:
+    """The models of spectra that refer to a table, and have one themselves: each with its key to that table.
+
+    They are those of installed tasks, and others that are imported.
+    """
+    load_all()
+    for key, model in referred._meta.backrefs.items():
+        identity = model._meta.fields.get("spectrum_pk")
+        # Results have a spectrum too, but not each its own.
+        if identity is not None and identity.unique and model.table_exists():
+            yield key, model
 
 
 def is_written(field: Any, values: Iterable[Any]) -> bool:

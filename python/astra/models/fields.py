@@ -14,6 +14,7 @@ from typing import Any
 
 import peewee
 
+from astra.database.connection import now_sql
 from astra.models.glossary import Glossary
 
 _UNIT = re.compile(r"\[([^\[\]]+)\]$")
@@ -67,6 +68,14 @@ class DateTimeField(_Described, peewee.DateTimeField):
         value = super().db_value(value)
         is_moment = isinstance(value, datetime)
         return value.isoformat(sep=" ", timespec="microseconds") if is_moment else value
+
+
+class StampField(DateTimeField):
+    """A moment that the database's clock gives to a row that brings none."""
+
+    def ddl(self, ctx: peewee.Context) -> peewee.NodeList:
+        default = peewee.SQL(f"DEFAULT ({now_sql(self.model._meta.database)})")
+        return peewee.NodeList((super().ddl(ctx), default))
 
 
 def _ordering(name: str) -> Callable[[Any, Any], peewee.Expression]:
@@ -163,7 +172,8 @@ class BitField(_Described, peewee.BitField):
         """Name one bit.
 
         Args:
-            value: The bit, e.g. ``2**11``; by default the one after that of the last flag.
+            value: The bit, e.g. ``2**11``; ``None`` takes the one after that of the last flag. Name the bit
+                in what is published: without it, it changes with the order of the lines.
             help_text: What it means when it is set.
         """
         return Flag(self, super().flag(value)._value, help_text)

@@ -110,14 +110,17 @@ class TaskWithheld(BaseModel):
         primary_key = peewee.CompositeKey("task", "spectrum_pk")
 
 
+_UNIQUE = (("spectrum_pk", "v_astra_major_minor"), True)
+
+
 class PipelineOutputModel(BaseModel):
     """A result of one task for one spectrum under one minor version of Astra.
 
-    A model of results inherits from this and declares ``class Meta: indexes`` with
-    ``PipelineOutputModel.UNIQUE``, so that a spectrum has one row under one version.
+    A spectrum has one row under one version: a model of results that declares ``class Meta: indexes`` of its
+    own names ``PipelineOutputModel.UNIQUE`` among them.
     """
 
-    UNIQUE = (("spectrum_pk", "v_astra_major_minor"), True)
+    UNIQUE = _UNIQUE
     #: Whether there is no result because the system withheld the file; a task sets it on such rows.
     file_lost = False
     #: Fields that say how a row was made, not what was found: they change without moving ``modified``.
@@ -133,13 +136,16 @@ class PipelineOutputModel(BaseModel):
     # > Provenance
     v_astra = fields.IntegerField(default=V_ASTRA)
     v_astra_major_minor = fields.GeneratedField("v_astra / 1000")
-    created = fields.DateTimeField()
-    modified = fields.DateTimeField()
+    created = fields.StampField()
+    modified = fields.StampField()
     inputs_read = fields.DateTimeField(null=True)
     source_read = fields.DateTimeField(null=True)
     t_elapsed = fields.FloatField()
     t_overhead = fields.FloatField()
     tag = fields.TextField(null=True)
+
+    class Meta:
+        indexes = (_UNIQUE,)
 
     @classmethod
     def from_spectrum(cls, spectrum: Any, **kwargs: Any) -> Self:
@@ -151,8 +157,17 @@ class PipelineOutputModel(BaseModel):
 
         Raises:
             TypeError: A keyword is not an attribute of this model.
+            ValueError: ``spectrum_pk`` or ``source_pk`` is given, and is not that of the spectrum.
         """
-        return cls(spectrum_pk=spectrum.spectrum_pk, source_pk=spectrum.source_pk, **kwargs)
+        keys = {"spectrum_pk": spectrum.spectrum_pk, "source_pk": spectrum.source_pk}
+        for name in keys.keys() & kwargs.keys():
+            theirs, mine = (getattr(value, "pk", value) for value in (kwargs[name], keys[name]))
+            if theirs != mine:
+                raise ValueError(
+                    f"{cls.__name__}.from_spectrum: {name}={theirs}, but that of the spectrum is {mine}: "
+                    "leave it out"
+                )
+        return cls(**keys | kwargs)
 
     @classmethod
     def flag_names(cls) -> list[str]:

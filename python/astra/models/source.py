@@ -1,7 +1,9 @@
 """Sources: one row per star, with the photometry and extinction that distances rest on."""
 
+from collections.abc import Iterator
+
 from astra.models import fields
-from astra.models.base import BaseModel
+from astra.models.base import BaseModel, spectra_of
 
 
 class Source(BaseModel):
@@ -44,5 +46,11 @@ class Source(BaseModel):
 
     # > Provenance
     origins = fields.TextField(null=True)
-    created = fields.DateTimeField()
-    modified = fields.DateTimeField()
+    created = fields.StampField()
+    modified = fields.StampField()
+
+    @property
+    def spectra(self) -> Iterator[BaseModel]:
+        """All spectra of this star, of every kind that an installed task takes."""
+        for key, model in spectra_of(type(self)):
+            yield from model.select().where(key == self.pk).order_by(model.spectrum_pk)

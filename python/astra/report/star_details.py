@@ -1,7 +1,6 @@
 """Single stars: what the database has of a spectrum, its pixels, and its Monte Carlo draws, repeated."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astra.config import Settings
+from astra.config import Settings, expand_path
 from astra.errors import ConfigError, SpectrumError, UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source, TaskRun
 from astra.spectra.grid import CHIPS, DETECTORS, wavelength
@@ -214,7 +213,7 @@ def _named_by(run: TaskRun) -> Path | None:
     from astra.pipelines.astronn_dist.weights.files import identify
 
     try:
-        path = Path(os.path.expanduser(json.loads(run.arguments or "{}")["weights"]))
+        path = Path(expand_path(json.loads(run.arguments or "{}")["weights"]))
         return path if identify(path)[1] == run.weights_sha256 else None
     except (ValueError, KeyError, TypeError, ConfigError):
         return None

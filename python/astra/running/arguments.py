@@ -28,7 +28,7 @@ class Retry(StrEnum):
 class TargetArguments:
     """What a task is run on."""
 
-    task: str = argument(help="The task, e.g. astronn_dist.")
+    task: str = argument(help="The task by its name, e.g. astronn_dist, or its dotted path.")
     what: list[str] | None = argument(
         None, metavar="MODEL|STAR", help="Model of the spectra; stars by sdss_id or APOGEE id."
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from astra.database.connection import database, now
 from astra.errors import UsageError
-from astra.tasks.contract import Task
+from astra.tasks.contract import Task, is_named
 from astra.tasks.pending import Selection, sources_of
 
 if TYPE_CHECKING:
@@ -123,9 +123,9 @@ def build_request(task: Task, targets: Targets, shared: "SharedArguments", **res
 
 
 def _check_model(task: Task, name: str) -> None:
-    wanted = task.spectrum_model.__name__
-    if name == wanted:
+    if is_named(task.spectrum_model, name):
         return
+    wanted = task.spectrum_model.__name__
     if "visit" in name.lower():
         raise UsageError(f"task {task.name} works on combined spectra ({wanted}), not on visits ({name})")
     raise UsageError(f"{name!r} is neither the model that task {task.name} takes ({wanted}) nor a star")

@@ -4,7 +4,6 @@ What the tasks of its job have done is counted in the database.
 """
 
 import logging
-import os
 import shlex
 import threading
 import time
@@ -129,7 +128,7 @@ def carry_out(
         f"astra-{asked.task}",
         ("run", *command_line(worker)),
         options,
-        logs=Path(os.path.expanduser(options.logs)).absolute(),
+        logs=options.logs.absolute(),
         folder=Path.cwd(),
         limit=asked.limit,
     )

@@ -7,10 +7,13 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, field, fields, is_dataclass
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from typer import Argument, Option
 from typer.models import ArgumentInfo
+
+from astra.errors import ConfigError, UsageError
 
 T = TypeVar("T")
 
@@ -68,6 +71,22 @@ def option_name(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def expanded(value: T) -> T:
+    """The value of a parameter; if it is a path, with ``~`` and variables replaced.
+
+    Raises:
+        UsageError: A variable is not set.
+    """
+    if not isinstance(value, Path):
+        return value
+    from astra.config import expand_path  # which loads what `--help` can do without
+
+    try:
+        return Path(expand_path(value))
+    except ConfigError as error:
+        raise UsageError(str(error)) from None
+
+
 def _parameters(arguments: type) -> Iterator[inspect.Parameter]:
     for each in fields(arguments):
         if is_dataclass(each.type):
@@ -81,7 +100,12 @@ def _parameters(arguments: type) -> Iterator[inspect.Parameter]:
 
 def _gathered(arguments: type[T], values: dict[str, Any]) -> T:
     def value_of(each: Field) -> Any:
-        return _gathered(each.type, values) if is_dataclass(each.type) else values[each.name]
+        if is_dataclass(each.type):
+            return _gathered(each.type, values)
+        value = values[each.name]
+        several = isinstance(value, list)
+        paths = [expanded(item) for item in (value if several else [value])]
+        return paths if several else paths[0]
 
     return arguments(**{each.name: value_of(each) for each in fields(arguments)})
 

@@ -9,7 +9,7 @@ DISTRIBUTION = "astra-distances"
 __version__ = metadata.version(DISTRIBUTION)
 
 
-def version_number(version: str) -> int:
+def version_string_to_integer(version: str) -> int:
     """Fold a version into one sortable integer.
 
     Args:
@@ -22,5 +22,18 @@ def version_number(version: str) -> int:
     return major * 10**6 + minor * 10**3 + patch
 
 
-V_ASTRA = version_number(__version__)
+def version_integer_to_string(number: int) -> str:
+    """The version that an integer stands for.
+
+    Args:
+        number: major * 10**6 + minor * 10**3 + patch.
+
+    Returns:
+        E.g. ``"0.2.1"``.
+    """
+    major, rest = divmod(number, 10**6)
+    return f"{major}.{rest // 1000}.{rest % 1000}"
+
+
+V_ASTRA = version_string_to_integer(__version__)
 V_ASTRA_MAJOR_MINOR = V_ASTRA // 1000

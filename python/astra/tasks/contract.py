@@ -12,6 +12,7 @@ import functools
 import inspect
 import logging
 import time
+import types
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -31,8 +32,8 @@ from astra.errors import (
 )
 from astra.models.base import BaseModel
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
+from astra.system.plugins import GROUP
 
-ENTRY_POINT_GROUP = "astra.tasks"
 # What is counted of rows with flags.
 _OF_FLAGGED = {"flag_no_result", "flag_bad", "flag_warn"}
 log = logging.getLogger("astra")
@@ -83,6 +84,14 @@ class Note:
     chosen: Callable[[], peewee.Expression]
 
 
+#: Keywords with which upstream Astra has rows written; a value of one says what happens here in any case.
+_OF_UPSTREAM = {
+    **dict.fromkeys(("batch_size", "write_frequency", "frequency", "result_frequency")),
+    "write_to_database": False,
+    "re_raise_exceptions": True,
+}
+
+
 class Task:
     """A task: call it with spectra, and it yields one unsaved row for each, in order."""
 
@@ -108,8 +117,19 @@ class Task:
         and the function is called again for those after it.
 
         Raises:
+            TypeError: The task has no such option, or an option of upstream's asks for rows to be written.
             AstraError: A spectrum cannot be read, and the model of results has no flag to say so.
         """
+        for name in options.keys() & _OF_UPSTREAM.keys() - self.options:
+            if options.pop(name) is not _OF_UPSTREAM[name]:
+                raise TypeError(
+                    f"{self.name}({name}=…): a call yields rows and writes none; leave it out, and write by "
+                    f"`astra run {self.name}`"
+                )
+        inspect.signature(self.__wrapped__).bind(spectra, **options)
+        return self._answered(spectra, options)
+
+    def _answered(self, spectra: Iterable[Any], options: dict[str, Any]) -> Iterator[Any]:
         source = iter(spectra)
         unanswered: collections.deque[Any] = collections.deque()
 
@@ -120,7 +140,7 @@ class Task:
 
         while True:
             try:
-                for row in self._timed(handed_out(), options):
+                for row in self._timed(self.__wrapped__(handed_out(), **options)):
                     if unanswered:
                         unanswered.popleft()
                     yield row
@@ -134,7 +154,7 @@ class Task:
             # Which of them it was is seen when each is alone.
             alone = [unanswered.popleft() for _ in range(len(unanswered))]
             for spectrum in alone:
-                yield from self([spectrum], **options)
+                yield from self._answered([spectrum], options)
 
     def _without_result(self, spectrum: Any, error: SpectrumError) -> FlaggedOutputModel:
         if not issubclass(self.output_model, FlaggedOutputModel):
@@ -149,9 +169,9 @@ class Task:
             self.rederivation.apply([row], [spectrum.source])
         return row
 
-    def _timed(self, spectra: Iterable[Any], options: dict[str, Any]) -> Iterator[Any]:
+    def _timed(self, rows: Iterable[Any]) -> Iterator[Any]:
         last = time.perf_counter()
-        for row in self.__wrapped__(spectra, **options):
+        for row in rows:
             if row.t_elapsed != row.t_elapsed:  # NaN
                 row.t_elapsed = time.perf_counter() - last
             yield row
@@ -194,14 +214,19 @@ class Task:
         return register
 
 
-def task(function: Callable[..., Iterator[Any]]) -> Task:
+def task(function: Callable[..., Iterator[Any]] | None = None, *, group_by: Any = None) -> Task:
     """Make a task of a generator whose annotations name the models of its input and output.
 
     Raises:
         TypeError: The first parameter is not annotated as an iterable of a model, or the return value not as
             an iterator of a model of results; or that model has flags without being a
-            ``FlaggedOutputModel``.
+            ``FlaggedOutputModel``; or ``group_by`` is given, which is upstream's.
     """
+    if function is None or group_by is not None:
+        raise TypeError(
+            "@task(group_by=…) is not supported, for a task yields one row for each spectrum: write @task "
+            "without brackets, and register what belongs together as one spectrum, of a model of its own"
+        )
     return Task(function)
 
 
@@ -209,6 +234,12 @@ def _models_of(function: Callable) -> tuple[type[BaseModel], type[PipelineOutput
     hints = typing.get_type_hints(function)
     first = next(iter(inspect.signature(function).parameters), None)
     spectrum, output = _item(hints.get(first)), _item(hints.get("return"))
+    if typing.get_origin(spectrum) in (types.UnionType, typing.Union):
+        names = [getattr(each, "__name__", str(each)) for each in typing.get_args(spectrum)]
+        raise TypeError(
+            f"task {function.__name__}: {first} are of several models ({' | '.join(names)}), which is not "
+            "supported: write a task, and a model of results, for each of them"
+        )
     if not (isinstance(spectrum, type) and issubclass(spectrum, BaseModel)):
         raise TypeError(
             f"task {function.__name__}: annotate {first or 'the spectra'} as Iterable[a spectrum model]"
@@ -234,17 +265,37 @@ def _item(hint: Any) -> Any:
 
 def task_names() -> list[str]:
     """The names of all installed tasks, loaded or not."""
-    return sorted({point.name for point in metadata.entry_points(group=ENTRY_POINT_GROUP)})
+    return sorted({point.name for point in metadata.entry_points(group=GROUP)})
+
+
+def is_named(thing: Any, name: str) -> bool:
+    """Whether a model is meant by its name, or by the end of its dotted path (``apogee.Something``)."""
+    return _ends_with(f"{thing.__module__}.{thing.__qualname__}", name)
+
+
+def _ends_with(path: str, name: str) -> bool:
+    return f".{path}".endswith(f".{name}")
+
+
+def short_name(task: str) -> str:
+    """The name of an installed task, by itself or by its dotted path, e.g. ``astra.pipelines.x.y``.
+
+    What names no installed task is given back.
+    """
+    points = metadata.entry_points(group=GROUP) if "." in task else ()
+    found = {point.name for point in points if _ends_with(point.value.replace(":", "."), task)}
+    return found.pop() if len(found) == 1 else task
 
 
 def find_task(name: str) -> Task:
-    """Load a task by its name.
+    """Load a task by its name, or by its dotted path.
 
     Raises:
         UsageError: No installed package offers it.
         ConfigError: The package that offers it is broken.
     """
-    points = [point for point in metadata.entry_points(group=ENTRY_POINT_GROUP) if point.name == name]
+    name = short_name(name)
+    points = [point for point in metadata.entry_points(group=GROUP) if point.name == name]
     if not points:
         raise UsageError(f"unknown task {name!r}; installed tasks: {', '.join(task_names()) or 'none'}")
     if len({point.value for point in points}) > 1:
@@ -274,7 +325,7 @@ def installed_tasks() -> dict[str, Task | ConfigError]:
 
 def comes_with_astra(name: str) -> bool:
     """Whether a task is one of this package."""
-    points = metadata.entry_points(group=ENTRY_POINT_GROUP, name=name)
+    points = metadata.entry_points(group=GROUP, name=name)
     return any(point.module.startswith("astra.") for point in points)
 
 

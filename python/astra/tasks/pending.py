@@ -6,11 +6,9 @@ stored, and the spectrum stays closed. A spectrum whose file the system withheld
 every run tries it again when all else is done. Keys are streamed in order; nothing loads all spectra.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from numbers import Integral
-from typing import Any
 
 import peewee
 
@@ -19,7 +17,7 @@ from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.base import BaseModel
 from astra.models.pipeline import FlaggedOutputModel, of_this_version
 from astra.models.source import Source
-from astra.tasks.contract import Task, find_task, installed_tasks
+from astra.tasks.contract import Task
 from astra.tasks.withheld import is_noted, noted
 
 _LARGEST_SDSS_ID = 2**63 - 1
@@ -193,77 +191,6 @@ def _keys_of(star: str) -> list[int]:
     spectra = ApogeeCoaddedSpectrumInApStar
     observed = spectra.select(spectra.source).where(spectra.obj == star, spectra.source.is_null(False))
     return [pk for (pk,) in observed.distinct().tuples()]
-
-
-def generate_queries_for_task(
-    task: Task | str,
-    input_model: type[BaseModel] | str | None = None,
-    limit: int | None = None,
-    page: tuple[int, int] | None = None,
-) -> Iterator[tuple[type[BaseModel], peewee.ModelSelect]]:
-    """The spectra that a task has not analysed yet, as upstream Astra offers it.
-
-    Args:
-        task: A task, or its name.
-        input_model: Only if the task takes this model of spectra; the model, or its name.
-        limit: At most this many spectra.
-        page: ``(I, N)``: the I-th of N disjoint parts.
-
-    Returns:
-        Pairs, as many as there are models of spectra: the model, and a query that selects the spectra with
-        their sources.
-
-    Raises:
-        TypeError: An argument is of another type, e.g. a list of stars in the place of ``limit``.
-        UsageError: There is no such task, model, limit or page.
-    """
-    if not isinstance(task, Task | str):
-        raise TypeError(f"task: give a task or its name, not {task!r}")
-    task = find_task(task) if isinstance(task, str) else task
-    model, limit = task.spectrum_model, _checked_limit(limit)
-    if input_model is not None and _found_model(input_model, task) is not model:
-        return iter(())
-    keys = pending_query(Selection(task, page=_checked_page(page)))
-    query = with_sources(model).where(model.spectrum_pk << keys).order_by(model.spectrum_pk)
-    return iter([(model, query.limit(limit))])
-
-
-def _found_model(wanted: type[BaseModel] | str, task: Task) -> type[BaseModel]:
-    if isinstance(wanted, type) and issubclass(wanted, BaseModel):
-        return wanted
-    if not isinstance(wanted, str):
-        raise TypeError(f"input_model: give a model of spectra or its name, not {wanted!r}")
-    tasks = (task, *(other for other in installed_tasks().values() if isinstance(other, Task)))
-    models = {each.spectrum_model.__name__: each.spectrum_model for each in tasks}
-    if wanted not in models:
-        raise UsageError(f"unknown model {wanted!r}; models of spectra: {', '.join(sorted(models))}")
-    return models[wanted]
-
-
-def _checked_limit(limit: int | None) -> int | None:
-    if limit is None:
-        return None
-    if not _is_integer(limit):
-        raise TypeError(f"limit: give a number of spectra or None, not {limit!r}")
-    # SQLite takes a negative limit for no limit.
-    if limit < 0:
-        raise UsageError(f"limit {limit}: give 0 or more")
-    return int(limit)
-
-
-def _checked_page(page: tuple[int, int] | None) -> tuple[int, int] | None:
-    if page is None:
-        return None
-    if not (isinstance(page, Sequence) and len(page) == 2 and all(map(_is_integer, page))):
-        raise TypeError(f"page: give a pair (I, N) of numbers or None, not {page!r}")
-    part, parts = map(int, page)
-    if not 1 <= part <= parts:
-        raise UsageError(f"page {(part, parts)}: give (I, N) with 1 <= I <= N")
-    return part, parts
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def with_sources(model: type[BaseModel]) -> peewee.ModelSelect:

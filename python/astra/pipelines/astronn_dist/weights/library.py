@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from astra.config import Settings, load_settings
+from astra.config import Settings, expand_path, load_settings
 from astra.errors import ConfigError, UsageError
 from astra.pipelines.astronn_dist.weights import files
 from astra.pipelines.astronn_dist.weights.files import SUFFIXES, Weights, load_weights, reason, shown
@@ -105,7 +105,10 @@ def named(value: str, origin: str, models_dir: Path) -> Path:
     )
     if not value:
         raise ConfigError(f"{origin}: empty; {remedy}")
-    path = Path(os.path.expanduser(value))
+    try:
+        path = Path(expand_path(value))
+    except ConfigError as error:
+        raise ConfigError(f"{origin}: {error}") from None
     if "/" in value or path.suffix in SUFFIXES:
         return _existing([path], origin, remedy)
     candidates = files_of(value, models_dir)
