@@ -28,5 +28,8 @@ from astra.models.fields import (
     IntegerField as IntegerField,
 )
 from astra.models.fields import (
+    StampField as StampField,
+)
+from astra.models.fields import (
     TextField as TextField,
 )

@@ -23,6 +23,7 @@ TYPES = {
     fields.ForeignKeyField: "bigint",
     fields.GeneratedField: "bigint",
     fields.IntegerField: "integer",
+    fields.StampField: "timestamp",
     fields.TextField: "text",
 }
 

@@ -137,8 +137,8 @@ class ApogeeCoaddedSpectrumInApStar(BaseModel, SpectrumMixin):
     v_rad = fields.FloatField()
     e_v_rad = fields.FloatField()
 
-    created = fields.DateTimeField()
-    modified = fields.DateTimeField()
+    created = fields.StampField()
+    modified = fields.StampField()
 
     class Meta:
         table_name = "apogee_coadded_spectrum_in_apstar"

@@ -14,6 +14,7 @@ from typing import Any
 
 import peewee
 
+from astra.database.connection import now_sql
 from astra.models.glossary import Glossary
 
 _UNIT = re.compile(r"\[([^\[\]]+)\]$")
@@ -67,6 +68,15 @@ class DateTimeField(_Described, peewee.DateTimeField):
         value = super().db_value(value)
         is_moment = isinstance(value, datetime)
         return value.isoformat(sep=" ", timespec="microseconds") if is_moment else value
+
+
+class StampField(DateTimeField):
+    """A moment that the database fills in by its own clock, in a row that is inserted without one."""
+
+    def ddl(self, ctx: peewee.Context) -> peewee.NodeList:
+        """The definition of the column in ``CREATE TABLE``."""
+        clock = now_sql(self.model._meta.database)
+        return peewee.NodeList((super().ddl(ctx), peewee.SQL(f"DEFAULT ({clock})")))
 
 
 def _ordering(name: str) -> Callable[[Any, Any], peewee.Expression]:

@@ -37,7 +37,7 @@ class TaskRun(BaseModel):
     # > Where and when
     host = fields.TextField()
     pid = fields.IntegerField()
-    started = fields.DateTimeField()
+    started = fields.StampField()
     finished = fields.DateTimeField(null=True)
 
     # > How it went
@@ -132,8 +132,8 @@ class PipelineOutputModel(BaseModel):
     # > Provenance
     v_astra = fields.IntegerField(default=V_ASTRA)
     v_astra_major_minor = fields.GeneratedField("v_astra / 1000")
-    created = fields.DateTimeField()
-    modified = fields.DateTimeField()
+    created = fields.StampField()
+    modified = fields.StampField()
     inputs_read = fields.DateTimeField(null=True)
     source_read = fields.DateTimeField(null=True)
     t_elapsed = fields.FloatField()

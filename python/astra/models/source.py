@@ -44,5 +44,5 @@ class Source(BaseModel):
 
     # > Provenance
     origins = fields.TextField(null=True)
-    created = fields.DateTimeField()
-    modified = fields.DateTimeField()
+    created = fields.StampField()
+    modified = fields.StampField()
