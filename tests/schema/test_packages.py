@@ -8,6 +8,7 @@ import pytest
 from builders import a_source, a_spectrum, on_postgresql
 
 from astra.config import load_settings
+from astra.database.connection import now
 from astra.errors import ConfigError
 from astra.models import PipelineOutputModel
 from astra.schema import upgrade as schema
@@ -79,16 +80,18 @@ def _constraints(database, table):
 
 def test_a_table_made_by_hand_is_as_our_own_and_takes_results(astra, db, install):
     install()
-    spectrum = a_spectrum(a_source())
+    spectrum, results = a_spectrum(a_source()), importlib.import_module("guest_package").GuestResult
 
-    importlib.import_module("guest_package").GuestResult.create_table()
+    results.create_table()
 
     assert _defaults(db, "guest_result") == _defaults(db, "astro_nn_dist")
     assert _constraints(db, "guest_result") == _constraints(db, "astro_nn_dist")
+    before = now(db)
     code, out, err = astra("run", "count_pixels", "--json")
     assert (code, json.loads(out)["measured"]) == (0, 1), err
-    query = "SELECT spectrum_pk, v_astra_major_minor = v_astra / 1000, created = modified FROM guest_result"
-    assert [tuple(map(int, row)) for row in db.execute_sql(query)] == [(spectrum.spectrum_pk_id, 1, 1)]
+    row = results.get()
+    assert (row.spectrum_pk, row.v_astra_major_minor) == (spectrum.spectrum_pk, row.v_astra // 1000)
+    assert before <= min(row.created, row.modified) <= max(row.created, row.modified) <= now(db)
 
 
 def test_init_makes_the_tables_of_installed_tasks_and_says_so_once(astra, db, install):
@@ -305,7 +308,7 @@ def test_what_a_package_left_in_our_own_history_is_a_warning_that_names_it(astra
     code, _, err = astra("status")
 
     assert (code, err.count("\n")) == (0, 1)
-    assert f"the table schema_migration has {name}, which is not of Astra" in err
+    assert f"schema_migration has migrations that are not Astra's ({name}): another package" in err
     assert astra("init")[0] == 0
 
 

@@ -90,7 +90,7 @@ def _refuse_newer(plan: Runner) -> None:
         )
     if unknown:
         log.warning(
-            "the table schema_migration has %s, which is not of Astra: another package has left it there, "
-            "and should have a history of its own; Astra goes on without it",
+            "the table schema_migration has migrations that are not Astra's (%s): another package has left "
+            "them there, and should have a history of its own; Astra goes on without them",
             ", ".join(migration.name for migration in unknown),
         )
