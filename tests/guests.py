@@ -1,11 +1,14 @@
 """Packages of other people that offer tasks, as an installer would leave them in a folder.
 
 GOOD        a task and its results, in a table that the package has not made
+MIGRATIONS  make the table of GOOD
 install()   puts a package where this process finds it
+uninstall() takes it away again
 make_table()   makes the table of GOOD
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import peewee
@@ -32,25 +35,73 @@ def count_pixels(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[G
         yield GuestResult.from_spectrum(spectrum, pixels=float(spectrum.pk))
 '''
 
+#: The migrations of GOOD: in its first version it had no column.
+MIGRATIONS = {
+    "0001_table": """
+from astra.models import PipelineOutputModel
 
-def install(folder: Path, monkeypatch: pytest.MonkeyPatch, code: str, *tasks: str) -> None:
-    """Install a package ``guest_package`` until the end of the test.
+def up(migrator, db):
+    class GuestResult(PipelineOutputModel):
+        class Meta:
+            indexes = (PipelineOutputModel.UNIQUE,)
+
+    db.create_tables([GuestResult])
+""",
+    "0002_pixels": """
+from peewee import DoubleField
+
+def up(migrator, db):
+    migrator.migrate(migrator.add_column("guest_result", "pixels", DoubleField(null=True)))
+""",
+}
+
+
+def install(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    *tasks: str,
+    package: str = "guest_package",
+    migrations: Mapping[str, str] | None = None,
+) -> None:
+    """Install a package until the end of the test.
 
     Args:
         folder: Where; it is made.
+        monkeypatch: Undoes it.
         code: Of its only module.
         tasks: Their names, there or not.
+        package: The name of that module; with hyphens, the name of the distribution.
+        migrations: The code of its migrations by their names; their history is that of ``guest``.
     """
-    information = folder / "guest_package-1.0.dist-info"
+    name = package.replace("_", "-")
+    information = folder / f"{package}-1.0.dist-info"
     information.mkdir(parents=True)
-    (folder / "guest_package.py").write_text(code)
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: guest-package\nVersion: 1.0\n")
-    points = "".join(f"{name} = guest_package:{name}\n" for name in tasks)
-    (information / "entry_points.txt").write_text(f"[astra.tasks]\n{points}")
+    (folder / f"{package}.py").write_text(code)
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    points = "".join(f"{name} = {package}:{name}\n" for name in tasks)
+    points = f"[astra.tasks]\n{points}"
+    if migrations is not None:
+        points += "[astra.migrations]\nguest = guest_migrations\n"
+        add_migrations(folder, migrations)
+    (information / "entry_points.txt").write_text(points)
     # A module that is there already would be taken for this one.
-    monkeypatch.setitem(sys.modules, "guest_package", None)
-    del sys.modules["guest_package"]
+    monkeypatch.setitem(sys.modules, package, None)
+    del sys.modules[package]
     monkeypatch.syspath_prepend(folder)
+
+
+def add_migrations(folder: Path, migrations: Mapping[str, str]) -> None:
+    """Add migrations to a package that has some, as its next version would."""
+    for name, code in migrations.items():
+        file = folder / "guest_migrations" / f"{name}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(code)
+
+
+def uninstall(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what ``install`` has put there; the tables stay."""
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(folder)])
 
 
 def make_table(database: peewee.Database, more: str = "pixels DOUBLE PRECISION") -> None:

@@ -95,7 +95,7 @@ def guests_in_trouble(survey, tmp_path, monkeypatch):
     guests.install(tmp_path / "guest", monkeypatch, guests.GOOD, "broken", "count_pixels")
 
 
-MISSING = "task 'count_pixels': its table guest_result is missing: `astra init` makes only Astra's own, so "
+MISSING = "task 'count_pixels': its table guest_result is missing: run `astra init`"
 NOT_LOADED = "task 'broken' cannot be loaded from guest_package:broken (AttributeError: "
 
 

@@ -4,6 +4,7 @@ import configparser
 import os
 from pathlib import Path
 
+import guests
 import pytest
 from astropy.table import Table
 from builders import a_result, a_source, a_spectrum, write_apstar
@@ -12,8 +13,10 @@ from weights_files import write_checkpoint, write_folder
 from astra.cli import main
 from astra.config import load_settings
 from astra.pipelines.astronn_dist.weights.files import load_weights
+from astra.schema.packages import MIGRATIONS_GROUP, installed_packages
+from astra.tasks.contract import ENTRY_POINT_GROUP
 
-from documents import ROOT, Shell, blocks, pages, stand_ins
+from documents import Shell, blocks, pages, stand_ins
 
 #: Blocks that no test runs, by their page: few, and each says why where it stands.
 NOT_TESTED = {"docs/model-card.md": 1, "docs/sql.md": 1}
@@ -155,13 +158,12 @@ def test_every_settings_file_is_understood(block, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("block", [b for page in pages() for b in blocks(page, "ini")], ids=str)
-def test_every_entry_point_is_of_the_group_that_is_read(block):
-    own, read = configparser.ConfigParser(), configparser.ConfigParser(delimiters="=")
+def test_every_entry_point_is_of_a_group_that_is_read(block):
+    read = configparser.ConfigParser(delimiters="=")
 
     read.read_string(block.text)
-    own.read(ROOT / "setup.cfg")
 
-    assert read["options.entry_points"].keys() <= own["options.entry_points"].keys()
+    assert set(read["options.entry_points"]) <= {ENTRY_POINT_GROUP, MIGRATIONS_GROUP}
 
 
 # > Python
@@ -179,3 +181,21 @@ def test_the_python_of_a_page_runs(db, page, tmp_path, monkeypatch, capsys):
         exec(compile(block.text, str(block), "exec"), names)
 
     assert capsys.readouterr().out or list(tmp_path.glob("*.ecsv"))
+
+
+def test_the_package_of_a_page_gets_its_table_by_the_migrations_of_the_page(
+    db, tmp_path, monkeypatch, capsys
+):
+    parts = [block.text for block in blocks("docs/tables-in-python.md", "python")]
+    (code,) = [text for text in parts if "@task" in text]
+    first, second = [text for text in parts if "def up(" in text]
+    given = {"0001_table": first, "0002_scatter": second}
+    guests.install(tmp_path / "guest", monkeypatch, code, "median_flux", migrations=given)
+    a_spectrum(a_source(), write_apstar(tmp_path / f"apStar-dr17-{STAR}.fits"))
+
+    assert main(["init"]) == main(["run", "median_flux"]) == 0
+
+    assert "1 measured + 0 no_result = 1 processed" in capsys.readouterr().out
+    (package,) = installed_packages()
+    assert package.runner(db).down() == ["0002_scatter"]
+    assert "scatter" not in {column.name for column in db.get_columns("median_flux")}

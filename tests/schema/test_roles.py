@@ -9,7 +9,6 @@ import psycopg2
 import pytest
 from builders import a_source, a_spectrum, write_apstar
 
-from astra.cli import main
 from astra.config import load_settings
 from astra.database.connection import bound_to, now, open_database
 from astra.models import AstroNNdist, Distance, Source, Spectrum, TaskClaim, TaskWorker
@@ -36,17 +35,6 @@ def survey(postgres, postgres_template, prefix, monkeypatch):
     with postgres.database(postgres_template) as dbname:
         monkeypatch.setenv("ASTRA_DATABASE_URL", postgres.url(dbname))
         yield postgres.url(dbname)
-
-
-@pytest.fixture
-def astra(capsys):
-    """Runs a command line; gives exit code, stdout, stderr."""
-
-    def call(*arguments):
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture
@@ -340,10 +328,42 @@ def test_a_package_whose_task_cannot_be_loaded_does_not_keep_others_from_their_r
 
     code, _, err = roles(astra, prefix)
 
-    assert code == 0
+    assert code == 78
     assert "task 'broken' cannot be loaded" in err
     become(f"{prefix}_writer")
     assert astra("run", "astronn_dist", "--weights", toy_weights)[0] == 0
+
+
+@pytest.mark.parametrize("first", ["roles", "package"])
+def test_a_writer_runs_the_task_of_another_package_and_a_reader_reads_its_results(
+    astra, three_stars, survey, become, prefix, tmp_path, monkeypatch, first
+):
+    if first == "roles":
+        roles(astra, prefix)
+    guests.install(tmp_path / "guest", monkeypatch, guests.GOOD, "count_pixels", migrations=guests.MIGRATIONS)
+    # Where the roles were there before, the rights come with the tables.
+    assert (astra("init") if first == "roles" else roles(astra, prefix))[0] == 0
+
+    writer = become(f"{prefix}_writer")
+    code, out, err = astra("run", "count_pixels", "--json")
+    assert (code, json.loads(out)["measured"]) == (0, 3), err
+    assert astra("run", "count_pixels", "--overwrite")[0] == 0
+    assert astra("status", "count_pixels")[0] == 0
+    reader = become(f"{prefix}_reader")
+    assert sql(reader, "SELECT count(*) FROM guest_result") == [(3,)]
+    assert astra("status", "count_pixels")[0] == 0
+
+    monkeypatch.setenv("ASTRA_DATABASE_URL", survey)
+    assert roles(astra, prefix)[0] == 0
+    for refused in (
+        "DELETE FROM guest_result",
+        "DELETE FROM schema_migration_guest",
+        "ALTER TABLE guest_result ADD COLUMN x int",
+    ):
+        with pytest.raises(psycopg2.Error, match=REFUSED):
+            sql(writer, refused)
+    with pytest.raises(psycopg2.Error, match=REFUSED):
+        sql(reader, "UPDATE guest_result SET pixels = 0")
 
 
 def test_a_dry_run_prints_sql_that_does_what_the_command_does(astra, survey, become, prefix):

@@ -83,7 +83,7 @@ def test_a_view_that_lacks_a_column_is_made_anew(db):
     db.execute_sql("DROP VIEW distances")
     db.execute_sql("CREATE VIEW distances AS SELECT sdss_id, sdss4_apogee_id FROM source")
 
-    assert schema.upgrade(db, load_settings()) == []
+    assert schema.upgrade(db, load_settings()).applied == []
 
     assert _view_columns(db) == columns
 
@@ -218,8 +218,8 @@ def test_empty_tables_go_down_and_come_up_again(db):
 def test_init_says_what_it_applied_and_repeats_without_harm(empty_database):
     settings = load_settings()
 
-    assert schema.upgrade(empty_database, settings) == ALL
-    assert schema.upgrade(empty_database, settings) == []
+    assert schema.upgrade(empty_database, settings).applied == ALL
+    assert schema.upgrade(empty_database, settings).applied == []
 
 
 @pytest.mark.heavy

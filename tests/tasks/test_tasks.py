@@ -237,9 +237,11 @@ def _astra(*arguments):
 
 
 @pytest.fixture
-def toy_table(db):
-    """The table of the foreign task, which its package would make by a migration of its own."""
-    guests.make_table(db)
+def toy_table(db, with_toy_package):
+    """The table of the foreign task; what is wrong with the broken one is no obstacle."""
+    made = _astra("init")
+    assert (made.returncode, made.stderr.count("\n")) == (78, 2), made.stderr
+    assert "made the table guest_result\nastra: error: task 'broken' cannot be loaded" in made.stderr
 
 
 def test_another_package_adds_a_task_with_results_of_its_own(db, with_toy_package, toy_table):

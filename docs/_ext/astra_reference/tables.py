@@ -24,6 +24,7 @@ TYPES = {
     fields.ForeignKeyField: "bigint",
     fields.GeneratedField: "bigint",
     fields.IntegerField: "integer",
+    fields.StampField: "timestamp",
     fields.TextField: "text",
 }
 

@@ -4,12 +4,13 @@ from typing import Annotated
 
 import typer
 
-from astra.cli.console import examples, note, say
+from astra.cli.console import AsJson, examples, fail, note, say, say_json
 
 EXAMPLES = examples(
     "astra init",
     "ASTRA_DATABASE_PATH=my.db astra init",
     "ASTRA_DATABASE_URL=postgresql://me@db.example.org/survey astra init",
+    "astra init --json",
     "astra init --roles --role-prefix survey",
     "astra init --roles --dry-run > roles.sql",
 )
@@ -23,38 +24,57 @@ RolePrefix = Annotated[str, typer.Option(metavar="NAME", help="Their names are N
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the SQL of --roles, and do nothing.")]
 
 
-def init(roles: WithRoles = False, role_prefix: RolePrefix = "astra", dry_run: DryRun = False) -> None:
+def init(
+    roles: WithRoles = False,
+    role_prefix: RolePrefix = "astra",
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
     """Create the tables, or upgrade them to this version; safe to repeat.
+
+    The tables of all installed tasks are among them, those of other packages too. What is wrong with one of
+    these packages is an error on one line, and keeps no other from its tables.
 
     With --roles, two roles without a login get the rights that they need in the schema, and no others: a
     writer, for astra run and astra ingest, and a reader. Grant them to people. Whoever runs astra init owns
     the tables: let it be the same login each time. Exit codes: 0 done, 2 wrong usage (SQLite has no roles),
-    69 database not reachable, 74 the database refused it, 78 wrong configuration or schema.
+    69 database not reachable, 74 the database refused it, 78 wrong configuration or schema, or a package
+    whose tables could not be made.
     """
     from astra.config import load_settings
     from astra.database.connection import bound_to, open_database
-    from astra.errors import UsageError
+    from astra.errors import UsageError, worst
     from astra.schema import upgrade as schema
     from astra.schema.roles import check_possible, creating, granting, roles_in, set_up
 
-    if dry_run and not roles:
-        raise UsageError("--dry-run prints the SQL of --roles: give both")
+    if dry_run and (not roles or as_json):
+        raise UsageError("--dry-run prints the SQL of --roles: give both, and not --json")
     settings = load_settings()
     if roles:
         check_possible(settings, role_prefix)
     with bound_to(open_database(settings, create=True)) as database:
-        if not dry_run:
-            place = next(str(shown) for name, shown, _ in settings.flat() if name in _PLACES)
-            applied = schema.upgrade(database, settings)
-            for name in applied:
-                note(f"applied {name}")
-            say(f"{place}: {'schema is ready' if applied else 'schema was up to date'}")
-        if not roles:
-            return
-        both = roles_in(database, settings.database.schema_, role_prefix)
         if dry_run:
+            both = roles_in(database, settings.database.schema_, role_prefix)
             statements = creating(database, both) + granting(database, both)
             say("\n".join(f"{statement};" for statement in statements))
-        else:
+            return
+        done = schema.upgrade(database, settings)
+        lines = done.lines()
+        for line in lines:
+            note(line)
+        for error in done.refused:
+            fail(str(error), error.exit_code)
+        place = next(str(shown) for name, shown, _ in settings.flat() if name in _PLACES)
+        if not as_json:
+            say(f"{place}: {'schema is ready' if lines else 'schema was up to date'}")
+        names: list[str] = []
+        if roles:
+            both = roles_in(database, settings.database.schema_, role_prefix)
             set_up(database, both)
-            say(f"roles are ready; to grant one: GRANT {both.writer} TO …; or GRANT {both.reader} TO …;")
+            names = [both.reader, both.writer]
+            if not as_json:
+                say(f"roles are ready; to grant one: GRANT {both.writer} TO …; or GRANT {both.reader} TO …;")
+    exit_code = worst(error.exit_code for error in done.refused)
+    if as_json:
+        say_json({"database": place, **done.as_dict(), "roles": names, "exit_code": exit_code})
+    raise typer.Exit(exit_code)

@@ -37,15 +37,17 @@ def status(
     """Show what is pending, done, flagged and in hand, how fast it goes, and the recent runs.
 
     A task that cannot be loaded, or whose table is missing, is one line among the others; named as TASK, it
-    is an error. A limit is a number of spectra (500) or a percentage (2%). --check prints one line for each
-    that is broken, and one for each task that cannot be counted: name the task if others do not matter. Exit
-    codes: 0 shown, or within the limits, or --watch ended by Ctrl-C; 1 a limit is broken, or a task cannot be
-    counted; 2 wrong usage; 69 database not reachable; 78 wrong configuration or schema, or what is wrong with
-    TASK.
+    is an error. A package that has tables here and is not installed is one line as well. A limit is a number
+    of spectra (500) or a percentage (2%). --check prints one line for each that is broken, and one for each
+    task that cannot be counted: name the task if others do not matter. Exit codes: 0 shown, or within the
+    limits, or --watch ended by Ctrl-C; 1 a limit is broken, or a task cannot be counted; 2 wrong usage; 69
+    database not reachable; 78 wrong configuration or schema, or what is wrong with TASK.
     """
+    from astra.database.connection import database
     from astra.errors import UsageError
+    from astra.schema.packages import absent_packages
     from astra.status.overview import status_of, status_of_all
-    from astra.status.text import read_limits
+    from astra.status.text import absent, read_limits
     from astra.tasks.contract import find_task, installed_tasks
 
     limits = read_limits({"no_result": max_no_result, "bad": max_bad, "pending": max_pending})
@@ -62,13 +64,13 @@ def status(
         if watch:
             _watch(look, every, as_json)
             return
-        found = look()
+        found, others = look(), absent_packages(database)
     if check:
         raise typer.Exit(_checked(found, limits, as_json))
     if as_json:
-        say_json({"tasks": found})
+        say_json({"tasks": found, "packages_not_installed": others})
     else:
-        say("\n".join(_page(found)))
+        say("\n".join([*_page(found), *([] if task else absent(others))]))
 
 
 def _page(found: list[dict[str, Any]]) -> list[str]:

@@ -13,9 +13,11 @@ from astra.config import Settings, config_file, load_settings
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
 from astra.errors import AstraError, ConfigError
 from astra.running.runs import weights_of
+from astra.schema.packages import absent_packages, check_task
+from astra.status.text import absent
 from astra.system.processes import cores
 from astra.system.version import DISTRIBUTION
-from astra.tasks.contract import check_tables, comes_with_astra, installed_tasks
+from astra.tasks.contract import comes_with_astra, installed_tasks
 
 
 def check_package(known: Known) -> Iterator[Finding]:
@@ -78,7 +80,7 @@ def check_tasks(known: Known) -> Iterator[Finding]:
             if isinstance(task, ConfigError):
                 raise task
             if known.schema:
-                check_tables(task)
+                check_task(task)
             known.tasks[name] = task
         except ConfigError as error:
             if comes_with_astra(name):
@@ -87,6 +89,9 @@ def check_tasks(known: Known) -> Iterator[Finding]:
                 yield Finding("tasks", WARN, str(error), "other tasks can run")
     if known.tasks:
         yield Finding("tasks", OK, f"usable: {', '.join(known.tasks)}")
+    if known.schema:
+        for said in absent(absent_packages(known.database)):
+            yield Finding("tasks", OK, said)
 
 
 def check_weights(known: Known) -> Iterator[Finding]:

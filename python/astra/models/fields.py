@@ -71,11 +71,12 @@ class DateTimeField(_Described, peewee.DateTimeField):
 
 
 class StampField(DateTimeField):
-    """A moment that the database's clock gives to a row that brings none."""
+    """A moment that the database fills in by its own clock, in a row that is inserted without one."""
 
     def ddl(self, ctx: peewee.Context) -> peewee.NodeList:
-        default = peewee.SQL(f"DEFAULT ({now_sql(self.model._meta.database)})")
-        return peewee.NodeList((super().ddl(ctx), default))
+        """The definition of the column in ``CREATE TABLE``."""
+        clock = now_sql(self.model._meta.database)
+        return peewee.NodeList((super().ddl(ctx), peewee.SQL(f"DEFAULT ({clock})")))
 
 
 def _ordering(name: str) -> Callable[[Any, Any], peewee.Expression]:

@@ -38,7 +38,7 @@ class TaskRun(BaseModel):
     # > Where and when
     host = fields.TextField()
     pid = fields.IntegerField()
-    started = fields.DateTimeField()
+    started = fields.StampField()
     finished = fields.DateTimeField(null=True)
 
     # > How it went

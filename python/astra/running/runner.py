@@ -15,9 +15,10 @@ from astra.running.request import Request
 from astra.running.rows import rederive
 from astra.running.runs import Report
 from astra.running.supply import DiskWatch, Supply
+from astra.schema.packages import check_task
 from astra.spectra.identity import check_base_dir
 from astra.tasks import pending
-from astra.tasks.contract import Provenance, check_tables
+from astra.tasks.contract import Provenance
 
 log = logging.getLogger("astra")
 
@@ -67,7 +68,7 @@ class _Run:
 
     def go(self) -> None:
         request, report = self.request, self.report
-        check_tables(self.task)
+        check_task(self.task)
         self.began = now(database)
         report.flag_names = tuple(self.task.output_model.flag_names())
         if request.count or request.dry_run:

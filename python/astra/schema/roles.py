@@ -21,6 +21,7 @@ from astra.database.locks import changing_schema
 from astra.errors import StorageError, UsageError
 from astra.models import TABLES, Source, TaskRun
 from astra.models.pipeline import PipelineOutputModel
+from astra.schema.packages import HISTORY
 from astra.tasks.contract import Task, installed_tasks
 
 log = logging.getLogger("astra")
@@ -55,9 +56,10 @@ class Roles:
 
 def needed_by_writer(tasks: Iterable[Task]) -> dict[str, tuple[str, ...]]:
     """What a worker of these tasks, or an ingest, does with each table, by the table's name."""
+    models = (model for task in tasks for model in (task.spectrum_model, task.output_model))
     return {
         model._meta.table_name: KEEP if model is TaskRun or issubclass(model, PipelineOutputModel) else CHANGE
-        for model in dict.fromkeys((*TABLES, *(task.output_model for task in tasks)))
+        for model in dict.fromkeys((*TABLES, *models))
     }
 
 
@@ -105,10 +107,16 @@ def granting(database: peewee.Database, roles: Roles) -> list[str]:
             tasks.append(task)
         else:
             log.warning("%s; nobody gets a right to write its results", task)
+    needed = {table: rights for table, rights in needed_by_writer(tasks).items() if table in there}
     written = [
         f"GRANT {', '.join(rights[1:])} ON {schema}.{_quoted(table)} TO {writer}"
-        for table, rights in needed_by_writer(tasks).items()
-        if table in there
+        for table, rights in needed.items()
+    ]
+    # Tables of packages that came after the roles have all rights of `later`.
+    taken = {table: "DELETE" for table, rights in needed.items() if rights == KEEP}
+    taken |= {table: "INSERT, UPDATE, DELETE" for table in sorted(there) if table.startswith(HISTORY)}
+    written += [
+        f"REVOKE {rights} ON {schema}.{_quoted(table)} FROM {writer}" for table, rights in taken.items()
     ]
     return [
         f"GRANT CONNECT ON DATABASE {_quoted(roles.database)} TO {both}",

@@ -1,5 +1,6 @@
 """The schema of the database: made and upgraded by ``astra init``, checked by everything else."""
 
+import logging
 from pathlib import Path
 
 import peewee
@@ -8,10 +9,13 @@ from playhouse.migrations import MigrationError, Runner
 from astra.config import Settings
 from astra.database.connection import one_line, translated
 from astra.database.locks import changing_schema
-from astra.database.schemas import comment, create_schema, refuse_hidden_schema, replace_view
+from astra.database.schemas import create_schema, refuse_hidden_schema, replace_view
 from astra.errors import ConfigError
 from astra.models import TABLES, Distance
 from astra.models.astronn_dist import view_columns, view_query
+from astra.schema.packages import Upgrade, comment_columns, unknown_to, upgrade_packages
+
+log = logging.getLogger("astra")
 
 
 def runner(database: peewee.Database) -> Runner:
@@ -21,11 +25,13 @@ def runner(database: peewee.Database) -> Runner:
     return Runner(database, directory=str(Path(migrations.__file__).parent))
 
 
-def upgrade(database: peewee.Database, settings: Settings) -> list[str]:
-    """Create or upgrade the schema; safe to repeat, and to start twice at once.
+def upgrade(database: peewee.Database, settings: Settings) -> Upgrade:
+    """Create or upgrade the schema, and the tables of other packages.
+
+    It is safe to repeat, and to start twice at once.
 
     Returns:
-        The names of the migrations that were applied now.
+        What was changed; what is wrong with another package is in there, and raises nothing.
 
     Raises:
         ConfigError: The schema was made by a newer Astra.
@@ -41,9 +47,10 @@ def upgrade(database: peewee.Database, settings: Settings) -> list[str]:
             if applied or [column.name for column in database.get_columns(view)] != view_columns():
                 replace_view(database, view, view_query())
             for model in (*TABLES, Distance):
-                texts = {field.column_name: field.help_text or "" for field in model._meta.sorted_fields}
-                comment(database, model._meta.table_name, texts)
-            return applied
+                comment_columns(database, model)
+            done = Upgrade(applied)
+            upgrade_packages(database, done)
+            return done
     except MigrationError as error:
         raise ConfigError(f"the migrations cannot be applied: {error}") from error
     except peewee.PeeweeException as error:
@@ -75,8 +82,15 @@ def check(database: peewee.Database) -> None:
 
 
 def _refuse_newer(plan: Runner) -> None:
-    unknown = [migration.name for migration in plan.status() if migration.path is None]
-    if unknown:
+    unknown, latest = unknown_to(plan), max(plan.migrations()).idx
+    # What a newer Astra has beside the migrations of this one comes after them.
+    if newer := [migration.name for migration in unknown if migration.idx >= latest]:
         raise ConfigError(
-            f"the database schema is newer than this Astra (it has {', '.join(unknown)}): upgrade the package"
+            f"the database schema is newer than this Astra (it has {', '.join(newer)}): upgrade the package"
+        )
+    if unknown:
+        log.warning(
+            "the table schema_migration has migrations that are not Astra's (%s): another package has left "
+            "them there, and should have a history of its own; Astra goes on without them",
+            ", ".join(migration.name for migration in unknown),
         )

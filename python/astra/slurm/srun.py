@@ -24,6 +24,7 @@ from astra.models.pipeline import TaskRun
 from astra.running.ending import KEYBOARD_INTERRUPT, Ending, StopRequest
 from astra.running.request import Request, Targets, build_request
 from astra.running.runner import refuse_to_mix
+from astra.schema.packages import check_task
 from astra.slurm import commands
 from astra.slurm.array import JOB_PREFIX, JobArray, SrunArguments, batch_script, sbatch_command
 from astra.slurm.job import Job, TaskEnd, exit_code_of, sentence, wait_for
@@ -109,7 +110,8 @@ def carry_out(
 
     Raises:
         UsageError: A star, a profile or an option does not exist, or Slurm refuses one.
-        ConfigError: There is no Slurm here, or what there is cannot be used for this.
+        ConfigError: There is no Slurm here, or what there is cannot be used for this; or the tables of the
+            task are not those of its package.
         StorageError: The folder of logs cannot be made.
         Interrupted: A signal came before anything was submitted, or Slurm does not answer.
     """
@@ -121,6 +123,7 @@ def carry_out(
         )
     if not asked.dry_run:
         commands.check_installed()
+    check_task(task)
     request = build_request(task, targets, asked.shared, limit=asked.limit)
     before = request.selection.before
     worker = asked.of_worker(before and before.isoformat(timespec="microseconds"))

@@ -20,7 +20,8 @@ from astra.models.base import BaseModel
 from astra.models.pipeline import PipelineOutputModel, TaskClaim, TaskRun, TaskWorker, of_this_version
 from astra.running.claims import POISON_DEATHS
 from astra.running.runs import COUNTED
-from astra.tasks.contract import Task, check_tables
+from astra.schema.packages import check_task
+from astra.tasks.contract import Task
 from astra.tasks.pending import Selection, count_pending
 from astra.tasks.withheld import count_noted
 
@@ -71,7 +72,7 @@ def status_of(task: Task) -> dict[str, Any]:
     Raises:
         ConfigError: A table of the task is missing, or cannot be read.
     """
-    check_tables(task)
+    check_task(task)
     results, moment = task.output_model, now(database)
     workers = workers_of(task.name, moment)
     found = count_results(task, moment)

@@ -4,7 +4,7 @@ For a scheduler that decides on its next step, the counts are compared with limi
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,11 @@ def page(found: Found) -> list[str]:
         *_in_flight(found),
         *_runs(found),
     ]
+
+
+def absent(packages: Iterable[str]) -> list[str]:
+    """A line for each package that is not installed here."""
+    return [f"package {name!r} is not installed here; its tables in the database stay" for name in packages]
 
 
 def line(found: Found) -> str:

@@ -21,15 +21,7 @@ from typing import Any
 
 import peewee
 
-from astra.database.connection import is_missing_table, one_line, translated
-from astra.errors import (
-    AstraError,
-    ConfigError,
-    DatabaseUnreachable,
-    MissingSpectrum,
-    SpectrumError,
-    UsageError,
-)
+from astra.errors import AstraError, ConfigError, MissingSpectrum, SpectrumError, UsageError
 from astra.models.base import BaseModel
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
 from astra.system.plugins import GROUP
@@ -327,26 +319,3 @@ def comes_with_astra(name: str) -> bool:
     """Whether a task is one of this package."""
     points = metadata.entry_points(group=GROUP, name=name)
     return any(point.module.startswith("astra.") for point in points)
-
-
-def check_tables(task: Task) -> None:
-    """Refuse a task whose results or spectra cannot be read.
-
-    Raises:
-        ConfigError: A table is missing, lacks a column, or this login may not read it.
-        DatabaseUnreachable: The connection was lost.
-    """
-    for model in (task.spectrum_model, task.output_model):
-        try:
-            model.select().limit(0).execute()
-        except peewee.DatabaseError as error:
-            if isinstance(known := translated(error), DatabaseUnreachable):
-                raise known from error
-            trouble = f"cannot be read ({one_line(error)})"
-            if is_missing_table(error):
-                trouble = (
-                    "is missing: `astra init` makes only Astra's own, so see the documentation of its "
-                    "package, or ask the authors"
-                )
-            table = model._meta.table_name
-            raise ConfigError(f"task {task.name!r}: its table {table} {trouble}") from error
