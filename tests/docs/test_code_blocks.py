@@ -14,7 +14,7 @@ from astra.cli import main
 from astra.config import load_settings
 from astra.pipelines.astronn_dist.weights.files import load_weights
 from astra.schema.packages import MIGRATIONS_GROUP, installed_packages
-from astra.tasks.contract import ENTRY_POINT_GROUP
+from astra.system.plugins import TASKS_GROUP
 
 from documents import Shell, blocks, pages, stand_ins
 
@@ -163,7 +163,7 @@ def test_every_entry_point_is_of_a_group_that_is_read(block):
 
     read.read_string(block.text)
 
-    assert set(read["options.entry_points"]) <= {ENTRY_POINT_GROUP, MIGRATIONS_GROUP}
+    assert set(read["options.entry_points"]) <= {TASKS_GROUP, MIGRATIONS_GROUP}
 
 
 # > Python

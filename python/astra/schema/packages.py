@@ -25,8 +25,9 @@ from astra.database.schemas import comment
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable
 from astra.models import TABLES
 from astra.models.base import BaseModel
+from astra.system.plugins import TASKS_GROUP
 from astra.system.version import DISTRIBUTION
-from astra.tasks.contract import ENTRY_POINT_GROUP, Task, comes_with_astra, find_task, task_names
+from astra.tasks.contract import Task, comes_with_astra, find_task, task_names
 
 MIGRATIONS_GROUP = "astra.migrations"
 #: What the names of their histories begin with.
@@ -123,7 +124,7 @@ def installed_packages() -> list[Package]:
         Package(point.name, point.dist.name, point.module)
         for point in metadata.entry_points(group=MIGRATIONS_GROUP)
     ]
-    offering = {point.dist.name for point in metadata.entry_points(group=ENTRY_POINT_GROUP)}
+    offering = {point.dist.name for point in metadata.entry_points(group=TASKS_GROUP)}
     others = sorted(offering - {package.distribution for package in found})
     found += [Package(_short(name), name) for name in others]
     return [package for package in found if package.distribution != DISTRIBUTION]
@@ -259,7 +260,7 @@ def _unreadable(task: Task, table: str, error: peewee.DatabaseError) -> AstraErr
 
 
 def _packages_of(task: str) -> list[Package]:
-    points = metadata.entry_points(group=ENTRY_POINT_GROUP, name=task)
+    points = metadata.entry_points(group=TASKS_GROUP, name=task)
     distributions = {point.dist.name for point in points}
     return [package for package in installed_packages() if package.distribution in distributions]
 

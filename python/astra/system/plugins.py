@@ -4,7 +4,7 @@ import logging
 from importlib import metadata
 
 #: The group of their entry points.
-GROUP = "astra.tasks"
+TASKS_GROUP = "astra.tasks"
 
 log = logging.getLogger("astra")
 
@@ -14,7 +14,7 @@ def load_all() -> None:
 
     One that cannot be imported harms nobody here: ``astra status`` and ``astra doctor`` name it.
     """
-    for point in metadata.entry_points(group=GROUP):
+    for point in metadata.entry_points(group=TASKS_GROUP):
         try:
             point.load()
         except Exception:  # noqa: BLE001 - whatever a foreign package raises on import
