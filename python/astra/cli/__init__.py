@@ -8,7 +8,7 @@ One file for each command, named after it, with a function of this name or, for 
     init.py, ingest.py, run.py, srun.py, status.py
     create.py, report.py, explain.py
     models.py, simulate.py, train.py, compare.py
-    config.py, doctor.py
+    config.py, doctor.py, tasks.py
 """
 
 import logging
@@ -33,7 +33,7 @@ app = typer.Typer(
 # In the order in which the help lists them.
 for _name in (
     *("init", "ingest", "run", "srun", "status", "doctor", "report", "models"),
-    *("simulate", "compare", "train", "create", "explain", "config"),
+    *("simulate", "compare", "train", "create", "explain", "tasks", "config"),
 ):
     _module = import_module(f"astra.cli.{_name}")
     if hasattr(_module, "app"):

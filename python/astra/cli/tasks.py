@@ -1,0 +1,113 @@
+"""``astra tasks``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from astra.cli.console import AsJson, examples, say, say_json, say_table
+from astra.system.arguments import expanded
+
+if TYPE_CHECKING:
+    from astra.tasks.contract import Task
+
+app = typer.Typer(help="List, inspect and begin tasks.", rich_markup_mode=None)
+
+EXAMPLES_LIST = examples(
+    "astra tasks list",
+    "astra tasks list --json",
+)
+EXAMPLES_SHOW = examples(
+    "astra tasks show astronn_dist",
+    "astra tasks show astronn_dist --json",
+)
+EXAMPLES_NEW = examples(
+    "astra tasks new my_task my-task",
+    "pip install --editable my-task && astra init && astra run my_task",
+)
+
+
+@app.callback(invoke_without_command=True)
+def tasks(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_tasks()
+
+
+@app.command("list", epilog=EXAMPLES_LIST)
+def list_tasks(as_json: AsJson = False) -> None:
+    """Show the installed tasks, and what is wrong with those that cannot be loaded."""
+    from astra.tasks.contract import Task, installed_tasks
+
+    found = installed_tasks()
+    if as_json:
+        say_json(
+            {name: _facts(each) if isinstance(each, Task) else str(each) for name, each in found.items()}
+        )
+        return
+    from rich.table import Table
+
+    table = Table("task", "spectra", "results", "what it does", box=None, pad_edge=False)
+    for name, each in found.items():
+        if isinstance(each, Task):
+            facts = _facts(each)
+            table.add_row(name, facts["spectra"], facts["table"], facts["summary"])
+        else:
+            table.add_row(name, "", "", f"cannot be used: {each}")
+    say_table(table)
+
+
+@app.command(epilog=EXAMPLES_SHOW)
+def show(
+    name: Annotated[str, typer.Argument(metavar="TASK", help="The task, e.g. astronn_dist.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show a task: what it takes, the columns and flags of its results, and its options."""
+    from astra.tasks.contract import find_task
+
+    task = find_task(name)
+    if as_json:
+        say_json(_facts(task) | _details(task))
+        return
+    facts, details = _facts(task), _details(task)
+    say(f"{task.name}: {facts['summary']}")
+    say(f"spectra  {facts['spectra']}")
+    say(f"results  {facts['table']}")
+    for heading in ("columns", "flags", "options"):
+        say(f"\n{heading}")
+        width = max(map(len, details[heading]), default=0)
+        for key, text in details[heading].items():
+            say(f"  {key:<{width}}  {text}".rstrip())
+
+
+@app.command(epilog=EXAMPLES_NEW)
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the task, of its module and of its table.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+) -> None:
+    """Begin a package that adds a task: a model, the task, a migration, and a test that passes."""
+    from astra.tasks.skeleton import write_skeleton
+
+    folder = expanded(folder)
+    for path in write_skeleton(name, folder):
+        say(str(path))
+    say("next:")
+    say(f"  pip install --editable '{folder}[test]' && pytest {folder}")
+    say(f"  astra init && astra run {name}")
+
+
+def _facts(task: "Task") -> dict[str, Any]:
+    return {
+        "summary": (task.__doc__ or "").strip().partition("\n")[0],
+        "spectra": task.spectrum_model.__name__,
+        "table": task.output_model._meta.table_name,
+    }
+
+
+def _details(task: "Task") -> dict[str, dict[str, str]]:
+    from astra.models.fields import flags_of
+
+    return {
+        "columns": {each.column_name: each.help_text or "" for each in task.output_model._meta.sorted_fields},
+        "flags": {name: each.help_text or "" for name, each in flags_of(task.output_model).items()},
+        "options": dict.fromkeys(sorted(task.options), ""),
+    }
