@@ -78,12 +78,14 @@ def test_the_name_of_an_installed_task_is_refused(tmp_path):
 
 
 def test_nothing_that_is_there_is_replaced(tmp_path, capsys):
-    (tmp_path / "mine.txt").write_text("mine")
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
 
-    code = main(["tasks", "new", "my_task", str(tmp_path)])
+    assert main(["tasks", "new", "my_task", str(folder)]) == 2
 
-    assert (code, os.listdir(tmp_path / "")) == (2, ["home", "mine.txt"]) or code == 2
-    assert f"{tmp_path} is there already; name a folder that is new, or empty" in capsys.readouterr().err
+    assert f"{folder} is there already; name a folder that is new, or empty" in capsys.readouterr().err
+    assert os.listdir(folder) == ["mine.txt"]
 
 
 def test_the_installed_tasks_are_listed_with_what_they_do(capsys):

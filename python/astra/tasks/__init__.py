@@ -3,7 +3,7 @@
 contract.py    @task, what a task knows beside its generator, and the installed tasks
 pending.py     which spectra need a task, as queries
 queries.py     these queries, asked for as upstream Astra does
-skeleton.py    a new package that adds a task, from the templates in skeleton_files/
+skeleton.py    a new package that adds a task, from templates in the folder beside
 withheld.py    spectra whose files the system withheld, which later runs try again
 """
 
