@@ -124,7 +124,7 @@ def test_after_a_storm_every_spectrum_has_one_row(own_server, tmp_path, seed):
     broken = _survey(tmp_path, 4000)
     storm = Storm(tmp_path, 4000, seed)
 
-    storm.rage(2.5, [2, 5], own_server.restart)
+    storm.rage(0.8, [2, 5], own_server.restart)
 
     _check(storm, broken)
     assert storm.kills > 5
