@@ -1,10 +1,12 @@
 """Tasks: what one is, which are installed, and which spectra still need one.
 
 contract.py    @task, what a task knows beside its generator, and the installed tasks
+options.py     the options of a task, from the annotations of its parameters
 pending.py     which spectra need a task, as queries
 withheld.py    spectra whose files the system withheld, which later runs try again
 """
 
 from astra.tasks.contract import Provenance, Task, find_task, installed_tasks, task, task_names
+from astra.tasks.options import Option
 
-__all__ = ["Provenance", "Task", "find_task", "installed_tasks", "task", "task_names"]
+__all__ = ["Option", "Provenance", "Task", "find_task", "installed_tasks", "task", "task_names"]

@@ -9,11 +9,12 @@ A package offers a task by an entry point in the group ``astra.tasks``; its name
 import collections.abc
 import functools
 import inspect
+import json
 import logging
 import time
 import typing
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
@@ -23,6 +24,7 @@ from astra.database.connection import is_missing_table, one_line, translated
 from astra.errors import ConfigError, DatabaseUnreachable, UsageError
 from astra.models.base import BaseModel
 from astra.models.pipeline import PipelineOutputModel
+from astra.tasks.options import declared_options
 
 ENTRY_POINT_GROUP = "astra.tasks"
 log = logging.getLogger("astra")
@@ -32,7 +34,9 @@ log = logging.getLogger("astra")
 class Provenance:
     """What the numbers of a run depend on, apart from the spectra; rows that differ in it do not mix.
 
-    The last two say how the weights were chosen, and what they are good for; no number depends on them.
+    The origin and the range say how the weights were chosen, and what they are good for; no number depends on
+    them. ``options`` are those that change numbers and have no place of their own here, as JSON; the task
+    itself fills them in.
     """
 
     weights_name: str | None = None
@@ -42,6 +46,7 @@ class Provenance:
     precision: str | None = None
     weights_origin: str | None = None
     weights_range: str | None = None
+    options: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,7 @@ class Task:
         functools.update_wrapper(self, function)
         self.name = function.__name__
         self.spectrum_model, self.output_model = _models_of(function)
-        parameters = list(inspect.signature(function).parameters.values())[1:]
-        self.options = frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        self.options = declared_options(function)
         self.rederivation: Rederivation | None = None
         self.notes: list[Note] = []
         self.identify: Callable[..., Provenance] = lambda **options: Provenance()
@@ -92,13 +96,65 @@ class Task:
         """Fail as ``prepare`` does, in a process that lets others compute, and so needs to load less."""
 
     def __call__(self, spectra: Iterable[Any], **options: Any) -> Iterator[Any]:
-        """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty."""
+        """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty.
+
+        Raises:
+            TypeError: The task has no such option; at once, not with the first row.
+            UsageError: The value of an option has another type, or is outside its limits; likewise.
+        """
+        for name in options.keys() - self.options.keys():
+            raise TypeError(
+                f"{self.name}() has no option {name!r}; it has {', '.join(self.options) or 'none'}"
+            )
+        return self._rows(spectra, self.checked(options))
+
+    def _rows(self, spectra: Iterable[Any], options: Mapping[str, Any]) -> Iterator[Any]:
         last = time.perf_counter()
         for row in self.__wrapped__(spectra, **options):
             if row.t_elapsed != row.t_elapsed:  # NaN
                 row.t_elapsed = time.perf_counter() - last
             yield row
             last = time.perf_counter()
+
+    def checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options that were given, each in the type that the task declares.
+
+        Raises:
+            UsageError: There is no such option, or a value has another type or is outside its limits.
+        """
+        for name in options.keys() - self.options.keys():
+            raise UsageError(f"task {self.name} has no option --{name.replace('_', '-')}")
+        try:
+            return {name: self.options[name].checked(value) for name, value in options.items()}
+        except UsageError as error:
+            raise UsageError(f"task {self.name}: {error}") from None
+
+    def provenance(self, options: Mapping[str, Any]) -> Provenance:
+        """What the numbers of a run with these options would depend on, defaults included.
+
+        Raises:
+            UsageError: There is no such option, or a value has another type or is outside its limits.
+        """
+        given = self.checked(options)
+        found = self.identify(**given)
+        known = {"weights": found.weights_sha256, "seed": found.seed, "n_draws": found.n_draws}
+        values = {
+            name: each.plain(given.get(name, each.default))
+            for name, each in self.options.items()
+            if each.declared.changes_numbers and known.get(name) is None
+        }
+        return replace(found, options=json.dumps(values, sort_keys=True))
+
+    def options_of(self, record: str | None) -> dict[str, Any]:
+        """The values of all options that change numbers, from what a run has recorded of them.
+
+        Args:
+            record: ``options`` of the run; what it does not hold counts as the default of now, so that rows
+                stay as they are when a task gets a new option, or has runs from before options were recorded.
+        """
+        recorded = json.loads(record or "{}")
+        changing = [each for each in self.options.values() if each.declared.changes_numbers]
+        return {each.name: recorded.get(each.name, each.plain(each.default)) for each in changing}
 
     def identified_by(self, function: Callable[..., Provenance]) -> Callable[..., Provenance]:
         """Decorator: ``function(**options)`` returns the provenance of a run."""
@@ -141,8 +197,8 @@ def task(function: Callable[..., Iterator[Any]]) -> Task:
     """Make a task of a generator whose annotations name the models of its input and output.
 
     Raises:
-        TypeError: The first parameter is not annotated as an iterable of a model, or the return
-            value not as an iterator of a model of results.
+        TypeError: The first parameter is not annotated as an iterable of a model, or the return value not as
+            an iterator of a model of results; or a keyword-only parameter cannot be an option.
     """
     return Task(function)
 
