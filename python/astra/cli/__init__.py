@@ -1,7 +1,7 @@
 """The command line: no logic; torch and astropy load only where they are needed.
 
-    console.py      what commands share: output, the configured database, one report for every ending
-    task_options.py the options of a task, which a command on it takes beside its own
+    console.py       what commands share: output, the configured database, one report for every ending
+    task_options.py  the options of a task, which a command on it takes beside its own
 
 One file for each command, named after it, with a function of this name or, for a group, an `app`;
 `astra version` is here:

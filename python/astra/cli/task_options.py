@@ -53,7 +53,7 @@ class TaskCommand(TyperCommand):
         offered = [each for each in task.options.values() if each.name not in OF_EVERY_TASK]
         taken = {"--help"} | {name for each in self.params for name in (each.name, *each.opts)}
         for each in offered:
-            if not taken.isdisjoint({each.name, option_name(each.name)}):
+            if not taken.isdisjoint({each.name, option_name(each.name), option_name(f"no_{each.name}")}):
                 raise ConfigError(
                     f"task {task.name}: its option {each.name} is called as one of `astra {self.name}`: "
                     "its package has to rename the parameter"
