@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from astra.pipelines.astronn_dist.direct import distance, distance_from_apstar
     from astra.system.version import __version__
     from astra.tasks.contract import task
+    from astra.tasks.options import Option
     from astra.tasks.queries import generate_queries_for_task
 
-__all__ = ["__version__", "distance", "distance_from_apstar", "generate_queries_for_task", "task"]
+__all__ = ["Option", "__version__", "distance", "distance_from_apstar", "generate_queries_for_task", "task"]
 
 _HOMES = {
+    "Option": "astra.tasks.options",
     "__version__": "astra.system.version",
     "distance": "astra.pipelines.astronn_dist.direct",
     "distance_from_apstar": "astra.pipelines.astronn_dist.direct",

@@ -51,6 +51,7 @@ def mixture(db):
         ({"seed": 1}, "seed 1"),
         ({"n_draws": 7}, "7 draws"),
         ({"precision": "float64"}, "float64"),
+        ({"options": '{"backend": "astronn"}'}, "float32, backend astronn"),
     ],
 )
 def test_a_mixture_is_refused_and_says_what_is_mixed(mixture, create, tmp_path, different, said):

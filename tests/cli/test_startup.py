@@ -65,6 +65,18 @@ def test_every_command_shows_worked_examples(arguments, capsys):
     assert f"astra {' '.join(arguments)}" in capsys.readouterr().out.split("Example")[1]
 
 
+@pytest.mark.parametrize("command", ["run", "srun"])
+def test_the_options_of_a_task_are_shown_without_torch(command):
+    code = "import sys; sys.modules['torch'] = None; from astra.cli import main; sys.exit(main(sys.argv[1:]))"
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code, command, "astronn_dist", "--help"], capture_output=True, text=True
+    )
+
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "Options of astronn_dist:\n  --n-draws " in ran.stdout
+
+
 def test_a_run_with_nothing_pending_does_not_load_torch(db, toy_weights):
     code = (
         "import sys; from astra.cli import main; code = main(sys.argv[1:]); "

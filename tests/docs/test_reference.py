@@ -11,6 +11,7 @@ from astra.cli import app
 from astra.config import CONFIG_VARIABLE, ENVIRONMENT, load_settings
 from astra.errors import AstraError
 from astra.models import TABLES, AstroNNdist, Distance
+from astra.pipelines.astronn_dist import astronn_dist
 from astra.running.ending import KEYBOARD_INTERRUPT
 from astra.status.text import LIMIT_BROKEN
 
@@ -49,6 +50,14 @@ def test_every_command_argument_and_option_is_there_with_its_help(commands, name
         assert _plain(parameter.help or "") in said
     for example in re.findall(r"^ +(\S.*)$", command.epilog or "", re.MULTILINE):
         assert _plain(example) in said
+
+
+def test_every_option_of_the_distance_task_is_there_with_its_help(commands):
+    said = commands["Options of astronn_dist"]
+
+    for name in ("n_draws", "backend", "model_path", "parallel", "cpu_count"):
+        assert f"--{name.replace('_', '-')}" in said
+        assert _plain(astronn_dist.options[name].declared.help) in said
 
 
 @pytest.mark.parametrize("model", [*TABLES, Distance], ids=lambda model: model.__name__)

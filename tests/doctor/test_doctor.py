@@ -440,7 +440,7 @@ def test_the_task_of_another_package_is_checked_as_our_own_is(survey, db, tmp_pa
 
     assert {level for level, *_ in findings} == {"ok"}
     assert "ok    tasks          usable: astronn_dist, count_pixels" in [text for *_, text in findings]
-    assert "ok    results        count_pixels: no rows of other weights, seeds or draws" in [
+    assert "ok    results        count_pixels: no rows of other weights, seeds, draws or options" in [
         text for *_, text in findings
     ]
 

@@ -146,6 +146,9 @@ def test_the_report_and_the_catalogue_agree_on_what_a_mixture_is(survey):
     like_it = {name: getattr(same, name) for name in ("weights_sha256", "seed", "n_draws", "precision")}
     renamed = a_run(weights_name="renamed", weights_range="giants", version="0.1.1", **like_it)
     a_result(a_spectrum(a_source()), run_pk=renamed.pk, v_astra=V_ASTRA + 1)
+    # Options that are not recorded are the defaults.
+    recorded = a_run(weights_name="toy", options='{"backend": "astra"}', **like_it)
+    a_result(a_spectrum(a_source()), run_pk=recorded.pk)
     void = a_run(weights_name="no result", weights_sha256="ee" * 32)
     a_result(a_spectrum(a_source()), run_pk=void.pk, flag_no_result=True)
 
@@ -154,13 +157,16 @@ def test_the_report_and_the_catalogue_agree_on_what_a_mixture_is(survey):
     a_result(a_spectrum(a_source()), run_pk=other.pk)
     a_result(a_spectrum(a_source()))
     a_result(a_spectrum(a_source()), run_pk=renamed.pk, v_astra=V_ASTRA + 1000)
+    elsewhere = a_run(weights_name="toy", options='{"backend": "astronn"}', **like_it)
+    a_result(a_spectrum(a_source()), run_pk=elsewhere.pk)
     mixed = now(gather).kinds
 
     assert [(kind.origin.weights_name, kind.good_for) for kind in alone] == [("toy", "giants")]
     in_catalogue = Counter()
     for origin in CatalogueRows(survey, columns(Names.ASTRA, mixed=True), None).origins():
         in_catalogue[origin.identity] += origin.rows
-    assert len(mixed) == 4
+    assert len(mixed) == 5
+    assert sorted(kind.origin.settings for kind in mixed)[-1] == "backend astronn"
     assert {kind.origin.identity: kind.origin.rows for kind in mixed} == in_catalogue
 
 

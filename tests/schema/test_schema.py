@@ -18,7 +18,7 @@ from astra.schema import upgrade as schema
 
 ALL = [
     *("0001_tables", "0002_distances", "0003_weights_of_runs", "0004_claims", "0005_parallaxes"),
-    *("0006_raw_parallaxes", "0007_withheld"),
+    *("0006_raw_parallaxes", "0007_withheld", "0008_options_of_runs"),
 ]
 
 
@@ -120,8 +120,20 @@ def test_the_runs_so_far_stay_as_they_were_when_their_weights_get_new_columns(db
     after = {table: _only_row(db, table) for table in tables}
     for table in tables:
         assert before[table].items() <= after[table].items()
-    assert set(after["task_run"]) - set(before["task_run"]) == {"weights_origin", "weights_range"}
-    assert TaskRun.get().weights_range is None
+    new = {"weights_origin", "weights_range", "options"}
+    assert set(after["task_run"]) - set(before["task_run"]) == new
+    assert {after["task_run"][name] for name in new} == {None}
+
+
+def test_going_back_and_forth_forgets_the_options_of_runs_and_nothing_else(db):
+    a_result(a_spectrum(a_source()), run_pk=a_run(options='{"backend": "astra"}', seed=3).pk)
+    before = _only_row(db, "task_run")
+
+    assert schema.runner(db).down("0008_options_of_runs") == ALL[:6:-1]
+    assert _only_row(db, "task_run").items() == {k: v for k, v in before.items() if k != "options"}.items()
+    schema.runner(db).up()
+
+    assert _only_row(db, "task_run") == before | {"options": None}
 
 
 def _only_row(database, table):

@@ -78,7 +78,7 @@ def test_a_wrong_profile_is_one_line_that_names_it(settings_file, content, says)
 
 
 def test_a_worker_is_asked_the_same_of_the_rows_from_before_one_time():
-    shared = {"weights": "my w", "seed": 3, "overwrite": True}
+    shared = {"weights": "my w", "seed": 3, "overwrite": True, "task_options": {"n_draws": 5}}
     asked = _asked(what=["2M1"], nodes=3, limit=9, max_runtime=60.0, shared=SharedArguments(**shared))
 
     assert asked.of_worker("2026-01-01T00:00:00") == RunArguments(

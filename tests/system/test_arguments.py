@@ -1,6 +1,7 @@
 """The arguments of a command are one object, which can be written as words and read again."""
 
 from dataclasses import dataclass, fields
+from inspect import Parameter
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,22 @@ LIMITED = {
     "seed": st.none() | st.integers(0, 2**63 - 1),
     "max_runtime": st.none() | st.floats(0, 1e9),
     "logs": st.none() | st.from_regex(r"/\w+", fullmatch=True).map(Path),
+    "task_options": st.fixed_dictionaries(
+        {},
+        optional={"step": st.integers(2), "halve": st.just(True), "fine": st.just(False), "mode": st.text()},
+    ),
     "workers": st.integers(1),
 } | dict.fromkeys(("limit", "batch_size", "nodes", "procs", "array_limit"), st.none() | st.integers(1))
+
+
+#: Options that a task has beside the fields.
+FURTHER = [
+    Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+    for name, kind, default in (
+        *(("step", int, 1), ("halve", bool, False)),
+        *(("fine", bool, True), ("mode", str | None, None)),
+    )
+]
 
 
 def any_of(kind):
@@ -34,7 +49,7 @@ def any_of(kind):
 def parsed(kind, words):
     """What a command that takes such arguments gets."""
     seen, app = [], typer.Typer()
-    app.command()(takes(kind)(seen.append))
+    app.command()(takes(kind, FURTHER)(seen.append))
     app([*words], standalone_mode=False)
     return seen.pop()
 
@@ -48,10 +63,12 @@ def test_what_is_written_as_a_command_line_is_read_as_the_same(kind, data):
 
 
 def test_a_command_line_holds_words_first_and_nothing_that_is_as_by_default():
-    shared = SharedArguments(seed=0, device=Device.CPU, overwrite=True)
+    own = {"n_draws": 5, "fine": False}
+    shared = SharedArguments(seed=0, device=Device.CPU, overwrite=True, task_options=own)
     asked = RunArguments(task="t", what=["2M1", "7"], workers=1, shared=shared, as_json=True)
 
-    assert command_line(asked) == ("t", "2M1", "7", "--device=cpu", "--seed=0", "--overwrite", "--json")
+    words, options = ("t", "2M1", "7"), ("--device=cpu", "--seed=0", "--overwrite")
+    assert command_line(asked) == (*words, *options, "--n-draws=5", "--no-fine", "--json")
     assert command_line(RunArguments(task="t")) == ("t",)
 
 
@@ -80,11 +97,12 @@ def test_a_variable_in_a_path_that_is_not_set_is_wrong_usage():
 
 
 def test_what_is_specified_is_known_by_the_name_of_its_field():
-    shared = SharedArguments(seed=0, allow_mixed=True)
+    shared = SharedArguments(seed=0, allow_mixed=True, task_options={"fine": False})
 
     assert specified(RunArguments(task="t", shared=shared)) == {
         "task": "t",
         "workers": 1,
         "seed": 0,
         "allow_mixed": True,
+        "fine": False,
     }

@@ -42,7 +42,7 @@ def test_its_own_tests_pass(installed):
     ran = subprocess.run(command, cwd=installed, capture_output=True, text=True)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "2 passed" in ran.stdout
+    assert "3 passed" in ran.stdout
 
 
 def test_its_task_is_made_run_and_shown_on_every_database(db, installed, tmp_path, capsys):
@@ -57,7 +57,8 @@ def test_its_task_is_made_run_and_shown_on_every_database(db, installed, tmp_pat
 
     said = capsys.readouterr().out
     assert "1 measured + 1 no_result = 2 processed (bad 1, warn 0; flag_no_result 1)" in said
-    assert "flag_weak       The median of flux over error is below 10" in said
+    assert "flag_weak       The median of flux over error is below --weak-below" in said
+    assert "--weak-below  The median of flux over error below which a spectrum is flagged" in said
     rows = find_task("snr_of_mine").output_model.select()
     assert {row.spectrum_pk: row.snr_median > 50 for row in rows} == {
         good.spectrum_pk: True,

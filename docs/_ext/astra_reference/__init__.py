@@ -4,6 +4,7 @@
     {reference} flags MODEL     its bits
     {reference} exit-codes      what the program ends with
     {reference} settings        what can be set, and where
+    {reference} options TASK    what a task takes beside the options of its command
     {reference} commands        every command with its arguments, options and examples
 
 tables.py and commands.py give Markdown, and know nothing of Sphinx.
@@ -20,6 +21,7 @@ CONTENTS = {
     "flags": tables.flags,
     "exit-codes": tables.exit_codes,
     "settings": tables.settings,
+    "options": tables.options,
     "commands": commands.commands,
 }
 

@@ -1,4 +1,4 @@
-"""Tables of the reference, as Markdown: columns, flags, exit codes, settings."""
+"""Tables of the reference, as Markdown: columns, flags, exit codes, settings, options of a task."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,8 +8,11 @@ from astra.config import CONFIG_VARIABLE, ENVIRONMENT, OWN_FILE, UPSTREAM_FILES,
 from astra.errors import AstraError
 from astra.models import fields
 from astra.models.fields import flags_of
+from astra.running.arguments import OF_EVERY_TASK
 from astra.running.ending import KEYBOARD_INTERRUPT
 from astra.status.text import LIMIT_BROKEN
+from astra.system.arguments import option_name
+from astra.tasks.contract import find_task
 
 from astra_reference.commands import options_called
 
@@ -84,6 +87,18 @@ def settings() -> str:
         "path, `~` and `$VARIABLE` are replaced.\n\n"
     )
     return where + table(("setting in the file", "option, environment", "meaning"), rows)
+
+
+def options(task_name: str) -> str:
+    """The options of a task that the commands do not offer for every task."""
+    rows = []
+    for name, option in find_task(task_name).options.items():
+        if name not in OF_EVERY_TASK:
+            values = ", ".join(option.choices) or option.type.__name__
+            default = "" if option.default is None else str(option.default)
+            mixes = "" if option.declared.changes_numbers else "yes"
+            rows.append((f"`{option_name(name)}`", values, default, mixes, option.declared.help or ""))
+    return table(("option", "values", "default", "values may mix", "meaning"), rows)
 
 
 def _option(setting: str) -> str | None:

@@ -202,6 +202,7 @@ UCDS = {
     "seed": "meta.number",
     "n_draws": "meta.number",
     "precision": "meta.code",
+    "options": "meta.note",
 }
 
 
@@ -211,7 +212,7 @@ def columns(names: Names = Names.ASTRA, *, mixed: bool = False) -> tuple[Column,
 
     Args:
         names: Whose names they have.
-        mixed: Whether to add the weights, seed and precision of each row.
+        mixed: Whether to add the weights, seed, precision and options of each row.
     """
     fields = {key: _FIELDS[key] for key in _FIRST}
     for field in Distance._meta.sorted_fields:

@@ -40,7 +40,7 @@ class Request:
         output: The file; ``None`` names it after the catalogue and the version, in the current folder.
         format: Its format.
         names: Whose names the columns have.
-        mixed: Whether to accept results of different weights, seeds, draws, precisions or versions.
+        mixed: Whether to accept results of different weights, seeds, draws, precisions, options or versions.
         condition: The condition on the rows; ``None`` takes all.
         overwrite: Whether to replace an existing file.
     """

@@ -1,5 +1,6 @@
 """The query for the rows of the catalogue, their summary, and the origins of the results."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from astra.database.sql import all_rows, octets
 from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
 from astra.models import Distance, Source, TaskRun
+from astra.pipelines.astronn_dist import astronn_dist
 
 #: Rows carry major * 10^6 + minor * 10^3 + patch; those of one minor version are comparable.
 PATCHES = 1000
@@ -51,6 +53,7 @@ class Origin:
         seed: Seed of the dropout masks.
         n_draws: Number of dropout draws.
         precision: Arithmetic of the network.
+        options: Options of the task that change numbers, as the run has recorded them.
         version: Major and minor version of Astra: major * 1000 + minor.
         rows: Number of results.
     """
@@ -60,25 +63,32 @@ class Origin:
     seed: int | None
     n_draws: int | None
     precision: str | None
+    options: str | None
     version: int
     rows: int
 
     @property
     def identity(self) -> tuple:
         """All that the numbers depend on, which the name of the weights is not."""
-        return (self.weights_sha256, self.seed, self.n_draws, self.precision, self.version)
+        options = tuple(astronn_dist.options_of(self.options).items())
+        return (self.weights_sha256, self.seed, self.n_draws, self.precision, options, self.version)
 
     @property
     def minor_version(self) -> str:
         """The version in words, e.g. ``0.2``."""
         return "{}.{}".format(*divmod(self.version, PATCHES))
 
+    @property
+    def settings(self) -> str:
+        """The options in words, e.g. ``backend astra``; empty where none are recorded."""
+        return ", ".join(f"{name} {value}" for name, value in json.loads(self.options or "{}").items())
+
     def __str__(self) -> str:
         weights = "unknown weights"
         if self.weights_sha256 is not None:
             weights = f"weights {self.weights_name} (sha256 {self.weights_sha256[:12]})"
         facts = [f"version {self.minor_version}", weights, f"seed {self.seed}", f"{self.n_draws} draws"]
-        return ", ".join([*facts, self.precision or "unknown precision"])
+        return ", ".join(filter(None, [*facts, self.precision or "unknown precision", self.settings]))
 
 
 class Rows:
@@ -143,12 +153,12 @@ class Rows:
 
 
 def is_mixed(origins: Sequence[Origin]) -> bool:
-    """Whether the results come from different weights, seeds, draws, precisions or versions."""
+    """Whether the results come from different weights, seeds, draws, precisions, options or versions."""
     return len({origin.identity for origin in origins}) > 1
 
 
 def refuse_mixture(origins: Sequence[Origin]) -> None:
-    """Refuse to mix results of different weights, seeds, draws, precisions or versions.
+    """Refuse to mix results of different weights, seeds, draws, precisions, options or versions.
 
     Raises:
         ConfigError: They would mix; the message lists the origins and their numbers of rows.
@@ -159,8 +169,8 @@ def refuse_mixture(origins: Sequence[Origin]) -> None:
     more = f"; and {len(origins) - _LISTED} more" if len(origins) > _LISTED else ""
     raise ConfigError(
         f"the results are a mixture: {'; '.join(listed)}{more}. Give --mixed to take all, with columns "
-        "that say which is which; or choose with --where by weights_sha256, seed, n_draws, precision, run_pk "
-        "or v_astra; or make all anew with `astra run … --overwrite`"
+        "that say which is which; or choose with --where by weights_sha256, seed, n_draws, precision, "
+        "options, run_pk or v_astra; or make all anew with `astra run … --overwrite`"
     )
 
 

@@ -62,7 +62,7 @@ class Table:
 
     @property
     def mixed(self) -> bool:
-        """Whether the results come from different weights, seeds, draws, precisions or versions."""
+        """Whether the results come from different weights, seeds, draws, precisions, options or versions."""
         return is_mixed(self.origins)
 
     @property
@@ -86,6 +86,7 @@ class Table:
                 ("SEED", origin.seed, "Seed of the dropout masks"),
                 ("NDRAWS", origin.n_draws, "Monte Carlo dropout draws"),
                 ("PRECISIN", origin.precision, "Arithmetic of the network"),
+                ("OPTIONS", origin.options, "Other options that change numbers, as JSON"),
             ]
         facts += [
             ("NSTARS", self.summary.stars, "Stars"),

@@ -1,6 +1,7 @@
 """The command line: no logic; torch and astropy load only where they are needed.
 
-    console.py      what commands share: output, the configured database, one report for every ending
+    console.py       what commands share: output, the configured database, one report for every ending
+    task_options.py  the options of a task, which a command on it takes beside its own
 
 One file for each command, named after it, with a function of this name or, for a group, an `app`;
 `astra version` and the answer to `astra migrate` are here:
@@ -39,7 +40,8 @@ for _name in (
     if hasattr(_module, "app"):
         app.add_typer(_module.app, name=_name)
     else:
-        app.command(epilog=_module.EXAMPLES)(getattr(_module, _name))
+        _class = getattr(_module, "COMMAND", None)
+        app.command(cls=_class, epilog=_module.EXAMPLES)(getattr(_module, _name))
 
 
 @app.command(epilog="Example: astra version")

@@ -86,6 +86,6 @@ def _say(made: "Created", *, filtered: bool) -> None:
     if found["format"] == Format.FITS:
         note('the rows are in HDU 2, "APOGEE"; HDU 1, "BOSS", has none')
     if found["mixed"]:
-        note("results of different weights or versions; the columns from weights_name on say which")
+        note("results of different weights, options or versions; the columns from weights_name on say which")
     if not found["spectra"]:
         note("no row meets the filter" if filtered else "there is no such row: the tables are empty")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from astra.cli.console import database_session, examples, finish, note, progress, reported, say, say_sum
+from astra.cli.task_options import TaskCommand
 from astra.running.arguments import RunArguments
 from astra.system.arguments import specified, takes
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from astra.running.ending import StopRequest
     from astra.running.runs import Report
 
+COMMAND = TaskCommand
 EXAMPLES = examples(
     "astra run astronn_dist --limit 10000",
     "astra run astronn_dist 2M17334253-1654573",

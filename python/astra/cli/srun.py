@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from astra.cli.console import database_session, examples, finish, note, progress, reported, say, say_sum
+from astra.cli.task_options import TaskCommand
 from astra.slurm.array import SrunArguments
 from astra.system.arguments import takes
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from astra.running.ending import StopRequest
     from astra.slurm.srun import SlurmReport
 
+COMMAND = TaskCommand
 EXAMPLES = examples(
     "astra srun astronn_dist --mem=16000 --gres=gpu:v100 --account=A --time=48:00:00",
     "astra srun astronn_dist --nodes 10 --procs 16 --array-limit 4 --limit 1000000",

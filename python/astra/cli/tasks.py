@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from astra.cli.console import AsJson, examples, say, say_json, say_table
-from astra.system.arguments import expanded
+from astra.system.arguments import expanded, option_name
 
 if TYPE_CHECKING:
     from astra.tasks.contract import Task
@@ -109,5 +109,8 @@ def _details(task: "Task") -> dict[str, dict[str, str]]:
     return {
         "columns": {each.column_name: each.help_text or "" for each in task.output_model._meta.sorted_fields},
         "flags": {name: each.help_text or "" for name, each in flags_of(task.output_model).items()},
-        "options": dict.fromkeys(sorted(task.options), ""),
+        "options": {
+            option_name(each.name): f"{each.declared.help or ''} (default: {each.default})".strip()
+            for each in task.options.values()
+        },
     }

@@ -148,7 +148,7 @@ def check_results(known: Known) -> Iterator[Finding]:
             yield Finding("results", WARN, f"{name}: not checked, for that needs the weights")
             continue
         refuse_to_mix(task, known.provenance[name])
-        yield Finding("results", OK, f"{name}: no rows of other weights, seeds or draws")
+        yield Finding("results", OK, f"{name}: no rows of other weights, seeds, draws or options")
 
 
 def check_claims(known: Known) -> Iterator[Finding]:

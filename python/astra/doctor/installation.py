@@ -98,7 +98,7 @@ def check_weights(known: Known) -> Iterator[Finding]:
     """Whether each task finds its weights, and can use them."""
     for name, task in known.tasks.items():
         try:
-            known.provenance[name] = found = task.identify()
+            known.provenance[name] = found = task.provenance({})
             task.prepare()
         except AstraError as error:
             yield Finding("weights", FAIL, f"{name}: {error}", exit_code=error.exit_code)

@@ -105,6 +105,7 @@ class Glossary:
     seed = "Seed of the dropout masks"
     n_draws = "Number of Monte Carlo dropout draws"
     precision = "Arithmetic of the network"
+    options = "Options of the task that change numbers, as JSON; empty in runs from before they were recorded"
     host = "Machine that ran it"
     pid = "Process that ran it"
     arguments = "Arguments of the command line"

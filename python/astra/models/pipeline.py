@@ -16,7 +16,7 @@ class TaskRun(BaseModel):
     """One run of a task by one worker: with what, where, when, and how it ended."""
 
     #: What the numbers of a run depend on, after the name of its weights.
-    IDENTITY = ("weights_name", "weights_sha256", "seed", "n_draws", "precision")
+    IDENTITY = ("weights_name", "weights_sha256", "seed", "n_draws", "precision", "options")
 
     pk = fields.AutoField()
 
@@ -33,6 +33,7 @@ class TaskRun(BaseModel):
     seed = fields.BigIntegerField(null=True)
     n_draws = fields.IntegerField(null=True)
     precision = fields.TextField(null=True)
+    options = fields.TextField(null=True)
     arguments = fields.TextField(null=True)
 
     # > Where and when

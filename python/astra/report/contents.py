@@ -21,7 +21,7 @@ class Kind:
     """Results that can be compared with each other.
 
     Attributes:
-        origin: The weights, seed, draws, precision and minor version that they share, and their number.
+        origin: The weights, settings and minor version that they share, and their number.
         good_for: What the weights are good for, if a run has recorded it.
     """
 

@@ -3,11 +3,12 @@
 Only the command line and ``srun`` load this: a run does without typer.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from astra.system.arguments import argument, option
+from astra.system.arguments import argument, further_options, option
 
 
 class Device(StrEnum):
@@ -16,6 +17,10 @@ class Device(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
+
+
+#: Options that commands offer for every task, so that they are in one place and mean one thing.
+OF_EVERY_TASK = ("weights", "seed", "device", "batch_size")
 
 
 class Retry(StrEnum):
@@ -46,13 +51,14 @@ class SharedArguments:
     retry: Retry | None = option(help="Take failed spectra again.")
     before: str | None = option(metavar="TIME", help="Take again only what is older (UTC).")
     allow_mixed: bool = option("--allow-mixed", default=False, help="Accept rows made by other weights.")
+    task_options: Mapping[str, Any] = further_options()
 
     @property
     def of_task(self) -> dict[str, Any]:
         """The options that the caller set for the task itself."""
         device = self.device and self.device.value
         options = {"weights": self.weights, "seed": self.seed, "device": device}
-        return {name: value for name, value in options.items() if value is not None}
+        return {name: value for name, value in options.items() if value is not None} | self.task_options
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,11 +105,9 @@ def build_request(task: Task, targets: Targets, shared: "SharedArguments", **res
         **rest: Further attributes of the request.
 
     Raises:
-        UsageError: A star is not in the database, or the task has no such option.
+        UsageError: A star is not in the database, or the task has no such option or takes no such value.
     """
-    options = shared.of_task
-    for name in options.keys() - task.options:
-        raise UsageError(f"task {task.name} has no option --{name.replace('_', '-')}")
+    options = task.checked(shared.of_task)
     retry = shared.retry is not None
     replaces = retry or shared.overwrite
     if targets.before and not replaces:

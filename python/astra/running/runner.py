@@ -76,7 +76,7 @@ class _Run:
         if request.dry_run:
             report.end("dry_run", 0)
             return
-        report.provenance = self.task.identify(**request.options)
+        report.provenance = self.task.provenance(request.options)
         refuse_to_mix(request, report.provenance)
         if (
             not pending.anything_pending(request.selection)

@@ -1,10 +1,10 @@
-"""What is on record of a run: its report, its row in ``task_run``, and the rule that weights do not mix."""
+"""What is on record of a run: its report, its row in ``task_run``; and the rule what does not mix."""
 
 import json
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -69,7 +69,7 @@ class Report(Ending):
 
 
 def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = None) -> None:
-    """Stop before rows of this version would come from different weights, seeds, draws or precisions.
+    """Stop before rows of this version would differ in their weights, seed, draws, precision or options.
 
     Args:
         task: The task.
@@ -91,16 +91,25 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
         TaskRun.task == task.name, of_this_version(TaskRun), fn.EXISTS(row)
     )
     for run in runs.order_by(TaskRun.pk):
-        for name, word in _IDENTITY.items():
-            if getattr(run, name) == getattr(provenance, name):
-                continue
-            said = f"rows of {task.name} in this version come from {word} {_said(run, name)}"
+        for word, was, would_be in _differences(task, run, provenance):
+            said = f"rows of {task.name} in this version come from {word} {was}"
             if run.counts:
                 raise ConfigError(
-                    f"{said}, this run would use {_said(provenance, name)}: run with the same, or give "
+                    f"{said}, this run would use {would_be}: run with the same, or give "
                     "--overwrite (all anew, not a part) or --allow-mixed"
                 )
             log.warning("%s, and stay until their files can be read", said)
+
+
+def _differences(task: Task, run: TaskRun, provenance: Provenance) -> Iterator[tuple[str, str, str]]:
+    """What numbers depend on and would not be the same: its name, what it was, what it would be."""
+    for name, word in _IDENTITY.items():
+        if getattr(run, name) != getattr(provenance, name):
+            yield word, _said(run, name), _said(provenance, name)
+    before = task.options_of(run.options)
+    for name, value in task.options_of(provenance.options).items():
+        if before[name] != value:
+            yield name, str(before[name]), str(value)
 
 
 def weights_of(holder: TaskRun | Provenance) -> str:

@@ -139,7 +139,7 @@ def carry_out(
     if asked.dry_run:
         report.end("dry_run", 0)
         return
-    refuse_to_mix(request, task.identify(**request.options))
+    refuse_to_mix(request, task.provenance(request.options))
     moment = now(database)
     withheld = request.selection.withheld(moment, since=moment)
     if not report.to_do and not pending_query(withheld).exists():

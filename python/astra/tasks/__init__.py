@@ -1,6 +1,7 @@
 """Tasks: what one is, which are installed, and which spectra still need one.
 
 contract.py    @task, what a task knows beside its generator, and the installed tasks
+options.py     the options of a task, from the annotations of its parameters
 pending.py     which spectra need a task, as queries
 queries.py     these queries, asked for as upstream Astra does
 skeleton.py    a new package that adds a task, from templates in the folder beside
@@ -8,5 +9,6 @@ withheld.py    spectra whose files the system withheld, which later runs try aga
 """
 
 from astra.tasks.contract import Provenance, Task, find_task, installed_tasks, task, task_names
+from astra.tasks.options import Option
 
-__all__ = ["Provenance", "Task", "find_task", "installed_tasks", "task", "task_names"]
+__all__ = ["Option", "Provenance", "Task", "find_task", "installed_tasks", "task", "task_names"]

@@ -10,12 +10,13 @@ import collections
 import collections.abc
 import functools
 import inspect
+import json
 import logging
 import time
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import Any
 
@@ -25,6 +26,7 @@ from astra.errors import AstraError, ConfigError, MissingSpectrum, SpectrumError
 from astra.models.base import BaseModel
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
 from astra.system.plugins import TASKS_GROUP
+from astra.tasks.options import declared_options
 
 # What is counted of rows with flags.
 _OF_FLAGGED = {"flag_no_result", "flag_bad", "flag_warn"}
@@ -35,7 +37,9 @@ log = logging.getLogger("astra")
 class Provenance:
     """What the numbers of a run depend on, apart from the spectra; rows that differ in it do not mix.
 
-    The last two say how the weights were chosen, and what they are good for; no number depends on them.
+    The origin and the range say how the weights were chosen, and what they are good for; no number depends on
+    them. ``options`` are those that change numbers and have no place of their own here, as JSON; the task
+    itself fills them in.
     """
 
     weights_name: str | None = None
@@ -45,6 +49,7 @@ class Provenance:
     precision: str | None = None
     weights_origin: str | None = None
     weights_range: str | None = None
+    options: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,7 @@ class Task:
         functools.update_wrapper(self, function)
         self.name = function.__name__
         self.spectrum_model, self.output_model = _models_of(function)
-        parameters = list(inspect.signature(function).parameters.values())[1:]
-        self.options = frozenset(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        self.options = declared_options(function)
         self.rederivation: Rederivation | None = None
         self.notes: list[Note] = []
         self.identify: Callable[..., Provenance] = lambda **options: Provenance()
@@ -109,19 +113,24 @@ class Task:
         and the function is called again for those after it.
 
         Raises:
-            TypeError: The task has no such option, or an option of upstream's asks for rows to be written.
+            TypeError: The task has no such option, or an option of upstream's asks for rows to be written; at
+                once, not with the first row.
+            UsageError: The value of an option has another type, or is outside its limits; likewise.
             AstraError: A spectrum cannot be read, and the model of results has no flag to say so.
         """
-        for name in options.keys() & _OF_UPSTREAM.keys() - self.options:
+        for name in options.keys() & _OF_UPSTREAM.keys() - self.options.keys():
             if options.pop(name) is not _OF_UPSTREAM[name]:
                 raise TypeError(
                     f"{self.name}({name}=…): a call yields rows and writes none; leave it out, and write by "
                     f"`astra run {self.name}`"
                 )
-        inspect.signature(self.__wrapped__).bind(spectra, **options)
-        return self._answered(spectra, options)
+        for name in options.keys() - self.options.keys():
+            raise TypeError(
+                f"{self.name}() has no option {name!r}; it has {', '.join(self.options) or 'none'}"
+            )
+        return self._answered(spectra, self.checked(options))
 
-    def _answered(self, spectra: Iterable[Any], options: dict[str, Any]) -> Iterator[Any]:
+    def _answered(self, spectra: Iterable[Any], options: Mapping[str, Any]) -> Iterator[Any]:
         source = iter(spectra)
         unanswered: collections.deque[Any] = collections.deque()
 
@@ -169,6 +178,46 @@ class Task:
             yield row
             last = time.perf_counter()
 
+    def checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options that were given, each in the type that the task declares.
+
+        Raises:
+            UsageError: There is no such option, or a value has another type or is outside its limits.
+        """
+        for name in options.keys() - self.options.keys():
+            raise UsageError(f"task {self.name} has no option --{name.replace('_', '-')}")
+        try:
+            return {name: self.options[name].checked(value) for name, value in options.items()}
+        except UsageError as error:
+            raise UsageError(f"task {self.name}: {error}") from None
+
+    def provenance(self, options: Mapping[str, Any]) -> Provenance:
+        """What the numbers of a run with these options would depend on, defaults included.
+
+        Raises:
+            UsageError: There is no such option, or a value has another type or is outside its limits.
+        """
+        given = self.checked(options)
+        found = self.identify(**given)
+        known = {"weights": found.weights_sha256, "seed": found.seed, "n_draws": found.n_draws}
+        values = {
+            name: each.plain(given.get(name, each.default))
+            for name, each in self.options.items()
+            if each.declared.changes_numbers and known.get(name) is None
+        }
+        return replace(found, options=json.dumps(values, sort_keys=True))
+
+    def options_of(self, record: str | None) -> dict[str, Any]:
+        """The values of all options that change numbers, from what a run has recorded of them.
+
+        Args:
+            record: ``options`` of the run; what it does not hold counts as the default of now, so that rows
+                stay as they are when a task gets a new option, or has runs from before options were recorded.
+        """
+        recorded = json.loads(record or "{}")
+        changing = [each for each in self.options.values() if each.declared.changes_numbers]
+        return {each.name: recorded.get(each.name, each.plain(each.default)) for each in changing}
+
     def identified_by(self, function: Callable[..., Provenance]) -> Callable[..., Provenance]:
         """Decorator: ``function(**options)`` returns the provenance of a run."""
         self.identify = function
@@ -211,8 +260,8 @@ def task(function: Callable[..., Iterator[Any]] | None = None, *, group_by: Any 
 
     Raises:
         TypeError: The first parameter is not annotated as an iterable of a model, or the return value not as
-            an iterator of a model of results; or that model has flags without being a
-            ``FlaggedOutputModel``; or ``group_by`` is given, which is upstream's.
+            an iterator of a model of results; or that model has flags without being a ``FlaggedOutputModel``;
+            or a keyword-only parameter cannot be an option; or ``group_by`` is given, which is upstream's.
     """
     if function is None or group_by is not None:
         raise TypeError(

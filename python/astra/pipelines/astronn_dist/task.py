@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import peewee
@@ -27,10 +27,12 @@ from astra.pipelines.astronn_dist.weights.library import chosen_weights
 from astra.spectra.apstar import CombinedSpectrum
 from astra.spectra.grid import N_GRID
 from astra.tasks.contract import Provenance, task
+from astra.tasks.options import Option
 
 log = logging.getLogger("astra")
 
 PRECISION = "float32"
+_WITHOUT_EFFECT = "Without effect: a keyword of upstream."
 
 
 @task
@@ -38,26 +40,27 @@ def astronn_dist(
     spectra: Iterable[ApogeeCoaddedSpectrumInApStar],
     *,
     weights: str | None = None,
-    n_draws: int = N_DRAWS,
-    seed: int = 0,
-    device: str = "auto",
-    batch_size: int = BATCH,
-    backend: str = "astra",
-    model_path: str | None = None,
-    parallel: bool | None = None,
-    cpu_count: int | None = None,
+    n_draws: Annotated[int, Option(min=2)] = N_DRAWS,
+    seed: Annotated[int, Option(min=0, max=2**63 - 1)] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda"], Option(changes_numbers=False)] = "auto",
+    batch_size: Annotated[int, Option(min=1, changes_numbers=False)] = BATCH,
+    backend: Literal["astra", "astronn"] = "astra",
+    # Numbers change with the weights, which are known by their checksum.
+    model_path: Annotated[str | None, Option("What upstream calls --weights.", changes_numbers=False)] = None,
+    parallel: Annotated[bool | None, Option(_WITHOUT_EFFECT, changes_numbers=False)] = None,
+    cpu_count: Annotated[int | None, Option(_WITHOUT_EFFECT, changes_numbers=False)] = None,
 ) -> Iterator[AstroNNdist]:
     """Estimate a heliocentric distance from each co-added APOGEE spectrum.
 
     Args:
         spectra: Spectra with their sources.
         weights: A path or a name; ``None`` takes the configured ones.
-        n_draws: Monte Carlo dropout draws per spectrum, at least 2.
+        n_draws: Monte Carlo dropout draws per spectrum.
         seed: Combined with the identity of the data product, so that a row depends on neither the
             batch size nor the order nor the database.
         device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
         batch_size: Spectra read and rectified together.
-        backend: Who rectifies: ``"astra"``, or ``"astronn"`` for the astroNN package (extra ``[astronn]``).
+        backend: What rectifies: this package, or astroNN's own function (extra ``[astronn]``).
         model_path, parallel, cpu_count: Upstream's keywords: ``weights``, and two without effect.
 
     Yields:
@@ -78,27 +81,40 @@ def astronn_dist(
 
 
 @astronn_dist.identified_by
-def _identify(weights: str | None = None, seed: int = 0, n_draws: int = N_DRAWS, **_: Any) -> Provenance:
-    chosen = chosen_weights(weights)
+def _identify(
+    weights: str | None = None,
+    seed: int = 0,
+    n_draws: int = N_DRAWS,
+    model_path: str | None = None,
+    **_: Any,
+) -> Provenance:
+    chosen = chosen_weights(model_path or weights)
     name, sha256 = identify(chosen.path)
     return Provenance(name, sha256, seed, n_draws, PRECISION, chosen.origin, range_of(chosen.path))
 
 
 @astronn_dist.prepared_by
-def _prepare(weights: str | None = None, device: str = "auto", **_: Any) -> None:
-    model = load_model(weights, device)
+def _prepare(
+    weights: str | None = None,
+    device: str = "auto",
+    backend: str = "astra",
+    model_path: str | None = None,
+    **_: Any,
+) -> None:
+    model = load_model(model_path or weights, device)
     # So that a worker compiles and imports what the first spectrum needs before it claims one.
     import astropy.io.fits  # noqa: F401
 
     flat = np.ones(N_GRID, np.float32)
     anyone = Stars.of({"k_mag": 10.0, "e_k_mag": 0.02}, 1)
-    model.estimate([CombinedSpectrum(flat, flat, np.zeros(N_GRID, np.int32))], [""], anyone, n_draws=2)
+    spectrum = CombinedSpectrum(flat, flat, np.zeros(N_GRID, np.int32))
+    model.estimate([spectrum], [""], anyone, n_draws=2, backend=backend)
 
 
 @astronn_dist.checked_by
-def _check(weights: str | None = None, device: str = "auto", **_: Any) -> None:
+def _check(weights: str | None = None, device: str = "auto", model_path: str | None = None, **_: Any) -> None:
     choose_device(device)
-    load_weights(chosen_weights(weights).path)
+    load_weights(chosen_weights(model_path or weights).path)
 
 
 def star_changed() -> peewee.Expression:
@@ -223,4 +239,4 @@ def _upstreams(weights: str | None, model_path: str | None, **without_effect: An
     for name, value in without_effect.items():
         if value is not None:
             warnings.warn(f"{name} has no effect any more", DeprecationWarning, stacklevel=3)
-    return weights if model_path is None else model_path
+    return model_path or weights
