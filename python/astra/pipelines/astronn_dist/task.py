@@ -46,7 +46,7 @@ def astronn_dist(
     batch_size: Annotated[int, Option(min=1, changes_numbers=False)] = BATCH,
     backend: Literal["astra", "astronn"] = "astra",
     # Numbers change with the weights, which are known by their checksum.
-    model_path: Annotated[str | None, Option("What upstream calls --weights.", changes_numbers=False)] = None,
+    model_path: Annotated[str | None, Option("Upstream's name of --weights.", changes_numbers=False)] = None,
     parallel: Annotated[bool | None, Option(_WITHOUT_EFFECT, changes_numbers=False)] = None,
     cpu_count: Annotated[int | None, Option(_WITHOUT_EFFECT, changes_numbers=False)] = None,
 ) -> Iterator[AstroNNdist]:
