@@ -43,7 +43,7 @@ def test_home_and_variables_are_expanded_in_a_path(monkeypatch):
         (42, [42]),
         ("text", ["text"]),
         ({"a": "x", "b": {"c": ["y", (1, None, {2})]}}, ["x", "y", 1, 2]),
-        ((number for number in range(3)), [0, 1, 2]),
+        pytest.param((number for number in range(3)), [0, 1, 2], id="a generator"),
     ],
     ids=str,
 )
