@@ -19,6 +19,7 @@ WEIGHTS = {
     "seed": 7,
     "n_draws": 100,
     "precision": "float32",
+    "options": '{"backend": "astra"}',
 }
 _PART = 20_000
 

@@ -187,7 +187,7 @@ def test_the_package_of_a_page_gets_its_table_by_the_migrations_of_the_page(
     db, tmp_path, monkeypatch, capsys
 ):
     parts = [block.text for block in blocks("docs/tables-in-python.md", "python")]
-    (code,) = [text for text in parts if "@task" in text]
+    (code,) = [text for text in parts if "def median_flux(" in text]
     first, second = [text for text in parts if "def up(" in text]
     given = {"0001_table": first, "0002_scatter": second}
     guests.install(tmp_path / "guest", monkeypatch, code, "median_flux", migrations=given)
