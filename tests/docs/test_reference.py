@@ -17,7 +17,8 @@ from astra.status.text import LIMIT_BROKEN
 
 
 def _commands(name, command):
-    yield name, command
+    if not getattr(command, "hidden", False):
+        yield name, command
     for word, inner in getattr(command, "commands", {}).items():
         yield from _commands(f"{name} {word}", inner)
 
@@ -36,6 +37,10 @@ def commands(site):
     sections = (site / "reference" / "commands.html").read_text().split("<h2>")[1:]
     texts = [_plain(html.unescape(re.sub(r"<[^>]*>", "", section))) for section in sections]
     return {text.partition("¶")[0]: text for text in texts}
+
+
+def test_what_the_help_leaves_out_is_left_out(commands):
+    assert commands.keys() == COMMANDS.keys()
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -10,7 +10,7 @@ from astra.cli import app
 
 _EXAMPLES = re.compile(r"^Examples?:\n(.*?)(?=^#|\Z)", re.MULTILINE | re.DOTALL)
 _SECTION = re.compile(r"^## `(.*?)`$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-_LISTED = re.compile(r"^\* `([a-z_]+)`: .*$", re.MULTILINE)
+_LISTED = re.compile(r"^\* `([a-z_]+)`: .*\n", re.MULTILINE)
 _EXIT_CODES = re.compile(r"(?<=\S)\s(?=Exit codes: )")
 
 
@@ -32,13 +32,21 @@ def options_called(name: str) -> set[str]:
 def _linked(section: re.Match[str]) -> str:
     """A section whose list of commands leads to theirs, which say what they do in full."""
     name, text = section.groups()
+    if _is_hidden(name):
+        return ""
     before, heading, listed = text.partition("**Commands**:")
     links = _LISTED.sub(lambda found: _link(f"{name} {found[1]}"), listed)
     return f"## `{name}`{before}{heading}{links}"
 
 
+def _is_hidden(command: str) -> bool:
+    """Whether the help leaves a command out."""
+    parser = typer.main.get_command(app).commands.get(command.removeprefix("astra "))
+    return parser is not None and parser.hidden
+
+
 def _link(command: str) -> str:
-    return f"* [`{command}`](#{command.replace(' ', '-').replace('_', '-')})"
+    return "" if _is_hidden(command) else f"* [`{command}`](#{command.replace(' ', '-').replace('_', '-')})\n"
 
 
 def _examples(found: re.Match[str]) -> str:
