@@ -40,7 +40,7 @@ def commands(site):
 
 
 def test_what_the_help_leaves_out_is_left_out(commands):
-    assert commands.keys() == COMMANDS.keys()
+    assert not any("migrate" in text.partition("¶")[0] for text in commands)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
