@@ -4,6 +4,7 @@
     shared, reference, apstar_files, targets, reference_weights   the data beside the project, read only
     fakemag_to_pc                                                 astroNN's own distances, without TensorFlow
     database_url                                                  an empty database, SQLite and PostgreSQL
+    astra                                                         runs a command line in this process
     ordinary_user, open_tmp_path                                  to be someone other than root
 
 The environment of whoever runs the tests reaches none of them. Only these variables of it count:
@@ -31,6 +32,7 @@ import numpy as np
 import peewee
 import pytest
 
+from astra.cli import main
 from astra.config import Settings, load_settings
 from astra.database.connection import bound_to, open_database
 from astra.schema import upgrade as schema
@@ -319,6 +321,20 @@ def copied(
             dbname = stack.enter_context(copy)
             monkeypatch.setenv("ASTRA_DATABASE_URL", server.url(dbname))
         yield stack.enter_context(bound_to(open_database(load_settings())))
+
+
+# > The command line
+
+
+@pytest.fixture
+def astra(capsys):
+    """Runs a command line; gives exit code, stdout, stderr."""
+
+    def call(*arguments):
+        code = main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return call
 
 
 # > Other users

@@ -7,20 +7,8 @@ from types import SimpleNamespace
 import pytest
 from builders import a_result, a_run, a_source, a_spectrum
 
-from astra.cli import main
 from astra.config import OWN_FILE, UPSTREAM_FILES
 from astra.models import AstroNNdist
-
-
-@pytest.fixture
-def astra(capsys):
-    """Runs a command line; gives exit code, stdout, stderr."""
-
-    def call(*arguments):
-        code = main(list(arguments))
-        return code, *capsys.readouterr()
-
-    return call
 
 
 def test_init_says_what_it_did_and_repeats_without_harm(astra, database_url, monkeypatch):

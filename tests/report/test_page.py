@@ -12,7 +12,6 @@ from builders import a_result, a_run, a_source, a_spectrum, on_sqlite
 from conftest import ROOT
 from report_survey import HOSTILE
 
-from astra.cli import main
 from astra.config import load_settings
 from astra.database.connection import open_database
 from astra.models import AstroNNdist
@@ -47,15 +46,6 @@ class Page(HTMLParser):
 @pytest.fixture(scope="session")
 def page(pages):
     return Page(pages[0].read_text(encoding="utf-8"))
-
-
-@pytest.fixture
-def astra(capsys):
-    def call(*arguments):
-        code = main([str(argument) for argument in arguments])
-        return code, *capsys.readouterr()
-
-    return call
 
 
 def test_a_page_is_whole_and_runs_no_script_but_its_own(page):

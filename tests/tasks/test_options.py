@@ -94,7 +94,11 @@ def test_help_stands_in_the_annotation_or_under_args_in_the_docstring():
         (Literal[1, 2], (1,), "option size is annotated as"),
         (int, (None,), "option size has a default that it refuses: size=None: give an integer"),
         (Annotated[int, Option(min=2)], (1,), "refuses: size=1: give an integer >= 2"),
-        (Annotated[str, Option(min=2)], ("a",), "option size is no number: leave min and max away"),
+        (
+            Annotated[str, Option(min=2)],
+            ("a",),
+            "option size has min or max, which are for numbers: leave them out",
+        ),
         (float, (math.inf,), "size=inf: give a finite number"),
     ],
 )

@@ -148,7 +148,7 @@ def _option(task: str, parameter: inspect.Parameter, hint: Any, documented: str 
         )
     (kind,) = without_none
     if kind not in (int, float) and (declared.min, declared.max) != (None, None):
-        raise TypeError(f"{what} is no number: leave min and max away")
+        raise TypeError(f"{what} has min or max, which are for numbers: leave them out")
     if declared.help is None:
         declared = replace(declared, help=documented)
     option = TaskOption(parameter.name, kind, len(kinds) > 1, parameter.default, declared)
