@@ -105,6 +105,13 @@ def a_result(spectrum: ApogeeCoaddedSpectrumInApStar, **values: Any) -> AstroNNd
     return AstroNNdist.get_by_id(row.task_pk)
 
 
+def made_from(row: AstroNNdist, spectrum: ApogeeCoaddedSpectrumInApStar) -> None:
+    """Let a result be one of the spectrum, and of its star, as they are now in the database."""
+    stored = ApogeeCoaddedSpectrumInApStar.get_by_id(spectrum.pk)
+    row.spectrum_modified, row.source_modified = stored.modified, getattr(stored.source, "modified", None)
+    row.save()
+
+
 def write_apstar(
     path: Path, flux: np.ndarray | None = None, *, stacked: bool = True, header: dict[str, Any] | None = None
 ) -> Path:

@@ -116,6 +116,7 @@ def make_table(database: peewee.Database, more: str = "pixels DOUBLE PRECISION")
         "v_astra_major_minor BIGINT GENERATED ALWAYS AS (v_astra / 1000) STORED, "
         f"created TIMESTAMP NOT NULL DEFAULT {moment}, modified TIMESTAMP NOT NULL DEFAULT {moment}, "
         "inputs_read TIMESTAMP, source_read TIMESTAMP, "
+        "spectrum_modified TIMESTAMP, source_modified TIMESTAMP, "
         "t_elapsed DOUBLE PRECISION, t_overhead DOUBLE PRECISION, tag TEXT, "
         f"{more}, UNIQUE (spectrum_pk, v_astra_major_minor))"
     )

@@ -17,7 +17,10 @@ def test_init_says_what_it_did_and_repeats_without_harm(astra, database_url, mon
     first, second = astra("init"), astra("init")
 
     first_names = ("0001_tables", "0002_distances", "0003_weights_of_runs", "0004_claims", "0005_parallaxes")
-    names = (*first_names, "0006_raw_parallaxes", "0007_withheld", "0008_options_of_runs")
+    names = (
+        *first_names,
+        *("0006_raw_parallaxes", "0007_withheld", "0008_options_of_runs", "0009_versions_of_inputs"),
+    )
     applied = "".join(f"applied {name}\n" for name in names)
     assert first == (0, f"{database_url}: schema is ready\n", applied)
     assert second == (0, f"{database_url}: schema was up to date\n", "")

@@ -4,6 +4,7 @@ import math
 import os
 import signal
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
@@ -343,3 +344,20 @@ def test_absolute_paths_need_no_sas_base_dir(db, toy):
     _spectra(1)
 
     assert _run(toy).outcome == "done"
+
+
+def test_what_changes_while_it_is_measured_is_pending_again(db, toy):
+    first, second = _spectra(2)
+
+    def make(spectrum):
+        if spectrum.spectrum_pk == first.spectrum_pk:
+            # As an ingest would that began before the run, and ends within it.
+            ApogeeCoaddedSpectrumInApStar.update(snr=7.0, modified=datetime(2020, 1, 1)).where(
+                ApogeeCoaddedSpectrumInApStar.pk == first.pk
+            ).execute()
+        return AstroNNdist.from_spectrum(spectrum, L_fakemag=7.0)
+
+    toy.make = make
+
+    assert (_run(toy).tally.processed, _run(toy).tally.processed) == (2, 1)
+    assert toy.seen == [first.spectrum_pk, second.spectrum_pk, first.spectrum_pk]

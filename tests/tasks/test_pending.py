@@ -1,15 +1,17 @@
 """Pending: no row in this version, or modified since it was read; stale: only its source changed."""
 
 import math
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
-from builders import a_result, a_source, a_spectrum
+from builders import a_result, a_source, a_spectrum, made_from
 
+from astra import task
 from astra.database.connection import now
-from astra.database.locks import committed_now
 from astra.errors import UsageError
-from astra.models import ApogeeCoaddedSpectrumInApStar, Source
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source
+from astra.models.base import upsert
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.tasks.pending import (
     Selection,
@@ -34,6 +36,7 @@ def _stale(**selection):
 
 
 def _done(db, spectrum, **values):
+    """The row of a spectrum from before the versions of inputs were kept."""
     return a_result(spectrum, inputs_read=now(db) + LATER, **values)
 
 
@@ -184,9 +187,10 @@ def test_retry_takes_failed_rows_again_and_overwrite_takes_all(db):
 
 def test_of_rows_taken_again_only_older_ones(db):
     first, second, third = (a_spectrum(a_source()) for _ in range(3))
-    a_result(first, inputs_read=datetime(2030, 1, 1), flag_no_result=True)
-    a_result(second, inputs_read=datetime(2030, 1, 3), flag_no_result=True)
-    chosen = {"before": datetime(2030, 1, 2)}
+    for spectrum, day in ((first, 1), (second, 3)):
+        row = a_result(spectrum, inputs_read=datetime(2020, 1, day), flag_no_result=True)
+        made_from(row, spectrum)
+    chosen = {"before": datetime(2020, 1, 2)}
 
     overwrite, retry = (
         [pk for (pk,) in pending_query(Selection(astronn_dist, **chosen, **{name: True})).tuples()]
@@ -269,5 +273,104 @@ def test_the_count_has_both_pending_and_stale(db):
     assert count_pending(Selection(astronn_dist)) == 2
 
 
-def test_a_moment_is_settled_only_when_changes_in_flight_are_visible(db):
-    assert committed_now(db) <= now(db)
+# > By the versions of inputs
+
+
+@pytest.fixture(params=[LATER, -LATER], ids=["clock_ahead", "clock_behind"])
+def measured(db, request):
+    """A spectrum with a row, made by a machine whose clock is wrong by an hour."""
+    spectrum = a_spectrum(a_source())
+    moment = now(db) + request.param
+    made_from(a_result(spectrum, inputs_read=moment, source_read=moment), spectrum)
+    return spectrum
+
+
+def test_what_did_not_change_is_neither_pending_nor_stale_whatever_the_clock_said(measured):
+    assert (_pending(), _stale(), count_pending(Selection(astronn_dist))) == ([], [], 0)
+
+
+def test_a_change_of_a_spectrum_makes_it_pending_whatever_the_clock_said(measured):
+    measured.snr = 7.0
+    measured.save()
+
+    assert (_pending(), _stale()) == ([measured.spectrum_pk], [])
+
+
+def test_a_change_of_a_star_makes_the_row_stale_whatever_the_clock_said(measured):
+    measured.source.e_k_mag = 0.5
+    measured.source.save()
+
+    assert (_pending(), _stale()) == ([], [measured.spectrum_pk])
+
+
+def test_a_change_of_both_makes_the_spectrum_pending_alone(measured):
+    measured.source.e_k_mag, measured.snr = 0.5, 7.0
+    measured.source.save()
+    measured.save()
+
+    assert (_pending(), _stale(), count_pending(Selection(astronn_dist))) == ([measured.spectrum_pk], [], 1)
+
+
+def test_another_star_makes_the_row_stale(measured):
+    type(measured).update(source=a_source()).execute()
+
+    assert (_pending(), _stale()) == ([], [measured.spectrum_pk])
+
+
+def test_overwrite_takes_a_row_whose_clock_was_ahead(db):
+    spectrum = a_spectrum(a_source())
+    made_from(a_result(spectrum, inputs_read=now(db) + LATER), spectrum)
+
+    assert _pending(overwrite=True, before=now(db)) == [spectrum.spectrum_pk]
+
+
+def test_changes_within_one_tick_of_the_clock_are_told_apart(db):
+    star = a_source()
+    seen = [Source.get_by_id(star.pk).modified]
+    for k_mag in range(20):
+        star.k_mag = float(k_mag)
+        star.save()
+        seen.append(Source.get_by_id(star.pk).modified)
+
+    assert seen == sorted(set(seen))
+    assert star.modified == seen[-1]
+
+
+def test_a_change_after_one_that_a_fast_clock_dated_moves_on_from_it(db):
+    star, future = a_source(), datetime(2999, 1, 1)
+    Source.update(modified=future).execute()
+
+    upsert(Source, [{"pk": star.pk, "k_mag": 7.0}], key=("pk",))
+
+    assert future < Source.get().modified < future + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("text", ["2026-01-02 03:04:05", "2026-01-02 03:04:05.250", "2026-01-02"])
+def test_a_moment_that_was_written_by_hand_is_a_version_as_well(db, text):
+    spectrum = a_spectrum(a_source())
+    db.execute_sql(f"UPDATE {ApogeeCoaddedSpectrumInApStar._meta.table_name} SET modified = '{text}'")
+    stored = ApogeeCoaddedSpectrumInApStar.get_by_id(spectrum.pk)
+    made_from(a_result(stored), stored)
+
+    assert (_pending(), _stale()) == ([], [])
+
+
+@pytest.mark.parametrize(("uses_source", "expected"), [(True, 1), (False, 0)])
+def test_without_a_way_to_derive_rows_again_a_changed_star_makes_its_spectra_pending(
+    db, uses_source, expected
+):
+    @task(uses_source=uses_source)
+    def some_task(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[AstroNNdist]:
+        yield from ()
+
+    star = a_source()
+    spectrum = a_spectrum(star)
+    made_from(a_result(spectrum), spectrum)
+    selection = Selection(some_task)
+    assert count_pending(selection) == 0
+
+    star.plx = 3.0
+    star.save()
+
+    assert count_pending(selection) == len(list(stream_keys(pending_query, selection, 2))) == expected
+    assert stale_query(selection) is None

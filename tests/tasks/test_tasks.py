@@ -126,7 +126,7 @@ def test_spectra_of_several_models_are_refused():
 
 
 def test_a_task_on_groups_is_refused():
-    with pytest.raises(TypeError, match=r"group_by=…\) is not supported, .* without brackets"):
+    with pytest.raises(TypeError, match=r"group_by=…\) is not supported, .* write @task without it"):
         task(group_by=("source_pk", "telescope"))
 
 

@@ -182,6 +182,17 @@ def now_sql(database: peewee.Database) -> str:
     return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
 
+def moved_on_sql(database: peewee.Database, column: str) -> str:
+    """SQL for the time of a change that follows the one in a column: now, but later than that in any case.
+
+    So no two states of a row have the same time, also where the clock stands still, or is set back.
+    """
+    if is_postgresql(database):
+        return f"GREATEST({now_sql(database)}, {column} + interval '1 microsecond')"
+    following = f"strftime('%Y-%m-%d %H:%M:%f000', {column}, '+0.001 seconds')"
+    return f"MAX({now_sql(database)}, COALESCE({following}, ''))"
+
+
 def now(database: peewee.Database) -> datetime:
     """This moment in UTC by the database's clock."""
     (value,) = database.execute_sql(f"SELECT {now_sql(database)}").fetchone()

@@ -6,18 +6,17 @@ time anyway: of the changes, only that of the schema, which takes several transa
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 import peewee
 from filelock import FileLock, Timeout
 
-from astra.database.connection import is_postgresql, now, writing
+from astra.database.connection import is_postgresql, writing
 from astra.errors import ConfigError, StorageError
 
 _SCHEMA_LOCK = 0x61737472_696E6974
-# Held by whoever changes inputs, and for a moment by whoever asks when all changes were committed.
+# Held by whoever changes inputs.
 _INPUTS_LOCK = 0x61737472_61696E70
 # Of whoever claims; each schema and task has its own. A process that is halted while it has it (Ctrl-Z, a
 # frozen machine) would keep all others waiting: after a while the server ends its session.
@@ -78,30 +77,14 @@ def changing_claims(database: peewee.Database, task: str) -> Iterator[None]:
 
 @contextmanager
 def changing_inputs(database: peewee.Database) -> Iterator[None]:
-    """One transaction, as of ``writing``, that changes sources or spectra (see ``committed_now``).
+    """One transaction, as of ``writing``, that changes sources or spectra.
 
     What it has read stays true until it has written.
     """
     with writing(database):
-        _lock_inputs(database)
+        if is_postgresql(database):
+            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (_INPUTS_LOCK,))
         yield
-
-
-def committed_now(database: peewee.Database) -> datetime:
-    """A moment before which every change of inputs is committed, so that everybody sees it.
-
-    A transaction that changes a spectrum stamps the change when it is made, and others see it when
-    it commits. Work that reads between the two would take the old spectrum for the newer one. So this
-    waits for such transactions; those that follow carry later stamps.
-    """
-    with database.atomic() if is_postgresql(database) else database.atomic("IMMEDIATE"):
-        _lock_inputs(database)
-        return now(database)
-
-
-def _lock_inputs(database: peewee.Database) -> None:
-    if is_postgresql(database):
-        database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (_INPUTS_LOCK,))
 
 
 # > Which workers live

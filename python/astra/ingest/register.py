@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 import peewee
 
-from astra.database.connection import MAX_PARAMETERS, database, now_sql
+from astra.database.connection import MAX_PARAMETERS, database, moved_on_sql
 from astra.database.locks import changing_inputs
 from astra.database.sql import next_key
 from astra.ingest import precedence
@@ -222,8 +222,8 @@ class Spectra:
         """The row of a file whose identity is corrected; no other row keeps its path."""
         this = _MODEL.spectrum_pk == here["spectrum_pk"]
         if same is None:
-            now = peewee.SQL(now_sql(_MODEL._meta.database))
-            _MODEL.update({_MODEL.product_id: product_id, _MODEL.modified: now}).where(this).execute()
+            later = peewee.SQL(moved_on_sql(_MODEL._meta.database, '"modified"'))
+            _MODEL.update({_MODEL.product_id: product_id, _MODEL.modified: later}).where(this).execute()
             del self._rows[here["product_id"]]
             here["product_id"] = product_id
             self._rows[product_id] = here

@@ -1,11 +1,12 @@
 """The base of all models, and writing many rows at once."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import peewee
 
-from astra.database.connection import database, now, now_sql
+from astra.database.connection import database, moved_on_sql
 from astra.database.sql import differs, insert_columns
 from astra.models.fields import GeneratedField
 from astra.system.plugins import load_all
@@ -44,11 +45,16 @@ class BaseModel(peewee.Model):
         changed = self._changed(dirty)
         stamped = self._meta.fields.get("modified")
         if changed and stamped is not None:
-            self.modified = now(self._meta.database)
+            self.modified = self._moved_on()
             changed.append(stamped)
         rows = super().save(only=changed) if changed else False
         self._dirty -= {field.name for field in dirty}
         return rows
+
+    def _moved_on(self) -> datetime | None:
+        later = peewee.SQL(moved_on_sql(self._meta.database, '"modified"'))
+        query = type(self).select(later.converter(self._meta.fields["modified"].python_value))
+        return query.where(self._pk_expr()).scalar()
 
     def _changed(self, fields: list[peewee.Field]) -> list[peewee.Field]:
         if not fields:
@@ -167,6 +173,7 @@ def _on_conflict(
         if field.name not in uncounted:
             changes.append(differs(database, new, old))
     changed = " OR ".join(changes) or "1 = 0"
-    updates.append(f'"modified" = CASE WHEN {changed} THEN {now_sql(database)} ELSE "{table}"."modified" END')
+    stamp = f'"{table}"."modified"'
+    updates.append(f'"modified" = CASE WHEN {changed} THEN {moved_on_sql(database, stamp)} ELSE {stamp} END')
     target = ", ".join(f'"{field.column_name}"' for field in key)
     return f"ON CONFLICT ({target}) DO UPDATE SET {', '.join(updates)}"

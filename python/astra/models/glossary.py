@@ -91,6 +91,8 @@ class Glossary:
     v_astra_major_minor = "Major and minor version of Astra: v_astra / 1000"
     inputs_read = "When the inputs of this result were about to be read (UTC)"
     source_read = "When the star of this result was about to be read, at first or after a change (UTC)"
+    spectrum_modified = "`modified` of the spectrum that this result was made from"
+    source_modified = "`modified` of the star that this result was made from, at first or after a change"
     t_elapsed = "Time spent on this spectrum: reading, rectifying and its share of sampling [s]"
     t_overhead = "Its share of the time spent on nothing in particular, e.g. loading the weights [s]"
     tag = "Free label"

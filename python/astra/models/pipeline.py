@@ -1,5 +1,6 @@
 """What all tasks share: runs, workers and their claims, and the base of every model of results."""
 
+from datetime import datetime
 from typing import Any, Self
 
 import peewee
@@ -106,6 +107,7 @@ class TaskWithheld(BaseModel):
     tried = fields.DateTimeField(
         help_text="When it was last tried: a moment before that, by the database's clock"
     )
+    spectrum_modified = fields.DateTimeField(null=True, help_text="`modified` of the spectrum that was tried")
 
     class Meta:
         primary_key = peewee.CompositeKey("task", "spectrum_pk")
@@ -125,7 +127,10 @@ class PipelineOutputModel(BaseModel):
     #: Whether there is no result because the system withheld the file; a task sets it on such rows.
     file_lost = False
     #: Fields that say how a row was made, not what was found: they change without moving ``modified``.
-    PROVENANCE = ("run_pk", "v_astra", "inputs_read", "source_read", "t_elapsed", "t_overhead")
+    PROVENANCE = (
+        *("run_pk", "v_astra", "inputs_read", "source_read", "spectrum_modified", "source_modified"),
+        *("t_elapsed", "t_overhead"),
+    )
 
     # > Identifiers
     task_pk = fields.AutoField()
@@ -141,6 +146,8 @@ class PipelineOutputModel(BaseModel):
     modified = fields.StampField()
     inputs_read = fields.DateTimeField(null=True)
     source_read = fields.DateTimeField(null=True)
+    spectrum_modified = fields.DateTimeField(null=True)
+    source_modified = fields.DateTimeField(null=True)
     t_elapsed = fields.FloatField()
     t_overhead = fields.FloatField()
     tag = fields.TextField(null=True)
@@ -169,6 +176,15 @@ class PipelineOutputModel(BaseModel):
                     "leave it out"
                 )
         return cls(**keys | kwargs)
+
+    def made_from(self, spectrum: Any, moment: datetime) -> None:
+        """Keep the versions of what this row was made from, and a moment before that was read."""
+        self.inputs_read, self.spectrum_modified = moment, spectrum.modified
+        self.derived_from(spectrum.source, moment)
+
+    def derived_from(self, source: Source | None, moment: datetime) -> None:
+        """Keep the version of the source of this row, and a moment before that was read."""
+        self.source_read, self.source_modified = moment, source and source.modified
 
     @classmethod
     def flag_names(cls) -> list[str]:

@@ -68,8 +68,9 @@ def measure(task: Task, chunk: Chunk, options: Options, run_pk: int | None) -> l
         raise AstraError(
             f"task {task.name} gave {len(rows)} rows for {len(spectra)} spectra, or in another order"
         )
-    for row in rows:
-        row.run_pk, row.inputs_read, row.source_read = run_pk, inputs_read, inputs_read
+    for row, spectrum in zip(rows, spectra, strict=True):
+        row.run_pk = run_pk
+        row.made_from(spectrum, inputs_read)
     return rows
 
 
@@ -108,7 +109,7 @@ def store(task: Task, chunk: Chunk, rows: list[PipelineOutputModel]) -> ChunkRes
 
 def _withheld(row: PipelineOutputModel) -> Withheld:
     reason = getattr(row, "no_result_reason", None) or "its file could not be read"
-    return Withheld(row.spectrum_pk, reason, row.inputs_read)
+    return Withheld(row.spectrum_pk, reason, row.inputs_read, row.spectrum_modified)
 
 
 def recovered(task: Task, chunk: Chunk, run_pk: int | None, unwritten: Collection[int]) -> ChunkResult:

@@ -8,8 +8,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from astra.database.connection import database, writing
-from astra.database.locks import committed_now
+from astra.database.connection import database, now, writing
 from astra.database.sql import locked
 from astra.models.base import BaseModel, upsert
 from astra.models.pipeline import (
@@ -104,7 +103,7 @@ class ChunkResult:
 
 def read_inputs(task: Task, keys: Collection[int]) -> tuple[datetime, list[BaseModel]]:
     """Some spectra, and a moment before they were read."""
-    moment, model = committed_now(database), task.spectrum_model
+    moment, model = now(database), task.spectrum_model
     return moment, list(with_sources(model).where(model.spectrum_pk << keys).order_by(model.spectrum_pk))
 
 
@@ -176,7 +175,7 @@ def write_failures(task: Task, keys: Collection[int], run_pk: int | None, reason
     for spectrum in spectra:
         row = results.from_spectrum(spectrum, flag_no_result=True, run_pk=run_pk)
         row.no_result_reason, row.t_elapsed, row.t_overhead = f"{reason}: {spectrum.path}", 0.0, 0.0
-        row.inputs_read = row.source_read = moment
+        row.made_from(spectrum, moment)
         tally.count(row)
         rows.append(row)
     if task.rederivation is not None:
@@ -196,7 +195,7 @@ def rederive(task: Task, keys: list[int]) -> Tally:
         StorageError: The database refused the rows; none of them was kept.
     """
     results, spectra = task.output_model, task.spectrum_model
-    source_read = committed_now(database)
+    source_read = now(database)
     with writing(database):
         query = results.select().where(results.spectrum_pk << keys, of_this_version(results))
         present = {row.spectrum_pk: row for row in locked(query.order_by(results.spectrum_pk))}
@@ -206,7 +205,8 @@ def rederive(task: Task, keys: list[int]) -> Tally:
         rows, sources = [], []
         for spectrum in chosen.order_by(spectra.spectrum_pk):
             row = present[spectrum.spectrum_pk]
-            row.source_pk, row.source_read = spectrum.source_pk, source_read
+            row.source_pk = spectrum.source_pk
+            row.derived_from(spectrum.source, source_read)
             rows.append(row)
             sources.append(spectrum.source)
         task.rederivation.apply(rows, sources)

@@ -19,6 +19,7 @@ from astra.running.ending import Ending
 from astra.running.rows import Tally
 from astra.system.version import V_ASTRA, V_ASTRA_MAJOR_MINOR
 from astra.tasks.contract import Provenance, Task
+from astra.tasks.pending import read_before
 from astra.tasks.withheld import noted
 
 log = logging.getLogger("astra")
@@ -84,7 +85,7 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
         results.run_pk == TaskRun.pk, of_this_version(results), has_result(results)
     )
     if since is not None:
-        row = row.where(results.inputs_read >= since)
+        row = row.where(~read_before(results, since))
     # A run that has replaced all others goes on, although the files of a few could not be read.
     could_be_read = row.where(results.spectrum_pk.not_in(noted(task)))
     runs = TaskRun.select(TaskRun, fn.EXISTS(could_be_read).alias("counts")).where(

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -95,7 +95,7 @@ class DiskWatch:
 class _HeldBack(Withheld):
     """One try to read a file that the system withheld, and the token with which its spectrum is claimed."""
 
-    token: int
+    token: int = field(kw_only=True)
 
 
 class Supply:

@@ -25,6 +25,7 @@ from astra.database.schemas import comment
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable
 from astra.models import TABLES
 from astra.models.base import BaseModel
+from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
 from astra.system.plugins import TASKS_GROUP
 from astra.system.version import DISTRIBUTION
 from astra.tasks.contract import Task, comes_with_astra, find_task, task_names
@@ -45,12 +46,14 @@ class Upgrade:
         applied: The migrations of Astra that were applied now.
         applied_of: Those of other packages, by the name of the package.
         tables: The tables that were made from models of tasks.
+        columns: The columns (``TABLE.COLUMN``) that such a table has got because all results have them now.
         refused: Why a package or a task has not got its tables; all others have theirs.
     """
 
     applied: list[str] = field(default_factory=list)
     applied_of: dict[str, list[str]] = field(default_factory=dict)
     tables: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
     refused: list[AstraError] = field(default_factory=list)
 
     def lines(self) -> list[str]:
@@ -59,6 +62,7 @@ class Upgrade:
             *(f"applied {name}" for name in self.applied),
             *(f"applied {name} of {package}" for package, names in self.applied_of.items() for name in names),
             *(f"made the table {table}" for table in self.tables),
+            *(f"added the column {column}" for column in self.columns),
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -182,11 +186,27 @@ def _make_tables(database: peewee.Database, task: Task, done: Upgrade) -> None:
     for model in (task.spectrum_model, task.output_model):
         if model in TABLES:
             continue
+        done.columns += _add_inherited(database, model)
         if not _is_there(task, model):
             with database.atomic():
                 model.create_table()
             done.tables.append(model._meta.table_name)
         comment_columns(database, model)
+
+
+def _add_inherited(database: peewee.Database, model: type[BaseModel]) -> list[str]:
+    """Add to a table of results, if it is there, what all results have by now and it has not."""
+    table = model._meta.table_name
+    there = {column.name for column in database.get_columns(table)}
+    base = [each for each in model.written_fields() if each.name in FlaggedOutputModel._meta.fields]
+    is_of_results = {each.column_name for each in base if not each.null} <= there
+    if not (is_of_results and issubclass(model, PipelineOutputModel)):
+        return []
+    missing = [each for each in base if each.null and each.column_name not in there]
+    for each in missing:
+        definition, _ = database.get_sql_context().sql(each.ddl(database.get_sql_context())).query()
+        database.execute_sql(f'ALTER TABLE "{table}" ADD COLUMN {definition}')
+    return [f"{table}.{each.column_name}" for each in missing]
 
 
 def comment_columns(database: peewee.Database, model: type[BaseModel]) -> None:

@@ -57,12 +57,13 @@ class Rederivation:
     """How a task brings its rows up to date when only the source changed, without reading a spectrum.
 
     Attributes:
-        stale: Gives a condition on a join of the results with ``Source`` and the spectra's table.
+        also_stale: Gives a condition on a join of the results with ``Source`` and the spectra's table, under
+            which a row is to be derived again although no version of its source says so.
         apply: Brings rows up to date from their sources, any of which may be ``None``; among the rows are
             those without a result.
     """
 
-    stale: Callable[[], peewee.Expression]
+    also_stale: Callable[[], peewee.Expression]
     apply: Callable[[list[Any], list[Any]], None]
 
 
@@ -92,9 +93,9 @@ _OF_UPSTREAM = {
 class Task:
     """A task: call it with spectra, and it yields one unsaved row for each, in order."""
 
-    def __init__(self, function: Callable[..., Iterator[Any]]) -> None:
+    def __init__(self, function: Callable[..., Iterator[Any]], *, uses_source: bool = True) -> None:
         functools.update_wrapper(self, function)
-        self.name = function.__name__
+        self.name, self.uses_source = function.__name__, uses_source
         self.spectrum_model, self.output_model = _models_of(function)
         self.options = declared_options(function)
         self.rederivation: Rederivation | None = None
@@ -233,11 +234,17 @@ class Task:
         self.check = function
         return function
 
-    def rederived_by(self, stale: Callable[[], peewee.Expression]) -> Callable[[Callable], Callable]:
-        """Decorator: ``function(rows, sources)`` brings rows up to date where ``stale()`` holds."""
+    def rederived_by(
+        self, also_stale: Callable[[], peewee.Expression] = lambda: peewee.SQL("1 = 0")
+    ) -> Callable[[Callable], Callable]:
+        """Decorator: ``function(rows, sources)`` brings rows up to date whose sources have changed.
+
+        Args:
+            also_stale: Gives a condition on further rows (see ``Rederivation``).
+        """
 
         def register(apply: Callable[[list, list], None]) -> Callable[[list, list], None]:
-            self.rederivation = Rederivation(stale, apply)
+            self.rederivation = Rederivation(also_stale, apply)
             return apply
 
         return register
@@ -255,20 +262,37 @@ class Task:
         return register
 
 
-def task(function: Callable[..., Iterator[Any]] | None = None, *, group_by: Any = None) -> Task:
+@typing.overload
+def task(function: Callable[..., Iterator[Any]]) -> Task: ...
+
+
+@typing.overload
+def task(*, uses_source: bool) -> Callable[[Callable[..., Iterator[Any]]], Task]: ...
+
+
+def task(
+    function: Callable[..., Iterator[Any]] | None = None, *, uses_source: bool = True, group_by: Any = None
+) -> Any:
     """Make a task of a generator whose annotations name the models of its input and output.
+
+    Args:
+        function: The generator.
+        uses_source: Whether its numbers depend on the source of a spectrum: then a row is made anew, or
+            derived again where the task can, when that source has changed.
+        group_by: Upstream's; refused.
 
     Raises:
         TypeError: The first parameter is not annotated as an iterable of a model, or the return value not as
             an iterator of a model of results; or that model has flags without being a ``FlaggedOutputModel``;
             or a keyword-only parameter cannot be an option; or ``group_by`` is given, which is upstream's.
     """
-    if function is None or group_by is not None:
+    if group_by is not None:
         raise TypeError(
             "@task(group_by=…) is not supported, for a task yields one row for each spectrum: write @task "
-            "without brackets, and register what belongs together as one spectrum, of a model of its own"
+            "without it, and register what belongs together as one spectrum, of a model of its own"
         )
-    return Task(function)
+    make = functools.partial(Task, uses_source=uses_source)
+    return make if function is None else make(function)
 
 
 def _models_of(function: Callable) -> tuple[type[BaseModel], type[PipelineOutputModel]]:

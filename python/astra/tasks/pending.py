@@ -1,9 +1,10 @@
 """Which spectra still need which task.
 
-A spectrum is *pending* when it has no row under this minor version, or was modified since its inputs
-were read. When only its source changed, its row is *stale*: the result is derived again from what is
-stored, and the spectrum stays closed. A spectrum whose file the system withheld is not pending, but noted:
-every run tries it again when all else is done. Keys are streamed in order; nothing loads all spectra.
+A spectrum is *pending* when it has no row under this minor version, or has changed since that was made. When
+only its source changed, its row is *stale* if the task can derive it again from what is stored, while the
+spectrum stays closed; else it is pending, unless the task makes no use of sources. A spectrum whose file the
+system withheld is not pending, but noted: every run tries it again when all else is done. Keys are streamed
+in order; nothing loads all spectra.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,9 +16,10 @@ import peewee
 from astra.errors import UsageError
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.base import BaseModel
-from astra.models.pipeline import FlaggedOutputModel, of_this_version
+from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel, of_this_version
 from astra.models.source import Source
 from astra.tasks.contract import Task
+from astra.tasks.inputs import negated, source_changed, spectrum_changed, was_ahead
 from astra.tasks.withheld import is_noted, noted
 
 _LARGEST_SDSS_ID = 2**63 - 1
@@ -71,7 +73,7 @@ def pending_query(selection: Selection, after: int | None = None) -> peewee.Mode
     if selection.tried_before is None:
         return query.where(_needed(selection), ~is_noted(selection.task))
     earlier = spectra.spectrum_pk << noted(selection.task, selection.since)
-    without_row = results.inputs_read.is_null() | (results.inputs_read < selection.since)
+    without_row = read_before(results, selection.since)
     chosen = spectra.spectrum_pk << noted(selection.task, selection.tried_before)
     return query.where(chosen, earlier | without_row)
 
@@ -81,8 +83,10 @@ def _needed(selection: Selection) -> peewee.Expression:
     spectra, results = selection.task.spectrum_model, selection.task.output_model
     if selection.overwrite and selection.before is None:
         return peewee.SQL("1 = 1")
-    older = results.inputs_read.is_null() | (results.inputs_read < selection.before)
-    needed = results.task_pk.is_null() | (spectra.modified >= results.inputs_read)
+    needed = results.task_pk.is_null() | spectrum_changed(results, spectra)
+    if _awaits_sources(selection.task):
+        needed |= source_changed(results, spectra)
+    older = read_before(results, selection.before)
     if selection.overwrite:
         return needed | older
     if selection.retry_no_result and issubclass(results, FlaggedOutputModel):
@@ -107,7 +111,19 @@ def stale_query(selection: Selection, after: int | None = None) -> peewee.ModelS
 def _stale(selection: Selection) -> peewee.Expression:
     """Which rows to derive again, over a join with their sources."""
     spectra, results = selection.task.spectrum_model, selection.task.output_model
-    return (spectra.modified < results.inputs_read) & selection.task.rederivation.stale()
+    also = selection.task.rederivation.also_stale()
+    return (source_changed(results, spectra) | also) & negated(spectrum_changed(results, spectra))
+
+
+def _awaits_sources(task: Task) -> bool:
+    """Whether a change of a source makes its spectra pending."""
+    return task.uses_source and task.rederivation is None
+
+
+def read_before(results: type[PipelineOutputModel], moment: datetime | None) -> peewee.Expression:
+    """Whether the inputs of a row were read before a time (UTC), as far as that is known."""
+    read = results.inputs_read
+    return read.is_null() | (read < moment) | was_ahead(read)
 
 
 def stream_keys(
@@ -220,4 +236,5 @@ def _keys(
         part, parts = selection.page
         # The remainder by integer division: peewee reads % as LIKE.
         query = query.where(key - key / parts * parts == part - 1)
-    return query.join(results, kind, on=same).switch(spectra)
+    query = query.join(results, kind, on=same).switch(spectra)
+    return _with_source(query) if _awaits_sources(selection.task) else query

@@ -1,7 +1,7 @@
 """Spectra whose files the system withheld: noted, tried again by later runs, and forgotten once read.
 
 They are not pending: a few files that nobody can read must not keep a survey from ever being done. A note
-holds until its spectrum is modified; then it is pending.
+holds until its spectrum changes; then it is pending.
 """
 
 from collections.abc import Collection, Iterable
@@ -13,8 +13,10 @@ from peewee import fn
 
 from astra.database.connection import MAX_PARAMETERS
 from astra.database.sql import until
+from astra.models.base import BaseModel
 from astra.models.pipeline import TaskWithheld
 from astra.tasks.contract import Task
+from astra.tasks.inputs import same_spectrum, was_ahead
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,13 @@ class Withheld:
         spectrum_pk: The spectrum.
         reason: What the system said, and the file.
         tried: A moment before it was tried.
+        spectrum_modified: The version of the spectrum that was tried.
     """
 
     spectrum_pk: int
     reason: str
     tried: datetime
+    spectrum_modified: datetime | None = None
 
     @property
     def kind(self) -> str:
@@ -41,7 +45,7 @@ def is_noted(task: Task) -> peewee.Expression:
     """Whether a spectrum has a note that holds, in a query on the table of the task's spectra."""
     spectra = task.spectrum_model
     same = (TaskWithheld.task == task.name) & (TaskWithheld.spectrum_pk == spectra.spectrum_pk)
-    return fn.EXISTS(TaskWithheld.select(peewee.Value(1)).where(same, TaskWithheld.tried > spectra.modified))
+    return fn.EXISTS(TaskWithheld.select(peewee.Value(1)).where(same, _holds(spectra)))
 
 
 def noted(task: Task, tried_before: datetime | None = None) -> peewee.ModelSelect:
@@ -56,9 +60,15 @@ def noted(task: Task, tried_before: datetime | None = None) -> peewee.ModelSelec
     query = (
         TaskWithheld.select(TaskWithheld.spectrum_pk)
         .join(spectra, on=(TaskWithheld.spectrum_pk == spectra.spectrum_pk))
-        .where(TaskWithheld.task == task.name, TaskWithheld.tried > spectra.modified)
+        .where(TaskWithheld.task == task.name, _holds(spectra))
     )
-    return query if tried_before is None else query.where(TaskWithheld.tried <= tried_before)
+    if tried_before is None:
+        return query
+    return query.where((TaskWithheld.tried <= tried_before) | was_ahead(TaskWithheld.tried))
+
+
+def _holds(spectra: type[BaseModel]) -> peewee.Node:
+    return same_spectrum(TaskWithheld.spectrum_modified, TaskWithheld.tried, spectra)
 
 
 def noted_among(task: Task, keys: Collection[int]) -> set[int]:
@@ -77,8 +87,9 @@ def count_noted(task: Task) -> dict[str, int]:
 
 def note(task: Task, tries: Iterable[Withheld]) -> None:
     """Note whose files were withheld, within ``writing``."""
-    rows = [(task.name, each.spectrum_pk, each.reason, each.tried) for each in tries]
-    fields = (TaskWithheld.task, TaskWithheld.spectrum_pk, TaskWithheld.reason, TaskWithheld.tried)
+    names = ("spectrum_pk", "reason", "tried", "spectrum_modified")
+    rows = [(task.name, *(getattr(each, name) for name in names)) for each in tries]
+    fields = [TaskWithheld.task, *(getattr(TaskWithheld, name) for name in names)]
     for part in peewee.chunked(sorted(rows), MAX_PARAMETERS // len(fields)):
         TaskWithheld.insert_many(part, fields=fields).on_conflict(
             conflict_target=fields[:2], preserve=fields[2:]

@@ -351,6 +351,7 @@ def test_rows_derived_again_equal_those_of_a_new_run(a_star_with_a_file, toy_wei
             ).execute()
     else:
         absent = dict.fromkeys(("nn_parallax", "dist_lo", "weighted_parallax", "source_read"))
+        absent["source_modified"] = None
         AstroNNdist.update(absent).execute()
 
     report = _run(toy_weights)

@@ -117,16 +117,15 @@ def _check(weights: str | None = None, device: str = "auto", model_path: str | N
     load_weights(chosen_weights(model_path or weights).path)
 
 
-def star_changed() -> peewee.Expression:
-    """Whether a result rests on another source, or on other values of it, than its spectrum has now."""
-    row, spectrum = AstroNNdist, ApogeeCoaddedSpectrumInApStar
-    other_source = peewee.fn.COALESCE(row.source_pk, 0) != peewee.fn.COALESCE(spectrum.source, 0)
-    # A row of an older schema does not know when its source was read.
-    modified = row.source_read.is_null() | (Source.modified >= row.source_read)
-    # Who changes Ks or E(B-V) by hand need not think of ``modified``.
+def changed_by_hand() -> peewee.Expression:
+    """Whether a result rests on another Ks or E(B-V) than its star has now.
+
+    Who changes these by hand need not think of ``modified``.
+    """
+    row = AstroNNdist
     other_k_mag = _differs(row.k_mag, row.flag_missing_photometry, Source.k_mag, SMALLEST_K_MAG)
     other_ebv = _differs(row.ebv, row.flag_missing_extinction, Source.ebv, 0)
-    return other_source | modified | (~row.flag_no_result & (other_k_mag | other_ebv))
+    return ~row.flag_no_result & (other_k_mag | other_ebv)
 
 
 def _differs(used: peewee.Field, was_missing: Any, value: peewee.Field, low: float) -> peewee.Expression:
@@ -136,7 +135,7 @@ def _differs(used: peewee.Field, was_missing: Any, value: peewee.Field, low: flo
     return other_value | (peewee.Case(None, [(was_missing, 1)], 0) != peewee.Case(None, [(usable, 0)], 1))
 
 
-@astronn_dist.rederived_by(star_changed)
+@astronn_dist.rederived_by(changed_by_hand)
 def rederive(rows: list[AstroNNdist], sources: list[Source | None]) -> None:
     """Compute distances and parallaxes from the stored luminosities and the current values of the sources."""
     names = ("L_fakemag", "e_L_fakemag", "e_model_L_fakemag")

@@ -1,0 +1,61 @@
+"""Whether a row still rests on the inputs that its spectrum has now, as conditions of a query.
+
+The version of an input is its ``modified``: it moves on with each change, and no two states of a row have the
+same. A result keeps those that it was made from, and a change is seen by a difference, whatever the clocks
+say. Only rows from before these were kept are judged by the time at which their inputs were read.
+"""
+
+import peewee
+from peewee import fn
+
+from astra.database.connection import is_postgresql, now_sql
+from astra.models.base import BaseModel
+from astra.models.pipeline import PipelineOutputModel
+from astra.models.source import Source
+
+# SQLite keeps moments as text, and who writes one by hand may spell it in another way.
+_SPELLED = "%Y-%m-%d %H:%M:%f"
+
+
+def spectrum_changed(results: type[PipelineOutputModel], spectra: type[BaseModel]) -> peewee.Node:
+    """Whether a spectrum has changed since its result was made, over a join of both."""
+    known = results.spectrum_modified
+    return peewee.Case(
+        None, [(known.is_null(), spectra.modified >= results.inputs_read)], _moved(known, spectra.modified)
+    )
+
+
+def source_changed(results: type[PipelineOutputModel], spectra: type[BaseModel]) -> peewee.Expression:
+    """Whether a spectrum has another source than its result, or that has changed, over a join of all."""
+    known, then = results.source_modified, results.source_read
+    unknown = then.is_null() | (Source.modified >= then)
+    other_source = fn.COALESCE(results.source_pk, 0) != fn.COALESCE(spectra.source, 0)
+    return other_source | peewee.Case(None, [(known.is_null(), unknown)], _moved(known, Source.modified))
+
+
+def same_spectrum(known: peewee.Field, moment: peewee.Field, spectra: type[BaseModel]) -> peewee.Node:
+    """Whether a spectrum is as it was when something was noted of it.
+
+    Args:
+        known: The version of the spectrum that was noted.
+        moment: When it was noted; counts where the version was not.
+        spectra: The model of the spectra.
+    """
+    unmoved = negated(_moved(known, spectra.modified))
+    return peewee.Case(None, [(known.is_null(), moment > spectra.modified)], unmoved)
+
+
+def was_ahead(moment: peewee.Field) -> peewee.Expression:
+    """Whether a moment of the past is later than now: so it comes from a clock that was ahead."""
+    return moment > peewee.SQL(now_sql(moment.model._meta.database))
+
+
+def negated(condition: peewee.Node) -> peewee.NodeList:
+    """Whether a condition, of which peewee's ``~`` may make none, does not hold."""
+    return peewee.NodeList((peewee.SQL("NOT"), condition))
+
+
+def _moved(known: peewee.Field, modified: peewee.Field) -> peewee.Expression:
+    if is_postgresql(known.model._meta.database):
+        return known != modified
+    return (known != modified) & (fn.strftime(_SPELLED, known) != fn.strftime(_SPELLED, modified))
