@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -312,3 +313,19 @@ def test_stars_and_pages_choose_among_them(toy):
     assert toy.seen == keys[1:2]
     _run(toy, selection={"page": (1, 2)})
     assert toy.seen == [pk for pk in keys if pk % 2 == 0]
+
+
+def test_a_note_that_a_fast_clock_dated_hides_no_change_and_is_tried_again(toy):
+    keys, began = _spectra(2), now(database)
+    ahead = began + timedelta(hours=1)
+    with writing(database):
+        for spectrum in ApogeeCoaddedSpectrumInApStar.select():
+            note(toy.task, [Withheld(spectrum.spectrum_pk, REASON, ahead, spectrum.modified)])
+    selection = Selection(toy.task)
+    assert count_pending(selection) == 0
+
+    again = pending_query(selection.withheld(now(database), began))
+    _modify(keys[:1])
+
+    assert sorted(pk for (pk,) in again.tuples()) == keys[1:]
+    assert [pk for (pk,) in pending_query(selection).tuples()] == keys[:1]
