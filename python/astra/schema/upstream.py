@@ -53,7 +53,7 @@ _RESULTS = {
     "weighted_parallax_err": "e_weighted_parallax",
     "weighted_dist": "weighted_dist",
     "weighted_dist_err": "e_weighted_dist",
-    # A view only grows at its end, and many have made this one by hand as it is up to here.
+    # A view only grows at its end, and one that was made by hand ends here.
     "v_astra_major_minor": "v_astra_major_minor",
     "fake_k_mag": "l_fakemag",
     "fake_k_mag_err": "e_l_fakemag",
