@@ -128,7 +128,7 @@ def test_a_view_that_cannot_be_replaced_stays_and_is_one_line(astra, db):
     code, _, err = astra("init")
 
     assert (code, err.count("\n")) == (0, 1)
-    assert "the view astro_nn_dist_upstream stays as it is (cannot drop view" in err
+    assert "the view astro_nn_dist_upstream cannot be made anew (cannot drop view" in err
     assert _columns(db, "mine") == ["d"]
 
 

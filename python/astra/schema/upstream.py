@@ -113,11 +113,11 @@ def _replace(database: peewee.Database, name: str) -> None:
                 replace_view(database, name, query)
         except peewee.ProgrammingError:  # it has other columns, or the same in another order
             with database.atomic():
-                database.execute_sql(f"DROP VIEW {name}")
+                database.execute_sql(f"DROP VIEW IF EXISTS {name}")
                 replace_view(database, name, query)
     except (peewee.ProgrammingError, peewee.InternalError) as error:
         log.warning(
-            "the view %s stays as it is (%s): drop it and what rests on it, and run `astra init` again",
+            "the view %s cannot be made anew (%s): drop it and what rests on it, and run `astra init` again",
             name,
             one_line(error),
         )
