@@ -105,6 +105,10 @@ class SlurmSettings(_Section):
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+#: Profiles of ``astra srun`` that need no settings: what upstream's takes if nothing is named.
+BUILT_IN_PROFILES = {"sdss": SlurmSettings(account="sdss-np", partition="sdss-np", time="24:00:00")}
+
+
 class Settings(_Section):
     """Everything that can be set, and the origin of each value that was."""
 
@@ -195,7 +199,8 @@ def load_settings(**options: Any) -> Settings:
     for layer in (
         {name: (value, "option") for name, value in options.items() if value is not None},
         {name: (value, f"environment {variable}") for name, (value, variable) in variables.items() if value},
-        _file(),
+        file := _file(),
+        _built_in_profiles(file),
         {"models_dir": (data / "models", "default")},
     ):
         _merge(chosen, layer)
@@ -238,6 +243,17 @@ def _file() -> _Layer:
         if ignored:
             _say_ignored(path, ", ".join(ignored))
     return {name: (value, f"file {path}") for name, value in flat.items() if value is not None}
+
+
+def _built_in_profiles(file: _Layer) -> _Layer:
+    """Those whose name no profile of the settings file has."""
+    taken = {name.split(".")[1] for name in file if name.startswith("slurm.")}
+    return {
+        f"slurm.{profile}.{name}": (value, "built in")
+        for profile, options in BUILT_IN_PROFILES.items()
+        for name, value in options.model_dump(exclude_none=True).items()
+        if profile not in taken
+    }
 
 
 def _is_upstreams(path: Path) -> bool:

@@ -28,6 +28,9 @@ from astra.models.fields import (
     IntegerField as IntegerField,
 )
 from astra.models.fields import (
+    SmallIntegerField as SmallIntegerField,
+)
+from astra.models.fields import (
     StampField as StampField,
 )
 from astra.models.fields import (

@@ -48,7 +48,11 @@ def test_a_dry_run_prints_command_and_script_and_submits_nothing(
     )
 
     pending, command, *script = out.splitlines()
-    assert (code, err, pending) == (0, "", "3 pending")
+    assert (code, pending) == (0, "3 pending")
+    assert err == (
+        "options: --nodes=1 (default), --procs=1 (default), --mem=16000 (command line), "
+        "--gres=gpu:v100 (command line), --logs=astra-logs (default)\n"
+    )
     assert command.startswith("sbatch --parsable --job-name=astra-astronn_dist --array=0-0 ")
     assert "--mem=16000 --gres=gpu:v100" in command
     assert command.endswith(f"--output={tmp_path}/astra-logs/%A_%a.log <<'EOF'")
@@ -113,8 +117,23 @@ def test_options_come_from_a_profile_and_the_command_line(astra, three_spectra, 
     assert "--account=B --time=30 --gres=gpu:1 --signal=B:TERM@120" in out
     code, _, err = astra("srun", "astronn_dist", "--dry-run", "--profile", "cpu")
     assert code == 2
-    assert "there are: default, gpu" in _error(err)
+    assert "there are: default, gpu, sdss" in _error(err)
     assert err.splitlines()[-1] == "Try `astra srun --help`."
+
+
+def test_the_profile_sdss_is_upstreams_and_every_option_says_where_it_comes_from(
+    astra, three_spectra, without_slurm
+):
+    words = ("srun", "astronn_dist", "--dry-run", "--profile", "sdss", "--time", "48:00:00")
+
+    code, out, err = astra(*words)
+
+    assert code == 0
+    assert "--partition=sdss-np --account=sdss-np --time=48:00:00" in out
+    assert "--account=sdss-np (profile sdss, built in), --time=48:00:00 (command line), " in err
+    options = json.loads(astra(*words, "--json")[1])["options"]
+    assert options["partition"] == {"value": "sdss-np", "origin": "profile sdss, built in"}
+    assert options["nodes"] == {"value": "1", "origin": "default"}
 
 
 def test_no_wait_prints_the_number_alone_and_hands_on_no_address(
@@ -124,7 +143,9 @@ def test_no_wait_prints_the_number_alone_and_hands_on_no_address(
     code, out, err = astra("srun", "astronn_dist", *words)
 
     assert (code, out) == (0, "42\n")
-    assert err == f"job 42: tasks 0 to 0, logs {tmp_path}/astra-logs/42_*.log\n"
+    options, submitted = err.splitlines()
+    assert options.startswith("options: --nodes=1 (default), ")
+    assert submitted == f"job 42: tasks 0 to 0, logs {tmp_path}/astra-logs/42_*.log"
     script = (sbatch / "script").read_text()
     assert "--overwrite --before=" in script
     asked = script + (sbatch / "words").read_text()

@@ -172,5 +172,5 @@ def test_srun_hands_them_on_to_its_workers(astra, guest, tmp_path, monkeypatch):
 
     code, out, err = astra("srun", "count_pixels", "--halve", "--step", 3, "--mode=fast", "--dry-run")
 
-    assert (code, err) == (0, "")
+    assert code == 0, err
     assert " -P -m astra run count_pixels --step=3 --halve --workers=1 " in out

@@ -3,6 +3,7 @@
 import re
 import shlex
 
+import peewee
 import pytest
 from builders import a_source, a_spectrum, write_apstar
 
@@ -57,3 +58,12 @@ def test_every_line_of_upstreams_notebooks_works_or_is_answered(survey):
 
     assert [row.spectrum_pk for row in names["rows"]] == [1, 2]
     assert names["AstroNNdist"].select().count() == 0
+
+
+def test_every_line_of_upstreams_sql_works_or_is_answered(survey, db):
+    for line, answer in _lines("SQL"):
+        if answer is None:
+            db.execute_sql(line).fetchall()
+            continue
+        with pytest.raises(peewee.DatabaseError, match=answer), db.atomic():
+            db.execute_sql(line)

@@ -42,7 +42,8 @@ def test_migrated_tables_equal_the_models(db):
         t._meta.table_name: (_columns(db, t._meta.table_name), *_constraints(db, t._meta.table_name))
         for t in TABLES
     }
-    db.execute_sql("DROP VIEW distances")
+    for view in db.get_views():
+        db.execute_sql(f"DROP VIEW {view.name}")
     db.drop_tables(TABLES)
     db.create_tables(TABLES)
 

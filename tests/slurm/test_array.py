@@ -39,6 +39,73 @@ def test_an_unknown_profile_is_wrong_usage_that_names_those_there_are():
         _asked(profile="cpu").options_in_force(PROFILES)
 
 
+def test_every_option_in_force_says_where_it_comes_from():
+    asked = _asked(profile="gpu", account="B", array_limit=3)
+    chosen = asked.options_in_force(PROFILES).model_dump(exclude_none=True)
+
+    assert asked.origins(PROFILES) == {
+        "nodes": "default",
+        "procs": "default",
+        "logs": "default",
+        "time": "profile default",
+        "mem": "profile gpu",
+        "gres": "profile gpu",
+        "account": "command line",
+        "array_limit": "command line",
+    }
+    assert asked.origins(PROFILES).keys() == chosen.keys()
+
+
+# > The profile with upstream's defaults
+
+
+def _sdss(**arguments):
+    asked, profiles = _asked(profile="sdss", **arguments), load_settings().slurm
+    options, origins = asked.options_in_force(profiles), asked.origins(profiles)
+    return {name: (getattr(options, name), origins[name]) for name in ("account", "partition", "time")}
+
+
+def test_the_profile_sdss_has_what_upstream_takes_if_nothing_is_named():
+    """sdss/astra: --account sdss-np, --partition as the account, --time 24:00:00."""
+    built_in = "profile sdss, built in"
+
+    assert _sdss() == {
+        "account": ("sdss-np", built_in),
+        "partition": ("sdss-np", built_in),
+        "time": ("24:00:00", built_in),
+    }
+
+
+def test_the_profile_sdss_applies_only_where_it_is_named():
+    assert _asked().options_in_force(load_settings().slurm).account is None
+
+
+def test_what_the_command_line_names_beats_the_profile_sdss_and_an_account_brings_its_partition():
+    gpu = _sdss(account="notchpeak-gpu", time="48:00:00")
+
+    assert gpu == {
+        "account": ("notchpeak-gpu", "command line"),
+        "partition": ("notchpeak-gpu", "as the account"),
+        "time": ("48:00:00", "command line"),
+    }
+    assert _sdss(account="a", partition="p")["partition"] == ("p", "command line")
+
+
+def test_a_profile_sdss_of_the_settings_file_takes_the_place_of_the_built_in_one(settings_file):
+    settings_file("slurm: {default: {time: '1:00:00'}, sdss: {account: a}}")
+
+    assert _asked(profile="sdss").origins(load_settings().slurm)["time"] == "profile default"
+    chosen = _asked(profile="sdss", account="b").options_in_force(load_settings().slurm)
+    assert (chosen.account, chosen.partition, chosen.time) == ("b", None, "1:00:00")
+
+
+def test_the_built_in_profile_is_shown_among_the_settings():
+    shown = {name: (str(value), origin) for name, value, origin in load_settings().flat()}
+
+    assert shown["slurm.sdss.account"] == ("sdss-np", "built in")
+    assert shown["slurm.sdss.time"] == ("24:00:00", "built in")
+
+
 def test_an_empty_option_is_wrong_usage():
     with pytest.raises(UsageError, match="--account: string should have at least 1 character"):
         _asked(account="").options_in_force({})

@@ -142,6 +142,7 @@ def toy(spectra: Iterable[ApogeeCoaddedSpectrumInApStar], *, depth: int = 1) -> 
         {"batch_size": 100},
         {"write_frequency": 300},
         {"re_raise_exceptions": False},
+        {"live": False},
     ],
     ids=str,
 )
@@ -153,7 +154,7 @@ def test_who_asks_a_call_to_write_hears_what_writes(option):
 
 
 def test_keywords_of_upstream_that_ask_for_what_happens_are_taken():
-    assert len(list(toy([1, 2], write_to_database=False, re_raise_exceptions=True))) == 2
+    assert len(list(toy([1, 2], write_to_database=False, re_raise_exceptions=True, live=True))) == 2
     with pytest.raises(TypeError, match="has no option 'dept'; it has depth"):
         toy([], dept=1)
 

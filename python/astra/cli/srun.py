@@ -17,6 +17,7 @@ EXAMPLES = examples(
     "astra srun astronn_dist --mem=16000 --gres=gpu:v100 --account=A --time=48:00:00",
     "astra srun astronn_dist --nodes 10 --procs 16 --array-limit 4 --limit 1000000",
     "astra srun astronn_dist --profile gpu --no-wait",
+    "astra srun astronn_dist --profile sdss",
     "astra srun astronn_dist --nodes 4 --dry-run",
 )
 
@@ -55,7 +56,16 @@ def _execute(asked: SrunArguments, report: "SlurmReport", stop: "StopRequest") -
 
 def _say_submitted(report: "SlurmReport") -> None:
     array = report.array
+    _say_options(report)
     note(f"job {report.job}: tasks 0 to {array.tasks - 1}, logs {array.logs}/{report.job}_*.log")
+
+
+def _say_options(report: "SlurmReport") -> None:
+    from astra.system.arguments import option_name
+
+    options = report.array.options_with_origins().items()
+    shown = (f"{option_name(name)}={option['value']} ({option['origin']})" for name, option in options)
+    note(f"options: {', '.join(shown)}")
 
 
 def _say(report: "SlurmReport") -> None:
@@ -64,6 +74,7 @@ def _say(report: "SlurmReport") -> None:
 
         from astra.slurm.array import batch_script, sbatch_command
 
+        _say_options(report)
         say(f"{report.to_do:,} pending")
         say(f"{shlex.join(sbatch_command(report.array))} <<'EOF'\n{batch_script(report.array)}EOF")
     elif report.outcome == "submitted":

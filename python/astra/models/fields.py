@@ -53,6 +53,10 @@ class IntegerField(_Described, peewee.IntegerField):
     """An integer of 4 bytes."""
 
 
+class SmallIntegerField(_Described, peewee.SmallIntegerField):
+    """An integer of 2 bytes."""
+
+
 class BigIntegerField(_Described, peewee.BigIntegerField):
     """An integer of 8 bytes."""
 

@@ -192,6 +192,10 @@ class PipelineOutputModel(BaseModel):
         return list(fields.flags_of(cls))
 
 
+#: What newer versions of upstream call it.
+PipelineOutputMixin = PipelineOutputModel
+
+
 class FlaggedOutputModel(PipelineOutputModel):
     """A result with flags, one of which says that there is none.
 

@@ -1,4 +1,5 @@
-"""Public names of :mod:`astra.spectra`.
+"""Names that users know, each from the room that it is in.
 
-apstar.py    the reader of apStar files
+apstar.py              the reader of apStar files
+pipeline_summary.py    upstream's function that writes the catalogue
 """

@@ -7,22 +7,37 @@ import peewee
 from playhouse.migrations import MigrationError, Runner
 
 from astra.config import Settings
-from astra.database.connection import one_line, translated
+from astra.database.connection import is_postgresql, one_line, translated
 from astra.database.locks import changing_schema
 from astra.database.schemas import create_schema, refuse_hidden_schema, replace_view
 from astra.errors import ConfigError
 from astra.models import TABLES, Distance
 from astra.models.astronn_dist import view_columns, view_query
 from astra.schema.packages import Upgrade, comment_columns, unknown_to, upgrade_packages
+from astra.schema.upstream import drop_views, make_views
 
 log = logging.getLogger("astra")
+
+
+class _Migrations(Runner):
+    """Migrations that upstream's names are not in the way of; :func:`upgrade` makes these views again."""
+
+    def up(self, target: str | None = None, fake: bool = False) -> list[str]:
+        # On PostgreSQL they stay, as `distances` does, with the rights on them and what rests on them.
+        if not is_postgresql(self.database) and any(not each.applied for each in self.status()):
+            drop_views(self.database)
+        return super().up(target, fake)
+
+    def down(self, target: str | None = None) -> list[str]:
+        drop_views(self.database)
+        return super().down(target)
 
 
 def runner(database: peewee.Database) -> Runner:
     """The migrations of this version of Astra, over an open database."""
     from astra import migrations
 
-    return Runner(database, directory=str(Path(migrations.__file__).parent))
+    return _Migrations(database, directory=str(Path(migrations.__file__).parent))
 
 
 def upgrade(database: peewee.Database, settings: Settings) -> Upgrade:
@@ -46,6 +61,7 @@ def upgrade(database: peewee.Database, settings: Settings) -> Upgrade:
             # Another version with the same migrations may have made another view.
             if applied or [column.name for column in database.get_columns(view)] != view_columns():
                 replace_view(database, view, view_query())
+            make_views(database, anew=bool(applied))
             for model in (*TABLES, Distance):
                 comment_columns(database, model)
             done = Upgrade(applied)

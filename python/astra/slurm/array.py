@@ -12,9 +12,9 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from astra.errors import UsageError
 from astra.running.arguments import RunArguments, SharedArguments, TargetArguments
@@ -59,7 +59,7 @@ class SrunArguments(TargetArguments):
     nodes: int | None = option(min=1, help="Tasks of the array, each on one machine.  [default: 1]")
     procs: int | None = option(min=1, help="Processes of each, a core each.  [default: 1]")
     limit: int | None = option(min=1, help="Stop after this many spectra in all.")
-    profile: str | None = option(metavar="NAME", help="Options under `slurm` in the settings.")
+    profile: str | None = option(metavar="NAME", help="Options under `slurm` in the settings, or sdss.")
     partition: str | None = option(help="For Slurm.")
     account: str | None = option(help="For Slurm.")
     qos: str | None = option(help="For Slurm.")
@@ -99,20 +99,42 @@ class SrunArguments(TargetArguments):
 
         from astra.config import SlurmSettings
 
-        if self.profile is not None and self.profile not in profiles:
-            known = ", ".join(sorted(profiles)) or "none"
-            raise UsageError(f"no profile {self.profile!r} under 'slurm' in the settings; there are: {known}")
-        values = dict(_DEFAULTS)
-        for name in (_DEFAULT_PROFILE, self.profile):
-            if name in profiles:
-                values |= profiles[name].model_dump(exclude_none=True)
-        named = {name: getattr(self, name) for name in SlurmSettings.model_fields}
-        values |= {name: value for name, value in named.items() if value is not None}
+        values = {name: value for _, layer in self._layers(profiles) for name, value in layer.items()}
         try:
             return SlurmSettings.model_validate(values)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise UsageError(f"{option_name(str(first['loc'][0]))}: {first['msg'].lower()}") from None
+
+    def origins(self, profiles: Mapping[str, "SlurmSettings"]) -> dict[str, str]:
+        """Where each of the options in force comes from.
+
+        Args:
+            profiles: Those of the settings.
+
+        Raises:
+            UsageError: There is no such profile.
+        """
+        return {name: origin for origin, layer in self._layers(profiles) for name in layer}
+
+    def _layers(self, profiles: Mapping[str, "SlurmSettings"]) -> list[tuple[str, dict[str, Any]]]:
+        """Where options come from and which these are, the strongest last."""
+        from astra.config import BUILT_IN_PROFILES, SlurmSettings
+
+        if self.profile is not None and self.profile not in profiles:
+            known = ", ".join(sorted(profiles)) or "none"
+            raise UsageError(f"no profile {self.profile!r} under 'slurm' in the settings; there are: {known}")
+        layers: list[tuple[str, dict[str, Any]]] = [("default", _DEFAULTS)]
+        for name in (_DEFAULT_PROFILE, self.profile):
+            if name in profiles:
+                built_in = ", built in" if profiles[name] == BUILT_IN_PROFILES.get(name) else ""
+                layers.append((f"profile {name}{built_in}", profiles[name].model_dump(exclude_none=True)))
+                if built_in and self.account is not None:
+                    # As upstream has it: an account has a partition of its name.
+                    layers.append(("as the account", {"partition": self.account}))
+        named = {name: getattr(self, name) for name in SlurmSettings.model_fields}
+        given = {name: value for name, value in named.items() if value is not None}
+        return [*layers, ("command line", given)]
 
 
 @dataclass(frozen=True)
@@ -126,6 +148,7 @@ class JobArray:
         logs: The folder of logs; absolute.
         folder: Where the tasks run.
         limit: At most so many spectra in all tasks together.
+        origins: Where each of the options comes from.
     """
 
     name: str
@@ -134,12 +157,18 @@ class JobArray:
     logs: Path
     folder: Path
     limit: int | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def tasks(self) -> int:
         """How many tasks it has; under a limit, no more than one for each spectrum."""
         nodes = self.options.nodes
         return nodes if self.limit is None else min(nodes, self.limit)
+
+    def options_with_origins(self) -> dict[str, dict[str, str]]:
+        """The options in force, each with its value and its origin, as ``astra config show`` has settings."""
+        values = self.options.model_dump(mode="json", exclude_none=True)
+        return {name: {"value": str(value), "origin": self.origins[name]} for name, value in values.items()}
 
     @property
     def shares(self) -> tuple[int, int]:

@@ -73,6 +73,7 @@ class SlurmReport(Ending):
             "nodes": array and array.tasks,
             "procs": array and array.options.procs,
             "logs": array and str(array.logs),
+            "options": array and array.options_with_origins(),
             "command": array and shlex.join(sbatch_command(array)),
             "pending_before": self.to_do,
             **{name: (self.tally or {}).get(name) for name in _TALLY},
@@ -134,6 +135,7 @@ def carry_out(
         logs=options.logs.absolute(),
         folder=Path.cwd(),
         limit=asked.limit,
+        origins=asked.origins(settings.slurm),
     )
     report.to_do = count_pending(request.selection)
     if asked.dry_run:

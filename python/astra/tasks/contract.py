@@ -86,6 +86,7 @@ class Note:
 _OF_UPSTREAM = {
     **dict.fromkeys(("batch_size", "write_frequency", "frequency", "result_frequency")),
     "write_to_database": False,
+    "live": True,
     "re_raise_exceptions": True,
 }
 
