@@ -216,7 +216,7 @@ def test_the_header_counts_what_the_table_has(measured, read):
     counts = {name: header[name] for name in header if name.startswith("N") and name != "NAXIS"}
     expected = {"NSTARS": 1, "NSPECTRA": 2, "NBAD": 1, "NWARN": 1, "NAMES": "astra"}
     assert counts == expected | {"NFLAG0": 1, "NFLAG5": 1, "NFLAG11": 0}
-    assert header["PIPELINE"] == "TemplateSNR"
+    assert header["PIPELINE"] == "template_snr"
     title = "astraAllStarTemplateSNR: results of template_snr, one row for each spectrum."
     assert "".join(header["COMMENT"]).startswith(title)
 

@@ -58,15 +58,18 @@ class Table:
 
     @property
     def pipeline(self) -> str:
-        """What made the results, by the name of their model."""
-        return self.task.output_model.__name__
+        """The task that made the results; of the distances, as DR19 calls it."""
+        return "AstroNNdist" if self._are_distances else self.task.name
 
     @property
     def title(self) -> str:
         """What it is, in a sentence."""
-        are_distances = rows_of(self.task) is Distance
-        what = "distances from APOGEE spectra" if are_distances else f"results of {self.task.name}"
+        what = "distances from APOGEE spectra" if self._are_distances else f"results of {self.task.name}"
         return f"{product_of(self.task)}: {what}, one row for each spectrum."
+
+    @property
+    def _are_distances(self) -> bool:
+        return rows_of(self.task) is Distance
 
     @property
     def date(self) -> str | None:

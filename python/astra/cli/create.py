@@ -39,7 +39,7 @@ class _RequestArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class _Arguments:
-    product: str = argument(help="What to create: astraAllStar and a model of results, or the task itself.")
+    product: str = argument(help="The catalogue, e.g. astraAllStarAstroNNdist, or its task.")
     request: _RequestArguments = _RequestArguments()
     as_json: bool = option("--json", default=False, help="Print one JSON object.")
 
