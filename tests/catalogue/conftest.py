@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 from catalogue_values import SPECTRA, STARS
+from conftest import CI
 from full_survey import fill
 
 from astra.catalogue.create import Request
@@ -13,6 +14,8 @@ from astra.catalogue.create import create as write
 from astra.config import Settings, load_settings
 from astra.database.connection import bound_to, database, open_database
 from astra.running.ending import StopRequest
+
+from fitsverify import NoVerifier, check_installed, verdict
 
 # The view, and beside it what the catalogue has from the tables; written by hand, not by the code under test.
 SQL = """
@@ -119,3 +122,15 @@ def in_sql():
         return dict(zip(names, zip(*cursor.fetchall(), strict=True), strict=True))
 
     return call
+
+
+@pytest.fixture
+def verified():
+    """Runs fitsverify on a file; gives its verdict."""
+    try:
+        check_installed(install=CI)
+    except NoVerifier as error:
+        if CI:
+            raise
+        pytest.skip(str(error))
+    return verdict

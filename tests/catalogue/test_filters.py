@@ -16,8 +16,9 @@ from astra.catalogue.options import Names
 from astra.catalogue.query import Rows
 from astra.database.sql import all_rows
 from astra.errors import UsageError
+from astra.pipelines.astronn_dist import astronn_dist
 
-ALL = columns()
+ALL = columns(astronn_dist)
 BY_NAME = {column.name: column for column in ALL}
 NUMBERS = [column.name for column in ALL if column.kind in (Kind.LONG, Kind.INT, Kind.DOUBLE)]
 TEXTS = [column.name for column in ALL if column.kind is Kind.TEXT]
@@ -39,8 +40,8 @@ MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 
 def keys_of(db, text, names=Names.ASTRA):
     """The spectra of the rows that meet a condition."""
-    chosen = columns(names)
-    rows = Rows(db, chosen, Filter(text, chosen))
+    chosen = columns(astronn_dist, names)
+    rows = Rows(db, astronn_dist, chosen, Filter(text, chosen))
     place = [column.key for column in chosen].index("spectrum_pk")
     return [row[place] for row in all_rows(db, rows.select())]
 

@@ -15,11 +15,12 @@ from pyarrow import parquet
 from astra.catalogue.columns import Kind, columns
 from astra.catalogue.options import Format
 from astra.errors import ConfigError
+from astra.pipelines.astronn_dist import astronn_dist
 
 
 def by_parquet(path):
     read = parquet.read_table(path).to_pydict()
-    times = {column.name for column in columns() if column.kind is Kind.TIME}
+    times = {column.name for column in columns(astronn_dist) if column.kind is Kind.TIME}
     return {name: moments(values) if name in times else values for name, values in read.items()}
 
 
@@ -39,7 +40,7 @@ def by_csv(path):
     with path.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     read = {}
-    for column in columns():
+    for column in columns(astronn_dist):
         convert = kinds.get(column.kind, str)
         read[column.name] = [convert(row[column.name]) if row[column.name] else None for row in rows]
     return read
@@ -55,8 +56,8 @@ def test_every_value_is_that_of_sql(survey, written, in_sql, name):
 
     read = READERS[name](made.path)
 
-    assert list(read) == [column.name for column in columns()]
-    for column in columns():
+    assert list(read) == [column.name for column in columns(astronn_dist)]
+    for column in columns(astronn_dist):
         found = [None if value == "" else value for value in read[column.name]]
         assert found == from_sql(column, expected[column.key]), column.name
 
@@ -75,7 +76,7 @@ def test_a_votable_has_units_ucds_descriptions_and_facts(survey, written):
     document = parse(written(Format.VOTABLE).path, verify="exception")
 
     fields = document.get_first_table().fields
-    for column, field in zip(columns(), fields, strict=True):
+    for column, field in zip(columns(astronn_dist), fields, strict=True):
         assert (field.name, field.ucd) == (column.name, column.ucd)
         assert " ".join(field.description.split()) == column.description
         assert field.unit == (units.Unit(column.unit) if column.unit else None)
@@ -87,7 +88,7 @@ def test_a_votable_has_units_ucds_descriptions_and_facts(survey, written):
 def test_parquet_has_units_ucds_descriptions_and_facts(survey, written):
     schema = parquet.read_schema(written(Format.PARQUET).path)
 
-    for column in columns():
+    for column in columns(astronn_dist):
         found = {key.decode(): value.decode() for key, value in schema.field(column.name).metadata.items()}
         unit = {"unit": column.unit} if column.unit else {}
         assert found == {"description": column.description, "ucd": column.ucd} | unit
@@ -110,7 +111,7 @@ def test_parquet_is_read_by_astropy_without_a_warning(survey, create, condition)
     read = Table.read(made.path)
 
     assert len(read) == made.table.summary.rows
-    for column in columns():
+    for column in columns(astronn_dist):
         found = read[column.name]
         assert (found.description, found.meta["ucd"]) == (column.description, column.ucd)
         assert found.unit == (units.Unit(column.unit) if column.unit else None)
@@ -125,15 +126,15 @@ def test_parquet_has_a_votable_without_rows_as_voparquet_wants_it(survey, writte
     assert b"<DATA>" not in content
     assert validate(io.BytesIO(content), output=(report := io.StringIO())), report.getvalue()
     table = parse(io.BytesIO(content), verify="exception").get_first_table()
-    assert [field.name for field in table.fields] == [column.name for column in columns()]
-    assert [field.ucd for field in table.fields] == [column.ucd for column in columns()]
+    assert [field.name for field in table.fields] == [column.name for column in columns(astronn_dist)]
+    assert [field.ucd for field in table.fields] == [column.ucd for column in columns(astronn_dist)]
 
 
 @of_sqlite
 def test_ecsv_has_units_ucds_descriptions_and_facts(survey, written):
     read = Table.read(written(Format.ECSV).path)
 
-    for column in columns():
+    for column in columns(astronn_dist):
         found = read[column.name]
         assert (found.description, found.meta["ucd"]) == (column.description, column.ucd)
         assert found.unit == (units.Unit(column.unit) if column.unit else None)
@@ -145,7 +146,7 @@ def test_ecsv_has_units_ucds_descriptions_and_facts(survey, written):
 def test_no_rows_make_an_empty_table(db, create, name):
     made = create(f"catalogue.{name}", format=Format(name))
 
-    assert READERS[name](made.path) == {column.name: [] for column in columns()}
+    assert READERS[name](made.path) == {column.name: [] for column in columns(astronn_dist)}
 
 
 @on_sqlite

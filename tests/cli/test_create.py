@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import guests
 import pytest
 from astropy.table import Table
 from builders import a_result, a_run, a_source, a_spectrum, on_sqlite
@@ -15,6 +16,7 @@ import astra as package
 
 PRODUCT = "astraAllStarAstroNNdist"
 NAME = f"{PRODUCT}-{package.__version__}"
+OTHER = f"astraAllStarGuestResult-{package.__version__}"
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +135,74 @@ def test_a_mixture_is_wrong_configuration_unless_it_is_asked_for(astra, db):
     assert "the results are a mixture: " in refused[2]
     assert mixed[0] == 0
     assert "the columns from weights_name on say which" in mixed[2]
+
+
+# > Other tasks
+
+
+@pytest.fixture
+def other_tasks(db, tmp_path, monkeypatch):
+    """A task of another package without flags, whose table is there, and one that cannot be loaded."""
+    guests.install(tmp_path / "guest", monkeypatch, guests.GOOD, "broken", "count_pixels")
+    guests.make_table(db)
+    return db
+
+
+def test_the_catalogue_of_another_task_goes_by_its_name_or_by_that_of_its_results(astra, other_tasks):
+    spectrum = a_spectrum(a_source())
+    other_tasks.execute_sql(
+        f"INSERT INTO guest_result (spectrum_pk, v_astra, pixels) VALUES ({spectrum.spectrum_pk}, 1000, 5)"
+    )
+
+    for product in ("astraallstarguestresult", "count_pixels", "guest_package.count_pixels"):
+        code, out, err = astra("create", product, "--overwrite")
+
+        assert (code, out) == (0, f"{OTHER}.fits: 1 spectra of 0 stars, 60 columns\n"), err
+    assert list(Table.read(f"{OTHER}.fits", hdu=2)["pixels"]) == [5.0]
+
+
+@on_sqlite
+def test_the_task_of_this_package_is_called_by_its_name_as_well(astra, other_tasks):
+    assert astra("create", "astronn_dist", "--format", "csv")[0] == 0
+    assert [path.name for path in Path().iterdir()] == [f"{NAME}.csv"]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("words", "exit_code", "said"),
+    [
+        (["broken"], 78, "task 'broken' cannot be loaded from guest_package:broken (AttributeError: "),
+        (
+            ["astraAllStarBroken"],
+            2,
+            f"there is no product astraAllStarBroken; there is {PRODUCT}, astraAllStarGuestResult, "
+            "that of broken, which cannot be loaded",
+        ),
+        (["count_pixels", "--names", "dr19"], 2, "DR19 has no names for the results of count_pixels; leave"),
+        (["count_pixels", "--where", "good"], 2, "--where: at character 1: there is no column good"),
+    ],
+)
+def test_what_is_wrong_with_a_product_is_one_line(astra, other_tasks, words, exit_code, said):
+    code, out, err = astra("create", *words)
+
+    assert (code, out) == (exit_code, "")
+    assert said in err
+    assert not list(Path().iterdir())
+
+
+def test_a_task_whose_table_is_missing_is_wrong_configuration_and_harms_no_other(
+    astra, db, tmp_path, monkeypatch
+):
+    guests.install(tmp_path / "guest", monkeypatch, guests.GOOD, "count_pixels")
+
+    code, _, err = astra("create", "count_pixels")
+
+    assert code == 78
+    assert err.splitlines() == [
+        "astra: error: task 'count_pixels': its table guest_result is missing: run `astra init`"
+    ]
+    assert not list(Path().iterdir())
+    assert astra("create", PRODUCT)[0] == 0
 
 
 def test_without_a_database_it_is_wrong_configuration(astra, monkeypatch, tmp_path):

@@ -12,11 +12,11 @@ from builders import a_result, a_run, a_source, a_spectrum
 
 from astra import __version__
 from astra.catalogue.columns import columns
-from astra.catalogue.options import Names
 from astra.catalogue.query import Rows as CatalogueRows
 from astra.database.connection import database
 from astra.database.sql import snapshot
 from astra.models import AstroNNdist, Distance, TaskRun
+from astra.pipelines.astronn_dist import astronn_dist
 from astra.report import agreement
 from astra.report.agreement import parallaxes, parts, repeats
 from astra.report.contents import gather
@@ -163,7 +163,7 @@ def test_the_report_and_the_catalogue_agree_on_what_a_mixture_is(survey):
 
     assert [(kind.origin.weights_name, kind.good_for) for kind in alone] == [("toy", "giants")]
     in_catalogue = Counter()
-    for origin in CatalogueRows(survey, columns(Names.ASTRA, mixed=True), None).origins():
+    for origin in CatalogueRows(survey, astronn_dist, columns(astronn_dist), None).origins():
         in_catalogue[origin.identity] += origin.rows
     assert len(mixed) == 5
     assert sorted(kind.origin.settings for kind in mixed)[-1] == "backend astronn"

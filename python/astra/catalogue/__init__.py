@@ -1,6 +1,7 @@
 """The catalogue: one row for each spectrum with a result, in a file that other programs read.
 
     options.py     the formats and names that a user can choose
+    product.py     which catalogues there are: one for each task
     columns.py     the columns: name, kind, unit, description, UCD, and the field each comes from
     filters.py     a condition on the rows, from text to a query that holds none of the text
     query.py       the rows, their summary, their origins; mixtures of weights are refused
@@ -9,5 +10,6 @@
     formats.py     the writers of VOTable, Parquet, ECSV and CSV
     create.py      the command: from the database to a file
 
-The values are those of the view ``distances`` and the tables that it reads; nothing here changes them.
+The values are those of the results of a task, of ``astronn_dist`` those of the view ``distances``, and of the
+tables beside them; nothing here changes them.
 """

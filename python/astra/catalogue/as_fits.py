@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from astra.catalogue.columns import Column, Kind, empty_table
-from astra.catalogue.table import ABSENT, NAME, PIPELINE, Records, Table, ascii_of
+from astra.catalogue.table import ABSENT, Records, Table, ascii_of
 from astra.spectra.fits_structure import BLOCK
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _primary(table: Table) -> "fits.Header":
         _add_fact(header, keyword, value, comment)
     if table.date:
         header["TIMESYS"] = ("UTC", "Time system of DATE, created and modified")
-    header["COMMENT"] = f"{NAME}: distances from APOGEE spectra, one row for each spectrum."
+    header["COMMENT"] = table.title
     header["COMMENT"] = "HDU 0: Summary information only"
     header["COMMENT"] = "HDU 1: BOSS spectra"
     header["COMMENT"] = "HDU 2: APOGEE spectra"
@@ -135,7 +135,7 @@ def _extension(table: Table, records: Records, name: str, rows: int) -> "fits.He
         _describe(header, number, column, records)
     header["EXTNAME"] = (name, "name of this table")
     header["INSTRMNT"] = (name, "Instrument")
-    header["PIPELINE"] = (PIPELINE, "Pipeline name")
+    header["PIPELINE"] = (table.pipeline, "Pipeline name")
     header["LONGSTRN"] = _CONTINUED
     for line in _for_astropy(table.columns):
         header.add_comment(line)
@@ -162,8 +162,10 @@ def _describe(header: "fits.Header", number: int, column: Column, records: Recor
         header[f"TUNIT{number}"] = units.Unit(column.unit).to_string("fits")
     if column.nullable and column.kind in ABSENT:
         header[f"TNULL{number}"] = ABSENT[column.kind]
-    header[f"TCOMM{number}"] = column.description
-    header[f"TUCD{number}"] = column.ucd
+    if column.description:
+        header[f"TCOMM{number}"] = ascii_of(column.description).decode("ascii")
+    if column.ucd:
+        header[f"TUCD{number}"] = column.ucd
 
 
 # > Checksums: FITS standard 4.0, section 4.4.2.7 and appendix J

@@ -6,8 +6,8 @@ catalogue that DR19 published, and the UCDs of the Virtual Observatory.
 
 import enum
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,12 @@ import peewee
 
 from astra.catalogue.options import Names
 from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
-from astra.models import Distance, Source, TaskRun
+from astra.models import AstroNNdist, Distance, FlaggedOutputModel, PipelineOutputModel, Source, TaskRun
+from astra.models.base import BaseModel
+from astra.models.fields import flags_of
 from astra.models.glossary import Glossary
+from astra.system.processes import silenced
+from astra.tasks.contract import Task
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -45,7 +49,7 @@ class Column:
         description: Its meaning in words, without the unit.
         ucd: Its meaning for programs (UCD1+).
         nullable: Whether a value can be absent.
-        field: The field that the values come from.
+        node: The field that the values come from; of a flag, a condition on it.
     """
 
     name: str
@@ -55,10 +59,11 @@ class Column:
     description: str
     ucd: str
     nullable: bool
-    field: peewee.Field
+    node: peewee.ColumnBase = field(compare=False)
 
 
-# The first columns of the file; the others of `distances` follow in the order of that view.
+# The first columns of the file; the others of `distances` follow in the order of that view. Of another task,
+# those of the source come first.
 _FIRST = """
 sdss_id sdss4_apogee_id gaia_dr3_source_id healpix source_pk spectrum_pk product_id release
 filetype apred apstar obj telescope field prefix commissioning n_visits snr spectrum_flags v_rad e_v_rad
@@ -76,16 +81,19 @@ _OF_THE_SOURCE = {
 # Where several tables have a column, that of the view is taken, else that of the source.
 _FIELDS = Apogee._meta.fields | Source._meta.fields | Distance._meta.fields | _OF_THE_SOURCE
 
-_KINDS = (
-    (peewee.BooleanField, Kind.LOGICAL),
-    (peewee.DateTimeField, Kind.TIME),
-    (peewee.DoubleField, Kind.DOUBLE),
-    (peewee.TextField, Kind.TEXT),
-    # Flags are as wide in every table as in the widest.
-    ((peewee.BigIntegerField, peewee.BigAutoField, peewee.ForeignKeyField, peewee.BitField), Kind.LONG),
-    (peewee.IntegerField, Kind.INT),
-)
-_UNIT = re.compile(r" \[[^\[\]]*\]$")
+# By the type of a field, as peewee calls it.
+_KINDS = {
+    "BOOL": Kind.LOGICAL,
+    "DATETIME": Kind.TIME,
+    **dict.fromkeys(("FLOAT", "DOUBLE"), Kind.DOUBLE),
+    **dict.fromkeys(("CHAR", "VARCHAR", "TEXT"), Kind.TEXT),
+    **dict.fromkeys(("BIGAUTO", "BIGINT"), Kind.LONG),
+    **dict.fromkeys(("AUTO", "INT", "SMALLINT"), Kind.INT),
+}
+_UNIT = re.compile(r" \[([^\[\]]*)\]$")
+# The last columns of the results, and columns of spectra that are there already, or that are for programs.
+_PROVENANCE = ("task_pk", "run_pk", "v_astra", "created", "modified", "tag")
+_INTERNAL = {"source", "source_pk", "spectrum_pk", "created", "modified", "path", "pixels_digest"}
 
 #: Names in astraAllStarAstroNNdist-0.6.0.fits by those in the database. The other columns have the same name
 #: there, or are not there at all. Source: the data model of SDSS, https://github.com/sdss/datamodel.
@@ -206,22 +214,37 @@ UCDS = {
 }
 
 
+def rows_of(task: Task) -> type[BaseModel]:
+    """The model of the rows: the results of the task, of ``astronn_dist`` the view ``distances``."""
+    return Distance if task.output_model is AstroNNdist else task.output_model
+
+
 @cache
-def columns(names: Names = Names.ASTRA, *, mixed: bool = False) -> tuple[Column, ...]:
+def columns(task: Task, names: Names = Names.ASTRA, *, mixed: bool = False) -> tuple[Column, ...]:
     """The columns in the order of the file.
 
+    A column of the results keeps its name. One of another table is called after that table as well where its
+    name is taken: ``source_k_mag``, ``spectrum_healpix``, ``run_seed``. They are named in this order.
+
     Args:
+        task: The task whose results they are.
         names: Whose names they have.
         mixed: Whether to add the weights, seed, precision and options of each row.
     """
-    fields = {key: _FIELDS[key] for key in _FIRST}
-    for field in Distance._meta.sorted_fields:
-        if field.column_name != "v_astra_major_minor":  # it follows from v_astra
-            fields.setdefault(field.column_name, field)
-    if mixed:
-        fields |= {name: TaskRun._meta.fields[name] for name in TaskRun.IDENTITY}
+    found = _of_distances() if rows_of(task) is Distance else _of_results(task)
+    shown = found if mixed else found[: -len(TaskRun.IDENTITY)]
     published = PUBLISHED if names is Names.DR19 else {}
-    return tuple(_column(key, field, published.get(key, key)) for key, field in fields.items())
+    return tuple(replace(column, name=published.get(column.key, column.key)) for column in shown)
+
+
+def identity(task: Task) -> tuple[Column, ...]:
+    """The columns that ``mixed`` adds: what the numbers of a row depend on."""
+    return columns(task, mixed=True)[-len(TaskRun.IDENTITY) :]
+
+
+def left_out(task: Task) -> list[str]:
+    """The columns of spectra and results that no format can hold, as JSON and bytes."""
+    return [each.column_name for each in (*_observed(task), *_measured(task)) if not _has_kind(each)]
 
 
 def empty_table(columns: Sequence[Column]) -> "Table":
@@ -234,38 +257,119 @@ def empty_table(columns: Sequence[Column]) -> "Table":
             dtype="str" if column.kind in (Kind.TEXT, Kind.TIME) else column.kind.value,
             unit=column.unit,
             description=column.description,
-            meta={"ucd": column.ucd},
+            meta={"ucd": column.ucd} if column.ucd else None,
         )
     return empty
 
 
-def _column(key: str, field: peewee.Field, name: str) -> Column:
-    help_text = getattr(Glossary, key) if key in _OF_THE_SOURCE else field.help_text
+def _of_distances() -> list[Column]:
+    fields = {key: _FIELDS[key] for key in _FIRST}
+    for each in Distance._meta.sorted_fields:
+        if each.column_name != "v_astra_major_minor":  # it follows from v_astra
+            fields.setdefault(each.column_name, each)
+    fields |= {name: TaskRun._meta.fields[name] for name in TaskRun.IDENTITY}
+    return [_column(key, each) for key, each in fields.items()]
+
+
+def _of_results(task: Task) -> list[Column]:
+    results, of_source = task.output_model._meta.columns, Source._meta.columns | _OF_THE_SOURCE
+    flags = _flags(task.output_model)
+    taken = {key.lower() for key in (*results, *flags)}
+
+    def named(table: str, fields: Iterable[peewee.Field]) -> Iterator[Column]:
+        for each in fields:
+            key = each.column_name
+            while key.lower() in taken:
+                key = f"{table}_{key}"
+            taken.add(key.lower())
+            yield _column(key, each)
+
+    return [
+        *named("source", (of_source[key] for key in _FIRST if key in of_source)),
+        *(_column(key, results[key]) for key in ("source_pk", "spectrum_pk")),
+        *named("spectrum", filter(_has_kind, _observed(task))),
+        *(_column(each.column_name, each) for each in filter(_has_kind, _measured(task))),
+        *flags.values(),
+        *(_column(key, results[key]) for key in _PROVENANCE),
+        *named("run", (TaskRun._meta.fields[name] for name in TaskRun.IDENTITY)),
+    ]
+
+
+def _observed(task: Task) -> Iterator[peewee.Field]:
+    """What the table of spectra says of a spectrum."""
+    for each in task.spectrum_model._meta.sorted_fields:
+        if not each.primary_key and _INTERNAL.isdisjoint((each.name, each.column_name)):
+            yield each
+
+
+def _measured(task: Task) -> Iterator[peewee.Field]:
+    """What the results have beyond those of any task."""
+    common = PipelineOutputModel._meta.fields
+    return (each for each in task.output_model._meta.sorted_fields if each.name not in common)
+
+
+def _has_kind(field: peewee.Field) -> bool:
+    return field.field_type in _KINDS
+
+
+def _flags(results: type[PipelineOutputModel]) -> dict[str, Column]:
+    """A logical column for each flag, and for what several of them make."""
+    said = {name: (flag, flag.help_text or "") for name, flag in flags_of(results).items()}
+    if issubclass(results, FlaggedOutputModel):
+        own = flags_of(results, "result_flags")
+        for name, words, bits in (
+            ("flag_warn", "Look twice", results.WARN),
+            ("flag_bad", "Discard", results.BAD),
+        ):
+            made_by = ", ".join(each for each, flag in own.items() if flag.value & bits)
+            said.setdefault(name, (getattr(results, name), f"{words}: {made_by or 'no flag asks for it'}"))
+    return {
+        name: Column(name, name, Kind.LOGICAL, None, text, _FLAG, nullable=False, node=node)
+        for name, (node, text) in said.items()
+    }
+
+
+def _column(key: str, field: peewee.Field) -> Column:
+    help_text = getattr(Glossary, key) if _OF_THE_SOURCE.get(key) is field else field.help_text or ""
+    has_known_meaning = _has_known_meaning(field)
+    unit = found[1] if (found := _UNIT.search(help_text)) else None
+    if unit and not (has_known_meaning or _is_unit(unit)):
+        unit = None
     return Column(
-        name=name,
+        name=key,
         key=key,
-        kind=next(kind for types, kind in _KINDS if isinstance(field, types)),
-        unit=field.unit,
-        description=_UNIT.sub("", help_text),
-        ucd=ucd_of(key),
+        kind=_KINDS[field.field_type],
+        unit=unit,
+        description=_UNIT.sub("", help_text) if unit else help_text,
+        ucd=ucd_of(field.column_name) if has_known_meaning else "",
         # A spectrum may have no source, a result no run.
         nullable=field.null or field.model in (Source, TaskRun),
-        field=field,
+        node=field,
     )
 
 
+def _has_known_meaning(field: peewee.Field) -> bool:
+    """Whether a field means what its name means in this package."""
+    is_ours = field.model.__module__.startswith("astra.")
+    return is_ours or (field.help_text or "") == getattr(Glossary, field.name, None)
+
+
+def _is_unit(text: str) -> bool:
+    """Whether FITS and VOTable know a unit, which they must to have it apart from the description."""
+    from astropy import units
+
+    try:
+        with silenced():  # astropy warns of units that these formats advise against, such as Angstrom
+            return all(units.Unit(text).to_string(each) for each in ("fits", "vounit"))
+    except (ValueError, TypeError):
+        return False
+
+
 def ucd_of(name: str) -> str:
-    """The UCD of a column.
-
-    Args:
-        name: Its name in the database.
-
-    Raises:
-        KeyError: The column has none yet: add it above.
-    """
+    """The UCD of a column by its name in the database; empty where none is known."""
     if name.startswith("flag_"):
         return _FLAG
-    if name in UCDS:
-        return UCDS[name]
-    value = UCDS[name.removeprefix("e_").removeprefix("model_")]
-    return ";".join([_ERROR, *(word for word in value.split(";") if word not in _OF_VALUES)])
+    if name in UCDS or not name.startswith("e_"):
+        return UCDS.get(name, "")
+    value = UCDS.get(name.removeprefix("e_").removeprefix("model_"))
+    return value and ";".join([_ERROR, *(word for word in value.split(";") if word not in _OF_VALUES)]) or ""

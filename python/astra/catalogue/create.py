@@ -1,6 +1,7 @@
 """``astra create``: writes the catalogue from the database to a file."""
 
 import importlib.util
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,16 +13,20 @@ import peewee
 
 import astra
 from astra.catalogue import as_fits, formats
-from astra.catalogue.columns import columns
+from astra.catalogue.columns import columns, left_out, rows_of
 from astra.catalogue.filters import Filter
 from astra.catalogue.options import Format, Names
+from astra.catalogue.product import find_product, product_of
 from astra.catalogue.query import Rows, refuse_mixture
-from astra.catalogue.table import NAME, Batch, Table, flag_bits, values
+from astra.catalogue.table import Batch, Table, flag_bits, values
 from astra.database.connection import database as configured
 from astra.database.sql import batches, snapshot
 from astra.errors import AstraError, ConfigError, Interrupted, UsageError
+from astra.models import Distance
 from astra.running.ending import StopRequest
+from astra.schema.packages import check_task
 from astra.system.atomic import output_file, refuse_to_replace
+from astra.tasks.contract import Task
 
 _WRITERS = {
     Format.FITS: as_fits.write,
@@ -30,6 +35,7 @@ _WRITERS = {
     Format.ECSV: formats.write_ecsv,
     Format.CSV: formats.write_csv,
 }
+log = logging.getLogger("astra")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +43,7 @@ class Request:
     """The catalogue to write.
 
     Attributes:
+        product: Its name, or that of the task whose results it has.
         output: The file; ``None`` names it after the catalogue and the version, in the current folder.
         format: Its format.
         names: Whose names the columns have.
@@ -45,6 +52,7 @@ class Request:
         overwrite: Whether to replace an existing file.
     """
 
+    product: str = "astronn_dist"
     output: Path | None = None
     format: Format = Format.FITS
     names: Names = Names.ASTRA
@@ -52,10 +60,20 @@ class Request:
     condition: str | None = None
     overwrite: bool = False
 
+    @cached_property
+    def task(self) -> Task:
+        """The task whose results it has.
+
+        Raises:
+            UsageError: There is no such product.
+            ConfigError: The package that offers the task is broken.
+        """
+        return find_product(self.product)
+
     @property
     def path(self) -> Path:
         """The file."""
-        return self.output or Path(f"{NAME}-{astra.__version__}.{self.format.extension}")
+        return self.output or Path(f"{product_of(self.task)}-{astra.__version__}.{self.format.extension}")
 
     @cached_property
     def wanted(self) -> Filter | None:
@@ -65,17 +83,21 @@ class Request:
             UsageError: The condition is not valid.
         """
         # A condition can choose from a mixture by columns that the file does not have.
-        known = columns(self.names, mixed=True)
+        known = columns(self.task, self.names, mixed=True)
         return None if self.condition is None else Filter(self.condition, known)
 
     def check(self) -> None:
         """Check the request before any work.
 
         Raises:
-            UsageError: The file exists, its folder does not, its name stands for another format, or the
-                condition is not valid.
-            ConfigError: A package that the format needs is not installed.
+            UsageError: There is no such product, or none with these names; the file exists, its folder does
+                not, its name stands for another format, or the condition is not valid.
+            ConfigError: The task is broken, or a package that the format needs is not installed.
         """
+        if self.names is Names.DR19 and rows_of(self.task) is not Distance:
+            raise UsageError(
+                f"--names dr19: DR19 has no names for the results of {self.task.name}; leave it out"
+            )
         said = Format.of(self.path)
         if said not in (None, self.format):
             raise UsageError(
@@ -108,10 +130,10 @@ class Created:
             "columns": len(self.table.columns),
             "spectra": summary.rows,
             "stars": summary.stars,
-            "good": true["good"],
-            "bad": true["flag_bad"],
-            "warn": true["flag_warn"],
-            "flags": {name: true[name] for name in flag_bits()},
+            "good": true.get("good"),
+            "bad": true.get("flag_bad"),
+            "warn": true.get("flag_warn"),
+            "flags": {name: true[name] for name in flag_bits(self.table.task)},
             "date": self.table.date,
             "mixed": self.table.mixed,
             "weights": {
@@ -137,22 +159,29 @@ def create(
         on_progress: Called with the numbers of rows written and of all rows.
 
     Raises:
-        UsageError: The file exists, its folder does not, or the condition is not valid.
-        ConfigError: Results of different weights would mix, or a package is missing.
+        UsageError: The request is not valid.
+        ConfigError: Results of different weights would mix, a package or a table is missing, or the task is
+            broken.
         StorageError: The disk is full, or the folder cannot be written.
         Interrupted: A stop was requested; nothing was written.
     """
     started = time.monotonic()
     request.check()
-    chosen = columns(request.names, mixed=request.mixed)
+    task = request.task
+    check_task(task)
+    if lost := left_out(task):
+        log.warning(
+            "task %s: no format can hold these columns, which are left out: %s", task.name, ", ".join(lost)
+        )
+    chosen = columns(task, request.names, mixed=request.mixed)
     with output_file(request.path, overwrite=request.overwrite) as stream, snapshot(database):
-        rows = Rows(database, chosen, request.wanted)
+        rows = Rows(database, task, chosen, request.wanted)
         origins = rows.origins()
         if not request.mixed:
             refuse_mixture(origins)
         summary = rows.summary()
         read = _read(rows, summary.rows, stop, on_progress)
-        table = Table(chosen, summary, origins, request.names, request.condition or "", read)
+        table = Table(task, chosen, summary, origins, request.names, request.condition or "", read)
         _WRITERS[request.format](stream, table)
     size = request.path.stat().st_size
     return Created(request.path, request.format, size, table, time.monotonic() - started)

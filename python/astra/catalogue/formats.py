@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, BinaryIO
 
 from astra.catalogue.columns import Column, Kind, empty_table
-from astra.catalogue.table import NAME, TIME_WIDTH, Batch, Records, Table, ascii_of
+from astra.catalogue.table import TIME_WIDTH, Batch, Records, Table, ascii_of
 from astra.database.sql import BATCH
+from astra.system.processes import silenced
 
 if TYPE_CHECKING:
     import pyarrow
@@ -61,7 +62,7 @@ def _document(table: Table, length: Callable[[Column], str]) -> bytes:
     from astropy.io.votable.tree import Info, Resource, TableElement, VOTableFile
 
     votable = VOTableFile(version="1.4")
-    votable.description = f"{NAME}: distances from APOGEE spectra, one row for each spectrum."
+    votable.description = table.title
     for keyword, value, comment in table.facts():
         info = Info(name=keyword, value=ascii_of(str(value)).decode("ascii"))
         info.content = comment
@@ -73,7 +74,8 @@ def _document(table: Table, length: Callable[[Column], str]) -> bytes:
     element.fields.extend(_votable_field(votable, column, length) for column in table.columns)
     element.create_arrays(0)
     content = io.BytesIO()
-    votable.to_xml(content)
+    with silenced():  # of units that the format advises against, such as Angstrom
+        votable.to_xml(content)
     return content.getvalue()
 
 

@@ -2,20 +2,20 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import peewee
 from peewee import JOIN, fn
 
-from astra.catalogue.columns import Column, Kind
+from astra.catalogue.columns import Column, Kind, columns, identity, rows_of
 from astra.catalogue.filters import Filter
 from astra.database.sql import all_rows, octets
 from astra.errors import ConfigError
-from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
-from astra.models import Distance, Source, TaskRun
-from astra.pipelines.astronn_dist import astronn_dist
+from astra.models import FlaggedOutputModel, Source, TaskRun
+from astra.models.base import BaseModel
+from astra.tasks.contract import Task
 
 #: Rows carry major * 10^6 + minor * 10^3 + patch; those of one minor version are comparable.
 PATCHES = 1000
@@ -56,6 +56,7 @@ class Origin:
         options: Options of the task that change numbers, as the run has recorded them.
         version: Major and minor version of Astra: major * 1000 + minor.
         rows: Number of results.
+        task: The task.
     """
 
     weights_name: str | None
@@ -66,11 +67,12 @@ class Origin:
     options: str | None
     version: int
     rows: int
+    task: Task = field(repr=False)
 
     @property
     def identity(self) -> tuple:
         """All that the numbers depend on, which the name of the weights is not."""
-        options = tuple(astronn_dist.options_of(self.options).items())
+        options = tuple(self.task.options_of(self.options).items())
         return (self.weights_sha256, self.seed, self.n_draws, self.precision, options, self.version)
 
     @property
@@ -84,22 +86,32 @@ class Origin:
         return ", ".join(f"{name} {value}" for name, value in json.loads(self.options or "{}").items())
 
     def __str__(self) -> str:
-        weights = "unknown weights"
+        # A run whose options are known may have no weights.
+        weights = "unknown weights" if self.options is None else ""
         if self.weights_sha256 is not None:
             weights = f"weights {self.weights_name} (sha256 {self.weights_sha256[:12]})"
-        facts = [f"version {self.minor_version}", weights, f"seed {self.seed}", f"{self.n_draws} draws"]
-        return ", ".join(filter(None, [*facts, self.precision or "unknown precision", self.settings]))
+        seed = "" if self.seed is None else f"seed {self.seed}"
+        draws = "" if self.n_draws is None else f"{self.n_draws} draws"
+        facts = (f"version {self.minor_version}", weights, seed, draws, self.precision, self.settings)
+        return ", ".join(filter(None, facts))
 
 
 class Rows:
-    """The rows that meet the condition."""
+    """The newest result of each spectrum that meets the condition, with its star."""
 
-    def __init__(self, database: peewee.Database, columns: tuple[Column, ...], chosen: Filter | None) -> None:
-        self.database = database
-        self.columns = columns
-        # A condition can be about columns that are not written.
-        known = {column.key: column for column in (*columns, *(chosen.columns if chosen else ()))}
-        self._from = _joined(known).alias("catalogue")
+    def __init__(
+        self, database: peewee.Database, task: Task, columns: tuple[Column, ...], chosen: Filter | None
+    ) -> None:
+        """Choose rows.
+
+        Args:
+            database: The database.
+            task: The task that made them.
+            columns: What ``select`` gives of each, and ``summary`` counts.
+            chosen: The condition on them, which may be about other columns, too.
+        """
+        self.database, self.columns = database, columns
+        self._task, self._from = task, _joined(task).alias("catalogue")
         self._node = self._from.c
         self._where = chosen.expression(database, self._of) if chosen else None
 
@@ -128,22 +140,18 @@ class Rows:
 
     def origins(self) -> list[Origin]:
         """The origins of the results, most rows first; rows without a result have none."""
-        runs, version = TaskRun.alias(), self._node.v_astra / PATCHES
-        identity = [getattr(runs, name) for name in TaskRun.IDENTITY]
-        joined = peewee.Join(self._from, runs, JOIN.LEFT_OUTER, on=(runs.pk == self._node.run_pk))
-        query = (
-            self._query(*identity, version, fn.COUNT(peewee.SQL("*")), source=joined)
-            .where(peewee.NodeList((peewee.SQL("NOT"), self._node.flag_no_result)))
-            .group_by(*identity, version)
-        )
-        found = [Origin(*values) for values in all_rows(self.database, query)]
+        same = [*map(self._of, identity(self._task)), self._node.v_astra / PATCHES]
+        query = self._query(*same, fn.COUNT(peewee.SQL("*"))).group_by(*same)
+        if issubclass(self._task.output_model, FlaggedOutputModel):
+            query = query.where(peewee.NodeList((peewee.SQL("NOT"), self._node.flag_no_result)))
+        found = [Origin(*values, self._task) for values in all_rows(self.database, query)]
         return sorted(found, key=lambda origin: (-origin.rows, str(origin)))
 
     def _of(self, column: Column) -> peewee.Column:
-        return getattr(self._node, column.key)
+        return self._node[column.key]
 
-    def _query(self, *wanted: Any, source: peewee.Node | None = None) -> peewee.Select:
-        query = peewee.Select((source or self._from,), wanted)
+    def _query(self, *wanted: Any) -> peewee.Select:
+        query = peewee.Select((self._from,), wanted)
         return query if self._where is None else query.where(self._where)
 
     def _width(self, column: Column) -> peewee.Node:
@@ -167,18 +175,26 @@ def refuse_mixture(origins: Sequence[Origin]) -> None:
         return
     listed = [f"{origin} ({origin.rows:,} rows)" for origin in origins[:_LISTED]]
     more = f"; and {len(origins) - _LISTED} more" if len(origins) > _LISTED else ""
+    by = ", ".join(column.name for column in identity(origins[0].task)[1:])
     raise ConfigError(
         f"the results are a mixture: {'; '.join(listed)}{more}. Give --mixed to take all, with columns "
-        "that say which is which; or choose with --where by weights_sha256, seed, n_draws, precision, "
-        "options, run_pk or v_astra; or make all anew with `astra run … --overwrite`"
+        f"that say which is which; or choose with --where by {by}, run_pk or v_astra; or make all anew with "
+        f"`astra run {origins[0].task.name} --overwrite`"
     )
 
 
-def _joined(columns: dict[str, Column]) -> peewee.ModelSelect:
-    chosen = [column.field.alias(key) for key, column in columns.items()]
-    query = Distance.select(*chosen)
-    query = query.join(Apogee, on=(Apogee.spectrum_pk == Distance.spectrum_pk)).switch(Distance)
-    query = query.join(Source, JOIN.LEFT_OUTER, on=(Source.pk == Distance.source_pk)).switch(Distance)
-    if any(column.field.model is TaskRun for column in columns.values()):
-        query = query.join(TaskRun, JOIN.LEFT_OUTER, on=(TaskRun.pk == Distance.run_pk))
-    return query
+def _joined(task: Task) -> peewee.ModelSelect:
+    """All columns, of rows of the newest minor version that a spectrum has."""
+    rows, spectra = rows_of(task), task.spectrum_model
+    query = rows.select(*(column.node.alias(column.key) for column in columns(task, mixed=True)))
+    query = query.join(spectra, on=(spectra.spectrum_pk == rows.spectrum_pk)).switch(rows)
+    query = query.join(Source, JOIN.LEFT_OUTER, on=(Source.pk == rows.source_pk)).switch(rows)
+    query = query.join(TaskRun, JOIN.LEFT_OUTER, on=(TaskRun.pk == rows.run_pk))
+    # A view has chosen them already.
+    return query.where(_is_newest(rows)) if rows is task.output_model else query
+
+
+def _is_newest(rows: type[BaseModel]) -> peewee.Expression:
+    newer = rows.alias()
+    later = newer.v_astra_major_minor > rows.v_astra_major_minor
+    return ~fn.EXISTS(newer.select(peewee.Value(1)).where(newer.spectrum_pk == rows.spectrum_pk, later))

@@ -9,18 +9,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import astra
-from astra.catalogue.columns import Column, Kind
+from astra.catalogue.columns import Column, Kind, rows_of
 from astra.catalogue.options import Names
+from astra.catalogue.product import product_of
 from astra.catalogue.query import Origin, Summary, is_mixed
 from astra.errors import AstraError
-from astra.models import AstroNNdist
+from astra.models import Distance
 from astra.models.fields import flags_of
+from astra.tasks.contract import Task
 
 if TYPE_CHECKING:
     import numpy as np
-
-NAME = "astraAllStarAstroNNdist"
-PIPELINE = "AstroNNdist"
 
 #: Characters of a moment: 2026-11-25T20:15:00.123456.
 TIME_WIDTH = 26
@@ -40,6 +39,7 @@ class Table:
     """A catalogue to be written.
 
     Attributes:
+        task: The task whose results they are.
         columns: Its columns.
         summary: Counts of all rows.
         origins: The origins of the results, most rows first.
@@ -48,12 +48,28 @@ class Table:
         batches: The rows, which can be read once.
     """
 
+    task: Task
     columns: tuple[Column, ...]
     summary: Summary
     origins: list[Origin]
     names: Names
     condition: str
     batches: Iterator[Batch]
+
+    @property
+    def pipeline(self) -> str:
+        """The task that made the results; of the distances, as DR19 calls it."""
+        return "AstroNNdist" if self._are_distances else self.task.name
+
+    @property
+    def title(self) -> str:
+        """What it is, in a sentence."""
+        what = "distances from APOGEE spectra" if self._are_distances else f"results of {self.task.name}"
+        return f"{product_of(self.task)}: {what}, one row for each spectrum."
+
+    @property
+    def _are_distances(self) -> bool:
+        return rows_of(self.task) is Distance
 
     @property
     def date(self) -> str | None:
@@ -74,7 +90,7 @@ class Table:
         """Facts for the reader of the file; none of them is the time of writing."""
         true = self.summary.true
         facts = [
-            ("PIPELINE", PIPELINE, "Pipeline name"),
+            ("PIPELINE", self.pipeline, "Pipeline name"),
             ("V_ASTRA", astra.__version__, "Version of Astra that wrote this"),
             ("DATE", self.date, "When a value of a row last changed (UTC)"),
             ("MIXED", self.mixed, "Whether weights, seeds or versions differ"),
@@ -91,19 +107,22 @@ class Table:
         facts += [
             ("NSTARS", self.summary.stars, "Stars"),
             ("NSPECTRA", self.summary.rows, "Spectra, one row each"),
-            ("NGOOD", true["good"], "Spectra with a result fit for science: good"),
-            ("NBAD", true["flag_bad"], "Spectra with flag_bad"),
-            ("NWARN", true["flag_warn"], "Spectra with flag_warn"),
-            *((f"NFLAG{bit}", true[name], f"Spectra with {name}") for name, bit in flag_bits().items()),
+            ("NGOOD", true.get("good"), "Spectra with a result fit for science: good"),
+            ("NBAD", true.get("flag_bad"), "Spectra with flag_bad"),
+            ("NWARN", true.get("flag_warn"), "Spectra with flag_warn"),
+            *(
+                (f"NFLAG{bit}", true[name], f"Spectra with {name}")
+                for name, bit in flag_bits(self.task).items()
+            ),
             ("NAMES", self.names.value, "How the columns are called"),
             ("FILTER", self.condition or None, "Only such rows"),
         ]
         return [fact for fact in facts if fact[1] is not None]
 
 
-def flag_bits() -> dict[str, int]:
-    """The flags of one bit each, and the numbers of these bits."""
-    return {name: flag.bit for name, flag in flags_of(AstroNNdist).items()}
+def flag_bits(task: Task) -> dict[str, int]:
+    """The flags of one bit each of ``result_flags``, and the numbers of these bits."""
+    return {name: flag.bit for name, flag in flags_of(task.output_model, "result_flags").items()}
 
 
 def values(rows: Sequence[tuple], columns: Sequence[Column]) -> Batch:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from astra.catalogue.options import Format, Names
 from astra.cli.console import database_session, examples, finish, note, progress, quality, say, say_json
-from astra.errors import UsageError
 from astra.system.arguments import argument, option, specified, takes
 
 if TYPE_CHECKING:
@@ -17,9 +16,8 @@ EXAMPLES = examples(
     "astra create astraAllStarAstroNNdist --output good.fits "
     '--where "good and primary_spectrum and dist < 5000"',
     "astra create astraAllStarAstroNNdist --format parquet --names dr19 --overwrite",
+    "astra create astronn_dist --format csv",
 )
-
-_PRODUCT = "astraAllStarAstroNNdist"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +39,7 @@ class _RequestArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class _Arguments:
-    product: str = argument(help="What to create: astraAllStarAstroNNdist.")
+    product: str = argument(help="The catalogue, e.g. astraAllStarAstroNNdist, or its task.")
     request: _RequestArguments = _RequestArguments()
     as_json: bool = option("--json", default=False, help="Print one JSON object.")
 
@@ -50,14 +48,14 @@ class _Arguments:
 def create(asked: _Arguments) -> None:
     """Write the catalogue: one row for each spectrum with a result row, at one moment of the database.
 
-    The file is there as a whole or not at all. Exit codes: 0 written, 2 wrong usage, 69 database not
-    reachable, 74 the disk is full or refuses the file, 75 stopped before the end, 78 wrong configuration
-    or schema, or a mixture of weights without --mixed, 130 stopped at once by a second Ctrl-C.
+    There is one for each installed task, named after the model of its results: astraAllStarAstroNNdist is
+    that of astronn_dist. The file is there as a whole or not at all. Exit codes: 0 written, 2 wrong usage,
+    69 database not reachable, 74 the disk is full or refuses the file, 75 stopped before the end, 78 wrong
+    configuration or schema, what is wrong with the task, or a mixture of weights without --mixed, 130
+    stopped at once by a second Ctrl-C.
     """
     from astra.running.ending import Ending, reporting
 
-    if asked.product.lower() != _PRODUCT.lower():
-        raise UsageError(f"there is no product {asked.product}; there is {_PRODUCT}")
     ending, made, output = Ending(), None, asked.request.output
     with reporting(ending) as stop:
         from astra.catalogue.create import Request
@@ -65,7 +63,7 @@ def create(asked: _Arguments) -> None:
         from astra.database.connection import database
 
         chosen = asked.request.format or (output and Format.of(output)) or Format.FITS
-        request = Request(**specified(asked.request) | {"format": chosen})
+        request = Request(product=asked.product, **specified(asked.request) | {"format": chosen})
         request.check()
         with database_session(), progress("rows") as update:
             made = write(request, database, stop, update)
@@ -81,7 +79,10 @@ def _say(made: "Created", *, filtered: bool) -> None:
     found = made.as_dict()
     rows = f"{found['spectra']:,} spectra of {found['stars']:,} stars, {found['columns']} columns"
     say(f"{found['path']}: {rows}")
-    say(f"good {found['good']:,}, {quality(found)}")
+    counts = [] if found["good"] is None else [f"good {found['good']:,}"]
+    counts += [] if found["bad"] is None else [quality(found)]
+    if counts:
+        say(", ".join(counts))
     note(f"{found['bytes'] / 1e6:,.1f} MB in {found['elapsed_s']:.1f} s")
     if found["format"] == Format.FITS:
         note('the rows are in HDU 2, "APOGEE"; HDU 1, "BOSS", has none')

@@ -11,6 +11,7 @@ from astra.catalogue.query import PATCHES, Origin
 from astra.database.connection import database, described
 from astra.models import AstroNNdist, Distance, TaskRun
 from astra.models.fields import flags_of
+from astra.pipelines.astronn_dist import astronn_dist
 from astra.report.agreement import Parallaxes, Repeats, outliers, parallaxes, repeats
 from astra.report.result_arrays import Rows, read_rows
 from astra.status.overview import common_reasons
@@ -111,7 +112,7 @@ def _kinds(rows: Rows) -> list[Kind]:
     for place in np.argsort(-counts, kind="stable").tolist():
         (key, version), number = found[:, place].tolist(), int(counts[place])
         run = runs.get(key) or TaskRun()
-        origin = Origin(*(getattr(run, name) for name in TaskRun.IDENTITY), version, number)
+        origin = Origin(*(getattr(run, name) for name in TaskRun.IDENTITY), version, number, astronn_dist)
         seen = kinds.get(origin.identity, Kind(replace(origin, rows=0), None))
         total = replace(seen.origin, rows=seen.origin.rows + number)
         kinds[origin.identity] = Kind(total, seen.good_for or run.weights_range)
