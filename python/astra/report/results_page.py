@@ -35,7 +35,7 @@ def results_page(contents: Contents, settings: Settings) -> str:
 
 def _sections(contents: Contents, details: list[Detail]) -> Iterator[Section]:
     yield Section("flags", "Flags", _flags(contents))
-    yield Section("sky", "On the sky", population.sky(contents))
+    yield Section("sky", "On the sky", population.sky(contents.rows["l"], contents.rows["b"]))
     yield Section("galaxy", "In the Galaxy", population.galaxy(contents))
     yield Section("luminosity", "Luminosity and colour", population.luminosity(contents))
     yield Section("distances", "Distances", population.distances(contents))

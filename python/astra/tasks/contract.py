@@ -82,7 +82,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Section:
+class OwnSection:
     """What ``astra report`` shows of the results of a task beside what it shows of every task.
 
     Attributes:
@@ -112,7 +112,7 @@ class Task:
         self.options = declared_options(function)
         self.rederivation: Rederivation | None = None
         self.notes: list[Note] = []
-        self.sections: list[Section] = []
+        self.sections: list[OwnSection] = []
         self.examinations: list[Callable[[], Iterable[tuple[str, ...]]]] = []
         self.identify: Callable[..., Provenance] = lambda **options: Provenance()
         """What the numbers of a run with these options would depend on; cheap, for it reads no tensors."""
@@ -277,7 +277,7 @@ class Task:
         """
 
         def register(make: Callable[[Mapping], Iterable]) -> Callable[[Mapping], Iterable]:
-            self.sections.append(Section(title, make))
+            self.sections.append(OwnSection(title, make))
             return make
 
         return register
