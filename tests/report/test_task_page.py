@@ -9,11 +9,12 @@ import guests
 import numpy as np
 import pytest
 from browser import Opened
-from builders import a_run, a_source, a_spectrum, on_sqlite
+from builders import a_result, a_run, a_source, a_spectrum, on_sqlite
 
 from astra.database.connection import database
 from astra.database.sql import snapshot
 from astra.models import Spectrum
+from astra.pipelines.astronn_dist import astronn_dist
 from astra.report import task_page
 from astra.report.arrays import read_results
 from astra.report.contents import gather_results
@@ -85,6 +86,7 @@ def test_the_page_of_any_task_has_counts_flags_reasons_and_columns(lines, tmp_pa
     )
     assert said.endswith("Outside of what is shown: 0; without a value (NULL): 1.")
     assert "Without any value: flux, ripple." in text
+    assert "the line is of those without flag_bad" in text
     assert "options window 4.0" in text
     assert "run not known" in text
     assert "1 lines have more than 3 pixels & more." in text
@@ -151,6 +153,7 @@ def test_a_distribution_is_of_the_middle_and_says_what_lies_outside(lines, astra
     assert "Outside of what is shown: 2 (the least is 1.001, the largest 10,000 Angstrom)" in width
     assert "without a value (NULL): 1." in width
     assert "Outside of what is shown: 0; without" in panel(text, "flux")
+    assert "All results, whatever their flags." in text
 
 
 @on_sqlite
@@ -219,6 +222,13 @@ def test_a_page_of_a_star_is_for_distances(lines, astra, tmp_path):
     assert list((tmp_path / "here").iterdir()) == []
 
 
+@on_sqlite
+def test_a_task_goes_by_its_dotted_path_too(lines, astra, tmp_path):
+    assert astra("report", "guest_package.line_width")[0] == 0
+
+    assert [path.name for path in (tmp_path / "here").iterdir()] == ["line_width-report.html"]
+
+
 def test_a_table_that_is_missing_is_one_line(db, tmp_path, monkeypatch, astra):
     guests.install(tmp_path / "guest", monkeypatch, guests.LINES, "line_width")
 
@@ -247,6 +257,18 @@ def test_a_section_that_fails_says_so_and_the_page_is_written(lines, astra, tmp_
     assert "the section 'Impossible' cannot be made (ZeroDivisionError" in err
     assert "The task could not make this section (ZeroDivisionError: division by zero)." in text
     assert "lines have more than 3 pixels" in text
+
+
+@on_sqlite
+def test_a_section_on_distances_comes_after_all_others(db, astra, tmp_path, monkeypatch):
+    monkeypatch.setattr(astronn_dist, "sections", [])
+    astronn_dist.reported_by("Nearby")(lambda rows: f"{(rows['dist'] < 1e4).sum()} nearby")
+    a_result(a_spectrum(), k_mag=0.0)
+
+    assert astra("report", "--output", tmp_path / "a.html")[0] == 0
+
+    text = text_of(tmp_path / "a.html")
+    assert text.index("Nearby 1 nearby") > text.index("belong to no known run")
 
 
 @on_sqlite

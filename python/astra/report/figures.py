@@ -318,16 +318,14 @@ def add_histogram(
     bars = canvas.quad(left="left", right="right", top="count", bottom=0, source=source, fill_alpha=0.35)
     coloured(bars.glyph, fill=colour, line=colour)
     tip = [("from", f"@left{{{form}}} {unit}"), ("to", f"@right{{{form}}} {unit}"), (what, "@count{0,0}")]
-    hover = HoverTool(renderers=[bars], tooltips=tip)
-    if "%" in form:
-        hover.formatters = dict.fromkeys(("@left", "@right"), "printf")
-    canvas.add_tools(hover)
+    options = {"formatters": dict.fromkeys(("@left", "@right"), "printf")} if "%" in form else {}
+    canvas.add_tools(HoverTool(renderers=[bars], tooltips=tip, **options))
 
 
-def add_steps(canvas: "Figure", found: Histogram, colour: str, name: str) -> None:
-    """The outline of a histogram with an entry in the legend, which hides and shows it."""
+def add_steps(canvas: "Figure", found: Histogram, colour: str, **properties: Any) -> None:
+    """The outline of a histogram; with a ``legend_label``, the legend hides and shows it."""
     y = np.pad(np.repeat(found.counts, 2), 1)
-    add_line(canvas, np.repeat(found.edges, 2), y, colour, line_width=2, legend_label=name)
+    add_line(canvas, np.repeat(found.edges, 2), y, colour, line_width=2, **properties)
 
 
 def finish_legend(canvas: "Figure", place: str) -> None:

@@ -230,7 +230,10 @@ def distances(contents: Contents) -> str:
     for code, name in enumerate(CLASSES):
         if (kind == code).any():
             figures.add_steps(
-                canvas, histogram(np.log10(dist[kind == code]), edges), f"class-{code + 1}", name
+                canvas,
+                histogram(np.log10(dist[kind == code]), edges),
+                f"class-{code + 1}",
+                legend_label=name,
             )
     figures.finish_legend(canvas, "top_left")
     shares = (10, 50, 90)

@@ -50,8 +50,7 @@ def _sections(task: Task, contents: TaskContents) -> Iterator[Section]:
     yield Section("sky", "On the sky", population.sky(*galactic(contents)))
     yield Section("columns", "Columns", _distributions(task.output_model, contents))
     yield Section("origins", "Versions, weights and options", _origins(contents.kinds))
-    for place, section in enumerate(task.sections):
-        yield Section(f"section-{place}", section.title, _own(f"section-{place}", section, contents))
+    yield from own_sections(task, contents)
 
 
 def _head(task: Task, contents: TaskContents) -> str:
@@ -127,11 +126,12 @@ def _distributions(model: type[PipelineOutputModel], contents: TaskContents) -> 
     filled = {field.name: field for field in columns if np.isfinite(contents.rows[field.name]).any()}
     empty = [field.name for field in columns if field.name not in filled]
     drawn, more = list(filled)[:MOST_DRAWN], list(filled)[MOST_DRAWN:]
-    panels = [_panel(filled[name], contents.rows[name]) for name in drawn]
-    return macros(TEMPLATE).columns(panels, more, empty)
+    is_bad = contents.rows.values.get("flag_bad", np.zeros(len(contents.rows), bool))
+    panels = [_panel(filled[name], contents.rows[name], is_bad) for name in drawn]
+    return macros(TEMPLATE).columns(panels, more, empty, is_bad.any())
 
 
-def _panel(field: peewee.FloatField, values: np.ndarray) -> dict[str, Any]:
+def _panel(field: peewee.FloatField, values: np.ndarray, is_bad: np.ndarray) -> dict[str, Any]:
     finite = values[np.isfinite(values)]
     # The outermost of few values are among those that are shown.
     low = np.percentile(finite, SHOWN[0], method="lower")
@@ -140,9 +140,9 @@ def _panel(field: peewee.FloatField, values: np.ndarray) -> dict[str, Any]:
     is_wide = low > 0 and high > _WIDE * low
     ends = (low, high) if high > low else (low - (abs(low) / 20 or 0.5), high + (abs(high) / 20 or 0.5))
     bins = int(np.clip(np.sqrt(len(finite)), _FEWEST_BINS, _MOST_BINS))
-    drawn, edges = finite, steps(*ends, bins)
+    drawn, edges = values, steps(*ends, bins)
     if is_wide:
-        drawn, edges = np.log10(finite[finite > 0]), np.log10(log_steps(*ends, bins))
+        drawn, edges = np.log10(np.where(values > 0, values, np.nan)), np.log10(log_steps(*ends, bins))
     found = histogram(drawn, edges)
     label = f"{field.name} [{unit}]" if unit else field.name
     top = 1.08 * max(1, found.counts.max())
@@ -151,6 +151,8 @@ def _panel(field: peewee.FloatField, values: np.ndarray) -> dict[str, Any]:
         figures.log_ticks(canvas.xaxis[0], low, high, (1,))
     hovered = f"(log10 {unit})" if is_wide else unit
     figures.add_histogram(canvas, found, "results", hovered, form="%.4g")
+    if is_bad.any():
+        figures.add_steps(canvas, histogram(drawn[~is_bad], edges), "warn")
     return {
         "plot": figures.embed(f"column-{field.column_name}", canvas),
         "name": field.name,
@@ -193,8 +195,14 @@ def _entries(kind: Kind) -> dict[str, str]:
 # > What the task knows better
 
 
+def own_sections(task: Task, contents: TaskContents) -> Iterator[Section]:
+    """The sections that the task registered."""
+    for place, section in enumerate(task.sections):
+        yield Section(f"section-{place}", section.title, _own(f"section-{place}", section, contents))
+
+
 def _own(anchor: str, section: OwnSection, contents: TaskContents) -> str:
-    """A section that the task registered; one that cannot be made says so."""
+    """The HTML of a section; of one that cannot be made, why."""
     try:
         return macros(TEMPLATE).own(section.title, list(_parts(anchor, section.make(contents.rows.values))))
     except Exception as error:  # noqa: BLE001 - whatever a foreign package raises
