@@ -14,7 +14,7 @@ from peewee import fn
 from astra.database.connection import sqlite_file
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 from astra.errors import AstraError, Interrupted, StorageError
-from astra.models import ApogeeCoaddedSpectrumInApStar
+from astra.models import TABLES
 from astra.spectra.identity import absolute, check_base_dir
 
 #: The number of files that are opened, spread over all registered ones.
@@ -35,15 +35,17 @@ def check_spectra(known: Known) -> Iterator[Finding]:
 
 
 def _files(model: Any) -> Iterator[Finding]:
-    about = "" if model is ApogeeCoaddedSpectrumInApStar else f"{model._meta.table_name}: "
+    about = "" if model in TABLES else f"{model._meta.table_name}: "
     relative = model.select().where(model.path.is_null(False), ~model.path.startswith("/")).exists()
     if relative and not _answers(check_base_dir):
         yield _no_answer("SAS_BASE_DIR")
     elif paths := list(dict.fromkeys(_sampled(model))):
         yield _opened(paths, about)
+    elif model in TABLES:
+        yield Finding("spectra", WARN, "no files are registered", "`astra ingest apstar` registers them")
     else:
-        remedy = None if about else "`astra ingest apstar` registers them"
-        yield Finding("spectra", WARN, f"{about}no files are registered", remedy)
+        said = f"no files of {model.__name__} are registered"
+        yield Finding("spectra", WARN, said, f"the package of {model.__module__} registers them")
 
 
 def _sampled(model: Any) -> Iterator[str]:
