@@ -24,8 +24,7 @@ def check_package(known: Known) -> Iterator[Finding]:
     """Whether the imported ``astra`` is this package, and no other distribution provides it too."""
     ours = metadata.distribution(DISTRIBUTION)
     here, home = Path(astra.__file__).resolve().parent, _home(ours)
-    # What is left of a distribution that was half removed has no name.
-    providers = {each.name for each in metadata.distributions() if _provides_astra(each) and each.name}
+    providers = {each.name for each in metadata.distributions() if _provides_astra(each)}
     others = sorted(providers - {DISTRIBUTION})
     if others:
         names = " and ".join(f"{name} {metadata.version(name)}" for name in (*others, DISTRIBUTION))
@@ -43,6 +42,9 @@ def check_package(known: Known) -> Iterator[Finding]:
 
 
 def _provides_astra(distribution: metadata.Distribution) -> bool:
+    # What is left of one that was half removed has no name.
+    if not any(map(distribution.read_text, ("METADATA", "PKG-INFO"))):
+        return False
     # packages_distributions() also looks for every file of every distribution: 0.1 s, more on a network disk.
     if declared := distribution.read_text("top_level.txt"):
         if "astra" in declared.split():
