@@ -1,6 +1,7 @@
 """Packages of other people that offer tasks, as an installer would leave them in a folder.
 
 GOOD        a task and its results, in a table that the package has not made
+LINES       a task on spectra of its own, with flags, a section of the report and a check for doctor
 MIGRATIONS  make the table of GOOD
 install()   puts a package where this process finds it
 uninstall() takes it away again
@@ -33,6 +34,60 @@ class GuestResult(PipelineOutputModel):
 def count_pixels(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[GuestResult]:
     for spectrum in spectra:
         yield GuestResult.from_spectrum(spectrum, pixels=float(spectrum.pk))
+'''
+
+LINES = '''
+from collections.abc import Iterable, Iterator
+from astra import fields, task
+from astra.models import FlaggedOutputModel, Source, Spectrum
+from astra.models.base import BaseModel
+
+class LineSpectrum(BaseModel):
+    """A spectrum of another kind."""
+    source = fields.ForeignKeyField(Source, null=True, lazy_load=False, column_name="source_pk")
+    spectrum_pk = fields.ForeignKeyField(Spectrum, unique=True, lazy_load=False, column_name="spectrum_pk")
+    modified = fields.StampField(help_text="When it was changed")
+
+class LineWidth(FlaggedOutputModel):
+    """The width of a line in one spectrum."""
+    width = fields.FloatField(help_text="Equivalent width of the line [Angstrom]")
+    e_width = fields.FloatField(help_text="Error on width [Angstrom]")
+    flux = fields.FloatField(help_text="Flux at the bottom of the line [erg/s/cm2/Angstrom]")
+    snr = fields.FloatField()
+    ripple = fields.FloatField(help_text="Never measured")
+    pixels = fields.IntegerField(null=True, help_text="Pixels of the line")
+    flag_narrow = FlaggedOutputModel.result_flags.flag(2**0, "Narrower than a pixel")
+    flag_shallow = FlaggedOutputModel.result_flags.flag(2**1, "Shallower than <the noise>")
+    line_flags = fields.BitField(default=0, help_text="What else is near the line")
+    flag_blended = line_flags.flag(2**0, "Another line is within 1 Angstrom")
+    flag_telluric = line_flags.flag(2**3)
+
+    BAD = FlaggedOutputModel.BAD | 2**1
+    WARN = 2**0
+
+@task
+def line_width(spectra: Iterable[LineSpectrum], *, window: float = 5.0) -> Iterator[LineWidth]:
+    """Measure the width of a line in each spectrum.
+
+    Args:
+        spectra: Spectra with their sources.
+        window: Half of the range that is searched [Angstrom].
+    """
+    for spectrum in spectra:
+        yield LineWidth.from_spectrum(spectrum, width=window / 10, e_width=0.01)
+
+@line_width.reported_by("Width against S/N")
+def width_section(rows):
+    from astra.report.figures import plot
+
+    canvas = plot("snr", "width [Angstrom]")
+    canvas.scatter(rows["snr"], rows["width"], size=4)
+    yield f"{(rows['pixels'] > 3).sum()} lines have more than 3 pixels & more."
+    yield canvas
+
+@line_width.examined_by
+def examine():
+    yield "ok", "the list of lines is there"
 '''
 
 #: The migrations of GOOD: in its first version it had no column.

@@ -2,6 +2,7 @@
 
 import json
 
+import guests
 import pytest
 from builders import a_result, a_source, a_spectrum
 from hypothesis import given
@@ -134,3 +135,87 @@ def test_not_good_is_what_the_view_says(db):
 
     said = [1 << flag.bit for flag in explain([str(2**26 - 1)], "spectrum_flags").flags if flag.not_good]
     assert sorted(bad) == said
+
+
+# > Of other tasks
+
+
+@pytest.fixture
+def lines(tmp_path, monkeypatch):
+    """The task ``line_width`` of another package, whose results have two columns of flags."""
+    guests.install(tmp_path / "guest", monkeypatch, guests.LINES, "line_width")
+
+
+def test_the_flags_of_another_task_are_said_in_its_words(lines, astra):
+    code, out, _ = astra("explain", "--task", "line_width", "narrow", "0x802")
+    found = json.loads(astra("explain", "--task", "line_width", "2", "--json")[1])
+
+    assert (code, out.splitlines()) == (
+        0,
+        [
+            "result_flags 2051 = 0x803",
+            "bit  0  flag_narrow [flag_warn]: Narrower than a pixel",
+            "bit  1  flag_shallow [flag_bad]: Shallower than <the noise>",
+            "bit 11  flag_no_result [flag_bad]: The spectrum could not be read or used",
+        ],
+    )
+    assert (found["flag_warn"], found["flag_bad"]) == (False, True)
+    assert found["flags"] == [
+        {
+            "bit": 1,
+            "name": "flag_shallow",
+            "meaning": "Shallower than <the noise>",
+            "flag_warn": False,
+            "flag_bad": True,
+            "not_good": False,
+        }
+    ]
+
+
+def test_a_summary_of_another_task_is_of_its_own_bits(lines, astra):
+    out = astra("explain", "--task", "line_width", "flag_bad")[1]
+
+    assert out.splitlines()[0] == "flag_bad [any of its bits makes it]: Discard the row"
+    assert [line.split()[2] for line in out.splitlines()[2:]] == ["flag_shallow", "flag_no_result"]
+
+
+def test_any_column_of_flags_can_be_chosen(lines, astra):
+    assert astra("explain", "--task", "line_width", "9", "--kind", "line_flags")[1].splitlines() == [
+        "line_flags 9 = 0x9",
+        "bit  0  flag_blended: Another line is within 1 Angstrom",
+        "bit  3  flag_telluric: not described",
+    ]
+    assert "flag_ebv_upper_limit" in astra("explain", "1", "--task", "line_width", "--kind", "ebv_flags")[1]
+
+
+def test_the_task_of_distances_is_meant_where_none_is_named(astra):
+    assert astra("explain", "2053", "--task", "astronn_dist") == astra("explain", "2053")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["1", "--task", "nothing"], "unknown task 'nothing'"),
+        (
+            ["1", "--task", "line_width", "--kind", "colour"],
+            "give --kind result_flags or line_flags or ebv_f",
+        ),
+        (["flag_shalow", "--task", "line_width"], "did you mean flag_shallow"),
+        (["flag_fakemag_unreliable", "--task", "line_width"], "neither a number nor a flag of result_flags"),
+    ],
+)
+def test_what_is_no_flag_of_another_task_is_wrong_usage(lines, astra, words, said):
+    code, out, err = astra("explain", *words)
+
+    assert (code, out) == (2, "")
+    assert said in err.splitlines()[0]
+
+
+def test_results_without_flags_are_said_to_have_none(astra, tmp_path, monkeypatch):
+    guests.install(tmp_path / "guest", monkeypatch, guests.GOOD, "count_pixels")
+
+    code, out, err = astra("explain", "1", "--task", "count_pixels")
+
+    assert (code, out) == (2, "")
+    assert "no column of flags 'result_flags' in any of GuestResult, ApogeeCoadded" in err.splitlines()[0]
+    assert err.splitlines()[0].endswith("give --kind spectrum_flags or ebv_flags")

@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 
 import guests
+import numpy as np
 import pytest
 from astropy.table import Table
-from builders import a_result, a_source, a_spectrum, write_apstar
+from builders import N_PIXELS, a_result, a_source, a_spectrum, write_apstar
 from weights_files import write_checkpoint, write_folder
 
 from astra.cli import main
@@ -181,6 +182,25 @@ def test_the_python_of_a_page_runs(db, page, tmp_path, monkeypatch, capsys):
         exec(compile(block.text, str(block), "exec"), names)
 
     assert capsys.readouterr().out or list(tmp_path.glob("*.ecsv"))
+
+
+def test_what_the_task_of_a_page_knows_better_is_said(db, tmp_path, monkeypatch, capsys):
+    parts = [block.text for block in blocks("docs/tables-in-python.md", "python")]
+    code = "\n".join(text for text in parts if "def median_flux(" in text or ".reported_by(" in text)
+    guests.install(tmp_path / "guest", monkeypatch, code, "median_flux")
+    star = a_source()
+    for flux in (None, -np.ones(N_PIXELS)):
+        a_spectrum(star, write_apstar(tmp_path / f"apStar-dr17-{flux is None}.fits", flux))
+
+    assert main(["init"]) == main(["run", "median_flux"]) == 0
+    assert main(["report", "median_flux", "--output", str(tmp_path / "a.html")]) == main(["status"]) == 0
+    main(["doctor"])
+
+    page, said = (tmp_path / "a.html").read_text(), capsys.readouterr().out
+    assert "How bright the spectra are</h2>" in page
+    assert "<p>1 of 2 spectra have a flux above 0.</p>" in page
+    assert "1 spectra have a flux below 0" in said
+    assert "ok    tasks          median_flux: the first spectrum has flux" in said
 
 
 def test_the_package_of_a_page_gets_its_table_by_the_migrations_of_the_page(

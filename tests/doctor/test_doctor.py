@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import uuid
 from collections import namedtuple
 from types import SimpleNamespace
 
@@ -22,9 +23,10 @@ from astra.database.connection import is_postgresql, now
 from astra.doctor import checkup, database, disks, installation
 from astra.doctor.checkup import examine
 from astra.doctor.findings import Finding, exit_code_of
-from astra.errors import ConfigError
+from astra.errors import ConfigError, StorageError
 from astra.models import Spectrum, TaskClaim, TaskWorker
 from astra.schema import upgrade as schema
+from astra.tasks.contract import find_task
 
 NAMES = [name for name, *_ in checkup.CHECKS]
 
@@ -111,17 +113,54 @@ def test_the_exit_code_is_that_of_the_first_failure():
 
 
 def test_another_distribution_that_provides_astra_is_worth_a_warning(survey, tmp_path, monkeypatch):
-    information = tmp_path / "elsewhere" / "astra-0.6.0.dist-info"
-    information.mkdir(parents=True)
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: astra\nVersion: 0.6.0\n")
-    (information / "top_level.txt").write_text("astra\n")
-    monkeypatch.syspath_prepend(information.parent)
+    metadata = "Metadata-Version: 2.1\nName: astra\nVersion: 0.6.0\n"
+    _leave(tmp_path / "elsewhere", "astra-0.6.0", {"METADATA": metadata, "top_level.txt": "astra\n"})
+    monkeypatch.syspath_prepend(tmp_path / "elsewhere")
 
     level, code, text = the("package")
 
     assert (level, code) == ("warn", 0)
     assert f"astra 0.6.0 and astra-distances {astra.__version__} provide the package astra" in text
     assert text.endswith("pip uninstall astra astra-distances, then install astra-distances")
+
+
+INFORMATION = "Metadata-Version: 2.1\nName: sdss-astra\nVersion: 0.8.0\n"
+COMMAND = "[console_scripts]\nastra = astra.cli.astra:main\n"
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"RECORD": "../../../bin/astra,sha256=x,1\nastra/__init__.py,sha256=x,1\n"},
+        {"RECORD": "__editable__.sdss_astra-0.8.0.pth,sha256=x,1\n", "entry_points.txt": COMMAND},
+        {"top_level.txt": "astra_helpers\n", "entry_points.txt": COMMAND},
+    ],
+    ids=["by its files", "editable", "by its command"],
+)
+def test_sdss_astra_in_the_same_environment_is_noticed(survey, tmp_path, monkeypatch, files):
+    elsewhere = tmp_path / "elsewhere"
+    _leave(elsewhere, "sdss_astra-0.8.0", {"METADATA": INFORMATION} | files)
+    # Half removed, and harmless.
+    _leave(elsewhere, "~stra-0.7.0", {"top_level.txt": "astra\n"})
+    _leave(elsewhere, "astra_plots-1.0", {"METADATA": INFORMATION, "RECORD": "astra_plots/__init__.py,,\n"})
+    monkeypatch.syspath_prepend(elsewhere)
+
+    level, code, text = the("package")
+
+    assert (level, code) == ("warn", 0)
+    assert (
+        f"sdss-astra 0.8.0 and astra-distances {astra.__version__} provide the package astra or its" in text
+    )
+    assert text.endswith("pip uninstall sdss-astra astra-distances, then install astra-distances")
+
+
+def _leave(folder, name, files):
+    """What an installer leaves of a distribution."""
+    information = folder / f"{name}.dist-info"
+    information.mkdir(parents=True)
+    for file, text in files.items():
+        (information / file).write_text(text)
 
 
 def test_an_astra_that_is_not_that_of_the_distribution_is_worth_a_warning(survey, tmp_path, monkeypatch):
@@ -443,6 +482,130 @@ def test_the_task_of_another_package_is_checked_as_our_own_is(survey, db, tmp_pa
     assert "ok    results        count_pixels: no rows of other weights, seeds, draws or options" in [
         text for *_, text in findings
     ]
+
+
+@pytest.fixture
+def lines(survey, tmp_path, monkeypatch):
+    """The task ``line_width`` of another package, which examines itself; its tables are there."""
+    guests.install(tmp_path / "guest", monkeypatch, guests.LINES, "line_width")
+    assert main(["init"]) == 0
+    return find_task("line_width")
+
+
+def test_what_a_task_finds_itself_is_said(lines):
+    @lines.examined_by
+    def more():
+        yield "warn", "the list of lines is old", "fetch a new one"
+        yield "fail", "there is no list of lines"
+
+    @lines.examined_by
+    def nothing():
+        """Finds nothing to say."""
+
+    tasks = found("tasks")
+
+    assert tasks[1:] == [
+        ("ok", 0, "ok    tasks          line_width: the list of lines is there"),
+        ("warn", 0, "warn  tasks          line_width: the list of lines is old; fetch a new one"),
+        ("fail", 78, "fail  tasks          line_width: there is no list of lines"),
+    ]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("finding", "code", "said"),
+    [
+        (lambda: 1 / 0, 70, "line_width: cannot be checked (ZeroDivisionError: division by zero)"),
+        (lambda: _raise(StorageError("no room for lines")), 74, "line_width: no room for lines"),
+        (lambda: ("error", "it is broken"), 70, "line_width: cannot be checked (KeyError: 'error')"),
+        (lambda: "it is broken", 70, "line_width: cannot be checked (KeyError: 'i')"),
+    ],
+    ids=["mistake", "error", "level", "text"],
+)
+def test_whatever_a_task_raises_is_one_failure_of_its_own(lines, finding, code, said):
+    lines.examinations.clear()
+
+    @lines.examined_by
+    def broken():
+        yield finding()
+
+    findings = list(examine())
+
+    (failed,) = [each for each in findings if each.level != "ok"]
+    assert (failed.check, failed.level, failed.exit_code) == ("tasks", "fail", code)
+    assert said in failed.said
+    assert list(dict.fromkeys(each.check for each in findings)) == NAMES
+
+
+def _raise(error):
+    raise error
+
+
+def test_a_task_is_not_examined_without_its_tables(lines, db):
+    schema.runner(db).down()
+
+    assert "line_width: not examined, for that needs the schema" in found("tasks")[-1][2]
+
+
+def test_results_that_would_mix_are_a_failure_of_their_task_alone(lines, survey):
+    from astra.system.version import V_ASTRA_MAJOR_MINOR
+
+    old = a_run(weights_name="old", weights_sha256="0" * 64, v_astra_major_minor=V_ASTRA_MAJOR_MINOR)
+    a_result(survey[0], run_pk=old.pk)
+
+    first, second = found("results")
+
+    assert first[:2] == ("fail", 78)
+    assert second == (
+        "ok",
+        0,
+        "ok    results        line_width: no rows of other weights, seeds, draws or options",
+    )
+
+
+def test_a_task_whose_weights_cannot_be_looked_for_is_a_failure_of_its_own(lines):
+    lines.identified_by(lambda **options: 1 / 0)
+
+    weights, results = found("weights"), found("results")
+
+    assert [level for level, *_ in weights] == ["ok", "fail"]
+    assert "line_width: cannot be checked (ZeroDivisionError" in weights[1][2]
+    assert [level for level, *_ in results] == ["ok", "warn"]
+
+
+def test_files_of_other_spectra_need_not_be_fits(survey, db, tmp_path, monkeypatch):
+    code = guests.LINES.replace("    modified =", "    path = fields.TextField(null=True)\n    modified =", 1)
+    guests.install(tmp_path / "guest", monkeypatch, code, "line_width")
+    assert main(["init"]) == 0
+    nothing_yet = found("spectra")[-1]
+    (tmp_path / "lines.h5").write_text("something else")
+    task = find_task("line_width")
+    task.spectrum_model.create(spectrum_pk=Spectrum.create().pk, path=tmp_path / "lines.h5")
+
+    assert nothing_yet[:2] == ("warn", 0)
+    assert "no files of LineSpectrum are registered; the package of guest_package reg" in nothing_yet[2]
+    assert found("spectra")[-1][2] == "ok    spectra        line_spectrum: 1 of 1 sampled files can be opened"
+
+
+@on_postgresql  # SQLite has no rights
+def test_rights_on_the_tables_of_other_packages_are_checked(lines, db, monkeypatch):
+    login = f"t{uuid.uuid4().hex[:10]}"
+    db.execute_sql(f"CREATE ROLE {login} LOGIN")
+    try:
+        db.execute_sql(f"GRANT USAGE ON SCHEMA astra TO {login}")
+        db.execute_sql(f"GRANT ALL ON ALL TABLES IN SCHEMA astra TO {login}")
+        db.execute_sql(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA astra TO {login}")
+        db.execute_sql(f"REVOKE INSERT ON line_width FROM {login}")
+        place = os.environ["ASTRA_DATABASE_URL"].rpartition("@")[2]
+        monkeypatch.setenv("ASTRA_DATABASE_URL", f"postgresql://{login}@{place}")
+
+        level, code, text = the("rights")
+    finally:
+        db.execute_sql(f"DROP OWNED BY {login}")
+        db.execute_sql(f"DROP ROLE {login}")
+
+    assert (level, code) == ("fail", 74)
+    assert "it lacks INSERT on line_width." in text
 
 
 def test_a_task_of_ours_that_cannot_be_used_is_a_failure(survey, monkeypatch):

@@ -1,6 +1,5 @@
 """``astra explain``."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,31 +11,43 @@ EXAMPLES = examples(
     "astra explain 0x5",
     "astra explain flag_no_result flag_missing_extinction",
     "astra explain 17 --kind spectrum_flags",
+    "astra explain 9 --kind ebv_flags",
+    "astra explain 5 --task astronn_dist",
 )
-
-
-class Kind(StrEnum):
-    """Whose bits they are."""
-
-    RESULT_FLAGS = "result_flags"
-    SPECTRUM_FLAGS = "spectrum_flags"
-    EBV_FLAGS = "ebv_flags"
 
 
 Flags = Annotated[
     list[str], typer.Argument(metavar="FLAGS", help="A number (decimal, 0x…, 0b…), or names of flags.")
 ]
-KindOf = Annotated[Kind, typer.Option("--kind", help="The column that the flags stand in.")]
+Kind = Annotated[
+    str,
+    typer.Option(
+        "--kind", metavar="COLUMN", help="The column that the flags stand in: of results, spectra or stars."
+    ),
+]
+OfTask = Annotated[
+    str | None,
+    typer.Option("--task", metavar="TASK", help="The task whose flags are meant; else astronn_dist."),
+]
 
 
-def explain(flags: Flags, kind: KindOf = Kind.RESULT_FLAGS, as_json: AsJson = False) -> None:
+def explain(flags: Flags, kind: Kind = "result_flags", task: OfTask = None, as_json: AsJson = False) -> None:
     """Say in words what flags mean, and whether they make a result bad or one to look at twice.
 
-    Several numbers or names count together. Exit codes: 0 said, 2 no such number or flag.
+    Several numbers or names count together. Exit codes: 0 said; 2 no such number, flag, column or task; 78
+    the task cannot be loaded.
     """
+    from astra.models.explain import OF_DISTANCES
     from astra.models.explain import explain as explained
 
-    found = explained(flags, kind.value)
+    models = OF_DISTANCES
+    if task is not None:
+        from astra.models import Source
+        from astra.tasks.contract import find_task
+
+        chosen = find_task(task)
+        models = (chosen.output_model, chosen.spectrum_model, Source)
+    found = explained(flags, kind, models)
     if as_json:
         say_json(found.as_dict())
     else:

@@ -17,14 +17,16 @@ EXAMPLES = examples(
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="The task.")]
 Star = Annotated[str | None, typer.Option(metavar="STAR", help="Only this star: an sdss_id or an APOGEE id.")]
-Output = Annotated[Path, typer.Option(metavar="PATH", help="The file to write.")]
+Output = Annotated[
+    Path | None, typer.Option(metavar="PATH", help="The file to write; else TASK-report.html.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 
 
 def report(
     task: TaskName = "astronn_dist",
     star: Star = None,
-    output: Output = Path("astronn_dist-report.html"),
+    output: Output = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -35,16 +37,17 @@ def report(
     [report]).
     """
     from astra.report import making
+    from astra.tasks.contract import short_name
 
-    output = expanded(output)
-    making.check(task, output, overwrite=overwrite)
+    task = short_name(task)
+    output = expanded(output or Path(f"{task}-report.html"))
+    found = making.check(task, output, star, overwrite=overwrite)
     with database_session() as settings:
-        made = making.make_report(output, settings, star, overwrite=overwrite)
+        made = making.make_report(output, settings, star, task=found, overwrite=overwrite)
     if as_json:
         say_json(made.as_json())
         return
-    say(
-        f"spectra {made.spectra:,}, stars {made.stars:,}: "
-        f"good {made.good:,}, warn {made.warn:,}, bad {made.bad:,}"
-    )
+    counted = {"good": made.good, "warn": made.warn, "bad": made.bad}
+    known = [f"{name} {count:,}" for name, count in counted.items() if count is not None]
+    say(f"spectra {made.spectra:,}, stars {made.stars:,}" + (f": {', '.join(known)}" if known else ""))
     say(f"written: {made.output} ({made.bytes / 1e6:.1f} MB, {made.elapsed:.1f} s)")

@@ -1,16 +1,9 @@
 """All checks in their order; each can use what those before it have found."""
 
-import logging
 from collections.abc import Callable, Iterator
 
-import peewee
-
-from astra.database.connection import translated
 from astra.doctor import database, disks, installation
-from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
-from astra.errors import AstraError
-
-log = logging.getLogger("astra")
+from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 
 #: The name of a check, the attribute of ``Known`` that it needs, and the check.
 CHECKS: tuple[tuple[str, str | None, Callable[[Known], Iterator[Finding]]], ...] = (
@@ -39,19 +32,7 @@ def examine() -> Iterator[Finding]:
             if needs is not None and getattr(known, needs) is None:
                 yield Finding(name, WARN, f"not checked, for that needs the {needs}")
             else:
-                yield from _guarded(name, check, known)
-
-
-def _guarded(name: str, check: Callable[[Known], Iterator[Finding]], known: Known) -> Iterator[Finding]:
-    try:
-        yield from check(known)
-    except (AstraError, peewee.PeeweeException) as error:
-        known_error = error if isinstance(error, AstraError) else translated(error)
-        yield Finding(name, FAIL, str(known_error), exit_code=known_error.exit_code)
-    except Exception as error:  # noqa: BLE001 - the other checks are made in any case
-        log.debug("the check of %s failed", name, exc_info=True)
-        said = f"cannot be checked ({type(error).__name__}: {error})"
-        yield Finding(name, FAIL, said, "`astra --debug doctor` shows where", AstraError.exit_code)
+                yield from guarded(name, check(known))
 
 
 def summary(findings: list[Finding]) -> str:

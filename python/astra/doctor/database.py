@@ -10,14 +10,14 @@ import peewee
 
 from astra.database.connection import SQLITE_WAIT_S, bound_to, is_postgresql, now, open_database
 from astra.database.locks import POOLED
-from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
+from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 from astra.errors import ConfigError, StorageError
 from astra.models import TABLES, TaskWorker
 from astra.running.runs import refuse_to_mix
 from astra.schema import upgrade as schema
 from astra.schema.roles import needed_by_writer
 from astra.status.overview import DEAD, UNKNOWN, suspects_of, workers_of
-from astra.tasks.contract import task_names
+from astra.tasks.contract import Task, task_names
 
 #: With fewer connections left, the next worker may get none.
 FEW_CONNECTIONS = 10
@@ -143,12 +143,20 @@ def _can_write_soon(database: peewee.Database) -> bool:
 
 def check_results(known: Known) -> Iterator[Finding]:
     """Whether the weights in force are those of the results so far."""
-    for name, task in known.tasks.items():
-        if name not in known.provenance:
-            yield Finding("results", WARN, f"{name}: not checked, for that needs the weights")
-            continue
-        refuse_to_mix(task, known.provenance[name])
-        yield Finding("results", OK, f"{name}: no rows of other weights, seeds, draws or options")
+    for task in known.tasks.values():
+        yield from guarded("results", _mixture(known, task), task.name)
+
+
+def _mixture(known: Known, task: Task) -> Iterator[Finding]:
+    if task.name not in known.provenance:
+        yield Finding("results", WARN, f"{task.name}: not checked, for that needs the weights")
+        return
+    try:
+        refuse_to_mix(task, known.provenance[task.name])
+    except ConfigError as error:  # which names the task
+        yield Finding("results", FAIL, str(error), exit_code=error.exit_code)
+    else:
+        yield Finding("results", OK, f"{task.name}: no rows of other weights, seeds, draws or options")
 
 
 def check_claims(known: Known) -> Iterator[Finding]:

@@ -12,8 +12,9 @@ from typing import Any
 from peewee import fn
 
 from astra.database.connection import sqlite_file
-from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
+from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 from astra.errors import AstraError, Interrupted, StorageError
+from astra.models import TABLES
 from astra.spectra.identity import absolute, check_base_dir
 
 #: The number of files that are opened, spread over all registered ones.
@@ -29,14 +30,22 @@ ENOUGH_SPACE, LEAST_SPACE = 2**30, 100 * 2**20
 def check_spectra(known: Known) -> Iterator[Finding]:
     """Whether the files of spectra can be read under their registered paths."""
     models = dict.fromkeys(task.spectrum_model for task in known.tasks.values())
-    for model in (each for each in models if hasattr(each, "path")):
-        relative = model.select().where(model.path.is_null(False), ~model.path.startswith("/")).exists()
-        if relative and not _answers(check_base_dir):
-            yield _no_answer("SAS_BASE_DIR")
-        elif paths := list(dict.fromkeys(_sampled(model))):
-            yield _opened(paths)
-        else:
-            yield Finding("spectra", WARN, "no files are registered", "`astra ingest apstar` registers them")
+    for model in (each for each in models if "path" in each._meta.fields):
+        yield from guarded("spectra", _files(model))
+
+
+def _files(model: Any) -> Iterator[Finding]:
+    about = "" if model in TABLES else f"{model._meta.table_name}: "
+    relative = model.select().where(model.path.is_null(False), ~model.path.startswith("/")).exists()
+    if relative and not _answers(check_base_dir):
+        yield _no_answer("SAS_BASE_DIR")
+    elif paths := list(dict.fromkeys(_sampled(model))):
+        yield _opened(paths, about)
+    elif model in TABLES:
+        yield Finding("spectra", WARN, "no files are registered", "`astra ingest apstar` registers them")
+    else:
+        said = f"no files of {model.__name__} are registered"
+        yield Finding("spectra", WARN, said, f"the package of {model.__module__} registers them")
 
 
 def _sampled(model: Any) -> Iterator[str]:
@@ -49,11 +58,11 @@ def _sampled(model: Any) -> Iterator[str]:
         yield from (path for (path,) in query.limit(1).tuples())
 
 
-def _opened(paths: list[str]) -> Finding:
+def _opened(paths: list[str], about: str) -> Finding:
     failures: list[str] = []
     if not _answers(lambda: failures.extend(filter(None, map(_problem, paths)))):
         return _no_answer("the disk of the spectra")
-    said = f"{len(paths) - len(failures)} of {len(paths)} sampled files can be opened"
+    said = f"{about}{len(paths) - len(failures)} of {len(paths)} sampled files can be opened"
     if not failures:
         return Finding("spectra", OK, said)
     first = f"{said}; the first that cannot: {failures[0]}"
@@ -67,7 +76,8 @@ def _problem(path: str) -> str | None:
     """Why the file of a spectrum cannot be opened; ``None`` if it can."""
     try:
         with absolute(path).open("rb") as stream:
-            return None if stream.read(6) == b"SIMPLE" else f"{path} (not a FITS file)"
+            is_as_named = stream.read(6) == b"SIMPLE" or not path.endswith(".fits")
+            return None if is_as_named else f"{path} (not a FITS file)"
     except OSError as error:
         return f"{path} ({error.strerror})"
     except AstraError as error:

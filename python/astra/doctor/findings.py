@@ -1,6 +1,7 @@
 """What the checks find: for the operator, and for the checks after them."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -8,7 +9,11 @@ from typing import Any
 import peewee
 
 from astra.config import Settings
+from astra.database.connection import translated
+from astra.errors import AstraError
 from astra.tasks.contract import Provenance, Task
+
+log = logging.getLogger("astra")
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 
@@ -60,6 +65,26 @@ class Known:
     tasks: dict[str, Task] = field(default_factory=dict)
     provenance: dict[str, Provenance] = field(default_factory=dict)
     stack: ExitStack = field(default_factory=ExitStack)
+
+
+def guarded(check: str, findings: Iterable[Finding], task: str | None = None) -> Iterator[Finding]:
+    """Findings, in which whatever is raised becomes a failure and the last of them.
+
+    Args:
+        check: The name of the check.
+        findings: What it finds.
+        task: The task that it is about, if it is about one.
+    """
+    about = f"{task}: " if task else ""
+    try:
+        yield from findings
+    except (AstraError, peewee.PeeweeException) as error:
+        known = error if isinstance(error, AstraError) else translated(error)
+        yield Finding(check, FAIL, f"{about}{known}", exit_code=known.exit_code)
+    except Exception as error:  # noqa: BLE001 - the other checks are made in any case
+        log.debug("the check of %s failed", task or check, exc_info=True)
+        said = f"{about}cannot be checked ({type(error).__name__}: {error})"
+        yield Finding(check, FAIL, said, "`astra --debug doctor` shows where", AstraError.exit_code)
 
 
 def exit_code_of(findings: Iterable[Finding]) -> int:

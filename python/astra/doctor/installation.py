@@ -10,14 +10,14 @@ from urllib.parse import unquote, urlsplit
 
 import astra
 from astra.config import Settings, config_file, load_settings
-from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
-from astra.errors import AstraError, ConfigError
+from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
+from astra.errors import ConfigError
 from astra.running.runs import weights_of
 from astra.schema.packages import absent_packages, check_task
 from astra.status.text import absent
 from astra.system.processes import cores
 from astra.system.version import DISTRIBUTION
-from astra.tasks.contract import comes_with_astra, installed_tasks
+from astra.tasks.contract import Task, comes_with_astra, installed_tasks
 
 
 def check_package(known: Known) -> Iterator[Finding]:
@@ -28,7 +28,9 @@ def check_package(known: Known) -> Iterator[Finding]:
     others = sorted(providers - {DISTRIBUTION})
     if others:
         names = " and ".join(f"{name} {metadata.version(name)}" for name in (*others, DISTRIBUTION))
-        said = f"{names} provide the package astra, each with files in the place of the other's"
+        said = (
+            f"{names} provide the package astra or its command, each with files in the place of the other's"
+        )
         # Uninstalling one of them removes files of the other.
         remedy = f"pip uninstall {' '.join((*others, DISTRIBUTION))}, then install {DISTRIBUTION}"
         yield Finding("package", WARN, said, remedy)
@@ -40,10 +42,18 @@ def check_package(known: Known) -> Iterator[Finding]:
 
 
 def _provides_astra(distribution: metadata.Distribution) -> bool:
+    # What is left of one that was half removed has no name.
+    if not any(map(distribution.read_text, ("METADATA", "PKG-INFO"))):
+        return False
     # packages_distributions() also looks for every file of every distribution: 0.1 s, more on a network disk.
     if declared := distribution.read_text("top_level.txt"):
-        return "astra" in declared.split()
-    return "\nastra/" in "\n" + (distribution.read_text("RECORD") or "")
+        if "astra" in declared.split():
+            return True
+    elif "\nastra/" in "\n" + (distribution.read_text("RECORD") or ""):
+        return True
+    # An editable one lists no files of the package; upstream's has the command.
+    points = distribution.entry_points
+    return any((point.group, point.name) == ("console_scripts", "astra") for point in points)
 
 
 def _home(distribution: metadata.Distribution) -> Path:
@@ -89,22 +99,35 @@ def check_tasks(known: Known) -> Iterator[Finding]:
                 yield Finding("tasks", WARN, str(error), "other tasks can run")
     if known.tasks:
         yield Finding("tasks", OK, f"usable: {', '.join(known.tasks)}")
+    for task in known.tasks.values():
+        yield from guarded("tasks", _examined(known, task), task.name)
     if known.schema:
         for said in absent(absent_packages(known.database)):
             yield Finding("tasks", OK, said)
 
 
+def _examined(known: Known, task: Task) -> Iterator[Finding]:
+    """What a task itself finds."""
+    if task.examinations and not known.schema:
+        yield Finding("tasks", WARN, f"{task.name}: not examined, for that needs the schema")
+        return
+    for examine in task.examinations:
+        for level, said, *remedy in examine() or ():
+            exit_code = {OK: 0, WARN: 0, FAIL: ConfigError.exit_code}[level]
+            yield Finding("tasks", level, f"{task.name}: {said}", *remedy, exit_code=exit_code)
+
+
 def check_weights(known: Known) -> Iterator[Finding]:
     """Whether each task finds its weights, and can use them."""
-    for name, task in known.tasks.items():
-        try:
-            known.provenance[name] = found = task.provenance({})
-            task.prepare()
-        except AstraError as error:
-            yield Finding("weights", FAIL, f"{name}: {error}", exit_code=error.exit_code)
-            continue
-        if found.weights_name is not None:
-            yield Finding("weights", OK, f"{name}: {weights_of(found)}; {found.weights_origin}")
+    for task in known.tasks.values():
+        yield from guarded("weights", _weights(known, task), task.name)
+
+
+def _weights(known: Known, task: Task) -> Iterator[Finding]:
+    known.provenance[task.name] = found = task.provenance({})
+    task.prepare()
+    if found.weights_name is not None:
+        yield Finding("weights", OK, f"{task.name}: {weights_of(found)}; {found.weights_origin}")
 
 
 def check_device(known: Known) -> Iterator[Finding]:

@@ -5,17 +5,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import peewee
+
 from astra.errors import UsageError
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, FlaggedOutputModel, Source
+from astra.models.base import BaseModel
 from astra.models.fields import flags_of
 
-_MODELS = {"result_flags": AstroNNdist, "spectrum_flags": ApogeeCoaddedSpectrumInApStar, "ebv_flags": Source}
+#: The models of the distances: results, spectra, stars.
+OF_DISTANCES = (AstroNNdist, ApogeeCoaddedSpectrumInApStar, Source)
+
 # The columns have room for so many.
 _BITS = 63
-# Columns of `distances` that several bits of result_flags make, and these bits.
-_SUMMARIES = {"flag_warn": AstroNNdist.WARN, "flag_bad": AstroNNdist.BAD}
-# By column, bits that keep a result from being good.
-_NOT_GOOD = {"result_flags": AstroNNdist.BAD, "spectrum_flags": Distance.NOT_GOOD}
+# What several bits of the flags of results make.
+_SUMMARIES = {"flag_warn": "Look twice at the row", "flag_bad": "Discard the row"}
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Flag:
         meaning: What it means when it is set.
         flag_warn: Whether it sets ``flag_warn``; only of ``result_flags``.
         flag_bad: Whether it sets ``flag_bad``; only of ``result_flags``.
-        not_good: Whether a result with it is not ``good``.
+        not_good: Whether a distance with it is not ``good``.
     """
 
     bit: int
@@ -64,8 +67,8 @@ class Explained:
 
     def as_dict(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""
-        summaries = _summaries(self.kind)
-        return asdict(self) | {name: bool(self.value & bits) for name, bits in summaries.items()}
+        made = _SUMMARIES if self.kind == "result_flags" else ()
+        return asdict(self) | {name: any(getattr(flag, name) for flag in self.flags) for name in made}
 
     def lines(self) -> list[str]:
         """For a person: the value, then one line for each bit that is set."""
@@ -76,57 +79,97 @@ class Explained:
         return [*made, value, *(flag.line() for flag in self.flags)]
 
 
-def explain(words: Sequence[str], kind: str = "result_flags") -> Explained:
+def explain(
+    words: Sequence[str], kind: str = "result_flags", models: Sequence[type[BaseModel]] = OF_DISTANCES
+) -> Explained:
     """Say what the flags of a value mean.
 
     Args:
         words: Numbers (decimal, 0x…, 0b…, 0o…) or names of flags, which count together; flag_warn and
             flag_bad are all bits of result_flags that make them.
-        kind: The column: result_flags, spectrum_flags or ebv_flags.
+        kind: The column.
+        models: What it is looked for in: the results of a task, its spectra, and stars.
 
     Raises:
-        UsageError: A word is neither.
+        UsageError: A word is neither, or no model has such a column of flags.
     """
-    named = known_flags(kind)
+    named = known_flags(kind, models)
+    summaries = _summaries(kind, models)
     value = 0
     for word in words:
-        value |= _value(word, kind, named)
+        value |= _value(word, kind, named, summaries)
     by_bit = {flag.bit: flag for flag in named.values()}
+    set_bits = [bit for bit in range(_BITS) if value >> bit & 1]
     unknown = "this version of Astra knows no such flag"
-    found = [by_bit.get(bit) or _flag(kind, bit, None, unknown) for bit in range(_BITS) if value >> bit & 1]
-    asked = [name for name in _summaries(kind) if name in [word.lower() for word in words]]
-    meanings = {name: Distance._meta.fields[name].help_text for name in asked}
+    found = [by_bit.get(bit) or _flag(kind, models, bit, None, unknown) for bit in set_bits]
+    asked = [name for name in summaries if name in [word.lower() for word in words]]
+    of_view = Distance._meta.fields if AstroNNdist in models else {}
+    meanings = {name: of_view[name].help_text if of_view else _SUMMARIES[name] for name in asked}
     return Explained(kind, value, found, meanings)
 
 
-def known_flags(kind: str) -> dict[str, Flag]:
-    """The flags of a column that have a name, in the order of their bits."""
-    named = flags_of(_MODELS[kind], kind)
-    return {name: _flag(kind, flag.bit, name, flag.help_text) for name, flag in named.items()}
+def known_flags(kind: str, models: Sequence[type[BaseModel]] = OF_DISTANCES) -> dict[str, Flag]:
+    """The flags of a column that have a name, in the order of their bits.
+
+    Args:
+        kind: The column.
+        models: What it is looked for in; the first that has it counts.
+
+    Raises:
+        UsageError: None has such a column of flags.
+    """
+    named = flags_of(_model_of(kind, models), kind)
+    return {
+        name: _flag(kind, models, flag.bit, name, flag.help_text or "not described")
+        for name, flag in named.items()
+    }
 
 
-def _flag(kind: str, bit: int, name: str | None, meaning: str) -> Flag:
-    masks = {"not_good": _NOT_GOOD.get(kind, 0), "flag_warn": 0, "flag_bad": 0} | _summaries(kind)
+def _model_of(kind: str, models: Sequence[type[BaseModel]]) -> type[BaseModel]:
+    columns: dict[str, type[BaseModel]] = {}
+    for model in models:
+        for field in model._meta.sorted_fields:
+            if isinstance(field, peewee.BitField):
+                columns.setdefault(field.name, model)
+    if kind not in columns:
+        names = ", ".join(model.__name__ for model in models)
+        raise UsageError(f"no column of flags {kind!r} in any of {names}; give --kind {' or '.join(columns)}")
+    return columns[kind]
+
+
+def _flag(kind: str, models: Sequence[type[BaseModel]], bit: int, name: str | None, meaning: str) -> Flag:
+    masks = dict.fromkeys(_SUMMARIES, 0) | _summaries(kind, models) | {"not_good": _not_good(kind, models)}
     return Flag(bit, name, meaning, **{effect: bool(mask >> bit & 1) for effect, mask in masks.items()})
 
 
-def _summaries(kind: str) -> dict[str, int]:
-    return _SUMMARIES if kind == "result_flags" else {}
+def _summaries(kind: str, models: Sequence[type[BaseModel]]) -> dict[str, int]:
+    """The bits that make each summary of a column."""
+    model = _model_of(kind, models)
+    if kind != "result_flags" or not issubclass(model, FlaggedOutputModel):
+        return {}
+    return {"flag_warn": model.WARN, "flag_bad": model.BAD}
 
 
-def _value(word: str, kind: str, named: dict[str, Flag]) -> int:
+def _not_good(kind: str, models: Sequence[type[BaseModel]]) -> int:
+    """The bits of a column that keep a distance from being good."""
+    bits = {"result_flags": AstroNNdist.BAD, "spectrum_flags": Distance.NOT_GOOD}
+    return bits.get(kind, 0) if AstroNNdist in models else 0
+
+
+def _value(word: str, kind: str, named: dict[str, Flag], summaries: dict[str, int]) -> int:
     lowered = word.lower()
-    if lowered in _summaries(kind):
-        return _summaries(kind)[lowered]
+    if lowered in summaries:
+        return summaries[lowered]
+    bits = {name.lower(): flag.bit for name, flag in named.items()}
     for name in (lowered, f"flag_{lowered}"):
-        if name in named:
-            return 1 << named[name].bit
+        if name in bits:
+            return 1 << bits[name]
     try:
         value = int(lowered, 0 if lowered[:2] in ("0x", "0b", "0o") else 10)
     except ValueError:
-        known = [*named, *_summaries(kind)]
+        known = [*named, *summaries]
         close = difflib.get_close_matches(lowered, known, n=3, cutoff=0.4)
-        meant = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(known)}"
+        meant = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(known) or 'none'}"
         raise UsageError(f"{word!r} is neither a number nor a flag of {kind}; {meant}") from None
     if not 0 <= value < 1 << _BITS:
         raise UsageError(f"not a value of {kind}: {word!r} is not between 0 and 2^{_BITS} - 1")

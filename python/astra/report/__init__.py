@@ -1,15 +1,17 @@
 """The report: one HTML page of all results, or of one star, that needs no other file and no network.
 
-result_arrays.py    the results as arrays, and the class of each star
+arrays.py           columns as arrays, streamed; the results of any task
+result_arrays.py    the distances as arrays, and the class of each star
 summaries.py        from many stars to few numbers: percentiles, histograms, densities
 agreement.py        distances against Gaia's, spectra of one star, and the stars to look at
 contents.py         all that a report is made from, and where it comes from
+task_page.py        the page of any task: what its models say, and what it registered
 star_details.py     single stars: their rows, their spectra, and their Monte Carlo draws, repeated
 page.py             HTML pages, which the training report shares: templates, style sheet and script
 figures.py          what all figures share: axes, colours, legends, hover
 population.py       sections on what the stars are, and where
 uncertainties.py    sections on whether errors are right
-results_page.py     the page of all results
+results_page.py     the page of all distances
 star_page.py        the page of one star
 making.py           from the open database to a file
 """

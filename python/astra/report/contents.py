@@ -1,20 +1,24 @@
-"""All that the report is made from: the results, what follows from them, and where they come from."""
+"""All that a report is made from: the results of a task, what follows from them, and where they come from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import peewee
 
 from astra.catalogue.query import PATCHES, Origin
 from astra.database.connection import database, described
-from astra.models import AstroNNdist, Distance, TaskRun
+from astra.models import Distance, FlaggedOutputModel, TaskRun
+from astra.models.base import BaseModel
 from astra.models.fields import flags_of
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.report.agreement import Parallaxes, Repeats, outliers, parallaxes, repeats
+from astra.report.arrays import Arrays, is_newest, read_results
 from astra.report.result_arrays import Rows, read_rows
 from astra.status.overview import common_reasons
+from astra.tasks.contract import Task
 
 
 @dataclass(frozen=True)
@@ -31,8 +35,8 @@ class Kind:
 
 
 @dataclass(frozen=True)
-class Contents:
-    """Results, what follows from them, and where they come from.
+class TaskContents:
+    """Results of a task, and where they come from.
 
     Attributes:
         source: The name of the database, without a password.
@@ -40,7 +44,6 @@ class Contents:
         newest: When one of the rows last changed (UTC); ``None`` without rows.
         kinds: Of the rows with a result, the most frequent first; as in a catalogue, rows without one come
             from no weights.
-        outliers: The indices of rows to look at, and why.
         reasons: The most common reasons for spectra without a result, with their numbers.
     """
 
@@ -48,10 +51,7 @@ class Contents:
     versions: list[str]
     newest: datetime | None
     kinds: list[Kind]
-    rows: Rows
-    parallaxes: Parallaxes
-    repeats: Repeats
-    outliers: dict[int, str]
+    rows: Arrays
     reasons: dict[str, int]
 
     @property
@@ -60,22 +60,41 @@ class Contents:
         sources = self.rows["source_pk"]
         return len(np.unique(sources[sources > 0])) + int((sources == 0).sum())
 
+    def flags(self, model: type[peewee.Model], column: str | None = None) -> list[tuple[str, str, int]]:
+        """The flags of a model, or of a column of it: name, meaning, and the number of spectra with it."""
+        return [
+            (name, flag.help_text, int(np.count_nonzero(self.rows[flag.field.name] & flag.value)))
+            for name, flag in flags_of(model, column).items()
+        ]
+
+
+@dataclass(frozen=True)
+class Contents(TaskContents):
+    """Distances, and what follows from them.
+
+    Attributes:
+        outliers: The indices of rows to look at, and why.
+    """
+
+    rows: Rows
+    parallaxes: Parallaxes
+    repeats: Repeats
+    outliers: dict[int, str]
+
     def pull_of(self, spectrum_pk: int) -> float:
         """The pull of a spectrum against Gaia; NaN where it is not compared."""
         same = self.rows["spectrum_pk"][self.parallaxes.index] == spectrum_pk
         return float(self.parallaxes.pull[same][0]) if same.any() else np.nan
 
-    def flags(self, model: type[peewee.Model], column: str) -> list[tuple[str, str, int]]:
-        """The flags of a column: name, meaning, and the number of spectra that have it."""
-        bits = self.rows[column]
-        return [
-            (name, flag.help_text, int(np.count_nonzero(bits & flag.value)))
-            for name, flag in flags_of(model, column).items()
-        ]
+
+def gather_results(task: Task) -> TaskContents:
+    """Read the results of any task from the open database; only within ``snapshot``."""
+    rows = read_results(task)
+    return TaskContents(**_facts(task, rows, task.output_model, is_newest(task.output_model)))
 
 
 def gather(spectra: Sequence[int] | None = None) -> Contents:
-    """Read the results of the open database, and compute what the report shows; only within ``snapshot``.
+    """Read the distances of the open database, and compute what the report shows; only within ``snapshot``.
 
     Args:
         spectra: Keys of few spectra; ``None`` takes all.
@@ -84,16 +103,22 @@ def gather(spectra: Sequence[int] | None = None) -> Contents:
     compared = parallaxes(rows)
     shown = [] if spectra is None else [Distance.spectrum_pk << list(spectra)]
     return Contents(
-        source=described(database),
-        versions=[_spelled(version) for version in np.unique(rows["v_astra"]).tolist()],
-        newest=rows["modified"].max().item() if len(rows) else None,
-        kinds=_kinds(rows),
-        rows=rows,
+        **_facts(astronn_dist, rows, Distance, *shown),
         parallaxes=compared,
         repeats=repeats(rows),
         outliers=outliers(rows, compared),
-        reasons=common_reasons(Distance, *shown),
     )
+
+
+def _facts(task: Task, rows: Arrays, results: type[BaseModel], *shown: peewee.Expression) -> dict[str, Any]:
+    return {
+        "source": described(database),
+        "versions": [_spelled(version) for version in np.unique(rows["v_astra"]).tolist()],
+        "newest": rows["modified"].max().item() if len(rows) else None,
+        "kinds": _kinds(task, rows),
+        "rows": rows,
+        "reasons": common_reasons(results, *shown),
+    }
 
 
 def _spelled(version: int) -> str:
@@ -102,17 +127,23 @@ def _spelled(version: int) -> str:
     return f"{major}.{minor}.{patch}"
 
 
-def _kinds(rows: Rows) -> list[Kind]:
+def has_result(rows: Arrays) -> np.ndarray:
+    """Which rows have a result: all, if they have no flag to say that there is none."""
+    if "flag_bad" not in rows.values:
+        return np.ones(len(rows), bool)
+    return (rows["result_flags"] & FlaggedOutputModel.flag_no_result.value) == 0
+
+
+def _kinds(task: Task, rows: Arrays) -> list[Kind]:
     """The kinds of the rows that have a result, from the runs that made them."""
-    has_result = (rows["result_flags"] & AstroNNdist.flag_no_result.value) == 0
-    pairs = np.stack([rows["run_pk"], rows["v_astra"] // PATCHES])[:, has_result]
+    pairs = np.stack([rows["run_pk"], rows["v_astra"] // PATCHES])[:, has_result(rows)]
     found, counts = np.unique(pairs, axis=1, return_counts=True)
     runs = {run.pk: run for run in TaskRun.select().where(TaskRun.pk << np.unique(found[0]).tolist())}
     kinds: dict[tuple, Kind] = {}
     for place in np.argsort(-counts, kind="stable").tolist():
         (key, version), number = found[:, place].tolist(), int(counts[place])
         run = runs.get(key) or TaskRun()
-        origin = Origin(*(getattr(run, name) for name in TaskRun.IDENTITY), version, number, astronn_dist)
+        origin = Origin(*(getattr(run, name) for name in TaskRun.IDENTITY), version, number, task)
         seen = kinds.get(origin.identity, Kind(replace(origin, rows=0), None))
         total = replace(seen.origin, rows=seen.origin.rows + number)
         kinds[origin.identity] = Kind(total, seen.good_for or run.weights_range)

@@ -295,22 +295,37 @@ def add_running(canvas: "Figure", found: Trend, *, log_y: bool = False) -> None:
 
 
 def add_histogram(
-    canvas: "Figure", found: Histogram, what: str = "stars", unit: str = "", colour: str = "accent"
+    canvas: "Figure",
+    found: Histogram,
+    what: str = "stars",
+    unit: str = "",
+    colour: str = "accent",
+    form: str = "0.[000]",
 ) -> None:
-    """Filled bars, each of which shows its range and its count when pointed at."""
+    """Filled bars, each of which shows its range and its count when pointed at.
+
+    Args:
+        canvas: The axes.
+        found: Their heights.
+        what: The things that are counted.
+        unit: Of the quantity.
+        colour: Of the bars.
+        form: How the ends of the range are written: a pattern of Bokeh, or one of C with ``%``.
+    """
     from bokeh.models import HoverTool
 
     source = {"left": found.edges[:-1], "right": found.edges[1:], "count": found.counts}
     bars = canvas.quad(left="left", right="right", top="count", bottom=0, source=source, fill_alpha=0.35)
     coloured(bars.glyph, fill=colour, line=colour)
-    tip = [("from", f"@left{{0.[000]}} {unit}"), ("to", f"@right{{0.[000]}} {unit}"), (what, "@count{0,0}")]
-    canvas.add_tools(HoverTool(renderers=[bars], tooltips=tip))
+    tip = [("from", f"@left{{{form}}} {unit}"), ("to", f"@right{{{form}}} {unit}"), (what, "@count{0,0}")]
+    options = {"formatters": dict.fromkeys(("@left", "@right"), "printf")} if "%" in form else {}
+    canvas.add_tools(HoverTool(renderers=[bars], tooltips=tip, **options))
 
 
-def add_steps(canvas: "Figure", found: Histogram, colour: str, name: str) -> None:
-    """The outline of a histogram with an entry in the legend, which hides and shows it."""
+def add_steps(canvas: "Figure", found: Histogram, colour: str, **properties: Any) -> None:
+    """The outline of a histogram; with a ``legend_label``, the legend hides and shows it."""
     y = np.pad(np.repeat(found.counts, 2), 1)
-    add_line(canvas, np.repeat(found.edges, 2), y, colour, line_width=2, legend_label=name)
+    add_line(canvas, np.repeat(found.edges, 2), y, colour, line_width=2, **properties)
 
 
 def finish_legend(canvas: "Figure", place: str) -> None:

@@ -10,15 +10,16 @@ from astra.database.connection import database
 from astra.database.sql import snapshot
 from astra.errors import UsageError
 from astra.models import AstroNNdist
-from astra.report.contents import gather
+from astra.pipelines.astronn_dist import astronn_dist
+from astra.report.contents import TaskContents, gather, gather_results
 from astra.report.page import require_bokeh
 from astra.report.results_page import results_page
 from astra.report.star_details import read_star
 from astra.report.star_page import star_page
+from astra.report.task_page import task_page
+from astra.schema.packages import check_task
 from astra.system.atomic import output_file, refuse_to_replace
-from astra.tasks.contract import find_task
-
-TASK = "astronn_dist"
+from astra.tasks.contract import Task, find_task
 
 
 @dataclass(frozen=True)
@@ -26,41 +27,55 @@ class Made:
     """What was written.
 
     Attributes:
+        good: How many distances are good; ``None`` for another task.
+        warn, bad: How many results have these summaries of their flags; ``None`` if they have no flags.
         flags: How many spectra have each flag of a result.
         weights: Name and sha256 of each set of weights that the results come from.
     """
 
+    task: str
     output: Path
     bytes: int
     spectra: int
     stars: int
-    good: int
-    warn: int
-    bad: int
+    good: int | None
+    warn: int | None
+    bad: int | None
     flags: dict[str, int]
     weights: list[dict[str, Any]]
     elapsed: float
 
     def as_json(self) -> dict[str, Any]:
         """All of it, for a program."""
-        return {"task": TASK} | asdict(self) | {"output": str(self.output)}
+        return asdict(self) | {"output": str(self.output)}
 
 
-def check(task: str, output: Path, *, overwrite: bool) -> None:
+def check(name: str, output: Path, star: str | None = None, *, overwrite: bool) -> Task:
     """Refuse what could not be made or written, before the database is read.
 
+    Returns:
+        The task.
+
     Raises:
-        UsageError: There is no report of this task, or the file is there, or there is no folder for it.
-        ConfigError: Bokeh is missing.
+        UsageError: There is no such task, or no page of a star for it; or the file is there, or there is no
+            folder for it.
+        ConfigError: The task cannot be loaded, or Bokeh is missing.
     """
-    if find_task(task).output_model is not AstroNNdist:
-        raise UsageError(f"there is no report of task {task}: only of {TASK}")
+    task = find_task(name)
+    if star is not None and task.output_model is not AstroNNdist:
+        raise UsageError(f"--star is for {astronn_dist.name}: leave it out to get all results of {name}")
     refuse_to_replace(output, overwrite=overwrite)
     require_bokeh("the report", "report")
+    return task
 
 
 def make_report(
-    output: Path, settings: Settings, star: str | None = None, *, overwrite: bool = False
+    output: Path,
+    settings: Settings,
+    star: str | None = None,
+    *,
+    task: Task = astronn_dist,
+    overwrite: bool = False,
 ) -> Made:
     """Write the report of all results or of one star, as they are at this moment: complete or not at all.
 
@@ -68,16 +83,23 @@ def make_report(
         output: The file.
         settings: Where weights and spectra are.
         star: An sdss_id (digits) or an APOGEE id; ``None`` takes all results.
+        task: Whose results.
         overwrite: Replace the file that is there.
 
     Raises:
         UsageError: There is no such star in the database, or the file is there already.
+        ConfigError: A table of the task is missing.
         StorageError: The file cannot be written.
     """
     started = time.monotonic()
+    check_task(task)
     with output_file(output, overwrite=overwrite) as stream:
         with snapshot(database):
-            if star is None:
+            contents: TaskContents
+            if task.output_model is not AstroNNdist:
+                contents = gather_results(task)
+                text = task_page(task, contents)
+            elif star is None:
                 contents = gather()
                 text = results_page(contents, settings)
             else:
@@ -87,13 +109,15 @@ def make_report(
         stream.write(text.encode())
     rows = contents.rows
     weights = {(kind.origin.weights_name, kind.origin.weights_sha256) for kind in contents.kinds}
+    counted = (rows.values.get(name) for name in ("good", "flag_warn", "flag_bad"))
     return Made(
+        task.name,
         output,
         output.stat().st_size,
         len(rows),
         contents.stars,
-        *(int(rows[name].sum()) for name in ("good", "flag_warn", "flag_bad")),
-        {name: count for name, _, count in contents.flags(AstroNNdist, "result_flags")},
+        *(None if truths is None else int(truths.sum()) for truths in counted),
+        {name: count for name, _, count in contents.flags(task.output_model)},
         [{"name": name, "sha256": sha256} for name, sha256 in sorted(weights, key=str) if sha256],
         time.monotonic() - started,
     )

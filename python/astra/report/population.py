@@ -39,9 +39,8 @@ _ITERATIONS = 40
 # > On the sky
 
 
-def sky(contents: Contents) -> str:
-    """A Mollweide map in Galactic coordinates of all spectra that have them, whatever their result."""
-    l, b = contents.rows["l"], contents.rows["b"]  # noqa: E741
+def sky(l: np.ndarray, b: np.ndarray) -> str:  # noqa: E741
+    """A Mollweide map in Galactic coordinates [deg] of all spectra that have them, whatever their result."""
     known = np.isfinite(l) & np.isfinite(b)
     if not known.any():
         return ""
@@ -231,7 +230,10 @@ def distances(contents: Contents) -> str:
     for code, name in enumerate(CLASSES):
         if (kind == code).any():
             figures.add_steps(
-                canvas, histogram(np.log10(dist[kind == code]), edges), f"class-{code + 1}", name
+                canvas,
+                histogram(np.log10(dist[kind == code]), edges),
+                f"class-{code + 1}",
+                legend_label=name,
             )
     figures.finish_legend(canvas, "top_left")
     shares = (10, 50, 90)

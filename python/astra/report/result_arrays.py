@@ -7,10 +7,9 @@ from functools import cached_property
 import numpy as np
 import peewee
 
-from astra.database.connection import database
-from astra.database.sql import batches
 from astra.ingest.values import FILLER, SMALLEST_K_MAG
 from astra.models import Distance, Source
+from astra.report.arrays import Arrays, keys, moments, numbers, read_arrays, truths
 
 _NUMBERS = (
     *("l", "b", "snr", "k_mag", "ebv", "A_k_mag", "L_fakemag", "e_L_fakemag", "e_model_L_fakemag"),
@@ -19,27 +18,17 @@ _NUMBERS = (
 )
 _KEYS = ("spectrum_pk", "source_pk", "result_flags", "spectrum_flags", "run_pk", "v_astra")
 _TRUTHS = ("good", "primary_spectrum", "flag_warn", "flag_bad")
-_COLUMNS = (*_NUMBERS, *_KEYS, *_TRUTHS, "telescope", "modified")
-_TYPES = dict.fromkeys(_TRUTHS, "bool") | {"modified": "datetime64[us]"}
 
 
 @dataclass(frozen=True)
-class Rows:
-    """N results; arrays of shape (N,), NaN where a number is absent, 0 for an absent key.
+class Rows(Arrays):
+    """N distances: columns of the view, and ``j_mag`` of the source.
 
     Attributes:
-        values: Columns of the view by their names, and ``j_mag`` of the source.
         telescopes: The code of each telescope in ``values``; an absent one is "".
     """
 
-    values: dict[str, np.ndarray]
     telescopes: dict[str, int]
-
-    def __len__(self) -> int:
-        return len(self.values["spectrum_pk"])
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self.values[name]
 
     @cached_property
     def colour(self) -> np.ndarray:
@@ -63,26 +52,20 @@ def read_rows(spectra: Sequence[int] | None = None) -> Rows:
     Args:
         spectra: Keys of few spectra; ``None`` takes all.
     """
-    fields = [getattr(Distance, name) for name in _COLUMNS]
-    query = Distance.select(*fields, Source.j_mag).join(
+    telescopes: dict[str, int] = {}
+
+    def codes(column: Iterable[str | None]) -> np.ndarray:
+        return np.array([telescopes.setdefault(word or "", len(telescopes)) for word in column], np.int16)
+
+    columns = {"telescope": codes, "modified": moments}
+    for names, convert in (_NUMBERS, numbers), (_KEYS, keys), (_TRUTHS, truths):
+        columns |= dict.fromkeys(names, convert)
+    query = Distance.select(*(getattr(Distance, name) for name in columns), Source.j_mag).join(
         Source, peewee.JOIN.LEFT_OUTER, on=(Distance.source_pk == Source.pk)
     )
     if spectra is not None:
         query = query.where(Distance.spectrum_pk << list(spectra))
-    telescopes: dict[str, int] = {}
-    pieces = {name: [_array(name, (), telescopes)] for name in (*_COLUMNS, "j_mag")}
-    for batch in batches(database, query):
-        for name, column in zip(pieces, zip(*batch, strict=True), strict=True):
-            pieces[name].append(_array(name, column, telescopes))
-    return Rows({name: np.concatenate(pieces.pop(name)) for name in list(pieces)}, telescopes)
-
-
-def _array(name: str, column: Iterable, telescopes: dict[str, int]) -> np.ndarray:
-    if name in _KEYS:
-        return np.array([key or 0 for key in column], np.int64)
-    if name == "telescope":
-        return np.array([telescopes.setdefault(word or "", len(telescopes)) for word in column], np.int16)
-    return np.array(column, _TYPES.get(name, "float"))
+    return Rows(read_arrays(query, columns | {"j_mag": numbers}), telescopes)
 
 
 # > Classes of stars, by absolute magnitude and colour alone

@@ -7,12 +7,14 @@ import numpy as np
 
 from astra.config import Settings
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance
+from astra.pipelines.astronn_dist import astronn_dist
 from astra.report import population, uncertainties
 from astra.report.agreement import NO_RESULT, WORST
 from astra.report.contents import Contents
 from astra.report.page import RESULTS, Section, macros, page, share
 from astra.report.star_details import Detail, Drawing, read_details
 from astra.report.star_page import NUMBERS_REMAIN, draw_spectrum, flags_set, weights
+from astra.report.task_page import own_sections
 
 #: Pixels in one point of the spectra, of which the page shows many.
 _EVERY = 4
@@ -35,7 +37,7 @@ def results_page(contents: Contents, settings: Settings) -> str:
 
 def _sections(contents: Contents, details: list[Detail]) -> Iterator[Section]:
     yield Section("flags", "Flags", _flags(contents))
-    yield Section("sky", "On the sky", population.sky(contents))
+    yield Section("sky", "On the sky", population.sky(contents.rows["l"], contents.rows["b"]))
     yield Section("galaxy", "In the Galaxy", population.galaxy(contents))
     yield Section("luminosity", "Luminosity and colour", population.luminosity(contents))
     yield Section("distances", "Distances", population.distances(contents))
@@ -44,6 +46,7 @@ def _sections(contents: Contents, details: list[Detail]) -> Iterator[Section]:
     yield Section("repeats", "Spectra of the same star", uncertainties.repeats(contents))
     yield Section("outliers", "Outliers", _outliers(contents, details))
     yield weights(contents)
+    yield from own_sections(astronn_dist, contents)
 
 
 def _head(contents: Contents) -> str:

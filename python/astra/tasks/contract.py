@@ -82,6 +82,19 @@ class Note:
     chosen: Callable[[], peewee.Expression]
 
 
+@dataclass(frozen=True)
+class OwnSection:
+    """What ``astra report`` shows of the results of a task beside what it shows of every task.
+
+    Attributes:
+        title: The heading.
+        make: Takes the results as arrays by column; gives texts and figures in their order.
+    """
+
+    title: str
+    make: Callable[[Mapping[str, Any]], Iterable[Any]]
+
+
 #: Keywords with which upstream Astra has rows written; a value of one says what happens here in any case.
 _OF_UPSTREAM = {
     **dict.fromkeys(("batch_size", "write_frequency", "frequency", "result_frequency")),
@@ -101,6 +114,8 @@ class Task:
         self.options = declared_options(function)
         self.rederivation: Rederivation | None = None
         self.notes: list[Note] = []
+        self.sections: list[OwnSection] = []
+        self.examinations: list[Callable[[], Iterable[tuple[str, ...]]]] = []
         self.identify: Callable[..., Provenance] = lambda **options: Provenance()
         """What the numbers of a run with these options would depend on; cheap, for it reads no tensors."""
         self.prepare: Callable[..., None] = lambda **options: None
@@ -261,6 +276,28 @@ class Task:
             return chosen
 
         return register
+
+    def reported_by(self, title: str) -> Callable[[Callable], Callable]:
+        """Decorator: ``function(rows)`` yields what ``astra report`` shows below a heading, after all else.
+
+        ``rows`` has the newest result of each spectrum, as an array for each column of numbers; what is
+        yielded are texts (HTML if they are ``markupsafe.Markup``) and figures of Bokeh.
+        """
+
+        def register(make: Callable[[Mapping], Iterable]) -> Callable[[Mapping], Iterable]:
+            self.sections.append(OwnSection(title, make))
+            return make
+
+        return register
+
+    def examined_by(self, function: Callable[[], Iterable]) -> Callable[[], Iterable]:
+        """Decorator: ``function()`` yields what ``astra doctor`` says of this task.
+
+        Each is a tuple of a level (``ok``, ``warn``, ``fail``), a text and, if the text does not say it, what
+        to do about it.
+        """
+        self.examinations.append(function)
+        return function
 
 
 @typing.overload
