@@ -14,6 +14,7 @@ from peewee import fn
 from astra.database.connection import sqlite_file
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known
 from astra.errors import AstraError, Interrupted, StorageError
+from astra.models import TABLES
 from astra.spectra.identity import absolute, check_base_dir
 
 #: The number of files that are opened, spread over all registered ones.
@@ -35,8 +36,11 @@ def check_spectra(known: Known) -> Iterator[Finding]:
             yield _no_answer("SAS_BASE_DIR")
         elif paths := list(dict.fromkeys(_sampled(model))):
             yield _opened(paths)
-        else:
+        elif model in TABLES:
             yield Finding("spectra", WARN, "no files are registered", "`astra ingest apstar` registers them")
+        else:
+            said = f"no files of {model.__name__} are registered"
+            yield Finding("spectra", WARN, said, f"the package of {model.__module__} registers them")
 
 
 def _sampled(model: Any) -> Iterator[str]:
