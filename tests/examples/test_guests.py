@@ -8,6 +8,8 @@ from example_tasks import D4000, GUESTS, TEMPLATE_SNR
 from guests import GOOD, install, uninstall
 
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskRun
+from astra.running.supply import FEW
+from astra.schema.packages import installed_packages
 from astra.tasks.contract import find_task
 
 from roles import sql
@@ -104,6 +106,20 @@ def test_the_doctor_says_who_registers_spectra_that_are_not_of_astra(db, example
     (line,) = _lines(said, "no files of BossSpectrum are registered")
     assert line.endswith("the package of boss_d4000.spectra registers them")
     assert len(_lines(said, "`astra ingest apstar` registers them")) == 1
+
+
+@on_sqlite
+@pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one worker", "two workers"])
+def test_a_lost_disk_stops_the_run_and_makes_no_bad_rows(db, examples, folder, astra, options):
+    astra("init")
+    D4000.register(folder, FEW + 1)
+    folder.rename(folder.with_name("not mounted"))
+
+    code, _, err = astra("run", "d4000", *options)
+
+    assert (code, _results(D4000)) == (75, []), err
+    folder.with_name("not mounted").rename(folder)
+    assert f"{FEW + 1} measured + 0 no_result" in astra("run", "d4000", *options)[1]
 
 
 # > Options
@@ -213,9 +229,8 @@ def test_a_table_of_the_first_version_keeps_its_rows_and_gets_the_new_column(db,
     TEMPLATE_SNR.register(folder, 2)
     assert astra("run", "template_snr", "--limit", 1)[0] == 0
     kept = _results(TEMPLATE_SNR)
-    # What the first version had: the table without the column, and a history that ends before it.
-    db.execute_sql("ALTER TABLE template_snr DROP COLUMN ccf_height")
-    db.execute_sql("DELETE FROM schema_migration_template_snr WHERE name = '0002_height'")
+    (package,) = [each for each in installed_packages() if each.name == "template_snr"]
+    assert package.runner(db).down() == ["0002_height"]
     refused = astra("run", "template_snr")
     assert refused[0] == 78
     assert "are older than it (missing 0002_height): run `astra init`" in _error(refused[2])

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from astra.config import load_settings
+from astra.database.connection import bound_to, open_database
+
 from documents import Shell, blocks, stand_ins
 
 pytestmark = [pytest.mark.heavy, pytest.mark.parametrize("package", ["boss_d4000", "template_snr"])]
@@ -34,4 +37,5 @@ def test_what_its_readme_says_works(example_packages, examples, package, tmp_pat
 
     assert " measured + 0 no_result = " in capsys.readouterr().out
     (code,) = blocks("README.md", "python", readme[2])
-    exec(compile(code.text, package, "exec"), {})
+    with bound_to(open_database(load_settings())):
+        exec(compile(code.text, package, "exec"), {})

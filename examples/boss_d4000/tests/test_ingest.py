@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from astra.errors import UsageError
+from astra.errors import MissingSpectrum, UnreadableSpectrum, UsageError
 from astra.models import Source, Spectrum
 
 from boss_d4000.ingest import ingest, main
@@ -77,6 +77,30 @@ def test_what_cannot_be_read_is_named_and_the_others_are_registered(database, fo
 
     assert str(bad) in caplog.text
     assert "spec-1-2-3.fits" in caplog.text
+
+
+def test_paths_below_the_base_folder_are_relative_to_it(database, folder, monkeypatch):
+    monkeypatch.setenv("SAS_BASE_DIR", str(folder.parent))
+    path = write_spec(folder, 1)
+
+    ingest([folder])
+
+    row = BossSpectrum.get()
+    assert row.path == f"spectra/{path.name}"
+    assert row.read().digest() == row.pixels_digest
+
+
+def test_a_file_that_the_system_withholds_is_told_from_a_damaged_one(database, folder):
+    path = write_spec(folder, 1)
+    ingest([folder])
+    row = BossSpectrum.get()
+
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(UnreadableSpectrum, match="not a spec file"):
+        row.read()
+    path.unlink()
+    with pytest.raises(MissingSpectrum, match="No such file"):
+        row.read()
 
 
 def test_a_path_that_is_not_there_is_wrong_usage(database, folder):
