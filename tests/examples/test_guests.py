@@ -109,17 +109,16 @@ def test_the_doctor_says_who_registers_spectra_that_are_not_of_astra(db, example
 
 
 @on_sqlite
-@pytest.mark.parametrize("options", [(), ("--workers", "2")], ids=["one worker", "two workers"])
-def test_a_lost_disk_stops_the_run_and_makes_no_bad_rows(db, examples, folder, astra, options):
+def test_a_lost_disk_stops_the_run_and_makes_no_bad_rows(db, examples, folder, astra):
     astra("init")
     D4000.register(folder, FEW + 1)
     folder.rename(folder.with_name("not mounted"))
 
-    code, _, err = astra("run", "d4000", *options)
+    code, _, err = astra("run", "d4000")
 
     assert (code, _results(D4000)) == (75, []), err
     folder.with_name("not mounted").rename(folder)
-    assert f"{FEW + 1} measured + 0 no_result" in astra("run", "d4000", *options)[1]
+    assert f"{FEW + 1} measured + 0 no_result" in astra("run", "d4000")[1]
 
 
 # > Options

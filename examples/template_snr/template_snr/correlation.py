@@ -43,7 +43,7 @@ def find_peaks(flux: np.ndarray, e_flux: np.ndarray, max_shift: float) -> Peaks:
         e_flux: Its error, same shape; pixels where it is infinite count as continuum.
         max_shift: The largest shift to either side [km/s].
     """
-    searched, computed = (int(np.ceil(range_ / PIXEL)) for range_ in (max_shift, max_shift + BEYOND))
+    searched, computed = int(max_shift / PIXEL), int((max_shift + BEYOND) / PIXEL)
     shifts = np.arange(-computed, computed + 1) * PIXEL
     depths = np.clip(np.where(np.isfinite(e_flux), 1 - flux, 0), -1, 1)
     with np.errstate(invalid="ignore", divide="ignore"):  # a spectrum without any line has no correlation
