@@ -25,7 +25,7 @@ PYTEST := $(TESTING) -m pytest
 # worksteal: tests of one file mostly stay together, and share what is made once for a file.
 TWO_AT_A_TIME := -n 2 --dist worksteal
 # What trains, computes for long, or starts a browser, a build or several processes.
-HEAVY := docs modelling report running slurm catalogue/test_large.py cli/test_startup.py cli/test_train.py \
+HEAVY := docs examples modelling report running slurm catalogue/test_large.py cli/test_startup.py cli/test_train.py \
   pipelines/astronn_dist/network/test_sampling.py system/test_compiled.py tasks/test_tasks.py test_airflow.py \
   test_default_model.py test_demo.py test_harness.py test_kernels.py test_main_job.py test_packaging.py
 
@@ -90,7 +90,7 @@ format: $(TEST)    ## apply the format, and the fixes that are safe
 	@$(RUFF) format .
 
 clean:    ## remove all that is built, the environment too
-	rm -rf $(VENV) .venv-airflow demo build dist python/*.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-airflow demo build dist python/*.egg-info examples/*/build examples/*/*.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

@@ -4,7 +4,9 @@
     shared, reference, apstar_files, targets, reference_weights   the data beside the project, read only
     fakemag_to_pc                                                 astroNN's own distances, without TensorFlow
     database_url                                                  an empty database, SQLite and PostgreSQL
+    prefix, survey, become                                        roles on PostgreSQL
     astra                                                         runs a command line in this process
+    example_packages, examples                                    the packages of examples/, for one test
     ordinary_user, open_tmp_path                                  to be someone other than root
 
 The environment of whoever runs the tests reaches none of them. Only these variables of it count:
@@ -24,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import types
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -47,6 +50,7 @@ from postgres_server import (
     temporary_server,
     unprivileged,
 )
+from roles import quoted, sql
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -323,6 +327,42 @@ def copied(
         yield stack.enter_context(bound_to(open_database(load_settings())))
 
 
+# > Roles on PostgreSQL
+
+
+@pytest.fixture
+def prefix(postgres: Server) -> Iterator[str]:
+    """Names that no other test has: roles belong to the whole server. Dropped when all databases are."""
+    name, server = f"t{uuid.uuid4().hex[:10]}", postgres.url("postgres")
+    yield name
+    for (role,) in sql(server, f"SELECT rolname FROM pg_roles WHERE rolname LIKE '{name}%'"):
+        sql(server, f"DROP ROLE {quoted(role)}")
+
+
+@pytest.fixture
+def survey(
+    postgres: Server, postgres_template: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
+    """The address of a database with all tables, as their owner, which is also the configured one."""
+    with postgres.database(postgres_template) as dbname:
+        monkeypatch.setenv("ASTRA_DATABASE_URL", postgres.url(dbname))
+        yield postgres.url(dbname)
+
+
+@pytest.fixture
+def become(survey: str, prefix: str, postgres: Server, monkeypatch: pytest.MonkeyPatch) -> Callable:
+    """Makes the configured login a new member of a role; gives its address."""
+
+    def change(role: str) -> str:
+        login = f"{prefix}_{uuid.uuid4().hex[:6]}"
+        sql(survey, f'CREATE ROLE "{login}" LOGIN', f'GRANT "{role}" TO "{login}"')
+        url = survey.replace(f"{postgres.user}@", f"{login}@")
+        monkeypatch.setenv("ASTRA_DATABASE_URL", url)
+        return url
+
+    return change
+
+
 # > The command line
 
 
@@ -335,6 +375,31 @@ def astra(capsys):
         return code, *capsys.readouterr()
 
     return call
+
+
+# > The packages of examples/
+
+
+@pytest.fixture(scope="session")
+def example_packages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A copy of the folder of the packages, and the folder where pip has installed them: on no path yet."""
+    # A build leaves its litter beside the sources.
+    litter = shutil.ignore_patterns("__pycache__", "build", "*.egg-info", ".*")
+    copy = shutil.copytree(ROOT / "examples", tmp_path_factory.mktemp("examples") / "copy", ignore=litter)
+    target = tmp_path_factory.mktemp("installed")
+    pip = ["-m", "pip", "install", "-qq", "--no-deps", "--no-build-isolation", "--target", str(target)]
+    subprocess.run([sys.executable, *pip, *map(str, copy.iterdir())], check=True, capture_output=True)
+    return copy, target
+
+
+@pytest.fixture
+def examples(example_packages: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The packages are installed, for this process and its children, until the end of the test."""
+    _, target = example_packages
+    # Once imported they stay so, like any module: of each model there is one class.
+    monkeypatch.syspath_prepend(target)
+    monkeypatch.setenv("PYTHONPATH", str(target))
+    return target
 
 
 # > Other users

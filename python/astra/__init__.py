@@ -29,13 +29,22 @@ Public names that only re-export what stands in a room:
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from astra.ingest.other_spectra import register_spectra
     from astra.pipelines.astronn_dist.direct import distance, distance_from_apstar
     from astra.system.version import __version__
     from astra.tasks.contract import task
     from astra.tasks.options import Option
     from astra.tasks.queries import generate_queries_for_task
 
-__all__ = ["Option", "__version__", "distance", "distance_from_apstar", "generate_queries_for_task", "task"]
+__all__ = [
+    "Option",
+    "__version__",
+    "distance",
+    "distance_from_apstar",
+    "generate_queries_for_task",
+    "register_spectra",
+    "task",
+]
 
 _HOMES = {
     "Option": "astra.tasks.options",
@@ -43,6 +52,7 @@ _HOMES = {
     "distance": "astra.pipelines.astronn_dist.direct",
     "distance_from_apstar": "astra.pipelines.astronn_dist.direct",
     "generate_queries_for_task": "astra.tasks.queries",
+    "register_spectra": "astra.ingest.other_spectra",
     "task": "astra.tasks.contract",
 }
 

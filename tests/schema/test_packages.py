@@ -10,7 +10,7 @@ from builders import a_source, a_spectrum, on_postgresql
 from astra.config import load_settings
 from astra.database.connection import now
 from astra.errors import ConfigError
-from astra.models import PipelineOutputModel
+from astra.models import PipelineOutputModel, Spectrum
 from astra.schema import upgrade as schema
 
 #: The columns that all results share.
@@ -278,6 +278,33 @@ def test_a_name_that_is_too_long_for_a_history_is_refused(astra, db, install):
 
     assert code == 78
     assert err.startswith(f"astra: error: package {name}: '{name}' cannot name its history; give up to 46")
+
+
+FROZEN = """
+from astra.fields import AutoField, ForeignKeyField, StampField
+from astra.models import BaseModel, Source, Spectrum
+
+def up(migrator, db):
+    class GuestSpectrum(BaseModel):
+        pk = AutoField()
+        source = ForeignKeyField(Source, null=True, column_name="source_pk")
+        spectrum_pk = ForeignKeyField(Spectrum, unique=True, lazy_load=False, column_name="spectrum_pk")
+        modified = StampField()
+
+    db.create_tables([GuestSpectrum])
+"""
+
+
+def test_the_copy_of_a_model_in_a_migration_is_no_second_kind_of_spectra(astra, db, install):
+    install(WITH_SPECTRA, "widths", migrations={"0001_spectra": FROZEN})
+    assert astra("init")[0] == 0
+    model, source = importlib.import_module("guest_package").GuestSpectrum, a_source()
+
+    model.create(source=source, spectrum_pk=Spectrum.create().pk)
+
+    # The package is imported anew by each test, so that there are several models of this name.
+    assert {type(each).__qualname__ for each in source.spectra} == {"GuestSpectrum"}
+    assert type(Spectrum.get().resolve()).__qualname__ == "GuestSpectrum"
 
 
 # > Packages that are not installed

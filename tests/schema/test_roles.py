@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import uuid
 
 import guests
 import psycopg2
@@ -13,42 +12,9 @@ from astra.config import load_settings
 from astra.database.connection import bound_to, now, open_database
 from astra.models import AstroNNdist, Distance, Source, Spectrum, TaskClaim, TaskWorker
 
+from roles import quoted, sql
+
 REFUSED = r"(permission denied|must be owner)"
-
-
-@pytest.fixture
-def prefix(postgres):
-    """Names that no other test has: roles belong to the whole server. Dropped when all databases are."""
-    name = f"t{uuid.uuid4().hex[:10]}"
-    yield name
-    with contextlib.closing(psycopg2.connect(postgres.url("postgres"))) as connection:
-        connection.autocommit = True
-        cursor = connection.cursor()
-        cursor.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE %s", (f"{name}%",))
-        for (role,) in cursor.fetchall():
-            cursor.execute(f"DROP ROLE {quoted(role)}")
-
-
-@pytest.fixture
-def survey(postgres, postgres_template, prefix, monkeypatch):
-    """The address of a database with all tables, as their owner, which is also the configured one."""
-    with postgres.database(postgres_template) as dbname:
-        monkeypatch.setenv("ASTRA_DATABASE_URL", postgres.url(dbname))
-        yield postgres.url(dbname)
-
-
-@pytest.fixture
-def become(survey, prefix, postgres, monkeypatch):
-    """Makes the configured login a new member of a role; gives its address."""
-
-    def change(role):
-        login = f"{prefix}_{uuid.uuid4().hex[:6]}"
-        sql(survey, f'CREATE ROLE "{login}" LOGIN', f'GRANT "{role}" TO "{login}"')
-        url = survey.replace(f"{postgres.user}@", f"{login}@")
-        monkeypatch.setenv("ASTRA_DATABASE_URL", url)
-        return url
-
-    return change
 
 
 @pytest.fixture
@@ -57,21 +23,6 @@ def three_stars(survey, tmp_path):
     with opened():
         for number in range(3):
             a_spectrum(a_source(), write_apstar(tmp_path / f"apStar-dr17-{number}.fits"))
-
-
-def sql(url, *statements):
-    """Executes statements, each for itself; gives the rows of the last."""
-    with contextlib.closing(psycopg2.connect(url, options="-c search_path=astra")) as connection:
-        connection.autocommit = True
-        cursor = connection.cursor()
-        for statement in statements:
-            cursor.execute(statement)
-        return cursor.fetchall() if cursor.description else []
-
-
-def quoted(name):
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
 
 
 def opened():

@@ -6,14 +6,17 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from astra.cli import main
 from astra.config import load_settings
 from astra.database.connection import bound_to, open_database
 from astra.models import AstroNNdist, TaskClaim, TaskRun
+from astra.tasks.contract import find_task
 
 from slurm_cluster import jobs, wait_until
 
@@ -216,3 +219,18 @@ def test_the_end_of_the_time_is_75(spectra, srun):
 
     assert code == 75, err
     assert 0 < _rows()[0] == _rows()[1] < 20000
+
+
+@pytest.mark.slow
+def test_the_task_of_another_package_runs_where_pythonpath_leads_its_jobs_to_it(spectra, slurm, examples):
+    assert main(["init"]) == 0
+    spectra(12)
+    words = ["srun", "template_snr", "--nodes", "2", "--batch-size", "2", "--max-shift", "200", "--json"]
+
+    ran = subprocess.run([sys.executable, "-m", "astra", *words], capture_output=True, text=True, timeout=90)
+
+    report = json.loads(ran.stdout)
+    assert (ran.returncode, report["outcome"], report["processed"]) == (0, "done", 12), ran.stderr
+    assert {run.options for run in TaskRun.select()} == {'{"max_shift": 200.0}'}
+    rows = find_task("template_snr").output_model.select()
+    assert (rows.count(), len({row.spectrum_pk for row in rows})) == (12, 12)

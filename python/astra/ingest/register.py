@@ -188,7 +188,7 @@ class Spectra:
                 changed.append(row)
             elif before != row:
                 besides.append(row)
-        for row, pk in zip(new, _identities(len(new)), strict=True):
+        for row, pk in zip(new, new_identities(len(new)), strict=True):
             row["spectrum_pk"] = pk
         upsert(_MODEL, [*new, *changed], key=("product_id",), keep=("spectrum_pk",))
         upsert(_MODEL, besides, key=("product_id",), keep=("spectrum_pk",), uncounted=_BESIDES)
@@ -253,7 +253,7 @@ def _is_changed(before: Values, row: Values) -> bool:
     return row[deciding] != before[deciding]
 
 
-def _identities(count: int) -> list[int]:
+def new_identities(count: int) -> list[int]:
     """The keys of new spectra."""
     pks = []
     for part in peewee.chunked([(next_key(Spectrum._meta.database),)] * count, MAX_PARAMETERS):

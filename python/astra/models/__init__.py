@@ -12,6 +12,7 @@ explain.py         flags in words
 
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar, Spectrum
 from astra.models.astronn_dist import AstroNNdist, Distance
+from astra.models.base import BaseModel
 from astra.models.pipeline import (
     FlaggedOutputModel,
     PipelineOutputModel,
@@ -33,6 +34,7 @@ __all__ = [
     "TABLES",
     "ApogeeCoaddedSpectrumInApStar",
     "AstroNNdist",
+    "BaseModel",
     "Distance",
     "FlaggedOutputModel",
     "PipelineOutputModel",

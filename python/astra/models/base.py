@@ -107,6 +107,9 @@ def spectra_of(referred: type[BaseModel]) -> Iterator[tuple[peewee.ForeignKeyFie
     """
     load_all()
     for key, model in referred._meta.backrefs.items():
+        # A migration describes its tables by models of its own, inside of functions.
+        if "<locals>" in model.__qualname__:
+            continue
         identity = model._meta.fields.get("spectrum_pk")
         # Results have a spectrum too, but not each its own.
         if identity is not None and identity.unique and model.table_exists():

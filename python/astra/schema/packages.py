@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
 
@@ -26,7 +25,7 @@ from astra.errors import AstraError, ConfigError, DatabaseUnreachable
 from astra.models import TABLES
 from astra.models.base import BaseModel
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
-from astra.system.plugins import TASKS_GROUP
+from astra.system.plugins import TASKS_GROUP, entry_points
 from astra.system.version import DISTRIBUTION
 from astra.tasks.contract import Task, comes_with_astra, find_task, task_names
 
@@ -124,11 +123,8 @@ class Package:
 
 def installed_packages() -> list[Package]:
     """The packages beside Astra that offer tasks or bring migrations."""
-    found = [
-        Package(point.name, point.dist.name, point.module)
-        for point in metadata.entry_points(group=MIGRATIONS_GROUP)
-    ]
-    offering = {point.dist.name for point in metadata.entry_points(group=TASKS_GROUP)}
+    found = [Package(point.name, point.dist.name, point.module) for point in entry_points(MIGRATIONS_GROUP)]
+    offering = {point.dist.name for point in entry_points(TASKS_GROUP)}
     others = sorted(offering - {package.distribution for package in found})
     found += [Package(_short(name), name) for name in others]
     return [package for package in found if package.distribution != DISTRIBUTION]
@@ -280,7 +276,7 @@ def _unreadable(task: Task, table: str, error: peewee.DatabaseError) -> AstraErr
 
 
 def _packages_of(task: str) -> list[Package]:
-    points = metadata.entry_points(group=TASKS_GROUP, name=task)
+    points = entry_points(TASKS_GROUP).select(name=task)
     distributions = {point.dist.name for point in points}
     return [package for package in installed_packages() if package.distribution in distributions]
 

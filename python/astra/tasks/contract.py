@@ -17,7 +17,6 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib import metadata
 from typing import Any
 
 import peewee
@@ -25,7 +24,7 @@ import peewee
 from astra.errors import AstraError, ConfigError, MissingSpectrum, SpectrumError, UsageError
 from astra.models.base import BaseModel
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
-from astra.system.plugins import TASKS_GROUP
+from astra.system.plugins import TASKS_GROUP, entry_points
 from astra.tasks.options import declared_options
 
 # What is counted of rows with flags.
@@ -368,7 +367,7 @@ def _item(hint: Any) -> Any:
 
 def task_names() -> list[str]:
     """The names of all installed tasks, loaded or not."""
-    return sorted({point.name for point in metadata.entry_points(group=TASKS_GROUP)})
+    return sorted({point.name for point in entry_points(TASKS_GROUP)})
 
 
 def is_named(thing: Any, name: str) -> bool:
@@ -385,7 +384,7 @@ def short_name(task: str) -> str:
 
     What names no installed task is given back.
     """
-    points = metadata.entry_points(group=TASKS_GROUP) if "." in task else ()
+    points = entry_points(TASKS_GROUP) if "." in task else ()
     found = {point.name for point in points if _ends_with(point.value.replace(":", "."), task)}
     return found.pop() if len(found) == 1 else task
 
@@ -398,7 +397,7 @@ def find_task(name: str) -> Task:
         ConfigError: The package that offers it is broken.
     """
     name = short_name(name)
-    points = [point for point in metadata.entry_points(group=TASKS_GROUP) if point.name == name]
+    points = [point for point in entry_points(TASKS_GROUP) if point.name == name]
     if not points:
         raise UsageError(f"unknown task {name!r}; installed tasks: {', '.join(task_names()) or 'none'}")
     if len({point.value for point in points}) > 1:
@@ -428,5 +427,5 @@ def installed_tasks() -> dict[str, Task | ConfigError]:
 
 def comes_with_astra(name: str) -> bool:
     """Whether a task is one of this package."""
-    points = metadata.entry_points(group=TASKS_GROUP, name=name)
+    points = entry_points(TASKS_GROUP).select(name=name)
     return any(point.module.startswith("astra.") for point in points)
