@@ -14,7 +14,7 @@ from astra.catalogue.filters import Filter
 from astra.database.sql import all_rows, octets
 from astra.errors import ConfigError
 from astra.models import FlaggedOutputModel, Source, TaskRun
-from astra.models.base import BaseModel
+from astra.models.pipeline import is_newest
 from astra.tasks.contract import Task
 
 #: Rows carry major * 10^6 + minor * 10^3 + patch; those of one minor version are comparable.
@@ -191,10 +191,4 @@ def _joined(task: Task) -> peewee.ModelSelect:
     query = query.join(Source, JOIN.LEFT_OUTER, on=(Source.pk == rows.source_pk)).switch(rows)
     query = query.join(TaskRun, JOIN.LEFT_OUTER, on=(TaskRun.pk == rows.run_pk))
     # A view has chosen them already.
-    return query.where(_is_newest(rows)) if rows is task.output_model else query
-
-
-def _is_newest(rows: type[BaseModel]) -> peewee.Expression:
-    newer = rows.alias()
-    later = newer.v_astra_major_minor > rows.v_astra_major_minor
-    return ~fn.EXISTS(newer.select(peewee.Value(1)).where(newer.spectrum_pk == rows.spectrum_pk, later))
+    return query.where(is_newest(rows)) if rows is task.output_model else query

@@ -232,6 +232,15 @@ def of_this_version(rows: type[BaseModel]) -> peewee.Expression:
     return rows.v_astra_major_minor == V_ASTRA_MAJOR_MINOR
 
 
+def is_newest(results: type[PipelineOutputModel]) -> peewee.Expression:
+    """Whether a spectrum has no result under a later minor version, in a query."""
+    newer = results.alias()
+    later = newer.v_astra_major_minor > results.v_astra_major_minor
+    return ~peewee.fn.EXISTS(
+        newer.select(peewee.Value(1)).where(newer.spectrum_pk == results.spectrum_pk, later)
+    )
+
+
 def has_result(results: type[PipelineOutputModel]) -> peewee.Expression | peewee.SQL:
     """Whether a row has a result, in a query; true of all rows of a model without flags."""
     return ~results.flag_no_result if issubclass(results, FlaggedOutputModel) else peewee.SQL("1 = 1")

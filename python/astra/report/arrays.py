@@ -10,6 +10,7 @@ import peewee
 from astra.database.connection import database
 from astra.database.sql import batches
 from astra.models import FlaggedOutputModel, PipelineOutputModel, Source
+from astra.models.pipeline import is_newest
 from astra.tasks.contract import Task
 
 #: Makes an array of some values of a column, as the driver gives them.
@@ -98,12 +99,3 @@ def _conversion(field: peewee.Field) -> Convert | None:
     if isinstance(kind, (peewee.FloatField, peewee.IntegerField, peewee.BooleanField)):
         return keys if is_key or (isinstance(kind, peewee.IntegerField) and not field.null) else numbers
     return None
-
-
-def is_newest(results: type[PipelineOutputModel]) -> peewee.Expression:
-    """Whether a spectrum has no result under a later minor version, in a query."""
-    newer = results.alias()
-    later = newer.select(newer.task_pk).where(
-        newer.spectrum_pk == results.spectrum_pk, newer.v_astra_major_minor > results.v_astra_major_minor
-    )
-    return ~peewee.fn.EXISTS(later)

@@ -13,9 +13,10 @@ from astra.database.connection import database, described
 from astra.models import Distance, FlaggedOutputModel, TaskRun
 from astra.models.base import BaseModel
 from astra.models.fields import flags_of
+from astra.models.pipeline import is_newest
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.report.agreement import Parallaxes, Repeats, outliers, parallaxes, repeats
-from astra.report.arrays import Arrays, is_newest, read_results
+from astra.report.arrays import Arrays, read_results
 from astra.report.result_arrays import Rows, read_rows
 from astra.status.overview import common_reasons
 from astra.tasks.contract import Task
