@@ -22,6 +22,7 @@ class Guest:
         recorded: The options of a run with these words, as its record has them.
         changed: What a run says that would mix them with others.
         shown: Some of what `astra tasks show` says of columns, flags and options.
+        measured: Columns of its results that have a value wherever there is a result.
     """
 
     task: str
@@ -31,6 +32,7 @@ class Guest:
     recorded: str
     changed: str
     shown: tuple[str, ...]
+    measured: tuple[str, ...]
 
 
 def _register_apstars(folder: Path, count: int) -> list[Path]:
@@ -59,6 +61,7 @@ TEMPLATE_SNR = Guest(
         "flag_peak_at_edge The peak is at an end of the searched range",
         "--max-shift The largest shift to either side",
     ),
+    measured=("ccf_snr", "ccf_height", "v_shift"),
 )
 D4000 = Guest(
     task="d4000",
@@ -73,5 +76,6 @@ D4000 = Guest(
         "flag_not_covered Less of a band was measured than --min-coverage",
         "--definition The bands: narrow (Balogh et al. 1999) or broad (Bruzual 1983).",
     ),
+    measured=("d4000", "e_d4000", "coverage"),
 )
 GUESTS = (TEMPLATE_SNR, D4000)

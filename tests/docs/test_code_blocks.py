@@ -20,7 +20,7 @@ from astra.system.plugins import TASKS_GROUP
 from documents import Shell, blocks, pages, stand_ins
 
 #: Blocks that no test runs, by their page: few, and each says why where it stands.
-NOT_TESTED = {"docs/model-card.md": 1, "docs/sql.md": 1}
+NOT_TESTED = {"docs/model-card.md": 1, "docs/sql.md": 1, "docs/tasks.md": 1}
 RUN_BY_A_TEST = {"sh", "sql", "python", "yaml", "ini"}
 #: Samples of what the program prints (tests/test_operations.py), and what Sphinx fills in.
 NO_CODE = {"text", "{toctree}", "{reference}", "{eval-rst}", "{include}"}
@@ -185,7 +185,7 @@ def test_the_python_of_a_page_runs(db, page, tmp_path, monkeypatch, capsys):
 
 
 def test_what_the_task_of_a_page_knows_better_is_said(db, tmp_path, monkeypatch, capsys):
-    parts = [block.text for block in blocks("docs/tables-in-python.md", "python")]
+    parts = [block.text for block in blocks("docs/tasks.md", "python")]
     code = "\n".join(text for text in parts if "def median_flux(" in text or ".reported_by(" in text)
     guests.install(tmp_path / "guest", monkeypatch, code, "median_flux")
     star = a_source()
@@ -206,7 +206,7 @@ def test_what_the_task_of_a_page_knows_better_is_said(db, tmp_path, monkeypatch,
 def test_the_package_of_a_page_gets_its_table_by_the_migrations_of_the_page(
     db, tmp_path, monkeypatch, capsys
 ):
-    parts = [block.text for block in blocks("docs/tables-in-python.md", "python")]
+    parts = [block.text for block in blocks("docs/tasks.md", "python")]
     (code,) = [text for text in parts if "def median_flux(" in text]
     first, second = [text for text in parts if "def up(" in text]
     given = {"0001_table": first, "0002_scatter": second}

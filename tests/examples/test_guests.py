@@ -1,8 +1,11 @@
 """Packages of other people beside astronn_dist: each command works for their tasks, and none harms ours."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
+from astropy.table import Table
 from builders import a_result, on_postgresql, on_sqlite
 from example_tasks import D4000, GUESTS, TEMPLATE_SNR
 from guests import GOOD, install, uninstall
@@ -42,7 +45,7 @@ def measured(db, guest, folder, astra):
     return damaged, content
 
 
-# > Commands that look at a task with results: each is a function, and a further one is a name in LOOKS
+# > Commands that look at a task with results
 
 
 def _status(guest, astra):
@@ -74,10 +77,43 @@ def _run_again(guest, astra):
     assert astra("run", guest.task)[1] == f"nothing is pending for {guest.task}\n"
 
 
-LOOKS = (_status, _tasks, _doctor, _init_again, _run_again)
+def _explain(guest, astra):
+    named = list(find_task(guest.task).output_model.flag_names())
+    code, out, _ = astra("explain", "--task", guest.task, *named)
+    assert code == 0
+    assert [name for name in named if _lines(out, name)] == named
+    assert _lines(out, "flag_no_result [flag_bad")
 
 
-def test_commands_that_look_at_a_task_know_it_without_a_line_of_its_own(measured, guest, astra):
+def _create(guest, astra):
+    path = Path(f"{guest.task}.csv")
+    code, _, err = astra("create", guest.task, "--output", path, "--where", "not flag_no_result")
+    assert code == 0, err
+    table = Table.read(path)
+    assert len(table) == 2
+    assert set(find_task(guest.task).output_model.flag_names()) < set(table.colnames)
+    for name in guest.measured:
+        assert list(table[name]) == [getattr(row, name) for row in _results(guest) if not row.flag_no_result]
+
+
+def _report(guest, astra):
+    code, out, _ = astra("report", guest.task, "--json")
+    assert code == 0
+    made = json.loads(out)
+    bad = sum(row.flag_bad for row in _results(guest))
+    assert (made["task"], made["spectra"], made["bad"]) == (guest.task, 3, bad)
+    page = Path(made["output"]).read_text()
+    for name in (*guest.measured, *find_task(guest.task).output_model.flag_names()):
+        assert name in page
+
+
+LOOKS = (_status, _tasks, _doctor, _init_again, _run_again, _explain, _create, _report)
+
+
+def test_commands_that_look_at_a_task_know_it_without_a_line_of_its_own(
+    measured, guest, astra, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     for look in LOOKS:
         look(guest, astra)
 

@@ -13,6 +13,7 @@ from astra.errors import UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source
 from astra.models.base import upsert
 from astra.pipelines.astronn_dist import astronn_dist
+from astra.running.rows import rederive
 from astra.tasks.pending import (
     Selection,
     count_pending,
@@ -373,4 +374,23 @@ def test_without_a_way_to_derive_rows_again_a_changed_star_makes_its_spectra_pen
     star.save()
 
     assert count_pending(selection) == len(list(stream_keys(pending_query, selection, 2))) == expected
-    assert stale_query(selection) is None
+
+
+def test_a_row_that_does_not_depend_on_its_star_follows_its_spectrum_to_another_one(db):
+    @task(uses_source=False)
+    def some_task(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[AstroNNdist]:
+        yield from ()
+
+    spectrum = a_spectrum(None)
+    row = a_result(spectrum, dist=7.0)
+    made_from(row, spectrum)
+    star = a_source()
+    type(spectrum).update(source=star).execute()
+
+    keys = [pk for chunk in stream_keys(stale_query, Selection(some_task), 2) for pk in chunk]
+
+    assert keys == [spectrum.spectrum_pk]
+    assert rederive(some_task, keys).rederived == 1
+    again = AstroNNdist.get()
+    assert (again.source_pk, again.source_modified, again.dist) == (star.pk, Source.get().modified, 7.0)
+    assert count_pending(Selection(some_task)) == 0

@@ -130,6 +130,17 @@ def test_a_task_on_groups_is_refused():
         task(group_by=("source_pk", "telescope"))
 
 
+def test_results_that_leave_no_result_out_of_what_is_bad_are_refused():
+    class Careless(FlaggedOutputModel):
+        BAD = 2**0
+
+    def careless(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[Careless]:
+        yield
+
+    with pytest.raises(TypeError, match="BAD of Careless leaves flag_no_result out: write BAD = Flagged"):
+        task(careless)
+
+
 @task
 def toy(spectra: Iterable[ApogeeCoaddedSpectrumInApStar], *, depth: int = 1) -> Iterator[AstroNNdist]:
     yield from (AstroNNdist() for _ in spectra)

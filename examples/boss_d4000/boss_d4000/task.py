@@ -12,7 +12,7 @@ from boss_d4000.results import D4000
 from boss_d4000.spectra import BossSpectrum
 
 
-@task
+@task(uses_source=False)
 def d4000(
     spectra: Iterable[BossSpectrum],
     *,

@@ -18,7 +18,7 @@ from template_snr.results import TemplateSnr
 LOW_PEAK = 5.0
 
 
-@task
+@task(uses_source=False)
 def template_snr(
     spectra: Iterable[ApogeeCoaddedSpectrumInApStar],
     *,

@@ -9,7 +9,7 @@ import peewee
 
 from astra.database.connection import database
 from astra.database.sql import batches
-from astra.models import FlaggedOutputModel, PipelineOutputModel, Source
+from astra.models import FlaggedOutputModel, Source
 from astra.models.pipeline import is_newest
 from astra.tasks.contract import Task
 

@@ -130,7 +130,7 @@ class _Run:
         try:
             check_base_dir()
         except ConfigError:
-            path = getattr(self.task.spectrum_model, "path", None)
+            path = self.task.spectrum_model._meta.fields.get("path")
             if path is not None:
                 is_relative = path.is_null(False) & ~path.startswith("/")
                 selections = (self.request.selection, self._withheld())

@@ -56,14 +56,14 @@ class Rederivation:
     """How a task brings its rows up to date when only the source changed, without reading a spectrum.
 
     Attributes:
-        also_stale: Gives a condition on a join of the results with ``Source`` and the spectra's table, under
-            which a row is to be derived again although no version of its source says so.
         apply: Brings rows up to date from their sources, any of which may be ``None``; among the rows are
             those without a result.
+        also_stale: Gives a condition on a join of the results with ``Source`` and the spectra's table, under
+            which a row is to be derived again although no version of its source says so.
     """
 
-    also_stale: Callable[[], peewee.Expression]
     apply: Callable[[list[Any], list[Any]], None]
+    also_stale: Callable[[], peewee.Node] = lambda: peewee.SQL("1 = 0")
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,8 @@ class Task:
         self.name, self.uses_source = function.__name__, uses_source
         self.spectrum_model, self.output_model = _models_of(function)
         self.options = declared_options(function)
-        self.rederivation: Rederivation | None = None
+        # Where no number depends on the source, nothing is derived; the row is to name it all the same.
+        self.rederivation = None if uses_source else Rederivation(lambda rows, sources: None)
         self.notes: list[Note] = []
         self.sections: list[OwnSection] = []
         self.examinations: list[Callable[[], Iterable[tuple[str, ...]]]] = []
@@ -250,7 +251,7 @@ class Task:
         return function
 
     def rederived_by(
-        self, also_stale: Callable[[], peewee.Expression] = lambda: peewee.SQL("1 = 0")
+        self, also_stale: Callable[[], peewee.Node] = Rederivation.also_stale
     ) -> Callable[[Callable], Callable]:
         """Decorator: ``function(rows, sources)`` brings rows up to date whose sources have changed.
 
@@ -259,7 +260,7 @@ class Task:
         """
 
         def register(apply: Callable[[list, list], None]) -> Callable[[list, list], None]:
-            self.rederivation = Rederivation(also_stale, apply)
+            self.rederivation, self.uses_source = Rederivation(apply, also_stale), True
             return apply
 
         return register
@@ -314,8 +315,8 @@ def task(
 
     Args:
         function: The generator.
-        uses_source: Whether its numbers depend on the source of a spectrum: then a row is made anew, or
-            derived again where the task can, when that source has changed.
+        uses_source: Whether its numbers depend on the source of a spectrum: then, when that has changed, a
+            row is made anew, or derived again where the task can.
         group_by: Upstream's; refused.
 
     Raises:
@@ -348,6 +349,11 @@ def _models_of(function: Callable) -> tuple[type[BaseModel], type[PipelineOutput
         )
     if not (isinstance(output, type) and issubclass(output, PipelineOutputModel)):
         raise TypeError(f"task {function.__name__}: annotate what it yields as Iterator[a model of results]")
+    if issubclass(output, FlaggedOutputModel) and not output.BAD & FlaggedOutputModel.BAD:
+        raise TypeError(
+            f"task {function.__name__}: BAD of {output.__name__} leaves flag_no_result out: write BAD = "
+            "FlaggedOutputModel.BAD | …"
+        )
     if not issubclass(output, FlaggedOutputModel):
         for name in _OF_FLAGGED & vars(output).keys():
             raise TypeError(

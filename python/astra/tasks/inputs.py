@@ -29,8 +29,13 @@ def source_changed(results: type[PipelineOutputModel], spectra: type[BaseModel])
     """Whether a spectrum has another source than its result, or that has changed, over a join of all."""
     known, then = results.source_modified, results.source_read
     unknown = then.is_null() | (Source.modified >= then)
-    other_source = fn.COALESCE(results.source_pk, 0) != fn.COALESCE(spectra.source, 0)
-    return other_source | peewee.Case(None, [(known.is_null(), unknown)], _moved(known, Source.modified))
+    changed = peewee.Case(None, [(known.is_null(), unknown)], _moved(known, Source.modified))
+    return has_other_source(results, spectra) | changed
+
+
+def has_other_source(results: type[PipelineOutputModel], spectra: type[BaseModel]) -> peewee.Expression:
+    """Whether a spectrum has another source than its result, over a join of both."""
+    return fn.COALESCE(results.source_pk, 0) != fn.COALESCE(spectra.source, 0)
 
 
 def same_spectrum(known: peewee.Field, moment: peewee.Field, spectra: type[BaseModel]) -> peewee.Node:

@@ -2,9 +2,9 @@
 
 A spectrum is *pending* when it has no row under this minor version, or has changed since that was made. When
 only its source changed, its row is *stale* if the task can derive it again from what is stored, while the
-spectrum stays closed; else it is pending, unless the task makes no use of sources. A spectrum whose file the
-system withheld is not pending, but noted: every run tries it again when all else is done. Keys are streamed
-in order; nothing loads all spectra.
+spectrum stays closed; else it is pending. A task that makes no use of sources derives nothing: its rows only
+follow their spectra to other sources. A spectrum whose file the system withheld is not pending, but noted:
+every run tries it again when all else is done. Keys are streamed in order; nothing loads all spectra.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from astra.models.base import BaseModel
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel, of_this_version
 from astra.models.source import Source
 from astra.tasks.contract import Task
-from astra.tasks.inputs import negated, source_changed, spectrum_changed, was_ahead
+from astra.tasks.inputs import has_other_source, negated, source_changed, spectrum_changed, was_ahead
 from astra.tasks.withheld import is_noted, noted
 
 _LARGEST_SDSS_ID = 2**63 - 1
@@ -84,7 +84,7 @@ def _needed(selection: Selection) -> peewee.Expression:
     if selection.overwrite and selection.before is None:
         return peewee.SQL("1 = 1")
     needed = results.task_pk.is_null() | spectrum_changed(results, spectra)
-    if _awaits_sources(selection.task):
+    if selection.task.rederivation is None:
         needed |= source_changed(results, spectra)
     older = read_before(results, selection.before)
     if selection.overwrite:
@@ -111,13 +111,9 @@ def stale_query(selection: Selection, after: int | None = None) -> peewee.ModelS
 def _stale(selection: Selection) -> peewee.Expression:
     """Which rows to derive again, over a join with their sources."""
     spectra, results = selection.task.spectrum_model, selection.task.output_model
+    changed = source_changed if selection.task.uses_source else has_other_source
     also = selection.task.rederivation.also_stale()
-    return (source_changed(results, spectra) | also) & negated(spectrum_changed(results, spectra))
-
-
-def _awaits_sources(task: Task) -> bool:
-    """Whether a change of a source makes its spectra pending."""
-    return task.uses_source and task.rederivation is None
+    return (changed(results, spectra) | also) & negated(spectrum_changed(results, spectra))
 
 
 def read_before(results: type[PipelineOutputModel], moment: datetime | None) -> peewee.Expression:
@@ -237,4 +233,4 @@ def _keys(
         # The remainder by integer division: peewee reads % as LIKE.
         query = query.where(key - key / parts * parts == part - 1)
     query = query.join(results, kind, on=same).switch(spectra)
-    return _with_source(query) if _awaits_sources(selection.task) else query
+    return _with_source(query) if selection.task.rederivation is None else query
