@@ -22,7 +22,9 @@ Flags = Annotated[
 Kind = Annotated[
     str,
     typer.Option(
-        "--kind", metavar="COLUMN", help="The column that the flags stand in: of results, spectra or stars."
+        "--kind",
+        metavar="<result_flags|spectrum_flags|ebv_flags>",
+        help="The column that the flags stand in; with --task, any column of flags of its results or spectra.",
     ),
 ]
 OfTask = Annotated[
