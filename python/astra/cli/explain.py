@@ -24,7 +24,7 @@ Kind = Annotated[
     typer.Option(
         "--kind",
         metavar="<result_flags|spectrum_flags|ebv_flags>",
-        help="The column that the flags stand in; with --task, any column of flags of its results or spectra.",
+        help="The column that the flags stand in; with --task, any of its results or spectra.",
     ),
 ]
 OfTask = Annotated[
