@@ -86,7 +86,7 @@ def chunk_times() -> tuple[float, list[float]]:
     """Seconds until the first chunk is claimed, and until each of those that follow."""
     from astra.running.claims import Claims
     from astra.running.request import CHUNK
-    from astra.tasks.contract import find_task
+    from astra.tasks.installed import find_task
     from astra.tasks.pending import Selection
 
     spent, started = [], time.perf_counter()
@@ -102,7 +102,7 @@ def insert_rates(count: int) -> list[tuple[str, float]]:
     from astra.database.connection import database, writing
     from astra.models import AstroNNdist
     from astra.running.rows import write
-    from astra.tasks.contract import find_task
+    from astra.tasks.installed import find_task
 
     task, some = find_task("astronn_dist"), min(ROWS, count)
     new, other = made_up_rows(some, 1.0), made_up_rows(some, 2.0)

@@ -17,7 +17,7 @@ from astra.catalogue.options import Format, Names
 from astra.errors import ConfigError, UsageError
 from astra.models import Spectrum
 from astra.system.version import V_ASTRA
-from astra.tasks.contract import find_task
+from astra.tasks.installed import find_task
 
 GUEST = '''
 from collections.abc import Iterable, Iterator

@@ -143,7 +143,7 @@ def test_results_of_another_option_do_not_mix(astra, guest):
 
     assert refused[0] == 78
     assert _error(refused[2]) == (
-        "rows of count_pixels in this version come from step 3, this run would use 1: run with the same, or "
+        "rows of count_pixels in this version come from --step 3, this run would use 1: run with the same, or "
         "give --overwrite (all anew, not a part) or --allow-mixed"
     )
     assert astra("run", "count_pixels", "--step=3", "--mode=good")[0] == 0
@@ -162,7 +162,7 @@ def test_rows_from_before_options_were_recorded_count_as_made_with_the_defaults(
     refused = astra("run", "count_pixels", "--halve")
 
     assert refused[0] == 78
-    assert "come from halve False, this run would use True" in _error(refused[2])
+    assert "come from --halve False, this run would use True" in _error(refused[2])
     assert astra("run", "count_pixels")[0] == 0
     assert guest() == [100.0, 100.0]
 

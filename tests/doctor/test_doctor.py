@@ -26,7 +26,7 @@ from astra.doctor.findings import Finding, exit_code_of
 from astra.errors import ConfigError, StorageError
 from astra.models import Spectrum, TaskClaim, TaskWorker
 from astra.schema import upgrade as schema
-from astra.tasks.contract import find_task
+from astra.tasks.installed import find_task
 
 NAMES = [name for name, *_ in checkup.CHECKS]
 

@@ -13,7 +13,7 @@ from guests import GOOD, install, uninstall
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskRun
 from astra.running.supply import FEW
 from astra.schema.packages import installed_packages
-from astra.tasks.contract import find_task
+from astra.tasks.installed import find_task
 
 from roles import sql
 
@@ -196,6 +196,8 @@ def test_results_of_another_value_do_not_mix_unless_asked_to(measured, guest, as
     assert "other weights" in "".join(_lines(astra("doctor")[1], f"{guest.task}: "))
 
     assert astra("run", guest.task, *guest.other, "--overwrite")[0] == 0
+    (said,) = _lines(astra("doctor")[1], f"warn  results        {guest.changed}"[:24])
+    assert said.endswith(f"give `astra run {guest.task}` the same options again")
     last = TaskRun.select().order_by(TaskRun.pk.desc()).get()
     assert (last.options, last.processed) == (guest.recorded, 3)
     assert {row.run_pk for row in _results(guest)} == {last.pk}

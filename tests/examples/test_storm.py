@@ -13,7 +13,7 @@ from fake_runs import FakeRuns
 
 from astra.cli import main
 from astra.models import AstroNNdist, TaskClaim, TaskWorker
-from astra.tasks.contract import find_task
+from astra.tasks.installed import find_task
 
 COUNT, KILLS, WORKERS, CHUNK = 400, 6, 2, "10"
 

@@ -19,7 +19,7 @@ from astra.report import task_page
 from astra.report.arrays import read_results
 from astra.report.contents import gather_results
 from astra.system.version import V_ASTRA
-from astra.tasks.contract import find_task
+from astra.tasks.installed import find_task
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from astra.database.connection import database
 from astra.database.locks import liveness_of
 from astra.models import TaskWorker
 from astra.running.claims import Claims
-from astra.tasks.contract import find_task
+from astra.tasks.installed import find_task
 from astra.tasks.pending import Selection
 
 #: PostgreSQL ends the session of a process that was killed within so long, else something is wrong [s].
@@ -25,7 +25,7 @@ HOLDER = """
 import json, sys, time
 from astra.tasks.pending import Selection
 from astra.running.claims import Claims
-from astra.tasks.contract import find_task
+from astra.tasks.installed import find_task
 with Claims(Selection(find_task("astronn_dist")), int(sys.argv[1])) as claims:
     for count in sys.argv[2:]:
         chunk = claims.take(int(count))

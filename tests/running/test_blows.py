@@ -23,7 +23,7 @@ from fake_runs import FakeRuns
 from astra.database.connection import database, writing
 from astra.models import AstroNNdist, TaskClaim, TaskRun
 from astra.running.claims import Claims
-from astra.tasks.contract import find_task
+from astra.tasks.installed import find_task
 from astra.tasks.pending import Selection
 
 # Work that takes long enough to be hit.

@@ -11,7 +11,7 @@ from astra.errors import ConfigError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, TaskClaim, TaskRun, TaskWorker
 from astra.running.claims import POISON_DEATHS, Claims
 from astra.running.loop import measure, store
-from astra.tasks.contract import find_task
+from astra.tasks.installed import find_task
 from astra.tasks.pending import Selection
 
 

@@ -314,16 +314,27 @@ def test_a_task_that_breaks_its_contract_writes_nothing(db, broken):
     assert AstroNNdist.select().count() == 0
 
 
+def test_a_fault_of_a_task_is_said_with_its_name_and_where(db, toy):
+    keys = [spectrum.spectrum_pk for spectrum in _spectra(2)]
+    toy.make = lambda spectrum: 1 / 0
+
+    report = _run(toy)
+
+    assert (report.outcome, report.exit_code) == ("failed", 70)
+    where = f"task toy_task failed on the spectra {keys[0]} to {keys[1]}: ZeroDivisionError: division by zero"
+    assert where in report.error
+    assert TaskRun.get().outcome == "failed"
+
+
 def test_a_fault_of_the_program_is_reported_and_raised(db, toy):
     _spectra(1)
-    toy.make = lambda spectrum: 1 / 0
+    toy.task.prepared_by(lambda **options: 1 / 0)
     report = Report("toy_task")
 
     with pytest.raises(ZeroDivisionError):
         run(Request(Selection(toy.task)), report)
 
     assert (report.outcome, report.exit_code) == ("failed", 70)
-    assert TaskRun.get().outcome == "failed"
 
 
 def test_relative_paths_without_sas_base_dir_stop_the_run_before_the_first(db, toy, monkeypatch, tmp_path):

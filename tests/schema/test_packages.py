@@ -185,7 +185,10 @@ def test_a_table_of_results_gets_the_columns_that_all_results_have_got_since(ast
     added = ("spectrum_modified", "source_modified")
     for name in added:
         db.execute_sql(f"ALTER TABLE guest_result DROP COLUMN {name}")
-    missing = "task 'count_pixels': its table guest_result cannot be read"
+    missing = (
+        "task 'count_pixels': its table guest_result cannot be read (it lacks spectrum_modified, "
+        "source_modified): run `astra init`"
+    )
     assert missing in astra("run", "count_pixels")[2]
 
     code, out, err = astra("init")

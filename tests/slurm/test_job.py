@@ -22,7 +22,7 @@ from astra.slurm import commands, job, srun
 from astra.slurm.commands import Record, parse_sacct, parse_scontrol, parse_squeue
 from astra.slurm.job import Job, TaskEnd, exit_code_of, last_error, sentence, task_end, wait_for
 from astra.slurm.srun import LiveCount
-from astra.tasks.contract import find_task
+from astra.tasks.installed import find_task
 
 
 @pytest.fixture

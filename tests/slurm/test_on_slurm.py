@@ -16,7 +16,7 @@ from astra.cli import main
 from astra.config import load_settings
 from astra.database.connection import bound_to, open_database
 from astra.models import AstroNNdist, TaskClaim, TaskRun
-from astra.tasks.contract import find_task
+from astra.tasks.installed import find_task
 
 from slurm_cluster import jobs, wait_until
 

@@ -12,7 +12,7 @@ from astra.models import AstroNNdist, TaskClaim, TaskWorker
 from astra.running.claims import Claims
 from astra.status import overview
 from astra.status.overview import status_of
-from astra.tasks.contract import find_task
+from astra.tasks.installed import find_task
 from astra.tasks.pending import Selection
 
 LATER = "2999-01-01 00:00:00.000000"

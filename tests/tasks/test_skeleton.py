@@ -10,7 +10,7 @@ from builders import a_source, a_spectrum, write_apstar
 
 from astra.cli import main
 from astra.errors import UsageError
-from astra.tasks.contract import find_task
+from astra.tasks.installed import find_task
 from astra.tasks.skeleton import write_skeleton
 
 
@@ -57,7 +57,7 @@ def test_its_task_is_made_run_and_shown_on_every_database(db, installed, tmp_pat
 
     said = capsys.readouterr().out
     assert "1 measured + 1 no_result = 2 processed (bad 1, warn 0; flag_no_result 1)" in said
-    assert "flag_weak       The median of flux over error is below --weak-below" in said
+    assert "flag_weak       bit 0 [flag_warn]: The median of flux over error is below --weak-below" in said
     assert "--weak-below  The median of flux over error below which a spectrum is flagged" in said
     rows = find_task("snr_of_mine").output_model.select()
     assert {row.spectrum_pk: row.snr_median > 50 for row in rows} == {

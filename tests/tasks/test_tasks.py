@@ -18,7 +18,8 @@ from astra.models import (
     FlaggedOutputModel,
     PipelineOutputModel,
 )
-from astra.tasks.contract import find_task, task, task_names
+from astra.tasks.contract import task
+from astra.tasks.installed import find_task, task_names
 
 
 def test_a_task_knows_its_models_and_its_options():
@@ -130,15 +131,32 @@ def test_a_task_on_groups_is_refused():
         task(group_by=("source_pk", "telescope"))
 
 
-def test_results_that_leave_no_result_out_of_what_is_bad_are_refused():
-    class Careless(FlaggedOutputModel):
-        BAD = 2**0
+_flag = FlaggedOutputModel.result_flags.flag
 
-    def careless(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[Careless]:
+
+@pytest.mark.parametrize(
+    ("attributes", "fault"),
+    [
+        ({"BAD": 2**0}, "BAD of Careless leaves flag_no_result out: write BAD = FlaggedOutputModel.BAD"),
+        ({"WARN": 2**7}, "BAD or WARN of Careless has bit 7, which no flag has"),
+        ({"flag_a": _flag(2**11)}, "flag_a and flag_no_result of Careless are both bit 11"),
+        ({"flag_a": _flag(2**3), "flag_b": _flag(2**3)}, "flag_a and flag_b of Careless are both bit 3"),
+    ],
+)
+def test_flags_that_would_say_something_else_are_refused(attributes, fault):
+    model = type("Careless", (FlaggedOutputModel,), attributes)
+
+    def careless(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[model]:
         yield
 
-    with pytest.raises(TypeError, match="BAD of Careless leaves flag_no_result out: write BAD = Flagged"):
+    with pytest.raises(TypeError, match=fault):
         task(careless)
+
+
+@pytest.mark.parametrize("value", [0, 3, -1])
+def test_a_flag_of_several_bits_is_refused(value):
+    with pytest.raises(TypeError, match="a flag is one bit"):
+        _flag(value)
 
 
 @task

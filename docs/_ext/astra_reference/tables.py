@@ -12,7 +12,7 @@ from astra.running.arguments import OF_EVERY_TASK
 from astra.running.ending import KEYBOARD_INTERRUPT
 from astra.status.text import LIMIT_BROKEN
 from astra.system.arguments import option_name
-from astra.tasks.contract import find_task
+from astra.tasks.installed import find_task
 
 from astra_reference.commands import options_called
 

@@ -1,7 +1,8 @@
 """The products: a catalogue for each installed task, named after the model of its results, as upstream."""
 
 from astra.errors import UsageError
-from astra.tasks.contract import Task, find_task, installed_tasks, short_name, task_names
+from astra.tasks.contract import Task
+from astra.tasks.installed import find_task, installed_tasks, short_name, task_names
 
 PREFIX = "astraAllStar"
 

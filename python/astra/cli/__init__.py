@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
         return app(arguments, standalone_mode=False) or 0
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
-        hint = f"{context.command_path if context else 'astra'} --help"
+        hint = f"{' '.join(_path_of(context)) if context else 'astra'} --help"
         # What pydantic says before the words of whoever checked a value.
         return fail(error.format_message().replace("Value error, ", ""), UsageError.exit_code, hint)
     except (typer.Abort, KeyboardInterrupt):
@@ -104,6 +104,12 @@ def main(arguments: list[str] | None = None) -> int:
         known = _known(error)
         hint = f"{_command_in(arguments)} --help" if known.exit_code == UsageError.exit_code else None
         return fail(str(known), known.exit_code, hint)
+
+
+def _path_of(context: typer.Context) -> list[str]:
+    """The words of a command, with its task where that has options of its own."""
+    task = getattr(context.command, "task", None)
+    return [context.command_path, *([task] if task else [])]
 
 
 def _command_in(arguments: list[str]) -> str:

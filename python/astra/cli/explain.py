@@ -45,7 +45,7 @@ def explain(flags: Flags, kind: Kind = "result_flags", task: OfTask = None, as_j
     models = OF_DISTANCES
     if task is not None:
         from astra.models import Source
-        from astra.tasks.contract import find_task
+        from astra.tasks.installed import find_task
 
         chosen = find_task(task)
         models = (chosen.output_model, chosen.spectrum_model, Source)

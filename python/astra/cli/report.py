@@ -37,7 +37,7 @@ def report(
     [report]).
     """
     from astra.report import making
-    from astra.tasks.contract import short_name
+    from astra.tasks.installed import short_name
 
     task = short_name(task)
     output = expanded(output or Path(f"{task}-report.html"))

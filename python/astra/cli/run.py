@@ -30,7 +30,7 @@ def run(asked: RunArguments) -> None:
     130 stopped at once by a second Ctrl-C.
     """
     from astra.running.runs import Report
-    from astra.tasks.contract import short_name
+    from astra.tasks.installed import short_name
 
     asked = replace(asked, task=short_name(asked.task))
     report, stars = Report(task=asked.task), ()
@@ -49,7 +49,7 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> tupl
     from astra.running.request import build_request, read_targets
     from astra.running.runner import carry_out
     from astra.system.processes import keep_memory
-    from astra.tasks.contract import find_task
+    from astra.tasks.installed import find_task
 
     keep_memory()
     task = find_task(asked.task)

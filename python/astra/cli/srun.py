@@ -32,7 +32,7 @@ def srun(asked: SrunArguments) -> None:
     them (130).
     """
     from astra.slurm.srun import SlurmReport
-    from astra.tasks.contract import short_name
+    from astra.tasks.installed import short_name
 
     asked = replace(asked, task=short_name(asked.task))
     report = SlurmReport(task=asked.task)
@@ -46,7 +46,7 @@ def srun(asked: SrunArguments) -> None:
 def _execute(asked: SrunArguments, report: "SlurmReport", stop: "StopRequest") -> None:
     from astra.running.request import read_targets
     from astra.slurm.srun import Watcher, carry_out
-    from astra.tasks.contract import find_task
+    from astra.tasks.installed import find_task
 
     task = find_task(asked.task)
     targets = read_targets(task, asked.what, asked.shared.before)

@@ -48,7 +48,7 @@ def status(
     from astra.schema.packages import absent_packages
     from astra.status.overview import status_of, status_of_all
     from astra.status.text import absent, read_limits
-    from astra.tasks.contract import find_task, installed_tasks
+    from astra.tasks.installed import find_task, installed_tasks
 
     limits = read_limits({"no_result": max_no_result, "bad": max_bad, "pending": max_pending})
     if check != bool(limits):

@@ -27,7 +27,7 @@ class TaskCommand(TyperCommand):
         words = self._words(ctx, args)
         if not words:
             return super().parse_args(ctx, args)
-        from astra.tasks.contract import find_task, task_names
+        from astra.tasks.installed import find_task, task_names
 
         installed = task_names()
         try:
@@ -63,11 +63,15 @@ class TaskCommand(TyperCommand):
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
         register = app.command(self.name, cls=_CommandOnOneTask, epilog=self.epilog)
         register(takes(asked.annotation, [_parameter(each, task.name) for each in offered])(function))
-        return typer.main.get_command(app)
+        command = typer.main.get_command(app)
+        command.task = task.name
+        return command
 
 
 class _CommandOnOneTask(TyperCommand):
     """A command that has options of a task: they have a section of their own in its help."""
+
+    task: str | None = None
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
         try:

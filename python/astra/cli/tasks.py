@@ -9,6 +9,7 @@ from astra.cli.console import AsJson, examples, say, say_json, say_table
 from astra.system.arguments import expanded, option_name
 
 if TYPE_CHECKING:
+    from astra.models.fields import Flag
     from astra.tasks.contract import Task
 
 app = typer.Typer(help="List, inspect and begin tasks.", rich_markup_mode=None)
@@ -36,7 +37,8 @@ def tasks(context: typer.Context) -> None:
 @app.command("list", epilog=EXAMPLES_LIST)
 def list_tasks(as_json: AsJson = False) -> None:
     """Show the installed tasks, and what is wrong with those that cannot be loaded."""
-    from astra.tasks.contract import Task, installed_tasks
+    from astra.tasks.contract import Task
+    from astra.tasks.installed import installed_tasks
 
     found = installed_tasks()
     if as_json:
@@ -62,13 +64,16 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show a task: what it takes, the columns and flags of its results, and its options."""
-    from astra.tasks.contract import find_task
+    from astra.tasks.installed import find_task
 
     task = find_task(name)
     if as_json:
         say_json(_facts(task) | _details(task))
         return
+    from astra.models.fields import flags_of
+
     facts, details = _facts(task), _details(task)
+    details["flags"] = {name: _said_of(task, flag) for name, flag in flags_of(task.output_model).items()}
     say(f"{task.name}: {facts['summary']}")
     say(f"spectra  {facts['spectra']}")
     say(f"results  {facts['table']}")
@@ -101,6 +106,13 @@ def _facts(task: "Task") -> dict[str, Any]:
         "spectra": task.spectrum_model.__name__,
         "table": task.output_model._meta.table_name,
     }
+
+
+def _said_of(task: "Task", flag: "Flag") -> str:
+    """The bit of a flag, what it makes of a row, and what it means."""
+    made = [name for name in ("BAD", "WARN") if flag.value & getattr(task.output_model, name, 0)]
+    effects = [f"[flag_{name.lower()}]" for name in made if flag.field.name == "result_flags"]
+    return f"{' '.join([f'bit {flag.bit}', *effects])}: {flag.help_text or ''}"
 
 
 def _details(task: "Task") -> dict[str, dict[str, str]]:

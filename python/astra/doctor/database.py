@@ -13,11 +13,12 @@ from astra.database.locks import POOLED
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 from astra.errors import ConfigError, StorageError
 from astra.models import TABLES, TaskWorker
-from astra.running.runs import refuse_to_mix
+from astra.running.runs import OtherOptions, refuse_to_mix
 from astra.schema import upgrade as schema
 from astra.schema.roles import needed_by_writer
 from astra.status.overview import DEAD, UNKNOWN, suspects_of, workers_of
-from astra.tasks.contract import Task, task_names
+from astra.tasks.contract import Task
+from astra.tasks.installed import task_names
 
 #: With fewer connections left, the next worker may get none.
 FEW_CONNECTIONS = 10
@@ -153,6 +154,8 @@ def _mixture(known: Known, task: Task) -> Iterator[Finding]:
         return
     try:
         refuse_to_mix(task, known.provenance[task.name])
+    except OtherOptions as error:
+        yield Finding("results", WARN, str(error), f"give `astra run {task.name}` the same options again")
     except ConfigError as error:  # which names the task
         yield Finding("results", FAIL, str(error), exit_code=error.exit_code)
     else:

@@ -17,7 +17,8 @@ from astra.schema.packages import absent_packages, check_task
 from astra.status.text import absent
 from astra.system.processes import cores
 from astra.system.version import DISTRIBUTION
-from astra.tasks.contract import Task, comes_with_astra, installed_tasks
+from astra.tasks.contract import Task
+from astra.tasks.installed import comes_with_astra, installed_tasks
 
 
 def check_package(known: Known) -> Iterator[Finding]:

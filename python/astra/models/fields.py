@@ -180,7 +180,12 @@ class BitField(_Described, peewee.BitField):
             value: The bit, e.g. ``2**11``; ``None`` takes the one after that of the last flag. Name the bit
                 in what is published: without it, it changes with the order of the lines.
             help_text: What it means when it is set.
+
+        Raises:
+            TypeError: The value is not one bit.
         """
+        if value is not None and (value <= 0 or value & (value - 1)):
+            raise TypeError(f"flag({value}): a flag is one bit, e.g. 2**3")
         return Flag(self, super().flag(value)._value, help_text)
 
 

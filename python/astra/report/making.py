@@ -19,7 +19,8 @@ from astra.report.star_page import star_page
 from astra.report.task_page import task_page
 from astra.schema.packages import check_task
 from astra.system.atomic import output_file, refuse_to_replace
-from astra.tasks.contract import Task, find_task
+from astra.tasks.contract import Task
+from astra.tasks.installed import find_task
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,9 @@ class SharedArguments:
     overwrite: bool = option("--overwrite", default=False, help="Take all spectra, done or not.")
     retry: Retry | None = option(help="Take failed spectra again.")
     before: str | None = option(metavar="TIME", help="Take again only what is older (UTC).")
-    allow_mixed: bool = option("--allow-mixed", default=False, help="Accept rows made by other weights.")
+    allow_mixed: bool = option(
+        "--allow-mixed", default=False, help="Accept rows made by other weights or options."
+    )
     task_options: Mapping[str, Any] = further_options()
 
     @property

@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
+import peewee
+
 from astra.database.connection import database
 from astra.database.reconnecting import persistent
 from astra.errors import AstraError
@@ -59,11 +61,19 @@ def measure(task: Task, chunk: Chunk, options: Options, run_pk: int | None) -> l
     """Run a task on some spectra; nothing is written.
 
     Raises:
-        AstraError: The task broke its contract: one row per spectrum, in order.
+        AstraError: The task failed, or broke its contract: one row per spectrum, in order.
         DatabaseUnreachable: The database cannot be read, and did not come back.
     """
     inputs_read, spectra = persistent(lambda: read_inputs(task, chunk.keys))
-    rows = list(task(spectra, **options))
+    try:
+        rows = list(task(spectra, **options))
+    except (AstraError, peewee.PeeweeException, MemoryError):
+        raise
+    except Exception as error:  # whatever a foreign package raises
+        raise AstraError(
+            f"task {task.name} failed on the spectra {chunk.keys[0]} to {chunk.keys[-1]}: "
+            f"{type(error).__name__}: {error}; `astra --debug run {task.name}` shows where"
+        ) from error
     if [row.spectrum_pk for row in rows] != [spectrum.spectrum_pk for spectrum in spectra]:
         raise AstraError(
             f"task {task.name} gave {len(rows)} rows for {len(spectra)} spectra, or in another order"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from astra.database.connection import database, now
 from astra.errors import UsageError
-from astra.tasks.contract import Task, is_named
+from astra.tasks.contract import Task
+from astra.tasks.installed import is_named
 from astra.tasks.pending import Selection, sources_of
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from astra.errors import ConfigError
 from astra.models.pipeline import TaskRun, has_result, of_this_version
 from astra.running.ending import Ending
 from astra.running.rows import Tally
+from astra.system.arguments import option_name
 from astra.system.version import V_ASTRA, V_ASTRA_MAJOR_MINOR
 from astra.tasks.contract import Provenance, Task
 from astra.tasks.pending import read_before
@@ -29,6 +30,10 @@ COUNTED = ("processed", "measured", "rederived", "no_result")
 
 #: What numbers depend on, and how a message calls it. The name of the weights is not among them.
 _IDENTITY = {"weights_sha256": "weights", "seed": "seed", "n_draws": "draws", "precision": "precision"}
+
+
+class OtherOptions(ConfigError):
+    """A run would use other values of options than the results so far; it can be given the same."""
 
 
 @dataclass
@@ -79,6 +84,7 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
 
     Raises:
         ConfigError: There are such rows; it says which.
+        OtherOptions: Likewise, and only options differ.
     """
     results = task.output_model
     row = results.select(results.task_pk).where(
@@ -95,7 +101,7 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
         for word, was, would_be in _differences(task, run, provenance):
             said = f"rows of {task.name} in this version come from {word} {was}"
             if run.counts:
-                raise ConfigError(
+                raise (OtherOptions if word.startswith("--") else ConfigError)(
                     f"{said}, this run would use {would_be}: run with the same, or give "
                     "--overwrite (all anew, not a part) or --allow-mixed"
                 )
@@ -110,7 +116,7 @@ def _differences(task: Task, run: TaskRun, provenance: Provenance) -> Iterator[t
     before = task.options_of(run.options)
     for name, value in task.options_of(provenance.options).items():
         if before[name] != value:
-            yield name, str(before[name]), str(value)
+            yield option_name(name), str(before[name]), str(value)
 
 
 def weights_of(holder: TaskRun | Provenance) -> str:

@@ -25,7 +25,8 @@ from astra.running.loop import Options, recovered, work
 from astra.running.rows import Chunk, ChunkResult
 from astra.running.supply import Supply
 from astra.system.processes import die_with, keep_memory, shared_cores
-from astra.tasks.contract import Task, find_task
+from astra.tasks.contract import Task
+from astra.tasks.installed import find_task
 
 log = logging.getLogger("astra")
 

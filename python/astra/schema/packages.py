@@ -27,7 +27,8 @@ from astra.models.base import BaseModel
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
 from astra.system.plugins import TASKS_GROUP, entry_points
 from astra.system.version import DISTRIBUTION
-from astra.tasks.contract import Task, comes_with_astra, find_task, task_names
+from astra.tasks.contract import Task
+from astra.tasks.installed import comes_with_astra, find_task, task_names
 
 MIGRATIONS_GROUP = "astra.migrations"
 #: What the names of their histories begin with.
@@ -265,7 +266,14 @@ def _is_there(task: Task, model: type[BaseModel]) -> bool:
     except peewee.DatabaseError as error:
         if is_missing_table(error):
             return False
-        raise _unreadable(task, model._meta.table_name, error) from error
+        table = model._meta.table_name
+        known = {column.name for column in model._meta.database.get_columns(table)}
+        if lacking := [each.column_name for each in model.written_fields() if each.column_name not in known]:
+            raise ConfigError(
+                f"task {task.name!r}: its table {table} cannot be read (it lacks {', '.join(lacking)}): run "
+                "`astra init`; if that does not help, a migration is missing in its package"
+            ) from error
+        raise _unreadable(task, table, error) from error
     return True
 
 

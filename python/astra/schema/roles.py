@@ -22,7 +22,8 @@ from astra.errors import StorageError, UsageError
 from astra.models import TABLES, Source, TaskRun
 from astra.models.pipeline import PipelineOutputModel
 from astra.schema.packages import HISTORY
-from astra.tasks.contract import Task, installed_tasks
+from astra.tasks.contract import Task
+from astra.tasks.installed import installed_tasks
 
 log = logging.getLogger("astra")
 

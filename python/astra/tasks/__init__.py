@@ -9,7 +9,8 @@ skeleton.py    a new package that adds a task, from templates in the folder besi
 withheld.py    spectra whose files the system withheld, which later runs try again
 """
 
-from astra.tasks.contract import Provenance, Task, find_task, installed_tasks, task, task_names
+from astra.tasks.contract import Provenance, Task, task
+from astra.tasks.installed import find_task, installed_tasks, task_names
 from astra.tasks.options import Option
 
 __all__ = ["Option", "Provenance", "Task", "find_task", "installed_tasks", "task", "task_names"]

@@ -1,9 +1,7 @@
-"""What a task is, a typed generator that turns spectra into rows of results; and which tasks are installed.
+"""What a task is: a typed generator that turns spectra into rows of results, and what it knows beside that.
 
 @task
 def my_task(spectra: Iterable[SomeSpectrum], *, option: int = 1) -> Iterator[SomeResult]: ...
-
-A package offers a task by an entry point in the group ``astra.tasks``; its name is the task's.
 """
 
 import collections
@@ -21,10 +19,10 @@ from typing import Any
 
 import peewee
 
-from astra.errors import AstraError, ConfigError, MissingSpectrum, SpectrumError, UsageError
+from astra.errors import AstraError, MissingSpectrum, SpectrumError, UsageError
 from astra.models.base import BaseModel
+from astra.models.fields import flags_of
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
-from astra.system.plugins import TASKS_GROUP, entry_points
 from astra.tasks.options import declared_options
 
 # What is counted of rows with flags.
@@ -349,89 +347,29 @@ def _models_of(function: Callable) -> tuple[type[BaseModel], type[PipelineOutput
         )
     if not (isinstance(output, type) and issubclass(output, PipelineOutputModel)):
         raise TypeError(f"task {function.__name__}: annotate what it yields as Iterator[a model of results]")
-    if issubclass(output, FlaggedOutputModel) and not output.BAD & FlaggedOutputModel.BAD:
-        raise TypeError(
-            f"task {function.__name__}: BAD of {output.__name__} leaves flag_no_result out: write BAD = "
-            "FlaggedOutputModel.BAD | …"
-        )
+    for fault in _faults_of(output):
+        raise TypeError(f"task {function.__name__}: {fault}")
+    return spectrum, output
+
+
+def _faults_of(output: type[PipelineOutputModel]) -> Iterator[str]:
+    """What is wrong with the flags of a model of results."""
+    model = output.__name__
     if not issubclass(output, FlaggedOutputModel):
         for name in _OF_FLAGGED & vars(output).keys():
-            raise TypeError(
-                f"task {function.__name__}: {output.__name__} has a {name} of its own; let it inherit from "
-                "FlaggedOutputModel"
-            )
-    return spectrum, output
+            yield f"{model} has a {name} of its own; let it inherit from FlaggedOutputModel"
+        return
+    if not output.BAD & FlaggedOutputModel.BAD:
+        yield f"BAD of {model} leaves flag_no_result out: write BAD = FlaggedOutputModel.BAD | …"
+    named: dict[tuple[str, int], str] = {}
+    for name, flag in flags_of(output).items():
+        if (other := named.setdefault((flag.field.name, flag.bit), name)) != name:
+            yield f"{other} and {name} of {model} are both bit {flag.bit}: give each a bit of its own"
+    known = sum(flag.value for flag in flags_of(output, "result_flags").values())
+    if unknown := (output.BAD | output.WARN) & ~known:
+        yield f"BAD or WARN of {model} has bit {unknown.bit_length() - 1}, which no flag has"
 
 
 def _item(hint: Any) -> Any:
     origins = (collections.abc.Iterable, collections.abc.Iterator, collections.abc.Generator)
     return typing.get_args(hint)[0] if typing.get_origin(hint) in origins else None
-
-
-# > The installed tasks
-
-
-def task_names() -> list[str]:
-    """The names of all installed tasks, loaded or not."""
-    return sorted({point.name for point in entry_points(TASKS_GROUP)})
-
-
-def is_named(thing: Any, name: str) -> bool:
-    """Whether a model is meant by its name, or by the end of its dotted path (``apogee.Something``)."""
-    return _ends_with(f"{thing.__module__}.{thing.__qualname__}", name)
-
-
-def _ends_with(path: str, name: str) -> bool:
-    return f".{path}".endswith(f".{name}")
-
-
-def short_name(task: str) -> str:
-    """The name of an installed task, by itself or by its dotted path, e.g. ``astra.pipelines.x.y``.
-
-    What names no installed task is given back.
-    """
-    points = entry_points(TASKS_GROUP) if "." in task else ()
-    found = {point.name for point in points if _ends_with(point.value.replace(":", "."), task)}
-    return found.pop() if len(found) == 1 else task
-
-
-def find_task(name: str) -> Task:
-    """Load a task by its name, or by its dotted path.
-
-    Raises:
-        UsageError: No installed package offers it.
-        ConfigError: The package that offers it is broken.
-    """
-    name = short_name(name)
-    points = [point for point in entry_points(TASKS_GROUP) if point.name == name]
-    if not points:
-        raise UsageError(f"unknown task {name!r}; installed tasks: {', '.join(task_names()) or 'none'}")
-    if len({point.value for point in points}) > 1:
-        places = " and ".join(sorted(point.value for point in points))
-        raise ConfigError(f"two packages offer the task {name!r}: {places}; uninstall one")
-    try:
-        found = points[0].load()
-    except Exception as error:  # whatever a foreign package raises on import
-        log.debug("loading %s failed", points[0].value, exc_info=True)
-        reason = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"task {name!r} cannot be loaded from {points[0].value} ({reason})") from error
-    if not isinstance(found, Task):
-        raise ConfigError(f"task {name!r}: {points[0].value} is not decorated with @astra.task")
-    return found
-
-
-def installed_tasks() -> dict[str, Task | ConfigError]:
-    """All installed tasks by their names; in the place of one that cannot be loaded, why."""
-    found: dict[str, Task | ConfigError] = {}
-    for name in task_names():
-        try:
-            found[name] = find_task(name)
-        except ConfigError as error:
-            found[name] = error
-    return found
-
-
-def comes_with_astra(name: str) -> bool:
-    """Whether a task is one of this package."""
-    points = entry_points(TASKS_GROUP).select(name=name)
-    return any(point.module.startswith("astra.") for point in points)

@@ -10,7 +10,8 @@ from astra.database.sql import among
 from astra.errors import UsageError
 from astra.models.base import BaseModel
 from astra.models.source import Source
-from astra.tasks.contract import Task, find_task, installed_tasks, is_named
+from astra.tasks.contract import Task
+from astra.tasks.installed import find_task, installed_tasks, is_named
 from astra.tasks.pending import Selection, pending_query, with_sources
 
 

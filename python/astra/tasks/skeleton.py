@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 
 from astra.errors import StorageError, UsageError
-from astra.tasks.contract import task_names
+from astra.tasks.installed import task_names
 
 # Also the name of a table, and that of its history with a prefix.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,45}")
