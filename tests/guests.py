@@ -58,7 +58,8 @@ class LineWidth(FlaggedOutputModel):
     pixels = fields.IntegerField(null=True, help_text="Pixels of the line")
     flag_narrow = FlaggedOutputModel.result_flags.flag(2**0, "Narrower than a pixel")
     flag_shallow = FlaggedOutputModel.result_flags.flag(2**1, "Shallower than <the noise>")
-    line_flags = fields.BitField(default=0, help_text="What else is near the line")
+    line_flags = fields.BitField(null=True, help_text="What else is near the line")
+    good = fields.BooleanField(null=True, help_text="Whether somebody has looked")
     flag_blended = line_flags.flag(2**0, "Another line is within 1 Angstrom")
     flag_telluric = line_flags.flag(2**3)
 

@@ -11,6 +11,7 @@ from astropy.io import fits
 from astropy.table import Table
 from builders import a_run, a_source, a_spectrum, on_sqlite
 from catalogue_values import from_array
+from pyarrow import parquet
 
 from astra.catalogue.columns import columns
 from astra.catalogue.options import Format, Names
@@ -50,6 +51,7 @@ class TemplateSNR(FlaggedOutputModel):
     l = fields.FloatField(help_text="Luminosity [solLum]")
     name = peewee.CharField(null=True)
     is_hot = fields.BooleanField(null=True, default=False)
+    good = fields.BooleanField(default=False, help_text="Well observed")
     image = peewee.BlobField(null=True)
     flag_weak = FlaggedOutputModel.result_flags.flag(2**0, "The signal is weak")
     flag_odd = FlaggedOutputModel.result_flags.flag(2**5)
@@ -101,7 +103,7 @@ def read(create):
 
     def call(product="template_snr", **wanted):
         path = create(product=product, overwrite=True, **wanted).path
-        return Table.read(path, hdu="APOGEE"), fits.getheader(path)
+        return Table.read(path, hdu="Exposure"), fits.getheader(path)
 
     return call
 
@@ -118,7 +120,7 @@ def test_columns_are_those_of_the_source_the_spectrum_the_results_its_flags_and_
     assert names[len(star) :] == [
         *("source_pk", "spectrum_pk", "plate", "spectrum_snr", "spectrum_healpix", "taken"),
         *("result_flags", "no_result_reason"),
-        *("snr", "k_mag", "feh", "width", "seed", "dist", "l", "name", "is_hot"),
+        *("snr", "k_mag", "feh", "width", "seed", "dist", "l", "name", "is_hot", "good"),
         *("flag_weak", "flag_odd", "flag_no_result", "flag_warn", "flag_bad"),
         *("task_pk", "run_pk", "v_astra", "created", "modified", "tag"),
     ]
@@ -197,7 +199,7 @@ def test_a_truth_value_that_is_absent_is_neither_true_nor_false(measured, create
 
     # Otherwise astropy reads it as false, with a warning.
     with fits.open(path, logical_as_bytes=True) as hdus:
-        assert list(hdus["APOGEE"].data["is_hot"]) == [b"T", b"F", b""]
+        assert list(hdus["Exposure"].data["is_hot"]) == [b"T", b"F", b""]
 
 
 @on_sqlite
@@ -255,6 +257,12 @@ def test_no_rows_make_a_file_in_every_format(task, create, file_format):
     assert (made.table.summary.rows, made.bytes > 0) == (0, True)
 
 
+_OF_ASTROPY = {Format.VOTABLE: "votable", Format.ECSV: "ascii.ecsv", Format.CSV: "ascii.csv"}
+# What has only ASCII has escapes.
+GREETED = dict.fromkeys((Format.FITS, Format.VOTABLE), r"gr\xf6\xdfer")
+
+
+@pytest.mark.filterwarnings("ignore:The unit 'Angstrom' has been deprecated in the VOUnit standard")
 @pytest.mark.parametrize("file_format", Format)
 def test_every_format_holds_what_a_guest_may_have(measured, create, file_format):
     measured(a_source(), name="größer", feh=-1.0)
@@ -262,7 +270,16 @@ def test_every_format_holds_what_a_guest_may_have(measured, create, file_format)
 
     made = create("catalogue", product="template_snr", format=file_format, mixed=True)
 
-    assert made.table.summary.rows == 2
+    if file_format is Format.PARQUET:
+        read = parquet.read_table(made.path).to_pydict()
+    else:
+        wanted = {"hdu": "Exposure"} if file_format is Format.FITS else {"format": _OF_ASTROPY[file_format]}
+        table = Table.read(made.path, **wanted)
+        read = {name: from_array(table[name]) for name in table.colnames}
+    assert read["feh"] == [-1.0, None]
+    assert read["spectrum_snr"] == [30.0, 30.0]
+    assert [str(value) for value in read["flag_odd"]] == ["False", "True"]
+    assert read["name"] == [GREETED.get(file_format, "größer"), None]
 
 
 def test_in_csv_absent_values_are_empty(measured, create):
@@ -347,3 +364,24 @@ def test_a_name_that_two_products_have_is_refused(db, create, tmp_path, monkeypa
 
     with pytest.raises(UsageError, match="is the product of count_again and count_pixels: give the name of"):
         create(product="astraAllStarGuestResult")
+
+
+def test_a_column_that_is_called_good_is_the_tasks_own(measured, read):
+    measured(None, good=True)
+    measured(None)
+
+    table, header = read()
+
+    assert "NGOOD" not in header
+    assert list(table["good"]) == [True, False]
+
+
+def test_spectra_of_another_kind_are_not_called_those_of_apogee(measured, create):
+    measured(None)
+
+    with fits.open(create(product="template_snr").path) as hdus:
+        assert [hdu.name.lower() for hdu in hdus] == ["primary", "exposure"]
+        assert "INSTRMNT" not in hdus[1].header
+        assert "APOGEE" not in str(hdus[0].header)
+    text = create("catalogue.vot", product="template_snr", format=Format.VOTABLE).path.read_text()
+    assert 'name="Exposure"' in text

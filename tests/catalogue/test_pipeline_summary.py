@@ -25,5 +25,5 @@ def test_it_writes_the_catalogue_and_replaces_it_only_if_asked(db, tmp_path, mon
 def test_what_it_cannot_do_is_refused_with_what_to_write_instead():
     with pytest.raises(TypeError, match="no option 'limit': write `astra create astraAllStarAstroNNdist`"):
         create_astra_all_star_product(AstroNNdist, limit=10)
-    with pytest.raises(TypeError, match="there is that of AstroNNdist"):
+    with pytest.raises(TypeError, match="no installed task has the results <Model: Source>"):
         create_astra_all_star_product(Source)

@@ -143,8 +143,8 @@ def test_results_of_another_option_do_not_mix(astra, guest):
 
     assert refused[0] == 78
     assert _error(refused[2]) == (
-        "rows of count_pixels in this version come from --step 3, this run would use 1: run with the same, or "
-        "give --overwrite (all anew, not a part) or --allow-mixed"
+        "rows of count_pixels in this version come from --step 3, this run would use 1: run with the same, "
+        "or give --overwrite (all anew, not a part) or --allow-mixed"
     )
     assert astra("run", "count_pixels", "--step=3", "--mode=good")[0] == 0
     a_spectrum(a_source())

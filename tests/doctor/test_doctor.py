@@ -517,8 +517,12 @@ def test_what_a_task_finds_itself_is_said(lines):
     [
         (lambda: 1 / 0, 70, "line_width: cannot be checked (ZeroDivisionError: division by zero)"),
         (lambda: _raise(StorageError("no room for lines")), 74, "line_width: no room for lines"),
-        (lambda: ("error", "it is broken"), 70, "line_width: cannot be checked (KeyError: 'error')"),
-        (lambda: "it is broken", 70, "line_width: cannot be checked (KeyError: 'i')"),
+        (
+            lambda: ("error", "it is broken"),
+            78,
+            "line_width: broken yields ('error', 'it is broken'): yield a level",
+        ),
+        (lambda: "it is broken", 78, "line_width: broken yields 'it is broken': yield a level (ok, warn or"),
     ],
     ids=["mistake", "error", "level", "text"],
 )

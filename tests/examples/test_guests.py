@@ -164,7 +164,7 @@ def test_a_lost_disk_stops_the_run_and_makes_no_bad_rows(db, examples, folder, a
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["template_snr", "--max-shift", "49"], r"'--max-shift': .*50 \(The largest shift to either side"),
+        (["template_snr", "--max-shift", "199"], r"'--max-shift': .*200 \(The largest shift to either side"),
         (["template_snr", "--max-shift", "far"], r"'--max-shift': .*number.* \(The largest shift"),
         (["template_snr", "--at-once", "0"], r"'--at-once': .*1 \(Spectra whose correlations"),
         (["template_snr", "--at-once", "1.5"], r"'--at-once': .*integer.* \(Spectra whose correlations"),
@@ -191,12 +191,17 @@ def test_results_of_another_value_do_not_mix_unless_asked_to(measured, guest, as
     assert _error(refused[2]).startswith(guest.changed)
     assert TaskRun.select().count() == 1
 
-    assert astra("run", guest.task, *guest.other, "--retry", "no_result", "--allow-mixed")[0] == 0
+    path, content = measured
+    path.write_bytes(content)
+    both = astra("run", guest.task, *guest.other, "--retry", "no_result", "--allow-mixed")
+    assert "1 measured + 0 no_result = 1 processed" in both[1]
     assert [run.options == guest.recorded for run in TaskRun.select().order_by(TaskRun.pk)] == [False, True]
-    assert "other weights" in "".join(_lines(astra("doctor")[1], f"{guest.task}: "))
+    assert astra("create", guest.task, "--output", path.with_name("mixed.fits"))[0] == 78
 
     assert astra("run", guest.task, *guest.other, "--overwrite")[0] == 0
-    (said,) = _lines(astra("doctor")[1], f"warn  results        {guest.changed}"[:24])
+    assert astra("create", guest.task, "--output", path.with_name("one.fits"))[0] == 0
+    (said,) = _lines(astra("doctor")[1], f"rows of {guest.task} in this version come from")
+    assert said.startswith("warn  results")
     assert said.endswith(f"give `astra run {guest.task}` the same options again")
     last = TaskRun.select().order_by(TaskRun.pk.desc()).get()
     assert (last.options, last.processed) == (guest.recorded, 3)

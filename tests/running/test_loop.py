@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 from builders import a_chunk, a_run, a_source, a_spectrum
 
+from astra.errors import AstraError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
 from astra.running import loop
 from astra.running.loop import work
@@ -58,7 +59,7 @@ def test_a_chunk_that_is_written_counts_when_the_next_fails(chunks):
     results = work(a_task(before_each), chunks, {}, a_run().pk)
 
     assert next(results).tally.processed == AstroNNdist.select().count() == 2
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(AstraError, match="task toy failed on the spectra .*: ZeroDivisionError"):
         next(results)
 
 

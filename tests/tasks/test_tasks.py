@@ -153,6 +153,18 @@ def test_flags_that_would_say_something_else_are_refused(attributes, fault):
         task(careless)
 
 
+def test_results_with_indexes_of_their_own_name_the_common_one_among_them():
+    class Indexed(FlaggedOutputModel):
+        class Meta:
+            indexes = ((("source_pk",), False),)
+
+    def indexed(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[Indexed]:
+        yield
+
+    with pytest.raises(TypeError, match="Indexed has indexes of its own: name PipelineOutputModel.UNIQUE"):
+        task(indexed)
+
+
 @pytest.mark.parametrize("value", [0, 3, -1])
 def test_a_flag_of_several_bits_is_refused(value):
     with pytest.raises(TypeError, match="a flag is one bit"):

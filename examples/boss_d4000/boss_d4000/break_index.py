@@ -56,7 +56,10 @@ def _mean(
     rest: np.ndarray, flux: np.ndarray, ivar: np.ndarray, low: float, high: float
 ) -> tuple[float, float, float]:
     """Mean flux per unit frequency in a band, its error, and the part of the band that was measured."""
-    width = np.gradient(rest) if len(rest) > 1 else np.zeros(len(rest))
+    if len(rest) < 2:
+        return np.nan, np.nan, 0.0
+    # The grid is logarithmic; a pixel beside missing ones is not wider than others.
+    width = rest * np.median(np.diff(np.log(rest)))
     used = (rest >= low) & (rest < high) & (ivar > 0)
     total = width[used].sum()
     if not total:

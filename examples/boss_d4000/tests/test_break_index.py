@@ -65,3 +65,14 @@ def test_without_flux_below_the_break_there_is_no_strength():
 
     assert np.isnan(found.strength)
     assert found.coverage > 0.9
+
+
+def test_missing_rows_count_as_little_as_pixels_without_weight():
+    is_there = (WAVELENGTH < 3900) | (WAVELENGTH > 3940)
+    flux = _stepped(1.7)
+
+    cut = measure_break(*(each[is_there] for each in (WAVELENGTH, flux, flux**-2)), 0.0, "narrow")
+    masked = measure_break(WAVELENGTH, flux, np.where(is_there, flux**-2, 0.0), 0.0, "narrow")
+
+    assert cut == pytest.approx(masked, rel=1e-6)
+    assert cut.coverage == pytest.approx(0.6, abs=0.02)

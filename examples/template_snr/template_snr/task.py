@@ -22,7 +22,7 @@ LOW_PEAK = 5.0
 def template_snr(
     spectra: Iterable[ApogeeCoaddedSpectrumInApStar],
     *,
-    max_shift: Annotated[float, Option(min=50, max=1000)] = 300.0,
+    max_shift: Annotated[float, Option(min=200, max=800)] = 300.0,
     at_once: Annotated[int, Option(min=1, changes_numbers=False)] = 50,
 ) -> Iterator[TemplateSnr]:
     """Correlate each spectrum with a template of hydrogen lines.

@@ -73,9 +73,9 @@ def test_lines_are_found_where_they_are(run, spectra):
 
 def test_lines_outside_the_searched_range_are_bad(run, spectra):
     for path in spectra:
-        _add_lines(path, 200)
+        _add_lines(path, 300)
 
-    done = run("--max-shift", "100")
+    done = run("--max-shift", "200")
 
     assert done["flags"]["flag_peak_at_edge"] == done["bad"] == 3
 

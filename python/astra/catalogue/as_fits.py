@@ -38,11 +38,12 @@ def write(stream: BinaryIO, table: Table) -> None:
     """Write the file to an empty stream that can seek."""
     records = Records(table.columns, table.summary.widths)
     _HDU(stream, _primary(table)).end()
-    _HDU(stream, _extension(table, records, "BOSS", 0)).end()
-    apogee = _HDU(stream, _extension(table, records, "APOGEE", table.summary.rows))
+    if table.is_of_apogee:
+        _HDU(stream, _extension(table, records, "BOSS", 0)).end()
+    filled = _HDU(stream, _extension(table, records, table.spectra, table.summary.rows))
     for batch in table.batches:
-        apogee.add(records.pack(batch).tobytes())
-    apogee.end()
+        filled.add(records.pack(batch).tobytes())
+    filled.end()
 
 
 class _HDU:
@@ -85,8 +86,8 @@ def _primary(table: Table) -> "fits.Header":
         header["TIMESYS"] = ("UTC", "Time system of DATE, created and modified")
     header["COMMENT"] = table.title
     header["COMMENT"] = "HDU 0: Summary information only"
-    header["COMMENT"] = "HDU 1: BOSS spectra"
-    header["COMMENT"] = "HDU 2: APOGEE spectra"
+    for number, name in enumerate(["BOSS", "APOGEE"] if table.is_of_apogee else [table.spectra], start=1):
+        header["COMMENT"] = f"HDU {number}: {name} spectra"
     return header
 
 
@@ -134,7 +135,8 @@ def _extension(table: Table, records: Records, name: str, rows: int) -> "fits.He
     for number, column in enumerate(table.columns, start=1):
         _describe(header, number, column, records)
     header["EXTNAME"] = (name, "name of this table")
-    header["INSTRMNT"] = (name, "Instrument")
+    if table.is_of_apogee:
+        header["INSTRMNT"] = (name, "Instrument")
     header["PIPELINE"] = (table.pipeline, "Pipeline name")
     header["LONGSTRN"] = _CONTINUED
     for line in _for_astropy(table.columns):

@@ -69,7 +69,7 @@ def _document(table: Table, length: Callable[[Column], str]) -> bytes:
         votable.infos.append(info)
     resource = Resource()
     votable.resources.append(resource)
-    element = TableElement(votable, name="APOGEE", nrows=table.summary.rows)
+    element = TableElement(votable, name=table.spectra, nrows=table.summary.rows)
     resource.tables.append(element)
     element.fields.extend(_votable_field(votable, column, length) for column in table.columns)
     element.create_arrays(0)

@@ -14,7 +14,7 @@ from astra.catalogue.options import Names
 from astra.catalogue.product import product_of
 from astra.catalogue.query import Origin, Summary, is_mixed
 from astra.errors import AstraError
-from astra.models import Distance
+from astra.models import ApogeeCoaddedSpectrumInApStar, Distance
 from astra.models.fields import flags_of
 from astra.tasks.contract import Task
 
@@ -68,6 +68,16 @@ class Table:
         return f"{product_of(self.task)}: {what}, one row for each spectrum."
 
     @property
+    def is_of_apogee(self) -> bool:
+        """Whether the spectra are those of APOGEE, of which the file has the layout of the survey's."""
+        return self.task.spectrum_model is ApogeeCoaddedSpectrumInApStar
+
+    @property
+    def spectra(self) -> str:
+        """What the table of the rows is called: the instrument, or the model of other spectra."""
+        return "APOGEE" if self.is_of_apogee else self.task.spectrum_model.__name__
+
+    @property
     def _are_distances(self) -> bool:
         return rows_of(self.task) is Distance
 
@@ -107,7 +117,11 @@ class Table:
         facts += [
             ("NSTARS", self.summary.stars, "Stars"),
             ("NSPECTRA", self.summary.rows, "Spectra, one row each"),
-            ("NGOOD", true.get("good"), "Spectra with a result fit for science: good"),
+            (
+                "NGOOD",
+                true["good"] if self._are_distances else None,
+                "Spectra with a result fit for science: good",
+            ),
             ("NBAD", true.get("flag_bad"), "Spectra with flag_bad"),
             ("NWARN", true.get("flag_warn"), "Spectra with flag_warn"),
             *(

@@ -84,7 +84,7 @@ def _say(made: "Created", *, filtered: bool) -> None:
     if counts:
         say(", ".join(counts))
     note(f"{found['bytes'] / 1e6:,.1f} MB in {found['elapsed_s']:.1f} s")
-    if found["format"] == Format.FITS:
+    if found["format"] == Format.FITS and made.table.is_of_apogee:
         note('the rows are in HDU 2, "APOGEE"; HDU 1, "BOSS", has none')
     if found["mixed"]:
         note("results of different weights, options or versions; the columns from weights_name on say which")

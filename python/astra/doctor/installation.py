@@ -113,8 +113,18 @@ def _examined(known: Known, task: Task) -> Iterator[Finding]:
         yield Finding("tasks", WARN, f"{task.name}: not examined, for that needs the schema")
         return
     for examine in task.examinations:
-        for level, said, *remedy in examine() or ():
-            exit_code = {OK: 0, WARN: 0, FAIL: ConfigError.exit_code}[level]
+        for finding in examine() or ():
+            if (
+                not isinstance(finding, tuple)
+                or finding[0] not in (OK, WARN, FAIL)
+                or len(finding) not in (2, 3)
+            ):
+                raise ConfigError(
+                    f"{examine.__name__} yields {finding!r}: yield a level (ok, warn or fail), a text and "
+                    "perhaps what to do about it"
+                )
+            level, said, *remedy = finding
+            exit_code = ConfigError.exit_code if level == FAIL else 0
             yield Finding("tasks", level, f"{task.name}: {said}", *remedy, exit_code=exit_code)
 
 

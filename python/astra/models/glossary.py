@@ -86,14 +86,14 @@ class Glossary:
 
     # > Pipeline
     task_pk = "Primary key of this result"
-    run_pk = "The run whose network gave this result"
+    run_pk = "The run that measured this result"
     v_astra = "Version of Astra: major * 10^6 + minor * 10^3 + patch"
     v_astra_major_minor = "Major and minor version of Astra: v_astra / 1000"
     inputs_read = "When the inputs of this result were about to be read (UTC)"
     source_read = "When the star of this result was about to be read, at first or after a change (UTC)"
     spectrum_modified = "`modified` of the spectrum that this result was made from"
     source_modified = "`modified` of the star that this result was made from, at first or after a change"
-    t_elapsed = "Time spent on this spectrum: reading, rectifying and its share of sampling [s]"
+    t_elapsed = "Time spent on this spectrum, with its share of what is done for several at once [s]"
     t_overhead = "Its share of the time spent on nothing in particular, e.g. loading the weights [s]"
     tag = "Free label"
 

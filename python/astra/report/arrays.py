@@ -77,17 +77,16 @@ def read_results(task: Task) -> Arrays:
         All columns of numbers of the model of results, ``modified``, ``flag_bad`` and ``flag_warn`` if it has
         flags, and the coordinates of the source as ``source.ra``, ``source.dec``, ``source.l``, ``source.b``.
     """
-    results, spectra = task.output_model, task.spectrum_model
+    results = task.output_model
     columns = {field.name: (field, _conversion(field)) for field in results._meta.sorted_fields}
-    columns |= {"source_pk": (spectra.source, keys), "modified": (results.modified, moments)}
+    columns |= {"modified": (results.modified, moments)}
     if issubclass(results, FlaggedOutputModel):
         columns |= {name: (getattr(results, name), truths) for name in ("flag_bad", "flag_warn")}
     columns |= {OF_SOURCE + name: (getattr(Source, name), numbers) for name in _COORDINATES}
     columns = {name: column for name, column in columns.items() if column[1] is not None}
     query = (
         results.select(*(node for node, _ in columns.values()))
-        .join(spectra, peewee.JOIN.LEFT_OUTER, on=(spectra.spectrum_pk == results.spectrum_pk))
-        .join(Source, peewee.JOIN.LEFT_OUTER, on=(spectra.source == Source.pk))
+        .join(Source, peewee.JOIN.LEFT_OUTER, on=(results.source_pk == Source.pk))
         .where(is_newest(results))
     )
     return Arrays(read_arrays(query, {name: convert for name, (_, convert) in columns.items()}))
@@ -97,5 +96,8 @@ def _conversion(field: peewee.Field) -> Convert | None:
     is_key = isinstance(field, peewee.ForeignKeyField)
     kind = field.rel_field if is_key else field
     if isinstance(kind, (peewee.FloatField, peewee.IntegerField, peewee.BooleanField)):
-        return keys if is_key or (isinstance(kind, peewee.IntegerField) and not field.null) else numbers
+        is_whole = isinstance(kind, peewee.BitField) or (
+            isinstance(kind, peewee.IntegerField) and not field.null
+        )
+        return keys if is_key or is_whole else numbers
     return None

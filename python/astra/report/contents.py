@@ -19,6 +19,7 @@ from astra.report.agreement import Parallaxes, Repeats, outliers, parallaxes, re
 from astra.report.arrays import Arrays, read_results
 from astra.report.result_arrays import Rows, read_rows
 from astra.status.overview import common_reasons
+from astra.system.version import version_integer_to_string
 from astra.tasks.contract import Task
 
 
@@ -114,7 +115,7 @@ def gather(spectra: Sequence[int] | None = None) -> Contents:
 def _facts(task: Task, rows: Arrays, results: type[BaseModel], *shown: peewee.Expression) -> dict[str, Any]:
     return {
         "source": described(database),
-        "versions": [_spelled(version) for version in np.unique(rows["v_astra"]).tolist()],
+        "versions": [version_integer_to_string(version) for version in np.unique(rows["v_astra"]).tolist()],
         "newest": rows["modified"].max().item() if len(rows) else None,
         "kinds": _kinds(task, rows),
         "rows": rows,
@@ -122,13 +123,7 @@ def _facts(task: Task, rows: Arrays, results: type[BaseModel], *shown: peewee.Ex
     }
 
 
-def _spelled(version: int) -> str:
-    rest, patch = divmod(version, PATCHES)
-    major, minor = divmod(rest, PATCHES)
-    return f"{major}.{minor}.{patch}"
-
-
-def has_result(rows: Arrays) -> np.ndarray:
+def measured_rows(rows: Arrays) -> np.ndarray:
     """Which rows have a result: all, if they have no flag to say that there is none."""
     if "flag_bad" not in rows.values:
         return np.ones(len(rows), bool)
@@ -137,7 +132,7 @@ def has_result(rows: Arrays) -> np.ndarray:
 
 def _kinds(task: Task, rows: Arrays) -> list[Kind]:
     """The kinds of the rows that have a result, from the runs that made them."""
-    pairs = np.stack([rows["run_pk"], rows["v_astra"] // PATCHES])[:, has_result(rows)]
+    pairs = np.stack([rows["run_pk"], rows["v_astra"] // PATCHES])[:, measured_rows(rows)]
     found, counts = np.unique(pairs, axis=1, return_counts=True)
     runs = {run.pk: run for run in TaskRun.select().where(TaskRun.pk << np.unique(found[0]).tolist())}
     kinds: dict[tuple, Kind] = {}

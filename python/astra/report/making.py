@@ -110,14 +110,16 @@ def make_report(
         stream.write(text.encode())
     rows = contents.rows
     weights = {(kind.origin.weights_name, kind.origin.weights_sha256) for kind in contents.kinds}
-    counted = (rows.values.get(name) for name in ("good", "flag_warn", "flag_bad"))
+    # A column of another task may be called good as well.
+    counts = (rows.values["good"] if task.output_model is AstroNNdist else None,)
+    counts += tuple(rows.values.get(name) for name in ("flag_warn", "flag_bad"))
     return Made(
         task.name,
         output,
         output.stat().st_size,
         len(rows),
         contents.stars,
-        *(None if truths is None else int(truths.sum()) for truths in counted),
+        *(None if truths is None else int(truths.sum()) for truths in counts),
         {name: count for name, _, count in contents.flags(task.output_model)},
         [{"name": name, "sha256": sha256} for name, sha256 in sorted(weights, key=str) if sha256],
         time.monotonic() - started,

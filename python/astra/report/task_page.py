@@ -11,7 +11,7 @@ from astra.models import FlaggedOutputModel, PipelineOutputModel
 from astra.models.fields import flags_of
 from astra.report import figures, population
 from astra.report.arrays import OF_SOURCE
-from astra.report.contents import Kind, TaskContents, has_result
+from astra.report.contents import Kind, TaskContents, measured_rows
 from astra.report.page import Section, macros, number, page, share
 from astra.report.star_page import NUMBERS_REMAIN
 from astra.report.summaries import histogram, log_steps, steps
@@ -57,7 +57,7 @@ def _head(task: Task, contents: TaskContents) -> str:
     rows = contents.rows
     entries = {"spectra with a result row": f"{len(rows):,}", "stars": f"{contents.stars:,}"}
     if issubclass(task.output_model, FlaggedOutputModel):
-        measured = has_result(rows)
+        measured = measured_rows(rows)
         counted = {
             "measured": measured,
             "no result": ~measured,

@@ -353,8 +353,10 @@ def _models_of(function: Callable) -> tuple[type[BaseModel], type[PipelineOutput
 
 
 def _faults_of(output: type[PipelineOutputModel]) -> Iterator[str]:
-    """What is wrong with the flags of a model of results."""
+    """What is wrong with a model of results."""
     model = output.__name__
+    if PipelineOutputModel.UNIQUE not in output._meta.indexes:
+        yield f"{model} has indexes of its own: name PipelineOutputModel.UNIQUE among them"
     if not issubclass(output, FlaggedOutputModel):
         for name in _OF_FLAGGED & vars(output).keys():
             yield f"{model} has a {name} of its own; let it inherit from FlaggedOutputModel"

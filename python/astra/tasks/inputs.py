@@ -19,10 +19,9 @@ _SPELLED = "%Y-%m-%d %H:%M:%f"
 
 def spectrum_changed(results: type[PipelineOutputModel], spectra: type[BaseModel]) -> peewee.Node:
     """Whether a spectrum has changed since its result was made, over a join of both."""
-    known = results.spectrum_modified
-    return peewee.Case(
-        None, [(known.is_null(), spectra.modified >= results.inputs_read)], _moved(known, spectra.modified)
-    )
+    known, then = results.spectrum_modified, results.inputs_read
+    unknown = then.is_null() | (spectra.modified >= then)
+    return peewee.Case(None, [(known.is_null(), unknown)], _moved(known, spectra.modified))
 
 
 def source_changed(results: type[PipelineOutputModel], spectra: type[BaseModel]) -> peewee.Expression:

@@ -1,4 +1,4 @@
-"""The table of version 0.1; a frozen copy of the model as it was then."""
+"""The table of version 0.1: its own columns are frozen here, those of all results are astra's."""
 
 from astra.fields import FloatField
 from astra.models import FlaggedOutputModel
