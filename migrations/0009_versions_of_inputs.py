@@ -21,6 +21,6 @@ def up(migrator, db):
 
 def down(migrator, db):
     """Drop the columns: inputs that changed while a clock was ahead may then pass for unchanged."""
-    # Not by the migrator: before SQLite 3.35 it would build the table anew, and the view uses it.
+    # Not by the migrator, which would build the table anew on SQLite, where the view uses it.
     for table, column in COLUMNS:
         db.execute_sql(f"ALTER TABLE {table} DROP COLUMN {column}")

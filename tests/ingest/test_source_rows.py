@@ -1,9 +1,10 @@
 """One star is one source, whatever it is called; contradictions are said and have one outcome."""
 
 import itertools
+from datetime import datetime
 
 import pytest
-from builders import a_result, a_source
+from builders import a_result, a_source, made_from
 
 from astra.ingest.apstar import ingest_apstar
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source
@@ -38,14 +39,19 @@ def test_files_that_know_parts_of_the_identifiers_are_one_star(db, apstar, order
 def test_results_follow_a_star_that_turns_out_to_be_another(db, apstar):
     first, second, both = (apstar(name, **header) for name, header in FILES)
     ingest_apstar([first, second])
+    moment = datetime(2999, 1, 1)
+    Source.update(modified=moment).execute()  # as of sources that were made by one statement
     for spectrum in ApogeeCoaddedSpectrumInApStar.select():
-        a_result(spectrum)
+        made_from(a_result(spectrum), spectrum)
 
     counts = ingest_apstar([both])
 
     star = Source.get()
     assert (counts.sources_updated, counts.sources_new) == (1, 0)
     assert {row.source_pk for row in AstroNNdist.select()} == {star.pk}
+    # So that each of them is derived again.
+    assert {row.source_modified for row in AstroNNdist.select()} == {moment}
+    assert star.modified > moment
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -16,7 +16,9 @@ from astra.tasks.pending import Selection
 
 
 def _result(pk):
-    return AstroNNdist(spectrum_pk=pk, L_fakemag=7.0, t_elapsed=0.0, t_overhead=0.0)
+    row = AstroNNdist(spectrum_pk=pk, L_fakemag=7.0, t_elapsed=0.0, t_overhead=0.0)
+    row.made_from(ApogeeCoaddedSpectrumInApStar.get(spectrum_pk=pk), now(database))
+    return row
 
 
 def _store(chunk):

@@ -11,7 +11,8 @@ import pytest
 from builders import a_chunk, a_source, a_spectrum
 
 from astra.database.connection import now
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskRun, TaskWorker
+from astra.ingest.references import References
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, TaskClaim, TaskRun, TaskWorker
 from astra.running.request import Request
 from astra.running.runner import run
 from astra.running.runs import Report
@@ -287,7 +288,7 @@ def test_a_batch_that_cannot_be_written_stops_the_run_with_its_reason(db, toy):
     def make(spectrum):
         row = AstroNNdist.from_spectrum(spectrum)
         if len(toy.seen) == 3:
-            row.source_pk = 987654321  # no such source: the foreign key refuses it
+            row.v_astra = None  # the column is NOT NULL
         return row
 
     toy.make = make
@@ -295,7 +296,7 @@ def test_a_batch_that_cannot_be_written_stops_the_run_with_its_reason(db, toy):
 
     assert (report.outcome, report.exit_code) == ("failed", 74)
     assert "the database refused to write" in report.error
-    assert "foreign key" in report.error.lower()
+    assert "null" in report.error.lower()
     assert AstroNNdist.select().count() == 2
     assert TaskRun.get().outcome == "failed"
 
@@ -372,3 +373,22 @@ def test_what_changes_while_it_is_measured_is_pending_again(db, toy):
 
     assert (_run(toy).tally.processed, _run(toy).tally.processed) == (2, 1)
     assert toy.seen == [first.spectrum_pk, second.spectrum_pk, first.spectrum_pk]
+
+
+def test_a_source_that_is_made_one_with_another_while_its_spectrum_is_measured_stops_nothing(db, toy):
+    spectra = _spectra(3)
+    lost, kept, deleted = spectra[0].source, spectra[1].source, spectra[2]
+
+    def make(spectrum):
+        if spectrum.spectrum_pk == deleted.spectrum_pk:
+            References().move(lost.pk, kept.pk)
+            Source.delete().where(Source.pk == lost.pk).execute()
+            References().delete_spectrum(deleted.spectrum_pk)
+        return AstroNNdist.from_spectrum(spectrum, L_fakemag=7.0)
+
+    toy.make = make
+    report = _run(toy)
+
+    assert (report.exit_code, report.tally.processed) == (0, 2)
+    assert [row.source_pk for row in AstroNNdist.select().order_by(AstroNNdist.spectrum_pk)] == [kept.pk] * 2
+    assert TaskClaim.select().count() == 0

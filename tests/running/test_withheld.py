@@ -329,3 +329,16 @@ def test_a_note_that_a_fast_clock_dated_hides_no_change_and_is_tried_again(toy):
 
     assert sorted(pk for (pk,) in again.tuples()) == keys[1:]
     assert [pk for (pk,) in pending_query(selection).tuples()] == keys[:1]
+
+
+def test_each_withheld_file_is_tried_again_once_in_a_run_although_the_clock_was_set_back(toy, monkeypatch):
+    keys = _spectra(12)
+    _run(toy)
+    toy.withheld = set(keys[:4])
+    _run(toy, chunk=2, selection={"overwrite": True})
+    behind = now(database) - timedelta(hours=1)
+    monkeypatch.setattr("astra.running.rows.now", lambda database: behind)
+
+    _run(toy, chunk=2)
+
+    assert sorted(toy.seen) == keys[:4]

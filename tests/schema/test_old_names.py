@@ -174,3 +174,14 @@ def test_init_that_has_nothing_to_do_leaves_the_views_alone(db, monkeypatch):
     monkeypatch.setattr("astra.schema.upstream.replace_view", None)
 
     schema.upgrade(db, load_settings())
+
+
+@on_sqlite
+def test_a_name_that_is_taken_otherwise_is_a_warning(db, astra):
+    db.execute_sql("DROP VIEW astro_nn_dist_upstream")
+    db.execute_sql("CREATE INDEX astro_nn_dist_upstream ON astro_nn_dist (dist)")
+
+    code, _, err = astra("init")
+
+    assert (code, err.count("\n")) == (0, 1)
+    assert "the view astro_nn_dist_upstream cannot be made anew (" in err

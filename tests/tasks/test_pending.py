@@ -394,3 +394,19 @@ def test_a_row_that_does_not_depend_on_its_star_follows_its_spectrum_to_another_
     again = AstroNNdist.get()
     assert (again.source_pk, again.source_modified, again.dist) == (star.pk, Source.get().modified, 7.0)
     assert count_pending(Selection(some_task)) == 0
+
+
+def test_a_row_that_was_saved_by_hand_is_measured_by_the_next_run(db):
+    spectrum = a_spectrum(a_source())
+    AstroNNdist.from_spectrum(spectrum, dist=7.0).save()
+
+    assert _pending() == [spectrum.spectrum_pk]
+
+
+def test_a_task_that_does_not_depend_on_sources_derives_nothing_from_them():
+    @task(uses_source=False)
+    def some_task(spectra: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[AstroNNdist]:
+        yield from ()
+
+    with pytest.raises(TypeError, match="uses_source=False says that nothing is derived from a source"):
+        some_task.rederived_by()(lambda rows, sources: None)

@@ -28,6 +28,11 @@ def locked(query: peewee.ModelSelect) -> peewee.ModelSelect:
     return query.for_update() if is_postgresql(query.model._meta.database) else query
 
 
+def kept_there(query: peewee.ModelSelect) -> peewee.ModelSelect:
+    """The query, of whose rows none is deleted until the transaction ends; they can be changed meanwhile."""
+    return query.for_update("FOR KEY SHARE") if is_postgresql(query.model._meta.database) else query
+
+
 def until(database: peewee.Database, text: peewee.Field, separator: str) -> peewee.Expression:
     """The part of a text before a separator; all of it where there is none."""
     if is_postgresql(database):

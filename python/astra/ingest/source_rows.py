@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import peewee
 
-from astra.database.connection import MAX_PARAMETERS
+from astra.database.connection import MAX_PARAMETERS, database, moved_on_sql
 from astra.ingest import precedence
 from astra.ingest.precedence import Origins, Values
 from astra.ingest.records import Tally, stored_rows
@@ -121,6 +121,10 @@ class Stars:
 
     def _repoint(self, lost: int, kept: int) -> None:
         """Make all rows of one source refer to another, and delete the first."""
+        # What was made from either of them was not made from what they are together.
+        latest = f"(SELECT MAX(modified) FROM source WHERE pk IN ({lost:d}, {kept:d}))"
+        later = peewee.SQL(moved_on_sql(database, latest))
+        Source.update({Source.modified: later}).where(Source.pk == kept).execute()
         refusals = self._tally.references.move(lost, kept)
         message = (
             "two sources are one star, but what refers to one of them cannot be given to the other in "

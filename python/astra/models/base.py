@@ -1,7 +1,6 @@
 """The base of all models, and writing many rows at once."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import datetime
 from typing import Any
 
 import peewee
@@ -43,18 +42,15 @@ class BaseModel(peewee.Model):
         if self._pk is None or force_insert:
             return super().save(force_insert=force_insert, only=dirty)
         changed = self._changed(dirty)
-        stamped = self._meta.fields.get("modified")
-        if changed and stamped is not None:
-            self.modified = self._moved_on()
+        stamped = self._meta.fields.get("modified") if changed else None
+        if stamped is not None:
+            self.__data__["modified"] = peewee.SQL(moved_on_sql(self._meta.database, '"modified"'))
             changed.append(stamped)
         rows = super().save(only=changed) if changed else False
+        if stamped is not None:
+            self.__data__["modified"] = type(self).select(stamped).where(self._pk_expr()).scalar()
         self._dirty -= {field.name for field in dirty}
         return rows
-
-    def _moved_on(self) -> datetime | None:
-        later = peewee.SQL(moved_on_sql(self._meta.database, '"modified"'))
-        query = type(self).select(later.converter(self._meta.fields["modified"].python_value))
-        return query.where(self._pk_expr()).scalar()
 
     def _changed(self, fields: list[peewee.Field]) -> list[peewee.Field]:
         if not fields:

@@ -184,7 +184,7 @@ class PipelineOutputModel(BaseModel):
 
     def derived_from(self, source: Source | None, moment: datetime) -> None:
         """Keep the version of the source of this row, and a moment before that was read."""
-        self.source_read, self.source_modified = moment, source and source.modified
+        self.source_read, self.source_modified = moment, None if source is None else source.modified
 
     @classmethod
     def flag_names(cls) -> list[str]:

@@ -18,7 +18,7 @@ import peewee
 from astra.database.connection import database, now, now_sql, writing
 from astra.database.locks import changing_claims, liveness_of
 from astra.database.reconnecting import persistent
-from astra.database.sql import locked
+from astra.database.sql import among, locked
 from astra.errors import DatabaseUnreachable
 from astra.models.pipeline import TaskClaim, TaskRun, TaskWithheld, TaskWorker
 from astra.running.rows import Chunk, Tally, write_failures
@@ -55,6 +55,7 @@ class Claims:
         self._worker, self._workers = 0, [0]
         self._last = 0
         self._alone: dict[int, Chunk] = {}
+        self._tried: set[int] = set()
         self.quarantined = Tally()
 
     def __enter__(self) -> Self:
@@ -102,6 +103,8 @@ class Claims:
             self._alone[token] = chunk
         elif self._selection.tried_before is None:
             self._last = chunk.keys[-1]
+        else:
+            self._tried.update(chunk.keys)
         return chunk
 
     def turn_to(self, selection: Selection) -> None:
@@ -262,7 +265,8 @@ class Claims:
             # A run processes no spectrum twice, even if it was changed meanwhile.
             run_pk = self._task.output_model.run_pk
             query = query.where(run_pk.is_null() | (run_pk != self._run_pk))
-        return query
+        # Nor, whatever the clock says, any of those whose files were withheld, of which a row may stay.
+        return query.where(~among(database, self._key, self._tried)) if self._tried else query
 
     def _suspect(self) -> list[int]:
         """One of the orphans, if there is one in the selection.

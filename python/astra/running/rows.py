@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from astra.database.connection import database, now, writing
-from astra.database.sql import locked
+from astra.database.sql import kept_there, locked
 from astra.models.base import BaseModel, upsert
 from astra.models.pipeline import (
     FlaggedOutputModel,
@@ -18,6 +18,7 @@ from astra.models.pipeline import (
     has_result,
     of_this_version,
 )
+from astra.models.source import Source
 from astra.tasks.contract import Task
 from astra.tasks.pending import Selection, stale_query, with_sources
 from astra.tasks.withheld import Withheld, forget, note
@@ -128,10 +129,14 @@ def write_claimed(
     keys, unread = ({each.spectrum_pk for each in some} for some in (rows, withheld))
     with writing(database):
         held = _release(task, token, keys | unread)
-        write(task, [row for row in rows if row.spectrum_pk in held])
-        note(task, [each for each in withheld if each.spectrum_pk in held])
+        there = _still_there(task, rows, held)
+        mine = [row for row in rows if row.spectrum_pk in there]
+        write(task, mine)
+        note(task, [each for each in withheld if each.spectrum_pk in there])
         forget(task, held - unread)
-    return (held & keys) | _written_before(task, [row for row in rows if row.spectrum_pk not in held])
+    return {row.spectrum_pk for row in mine} | _written_before(
+        task, [row for row in rows if row.spectrum_pk not in held]
+    )
 
 
 def _release(task: Task, token: int, keys: Collection[int]) -> set[int]:
@@ -146,6 +151,31 @@ def _release(task: Task, token: int, keys: Collection[int]) -> set[int]:
     held = {pk for (pk,) in locked(query).tuples()}
     TaskClaim.delete().where(mine).execute()
     return held
+
+
+def _still_there(task: Task, rows: list[PipelineOutputModel], keys: Collection[int]) -> dict[int, int | None]:
+    """What an ingest has left of some spectra since they were read, and keeps until the transaction ends.
+
+    Where it has made one source of two, rows of the other get the one that stays; the version that they keep
+    tells the next run that they are not made from that.
+
+    Args:
+        task: The task.
+        rows: Results of some of the spectra.
+        keys: The spectra.
+
+    Returns:
+        Those that are there, with their sources.
+    """
+    spectra, read = task.spectrum_model, {row.source_pk for row in rows} - {None}
+    sources = kept_there(Source.select(Source.pk).where(Source.pk << read).order_by(Source.pk))
+    gone = read - {pk for (pk,) in sources.tuples()}
+    query = spectra.select(spectra.spectrum_pk, spectra.source).where(spectra.spectrum_pk << list(keys))
+    found = dict(kept_there(query.order_by(spectra.spectrum_pk)).tuples())
+    for row in rows:
+        if row.source_pk in gone:
+            row.source_pk = found.get(row.spectrum_pk)
+    return found
 
 
 def _written_before(task: Task, rows: list[PipelineOutputModel]) -> set[int]:

@@ -8,8 +8,9 @@ import logging
 
 import peewee
 
-from astra.database.connection import is_postgresql, one_line
+from astra.database.connection import is_postgresql, one_line, translated
 from astra.database.schemas import replace_view
+from astra.errors import DatabaseUnreachable
 
 log = logging.getLogger("astra")
 
@@ -69,7 +70,8 @@ VIEWS = {
 def make_views(database: peewee.Database, *, anew: bool) -> None:
     """Make the views that are not there, and replace those that have other columns.
 
-    A view that the database refuses to make is a warning: what somebody else has made stays as it is.
+    So a view of such a name that somebody has made by hand is replaced, too; a table is not. What the
+    database refuses is a warning.
 
     Args:
         database: The open database.
@@ -115,7 +117,9 @@ def _replace(database: peewee.Database, name: str) -> None:
             with database.atomic():
                 database.execute_sql(f"DROP VIEW IF EXISTS {name}")
                 replace_view(database, name, query)
-    except (peewee.ProgrammingError, peewee.InternalError) as error:
+    except peewee.DatabaseError as error:
+        if isinstance(translated(error), DatabaseUnreachable):
+            raise
         log.warning(
             "the view %s cannot be made anew (%s): drop it and what rests on it, and run `astra init` again",
             name,

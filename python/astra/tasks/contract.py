@@ -258,7 +258,11 @@ class Task:
         """
 
         def register(apply: Callable[[list, list], None]) -> Callable[[list, list], None]:
-            self.rederivation, self.uses_source = Rederivation(apply, also_stale), True
+            if not self.uses_source:
+                raise TypeError(
+                    f"task {self.name}: uses_source=False says that nothing is derived from a source"
+                )
+            self.rederivation = Rederivation(apply, also_stale)
             return apply
 
         return register

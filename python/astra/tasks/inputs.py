@@ -1,8 +1,8 @@
 """Whether a row still rests on the inputs that its spectrum has now, as conditions of a query.
 
-The version of an input is its ``modified``: it moves on with each change, and no two states of a row have the
-same. A result keeps those that it was made from, and a change is seen by a difference, whatever the clocks
-say. Only rows from before these were kept are judged by the time at which their inputs were read.
+The version of an input is its ``modified``: it moves on with each change, and no two states of one row have
+the same. A result keeps those that it was made from, and a change is seen by a difference, whatever the
+clocks say. Only rows from before these were kept are judged by the time at which their inputs were read.
 """
 
 import peewee

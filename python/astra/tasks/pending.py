@@ -1,10 +1,10 @@
 """Which spectra still need which task.
 
-A spectrum is *pending* when it has no row under this minor version, or has changed since that was made. When
-only its source changed, its row is *stale* if the task can derive it again from what is stored, while the
-spectrum stays closed; else it is pending. A task that makes no use of sources derives nothing: its rows only
-follow their spectra to other sources. A spectrum whose file the system withheld is not pending, but noted:
-every run tries it again when all else is done. Keys are streamed in order; nothing loads all spectra.
+A spectrum is *pending* when it has no row under this minor version, or has changed since its row was made.
+When only its source changed, its row is *stale* if the task can derive it again from what is stored, while
+the spectrum stays closed; else it is pending. A task that makes no use of sources derives nothing: its rows
+only follow their spectra to other sources. A spectrum whose file the system withheld is not pending, but
+noted: every run tries it again when all else is done. Keys are streamed in order; nothing loads all spectra.
 """
 
 from collections.abc import Callable, Iterator
