@@ -316,13 +316,8 @@ def _flags(results: type[PipelineOutputModel]) -> dict[str, Column]:
     """A logical column for each flag, and for what several of them make."""
     said = {name: (flag, flag.help_text or "") for name, flag in flags_of(results).items()}
     if issubclass(results, FlaggedOutputModel):
-        own = flags_of(results, "result_flags")
-        for name, words, bits in (
-            ("flag_warn", "Look twice", results.WARN),
-            ("flag_bad", "Discard", results.BAD),
-        ):
-            made_by = ", ".join(each for each, flag in own.items() if flag.value & bits)
-            said.setdefault(name, (getattr(results, name), f"{words}: {made_by or 'no flag asks for it'}"))
+        for name, (_, text) in results.summaries().items():
+            said.setdefault(name, (getattr(results, name), text))
     return {
         name: Column(name, name, Kind.LOGICAL, None, text, _FLAG, nullable=False, node=node)
         for name, (node, text) in said.items()

@@ -226,6 +226,15 @@ class FlaggedOutputModel(PipelineOutputModel):
         """Whether to look twice at the row; works on an instance and in a query."""
         return (self.result_flags & self.WARN) != 0
 
+    @classmethod
+    def summaries(cls) -> dict[str, tuple[int, str]]:
+        """The bits that make ``flag_warn`` and ``flag_bad``, and what these mean."""
+        own, found = fields.flags_of(cls, "result_flags").items(), {}
+        for name, word, bits in (("flag_warn", "Look twice", cls.WARN), ("flag_bad", "Discard", cls.BAD)):
+            made_by = ", ".join(flag for flag, each in own if each.value & bits)
+            found[name] = bits, f"{word}: any of {made_by}" if made_by else f"{word}: no flag asks for it"
+        return found
+
 
 def of_this_version(rows: type[BaseModel]) -> peewee.Expression:
     """Whether a result, or a run, is of this minor version of Astra, in a query."""

@@ -8,7 +8,6 @@ import numpy as np
 import peewee
 
 from astra.models import FlaggedOutputModel, PipelineOutputModel
-from astra.models.fields import flags_of
 from astra.report import figures, population
 from astra.report.arrays import OF_SOURCE
 from astra.report.contents import Kind, TaskContents, measured_rows
@@ -82,18 +81,11 @@ def _flags(model: type[PipelineOutputModel], contents: TaskContents) -> str:
         if isinstance(field, peewee.BitField) and (named := contents.flags(model, field.name)):
             entries = [(name, meaning or "not described", count) for name, meaning, count in named]
             if field.name == "result_flags" and issubclass(model, FlaggedOutputModel):
-                entries += _summaries(model, contents)
+                made = [(name, text) for name, (bits, text) in model.summaries().items() if bits]
+                entries += [(name, text, int(contents.rows[name].sum())) for name, text in made]
             said = [(*entry, share(entry[-1] / len(contents.rows))) for entry in entries]
             tables.append((field.name, field.help_text or "", said))
     return macros(TEMPLATE).flags(tables)
-
-
-def _summaries(model: type[FlaggedOutputModel], contents: TaskContents) -> Iterator[tuple[str, str, int]]:
-    """What the flags of a result add up to."""
-    for name, what, bits in (("flag_warn", "Look twice", model.WARN), ("flag_bad", "Discard", model.BAD)):
-        of = [flag for flag, each in flags_of(model, "result_flags").items() if each.value & bits]
-        if of:
-            yield name, f"{what}: any of {', '.join(of)}", int(contents.rows[name].sum())
 
 
 # > On the sky
