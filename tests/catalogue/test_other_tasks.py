@@ -151,8 +151,8 @@ def test_the_text_of_a_field_is_the_description_and_only_what_is_known_has_a_ucd
     assert known["dist"] == ("pc", "Heliocentric distance", "pos.distance;meta.main")
     assert known["name"] == (None, "", "")
     assert known["flag_odd"] == (None, "", "meta.code.qual")
-    assert known["flag_bad"] == (None, "Discard: flag_odd, flag_no_result", "meta.code.qual")
-    assert known["flag_warn"][1] == "Look twice: flag_weak"
+    assert known["flag_bad"] == (None, "Discard: any of flag_odd, flag_no_result", "meta.code.qual")
+    assert known["flag_warn"][1] == "Look twice: any of flag_weak"
 
 
 def test_columns_that_no_format_can_hold_are_left_out_with_one_line(measured, read, caplog):
