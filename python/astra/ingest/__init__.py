@@ -10,7 +10,7 @@ measurements.py         E(B-V) from AK_TARG or SFD_EBV, of a header or a row; th
 catalog.py              the table of --catalog, whose values are preferred
 records.py              one product, as a file or a row describes it; the counts
 register.py             writes one batch of records in one transaction: the rows of its spectra
-other_spectra.py        spectra of the models of other packages, and their sources
+other_spectra.py        registers spectra of the models of other packages, and their sources
 source_rows.py          the rows of its sources
 precedence.py           which of several values of one star is kept
 references.py           rows of all tables that refer to a source or a spectrum

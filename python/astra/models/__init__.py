@@ -6,7 +6,7 @@ glossary.py        the wording of every column
 source.py          stars: photometry, extinction, astrometry
 apogee.py          APOGEE spectra, and what all spectra share
 pipeline.py        what all tasks share: runs, workers and their claims, the base of all results
-astronn_dist.py    spectrophotometric distances, and the view ``distances``
+astronn_dist.py    spectrophotometric distances, and the view ``distances`` with ``good``
 explain.py         flags in words
 """
 

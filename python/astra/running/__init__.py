@@ -7,9 +7,9 @@ What is where:
     runner.py     the run: checks, then rederives rows, then processes spectra
     ending.py     how it ends: signals, outcome, exit code, one line of error
     runs.py       what is on record of it: report and row; the rule that weights do not mix
-    workers.py    where chunks are processed: here, or in several local processes
+    workers.py    where chunks are processed: here, or in several local processes, any of which may die
     supply.py     the chunks that a run hands out within its limits; whether the disk is lost or single files
-    claims.py     which worker holds which spectra; dead workers, their orphans, and poison
+    claims.py     which worker holds which spectra; what becomes of those of dead workers, and of poison
     loop.py       what each worker does: one chunk after the other, written while the next is computed
     rows.py       chunks, counts, and each way in which rows of results are written
 """

@@ -4,7 +4,7 @@ atomic.py       a file that is written completely or not at all
 processes.py    processes: their share of the cores, their memory, their end, their messages
 compiled.py     functions compiled by numba, kept for the next process
 arguments.py    the arguments of a command as one frozen dataclass
-plugins.py      packages that offer tasks
+plugins.py      the entry points by which packages offer tasks
 nested.py       collections within collections
 version.py      the version of Astra
 """
