@@ -44,8 +44,8 @@ def register_spectra(
 
     It is safe to repeat: a row whose values are the same stays unmodified, and one that changed is analysed
     again. The source is found by its sdss_id, else by its APOGEE id, or made; its values fill those that are
-    absent, and replace none that a survey's file or a catalogue has given. A row whose source has no
-    identifier keeps the one that it had, or none.
+    absent, and replace none: of spectra that disagree the first counts. A row whose source has no identifier
+    keeps the one that it had, or none.
 
     Args:
         model: The model of the spectra: ``source``, ``spectrum_pk``, ``created``, ``modified`` and its own.
