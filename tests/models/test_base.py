@@ -1,15 +1,18 @@
 """A misspelt column is an error, and no value is lost on the way into the database."""
 
 import math
-from datetime import timedelta
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 
+import peewee
 import pytest
 from builders import a_result, a_source, a_spectrum
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astra.database.connection import now
-from astra.models import AstroNNdist, Source, TaskRun
+from astra.errors import StorageError
+from astra.models import AstroNNdist, PipelineOutputModel, Source, TaskRun
 from astra.models.base import upsert
 from astra.system.version import V_ASTRA
 
@@ -212,6 +215,51 @@ def test_more_rows_than_one_statement_takes_are_all_written(db, monkeypatch):
 
     written = AstroNNdist.select(AstroNNdist.spectrum_pk, AstroNNdist.dist).order_by(AstroNNdist.spectrum_pk)
     assert list(written.tuples()) == [(pk, float(pk)) for pk in keys]
+
+
+class GuestMeasurement(PipelineOutputModel):
+    """A result with fields of plain peewee."""
+
+    day = peewee.DateField(null=True)
+    begun = peewee.DateTimeField(null=True)
+    at = peewee.TimeField(null=True)
+    step = peewee.DecimalField(null=True)
+    number = peewee.DoubleField(null=True)
+    content = peewee.BlobField(null=True)
+    arm = peewee.FixedCharField(null=True, max_length=4)
+
+    class Meta:
+        indexes = (PipelineOutputModel.UNIQUE,)
+
+
+def test_results_may_have_fields_of_plain_peewee(db):
+    GuestMeasurement.create_table()
+    values = {
+        "day": date(2026, 1, 2),
+        "begun": datetime(2026, 1, 2, 3, 4, 5, 600),
+        "at": time(3, 4, 5),
+        "step": Decimal("-0.25"),
+        "number": 0.1,
+        "content": b'\x00\\"{,}\xff',
+        "arm": "blue",
+    }
+    absent = dict.fromkeys(values) | {"number": math.nan}
+    rows = [
+        {"spectrum_pk": a_spectrum().spectrum_pk, "v_astra": V_ASTRA, **each} for each in (values, absent)
+    ]
+
+    upsert(GuestMeasurement, rows, **KEY)
+
+    full, empty = GuestMeasurement.select().order_by(GuestMeasurement.spectrum_pk)
+    assert {name: getattr(full, name) for name in values} | {"content": bytes(full.content)} == values
+    assert {name: getattr(empty, name) for name in values} == dict.fromkeys(values)
+
+
+def test_a_text_with_the_character_nul_is_refused_on_both_databases(db):
+    row = {"spectrum_pk": a_spectrum().spectrum_pk, "v_astra": V_ASTRA, "tag": "a\0b", "result_flags": 0}
+
+    with pytest.raises(StorageError, match=r"AstroNNdist.tag cannot hold the character NUL: 'a\\x00b'"):
+        upsert(AstroNNdist, [row], **KEY)
 
 
 def test_no_rows_are_no_work(db):

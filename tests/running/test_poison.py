@@ -1,10 +1,17 @@
 """A spectrum that kills its worker gets a row without a result; all others get theirs."""
 
+import importlib
+
+import guests
 import pytest
 from builders import a_spectrum, slow_on_sqlite, write_apstar
 from fake_runs import FakeRuns
 
+from astra import register_spectra
 from astra.models import AstroNNdist, TaskClaim, TaskRun
+from astra.running.claims import Claims
+from astra.tasks.installed import find_task
+from astra.tasks.pending import Selection
 
 # As a fault in a library of compiled code, or the end of memory.
 DEADLY = """
@@ -60,3 +67,26 @@ def test_a_run_of_one_process_dies_and_those_after_it_get_over_it(poisoned, tmp_
 
     assert (codes[-1], min(codes) < 0) == (0, True), runs.errors
     _check(poisoned, tmp_path)
+
+
+def test_a_spectrum_without_a_path_is_named_by_its_key(db, tmp_path, monkeypatch, astra):
+    more = "    product_id = fields.TextField(unique=True)\n    created = fields.StampField()\n    modified ="
+    code = guests.LINES.replace("    modified =", more, 1)
+    guests.install(tmp_path / "guest", monkeypatch, code, "line_width")
+    assert astra("init")[0] == 0
+    lines = importlib.import_module("guest_package")
+    register_spectra(lines.LineSpectrum, [{"product_id": name, "source": {"sdss_id": 7}} for name in "ab"])
+    first, second = lines.LineSpectrum.select().order_by(lines.LineSpectrum.spectrum_pk)
+
+    with Claims(Selection(find_task("line_width")), None) as worker:
+        for _ in range(3):
+            chunk = worker.take(1)
+            TaskClaim.update(suspect=True).execute()
+            worker.orphan([chunk])
+    assert astra("run", "line_width")[0] == 0
+
+    lost, measured = lines.LineWidth.select().order_by(lines.LineWidth.spectrum_pk)
+    reason = f"its worker died 3 times over this spectrum alone: spectrum {first.spectrum_pk}"
+    assert (lost.spectrum_pk, lost.no_result_reason) == (first.spectrum_pk, reason)
+    assert (measured.spectrum_pk, measured.width) == (second.spectrum_pk, 0.5)
+    assert lost.source_pk == measured.source_pk == first.source

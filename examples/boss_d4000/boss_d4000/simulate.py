@@ -64,11 +64,16 @@ def _table(name: str, columns: dict[str, Any]) -> fits.BinTableHDU:
 
 
 def main() -> int:
-    """``python -m boss_d4000.simulate FOLDER N``: write so many files, with breaks from 1.2 to 2."""
+    """``python -m boss_d4000.simulate FOLDER N``: write so many files, with breaks from 1.2 to 2.
+
+    The objects lie within a field, at redshifts from 0.02 to 0.25; place and redshift belong to the number.
+    """
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
     for number, strength in enumerate(np.linspace(1.2, 2.0, count), start=1):
-        write_spec(folder, number, strength=strength)
+        ra, dec, z = np.random.default_rng((number, 1)).uniform((149, 1.2, 0.02), (151, 3.2, 0.25)).tolist()
+        write_spec(folder, number, strength=strength, RACAT=ra, DECCAT=dec, Z=z)
+    print(f"{count:,} spec files are in {folder}")
     return 0
 
 

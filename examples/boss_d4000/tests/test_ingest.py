@@ -7,6 +7,7 @@ import pytest
 from astra.errors import MissingSpectrum, UnreadableSpectrum, UsageError
 from astra.models import Source, Spectrum
 
+from boss_d4000 import simulate
 from boss_d4000.ingest import ingest, main
 from boss_d4000.simulate import write_spec
 from boss_d4000.spectra import BossSpectrum
@@ -135,3 +136,20 @@ def test_without_tables_it_says_what_to_do(tmp_path, folder, monkeypatch, capsys
     assert main() == 78
 
     assert capsys.readouterr().err.endswith("the table boss_spectrum is missing: run `astra init`\n")
+
+
+def test_made_up_objects_lie_apart_within_a_field_and_the_same_number_gives_the_same(
+    database, folder, monkeypatch, capsys
+):
+    monkeypatch.setattr(sys, "argv", ["simulate", str(folder), "3"])
+
+    assert simulate.main() == 0
+    assert capsys.readouterr().out == f"3 spec files are in {folder}\n"
+    ingest([folder])
+    simulate.main()
+
+    assert ingest([folder]) == COUNTS | {"unchanged": 3}
+    rows = list(BossSpectrum.select())
+    places = [(row.source.ra, row.source.dec, row.redshift) for row in rows]
+    assert len(set(places)) == 3
+    assert all(149 < ra < 151 and 1.2 < dec < 3.2 and 0.02 < z < 0.25 for ra, dec, z in places)

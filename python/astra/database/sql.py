@@ -132,21 +132,35 @@ def _arrays(database: peewee.Database, table: str, columns: Mapping[str, list[An
 
 
 def _array(values: list[Any]) -> str:
-    """The text of an array of PostgreSQL, which writes numbers and null as JSON does, but not texts."""
+    """The text of an array of PostgreSQL, which writes numbers and null as JSON does, but not texts.
+
+    NaN is null, as in SQLite.
+    """
     if any(isinstance(value, str) for value in values):
         return "{" + ",".join("NULL" if value is None else _quoted(value) for value in values) + "}"
-    return "{" + json.dumps(values, allow_nan=False)[1:-1] + "}"
+    return "{" + json.dumps(values, default=_text).replace("NaN", "NULL")[1:-1] + "}"
 
 
-def _quoted(text: str) -> str:
+def _quoted(value: Any) -> str:
+    text = value if isinstance(value, str) else _text(value)
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _text(value: Any) -> str:
+    """A date, a decimal number, bytes … as PostgreSQL reads it."""
+    # psycopg2 wraps bytes.
+    value = getattr(value, "adapted", value)
+    is_bytes = isinstance(value, (bytes, bytearray, memoryview))
+    return rf"\x{bytes(value).hex()}" if is_bytes else str(value)
 
 
 @functools.cache
 def _types(database: peewee.Database, table: str) -> dict[str, str]:
     """The type of each column, as the database calls it."""
-    return {column.name: column.data_type for column in database.get_columns(table)}
+    types = {column.name: column.data_type for column in database.get_columns(table)}
+    # The name alone means a single character.
+    return {name: "bpchar" if kind == "character" else kind for name, kind in types.items()}
 
 
 # > Many rows read at one moment

@@ -8,7 +8,7 @@ tables arrive. From strong to weak:
 2. the newest release;
 3. within a release: survey spectra before commissioning, a row of an allStar table before the header
    of a file, then the newest reduction, then the last ``product_id`` in alphabetical order;
-4. a value of unknown origin, written by hand.
+4. a value of unknown origin: written by hand, or by ``register_spectra``, which only fills absent ones.
 
 An absent value never replaces one that is there. A label describes another value, and comes and
 goes with it: ``ebv_flags`` and ``ebv_origin`` with ``ebv``, ``gaia_release`` with ``plx``. One
@@ -76,6 +76,19 @@ def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str 
         for label in (label for label, labelled in LABELS.items() if labelled == name):
             if label in new or not same:
                 _set(values, origins, label, new.get(label), origin)
+
+
+def fill(values: Values, origins: Origins, new: Mapping[str, Any]) -> None:
+    """Take over, in place, values of unknown origin that are absent so far, each with its labels.
+
+    Args:
+        values: The values of one source; absent ones are ``None``.
+        origins: Their origins; unknown ones are left out.
+        new: The new values; absent ones are ``None`` or left out.
+    """
+    lacking = {name for name, value in new.items() if value is not None and values.get(name) is None}
+    taken = {name: value for name, value in new.items() if {name, LABELS.get(name)} & lacking}
+    merge(values, origins, taken, None)
 
 
 def keep_release(values: Values, origins: Origins, known: str | None) -> bool:

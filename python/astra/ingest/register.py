@@ -148,8 +148,7 @@ class Spectra:
 
     def sources_by_name(self) -> dict[str, int]:
         """The keys of sources by the names of their spectra."""
-        oldest_last = sorted(self._rows.values(), key=lambda row: row["spectrum_pk"], reverse=True)
-        return {row["obj"]: row["source"] for row in oldest_last if row["source"] is not None}
+        return sources_by_name(self._rows.values())
 
     def take(self, record: Record) -> Values:
         """The row of a record; later changes of it by the caller are written too."""
@@ -251,6 +250,12 @@ def _is_changed(before: Values, row: Values) -> bool:
         return True
     deciding = "path" if row["pixels_digest"] is None else "pixels_digest"
     return row[deciding] != before[deciding]
+
+
+def sources_by_name(spectra: Iterable[Values]) -> dict[str, int]:
+    """The keys of sources by the names of their spectra; of several with one name the oldest counts."""
+    oldest_last = sorted(spectra, key=lambda row: row["spectrum_pk"], reverse=True)
+    return {row["obj"]: row["source"] for row in oldest_last if row["source"] is not None}
 
 
 def new_identities(count: int) -> list[int]:

@@ -7,6 +7,7 @@ import peewee
 
 from astra.database.connection import database, moved_on_sql
 from astra.database.sql import differs, insert_columns
+from astra.errors import StorageError
 from astra.models.fields import GeneratedField
 from astra.system.plugins import load_all
 
@@ -146,6 +147,9 @@ def upsert(
         key: Fields of the unique index that identifies a row.
         keep: Fields that an update leaves as they are.
         uncounted: Fields that are updated but do not count as a change (timings, provenance).
+
+    Raises:
+        StorageError: A text has the character NUL, which PostgreSQL cannot store.
     """
     rows = list(rows)
     if not rows:
@@ -155,10 +159,18 @@ def upsert(
         field, values = meta.fields[name], [row[name] for row in rows]
         if is_written(field, values):
             written[field] = [field.db_value(value) for value in values]
+            if isinstance(field, (peewee.TextField, peewee.CharField)):
+                _refuse_nul(field, written[field])
     changing = [field for field in written if field.name not in {*key, *keep}]
     conflict = _on_conflict(model, [meta.fields[name] for name in key], changing, uncounted)
     columns = {field.column_name: values for field, values in written.items()}
     insert_columns(meta.database, meta.table_name, columns, conflict)
+
+
+def _refuse_nul(field: peewee.Field, texts: list[str | None]) -> None:
+    if "\0" in "".join(filter(None, texts)):
+        text = next(text for text in texts if text and "\0" in text)
+        raise StorageError(f"{field.model.__name__}.{field.name} cannot hold the character NUL: {text!r}")
 
 
 def _on_conflict(

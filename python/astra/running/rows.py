@@ -204,7 +204,8 @@ def write_failures(task: Task, keys: Collection[int], run_pk: int | None, reason
     rows = []
     for spectrum in spectra:
         row = results.from_spectrum(spectrum, flag_no_result=True, run_pk=run_pk)
-        row.no_result_reason, row.t_elapsed, row.t_overhead = f"{reason}: {spectrum.path}", 0.0, 0.0
+        which = getattr(spectrum, "path", None) or f"spectrum {spectrum.spectrum_pk}"
+        row.no_result_reason, row.t_elapsed, row.t_overhead = f"{reason}: {which}", 0.0, 0.0
         row.made_from(spectrum, moment)
         tally.count(row)
         rows.append(row)
