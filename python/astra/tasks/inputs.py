@@ -20,15 +20,13 @@ _SPELLED = "%Y-%m-%d %H:%M:%f"
 def spectrum_changed(results: type[PipelineOutputModel], spectra: type[BaseModel]) -> peewee.Node:
     """Whether a spectrum has changed since its result was made, over a join of both."""
     known, then = results.spectrum_modified, results.inputs_read
-    unknown = then.is_null() | (spectra.modified >= then)
-    return peewee.Case(None, [(known.is_null(), unknown)], _moved(known, spectra.modified))
+    return _moved(known, spectra.modified, then.is_null() | (spectra.modified >= then))
 
 
 def source_changed(results: type[PipelineOutputModel], spectra: type[BaseModel]) -> peewee.Expression:
     """Whether a spectrum has another source than its result, or that has changed, over a join of all."""
     known, then = results.source_modified, results.source_read
-    unknown = then.is_null() | (Source.modified >= then)
-    changed = peewee.Case(None, [(known.is_null(), unknown)], _moved(known, Source.modified))
+    changed = _moved(known, Source.modified, then.is_null() | (Source.modified >= then))
     return has_other_source(results, spectra) | changed
 
 
@@ -45,8 +43,7 @@ def same_spectrum(known: peewee.Field, moment: peewee.Field, spectra: type[BaseM
         moment: When it was noted; counts where the version was not.
         spectra: The model of the spectra.
     """
-    unmoved = negated(_moved(known, spectra.modified))
-    return peewee.Case(None, [(known.is_null(), moment > spectra.modified)], unmoved)
+    return negated(_moved(known, spectra.modified, moment <= spectra.modified))
 
 
 def was_ahead(moment: peewee.Field) -> peewee.Expression:
@@ -59,7 +56,10 @@ def negated(condition: peewee.Node) -> peewee.NodeList:
     return peewee.NodeList((peewee.SQL("NOT"), condition))
 
 
-def _moved(known: peewee.Field, modified: peewee.Field) -> peewee.Expression:
-    if is_postgresql(known.model._meta.database):
-        return known != modified
-    return (known != modified) & (fn.strftime(_SPELLED, known) != fn.strftime(_SPELLED, modified))
+def _moved(known: peewee.Field, modified: peewee.Field, unknown: peewee.Expression) -> peewee.Node:
+    """Whether an input has another version than the one that is known; ``unknown`` decides where none is."""
+    differs = peewee.Value(True)
+    if not is_postgresql(known.model._meta.database):
+        differs = fn.strftime(_SPELLED, known) != fn.strftime(_SPELLED, modified)
+    # Not by AND, of which SQLite computes both sides here.
+    return peewee.Case(None, [(known.is_null(), unknown), (known == modified, False)], differs)
