@@ -1,7 +1,8 @@
 """Tasks: what one is, which are installed, and which spectra still need one.
 
-contract.py    @task, what a task knows beside its generator, and the installed tasks
+contract.py    @task, and what a task knows beside its generator
 inputs.py      whether a row still rests on the inputs that its spectrum has now
+installed.py   which tasks are installed, and what packages offer in vain
 options.py     the options of a task, from the annotations of its parameters
 pending.py     which spectra need a task, as queries
 queries.py     these queries, asked for as upstream Astra does
