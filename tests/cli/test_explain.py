@@ -211,6 +211,14 @@ def test_what_is_no_flag_of_another_task_is_wrong_usage(lines, astra, words, sai
     assert said in err.splitlines()[0]
 
 
+def test_a_flag_of_another_task_is_pointed_to_where_no_task_is_named(lines, astra):
+    code, _, err = astra("explain", "flag_narrow")
+
+    assert code == 2
+    assert "; line_width has it: give --task line_width" in err
+    assert "--task" not in astra("explain", "flag_nonsense")[2].splitlines()[0]
+
+
 def test_results_without_flags_are_said_to_have_none(astra, tmp_path, monkeypatch):
     guests.install(tmp_path / "guest", monkeypatch, guests.GOOD, "count_pixels")
 

@@ -173,6 +173,14 @@ def test_where_nothing_is_pending_no_weights_are_announced(astra, db, toy_weight
     assert _said_of_weights(astra("run", "astronn_dist", "--weights", toy_weights)[2]) == []
 
 
+@on_sqlite
+def test_where_no_spectra_are_registered_a_run_says_what_registers_them(astra, db, toy_weights):
+    code, out, err = astra("run", "astronn_dist", "--weights", toy_weights)
+
+    assert (code, out) == (0, "nothing is pending for astronn_dist\n")
+    assert err == "no spectra are registered; `astra ingest apstar` registers them\n"
+
+
 @slow_on_sqlite
 def test_two_workers_do_what_one_does(astra, three_stars, toy_weights):
     code, out, _ = astra("run", "astronn_dist", "--weights", toy_weights, "--workers", 2, "--batch-size", 1)

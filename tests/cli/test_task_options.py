@@ -105,7 +105,37 @@ def test_help_on_a_task_shows_its_options_in_a_section(astra, guest, command):
     )
     assert "--halve / --no-halve" in after
     assert "--mode <fast|good>" in after
-    assert before + after[after.index("  Examples:") :] == without
+    assert after.endswith(without[without.index("  Examples:") :])
+
+
+@on_sqlite
+@pytest.mark.parametrize("command", ["run", "srun"])
+@pytest.mark.parametrize("words", [("--weights", "x"), ("--seed", 1), ("--device", "cpu")])
+def test_help_on_a_task_hides_the_options_of_others_that_it_does_not_take(astra, guest, command, words):
+    of_guest, of_ours, of_all = (
+        astra(command, *task, "--help")[1] for task in (("count_pixels",), ("astronn_dist",), ())
+    )
+
+    shown = f"\n  {words[0]} <"
+    assert shown not in of_guest
+    assert shown in of_ours
+    assert shown in of_all
+    assert "--batch-size" in of_guest
+    code, _, err = astra(command, "count_pixels", *words)
+    assert (code, _error(err)) == (2, f"task count_pixels has no option {words[0]}")
+
+
+@on_sqlite
+@pytest.mark.parametrize("command", ["run", "srun"])
+@pytest.mark.parametrize("task", ["broken", "no_such_task"])
+def test_help_on_a_task_without_options_to_show_says_why(astra, guest, command, task):
+    why = {"broken": "task 'broken' cannot be loaded from ", "no_such_task": "unknown task 'no_such_task'; "}
+
+    code, out, err = astra(command, task, "--help")
+
+    assert (code, out) == astra(command, "--help")[:2]
+    (line,) = err.splitlines()
+    assert line.startswith(f"astra: the options of the task are not shown: {why[task]}")
 
 
 @on_sqlite
@@ -152,6 +182,23 @@ def test_results_of_another_option_do_not_mix(astra, guest):
     assert guest() == [300.0, 301.0, 110.0]
     assert astra("run", "count_pixels", "--overwrite")[0] == 0
     assert guest() == [100.0] * 3
+
+
+@on_sqlite
+@pytest.mark.parametrize("command", ["run", "srun"])
+def test_a_dry_run_refuses_what_the_run_would_refuse(astra, guest, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert astra("run", "count_pixels", "--step=3")[0] == 0
+
+    code, out, err = astra(command, "count_pixels", "--dry-run")
+
+    assert (code, out) == (78, "")
+    assert "come from --step 3, this run would use 1" in _error(err)
+    for words in (("--step=3",), ("--allow-mixed",), ("--overwrite",)):
+        code, out, err = astra(command, "count_pixels", "--dry-run", *words)
+        assert (code, out.startswith("1 pending" if "--overwrite" in words else "0 pending")) == (0, True), (
+            err
+        )
 
 
 def test_rows_from_before_options_were_recorded_count_as_made_with_the_defaults(astra, guest):

@@ -567,6 +567,36 @@ def test_results_that_would_mix_are_a_failure_of_their_task_alone(lines, survey)
     )
 
 
+@on_sqlite
+def test_rows_of_several_options_are_a_mixture_with_the_number_of_each(lines, survey):
+    for spectrum, window in zip(survey, (7.0, 5.0, 7.0), strict=True):
+        _row_of_lines(lines, spectrum, window)
+
+    said = "ok    results        astronn_dist: no rows of other weights, seeds, draws or options"
+    mixed = "line_width: the results are a mixture: 2 rows of --window 7.0; 1 rows of --window 5.0"
+    remedy = "`astra run line_width --overwrite` makes all anew"
+    assert found("results") == [("ok", 0, said), ("warn", 0, f"warn  results        {mixed}; {remedy}")]
+
+
+@on_sqlite
+def test_rows_of_one_origin_are_no_mixture_whatever_number_of_runs_made_them(lines, survey):
+    for spectrum in survey:
+        _row_of_lines(lines, spectrum, 7.0)
+
+    (_, _, said) = found("results")[1]
+
+    assert "come from --window 7.0, this run would use 5.0" in said
+    assert "mixture" not in said
+
+
+def _row_of_lines(task, spectrum, window):
+    from astra.system.version import V_ASTRA_MAJOR_MINOR
+
+    options = json.dumps({"window": window})
+    run = a_run(task=task.name, v_astra_major_minor=V_ASTRA_MAJOR_MINOR, options=options)
+    task.output_model.from_spectrum(spectrum, width=1.0, run_pk=run.pk).save(force_insert=True)
+
+
 def test_a_task_whose_weights_cannot_be_looked_for_is_a_failure_of_its_own(lines):
     lines.identified_by(lambda **options: 1 / 0)
 

@@ -20,7 +20,7 @@ from typing import Annotated
 import typer
 
 from astra.cli.console import fail, say
-from astra.errors import AstraError, UsageError
+from astra.errors import AstraError, ConfigError, UsageError
 from astra.system.processes import set_up_logging
 
 app = typer.Typer(
@@ -133,5 +133,13 @@ def _known(error: Exception) -> AstraError:
         from astra.database.connection import translated
 
         return translated(error)
+    from astra.system.plugins import raised, unreadable
+
+    for package, reason in unreadable().items():
+        if reason == raised(error):
+            return ConfigError(
+                f"package {package}: its entry_points.txt cannot be read ({reason}), and every library that "
+                "looks for entry points stops at it: install it again, or uninstall it"
+            )
     remedy = "run again with `astra --debug …` for the traceback"
     return AstraError(f"internal error: {type(error).__name__}: {error}; {remedy}")

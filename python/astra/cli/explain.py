@@ -39,6 +39,7 @@ def explain(flags: Flags, kind: Kind = "result_flags", task: OfTask = None, as_j
     Several numbers or names count together. Exit codes: 0 said; 2 no such number, flag, column or task; 78
     the task cannot be loaded.
     """
+    from astra.errors import UsageError
     from astra.models.explain import OF_DISTANCES
     from astra.models.explain import explain as explained
 
@@ -49,8 +50,23 @@ def explain(flags: Flags, kind: Kind = "result_flags", task: OfTask = None, as_j
 
         chosen = find_task(task)
         models = (chosen.output_model, chosen.spectrum_model, Source)
-    found = explained(flags, kind, models)
+    try:
+        found = explained(flags, kind, models)
+    except UsageError as error:
+        if task is None and (others := _tasks_with(flags)):
+            raise UsageError(f"{error}; {' and '.join(others)} has it: give --task {others[0]}") from None
+        raise
     if as_json:
         say_json(found.as_dict())
     else:
         say("\n".join(found.lines()))
+
+
+def _tasks_with(words: list[str]) -> list[str]:
+    """The installed tasks whose results have a flag with one of these names."""
+    from astra.models.fields import flags_of
+    from astra.tasks.contract import Task
+    from astra.tasks.installed import installed_tasks
+
+    tasks = [task for task in installed_tasks().values() if isinstance(task, Task)]
+    return [task.name for task in tasks if not flags_of(task.output_model).keys().isdisjoint(words)]

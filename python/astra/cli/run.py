@@ -33,21 +33,22 @@ def run(asked: RunArguments) -> None:
     from astra.tasks.installed import short_name
 
     asked = replace(asked, task=short_name(asked.task))
-    report, stars = Report(task=asked.task), ()
+    report, remedy = Report(task=asked.task), None
     with reported(report, as_json=asked.as_json) as stop:
-        stars = _execute(asked, report, stop)
+        remedy = _execute(asked, report, stop)
     if not asked.as_json:
         if report.run_pk is not None:
             _say_done(report)
         elif not report.error:
-            _say_nothing_done(report, are_named=bool(stars))
+            _say_nothing_done(report, remedy)
     finish("run", report)
 
 
-def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> tuple[str, ...]:
-    """Run, and return the stars that were named."""
+def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str | None:
+    """Run, and return what helps where nothing was pending."""
     from astra.running.request import build_request, read_targets
     from astra.running.runner import carry_out
+    from astra.status.text import registers
     from astra.system.processes import keep_memory
     from astra.tasks.installed import find_task
 
@@ -68,7 +69,11 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> tupl
         )
         with progress(task.name) as update:
             carry_out(request, report, stop, lambda now: update(now.tally.done, now.to_do))
-    return targets.stars
+        if report.outcome == "nothing_pending" and not task.spectrum_model.select().exists():
+            return f"no spectra are registered; {registers(task.spectrum_model)}"
+    if targets.stars:
+        return "all stars that were named have their rows already; --overwrite makes them anew"
+    return None
 
 
 def _say_done(report: "Report") -> None:
@@ -84,10 +89,10 @@ def _say_done(report: "Report") -> None:
         note(f"{unread}; every run tries them again")
 
 
-def _say_nothing_done(report: "Report", *, are_named: bool) -> None:
+def _say_nothing_done(report: "Report", remedy: str | None) -> None:
     if report.outcome == "dry_run":
         say(f"{report.to_do:,} pending")
         return
     say(f"nothing is pending for {report.task}")
-    if are_named:
-        note("all stars that were named have their rows already; --overwrite makes them anew")
+    if remedy:
+        note(remedy)

@@ -48,7 +48,7 @@ def status(
     from astra.schema.packages import absent_packages
     from astra.status.overview import status_of, status_of_all
     from astra.status.text import absent, read_limits
-    from astra.tasks.installed import find_task, installed_tasks
+    from astra.tasks.installed import find_task, installed_tasks, without_effect
 
     limits = read_limits({"no_result": max_no_result, "bad": max_bad, "pending": max_pending})
     if check != bool(limits):
@@ -70,7 +70,7 @@ def status(
     if as_json:
         say_json({"tasks": found, "packages_not_installed": others})
     else:
-        say("\n".join([*_page(found), *([] if task else absent(others))]))
+        say("\n".join([*_page(found), *([] if task else [*absent(others), *without_effect()])]))
 
 
 def _page(found: list[dict[str, Any]]) -> list[str]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from astra.cli.console import note
 from astra.errors import AstraError, ConfigError
-from astra.running.arguments import OF_EVERY_TASK
+from astra.running.arguments import OF_EVERY_TASK, OF_SOME_TASKS
 from astra.system.arguments import option_name, takes
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ class TaskCommand(TyperCommand):
                 return super().parse_args(ctx, args)
             except typer.TyperException:
                 raise error from None
+            except typer.Exit:  # the help was shown
+                note(f"astra: the options of the task are not shown: {error}")
+                raise
         ctx.command = self._with_options_of(task)
         return ctx.command.parse_args(ctx, args)
 
@@ -65,6 +69,9 @@ class TaskCommand(TyperCommand):
         register(takes(asked.annotation, [_parameter(each, task.name) for each in offered])(function))
         command = typer.main.get_command(app)
         command.task = task.name
+        for each in command.params:
+            # Given all the same, it is an error that names the task.
+            each.hidden = getattr(each, "hidden", False) or each.name in OF_SOME_TASKS - task.options.keys()
         return command
 
 

@@ -38,7 +38,7 @@ def tasks(context: typer.Context) -> None:
 def list_tasks(as_json: AsJson = False) -> None:
     """Show the installed tasks, and what is wrong with those that cannot be loaded."""
     from astra.tasks.contract import Task
-    from astra.tasks.installed import installed_tasks
+    from astra.tasks.installed import installed_tasks, without_effect
 
     found = installed_tasks()
     if as_json:
@@ -56,6 +56,8 @@ def list_tasks(as_json: AsJson = False) -> None:
         else:
             table.add_row(name, "", "", f"cannot be used: {each}")
     say_table(table)
+    for line in without_effect():
+        say(line)
 
 
 @app.command(epilog=EXAMPLES_SHOW)
@@ -74,6 +76,9 @@ def show(
 
     facts, details = _facts(task), _details(task)
     details["flags"] = {name: _said_of(task, flag) for name, flag in flags_of(task.output_model).items()}
+    for each in task.options.values():
+        effect = "changes numbers" if each.declared.changes_numbers else "changes no numbers"
+        details["options"][option_name(each.name)] += f" [{each.wanted}; {effect}]"
     say(f"{task.name}: {facts['summary']}")
     say(f"spectra  {facts['spectra']}")
     say(f"results  {facts['table']}")

@@ -13,7 +13,7 @@ from astra.database.locks import POOLED
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 from astra.errors import ConfigError, StorageError
 from astra.models import TABLES, TaskWorker
-from astra.running.runs import OtherOptions, refuse_to_mix
+from astra.running.runs import OtherOptions, mixture, refuse_to_mix
 from astra.schema import upgrade as schema
 from astra.schema.roles import needed_by_writer
 from astra.status.overview import DEAD, UNKNOWN, suspects_of, workers_of
@@ -152,13 +152,20 @@ def _mixture(known: Known, task: Task) -> Iterator[Finding]:
     if task.name not in known.provenance:
         yield Finding("results", WARN, f"{task.name}: not checked, for that needs the weights")
         return
+    if mixed := mixture(task):
+        listed = "; ".join(f"{rows:,} rows of {origin}" for origin, rows in mixed.items())
+        said = f"{task.name}: the results are a mixture: {listed}"
+        yield Finding("results", WARN, said, f"`astra run {task.name} --overwrite` makes all anew")
     try:
         refuse_to_mix(task, known.provenance[task.name])
     except OtherOptions as error:
-        yield Finding("results", WARN, str(error), f"give `astra run {task.name}` the same options again")
+        if not mixed:  # then no options are those of all rows
+            yield Finding("results", WARN, str(error), f"give `astra run {task.name}` the same options again")
     except ConfigError as error:  # which names the task
         yield Finding("results", FAIL, str(error), exit_code=error.exit_code)
     else:
+        if mixed:
+            return
         yield Finding("results", OK, f"{task.name}: no rows of other weights, seeds, draws or options")
 
 

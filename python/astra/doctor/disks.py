@@ -16,6 +16,7 @@ from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 from astra.errors import AstraError, Interrupted, StorageError
 from astra.models import TABLES
 from astra.spectra.identity import absolute, check_base_dir
+from astra.status.text import registers
 
 #: The number of files that are opened, spread over all registered ones.
 SAMPLE = 10
@@ -41,11 +42,9 @@ def _files(model: Any) -> Iterator[Finding]:
         yield _no_answer("SAS_BASE_DIR")
     elif paths := list(dict.fromkeys(_sampled(model))):
         yield _opened(paths, about)
-    elif model in TABLES:
-        yield Finding("spectra", WARN, "no files are registered", "`astra ingest apstar` registers them")
     else:
-        said = f"no files of {model.__name__} are registered"
-        yield Finding("spectra", WARN, said, f"the package of {model.__module__} registers them")
+        of_model = "" if model in TABLES else f" of {model.__name__}"
+        yield Finding("spectra", WARN, f"no files{of_model} are registered", registers(model))
 
 
 def _sampled(model: Any) -> Iterator[str]:

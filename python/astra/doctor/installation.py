@@ -15,10 +15,11 @@ from astra.errors import ConfigError
 from astra.running.runs import weights_of
 from astra.schema.packages import absent_packages, check_task
 from astra.status.text import absent
+from astra.system.plugins import entry_points
 from astra.system.processes import cores
 from astra.system.version import DISTRIBUTION
 from astra.tasks.contract import Task
-from astra.tasks.installed import comes_with_astra, installed_tasks
+from astra.tasks.installed import comes_with_astra, installed_tasks, without_effect
 
 
 def check_package(known: Known) -> Iterator[Finding]:
@@ -53,8 +54,8 @@ def _provides_astra(distribution: metadata.Distribution) -> bool:
     elif "\nastra/" in "\n" + (distribution.read_text("RECORD") or ""):
         return True
     # An editable one lists no files of the package; upstream's has the command.
-    points = distribution.entry_points
-    return any((point.group, point.name) == ("console_scripts", "astra") for point in points)
+    commands = entry_points("console_scripts").select(name="astra")
+    return any(point.dist.name == distribution.name for point in commands)
 
 
 def _home(distribution: metadata.Distribution) -> Path:
@@ -98,6 +99,8 @@ def check_tasks(known: Known) -> Iterator[Finding]:
                 yield Finding("tasks", FAIL, str(error), exit_code=error.exit_code)
             else:
                 yield Finding("tasks", WARN, str(error), "other tasks can run")
+    for said in without_effect():
+        yield Finding("tasks", WARN, said)
     if known.tasks:
         yield Finding("tasks", OK, f"usable: {', '.join(known.tasks)}")
     for task in known.tasks.values():

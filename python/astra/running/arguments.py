@@ -22,6 +22,9 @@ class Device(StrEnum):
 #: Options that commands offer for every task, so that they are in one place and mean one thing.
 OF_EVERY_TASK = ("weights", "seed", "device", "batch_size")
 
+#: Those among them that only a task with a parameter of this name takes.
+OF_SOME_TASKS = {"weights", "seed", "device"}
+
 
 class Retry(StrEnum):
     """Which rows to replace."""

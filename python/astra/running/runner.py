@@ -73,11 +73,12 @@ class _Run:
         report.flag_names = tuple(self.task.output_model.flag_names())
         if request.count or request.dry_run:
             report.to_do = pending.count_pending(request.selection)
+        provenance = self.task.provenance(request.options)
+        refuse_to_mix(request, provenance)
         if request.dry_run:
             report.end("dry_run", 0)
             return
-        report.provenance = self.task.provenance(request.options)
-        refuse_to_mix(request, report.provenance)
+        report.provenance = provenance
         if (
             not pending.anything_pending(request.selection)
             and not pending.pending_query(self._withheld()).exists()

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import socket
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -86,18 +87,12 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
         ConfigError: There are such rows; it says which.
         OtherOptions: Likewise, and only options differ.
     """
-    results = task.output_model
-    row = results.select(results.task_pk).where(
-        results.run_pk == TaskRun.pk, of_this_version(results), has_result(results)
-    )
+    results, row = task.output_model, _row(task)
     if since is not None:
         row = row.where(~read_before(results, since))
     # A run that has replaced all others goes on, although the files of a few could not be read.
     could_be_read = row.where(results.spectrum_pk.not_in(noted(task)))
-    runs = TaskRun.select(TaskRun, fn.EXISTS(could_be_read).alias("counts")).where(
-        TaskRun.task == task.name, of_this_version(TaskRun), fn.EXISTS(row)
-    )
-    for run in runs.order_by(TaskRun.pk):
+    for run in _runs(task, row, fn.EXISTS(could_be_read).alias("counts")):
         for word, was, would_be in _differences(task, run, provenance):
             said = f"rows of {task.name} in this version come from {word} {was}"
             if run.counts:
@@ -106,6 +101,46 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
                     "--overwrite (all anew, not a part) or --allow-mixed"
                 )
             log.warning("%s, and stay until their files can be read", said)
+
+
+def mixture(task: Task) -> dict[str, int]:
+    """The numbers of rows in this version by what tells their origins apart, most first.
+
+    An origin is weights, seed, draws, precision and options; where all rows have the same, there is nothing.
+    """
+    origins = {run.pk: _origin(task, run) for run in _runs(task, _row(task))}
+    names = [
+        name for name in next(iter(origins.values()), {}) if len({o[name] for o in origins.values()}) > 1
+    ]
+    if not names:
+        return {}
+    results, numbers = task.output_model, Counter()
+    query = results.select(results.run_pk, fn.COUNT(results.task_pk)).where(
+        of_this_version(results), has_result(results), results.run_pk.is_null(False)
+    )
+    for run_pk, rows in query.group_by(results.run_pk).tuples():
+        if run_pk in origins:
+            numbers[", ".join(f"{name} {origins[run_pk][name]}" for name in names)] += rows
+    return dict(numbers.most_common())
+
+
+def _row(task: Task) -> Any:
+    """A result of a run in this version, as a part of a query of runs."""
+    results = task.output_model
+    return results.select(results.task_pk).where(
+        results.run_pk == TaskRun.pk, of_this_version(results), has_result(results)
+    )
+
+
+def _runs(task: Task, row: Any, *more: Any) -> Any:
+    """The runs of this version that such a row is left of, in their order."""
+    chosen = (TaskRun.task == task.name, of_this_version(TaskRun), fn.EXISTS(row))
+    return TaskRun.select(TaskRun, *more).where(*chosen).order_by(TaskRun.pk)
+
+
+def _origin(task: Task, run: TaskRun) -> dict[str, str]:
+    options = {option_name(name): str(value) for name, value in task.options_of(run.options).items()}
+    return {word: _said(run, name) for name, word in _IDENTITY.items()} | options
 
 
 def _differences(task: Task, run: TaskRun, provenance: Provenance) -> Iterator[tuple[str, str, str]]:

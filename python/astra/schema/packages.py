@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
 
@@ -25,12 +26,11 @@ from astra.errors import AstraError, ConfigError, DatabaseUnreachable
 from astra.models import TABLES
 from astra.models.base import BaseModel
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
-from astra.system.plugins import TASKS_GROUP, entry_points
+from astra.system.plugins import FOREIGN, MIGRATIONS_GROUP, TASKS_GROUP, entry_points, misspelt, raised
 from astra.system.version import DISTRIBUTION
 from astra.tasks.contract import Task
-from astra.tasks.installed import comes_with_astra, find_task, task_names
+from astra.tasks.installed import comes_with_astra, find_task, points_of, task_names
 
-MIGRATIONS_GROUP = "astra.migrations"
 #: What the names of their histories begin with.
 HISTORY = "schema_migration_"
 # With the prefix no longer than a name may be on PostgreSQL, which would cut it off.
@@ -116,15 +116,18 @@ class Package:
             spec = find_spec(self.migrations)
             if spec is not None and spec.submodule_search_locations:
                 return next(iter(spec.submodule_search_locations))
-        except Exception as error:  # whatever a foreign package raises on import
+        except FOREIGN as error:
             log.debug("looking for %s failed", self.migrations, exc_info=True)
-            reason = f"{type(error).__name__}: {error}"
+            reason = raised(error)
         raise ConfigError(f"package {self.name!r}: no migrations found in {self.migrations} ({reason})")
 
 
 def installed_packages() -> list[Package]:
     """The packages beside Astra that offer tasks or bring migrations."""
-    found = [Package(point.name, point.dist.name, point.module) for point in entry_points(MIGRATIONS_GROUP)]
+    found = [
+        Package(point.name, point.dist.name, point.value.partition(":")[0].strip())
+        for point in entry_points(MIGRATIONS_GROUP)
+    ]
     offering = {point.dist.name for point in entry_points(TASKS_GROUP)}
     others = sorted(offering - {package.distribution for package in found})
     found += [Package(_short(name), name) for name in others]
@@ -136,7 +139,12 @@ def absent_packages(database: peewee.Database) -> list[str]:
     # A package that has got migrations since has two histories: that of its distribution stays.
     known = {name for each in installed_packages() for name in (each.name, _short(each.distribution))}
     histories = [table for table in database.get_tables() if table.startswith(HISTORY)]
-    return [name for table in histories if (name := table.removeprefix(HISTORY)) not in known]
+    found = [name for table in histories if (name := table.removeprefix(HISTORY)) not in known]
+    if found:
+        # A package is there, even if its entry points are in a group of another name, or gone.
+        known = {point.name for point, _ in misspelt()}
+        known |= {_short(each.name) for each in metadata.distributions() if each.name}
+    return [name for name in found if name not in known]
 
 
 def unknown_to(plan: Runner) -> list[Migration]:
@@ -217,7 +225,7 @@ def _refusing(what: str, done: Upgrade) -> Iterator[None]:
     """Whatever goes wrong with one package or task is a line in ``done``, and stops no other."""
     try:
         yield
-    except Exception as error:  # whatever a migration of a foreign package raises
+    except FOREIGN as error:
         log.debug("upgrading %s failed", what, exc_info=True)
         if isinstance(error, peewee.PeeweeException):
             known = translated(error)
@@ -225,7 +233,7 @@ def _refusing(what: str, done: Upgrade) -> Iterator[None]:
         elif isinstance(error, AstraError):
             known = error
         else:
-            known = ConfigError(f"{what}: {type(error).__name__}: {error}")
+            known = ConfigError(f"{what}: {raised(error)}")
         if isinstance(known, DatabaseUnreachable):
             raise known from error
         # Two packages or tasks that stand in each other's way are refused for one reason.
@@ -284,8 +292,7 @@ def _unreadable(task: Task, table: str, error: peewee.DatabaseError) -> AstraErr
 
 
 def _packages_of(task: str) -> list[Package]:
-    points = entry_points(TASKS_GROUP).select(name=task)
-    distributions = {point.dist.name for point in points}
+    distributions = {point.dist.name for point in points_of(task)}
     return [package for package in installed_packages() if package.distribution in distributions]
 
 

@@ -138,10 +138,10 @@ def carry_out(
         origins=asked.origins(settings.slurm),
     )
     report.to_do = count_pending(request.selection)
+    refuse_to_mix(request, task.provenance(request.options))
     if asked.dry_run:
         report.end("dry_run", 0)
         return
-    refuse_to_mix(request, task.provenance(request.options))
     moment = now(database)
     withheld = request.selection.withheld(moment, since=moment)
     if not report.to_do and not pending_query(withheld).exists():

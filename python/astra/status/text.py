@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from astra.errors import UsageError
+from astra.models import TABLES
+from astra.models.base import BaseModel
 from astra.status.overview import DEAD, UNKNOWN
 
 Found = Mapping[str, Any]
@@ -46,6 +48,13 @@ def page(found: Found) -> list[str]:
 def absent(packages: Iterable[str]) -> list[str]:
     """A line for each package that is not installed here."""
     return [f"package {name!r} is not installed here; its tables in the database stay" for name in packages]
+
+
+def registers(model: type[BaseModel]) -> str:
+    """What registers spectra of a model."""
+    if model in TABLES:
+        return "`astra ingest apstar` registers them"
+    return f"the package of {model.__module__} registers them"
 
 
 def line(found: Found) -> str:

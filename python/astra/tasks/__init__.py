@@ -2,7 +2,7 @@
 
 contract.py    @task, and what a task knows beside its generator
 inputs.py      whether a row still rests on the inputs that its spectrum has now
-installed.py   which tasks are installed, and finding one by its name
+installed.py   which tasks are installed, finding one by its name, and what packages offer in vain
 options.py     the options of a task, from the annotations of its parameters
 pending.py     which spectra need a task, as queries
 queries.py     these queries, asked for as upstream Astra does

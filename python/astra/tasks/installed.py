@@ -4,10 +4,11 @@ The name of the entry point is the task's.
 """
 
 import logging
+from importlib.metadata import EntryPoint
 from typing import Any
 
 from astra.errors import ConfigError, UsageError
-from astra.system.plugins import TASKS_GROUP, entry_points
+from astra.system.plugins import FOREIGN, TASKS_GROUP, entry_points, load, misspelt, raised
 from astra.tasks.contract import Task
 
 log = logging.getLogger("astra")
@@ -45,18 +46,19 @@ def find_task(name: str) -> Task:
         ConfigError: The package that offers it is broken.
     """
     name = short_name(name)
-    points = [point for point in entry_points(TASKS_GROUP) if point.name == name]
+    points = points_of(name)
     if not points:
         raise UsageError(f"unknown task {name!r}; installed tasks: {', '.join(task_names()) or 'none'}")
     if len({point.value for point in points}) > 1:
-        places = " and ".join(sorted(point.value for point in points))
+        places = " and ".join(sorted(f"{point.dist.name} ({point.value})" for point in points))
         raise ConfigError(f"two packages offer the task {name!r}: {places}; uninstall one")
     try:
-        found = points[0].load()
-    except Exception as error:  # whatever a foreign package raises on import
+        found = load(points[0])
+    except FOREIGN as error:
         log.debug("loading %s failed", points[0].value, exc_info=True)
-        reason = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"task {name!r} cannot be loaded from {points[0].value} ({reason})") from error
+        # Where an entry point names nothing, its package is all that is known.
+        place = points[0].value or points[0].dist.name
+        raise ConfigError(f"task {name!r} cannot be loaded from {place} ({raised(error)})") from error
     if not isinstance(found, Task):
         raise ConfigError(f"task {name!r}: {points[0].value} is not decorated with @astra.task")
     return found
@@ -75,5 +77,30 @@ def installed_tasks() -> dict[str, Task | ConfigError]:
 
 def comes_with_astra(name: str) -> bool:
     """Whether a task is one of this package."""
-    points = entry_points(TASKS_GROUP).select(name=name)
-    return any(point.module.startswith("astra.") for point in points)
+    return any(map(_is_ours, entry_points(TASKS_GROUP).select(name=name)))
+
+
+def points_of(name: str) -> list[EntryPoint]:
+    """The entry points that count for a task: our own, where another package takes its name."""
+    points = list(entry_points(TASKS_GROUP).select(name=name))
+    return [point for point in points if _is_ours(point)] or points
+
+
+def without_effect() -> list[str]:
+    """A line for whatever a package offers in vain: a task with a name of ours, or in a misspelt group."""
+    taken = [
+        f"package {point.dist.name} offers a task {point.name!r} too ({point.value}), which is left out: "
+        "that of this package is in force"
+        for point in entry_points(TASKS_GROUP)
+        if point not in points_of(point.name)
+    ]
+    groups = {(point.dist.name, point.group, meant) for point, meant in misspelt()}
+    return taken + [
+        f"package {package} has entry points in the group {group!r}; the group of "
+        f"{meant.rpartition('.')[2]} is {meant!r}"
+        for package, group, meant in sorted(groups)
+    ]
+
+
+def _is_ours(point: EntryPoint) -> bool:
+    return point.value.startswith("astra.")

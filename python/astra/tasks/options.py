@@ -64,6 +64,15 @@ class TaskOption:
             return tuple(member.value for member in self.type)
         return typing.get_args(self.type)
 
+    @property
+    def wanted(self) -> str:
+        """What it takes, in words: its type, its limits or choices, and ``None``."""
+        low, high = self.declared.min, self.declared.max
+        wanted = _WORDS.get(self.type) or f"one of {', '.join(self.choices)}"
+        limits = [f"{sign} {limit}" for sign, limit in ((">=", low), ("<=", high)) if limit is not None]
+        parts = (wanted, " and ".join(limits), "or None" if self.may_be_none else "")
+        return " ".join(filter(None, parts))
+
     def checked(self, value: Any) -> Any:
         """The value in the type that the task declares.
 
@@ -80,7 +89,7 @@ class TaskOption:
             is_allowed = False
         if not is_allowed:
             said = f" ({self.declared.help})" if self.declared.help else ""
-            raise UsageError(f"{self.name}={value!r}: give {self._wanted()}{said}")
+            raise UsageError(f"{self.name}={value!r}: give {self.wanted}{said}")
         return found
 
     def plain(self, value: Any) -> Any:
@@ -104,13 +113,6 @@ class TaskOption:
         if self.type is float and not math.isfinite(found):
             raise ValueError
         return found
-
-    def _wanted(self) -> str:
-        low, high = self.declared.min, self.declared.max
-        wanted = _WORDS.get(self.type) or f"one of {', '.join(self.choices)}"
-        limits = [f"{sign} {limit}" for sign, limit in ((">=", low), ("<=", high)) if limit is not None]
-        parts = (wanted, " and ".join(limits), "or None" if self.may_be_none else "")
-        return " ".join(filter(None, parts))
 
 
 def declared_options(function: Callable) -> dict[str, TaskOption]:
