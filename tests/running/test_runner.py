@@ -262,6 +262,9 @@ def test_results_that_depend_on_something_else_do_not_mix(db, toy, other, word):
 
     assert (refused.outcome, refused.exit_code) == ("failed", 78)
     assert re.search(word, refused.error)
+    # What it would have used is in its report.
+    assert refused.as_dict()["weights"]["sha256"] is not None
+    assert _run(toy, options=other, dry_run=True).error == refused.error
     assert AstroNNdist.select().count() == 1
     assert _run(toy, options=other, allow_mixed=True).tally.processed == 1
 

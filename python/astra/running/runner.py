@@ -74,11 +74,12 @@ class _Run:
         if request.count or request.dry_run:
             report.to_do = pending.count_pending(request.selection)
         provenance = self.task.provenance(request.options)
+        if not request.dry_run:
+            report.provenance = provenance
         refuse_to_mix(request, provenance)
         if request.dry_run:
             report.end("dry_run", 0)
             return
-        report.provenance = provenance
         if (
             not pending.anything_pending(request.selection)
             and not pending.pending_query(self._withheld()).exists()
