@@ -142,4 +142,4 @@ def _known(error: Exception) -> AstraError:
                 "looks for entry points stops at it: install it again, or uninstall it"
             )
     remedy = "run again with `astra --debug …` for the traceback"
-    return AstraError(f"internal error: {type(error).__name__}: {error}; {remedy}")
+    return AstraError(f"internal error: {raised(error)}; {remedy}")

@@ -11,6 +11,7 @@ import peewee
 from astra.config import Settings
 from astra.database.connection import translated
 from astra.errors import AstraError
+from astra.system.plugins import raised
 from astra.tasks.contract import Provenance, Task
 
 log = logging.getLogger("astra")
@@ -83,7 +84,7 @@ def guarded(check: str, findings: Iterable[Finding], task: str | None = None) ->
         yield Finding(check, FAIL, f"{about}{known}", exit_code=known.exit_code)
     except Exception as error:  # noqa: BLE001 - the other checks are made in any case
         log.debug("the check of %s failed", task or check, exc_info=True)
-        said = f"{about}cannot be checked ({type(error).__name__}: {error})"
+        said = f"{about}cannot be checked ({raised(error)})"
         yield Finding(check, FAIL, said, "`astra --debug doctor` shows where", AstraError.exit_code)
 
 

@@ -14,6 +14,7 @@ from astra.report.contents import Kind, TaskContents, measured_rows
 from astra.report.page import Section, macros, number, page, share
 from astra.report.star_page import NUMBERS_REMAIN
 from astra.report.summaries import histogram, log_steps, steps
+from astra.system.plugins import raised
 from astra.tasks.contract import OwnSection, Task
 
 TEMPLATE = "astra.report/task.html"
@@ -199,8 +200,8 @@ def _own(anchor: str, section: OwnSection, contents: TaskContents) -> str:
         return macros(TEMPLATE).own(section.title, list(_parts(anchor, section.make(contents.rows.values))))
     except Exception as error:  # noqa: BLE001 - whatever a foreign package raises
         log.debug("the section %s failed", section.title, exc_info=True)
-        log.warning("the section %r cannot be made (%s: %s)", section.title, type(error).__name__, error)
-        return macros(TEMPLATE).failed(f"{type(error).__name__}: {error}")
+        log.warning("the section %r cannot be made (%s)", section.title, raised(error))
+        return macros(TEMPLATE).failed(raised(error))
 
 
 def _parts(anchor: str, found: Any) -> Iterator[Any]:

@@ -23,7 +23,7 @@ class Device(StrEnum):
 OF_EVERY_TASK = ("weights", "seed", "device", "batch_size")
 
 #: Those among them that only a task with a parameter of this name takes.
-OF_SOME_TASKS = {"weights", "seed", "device"}
+OF_SOME_TASKS = {*OF_EVERY_TASK} - {"batch_size"}
 
 
 class Retry(StrEnum):

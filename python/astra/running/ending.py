@@ -17,6 +17,7 @@ import peewee
 from astra.database.connection import translated
 from astra.database.reconnecting import draining
 from astra.errors import AstraError, Interrupted
+from astra.system.plugins import raised
 
 log = logging.getLogger("astra")
 
@@ -88,7 +89,7 @@ def reporting(ending: Ending) -> Iterator[StopRequest]:
     except KeyboardInterrupt:
         ending.end("stopped", KEYBOARD_INTERRUPT, "stopped at once; the chunk in hand was not written")
     except Exception as error:
-        ending.end("failed", AstraError.exit_code, f"internal error: {type(error).__name__}: {error}")
+        ending.end("failed", AstraError.exit_code, f"internal error: {raised(error)}")
         raise
     finally:
         ending.elapsed_s = time.monotonic() - ending.started

@@ -12,6 +12,7 @@ from astra.database.reconnecting import persistent
 from astra.errors import AstraError
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
 from astra.running.rows import Chunk, ChunkResult, Tally, read_inputs, with_result, write_claimed
+from astra.system.plugins import raised
 from astra.tasks.contract import Task
 from astra.tasks.withheld import Withheld, noted_among
 
@@ -72,7 +73,7 @@ def measure(task: Task, chunk: Chunk, options: Options, run_pk: int | None) -> l
     except Exception as error:  # whatever a foreign package raises
         raise AstraError(
             f"task {task.name} failed on the spectra {chunk.keys[0]} to {chunk.keys[-1]}: "
-            f"{type(error).__name__}: {error}; `astra --debug run {task.name}` shows where"
+            f"{raised(error)}; `astra --debug run {task.name}` shows where"
         ) from error
     if [row.spectrum_pk for row in rows] != [spectrum.spectrum_pk for spectrum in spectra]:
         raise AstraError(

@@ -24,6 +24,7 @@ from astra.errors import AstraError, graver
 from astra.running.loop import Options, recovered, work
 from astra.running.rows import Chunk, ChunkResult
 from astra.running.supply import Supply
+from astra.system.plugins import raised
 from astra.system.processes import die_with, keep_memory, shared_cores
 from astra.tasks.contract import Task
 from astra.tasks.installed import find_task
@@ -177,7 +178,7 @@ def _received(pipe: Connection) -> Any:
     except (EOFError, OSError):
         return None
     except Exception as error:  # noqa: BLE001 - an exception that this process cannot make
-        return AstraError(f"internal error in a worker process: {type(error).__name__}: {error}")
+        return AstraError(f"internal error in a worker process: {raised(error)}")
 
 
 def _how(exit_code: int | None) -> str:
@@ -226,5 +227,5 @@ def _portable(error: Exception) -> Exception:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # noqa: BLE001 - whatever its own code raises
-        return AstraError(f"internal error: {type(error).__name__}: {error}")
+        return AstraError(f"internal error: {raised(error)}")
     return error
