@@ -32,7 +32,9 @@ _DEFAULT_PROFILE = "default"
 _DEFAULTS = {"nodes": 1, "procs": 1, "logs": Path("astra-logs")}
 
 # The shell cannot become the worker (`exec`): it has to keep the worker's exit code, which is needed where
-# Slurm keeps no accounting. Slurm tells the shell to stop; a wait that a trap cuts short is repeated.
+# Slurm keeps no accounting. Slurm tells the shell to stop. A signal cuts a wait short,
+# with a code of its own: the code that counts is asked for once the worker has ended. No trap is changed while
+# signals may come: bash 5.2 then loses count of them, returns their code instead of the worker's, or crashes.
 _SCRIPT = """\
 #!/usr/bin/env bash
 # One task of a job array of `astra srun`.
@@ -42,8 +44,9 @@ export {threads}
 {worker} &
 worker=$!
 # Handed on once: a second signal would kill a worker that has drained, just before it ends.
-trap 'stopping=yes; trap "stopping=yes" TERM INT; kill -TERM "$worker" 2>/dev/null' TERM INT
-while stopping=; wait "$worker"; code=$?; [ -n "$stopping" ]; do :; done
+trap '[ -n "$told" ] || {{ told=yes; kill -TERM "$worker" 2>/dev/null; }}' TERM INT
+while kill -0 "$worker" 2>/dev/null; do wait "$worker"; done
+wait "$worker"; code=$?
 echo "$code" > "$ended"
 exit "$code"
 """
