@@ -6,7 +6,7 @@
 One file for each command, named after it, with a function of this name or, for a group, an `app`;
 `astra version` and the answer to `astra migrate` are here:
 
-    init.py, ingest.py, run.py, srun.py, status.py
+    init.py, ingest/, run.py, srun.py, status.py
     create.py, report.py, explain.py
     models.py, simulate.py, train.py, compare.py
     config.py, doctor.py, tasks.py

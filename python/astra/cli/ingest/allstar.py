@@ -1,0 +1,33 @@
+"""``astra ingest allstar``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from astra.cli.console import database_session, examples, progress
+from astra.cli.ingest.shared import SharedArguments, say_counts
+from astra.system.arguments import argument, option, takes
+
+EXAMPLES = examples(
+    "astra ingest allstar allStar-dr17-synspec_rev1.fits",
+    "astra ingest allstar allStar-v603.fits --spectra-root /data/apstar --extinction sfd",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Arguments:
+    file: Path = argument(help="An allStar table (FITS, also compressed).")
+    spectra_root: Path | None = option(help="Folder of the files; default SAS_BASE_DIR.")
+    choices: SharedArguments = SharedArguments()
+    as_json: bool = option("--json", default=False, help="Print the counts as one JSON object.")
+
+
+@takes(_Arguments)
+def allstar(asked: _Arguments) -> None:
+    """Register the sources and spectra of an allStar table."""
+    from astra.ingest.allstar import ingest_allstar
+
+    with database_session(), progress("rows") as update:
+        counts = ingest_allstar(
+            asked.file, spectra_root=asked.spectra_root, **vars(asked.choices), on_progress=update
+        )
+    say_counts(counts, asked.as_json)
