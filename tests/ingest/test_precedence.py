@@ -4,7 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra.ingest.precedence import CATALOG, LABELS, absorb, decode, encode, merge, origin_of, strength
+from astra.ingest.precedence import (
+    LABELS,
+    absorb,
+    decode,
+    encode,
+    merge,
+    origin_of,
+    origin_of_catalog,
+    strength,
+)
+
+CATALOG = origin_of_catalog("folder/targets.csv")
 
 DR12 = "apstar/dr12/r5/apo25m/n6819/X/ap/s"
 DR14 = "apstar/dr14/r8/apo25m/n6819/X/ap/s"
@@ -42,10 +53,29 @@ def test_every_value_is_decided_on_its_own():
     assert values == {"k_mag": 9.0, "h_mag": 9.5, "j_mag": 1.5}
 
 
-def test_an_absent_value_never_erases():
-    values, _ = _merged(({"k_mag": 9.0}, DR12), ({"k_mag": None}, DR14))
+@pytest.mark.parametrize("other", [DR14, origin_of(DR12, table=True), origin_of_catalog("other.csv"), None])
+def test_an_absent_value_of_another_origin_never_erases(other):
+    values, _ = _merged(({"k_mag": 9.0}, DR12), ({"k_mag": None}, other))
 
     assert values["k_mag"] == 9.0
+
+
+@pytest.mark.parametrize("origin", [DR12, origin_of(DR12, table=True), CATALOG])
+def test_a_value_that_its_own_origin_no_longer_has_is_withdrawn_with_its_labels(origin):
+    first = {"ebv": 15.0, "e_ebv": 1.5, "ebv_flags": 8, "ebv_origin": "SFD_EBV", "k_mag": 9.0}
+
+    values, origins = _merged((first, origin), ({"ebv": None, "ebv_flags": None}, origin))
+
+    assert _present(values) == {"k_mag": 9.0}
+    assert origins == {"k_mag": origin}
+
+
+def test_a_value_stays_whose_origin_is_unknown_or_whose_column_is_no_longer_read():
+    by_hand, _ = _merged(({"k_mag": 9.0}, None), ({"k_mag": None}, None))
+    values, _ = _merged(({"k_mag": 9.0}, CATALOG), ({"h_mag": 9.5}, CATALOG))
+
+    assert by_hand == {"k_mag": 9.0}
+    assert values == {"k_mag": 9.0, "h_mag": 9.5}
 
 
 def test_a_middle_release_replaces_an_older_one_though_a_newer_one_came_first_and_said_nothing():
@@ -89,8 +119,24 @@ def test_origins_survive_being_written(origins):
     assert decode(encode(origins), dict.fromkeys(origins, 1.0)) == origins
 
 
-def test_the_text_names_the_most_frequent_origin_once():
-    assert encode({"ra": DR12, "dec": DR12, "k_mag": CATALOG}) == f'{{"*":"{DR12}","k_mag":"catalog"}}'
+def test_the_text_lists_the_names_of_each_origin():
+    assert encode({"ra": DR12, "dec": DR12, "k_mag": CATALOG}) == (
+        f'{{"{DR12}":"dec ra","{CATALOG}":"k_mag"}}'
+    )
+
+
+def test_a_value_that_nobody_named_has_no_origin():
+    assert decode(encode({"ra": DR12}), {"ra": 1.0, "plx": 2.0, "k_mag": None}) == {"ra": DR12}
+
+
+def test_of_a_text_that_names_the_most_frequent_origin_once_only_what_is_sure_is_withdrawn():
+    values = {"ra": 1.0, "plx": 2.0, "ebv": 15.0, "ebv_origin": "SFD_EBV", "k_mag": 9.0}
+    origins = decode(f'{{"*":"{DR12}","k_mag":"{DR14}"}}', values)
+
+    assert strength(origins["ra"]) == strength(DR12)
+    merge(values, origins, {"ra": 1.0, "plx": None, "ebv": None}, DR12)
+    assert _present(values) == {"ra": 1.0, "plx": 2.0, "k_mag": 9.0}
+    assert origins["ra"] == DR12
 
 
 # > The order does not matter
@@ -151,4 +197,4 @@ def test_a_label_of_a_catalogue_goes_with_the_value_that_another_one_replaces():
     first = {"ebv": 0.1, "ebv_flags": 32, "ebv_origin": "RJCE"}
     values, _ = _merged((first, CATALOG), ({"ebv": 0.4}, CATALOG))
 
-    assert values == {"ebv": 0.4, "ebv_flags": None, "ebv_origin": None}
+    assert _present(values) == {"ebv": 0.4}

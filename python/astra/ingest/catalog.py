@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from astra.errors import UsageError
 from astra.ingest import measurements, spellings
-from astra.ingest.precedence import Values
+from astra.ingest.precedence import Values, origin_of_catalog
 from astra.ingest.records import Tally
 from astra.ingest.source_rows import VALUE_COLUMNS, Ids
 from astra.ingest.table_columns import Columns
@@ -222,7 +222,11 @@ class Listing:
 
 
 class Catalog:
-    """A catalogue of stars in a file."""
+    """A catalogue of stars in a file.
+
+    Attributes:
+        origin: The origin of its values.
+    """
 
     def __init__(self, path: str | Path, tally: Tally, hdu: str | None = None) -> None:
         """Read the identifiers of a catalogue, and its values if it has only one table of stars.
@@ -237,6 +241,7 @@ class Catalog:
                 else.
         """
         self._path, self._tally = Path(path), tally
+        self.origin = origin_of_catalog(self._path)
         self._tables = selected(tables_in(self._path), hdu, self._path)
         fitting = [table for table in self._tables if _has_ids(table)]
         if not fitting:

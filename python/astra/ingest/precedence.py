@@ -10,25 +10,30 @@ tables arrive. From strong to weak:
    of a file, then the newest reduction, then the last ``product_id`` in alphabetical order;
 4. a value of unknown origin: written by hand, or by ``register_spectra``, which only fills absent ones.
 
-An absent value never replaces one that is there. A label describes another value, and comes and
-goes with it: ``ebv_flags`` and ``ebv_origin`` with ``ebv``, ``gaia_release`` with ``plx``. One
-exception: a parallax from a catalogue that does not state its release keeps the known release.
+A value is withdrawn when its own origin is read again and no longer has it: a catalogue is known by the name
+of its file. The absent value of another origin erases nothing. What a weaker origin had for a withdrawn value
+is not kept, so it comes when that origin is read again.
+
+A label describes another value, and comes and goes with it: ``e_ebv``, ``ebv_flags`` and ``ebv_origin`` with
+``ebv``, ``gaia_release`` with ``plx``. One exception: a parallax from a catalogue that does not state its
+release keeps the known release.
 """
 
 import functools
 import json
 import re
-from collections import Counter
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Any
 
 from astra.spectra.identity import release_rank
 
-CATALOG = "catalog"
+_CATALOG = "catalog"
 _TABLE = "#allstar"
 #: The value that each label describes.
-LABELS = {"ebv_flags": "ebv", "ebv_origin": "ebv", "gaia_release": "plx"}
-_MOST = "*"
+LABELS = {"e_ebv": "ebv", "ebv_flags": "ebv", "ebv_origin": "ebv", "gaia_release": "plx"}
+# In texts of the first form: the most frequent origin; the mark of what may be from there or from a hand.
+_MOST, _PERHAPS = "*", "~"
 
 Values = dict[str, Any]
 Origins = dict[str, str]
@@ -39,12 +44,23 @@ def origin_of(product_id: str, *, table: bool) -> str:
     return product_id + _TABLE if table else product_id
 
 
+def origin_of_catalog(file: str | PurePath) -> str:
+    """The origin of values from a catalogue; two files of one name are taken for two versions of it."""
+    return f"{_CATALOG}:{PurePath(file).name}"
+
+
+def is_of_catalog(origin: str | None) -> bool:
+    """Whether values of this origin are from a catalogue; older ones do not tell from which."""
+    return origin is not None and origin.partition(":")[0] == _CATALOG
+
+
 @functools.lru_cache(maxsize=10_000)
 def strength(origin: str | None) -> tuple:
     """A key that sorts origins from weak to strong."""
     if origin is None:
         return (0,)
-    if origin == CATALOG:
+    origin = origin.removesuffix(_PERHAPS)
+    if is_of_catalog(origin):
         return (2,)
     product_id, table, _ = origin.partition(_TABLE)
     _, release, apred, *_, kind = product_id.split("/")
@@ -60,9 +76,15 @@ def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str 
     Args:
         values: The values of one source; absent ones are ``None``.
         origins: Their origins; unknown ones are left out.
-        new: Values from ``origin``; absent ones are ``None`` or left out.
+        new: Values from ``origin``. A ``None`` withdraws the value that it gave earlier; what is left out
+            stays as it is.
         origin: The origin of the new values.
     """
+    withdrawn = {name for name, value in new.items() if value is None and origin is not None}
+    for name in withdrawn - LABELS.keys():
+        if values.get(name) is not None and origins.get(name) == origin:
+            for each in (name, *_labels_of(name)):
+                _set(values, origins, each, None, None)
     new = {name: value for name, value in new.items() if value is not None}
     for name, value in new.items():
         about = LABELS.get(name)
@@ -73,7 +95,7 @@ def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str 
             continue
         same = there and origins.get(name) == origin and values[name] == value
         _set(values, origins, name, value, origin)
-        for label in (label for label, labelled in LABELS.items() if labelled == name):
+        for label in _labels_of(name):
             if label in new or not same:
                 _set(values, origins, label, new.get(label), origin)
 
@@ -97,9 +119,10 @@ def keep_release(values: Values, origins: Origins, known: str | None) -> bool:
     Returns:
         Whether a release was kept.
     """
-    is_open = origins.get("plx") == CATALOG and values.get("gaia_release") is None
+    origin = origins.get("plx")
+    is_open = is_of_catalog(origin) and values.get("gaia_release") is None
     if is_open and known is not None:
-        _set(values, origins, "gaia_release", known, CATALOG)
+        _set(values, origins, "gaia_release", known, origin)
     return is_open and known is not None
 
 
@@ -113,20 +136,38 @@ def absorb(values: Values, origins: Origins, others: Values, origins_of_others: 
 
 
 def encode(origins: Origins) -> str | None:
-    """The text of ``source.origins``: JSON that names the most frequent origin once, under ``*``."""
-    if not origins:
-        return None
-    most = min(Counter(origins.values()).items(), key=lambda item: (-item[1], item[0]))[0]
-    rest = {name: origin for name, origin in sorted(origins.items()) if origin != most}
-    return json.dumps({_MOST: most, **rest}, separators=(",", ":"))
+    """The text of ``source.origins``: JSON with the names of the values by their origin."""
+    names: dict[str, list[str]] = {}
+    for name, origin in sorted(origins.items()):
+        names.setdefault(origin, []).append(name)
+    listed = {origin: " ".join(of_origin) for origin, of_origin in sorted(names.items())}
+    return json.dumps(listed, separators=(",", ":")) if listed else None
 
 
 def decode(text: str | None, values: Values) -> Origins:
-    """The origins of the values that are not absent."""
+    """The origins of the values that are not absent; unknown ones are left out."""
     if not text:
         return {}
     stated = json.loads(text)
-    return {name: stated.get(name, stated[_MOST]) for name, value in values.items() if value is not None}
+    there = [name for name, value in values.items() if value is not None]
+    if _MOST in stated:
+        return {name: stated.get(name) or _implied(name, stated[_MOST], values) for name in there}
+    of_names = {name: origin for origin, names in stated.items() for name in names.split()}
+    return {name: of_names[name] for name in there if name in of_names}
+
+
+def _implied(name: str, origin: str, values: Values) -> str:
+    """The origin of a value that a text of the first form does not name.
+
+    That form gives the most frequent origin once for all values, so also for one that was written by hand;
+    but none by hand has an ``ebv_origin``.
+    """
+    is_of_ebv = "ebv" in (name, LABELS.get(name)) and values.get("ebv_origin") is not None
+    return origin if is_of_ebv else origin + _PERHAPS
+
+
+def _labels_of(name: str) -> list[str]:
+    return [label for label, labelled in LABELS.items() if labelled == name]
 
 
 def _set(values: Values, origins: Origins, name: str, value: Any, origin: str | None) -> None:

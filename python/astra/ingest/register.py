@@ -115,7 +115,7 @@ def _as_listed(star: Star, name: str | None, record: Record, stars: Stars, catal
     # This also takes over the values that are stored under its other name.
     stars.find(sdss_id, star.apogee_id)
     star = stars.find(sdss_id, listed.apogee_id or star.apogee_id)
-    precedence.merge(star.values, star.origins, listed.values, precedence.CATALOG)
+    precedence.merge(star.values, star.origins, listed.values, catalog.origin)
     return star
 
 

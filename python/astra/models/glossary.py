@@ -63,7 +63,7 @@ class Glossary:
     ebv_origin = "Where the reddening comes from, in words"
 
     # > Provenance
-    origins = "Where each value comes from: the catalogue, or the data product (JSON)"
+    origins = "The names of the values from each catalogue and each data product (JSON)"
 
     # > Data product
     release = "SDSS data release, e.g. dr17 or sdss5"

@@ -32,9 +32,9 @@ _DEFAULT_PROFILE = "default"
 _DEFAULTS = {"nodes": 1, "procs": 1, "logs": Path("astra-logs")}
 
 # The shell cannot become the worker (`exec`): it has to keep the worker's exit code, which is needed where
-# Slurm keeps no accounting. Slurm tells the shell to stop. A signal cuts a wait short,
-# with a code of its own: the code that counts is asked for once the worker has ended. No trap is changed while
-# signals may come: bash 5.2 then loses count of them, returns their code instead of the worker's, or crashes.
+# Slurm keeps no accounting. Slurm tells the shell to stop. A signal cuts a wait short, with its own code: the
+# code that counts is asked for once the worker has ended. No trap is changed while signals may come, since
+# bash 5.2 then loses count of them: it returns their code instead of the worker's, or crashes.
 _SCRIPT = """\
 #!/usr/bin/env bash
 # One task of a job array of `astra srun`.

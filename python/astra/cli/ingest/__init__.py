@@ -1,6 +1,6 @@
 """``astra ingest``: one file for each command, named after it.
 
-    shared.py  the arguments that several have in common, and how they say what they did
+shared.py  the arguments that several have in common, and how they say what they did
 """
 
 from importlib import import_module
