@@ -1,5 +1,6 @@
 """``astra ingest``: one file for each command, named after it.
 
+apstar.py, allstar.py
 shared.py  the arguments that several have in common, and how they say what they did
 """
 
