@@ -13,7 +13,7 @@ import logging
 import math
 import re
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from astra.errors import UsageError
 from astra.ingest import measurements, spellings
 from astra.ingest.precedence import Values, origin_of_catalog
 from astra.ingest.records import Tally
-from astra.ingest.source_rows import VALUE_COLUMNS, Ids
+from astra.ingest.source_rows import VALUE_COLUMNS, Ids, Listed
 from astra.ingest.table_columns import Columns
 from astra.ingest.table_files import Table, label, selected, tables_in
 
@@ -32,6 +32,9 @@ EXAMPLES = 2
 #: The columns of which a table of stars has at least one.
 IDENTIFIERS = ("sdss_id", "sdss4_apogee_id", "apogee_id", "obj", "gaia_dr3_source_id", "source_id")
 
+#: By what a row was found, as messages and counts name it.
+BY_SDSS_ID, BY_APOGEE_ID, BY_GAIA_ID, BY_POSITION = "sdss_id", "apogee_id", "gaia_dr3_source_id", "position"
+
 # The number of unused columns in a message.
 _NAMED = 10
 # A designation of 2MASS, with or without the name of that catalogue.
@@ -40,19 +43,21 @@ _DESIGNATION = re.compile(r"(?:2MASS\s*J?|2M|J)?(\d{8}[+-]\d{7})", re.IGNORECASE
 _OF_GAIA = ("gaia_dr3_source_id", "source_id", "gaia_release", "ref_epoch")
 
 
-class Listed(NamedTuple):
-    """The row of one star: absent values are ``None``, absent columns are left out."""
+class Identifiers(NamedTuple):
+    """The identifiers in some rows; absent ones are ``None``."""
 
-    sdss_id: int | None
-    apogee_id: str | None
-    values: Values
+    sdss_ids: Sequence[int | None]
+    apogee_ids: Sequence[str | None]
+    gaia_ids: Sequence[int | None]
 
 
-class Listing:
-    """A table of stars; its identifiers are read at once, its values by ``load``.
+class StarColumns:
+    """The columns of a table that hold what we store of a star: its identifiers, and with ``choose`` its values.
 
     Attributes:
-        matched: The rows that were found for a star.
+        table: The table.
+        names: The names in the table by our names.
+        needed: The columns to read for ``identifiers``, with ``choose`` also those for ``values``.
     """
 
     def __init__(self, table: Table, path: Path, tally: Tally) -> None:
@@ -60,140 +65,53 @@ class Listing:
         self._gaia = measurements.names_in_catalog(spellings.by_upper_case(table.units))
         of_gaia = {name: names for name, names in self._gaia.wanted.items() if name in _OF_GAIA}
         self._ids = Columns(path, table.units, spellings.IDENTIFIERS | of_gaia, tally)
-        self._content = table.read(self._ids.needed)
-        self._columns: dict[str, Sequence[Any]] = {}
-        self._first: dict[int | str, int] = {}
-        self._by_gaia: dict[int, int] = {}
-        self._repeats: dict[int, list[int]] = {}
-        self.matched: set[int] = set()
-        self._index()
+        self._values = self._ids
+        self.names, self.needed = self._ids.names, self._ids.needed
 
-    def load(self) -> None:
-        """Read the values, and warn of columns that are not used.
+    def choose(self) -> None:
+        """Take the columns of values too, and warn of those that are not used.
 
         Raises:
             UsageError: The unit of a column measures something else.
         """
-        self._ids.warn(self._content)
         wanted = spellings.STAR | spellings.EXTINCTION | self._gaia.wanted
         there = spellings.among(spellings.by_upper_case(self.table.units), wanted)
         # An L or a B alone may be a luminosity or a magnitude.
         half = {"l", "b"} if not {"l", "b"} <= there.keys() else set()
         wanted = {name: names for name, names in wanted.items() if name not in half}
-        columns = Columns(self._path, self.table.units, wanted, self._tally)
-        self._content = self.table.read(columns.needed)
-        columns.warn(self._content)
-        found = columns.values(self._content)
-        self._content = {}
-        measured = {name: found.pop(name) for name in self._gaia.wanted.keys() & found.keys()}
-        found |= measurements.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
-        self._columns = {name: _compact(values) for name, values in found.items() if name in VALUE_COLUMNS}
-        self._warn_of_names(columns.names)
-        self._warn_of_contradictions()
+        self._values = Columns(self._path, self.table.units, wanted, self._tally)
+        self.names, self.needed = self.names | self._values.names, self.needed | self._values.needed
+        self._warn_of_names()
 
-    # > Rows
-
-    def repeated(self) -> int:
-        """The number of rows whose star has an earlier one."""
-        return sum(map(len, self._repeats.values()))
-
-    def unmatched(self, count: int) -> Iterator[str]:
-        """The identifiers in some of the rows that were found for no star."""
-        rows = (row for row in range(len(self.table)) if row not in self.matched)
-        for row in itertools.islice(rows, count):
-            yield ids_as_text(self._sdss_ids[row], self._apogee_ids[row], self._gaia_ids[row])
-
-    def rows_of(self, stars: Collection[Ids], gaia_ids: Collection[int | None]) -> set[int]:
-        """The rows with the identifiers of some stars."""
-        keys = {key for sdss_id, name in stars for key in (sdss_id, designation(name))}
-        rows = {self._first[key] for key in keys & self._first.keys()}
-        return rows | {self._by_gaia[key] for key in set(gaia_ids) & self._by_gaia.keys()}
-
-    def ids_of(self, rows: Collection[int]) -> set[Ids]:
-        """The identifiers in some rows."""
-        return {(self._sdss_ids[row], self._apogee_ids[row]) for row in rows}
-
-    def match(self, sdss_id: int | None, names: list[str], gaia_id: int | None) -> Listed | None:
-        """The row of a star, or ``None``.
-
-        Args:
-            sdss_id: The identifier that is searched first.
-            names: The APOGEE ids of the star; the first that is listed counts.
-            gaia_id: Its identifier in Gaia DR3, which is searched last.
-        """
-        row = self._row_of(sdss_id, [designation(name) for name in names], gaia_id)
-        if row is None:
-            return None
-        self.matched.add(row)
-        return Listed(self._sdss_ids[row], self._apogee_ids[row], self._joined(row)[0])
-
-    def _row_of(self, sdss_id: int | None, names: list[str], gaia_id: int | None) -> int | None:
-        row = self._first.get(sdss_id)
-        if row is not None:
-            return row
-        row = next((self._first[name] for name in names if name in self._first), None)
-        if row is None:
-            row = self._by_gaia.get(gaia_id)
-            if row is not None and names and self._apogee_ids[row] is not None:
-                return self._another(row, f"APOGEE id {self._apogee_ids[row]} here and {names[0]}")
-        if row is not None and None not in (sdss_id, self._sdss_ids[row]):
-            return self._another(row, f"sdss_id {self._sdss_ids[row]} here and {sdss_id}")
-        return row
-
-    def _another(self, row: int, what: str) -> None:
-        name = self._apogee_ids[row] or f"Gaia DR3 {self._gaia_ids[row]}"
-        self._tally.warn("%s: %s has %s in the spectra: its row is not used", self._path, name, what)
-
-    def _joined(self, first: int) -> tuple[Values, list[int]]:
-        """The values of a star, none before ``load``; and its rows that contradict an earlier one."""
-        values, contradicting = self._values(first), []
-        for row in self._repeats.get(first, ()):
-            new = self._values(row)
-            if any(None not in (values[name], new[name]) and values[name] != new[name] for name in new):
-                contradicting.append(row)
-            values |= {name: value for name, value in new.items() if values[name] is None}
-        return values, contradicting
-
-    def _values(self, row: int) -> Values:
-        columns = ((name, values[row]) for name, values in self._columns.items())
-        # Only NaN, an absent number in a compact column, differs from itself.
-        return {name: value if value == value else None for name, value in columns}
-
-    # > Identifiers
-
-    def _index(self) -> None:
-        """Take the identifiers of all rows, and find the rows that are of one star."""
-        absent = [None] * len(self.table)
-        found = self._ids.values(self._content)
+    def identifiers(self, content: Mapping[str, Any]) -> Identifiers:
+        """The identifiers in some rows, from their columns."""
+        found = self._ids.values(content)
+        absent = [None] * len(next(iter(content.values()), ()))
         measured = {name: found[name] for name in _OF_GAIA if name in found}
         gaia_ids = measurements.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
         names = [found.get(name, absent) for name in ("sdss4_apogee_id", "apogee_id", "obj")]
-        rows = zip(*names, strict=True)
-        self._sdss_ids = found.get("sdss_id", absent)
-        self._apogee_ids = [next((designation(name) for name in row if name), None) for row in rows]
-        self._gaia_ids = gaia_ids.get("gaia_dr3_source_id", absent)
-        ids = zip(self._sdss_ids, self._apogee_ids, self._gaia_ids, strict=True)
-        for row, (sdss_id, apogee_id, gaia_id) in enumerate(ids):
-            first = self._first.get(sdss_id)
-            if first is None and apogee_id in self._first:
-                named = self._first[apogee_id]
-                first = named if None in (sdss_id, self._sdss_ids[named]) else None
-            if first is None and sdss_id is None and apogee_id is None:
-                first = self._by_gaia.get(gaia_id)
-            if first is None:
-                first = row
-            else:
-                self._repeats.setdefault(first, []).append(row)
-                self._sdss_ids[first] = self._sdss_ids[first] or sdss_id
-                self._apogee_ids[first] = self._apogee_ids[first] or apogee_id
-            for index, key in ((self._first, sdss_id), (self._first, apogee_id), (self._by_gaia, gaia_id)):
-                if key is not None:
-                    index.setdefault(key, first)
+        apogee_ids = [
+            next((designation(name) for name in row if name), None) for row in zip(*names, strict=True)
+        ]
+        return Identifiers(
+            found.get("sdss_id", absent), apogee_ids, gaia_ids.get("gaia_dr3_source_id", absent)
+        )
 
-    # > Warnings
+    def values(self, content: Mapping[str, Any]) -> dict[str, list]:
+        """The values in some rows by our names, from their columns; absent ones are ``None``."""
+        found = self._values.values(content)
+        measured = {name: found.pop(name) for name in self._gaia.wanted.keys() & found.keys()}
+        found |= measurements.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
+        return {name: values for name, values in found.items() if name in VALUE_COLUMNS}
 
-    def _warn_of_names(self, names: dict[str, str]) -> None:
-        known = self._ids.names | names
+    def warn(self, content: Mapping[str, Any]) -> None:
+        """Warn of values that count as absent because they cannot be used."""
+        self._ids.warn(content)
+        if self._values is not self._ids:
+            self._values.warn(content)
+
+    def _warn_of_names(self) -> None:
+        known = self.names
         taken = [
             f"{theirs} as {ours}" for ours, theirs in known.items() if theirs not in (ours, ours.upper())
         ]
@@ -212,13 +130,144 @@ class Listing:
             message = "%s: column %s is taken for identifiers of Gaia DR3: no column gaia_release says so"
             self._tally.warn(message, self._path, known["source_id"])
 
-    def _warn_of_contradictions(self) -> None:
-        contradicting = [row for first in self._repeats for row in self._joined(first)[1]]
-        if contradicting:
-            row = contradicting[0]
-            example = self._apogee_ids[row] or self._sdss_ids[row] or self._gaia_ids[row]
-            message = "%s: %d rows contradict an earlier row of the same star, which counts; e.g. %s"
-            self._tally.warn(message, self._path, len(contradicting), example)
+
+class Listing:
+    """Rows of stars in memory, found by their identifiers.
+
+    Attributes:
+        matched: The rows that were found for a star, and by what.
+        contradicting: The rows that contradict an earlier row of the same star; found by ``hold``.
+    """
+
+    def __init__(
+        self, ids: Identifiers, path: Path, tally: Tally, places: Sequence[int | None] | None = None
+    ) -> None:
+        """Index some rows.
+
+        Args:
+            ids: Their identifiers.
+            path: The table, for messages.
+            tally: Warns of rows that are not used.
+            places: The keys of the sources at the positions of rows without identifiers.
+        """
+        self._path, self._tally = path, tally
+        self._sdss_ids, self._apogee_ids, self._gaia_ids = map(list, ids)
+        self._columns: dict[str, Sequence[Any]] = {}
+        self._first: dict[int | str, int] = {}
+        self._by_gaia: dict[int, int] = {}
+        self._by_place: dict[int, int] = {}
+        self._repeats: dict[int, list[int]] = {}
+        self.matched: dict[int, str] = {}
+        self.contradicting: list[int] = []
+        self._index(places or [None] * len(self))
+
+    def __len__(self) -> int:
+        return len(self._sdss_ids)
+
+    def hold(self, values: Mapping[str, list]) -> None:
+        """Take the values of the rows."""
+        self._columns = {name: _compact(column) for name, column in values.items()}
+        self.contradicting = [row for first in self._repeats for row in self._joined(first)[1]]
+
+    # > Rows
+
+    def repeated(self) -> int:
+        """The number of rows whose star has an earlier one."""
+        return sum(map(len, self._repeats.values()))
+
+    def unmatched(self, count: int) -> Iterator[str]:
+        """The identifiers in some of the rows that were found for no star."""
+        rows = (row for row in range(len(self)) if row not in self.matched)
+        yield from map(self.name, itertools.islice(rows, count))
+
+    def name(self, row: int) -> str:
+        """The identifiers in a row, for messages."""
+        return ids_as_text(self._sdss_ids[row], self._apogee_ids[row], self._gaia_ids[row])
+
+    def rows_of(self, stars: Collection[Ids], gaia_ids: Collection[int | None]) -> set[int]:
+        """The rows with the identifiers of some stars."""
+        keys = {key for sdss_id, name in stars for key in (sdss_id, designation(name))}
+        rows = {self._first[key] for key in keys & self._first.keys()}
+        return rows | {self._by_gaia[key] for key in set(gaia_ids) & self._by_gaia.keys()}
+
+    def ids_of(self, rows: Collection[int]) -> set[Ids]:
+        """The identifiers in some rows."""
+        return {(self._sdss_ids[row], self._apogee_ids[row]) for row in rows}
+
+    def match(
+        self, sdss_id: int | None, names: list[str], gaia_id: int | None, place: int | None = None
+    ) -> Listed | None:
+        """The row of a star, or ``None``.
+
+        Args:
+            sdss_id: The identifier that is searched first.
+            names: The APOGEE ids of the star; the first that is listed counts.
+            gaia_id: Its identifier in Gaia DR3, which is searched next.
+            place: The key of the source, for a row at its position that has no identifier.
+        """
+        found = self._row_of(sdss_id, [designation(name) for name in names], gaia_id, place)
+        if found is None:
+            return None
+        row, by = found
+        self.matched.setdefault(row, by)
+        return Listed(self._sdss_ids[row], self._apogee_ids[row], self._joined(row)[0])
+
+    def _row_of(
+        self, sdss_id: int | None, names: list[str], gaia_id: int | None, place: int | None
+    ) -> tuple[int, str] | None:
+        row = self._first.get(sdss_id)
+        if row is not None:
+            return row, BY_SDSS_ID
+        by, row = BY_APOGEE_ID, next((self._first[name] for name in names if name in self._first), None)
+        if row is None:
+            by, row = BY_GAIA_ID, self._by_gaia.get(gaia_id)
+            if row is not None and names and self._apogee_ids[row] is not None:
+                return self._another(row, f"APOGEE id {self._apogee_ids[row]} here and {names[0]}")
+        if row is None:
+            by, row = BY_POSITION, self._by_place.get(place)
+        if row is not None and None not in (sdss_id, self._sdss_ids[row]):
+            return self._another(row, f"sdss_id {self._sdss_ids[row]} here and {sdss_id}")
+        return None if row is None else (row, by)
+
+    def _another(self, row: int, what: str) -> None:
+        name = self._apogee_ids[row] or f"Gaia DR3 {self._gaia_ids[row]}"
+        self._tally.warn("%s: %s has %s in the spectra: its row is not used", self._path, name, what)
+
+    def _joined(self, first: int) -> tuple[Values, list[int]]:
+        """The values of a star, none before ``hold``; and its rows that contradict an earlier one."""
+        values, contradicting = self._values(first), []
+        for row in self._repeats.get(first, ()):
+            new = self._values(row)
+            if any(None not in (values[name], new[name]) and values[name] != new[name] for name in new):
+                contradicting.append(row)
+            values |= {name: value for name, value in new.items() if values[name] is None}
+        return values, contradicting
+
+    def _values(self, row: int) -> Values:
+        columns = ((name, values[row]) for name, values in self._columns.items())
+        # Only NaN, an absent number in a compact column, differs from itself.
+        return {name: value if value == value else None for name, value in columns}
+
+    def _index(self, places: Sequence[int | None]) -> None:
+        """Find the rows that are of one star."""
+        ids = zip(self._sdss_ids, self._apogee_ids, self._gaia_ids, places, strict=True)
+        for row, (sdss_id, apogee_id, gaia_id, place) in enumerate(ids):
+            first = self._first.get(sdss_id)
+            if first is None and apogee_id in self._first:
+                named = self._first[apogee_id]
+                first = named if None in (sdss_id, self._sdss_ids[named]) else None
+            if first is None and sdss_id is None and apogee_id is None:
+                first = self._by_gaia.get(gaia_id, self._by_place.get(place))
+            if first is None:
+                first = row
+            else:
+                self._repeats.setdefault(first, []).append(row)
+                self._sdss_ids[first] = self._sdss_ids[first] or sdss_id
+                self._apogee_ids[first] = self._apogee_ids[first] or apogee_id
+            keys = (self._first, sdss_id), (self._first, apogee_id)
+            for index, key in (*keys, (self._by_gaia, gaia_id), (self._by_place, place)):
+                if key is not None:
+                    index.setdefault(key, first)
 
 
 class Catalog:
@@ -243,15 +292,14 @@ class Catalog:
         self._path, self._tally = Path(path), tally
         self.origin = origin_of_catalog(self._path)
         self._tables = selected(tables_in(self._path), hdu, self._path)
-        fitting = [table for table in self._tables if _has_ids(table)]
+        fitting = [table for table in self._tables if has_ids(table)]
         if not fitting:
-            ids = " or ".join(IDENTIFIERS)
-            raise UsageError(f"no identifiers in the catalogue {path}: it needs a column {ids}")
+            raise UsageError(no_identifiers(self._path))
         if not any(map(len, fitting)):
             tally.warn("no rows in the catalogue %s", path)
         # An empty table counts only if there is no other.
         fitting = [table for table in fitting if len(table)] or fitting[:1]
-        self._candidates = [Listing(table, self._path, tally) for table in fitting]
+        self._candidates = list(map(self._listed_in, fitting))
         self._asked, self._listed, self._unlisted = 0, 0, []
         if len(self._candidates) == 1:
             self._take(self._candidates[0], "the only one that lists stars")
@@ -261,17 +309,16 @@ class Catalog:
 
         The first call that finds any rows decides which table is taken.
         """
-        found = [each.rows_of(stars, gaia_ids) for each in self._candidates]
+        found = [listing.rows_of(stars, gaia_ids) for _, listing in self._candidates]
         if len(found) > 1 and any(found):
-            tables = [each.table for each in self._candidates]
+            tables = [columns.table for columns, _ in self._candidates]
             numbers = [f"{len(rows)} in {label(table)}" for rows, table in zip(found, tables, strict=True)]
-            # Of two that list as many stars, the one with the names of APOGEE spectra.
-            named = ["OBJ" in spellings.by_upper_case(table.units) for table in tables]
-            best = max(range(len(found)), key=lambda place: (len(found[place]), named[place]))
+            best = most_fitting(tables, list(map(len, found)))
             why = f"stars listed among the first {len(stars)}: {', '.join(numbers)}"
             self._take(self._candidates[best], why)
             found = [found[best]]
-        return set().union(*map(Listing.ids_of, self._candidates, found))
+        listings = (listing for _, listing in self._candidates)
+        return set().union(*map(Listing.ids_of, listings, found))
 
     def match(
         self, sdss_id: int | None, apogee_ids: Iterable[str | None], gaia_id: int | None = None
@@ -280,7 +327,7 @@ class Catalog:
         names = [name for name in apogee_ids if name]
         # While the table is not chosen, none has listed a star.
         is_chosen = len(self._candidates) == 1
-        found = self._candidates[0].match(sdss_id, names, gaia_id) if is_chosen else None
+        found = self._candidates[0][1].match(sdss_id, names, gaia_id) if is_chosen else None
         self._asked += 1
         self._listed += found is not None
         if found is None and len(self._unlisted) < EXAMPLES:
@@ -289,9 +336,9 @@ class Catalog:
 
     def count(self) -> None:
         """Count the rows, and warn if most stars are not listed."""
-        listing = self._candidates[0]
+        _, listing = self._candidates[0]
         repeated, matched = listing.repeated(), len(listing.matched)
-        unmatched = len(listing.table) - repeated - matched
+        unmatched = len(listing) - repeated - matched
         self._tally.add(catalog_duplicate=repeated, catalog_matched=matched, catalog_unmatched=unmatched)
         # No warning if one side is covered: a large table also lists stars that were not observed, and a
         # small one only some of many stars.
@@ -300,17 +347,50 @@ class Catalog:
             unlisted, unobserved = ", ".join(self._unlisted), ", ".join(listing.unmatched(EXAMPLES))
             self._tally.warn(message, self._path, self._listed, self._asked, unlisted, unobserved)
 
-    def _take(self, listing: Listing, why: str) -> None:
+    def _listed_in(self, table: Table) -> tuple[StarColumns, Listing]:
+        columns = StarColumns(table, self._path, self._tally)
+        return columns, Listing(columns.identifiers(table.read(columns.needed)), self._path, self._tally)
+
+    def _take(self, chosen: tuple[StarColumns, Listing], why: str) -> None:
+        columns, listing = chosen
         if len(self._tables) > 1:
-            log.info("%s: table %s is taken (%s); --hdu takes another", self._path, label(listing.table), why)
-        self._candidates = [listing]
-        listing.load()
+            say_table(columns.table, self._path, why)
+        self._candidates = [chosen]
+        columns.choose()
+        content = columns.table.read(columns.needed)
+        columns.warn(content)
+        listing.hold(columns.values(content))
+        warn_of_contradictions(listing, self._path, self._tally)
 
 
-def _has_ids(table: Table) -> bool:
+def has_ids(table: Table) -> bool:
+    """Whether a table has a column of identifiers."""
     there = spellings.by_upper_case(table.units)
     known = spellings.IDENTIFIERS | spellings.GAIA | spellings.GAIA_RELEASE
     return bool(spellings.among(there, known).keys() & {*IDENTIFIERS})
+
+
+def no_identifiers(path: Path) -> str:
+    """What is wrong with a file without a table that has identifiers."""
+    return f"no identifiers in the catalogue {path}: it needs a column {' or '.join(IDENTIFIERS)}"
+
+
+def most_fitting(tables: Sequence[Table], found: Sequence[int]) -> int:
+    """The place of the table that lists the most stars; of two the one with the names of APOGEE spectra."""
+    named = ["OBJ" in spellings.by_upper_case(table.units) for table in tables]
+    return max(range(len(tables)), key=lambda place: (found[place], named[place]))
+
+
+def say_table(table: Table, path: Path, why: str) -> None:
+    """Say which table of a file is taken."""
+    log.info("%s: table %s is taken (%s); --hdu takes another", path, label(table), why)
+
+
+def warn_of_contradictions(listing: Listing, path: Path, tally: Tally) -> None:
+    """Warn of rows that contradict an earlier row of the same star."""
+    if listing.contradicting:
+        message = "%s: %d rows contradict an earlier row of the same star, which counts; e.g. %s"
+        tally.warn(message, path, len(listing.contradicting), listing.name(listing.contradicting[0]))
 
 
 def _compact(values: list[Any]) -> Sequence[Any]:

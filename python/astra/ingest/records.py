@@ -70,6 +70,7 @@ class IngestCounts:
         seen: Files, or rows of an allStar table.
         skipped: Rows of an allStar table that name no file.
         unreadable: Files whose header could not be read, registered from their names.
+        values_withdrawn: Values of sources that their own origin no longer has.
     """
 
     seen: int = 0
@@ -84,6 +85,7 @@ class IngestCounts:
     catalog_matched: int = 0
     catalog_unmatched: int = 0
     catalog_duplicate: int = 0
+    values_withdrawn: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """The counts by name."""

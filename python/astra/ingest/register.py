@@ -9,7 +9,6 @@ the path differs and the pixels cannot be compared. Pixels where there were none
 may have been repaired, and its row have no result.
 """
 
-import math
 from collections.abc import Iterable
 
 import peewee
@@ -84,11 +83,13 @@ def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tupl
         if star is not None:
             known = dict(star.values)
             if catalog is not None:
-                star = _as_listed(star, name, record, stars, catalog)
+                gaia_id = record.star.get("gaia_dr3_source_id") or known.get("gaia_dr3_source_id")
+                listed = catalog.match(star.sdss_id, (name, star.apogee_id), gaia_id)
+                star = star if listed is None else stars.take(star, listed, catalog.origin)
             origin = precedence.origin_of(record.product.product_id, table=record.from_table)
             precedence.merge(star.values, star.origins, record.star, origin)
             for values in (known, record.star):
-                _keep_release(star, values, tally)
+                stars.keep_release(star, values)
         rows.append((row, star))
     stars.write()
     for row, star in rows:
@@ -103,28 +104,6 @@ def _star_of(record: Record, row: Values, stars: Stars) -> tuple[Star | None, st
         return stars.find(record.sdss_id, record.apogee_id), record.apogee_id
     # The name of a file says less than its header, which was read earlier.
     return stars.known(row["source"]), row["obj"]
-
-
-def _as_listed(star: Star, name: str | None, record: Record, stars: Stars, catalog: Catalog) -> Star:
-    """The star with the values and the names of the catalogue."""
-    gaia_id = record.star.get("gaia_dr3_source_id") or star.values.get("gaia_dr3_source_id")
-    listed = catalog.match(star.sdss_id, (name, star.apogee_id), gaia_id)
-    if listed is None:
-        return star
-    sdss_id = star.sdss_id if listed.sdss_id is None else listed.sdss_id
-    # This also takes over the values that are stored under its other name.
-    stars.find(sdss_id, star.apogee_id)
-    star = stars.find(sdss_id, listed.apogee_id or star.apogee_id)
-    precedence.merge(star.values, star.origins, listed.values, catalog.origin)
-    return star
-
-
-def _keep_release(star: Star, known: Values, tally: Tally) -> None:
-    release, plx = known.get("gaia_release"), known.get("plx")
-    is_kept = precedence.keep_release(star.values, star.origins, release)
-    if is_kept and (plx is None or not math.isclose(plx, star.values["plx"], rel_tol=1e-6)):
-        message = "parallaxes of the catalogue, which does not say their release, are taken for those of %s"
-        tally.warn(message, release)
 
 
 # > The rows of the spectra

@@ -9,8 +9,10 @@ disagree, the sdss_id decides:
 Both cause a warning. Two sources that are found to be one star are merged.
 """
 
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import peewee
 
@@ -26,6 +28,14 @@ Ids = tuple[int | None, str | None]
 
 _NO_VALUES = {"pk", "sdss_id", "sdss4_apogee_id", "origins", "created", "modified"}
 VALUE_COLUMNS = tuple(name for name in Source._meta.fields if name not in _NO_VALUES)
+
+
+class Listed(NamedTuple):
+    """What a catalogue says of one star: absent values are ``None``, absent columns are left out."""
+
+    sdss_id: int | None
+    apogee_id: str | None
+    values: Values
 
 
 @dataclass(eq=False)
@@ -52,6 +62,22 @@ class Star:
         return {**ids, **values, "origins": precedence.encode(self.origins)}
 
 
+class Change(NamedTuple):
+    """A source as it will be, and the columns in which it differs from what is stored."""
+
+    star: Star
+    row: Values
+    columns: set[str]
+
+    def values(self) -> set[str]:
+        """The values that differ, without identifiers, labels and provenance."""
+        return self.columns & {*VALUE_COLUMNS} - precedence.LABELS.keys()
+
+    def withdrawn(self) -> set[str]:
+        """The values that are no longer there."""
+        return {name for name in self.values() if self.row[name] is None}
+
+
 class Stars:
     """The sources of one batch: read first, changed in memory, written once.
 
@@ -67,16 +93,19 @@ class Stars:
         self._by_name: dict[str, Star] = {}
         self._merged: list[tuple[int, int]] = []
 
-    def load(self, ids: Collection[Ids], names_of_spectra: Mapping[str, int]) -> None:
+    def load(
+        self, ids: Collection[Ids], names_of_spectra: Mapping[str, int], pks: Collection[int] = ()
+    ) -> None:
         """Read the sources that have one of these identifiers, or spectra of these names.
 
         Args:
             ids: The identifiers.
             names_of_spectra: The keys of sources by the APOGEE ids of their spectra.
+            pks: The keys of further sources.
         """
         self._read(Source.sdss_id, {sdss_id for sdss_id, _ in ids})
         self._read(Source.sdss4_apogee_id, {apogee_id for _, apogee_id in ids})
-        self._read(Source.pk, set(names_of_spectra.values()))
+        self._read(Source.pk, {*names_of_spectra.values(), *pks})
         for name, pk in names_of_spectra.items():
             self._by_name.setdefault(name, self.loaded[pk])
 
@@ -102,21 +131,47 @@ class Stars:
         self._name(star, sdss_id, apogee_id)
         return star
 
+    def take(self, star: Star, listed: Listed, origin: str) -> Star:
+        """Give a star the names and the values that a catalogue has.
+
+        Returns:
+            The star, or the one that it was found to be.
+        """
+        sdss_id = star.sdss_id if listed.sdss_id is None else listed.sdss_id
+        # This also takes over the values that are stored under its other name.
+        self.find(sdss_id, star.apogee_id)
+        star = self.find(sdss_id, listed.apogee_id or star.apogee_id) or star
+        precedence.merge(star.values, star.origins, listed.values, origin)
+        return star
+
+    def keep_release(self, star: Star, known: Values) -> None:
+        """Keep the release of Gaia in known values for a parallax from a catalogue that states none."""
+        release, plx = known.get("gaia_release"), known.get("plx")
+        is_kept = precedence.keep_release(star.values, star.origins, release)
+        if is_kept and (plx is None or not math.isclose(plx, star.values["plx"], rel_tol=1e-6)):
+            message = (
+                "parallaxes of the catalogue, which does not say their release, are taken for those of %s"
+            )
+            self._tally.warn(message, release)
+
+    def changes(self) -> Iterator[Change]:
+        """The sources that were read and found, each with the columns that will change; counts them."""
+        for star in dict.fromkeys(star.root() for star in self._found):
+            if star.pk is not None:
+                row = star.row()
+                change = Change(star, row, {name for name in row if row[name] != star.stored[name]})
+                self._tally.source(star.pk, updated=bool(change.columns - {"origins"}))
+                self._tally.add(values_withdrawn=len(change.withdrawn()))
+                yield change
+
     def write(self) -> None:
         """Write new and changed sources; afterwards every star that was found has its ``pk``."""
         for lost, kept in self._merged:
             self._repoint(lost, kept)
             self._tally.forget_source(lost)
-        found = dict.fromkeys(star.root() for star in self._found)
-        known = [star for star in found if star.pk is not None]
-        self._insert([star for star in found if star.pk is None])
-        changed = []
-        for star in known:
-            row = star.row()
-            differing = {name for name in row if row[name] != star.stored[name]}
-            if differing:
-                changed.append({"pk": star.pk, **row})
-            self._tally.source(star.pk, updated=bool(differing - {"origins"}))
+        changes = list(self.changes())
+        self._insert([star for star in dict.fromkeys(map(Star.root, self._found)) if star.pk is None])
+        changed = [{"pk": change.star.pk, **change.row} for change in changes if change.columns]
         upsert(Source, changed, key=("pk",), uncounted=("origins",))
 
     def _repoint(self, lost: int, kept: int) -> None:
