@@ -149,7 +149,7 @@ def test_a_name_that_is_nearly_known_is_asked_about(table, caplog, name, meant):
 def test_text_instead_of_numbers_is_said_once_for_each_column(table, caplog):
     rows = [
         {"sdss_id": "5", "apogee_id": "A", "k_mag": "9.9x", "e_k_mag": "-9999.99", "cc_flg": "abc"},
-        {"sdss_id": "six", "apogee_id": "B", "k_mag": "9,9", "e_k_mag": "", "cc_flg": "000"},
+        {"sdss_id": "six", "apogee_id": "B", "k_mag": "9.9.9", "e_k_mag": "", "cc_flg": "000"},
         {"sdss_id": "-1", "apogee_id": "C", "k_mag": "NaN", "e_k_mag": "N/A", "cc_flg": "none"},
         {"sdss_id": "", "apogee_id": "D", "k_mag": "9.5", "e_k_mag": "99.999", "cc_flg": ""},
     ]
@@ -186,7 +186,7 @@ def _text(path, content):
     ("name", "content", "reason"),
     [
         ("t.csv", "k_mag\n9.0\n", "no identifiers in the catalogue .*needs a column sdss_id or"),
-        ("t.dat", "apogee_id\nA\n", "unknown kind of catalogue: .*t.dat; its name must end in .csv"),
+        ("t.tbl", "apogee_id\nA\n", "unknown kind of catalogue: .*t.tbl; its name must end in .csv"),
         ("t.fits", "apogee_id\nA\n", "not a FITS file: .*t.fits"),
         ("t.vot", "<html>", "cannot read the table .*t.vot"),
         ("t.ecsv", "apogee_id\nA\n", "cannot read the table .*t.ecsv"),

@@ -2,7 +2,10 @@
 
 apstar.py, allstar.py   the two commands: files of spectra, and the table of a data release
 headers.py              one file: its product, star and spectrum
-table_files.py          the tables of a file, read in pieces
+table_files.py          the tables of a file: its kind, and which of its tables is meant
+table.py                a table, whatever its format, of which some columns are read in pieces
+fits_tables.py, parquet_tables.py, memory_tables.py   its formats
+text_tables.py, text_layout.py                        CSV and its relatives; their delimiters and names
 table_columns.py        the columns of a table by our names, in our units
 spellings.py            the names of columns and cards, by our names
 values.py               true values and fillers, and the limits that the distances share

@@ -9,12 +9,13 @@ from pathlib import Path
 
 from astra.errors import UsageError
 from astra.ingest import measurements, spellings
+from astra.ingest.fits_tables import FitsTable, fits_tables
 from astra.ingest.measurements import Preference
 from astra.ingest.precedence import Values
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
 from astra.ingest.table_columns import Columns
-from astra.ingest.table_files import FitsTable, fits_tables, label, selected
+from astra.ingest.table_files import label, selected
 from astra.spectra.identity import identify, parse_path, stored
 
 log = logging.getLogger("astra")

@@ -128,6 +128,11 @@ def among(there: Mapping[str, str], wanted: Spellings) -> dict[str, str]:
     return {name: column for name, column in found.items() if column is not None}
 
 
+def is_known(name: str) -> bool:
+    """Whether a column of this name, in capitals or not, is one of ours."""
+    return name.upper() in _OURS
+
+
 def similar_name(name: str, found: Container[str]) -> str | None:
     """The most similar known name in lower case, or ``None``.
 
