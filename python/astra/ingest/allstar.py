@@ -101,7 +101,7 @@ def _pieces(
     wanted = {name: names for group in groups for name, names in group.items()}
     columns = Columns(file, table.units, wanted, tally)
     for piece in table.pieces(columns.needed, BATCH):
-        columns.warn(piece)
+        columns.examine(piece)
         values = columns.values(piece)
         product, spectrum, star, targeting, measured = (
             {name: values[name] for name in group if name in values} for group in groups
@@ -112,6 +112,7 @@ def _pieces(
             tuple({name: column[row] for name, column in part.items()} for part in (product, star, spectrum))
             for row in range(len(values["file_name"]))
         ]
+    columns.warn()
 
 
 def _record(

@@ -8,21 +8,26 @@ Of several tables in a file, the one that lists the stars of the spectra is take
 survey have the stars of BOSS in the first table, our own catalogue an empty table for them.
 """
 
+import functools
 import itertools
 import logging
 import math
 import re
 from array import array
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from astra.errors import UsageError
 from astra.ingest import measurements, spellings
+from astra.ingest.positions import Positions
 from astra.ingest.precedence import Values, origin_of_catalog
 from astra.ingest.records import Tally
 from astra.ingest.source_rows import VALUE_COLUMNS, Ids, Listed
-from astra.ingest.table_columns import Columns
+from astra.ingest.table_columns import Columns, ColumnUse
 from astra.ingest.table_files import Table, label, selected, tables_in
 
 log = logging.getLogger("astra")
@@ -35,6 +40,8 @@ IDENTIFIERS = ("sdss_id", "sdss4_apogee_id", "apogee_id", "obj", "gaia_dr3_sourc
 #: By what a row was found, as messages and counts name it.
 BY_SDSS_ID, BY_APOGEE_ID, BY_GAIA_ID, BY_POSITION = "sdss_id", "apogee_id", "gaia_dr3_source_id", "position"
 
+# What tells where a star is.
+_POSITION = ("ra", "dec", "pmra", "pmde", "ref_epoch")
 # The number of unused columns in a message.
 _NAMED = 10
 # A designation of 2MASS, with or without the name of that catalogue.
@@ -52,20 +59,23 @@ class Identifiers(NamedTuple):
 
 
 class StarColumns:
-    """The columns of a table that hold what we store of a star: its identifiers, and with ``choose`` its values.
+    """The columns of a table that hold what we store of a star.
+
+    These are its identifiers, with ``choose`` also its values.
 
     Attributes:
         table: The table.
         names: The names in the table by our names.
-        needed: The columns to read for ``identifiers``, with ``choose`` also those for ``values``.
+        needed: The columns to read.
     """
 
     def __init__(self, table: Table, path: Path, tally: Tally) -> None:
         self.table, self._path, self._tally = table, path, tally
-        self._gaia = measurements.names_in_catalog(spellings.by_upper_case(table.units))
+        self._there = spellings.by_upper_case(table.units)
+        self._gaia = measurements.names_in_catalog(self._there)
         of_gaia = {name: names for name, names in self._gaia.wanted.items() if name in _OF_GAIA}
-        self._ids = Columns(path, table.units, spellings.IDENTIFIERS | of_gaia, tally)
-        self._values = self._ids
+        self._ids = self._columns(spellings.IDENTIFIERS | of_gaia)
+        self._values = self._columns({})
         self.names, self.needed = self._ids.names, self._ids.needed
 
     def choose(self) -> None:
@@ -75,12 +85,11 @@ class StarColumns:
             UsageError: The unit of a column measures something else.
         """
         wanted = spellings.STAR | spellings.EXTINCTION | self._gaia.wanted
-        there = spellings.among(spellings.by_upper_case(self.table.units), wanted)
+        there = spellings.among(self._there, wanted)
         # An L or a B alone may be a luminosity or a magnitude.
         half = {"l", "b"} if not {"l", "b"} <= there.keys() else set()
-        wanted = {name: names for name, names in wanted.items() if name not in half}
-        self._values = Columns(self._path, self.table.units, wanted, self._tally)
-        self.names, self.needed = self.names | self._values.names, self.needed | self._values.needed
+        self._values = self._columns({name: names for name, names in wanted.items() if name not in half})
+        self.names, self.needed = self._ids.names | self._values.names, self._ids.needed | self._values.needed
         self._warn_of_names()
 
     def identifiers(self, content: Mapping[str, Any]) -> Identifiers:
@@ -104,11 +113,49 @@ class StarColumns:
         found |= measurements.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
         return {name: values for name, values in found.items() if name in VALUE_COLUMNS}
 
-    def warn(self, content: Mapping[str, Any]) -> None:
-        """Warn of values that count as absent because they cannot be used."""
-        self._ids.warn(content)
-        if self._values is not self._ids:
-            self._values.warn(content)
+    # > Positions
+
+    def choose_positions(self) -> None:
+        """Take the columns of positions beside those of identifiers."""
+        columns = self._position_columns
+        self.needed = self.needed | columns.needed
+
+    def positions(self, content: Mapping[str, Any]) -> Positions:
+        """Where the stars of some rows are, from their columns."""
+        found = self._position_columns.values(content)
+        absent = [None] * len(next(iter(content.values())))
+        return Positions(*(np.array(found.get(name, absent), float) for name in _POSITION))
+
+    @functools.cached_property
+    def _position_columns(self) -> Columns:
+        wanted = spellings.STAR | self._gaia.wanted
+        return self._columns({name: wanted[name] for name in _POSITION})
+
+    # > Messages
+
+    def examine_identifiers(self, content: Mapping[str, Any]) -> None:
+        """Take note of identifiers that count as absent because they cannot be used."""
+        self._ids.examine(content)
+
+    def examine_values(self, content: Mapping[str, Any]) -> None:
+        """Take note of values that count as absent because they cannot be used."""
+        self._values.examine(content)
+
+    def warn(self) -> None:
+        """Warn of these identifiers and values."""
+        self._ids.warn()
+        self._values.warn()
+
+    def counted(self, content: Mapping[str, Any]) -> Counter[str]:
+        """The numbers of identifiers and values in some rows that are not absent, by our names."""
+        return self._ids.counted(content) | self._values.counted(content)
+
+    def uses(self, counts: Mapping[str, int]) -> list[ColumnUse]:
+        """What each column is taken for, with the number of its values."""
+        return list(dict.fromkeys([*self._ids.uses(counts), *self._values.uses(counts)]))
+
+    def _columns(self, wanted: spellings.Spellings) -> Columns:
+        return Columns(self._path, self.table.units, wanted, self._tally)
 
     def _warn_of_names(self) -> None:
         known = self.names
@@ -358,7 +405,9 @@ class Catalog:
         self._candidates = [chosen]
         columns.choose()
         content = columns.table.read(columns.needed)
-        columns.warn(content)
+        columns.examine_identifiers(content)
+        columns.examine_values(content)
+        columns.warn()
         listing.hold(columns.values(content))
         warn_of_contradictions(listing, self._path, self._tally)
 
@@ -368,6 +417,12 @@ def has_ids(table: Table) -> bool:
     there = spellings.by_upper_case(table.units)
     known = spellings.IDENTIFIERS | spellings.GAIA | spellings.GAIA_RELEASE
     return bool(spellings.among(there, known).keys() & {*IDENTIFIERS})
+
+
+def has_position(table: Table) -> bool:
+    """Whether a table has columns of positions."""
+    there = spellings.among(spellings.by_upper_case(table.units), spellings.STAR)
+    return {"ra", "dec"} <= there.keys()
 
 
 def no_identifiers(path: Path) -> str:

@@ -110,7 +110,7 @@ class Stars:
             self._by_name.setdefault(name, self.loaded[pk])
 
     def known(self, pk: int) -> Star:
-        """A source that was read."""
+        """A source that was read and is found now."""
         star = self.loaded[pk].root()
         self._found[star] = None
         return star
@@ -164,8 +164,12 @@ class Stars:
                 self._tally.add(values_withdrawn=len(change.withdrawn()))
                 yield change
 
-    def write(self) -> None:
-        """Write new and changed sources; afterwards every star that was found has its ``pk``."""
+    def write(self) -> list[Change]:
+        """Write new and changed sources; afterwards every star that was found has its ``pk``.
+
+        Returns:
+            What became of the sources that were read.
+        """
         for lost, kept in self._merged:
             self._repoint(lost, kept)
             self._tally.forget_source(lost)
@@ -173,6 +177,7 @@ class Stars:
         self._insert([star for star in dict.fromkeys(map(Star.root, self._found)) if star.pk is None])
         changed = [{"pk": change.star.pk, **change.row} for change in changes if change.columns]
         upsert(Source, changed, key=("pk",), uncounted=("origins",))
+        return changes
 
     def _repoint(self, lost: int, kept: int) -> None:
         """Make all rows of one source refer to another, and delete the first."""

@@ -2,9 +2,10 @@
 
 import functools
 import itertools
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +31,31 @@ UNITS = {
 _NO_UNIT = {"", "-", "--", "---", "none", "null", "unknown", "[-]"}
 
 
+_UNREADABLE = "%s: column %s: %d of %d values are not numbers and count as absent, e.g. %r"
+_INEXACT = (
+    "%s: column %s: %d of %d values are not written as integers, so digits may be lost: "
+    "they count as absent, e.g. %s"
+)
+
+
+class ColumnUse(NamedTuple):
+    """A column of a table, and what it is taken for.
+
+    Attributes:
+        column: Its name in the table.
+        name: Our name.
+        unit: The unit that the table states.
+        factor: What its numbers are multiplied by.
+        values: The number of its values; absent ones and fillers do not count.
+    """
+
+    column: str
+    name: str
+    unit: str | None
+    factor: float
+    values: int
+
+
 class Columns:
     """The columns of one table by our names.
 
@@ -52,7 +78,8 @@ class Columns:
         Raises:
             UsageError: The unit of a column measures something else.
         """
-        self._path, self._tally = path, tally
+        self._path, self._units, self._tally = path, units, tally
+        self._unusable: dict[tuple[str, str], tuple[int, int, str | None]] = {}
         self.names = spellings.among(spellings.by_upper_case(units), wanted)
         self.needed = {*self.names.values()}
         factors = {name: self._factor(name, column, units[column]) for name, column in self.names.items()}
@@ -62,18 +89,30 @@ class Columns:
         """The values of some rows in our units; absent ones are ``None``."""
         return {name: self._cleaned(name, piece[column]) for name, column in self.names.items()}
 
-    def warn(self, piece: Mapping[str, np.ndarray]) -> None:
-        """Warn of values that count as absent because they cannot be used."""
+    def counted(self, piece: Mapping[str, np.ndarray]) -> Counter[str]:
+        """The numbers of values in some rows that are not absent, by our names."""
+        found = self.values(piece)
+        return Counter({name: sum(value is not None for value in found[name]) for name in found})
+
+    def uses(self, counts: Mapping[str, int]) -> Iterator[ColumnUse]:
+        """What each column is taken for, with the number of its values."""
         for name, column in self.names.items():
-            if texts := unreadable(name, piece[column]):
-                message = "%s: column %s: %d of %d values are not numbers and count as absent, e.g. %r"
-                self._tally.warn(message, self._path, column, len(texts), len(piece[column]), texts[0])
-            if lossy := inexact(name, piece[column]):
-                message = (
-                    "%s: column %s: %d of %d values are not written as integers, so digits may be lost: "
-                    "they count as absent, e.g. %s"
-                )
-                self._tally.warn(message, self._path, column, len(lossy), len(piece[column]), lossy[0])
+            yield ColumnUse(column, name, self._units[column], self._factors.get(name, 1.0), counts[name])
+
+    def examine(self, piece: Mapping[str, np.ndarray]) -> None:
+        """Take note of values that count as absent because they cannot be used."""
+        for name, column in self.names.items():
+            for message, found in ((_UNREADABLE, unreadable), (_INEXACT, inexact)):
+                unusable = found(name, piece[column])
+                count, rows, example = self._unusable.get((column, message), (0, 0, None))
+                example = example if count or not unusable else unusable[0]
+                self._unusable[column, message] = count + len(unusable), rows + len(piece[column]), example
+
+    def warn(self) -> None:
+        """Warn of these values."""
+        for (column, message), (count, rows, example) in self._unusable.items():
+            if count:
+                self._tally.warn(message, self._path, column, count, rows, example)
 
     def _factor(self, name: str, column: str, stated: str | None) -> float:
         """The factor that converts the numbers of a column to our unit."""

@@ -1,5 +1,6 @@
 """What the commands of ``astra ingest`` share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -19,13 +20,14 @@ class Extinction(StrEnum):
     SFD = "sfd"
 
 
+HDU = option(metavar="N|NAME", help="Which table of a file with several; default: the one that fits.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SharedArguments:
     """What a header and a table have in common."""
 
-    hdu: str | None = option(
-        metavar="N|NAME", help="Which table of a file with several; default: the one that fits."
-    )
+    hdu: str | None = HDU
     extinction: Extinction = option(
         default=Extinction.AUTO,
         help="Where E(B-V) comes from: auto takes A_K of the targeting, else SFD_EBV.",
@@ -40,14 +42,20 @@ def say_counts(counts: "IngestCounts", as_json: bool) -> None:
         say_json(found)
         return
 
-    def listed(kind: str, *states: str) -> str:
-        return ", ".join(f"{found[f'{kind}_{state}']:,} {state}" for state in states)
-
     for kind in ("spectra", "sources"):
-        say(f"{kind}: {listed(kind, 'new', 'updated', 'unchanged')}")
+        say(f"{kind}: {_listed(found, kind, 'new', 'updated', 'unchanged')}")
     if found["unreadable"]:
         say(f"files registered from their names alone: {found['unreadable']:,}")
     if found["skipped"]:
         say(f"rows without a file: {found['skipped']:,}")
     if any(count for name, count in found.items() if name.startswith("catalog_")):
-        say(f"catalogue rows: {listed('catalog', 'matched', 'unmatched', 'duplicate')}")
+        say_catalog_counts(found)
+
+
+def say_catalog_counts(found: Mapping[str, int]) -> None:
+    """Say what became of the rows of a catalogue."""
+    say(f"catalogue rows: {_listed(found, 'catalog', 'matched', 'unmatched', 'duplicate')}")
+
+
+def _listed(found: Mapping[str, int], kind: str, *states: str) -> str:
+    return ", ".join(f"{found[f'{kind}_{state}']:,} {state}" for state in states)

@@ -1,0 +1,272 @@
+"""``astra ingest catalog``: takes values of sources from a table of stars, without their spectra.
+
+The table is read twice, in pieces: first what tells whose its rows are, then the values of those rows that
+belong to sources. What becomes of a source is the same as with ``--catalog``.
+"""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from astra.database.connection import database
+from astra.database.locks import changing_inputs
+from astra.database.sql import snapshot
+from astra.errors import UsageError
+from astra.ingest.catalog import (
+    EXAMPLES,
+    Listing,
+    StarColumns,
+    has_ids,
+    has_position,
+    ids_as_text,
+    most_fitting,
+    no_identifiers,
+    say_table,
+)
+from astra.ingest.known_sources import KnownSources, known_sources
+from astra.ingest.matching import Match, match, warn_of_positions
+from astra.ingest.positions import Sky
+from astra.ingest.precedence import origin_of_catalog
+from astra.ingest.records import IngestCounts, Tally, stored_rows
+from astra.ingest.register import sources_by_name
+from astra.ingest.source_rows import Change, Stars
+from astra.ingest.table_columns import ColumnUse
+from astra.ingest.table_files import Table, label, selected, tables_in
+from astra.models import ApogeeCoaddedSpectrumInApStar, Source
+
+log = logging.getLogger("astra")
+
+#: Rows in memory with all their columns, and at most so many stars in one transaction.
+PIECE = 5000
+#: The largest radius of a match by position [arcsec].
+LARGEST_RADIUS = 60.0
+# Changes of values that are shown.
+_SHOWN = 3
+_COUNTS = ("catalog_", "sources_", "values_")
+
+
+class Example(NamedTuple):
+    """A value of a source that changes; an absent one is ``None``."""
+
+    star: str
+    name: str
+    old: Any
+    new: Any
+
+
+@dataclass
+class CatalogReport:
+    """What a catalogue alone does.
+
+    Attributes:
+        table: The table of the file.
+        dry_run: Whether nothing was written.
+        counts: The counts.
+        matched_by: The numbers of matched rows by what they were found, an identifier or ``position``.
+        values_changed: The number of values that change; new and withdrawn ones are among them.
+        examples: Some of them.
+        columns: The columns that are used; only of a dry run.
+    """
+
+    table: str
+    dry_run: bool
+    counts: IngestCounts = field(default_factory=IngestCounts)
+    matched_by: Counter[str] = field(default_factory=Counter)
+    values_changed: int = 0
+    examples: list[Example] = field(default_factory=list)
+    columns: list[ColumnUse] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report for a program."""
+        counts = {name: n for name, n in self.counts.as_dict().items() if name.startswith(_COUNTS)}
+        listed = {name: [each._asdict() for each in getattr(self, name)] for name in ("examples", "columns")}
+        return counts | {name: value for name, value in vars(self).items() if name != "counts"} | listed
+
+
+def ingest_catalog(
+    file: str | Path,
+    *,
+    hdu: str | None = None,
+    match_radius: float | None = None,
+    epoch: float | None = None,
+    dry_run: bool = False,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> CatalogReport:
+    """Take values of known sources from a table of stars.
+
+    Args:
+        file: A table that ``tables_in`` reads.
+        hdu: The number or the name of the table in that file; ``None`` takes the one that lists most sources.
+        match_radius: The largest distance between a source and a row without identifiers that is taken for
+            it [arcsec]; ``None``: rows are found by identifiers alone.
+        epoch: The epoch of the positions in the table, where it does not state it [yr].
+        dry_run: Find out what would change, and write nothing.
+        on_progress: Called with the numbers of rows done and of all rows; every row is read twice.
+
+    Raises:
+        UsageError: The table or an argument is not usable, or there are no sources.
+        StorageError: The database refused a write; the pieces before it are kept.
+        DatabaseUnreachable: The connection was lost; the pieces before it are kept.
+    """
+    if match_radius is not None and not 0 < match_radius <= LARGEST_RADIUS:
+        raise UsageError(f"not a radius of 0 to {LARGEST_RADIUS:g} arcsec: {match_radius:g}")
+    if epoch is not None and match_radius is None:
+        raise UsageError("--epoch is that of positions: give --match-radius with it")
+    path, tally = Path(file), Tally()
+    tables = selected(tables_in(path), hdu, path)
+    fitting = _fitting(tables, path, by_position=match_radius is not None)
+    candidates = [StarColumns(table, path, tally) for table in fitting]
+    if match_radius is not None:
+        for columns in candidates:
+            columns.choose_positions()
+    sources = known_sources(with_positions=match_radius is not None)
+    if not len(sources):
+        raise UsageError("there are no sources: `astra ingest apstar` or `astra ingest allstar` makes them")
+    progress = _Progress(sum(map(len, fitting)) + max(map(len, fitting)), on_progress)
+    found = [_match(columns, sources, match_radius, epoch, progress) for columns in candidates]
+    counts = [each.islands.sources() for each in found]
+    best = found[most_fitting(fitting, counts)]
+    if len(tables) > 1:
+        numbers = zip(counts, fitting, strict=True)
+        why = f"sources listed: {', '.join(f'{count} in {label(table)}' for count, table in numbers)}"
+        say_table(best.columns.table, path, why)
+    update = _Update(best, path, tally, dry_run)
+    update.take_all(progress)
+    return update.result()
+
+
+def _fitting(tables: Sequence[Table], path: Path, *, by_position: bool) -> list[Table]:
+    """The tables whose rows can be matched; empty ones only if there are no others."""
+    fitting = [table for table in tables if has_ids(table) or (by_position and has_position(table))]
+    if not fitting:
+        located = any(map(has_position, tables))
+        remedy = "; its positions can be used: --match-radius 1" if located and not by_position else ""
+        raise UsageError(no_identifiers(path) + remedy)
+    if not any(map(len, fitting)):
+        log.warning("no rows in the catalogue %s", path)
+    return [table for table in fitting if len(table)] or fitting[:1]
+
+
+def _match(
+    columns: StarColumns,
+    sources: KnownSources,
+    radius: float | None,
+    epoch: float | None,
+    progress: "_Progress",
+) -> Match:
+    sky = None if radius is None else Sky(sources.positions, radius, epoch)
+    return match(columns, sources, PIECE, sky, progress.advance)
+
+
+class _Progress:
+    """Adds up how many rows were read."""
+
+    def __init__(self, total: int, on_progress: Callable[[int, int], None] | None) -> None:
+        self._done, self._total, self._on_progress = 0, total, on_progress
+
+    def advance(self, piece: Mapping[str, np.ndarray]) -> None:
+        """Add the rows of a piece."""
+        self._done += len(next(iter(piece.values())))
+        if self._on_progress:
+            self._on_progress(self._done, self._total)
+
+
+class _Update:
+    """What the rows of a table do to the sources."""
+
+    def __init__(self, found: Match, path: Path, tally: Tally, dry_run: bool) -> None:
+        self._found, self._path, self._tally = found, path, tally
+        self._origin = origin_of_catalog(path)
+        self._matched = self._repeated = self._contradicting = 0
+        self._contradiction = ""
+        self._values: Counter[str] = Counter()
+        self._report = CatalogReport(label(found.columns.table), dry_run)
+        found.columns.choose()
+
+    def take_all(self, progress: "_Progress") -> None:
+        """Deal with all rows that are linked with sources, one piece after the other."""
+        columns, islands = self._found.columns, self._found.islands
+
+        def read(piece: Mapping[str, np.ndarray]) -> None:
+            progress.advance(piece)
+            if self._report.dry_run:
+                self._values.update(columns.counted(piece))
+
+        for rows, content, pks in islands.whole(columns.table, columns.needed, PIECE, read):
+            self._take(content, islands.places(rows), pks)
+
+    def result(self) -> CatalogReport:
+        """Say what has to be said at the end, and give the report."""
+        columns, report, rows = self._found.columns, self._report, len(self._found.columns.table)
+        columns.warn()
+        if self._found.sky is not None:
+            warn_of_positions(*self._found.sky, self._path)
+        if self._contradicting:
+            message = "%s: %d rows contradict an earlier row of the same star, which counts; e.g. %s"
+            log.warning(message, self._path, self._contradicting, self._contradiction)
+        repeated = self._repeated + self._found.repeated
+        unmatched = rows - self._matched - repeated
+        self._tally.add(
+            catalog_matched=self._matched, catalog_duplicate=repeated, catalog_unmatched=unmatched
+        )
+        if rows and not self._matched:
+            ids = (Source.sdss_id, Source.sdss4_apogee_id, Source.gaia_dr3_source_id)
+            some = ", ".join(ids_as_text(*row) for row in Source.select(*ids).limit(EXAMPLES).tuples())
+            message = "%s lists no source; its rows: %s, …; sources: %s, …"
+            log.warning(message, self._path, ", ".join(self._found.examples), some)
+        report.counts = self._tally.result()
+        if report.dry_run:
+            report.columns = columns.uses(self._values)
+        return report
+
+    def _take(
+        self, content: Mapping[str, np.ndarray], places: list[int | None], pks: Collection[int]
+    ) -> None:
+        columns = self._found.columns
+        listing = Listing(columns.identifiers(content), self._path, self._tally, places)
+        columns.examine_values(content)
+        listing.hold(columns.values(content))
+        with snapshot(database) if self._report.dry_run else changing_inputs(database):
+            stars = self._merged(listing, pks)
+            changes = list(stars.changes()) if self._report.dry_run else stars.write()
+        self._matched += len(listing.matched)
+        self._repeated += listing.repeated()
+        self._report.matched_by.update(listing.matched.values())
+        self._contradicting += len(listing.contradicting)
+        self._contradiction = self._contradiction or next(map(listing.name, listing.contradicting), "")
+        for change in changes:
+            self._note(change)
+
+    def _merged(self, listing: Listing, pks: Collection[int]) -> Stars:
+        """The sources that some rows are linked with, and what becomes of them."""
+        model = ApogeeCoaddedSpectrumInApStar
+        query = model.select(model.source, model.obj, model.spectrum_pk)
+        spectra = sorted(stored_rows(query, model.source, pks), key=lambda row: row["spectrum_pk"])
+        names: dict[int, dict[str, None]] = defaultdict(dict)
+        for row in spectra:
+            names[row["source"]][row["obj"]] = None
+        stars = Stars(self._tally)
+        stars.load(listing.ids_of(range(len(listing))), sources_by_name(spectra), pks)
+        for pk in sorted(stars.loaded):
+            for name in names.get(pk) or [None]:
+                star = stars.loaded[pk].root()
+                known, ids = dict(star.values), [each for each in (name, star.apogee_id) if each]
+                listed = listing.match(star.sdss_id, ids, known["gaia_dr3_source_id"], pk)
+                if listed is not None:
+                    star = stars.take(stars.known(pk), listed, self._origin)
+                    stars.keep_release(star, known)
+        return stars
+
+    def _note(self, change: Change) -> None:
+        """Count the values that change, and keep some as examples."""
+        values = sorted(change.values())
+        self._report.values_changed += len(values)
+        star, old = change.star, change.star.stored
+        of_star = ids_as_text(star.sdss_id, star.apogee_id, star.values["gaia_dr3_source_id"])
+        for name in values[: _SHOWN - len(self._report.examples)]:
+            self._report.examples.append(Example(of_star, name, old[name], change.row[name]))
