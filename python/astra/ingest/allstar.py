@@ -10,6 +10,7 @@ from pathlib import Path
 from astra.errors import UsageError
 from astra.ingest import measurements, spellings
 from astra.ingest.fits_tables import FitsTable, fits_tables
+from astra.ingest.catalog import Catalog
 from astra.ingest.measurements import Preference
 from astra.ingest.precedence import Values
 from astra.ingest.records import IngestCounts, Record, Tally
@@ -33,6 +34,8 @@ def ingest_allstar(
     file: str | Path,
     *,
     spectra_root: str | Path | None = None,
+    catalog: str | Path | None = None,
+    catalog_hdu: str | None = None,
     extinction: Preference = "auto",
     release: str | None = None,
     hdu: str | None = None,
@@ -43,6 +46,9 @@ def ingest_allstar(
     Args:
         file: A FITS table of any release, also compressed with gzip.
         spectra_root: The folder of the published spectra, if it is not ``SAS_BASE_DIR``.
+        catalog: A table with values for these stars, preferred to those of the allStar table.
+        catalog_hdu: The number or the name of the table in that file; ``None`` takes the one that lists the
+            stars.
         extinction: The column that gives E(B-V): AK_TARG (``ak_targ``), SFD_EBV (``sfd``), or the first of
             the two that a row has (``auto``).
         release: The data release of reductions that do not state it.
@@ -56,18 +62,23 @@ def ingest_allstar(
     """
     tally, file = Tally(), Path(file)
     table = _table(file, hdu)
+    if catalog_hdu is not None and catalog is None:
+        raise UsageError("--catalog-hdu names a table of the catalogue: give --catalog with it")
+    listed = Catalog(catalog, tally, catalog_hdu) if catalog is not None else None
     done = 0
     for rows in _pieces(table, file, measurements.checked_preference(extinction), tally):
         records = [record for row in rows if (record := _record(*row, spectra_root, release)) is not None]
         if any(record.path is None for record in records):
             message = "%s: LOCATION_ID, FIELD or HEALPIX is absent in some rows; their files cannot be found"
             tally.warn(message, file)
-        register(records, tally)
+        register(records, tally, listed)
         skipped = len(rows) - len(records)
         tally.add(seen=skipped, skipped=skipped)
         done += len(rows)
         if on_progress:
             on_progress(done, len(table))
+    if listed is not None:
+        listed.count()
     counts = tally.result()
     if counts.skipped:
         log.warning("%s: %d rows name no apStar or asStar file and are left out", file, counts.skipped)

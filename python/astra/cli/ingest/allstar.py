@@ -9,6 +9,7 @@ from astra.system.arguments import argument, option, takes
 
 EXAMPLES = examples(
     "astra ingest allstar allStar-dr17-synspec_rev1.fits",
+    "astra ingest allstar allStar-1.3-apo25m.fits --catalog mwmAllStar-0.6.0.fits",
     "astra ingest allstar allStar-v603.fits --spectra-root /data/apstar --extinction sfd",
 )
 
@@ -17,6 +18,8 @@ EXAMPLES = examples(
 class _Arguments:
     file: Path = argument(help="An allStar table (FITS, also compressed).")
     spectra_root: Path | None = option(help="Folder of the files; default SAS_BASE_DIR.")
+    catalog: Path | None = option(help="Table of sources, preferred to the allStar table.")
+    catalog_hdu: str | None = option(metavar="N|NAME", help="Which table of the catalogue.")
     choices: SharedArguments = SharedArguments()
     as_json: bool = option("--json", default=False, help="Print the counts as one JSON object.")
 
@@ -28,6 +31,11 @@ def allstar(asked: _Arguments) -> None:
 
     with database_session(), progress("rows") as update:
         counts = ingest_allstar(
-            asked.file, spectra_root=asked.spectra_root, **vars(asked.choices), on_progress=update
+            asked.file,
+            spectra_root=asked.spectra_root,
+            catalog=asked.catalog,
+            catalog_hdu=asked.catalog_hdu,
+            **vars(asked.choices),
+            on_progress=update,
         )
     say_counts(counts, asked.as_json)
