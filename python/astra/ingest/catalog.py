@@ -13,12 +13,13 @@ import logging
 import math
 import re
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from astra.errors import UsageError
 from astra.ingest import measurements, spellings
+from astra.ingest.named_columns import checked_columns, found_columns
 from astra.ingest.precedence import Values, origin_of_catalog
 from astra.ingest.records import Tally
 from astra.ingest.source_rows import VALUE_COLUMNS, Ids
@@ -55,11 +56,11 @@ class Listing:
         matched: The rows that were found for a star.
     """
 
-    def __init__(self, table: Table, path: Path, tally: Tally) -> None:
-        self.table, self._path, self._tally = table, path, tally
-        self._gaia = measurements.names_in_catalog(spellings.by_upper_case(table.units))
+    def __init__(self, table: Table, path: Path, tally: Tally, named: Mapping[str, str]) -> None:
+        self.table, self._path, self._tally, self._named = table, path, tally, named
+        self._gaia = measurements.names_in_catalog(spellings.by_upper_case(table.units, named), named)
         of_gaia = {name: names for name, names in self._gaia.wanted.items() if name in _OF_GAIA}
-        self._ids = Columns(path, table.units, spellings.IDENTIFIERS | of_gaia, tally)
+        self._ids = Columns(path, table.units, spellings.IDENTIFIERS | of_gaia, tally, named)
         self._content = table.read(self._ids.needed)
         self._columns: dict[str, Sequence[Any]] = {}
         self._first: dict[int | str, int] = {}
@@ -76,11 +77,11 @@ class Listing:
         """
         self._ids.warn(self._content)
         wanted = spellings.STAR | spellings.EXTINCTION | self._gaia.wanted
-        there = spellings.among(spellings.by_upper_case(self.table.units), wanted)
+        there = spellings.among(spellings.by_upper_case(self.table.units, self._named), wanted)
         # An L or a B alone may be a luminosity or a magnitude.
-        half = {"l", "b"} if not {"l", "b"} <= there.keys() else set()
+        half = {"l", "b"} - self._named.keys() if not {"l", "b"} <= there.keys() else set()
         wanted = {name: names for name, names in wanted.items() if name not in half}
-        columns = Columns(self._path, self.table.units, wanted, self._tally)
+        columns = Columns(self._path, self.table.units, wanted, self._tally, self._named)
         self._content = self.table.read(columns.needed)
         columns.warn(self._content)
         found = columns.values(self._content)
@@ -167,7 +168,7 @@ class Listing:
         found = self._ids.values(self._content)
         measured = {name: found[name] for name in _OF_GAIA if name in found}
         gaia_ids = measurements.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
-        names = [found.get(name, absent) for name in ("sdss4_apogee_id", "apogee_id", "obj")]
+        names = [found.get(name, absent) for name in spellings.APOGEE_IDS]
         rows = zip(*names, strict=True)
         self._sdss_ids = found.get("sdss_id", absent)
         self._apogee_ids = [next((designation(name) for name in row if name), None) for row in rows]
@@ -228,30 +229,41 @@ class Catalog:
         origin: The origin of its values.
     """
 
-    def __init__(self, path: str | Path, tally: Tally, hdu: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        tally: Tally,
+        hdu: str | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> None:
         """Read the identifiers of a catalogue, and its values if it has only one table of stars.
 
         Args:
-            path: A CSV, ECSV, FITS or VOTable file, also compressed with gzip.
+            path: A file that ``tables_in`` reads, e.g. CSV, FITS or Parquet.
             tally: Warns once about unused columns and unusable values.
             hdu: The number or the name of the table; ``None`` takes the one that lists the stars.
+            columns: The names of columns in the file by ours, where the file has other names than are known.
 
         Raises:
-            UsageError: The file cannot be read, has no column of identifiers, or a unit measures something
-                else.
+            UsageError: The file cannot be read, has no column of identifiers, lacks one of ``columns``, or a
+                unit measures something else.
         """
         self._path, self._tally = Path(path), tally
         self.origin = origin_of_catalog(self._path)
+        columns = checked_columns(columns or {})
         self._tables = selected(tables_in(self._path), hdu, self._path)
-        fitting = [table for table in self._tables if _has_ids(table)]
+        named = found_columns(columns, self._tables, self._path)
+        fitting = [(table, columns) for table, columns in named if _has_ids(table, columns)]
         if not fitting:
             ids = " or ".join(IDENTIFIERS)
-            raise UsageError(f"no identifiers in the catalogue {path}: it needs a column {ids}")
-        if not any(map(len, fitting)):
-            tally.warn("no rows in the catalogue %s", path)
+            remedy = "--column names one of them, e.g. --column apogee_id=STAR"
+            raise UsageError(f"no identifiers in the catalogue {path}: it needs a column {ids}; {remedy}")
         # An empty table counts only if there is no other.
-        fitting = [table for table in fitting if len(table)] or fitting[:1]
-        self._candidates = [Listing(table, self._path, tally) for table in fitting]
+        filled = [(table, columns) for table, columns in fitting if len(table)]
+        if not filled:
+            tally.warn("no rows in the catalogue %s", path)
+        chosen = filled or fitting[:1]
+        self._candidates = [Listing(table, self._path, tally, columns) for table, columns in chosen]
         self._asked, self._listed, self._unlisted = 0, 0, []
         if len(self._candidates) == 1:
             self._take(self._candidates[0], "the only one that lists stars")
@@ -307,8 +319,8 @@ class Catalog:
         listing.load()
 
 
-def _has_ids(table: Table) -> bool:
-    there = spellings.by_upper_case(table.units)
+def _has_ids(table: Table, columns: Mapping[str, str]) -> bool:
+    there = spellings.by_upper_case(table.units, columns)
     known = spellings.IDENTIFIERS | spellings.GAIA | spellings.GAIA_RELEASE
     return bool(spellings.among(there, known).keys() & {*IDENTIFIERS})
 

@@ -4,6 +4,7 @@ import functools
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,12 @@ class Columns:
     """
 
     def __init__(
-        self, path: Path, units: Mapping[str, str | None], wanted: spellings.Spellings, tally: Tally
+        self,
+        path: Path,
+        units: Mapping[str, str | None],
+        wanted: spellings.Spellings,
+        tally: Tally,
+        columns: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Find the columns of a table.
 
@@ -48,12 +54,15 @@ class Columns:
             units: The columns of the table, and the units that it states.
             wanted: Our names, and how tables spell them.
             tally: Warns once about unknown units and unreadable values.
+            columns: Columns of the table that a user names for ours, by our names.
 
         Raises:
             UsageError: The unit of a column measures something else.
         """
         self._path, self._tally = path, tally
-        self.names = spellings.among(spellings.by_upper_case(units), wanted)
+        self.names = spellings.among(spellings.by_upper_case(units, columns), wanted)
+        # Not every group of spellings has our own name among them: those of a release of Gaia have a prefix.
+        self.names |= {ours: theirs for ours, theirs in columns.items() if ours in wanted}
         self.needed = {*self.names.values()}
         factors = {name: self._factor(name, column, units[column]) for name, column in self.names.items()}
         self._factors = {name: number for name, number in factors.items() if number != 1}
