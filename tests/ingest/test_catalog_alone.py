@@ -319,9 +319,7 @@ def _written(path, rows):
 
 
 @given(records=_RECORDS, first=_ROWS, second=_ROWS, pieces=st.integers(1, 3))
-@settings(
-    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_files_and_then_the_table_are_like_files_with_the_table(db, tmp_path, records, first, second, pieces):
     def outcomes(*, alone):
         for model in (ApogeeCoaddedSpectrumInApStar, Spectrum, Source):

@@ -7,6 +7,7 @@ table.py                a table, whatever its format, of which some columns are 
 fits_tables.py, parquet_tables.py, memory_tables.py   its formats
 text_tables.py, text_layout.py                        CSV and its relatives; their delimiters and names
 table_columns.py        the columns of a table by our names, in our units
+named_columns.py        the columns that a user names for ours (--column)
 spellings.py            the names of columns and cards, by our names
 values.py               true values and fillers, and the limits that the distances share
 measurements.py         E(B-V) from AK_TARG or SFD_EBV, of a header or a row; the release of Gaia

@@ -4,13 +4,13 @@ A row counts like a header of its release (see ``precedence``). The files of the
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from astra.errors import UsageError
 from astra.ingest import measurements, spellings
-from astra.ingest.fits_tables import FitsTable, fits_tables
 from astra.ingest.catalog import Catalog
+from astra.ingest.fits_tables import FitsTable, fits_tables
 from astra.ingest.measurements import Preference
 from astra.ingest.precedence import Values
 from astra.ingest.records import IngestCounts, Record, Tally
@@ -36,6 +36,7 @@ def ingest_allstar(
     spectra_root: str | Path | None = None,
     catalog: str | Path | None = None,
     catalog_hdu: str | None = None,
+    columns: Mapping[str, str] | None = None,
     extinction: Preference = "auto",
     release: str | None = None,
     hdu: str | None = None,
@@ -49,6 +50,7 @@ def ingest_allstar(
         catalog: A table with values for these stars, preferred to those of the allStar table.
         catalog_hdu: The number or the name of the table in that file; ``None`` takes the one that lists the
             stars.
+        columns: The names of columns in the catalogue by ours, where it has other names than are known.
         extinction: The column that gives E(B-V): AK_TARG (``ak_targ``), SFD_EBV (``sfd``), or the first of
             the two that a row has (``auto``).
         release: The data release of reductions that do not state it.
@@ -64,7 +66,9 @@ def ingest_allstar(
     table = _table(file, hdu)
     if catalog_hdu is not None and catalog is None:
         raise UsageError("--catalog-hdu names a table of the catalogue: give --catalog with it")
-    listed = Catalog(catalog, tally, catalog_hdu) if catalog is not None else None
+    if columns and catalog is None:
+        raise UsageError("--column names a column of the catalogue: give --catalog with it")
+    listed = Catalog(catalog, tally, catalog_hdu, columns) if catalog is not None else None
     done = 0
     for rows in _pieces(table, file, measurements.checked_preference(extinction), tally):
         records = [record for row in rows if (record := _record(*row, spectra_root, release)) is not None]

@@ -3,7 +3,7 @@
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import peewee
@@ -27,6 +27,7 @@ def ingest_apstar(
     *,
     catalog: str | Path | None = None,
     hdu: str | None = None,
+    columns: Mapping[str, str] | None = None,
     extinction: Preference = "auto",
     release: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -37,6 +38,7 @@ def ingest_apstar(
         paths: One or several files, or folders to search with all folders in them.
         catalog: A table with values for the stars of these files, preferred to those in the headers.
         hdu: The number or the name of the table in that file; ``None`` takes the one that lists the stars.
+        columns: The names of columns in that file by ours, where it has other names than are known.
         extinction: The card that gives E(B-V): AKTARG (``ak_targ``), SFD_EBV (``sfd``), or the first of the
             two that a header has (``auto``).
         release: The data release of reductions that do not state it.
@@ -51,7 +53,9 @@ def ingest_apstar(
     starts = checked_paths([paths] if isinstance(paths, str | Path) else paths)
     if hdu is not None and catalog is None:
         raise UsageError("--hdu names a table of the catalogue: give --catalog with it")
-    listed = Catalog(catalog, tally, hdu) if catalog is not None else None
+    if columns and catalog is None:
+        raise UsageError("--column names a column of the catalogue: give --catalog with it")
+    listed = Catalog(catalog, tally, hdu, columns) if catalog is not None else None
     total = sum(1 for _ in find_files(starts)) if on_progress else 0
     for number, batch in enumerate(peewee.chunked(find_files(starts), BATCH)):
         records: list[Record] = []

@@ -23,6 +23,7 @@ import numpy as np
 
 from astra.errors import UsageError
 from astra.ingest import measurements, spellings
+from astra.ingest.named_columns import checked_columns, found_columns
 from astra.ingest.positions import Positions
 from astra.ingest.precedence import Values, origin_of_catalog
 from astra.ingest.records import Tally
@@ -69,14 +70,31 @@ class StarColumns:
         needed: The columns to read.
     """
 
-    def __init__(self, table: Table, path: Path, tally: Tally) -> None:
-        self.table, self._path, self._tally = table, path, tally
-        self._there = spellings.by_upper_case(table.units)
-        self._gaia = measurements.names_in_catalog(self._there)
+    def __init__(self, table: Table, path: Path, tally: Tally, named: Mapping[str, str]) -> None:
+        """Find the columns of identifiers.
+
+        Args:
+            table: The table.
+            path: Its file, for messages.
+            tally: Warns once about unused columns and unusable values.
+            named: Columns of the table that a user names for ours, by our names.
+        """
+        self.table, self._path, self._tally, self._named = table, path, tally, named
+        self._there = spellings.by_upper_case(table.units, named)
+        self._gaia = measurements.names_in_catalog(self._there, named)
         of_gaia = {name: names for name, names in self._gaia.wanted.items() if name in _OF_GAIA}
         self._ids = self._columns(spellings.IDENTIFIERS | of_gaia)
         self._values = self._columns({})
         self.names, self.needed = self._ids.names, self._ids.needed
+
+    def has_identifiers(self) -> bool:
+        """Whether the table has a column of identifiers."""
+        known = spellings.IDENTIFIERS | spellings.GAIA | spellings.GAIA_RELEASE
+        return bool(spellings.among(self._there, known).keys() & {*IDENTIFIERS})
+
+    def has_positions(self) -> bool:
+        """Whether the table has columns of positions."""
+        return {"ra", "dec"} <= spellings.among(self._there, spellings.STAR).keys()
 
     def choose(self) -> None:
         """Take the columns of values too, and warn of those that are not used.
@@ -87,7 +105,7 @@ class StarColumns:
         wanted = spellings.STAR | spellings.EXTINCTION | self._gaia.wanted
         there = spellings.among(self._there, wanted)
         # An L or a B alone may be a luminosity or a magnitude.
-        half = {"l", "b"} if not {"l", "b"} <= there.keys() else set()
+        half = {"l", "b"} - self._named.keys() if not {"l", "b"} <= there.keys() else set()
         self._values = self._columns({name: names for name, names in wanted.items() if name not in half})
         self.names, self.needed = self._ids.names | self._values.names, self._ids.needed | self._values.needed
         self._warn_of_names()
@@ -98,7 +116,7 @@ class StarColumns:
         absent = [None] * len(next(iter(content.values()), ()))
         measured = {name: found[name] for name in _OF_GAIA if name in found}
         gaia_ids = measurements.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
-        names = [found.get(name, absent) for name in ("sdss4_apogee_id", "apogee_id", "obj")]
+        names = [found.get(name, absent) for name in spellings.APOGEE_IDS]
         apogee_ids = [
             next((designation(name) for name in row if name), None) for row in zip(*names, strict=True)
         ]
@@ -155,7 +173,7 @@ class StarColumns:
         return list(dict.fromkeys([*self._ids.uses(counts), *self._values.uses(counts)]))
 
     def _columns(self, wanted: spellings.Spellings) -> Columns:
-        return Columns(self._path, self.table.units, wanted, self._tally)
+        return Columns(self._path, self.table.units, wanted, self._tally, self._named)
 
     def _warn_of_names(self) -> None:
         known = self.names
@@ -324,28 +342,30 @@ class Catalog:
         origin: The origin of its values.
     """
 
-    def __init__(self, path: str | Path, tally: Tally, hdu: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        tally: Tally,
+        hdu: str | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> None:
         """Read the identifiers of a catalogue, and its values if it has only one table of stars.
 
         Args:
-            path: A CSV, ECSV, FITS or VOTable file, also compressed with gzip.
+            path: A file that ``tables_in`` reads, e.g. CSV, FITS or Parquet.
             tally: Warns once about unused columns and unusable values.
             hdu: The number or the name of the table; ``None`` takes the one that lists the stars.
+            columns: The names of columns in the file by ours, where the file has other names than are known.
 
         Raises:
-            UsageError: The file cannot be read, has no column of identifiers, or a unit measures something
-                else.
+            UsageError: The file cannot be read, has no column of identifiers, lacks one of ``columns``, or a
+                unit measures something else.
         """
         self._path, self._tally = Path(path), tally
         self.origin = origin_of_catalog(self._path)
-        self._tables = selected(tables_in(self._path), hdu, self._path)
-        fitting = [table for table in self._tables if has_ids(table)]
-        if not fitting:
-            raise UsageError(no_identifiers(self._path))
-        if not any(map(len, fitting)):
-            tally.warn("no rows in the catalogue %s", path)
-        # An empty table counts only if there is no other.
-        fitting = [table for table in fitting if len(table)] or fitting[:1]
+        candidates = star_columns(self._path, tally, hdu, columns)
+        fitting = with_rows([each for each in candidates if each.has_identifiers()], self._path)
+        self._is_chosen_of_several = len(candidates) > 1
         self._candidates = list(map(self._listed_in, fitting))
         self._asked, self._listed, self._unlisted = 0, 0, []
         if len(self._candidates) == 1:
@@ -394,13 +414,13 @@ class Catalog:
             unlisted, unobserved = ", ".join(self._unlisted), ", ".join(listing.unmatched(EXAMPLES))
             self._tally.warn(message, self._path, self._listed, self._asked, unlisted, unobserved)
 
-    def _listed_in(self, table: Table) -> tuple[StarColumns, Listing]:
-        columns = StarColumns(table, self._path, self._tally)
-        return columns, Listing(columns.identifiers(table.read(columns.needed)), self._path, self._tally)
+    def _listed_in(self, columns: StarColumns) -> tuple[StarColumns, Listing]:
+        ids = columns.identifiers(columns.table.read(columns.needed))
+        return columns, Listing(ids, self._path, self._tally)
 
     def _take(self, chosen: tuple[StarColumns, Listing], why: str) -> None:
         columns, listing = chosen
-        if len(self._tables) > 1:
+        if self._is_chosen_of_several:
             say_table(columns.table, self._path, why)
         self._candidates = [chosen]
         columns.choose()
@@ -412,22 +432,44 @@ class Catalog:
         warn_of_contradictions(listing, self._path, self._tally)
 
 
-def has_ids(table: Table) -> bool:
-    """Whether a table has a column of identifiers."""
-    there = spellings.by_upper_case(table.units)
-    known = spellings.IDENTIFIERS | spellings.GAIA | spellings.GAIA_RELEASE
-    return bool(spellings.among(there, known).keys() & {*IDENTIFIERS})
+def star_columns(
+    path: Path, tally: Tally, hdu: str | None, columns: Mapping[str, str] | None
+) -> list[StarColumns]:
+    """The tables of a file with the columns that hold what we store of a star.
+
+    Args:
+        path: A file that ``tables_in`` reads.
+        tally: Warns once about unused columns and unusable values.
+        hdu: The number or the name of the table; ``None`` takes all.
+        columns: The names of columns in the file by ours, where the file has other names than are known.
+
+    Raises:
+        UsageError: The file cannot be read, or lacks one of ``columns``.
+    """
+    checked = checked_columns(columns or {})
+    named = found_columns(checked, selected(tables_in(path), hdu, path), path)
+    return [StarColumns(table, path, tally, spelled) for table, spelled in named]
 
 
-def has_position(table: Table) -> bool:
-    """Whether a table has columns of positions."""
-    there = spellings.among(spellings.by_upper_case(table.units), spellings.STAR)
-    return {"ra", "dec"} <= there.keys()
+def with_rows(fitting: Sequence[StarColumns], path: Path, remedy: str = "") -> Sequence[StarColumns]:
+    """The tables that have rows, or the first if there are none in any.
 
+    Args:
+        fitting: The tables that list stars.
+        path: Their file, for messages.
+        remedy: What else can be done where there are none.
 
-def no_identifiers(path: Path) -> str:
-    """What is wrong with a file without a table that has identifiers."""
-    return f"no identifiers in the catalogue {path}: it needs a column {' or '.join(IDENTIFIERS)}"
+    Raises:
+        UsageError: There are none.
+    """
+    if not fitting:
+        needed = f"it needs a column {' or '.join(IDENTIFIERS)}"
+        remedy = remedy or "--column names one of them, e.g. --column apogee_id=STAR"
+        raise UsageError(f"no identifiers in the catalogue {path}: {needed}; {remedy}")
+    filled = [each for each in fitting if len(each.table)]
+    if not filled:
+        log.warning("no rows in the catalogue %s", path)
+    return filled or fitting[:1]
 
 
 def most_fitting(tables: Sequence[Table], found: Sequence[int]) -> int:

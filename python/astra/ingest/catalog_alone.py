@@ -21,12 +21,11 @@ from astra.ingest.catalog import (
     EXAMPLES,
     Listing,
     StarColumns,
-    has_ids,
-    has_position,
     ids_as_text,
     most_fitting,
-    no_identifiers,
     say_table,
+    star_columns,
+    with_rows,
 )
 from astra.ingest.known_sources import KnownSources, known_sources
 from astra.ingest.matching import Match, match, warn_of_positions
@@ -36,7 +35,7 @@ from astra.ingest.records import IngestCounts, Tally, stored_rows
 from astra.ingest.register import sources_by_name
 from astra.ingest.source_rows import Change, Stars
 from astra.ingest.table_columns import ColumnUse
-from astra.ingest.table_files import Table, label, selected, tables_in
+from astra.ingest.table_files import label
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 
 log = logging.getLogger("astra")
@@ -92,6 +91,7 @@ def ingest_catalog(
     file: str | Path,
     *,
     hdu: str | None = None,
+    columns: Mapping[str, str] | None = None,
     match_radius: float | None = None,
     epoch: float | None = None,
     dry_run: bool = False,
@@ -102,6 +102,7 @@ def ingest_catalog(
     Args:
         file: A table that ``tables_in`` reads.
         hdu: The number or the name of the table in that file; ``None`` takes the one that lists most sources.
+        columns: The names of columns in that file by ours, where it has other names than are known.
         match_radius: The largest distance between a source and a row without identifiers that is taken for
             it [arcsec]; ``None``: rows are found by identifiers alone.
         epoch: The epoch of the positions in the table, where it does not state it [yr].
@@ -118,38 +119,33 @@ def ingest_catalog(
     if epoch is not None and match_radius is None:
         raise UsageError("--epoch is that of positions: give --match-radius with it")
     path, tally = Path(file), Tally()
-    tables = selected(tables_in(path), hdu, path)
-    fitting = _fitting(tables, path, by_position=match_radius is not None)
-    candidates = [StarColumns(table, path, tally) for table in fitting]
-    if match_radius is not None:
-        for columns in candidates:
-            columns.choose_positions()
+    tables = star_columns(path, tally, hdu, columns)
+    candidates = _fitting(tables, path, by_position=match_radius is not None)
     sources = known_sources(with_positions=match_radius is not None)
     if not len(sources):
         raise UsageError("there are no sources: `astra ingest apstar` or `astra ingest allstar` makes them")
-    progress = _Progress(sum(map(len, fitting)) + max(map(len, fitting)), on_progress)
-    found = [_match(columns, sources, match_radius, epoch, progress) for columns in candidates]
+    lengths = [len(each.table) for each in candidates]
+    progress = _Progress(sum(lengths) + max(lengths), on_progress)
+    found = [_match(each, sources, match_radius, epoch, progress) for each in candidates]
     counts = [each.islands.sources() for each in found]
-    best = found[most_fitting(fitting, counts)]
+    best = found[most_fitting([each.table for each in candidates], counts)]
     if len(tables) > 1:
-        numbers = zip(counts, fitting, strict=True)
-        why = f"sources listed: {', '.join(f'{count} in {label(table)}' for count, table in numbers)}"
-        say_table(best.columns.table, path, why)
+        listed = (f"{n} in {label(each.table)}" for n, each in zip(counts, candidates, strict=True))
+        say_table(best.columns.table, path, f"sources listed: {', '.join(listed)}")
     update = _Update(best, path, tally, dry_run)
     update.take_all(progress)
     return update.result()
 
 
-def _fitting(tables: Sequence[Table], path: Path, *, by_position: bool) -> list[Table]:
-    """The tables whose rows can be matched; empty ones only if there are no others."""
-    fitting = [table for table in tables if has_ids(table) or (by_position and has_position(table))]
-    if not fitting:
-        located = any(map(has_position, tables))
-        remedy = "; its positions can be used: --match-radius 1" if located and not by_position else ""
-        raise UsageError(no_identifiers(path) + remedy)
-    if not any(map(len, fitting)):
-        log.warning("no rows in the catalogue %s", path)
-    return [table for table in fitting if len(table)] or fitting[:1]
+def _fitting(tables: Sequence[StarColumns], path: Path, *, by_position: bool) -> Sequence[StarColumns]:
+    """The tables whose rows can be matched."""
+    located = [each for each in tables if each.has_positions()]
+    if not by_position:
+        remedy = "its positions can be used: --match-radius 1" if located else ""
+        return with_rows([each for each in tables if each.has_identifiers()], path, remedy)
+    for each in located:
+        each.choose_positions()
+    return with_rows([each for each in tables if each.has_identifiers() or each in located], path)
 
 
 def _match(

@@ -6,7 +6,7 @@ or in a column; those of the Gaia archive state only the epoch of the positions.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Literal, NamedTuple, get_args
 
 from astra.errors import UsageError
@@ -103,7 +103,7 @@ def names_in_release(there: Mapping[str, str]) -> GaiaNames:
     return _most_frequent(there, itertools.starmap(_prefixed, _PREFIXES.items()))
 
 
-def names_in_catalog(there: Mapping[str, str]) -> GaiaNames:
+def names_in_catalog(there: Mapping[str, str], columns: Container[str] = ()) -> GaiaNames:
     """The names in a catalogue of stars.
 
     Our own names come first. In a table of a data release the names are as in ``names_in_release``; elsewhere
@@ -111,11 +111,12 @@ def names_in_catalog(there: Mapping[str, str]) -> GaiaNames:
 
     Args:
         there: As by ``spellings.by_upper_case``.
+        columns: Our names for which a user names columns.
     """
     plain = spellings.GAIA | spellings.GAIA_RELEASE
     says_release = {"gaia_dr3_source_id", "gaia_release", "ref_epoch"} & spellings.among(there, plain).keys()
     ours = GaiaNames(plain, guessed=not says_release)
-    if there.get("PLX") in ("plx", "PLX"):
+    if "plx" in columns or there.get("PLX") in ("plx", "PLX"):
         return ours
     if _OF_A_RELEASE <= there.keys():
         return names_in_release(there)

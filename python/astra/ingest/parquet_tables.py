@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pyarrow
 
 PARQUET_MAGIC = b"PAR1"
+# Bytes that are read at a time, of each column.
+_BUFFER = 1 << 16
 
 
 class ParquetTable(Table):
@@ -32,7 +34,9 @@ class ParquetTable(Table):
             raise ConfigError(message) from error
         self._path = path
         with read_errors(path):
-            self._file = parquet.ParquetFile(path, page_checksum_verification=True)
+            # Buffered, without reading ahead: a group of rows may be as large as the file.
+            options = {"buffer_size": _BUFFER, "pre_buffer": False, "page_checksum_verification": True}
+            self._file = parquet.ParquetFile(path, **options)
             schema = self._file.schema_arrow
             self.units = {field.name: _unit(field) for field in schema if _is_scalar(field.type)}
             self.units |= _units_of_astropy(schema.metadata or {}, self.units)

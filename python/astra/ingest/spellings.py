@@ -6,6 +6,7 @@ published files of DR10 to DR20, of the Gaia archive, of 2MASS, and of VizieR; S
 
 import difflib
 from collections.abc import Container, Iterable, Mapping
+from types import MappingProxyType
 
 Spellings = Mapping[str, tuple[str, ...]]
 
@@ -90,24 +91,34 @@ PRODUCT: Spellings = {
     "commissioning": ("COMMISS",),
 }
 
-_OURS = {
-    spelling: name
-    for group in (IDENTIFIERS, STAR, EXTINCTION, GAIA, GAIA_RELEASE)
-    for name, spellings in group.items()
-    for spelling in spellings
-}
+#: Our names for the same identifier; the first that has a value counts.
+APOGEE_IDS = ("sdss4_apogee_id", "apogee_id", "obj")
+#: The names of ours that a table of stars can have, with their spellings.
+NAMES: Spellings = IDENTIFIERS | STAR | EXTINCTION | GAIA | GAIA_RELEASE
+#: Our names by each of their spellings.
+NAMES_BY_SPELLING = {spelling: name for name, spellings in NAMES.items() for spelling in spellings}
 
 
-def by_upper_case(names: Iterable[str]) -> dict[str, str]:
+def by_upper_case(names: Iterable[str], columns: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
     """The names of columns by their upper case.
 
     Of two that differ only in case, the upper case counts, but e_x is an error and E_x something else. A
     column e_bv beside a colour B-V is the error of that colour, not a reddening.
+
+    Args:
+        names: The names.
+        columns: Those of them that a user names for ours, by our names: they count as if they had our name,
+            and no other column as ours of that name.
     """
-    by_name = {name.upper(): name for name in sorted(names, key=_last_if_it_counts)}
+    others = set(names) - set(columns.values())
+    by_name = {name.upper(): name for name in sorted(others, key=_last_if_it_counts)}
     if by_name.keys() & {"BV", "B_V", "B-V", "BMV"}:
         by_name.pop("E_BV", None)
-    return by_name
+    for ours in columns:
+        for name in APOGEE_IDS if ours in APOGEE_IDS else (ours,):
+            for spelling in NAMES[name]:
+                by_name.pop(spelling, None)
+    return by_name | {ours.upper(): theirs for ours, theirs in columns.items()}
 
 
 def _last_if_it_counts(name: str) -> bool:
@@ -130,7 +141,7 @@ def among(there: Mapping[str, str], wanted: Spellings) -> dict[str, str]:
 
 def is_known(name: str) -> bool:
     """Whether a column of this name, in capitals or not, is one of ours."""
-    return name.upper() in _OURS
+    return name.upper() in NAMES_BY_SPELLING
 
 
 def similar_name(name: str, found: Container[str]) -> str | None:
@@ -141,7 +152,7 @@ def similar_name(name: str, found: Container[str]) -> str | None:
         found: Our names of the other columns.
     """
     name = name.upper()
-    known = [each for each, ours in _OURS.items() if ours not in found and each[0] == name[:1]]
+    known = [each for each, ours in NAMES_BY_SPELLING.items() if ours not in found and each[0] == name[:1]]
     known = [each for each in known if each not in (name, "E_BV")]
     # A name of one or two letters is similar to many others.
     alike = difflib.get_close_matches(name, known, n=1, cutoff=0.8) if len(name) > 2 else []

@@ -5,6 +5,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,7 +66,12 @@ class Columns:
     """
 
     def __init__(
-        self, path: Path, units: Mapping[str, str | None], wanted: spellings.Spellings, tally: Tally
+        self,
+        path: Path,
+        units: Mapping[str, str | None],
+        wanted: spellings.Spellings,
+        tally: Tally,
+        columns: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Find the columns of a table.
 
@@ -74,13 +80,16 @@ class Columns:
             units: The columns of the table, and the units that it states.
             wanted: Our names, and how tables spell them.
             tally: Warns once about unknown units and unreadable values.
+            columns: Columns of the table that a user names for ours, by our names.
 
         Raises:
             UsageError: The unit of a column measures something else.
         """
         self._path, self._units, self._tally = path, units, tally
         self._unusable: dict[tuple[str, str], tuple[int, int, str | None]] = {}
-        self.names = spellings.among(spellings.by_upper_case(units), wanted)
+        self.names = spellings.among(spellings.by_upper_case(units, columns), wanted)
+        # Not every group of spellings has our own name among them: those of a release of Gaia have a prefix.
+        self.names |= {ours: theirs for ours, theirs in columns.items() if ours in wanted}
         self.needed = {*self.names.values()}
         factors = {name: self._factor(name, column, units[column]) for name, column in self.names.items()}
         self._factors = {name: number for name, number in factors.items() if number != 1}

@@ -161,8 +161,8 @@ def _chosen(found: dict[str, _Candidate], path: Path) -> str:
     best = max(several, key=goodness)
     if several[best].share < _SMALLEST_SHARE:
         named = ", ".join(DELIMITERS.values())
-        why = f"none of {named} divides its lines into equally many fields: write it as CSV, with quotes in pairs"
-        raise unreadable(path, why)
+        why = f"none of {named} divides its lines into equally many fields"
+        raise unreadable(path, f"{why}: write it as CSV, with quotes in pairs")
     also = [name for name in several if name not in (best, " ") and goodness(name)[:2] == (1.0, True)]
     if also and best != " ":
         others = " and ".join(DELIMITERS[name] for name in also)

@@ -9,7 +9,7 @@ import io
 import itertools
 import logging
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,16 +52,14 @@ class TextTable(Table):
         for name in columns:
             if name in self._refused:
                 raise unreadable(self._path, self._refused[name])
-        places = {name: self._layout.names.index(name) for name in columns}
-        with read_errors(self._path), self._rows() as rows_read:
-            records = iter(rows_read)
-            while batch := list(itertools.islice(records, rows)):
-                yield {
-                    name: self._array(name, [record[place] for record in batch])
-                    for name, place in places.items()
-                }
+        places = [self._layout.names.index(name) for name in columns]
+        with read_errors(self._path), self._rows() as rows_of_all:
+            wanted = ([record[place] for place in places] for record in rows_of_all)
+            while batch := list(itertools.islice(wanted, rows)):
+                found = zip(columns, zip(*batch, strict=True), strict=True)
+                yield {name: self._array(name, texts) for name, texts in found}
 
-    def _array(self, name: str, texts: list[str]) -> np.ndarray:
+    def _array(self, name: str, texts: Sequence[str]) -> np.ndarray:
         if name in self._with_decimal_commas:
             texts = [text.replace(",", ".") for text in texts]
         return np.array(texts, object)

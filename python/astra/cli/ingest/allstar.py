@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astra.cli.console import database_session, examples, progress
-from astra.cli.ingest.shared import SharedArguments, say_counts
+from astra.cli.ingest.shared import CatalogArguments, SharedArguments, say_counts
 from astra.system.arguments import argument, option, takes
 
 EXAMPLES = examples(
@@ -18,7 +18,7 @@ EXAMPLES = examples(
 class _Arguments:
     file: Path = argument(help="An allStar table (FITS, also compressed).")
     spectra_root: Path | None = option(help="Folder of the files; default SAS_BASE_DIR.")
-    catalog: Path | None = option(help="Table of sources, preferred to the allStar table.")
+    table: CatalogArguments = CatalogArguments()
     catalog_hdu: str | None = option(metavar="N|NAME", help="Which table of the catalogue.")
     choices: SharedArguments = SharedArguments()
     as_json: bool = option("--json", default=False, help="Print the counts as one JSON object.")
@@ -33,7 +33,7 @@ def allstar(asked: _Arguments) -> None:
         counts = ingest_allstar(
             asked.file,
             spectra_root=asked.spectra_root,
-            catalog=asked.catalog,
+            **asked.table.keys(),
             catalog_hdu=asked.catalog_hdu,
             **vars(asked.choices),
             on_progress=update,

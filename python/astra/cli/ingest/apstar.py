@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astra.cli.console import database_session, examples, progress
-from astra.cli.ingest.shared import SharedArguments, say_counts
+from astra.cli.ingest.shared import CatalogArguments, SharedArguments, say_counts
 from astra.system.arguments import argument, option, takes
 
 EXAMPLES = examples(
     "astra ingest apstar spectra/ --catalog targets.csv",
+    "astra ingest apstar spectra/ --catalog stars.txt --column apogee_id=2MASS --column k_mag=MyK",
     "astra ingest apstar spectra/ --catalog mwmAllStar-0.6.0.fits --hdu 2",
     "astra ingest apstar apStar-r8-2M19463571+3919069.fits",
     "astra ingest apstar $SAS_BASE_DIR/sdsswork/mwm/apogee/spectro/redux/1.3/stars --release sdss5",
@@ -18,7 +19,7 @@ EXAMPLES = examples(
 @dataclass(frozen=True, kw_only=True)
 class _Arguments:
     paths: list[Path] = argument(metavar="PATH", help="Files, or folders searched for them.")
-    catalog: Path | None = option(help="Table of sources: CSV, ECSV, FITS or VOTable.")
+    table: CatalogArguments = CatalogArguments()
     choices: SharedArguments = SharedArguments()
     as_json: bool = option("--json", default=False, help="Print the counts as one JSON object.")
 
@@ -29,5 +30,5 @@ def apstar(asked: _Arguments) -> None:
     from astra.ingest.apstar import ingest_apstar
 
     with database_session(), progress("files") as update:
-        counts = ingest_apstar(asked.paths, catalog=asked.catalog, **vars(asked.choices), on_progress=update)
+        counts = ingest_apstar(asked.paths, **asked.table.keys(), **vars(asked.choices), on_progress=update)
     say_counts(counts, asked.as_json)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astra.cli.console import database_session, examples, progress, say, say_json, say_table
-from astra.cli.ingest.shared import HDU, say_catalog_counts
+from astra.cli.ingest.shared import COLUMN, HDU, say_catalog_counts
 from astra.system.arguments import argument, option, takes
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 EXAMPLES = examples(
     "astra ingest catalog targets.csv --dry-run",
     "astra ingest catalog mwmAllStar-0.6.0.fits --hdu 2",
+    "astra ingest catalog stars.csv --column apogee_id=STAR --column k_mag=MyK",
     "astra ingest catalog photometry.parquet --match-radius 1 --epoch 2016",
 )
 
@@ -22,6 +23,7 @@ EXAMPLES = examples(
 class _Arguments:
     table: Path = argument(help="Table of stars.")
     hdu: str | None = HDU
+    column: list[str] | None = COLUMN
     match_radius: float | None = option(
         metavar="ARCSEC", help="Find the sources of rows without an identifier by position."
     )
@@ -36,11 +38,13 @@ class _Arguments:
 def catalog(asked: _Arguments) -> None:
     """Take values of the sources that are there from a table of stars, without their spectra."""
     from astra.ingest.catalog_alone import ingest_catalog
+    from astra.ingest.named_columns import parsed_columns
 
     with database_session(), progress("rows") as update:
         report = ingest_catalog(
             asked.table,
             hdu=asked.hdu,
+            columns=parsed_columns(asked.column or ()),
             match_radius=asked.match_radius,
             epoch=asked.epoch,
             dry_run=asked.dry_run,

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from astra.cli.console import say, say_json
 from astra.system.arguments import option
@@ -21,6 +22,10 @@ class Extinction(StrEnum):
 
 
 HDU = option(metavar="N|NAME", help="Which table of a file with several; default: the one that fits.")
+#: Names of the columns of a table, for ``parsed_columns``.
+COLUMN = option(
+    metavar="OURS=THEIRS", help="A column of the table for one of ours, e.g. k_mag=MyK; repeatable."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +38,22 @@ class SharedArguments:
         help="Where E(B-V) comes from: auto takes A_K of the targeting, else SFD_EBV.",
     )
     release: str | None = option(help="Data release, where the reduction does not tell, e.g. sdss5.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CatalogArguments:
+    """A table of stars, and how it names its columns."""
+
+    catalog: Path | None = option(
+        help="Table of sources: CSV with any delimiter, ECSV, MRT, FITS, VOTable or Parquet."
+    )
+    column: list[str] | None = COLUMN
+
+    def keys(self) -> dict[str, Any]:
+        """The arguments as the functions of ``astra.ingest`` take them."""
+        from astra.ingest.named_columns import parsed_columns
+
+        return {"catalog": self.catalog, "columns": parsed_columns(self.column or ())}
 
 
 def say_counts(counts: "IngestCounts", as_json: bool) -> None:
