@@ -45,14 +45,14 @@ def known_sources(*, with_positions: bool = False) -> KnownSources:
     ids = {
         Source.pk: _numbers,
         Source.sdss_id: _numbers,
-        Source.sdss4_apogee_id: _hashes,
+        Source.sdss4_apogee_id: _designations,
         Source.gaia_dr3_source_id: _numbers,
     }
     measured = dict.fromkeys((Source.ra, Source.dec, Source.pmra, Source.pmde), _floats)
     measured[Source.sdss4_apogee_id.alias("designation")] = positions_in_names
     with snapshot(database):
         pks, sdss_ids, own_names, gaia_ids, *places = _read(ids | (measured if with_positions else {}))
-        owners, names_of_spectra = _read({names.source: _numbers, names.obj: _hashes})
+        owners, names_of_spectra = _read({names.source: _numbers, names.obj: _designations})
     owned = np.flatnonzero(owners)
     owners = np.searchsorted(pks, owners[owned])
     all_names = present(own_names, also=(owners, names_of_spectra[owned]))
@@ -95,6 +95,9 @@ def _floats(values: Sequence[float | None]) -> np.ndarray:
 
 
 def _hashes(names: Sequence[str | None]) -> np.ndarray:
-    """Names as numbers; two names with one number only cause a row to be looked at in vain."""
-    known = map(designation, names)
-    return np.fromiter((0 if name is None else hash(name) or 1 for name in known), np.int64, len(names))
+    """APOGEE ids as numbers; two names with one number only cause a row to be looked at in vain."""
+    return np.fromiter((0 if name is None else hash(name) or 1 for name in names), np.int64, len(names))
+
+
+def _designations(names: Sequence[str | None]) -> np.ndarray:
+    return _hashes(list(map(designation, names)))

@@ -103,9 +103,10 @@ class Stars:
             names_of_spectra: The keys of sources by the APOGEE ids of their spectra.
             pks: The keys of further sources.
         """
-        self._read(Source.sdss_id, {sdss_id for sdss_id, _ in ids})
-        self._read(Source.sdss4_apogee_id, {apogee_id for _, apogee_id in ids})
         self._read(Source.pk, {*names_of_spectra.values(), *pks})
+        self._read(Source.sdss_id, {sdss_id for sdss_id, _ in ids} - self._by_sdss_id.keys())
+        known = {star.apogee_id for star in self.loaded.values()}
+        self._read(Source.sdss4_apogee_id, {apogee_id for _, apogee_id in ids} - known)
         for name, pk in names_of_spectra.items():
             self._by_name.setdefault(name, self.loaded[pk])
 

@@ -95,6 +95,10 @@ def clean_column(name: str, values: Any) -> list[Any]:
             true &= numbers != 0
         return np.where(true, numbers, None).tolist()
     if name in INTEGERS:
+        values = _unmasked(values)
+        if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
+            low, high = INTEGERS[name]
+            return np.where((values >= low) & (values <= high), values, None).tolist()
         return [_integer(value, INTEGERS[name]) for value in _listed(values)]
     return [_text(value) for value in _listed(values)]
 
