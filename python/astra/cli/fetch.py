@@ -26,7 +26,7 @@ EXAMPLES = examples(
 class _Arguments:
     stars: list[str] | None = argument(default=None, metavar="STAR", help="Stars: sdss_id or APOGEE id.")
     missing: bool = option("--missing", default=False, help="All files that are registered and not there.")
-    limit: int | None = option(min=1, help="With --missing: at most this many files.")
+    limit: int | None = option(min=1, help="With --missing: stop when this many files have come.")
     release: str | None = option(help="Only files of this data release, e.g. dr17.")
     telescope: str | None = option(help="Only files of this telescope: apo25m, apo1m or lco25m.")
     field: str | None = option(
@@ -59,11 +59,15 @@ def fetch(asked: _Arguments) -> None:
     with database_session():
         wanted = _wanted(asked)
         if asked.dry_run:
-            _say_missing(wanted, asked.as_json)
+            _say_missing(islice(wanted, asked.limit), asked.as_json)
             return
         with progress("files") as update:
             report = fetch_files(
-                wanted, archive=asked.archive, extinction=asked.extinction, on_progress=update
+                wanted,
+                limit=asked.limit,
+                archive=asked.archive,
+                extinction=asked.extinction,
+                on_progress=update,
             )
     _say_done(report, asked.as_json)
     if report.error is not None:
@@ -83,7 +87,7 @@ def _wanted(asked: _Arguments) -> "Iterable[Wanted]":
     from astra.ingest.fetching import missing, of_field, registered
 
     if asked.missing:
-        return islice(missing(release=asked.release, telescope=asked.telescope), asked.limit)
+        return missing(release=asked.release, telescope=asked.telescope)
     if asked.field is not None:
         return of_field(asked.stars, release=asked.release, telescope=asked.telescope, place=asked.field)
     return registered(asked.stars, release=asked.release, telescope=asked.telescope)
@@ -103,6 +107,9 @@ def _say_missing(wanted: "Iterable[Wanted]", as_json: bool) -> None:
 def _say_done(report: "FetchReport", as_json: bool) -> None:
     if as_json:
         say_json(report.as_dict())
+        return
+    if not report.files:
+        say("no file was asked for" if report.error else "nothing is missing")
         return
     parts = f"{report.fetched:,} fetched ({report.bytes / 1e6:.1f} MB), {report.there:,} there already"
     say(f"files: {parts}, {report.lacking:,} not in the archive, {report.incomplete:,} incomplete")

@@ -41,7 +41,7 @@ _SILENCE_S = 60.0
 #: How often a file is tried, and how long to wait before it is tried again [s].
 _TRIES, _PAUSE_S = 3, 0.5
 #: What another process has left unfinished and not touched for this long is deleted [s].
-_ABANDONED_S = 3600.0
+_ABANDONED_S = 600.0
 _BLOCK = 1 << 18
 _REFUSED, _LACKING = (401, 403), (404, 410)
 _FITS, _GZIP = b"SIMPLE  =", b"\x1f\x8b"

@@ -1,14 +1,17 @@
 """``astra fetch``: brings files of spectra from the survey's archive, and registers them.
 
-Where a file lies in the archive is known of spectra that are registered, as by an allStar table; a name alone
-does not say it, because until DR17 folders are named after fields, which overlap.
+Where a file lies in the archive is known of spectra that are registered, as by an allStar table. A name alone
+does not say it: until DR17 folders are named after fields, which overlap, and since then files after the
+night of the last visit.
 """
 
 import dataclasses
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby, islice
+from operator import attrgetter
 from pathlib import Path
 
 import peewee
@@ -30,8 +33,8 @@ BATCH = 100
 
 _SPECTRA = ApogeeCoaddedSpectrumInApStar
 _REMEDY = (
-    "register its release first, with `astra ingest allstar` and the release's allStar table; "
-    "or give --release, --telescope and --field"
+    "`astra ingest allstar FILE` registers those of a release from its allStar table; "
+    "or, until DR17, give --release, --telescope and --field"
 )
 
 
@@ -101,7 +104,7 @@ def registered(
             of = " ".join(["", *(f"of {which}" for which in (release, telescope) if which)])
             raise UsageError(f"no spectrum{of} with a path in the archive is registered of {star}: {_REMEDY}")
         found += files
-    return found
+    return list(dict.fromkeys(found))
 
 
 def missing(*, release: str | None = None, telescope: str | None = None) -> Iterator[Wanted]:
@@ -158,6 +161,7 @@ def _fetchable(rows: Iterable[ApogeeCoaddedSpectrumInApStar]) -> Iterator[Wanted
 def fetch(
     wanted: Iterable[Wanted],
     *,
+    limit: int | None = None,
     archive: str | None = None,
     extinction: Preference = "auto",
     on_progress: Callable[[int], None] | None = None,
@@ -166,7 +170,8 @@ def fetch(
 
     Args:
         wanted: The files.
-        archive: Another address of the archive, without ``/sas``; ``None`` takes the survey's.
+        limit: Stop when this many are there.
+        archive: Another address of the archive, before ``/sas``; ``None`` takes the survey's.
         extinction: Where E(B-V) comes from, as in ``ingest_apstar``.
         on_progress: Called with the number of files done.
 
@@ -174,35 +179,59 @@ def fetch(
         The counts, also if an error of the archive or of a disk ended the work: in ``error``.
 
     Raises:
+        UsageError: ``archive`` is not an address, or ``extinction`` is not one of its choices.
         ConfigError: ``SAS_BASE_DIR`` is not usable, or sdss-access is not installed.
         StorageError: The database refused a write; the batches before it are kept.
         DatabaseUnreachable: The connection was lost; the batches before it are kept.
     """
     check_installed()
     base, preference = usable_base_dir(), checked_preference(extinction)
+    archive = None if archive is None else _address(archive)
     if not base.is_dir():
         raise ConfigError(f"SAS_BASE_DIR is not a folder: {base}; make it, or mount its disk")
     report, tally = FetchReport(), Tally()
     files = iter(wanted)
-    while report.error is None and (batch := list(islice(files, BATCH))):
-        for release, part in groupby(sorted(batch, key=lambda each: each.release), lambda each: each.release):
-            stars = {each.path: each.star for each in part}
-            arrived: list[Path] = []
-            try:
-                for answer in download([*stars], base=base, release=release, archive=archive):
-                    if _counted(answer, stars[answer.path], report):
-                        arrived.append(base / answer.path)
-                    if on_progress:
-                        on_progress(report.files)
-            except AstraError as error:
-                report.error = error
-            records = [read_record(path, release=release, extinction=preference) for path in arrived]
+    while report.error is None and (batch := list(islice(files, _room(report, limit)))):
+        arrived: list[Wanted] = []
+        try:
+            for each in _downloaded(batch, base, archive, report):
+                arrived.append(each)
+                if on_progress:
+                    on_progress(report.files)
+        except AstraError as error:
+            report.error = error
+        finally:
+            # Also after Ctrl-C: --missing would not take them again.
+            records = [
+                read_record(base / each.path, release=each.release, extinction=preference) for each in arrived
+            ]
             register(records, tally)
-            if report.error is not None:
-                break
     report.ingest = tally.result()
     report.error = report.error or _left_to_do(report)
     return report
+
+
+def _room(report: FetchReport, limit: int | None) -> int:
+    """How many files to try next; those that the archive lacks do not count, or no others would ever come."""
+    return BATCH if limit is None else min(BATCH, limit - report.fetched - report.there)
+
+
+def _downloaded(
+    batch: Iterable[Wanted], base: Path, archive: str | None, report: FetchReport
+) -> Iterator[Wanted]:
+    """The files of a batch that are there now, as they come."""
+    for release, part in groupby(sorted(batch, key=attrgetter("release")), attrgetter("release")):
+        by_path = {each.path: each for each in part}
+        for answer in download([*by_path], base=base, release=release, archive=archive):
+            if _counted(answer, by_path[answer.path].star, report):
+                yield by_path[answer.path]
+
+
+def _address(text: str) -> str:
+    """The address of an archive, without ``/sas``."""
+    if not re.match("https?://[^/]", text):
+        raise UsageError(f"--archive {text}: give an address that begins with https://")
+    return text.rstrip("/").removesuffix("/sas")
 
 
 def _counted(answer: Answer, star: str, report: FetchReport) -> bool:

@@ -207,7 +207,8 @@ def published(obj: str, release: str, telescope: str, place: str) -> str:
     apred = next((known for known, of in RELEASES.items() if of == release.lower()), None)
     if apred is None:
         raise UsageError(
-            f"--field: no folders of fields are known in {release!r}, only in {', '.join(RELEASES.values())}"
+            f"--field: {release} has no folders of fields, as {', '.join(RELEASES.values())} have; "
+            "register its allStar table with `astra ingest allstar`"
         )
     if telescope not in TELESCOPES:
         raise UsageError(f"not a telescope: {telescope!r}; there are {', '.join(TELESCOPES)}")
