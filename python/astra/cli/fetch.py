@@ -109,8 +109,9 @@ def _say_done(report: "FetchReport", as_json: bool) -> None:
         say_json(report.as_dict())
         return
     if not report.files:
-        say("no file was asked for" if report.error else "nothing is missing")
+        say("no file was fetched" if report.error else "nothing is missing")
         return
     parts = f"{report.fetched:,} fetched ({report.bytes / 1e6:.1f} MB), {report.there:,} there already"
     say(f"files: {parts}, {report.lacking:,} not in the archive, {report.incomplete:,} incomplete")
-    say_counts(report.ingest, as_json=False)
+    if report.ingest.seen:
+        say_counts(report.ingest, as_json=False)

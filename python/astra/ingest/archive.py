@@ -167,9 +167,7 @@ def main() -> None:
     answers = sys.stdout
     # sdss-access prints.
     with redirect_stdout(sys.stderr):
-        for answer in _answers(
-            Path(request["base"]), request["release"], request["archive"], request["paths"]
-        ):
+        for answer in _answers(**request):
             print(json.dumps(dataclasses.asdict(answer)), file=answers, flush=True)
             if answer.outcome in _ENDS:
                 # Without waiting for downloads that go on.
@@ -188,7 +186,8 @@ def _answers(base: str, release: str, archive: str | None, paths: Sequence[str])
     except (AccessError, NetrcParseError, OSError, EOFError) as error:
         # It asks for a login where there is none, and gets the end of stdin.
         said = "it names no such machine" if isinstance(error, EOFError) else raised(error)
-        reason = f"{release} is not public, and ~/.netrc gives no login for {access.netloc}: {said}"
+        remedy = f"add `machine {access.netloc} login … password …`, as the survey gives it"
+        reason = f"{release} is not public, and ~/.netrc gives no login ({said}): {remedy}"
         yield Answer("", Outcome.REFUSED, "", reason=reason)
         return
 
@@ -216,18 +215,22 @@ def _tried(place: Path, address: str) -> tuple[Outcome, int, str]:
         if error.code in _REFUSED:
             remedy = f"check the login for {urlsplit(address).hostname} in ~/.netrc"
             return Outcome.REFUSED, 0, f"the archive refuses {address} ({said}): {remedy}"
+        if error.code in _LACKING and place.is_file():
+            return Outcome.THERE, 0, f"not in the archive ({said})"
         if error.code in _LACKING:
-            return (Outcome.THERE if place.is_file() else Outcome.LACKING), 0, said
+            return Outcome.LACKING, 0, said
     except (OSError, HTTPException) as error:
         said = str(getattr(error, "reason", error)) or type(error).__name__
     return Outcome.UNREACHABLE, 0, f"the archive does not answer: {address} ({said})"
 
 
 def _received(source: HTTPResponse, place: Path) -> tuple[Outcome, int, str]:
-    size, there = source.length, place.stat().st_size if place.is_file() else -1
-    if there >= (size or 0):
-        return Outcome.THERE, 0, "" if there == size or size is None else "longer than in the archive"
+    # Without a length nothing can be compared.
+    size = source.length
     try:
+        there = place.stat().st_size if place.is_file() else -1
+        if there >= (size or 0):
+            return Outcome.THERE, 0, "longer than in the archive" if there > (size or there) else ""
         place.parent.mkdir(parents=True, exist_ok=True)
         with replaced(place) as stream:
             got = _copied(source, stream)

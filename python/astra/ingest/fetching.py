@@ -134,6 +134,7 @@ def of_field(stars: Iterable[str], *, release: str, telescope: str, place: str) 
         UsageError: A name is not an APOGEE id; there is no such telescope; files of this release are not in
             folders of fields.
     """
+    release = release.lower()
     return [Wanted(star, release, published(star, release, telescope, place)) for star in stars]
 
 

@@ -204,7 +204,7 @@ def published(obj: str, release: str, telescope: str, place: str) -> str:
     Raises:
         UsageError: The release, the telescope, the name or the LOCATION_ID is not one.
     """
-    apred = next((known for known, of in RELEASES.items() if of == release.lower()), None)
+    apred = next((known for known, of in RELEASES.items() if of == release), None)
     if apred is None:
         raise UsageError(
             f"--field: {release} has no folders of fields, as {', '.join(RELEASES.values())} have; "
@@ -218,7 +218,7 @@ def published(obj: str, release: str, telescope: str, place: str) -> str:
     if by_location and not place.isdecimal():
         raise UsageError(f"--field {place}: folders of {release} are named after LOCATION_ID, a number")
     product = Product(
-        release=release.lower(),
+        release=release,
         apred=apred,
         telescope=telescope,
         obj=obj,
