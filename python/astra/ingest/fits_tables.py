@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from astra.errors import UsageError
-from astra.ingest.table import Table, length, opened, read_errors
+from astra.ingest.table import Table, check_unique, length, opened, read_errors
 from astra.spectra.fits_structure import BLOCK, MAX_COLUMNS
 from astra.system.processes import silenced
 
@@ -36,6 +36,9 @@ class FitsTable(Table):
         return self._header["NAXIS2"]
 
     def pieces(self, columns: Collection[str], rows: int) -> Iterator[dict[str, np.ndarray]]:
+        # Astropy cannot read such a table at all.
+        names = [self._header.get(f"TTYPE{number}") for number in range(1, self._header["TFIELDS"] + 1)]
+        check_unique(self._path, list(filter(None, names)), names)
         with read_errors(self._path), opened(self._path) as stream:
             stream.seek(self._start)
             for start in range(0, len(self), rows):

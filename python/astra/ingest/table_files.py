@@ -11,6 +11,7 @@ memory_tables.py   ECSV, VOTable and MRT, in memory
 
 import re
 from collections.abc import Sequence
+from gzip import GzipFile
 from pathlib import Path
 
 from astra.errors import UsageError
@@ -21,6 +22,7 @@ from astra.ingest.table import Table, opened, read_errors, unreadable
 from astra.ingest.text_tables import TextTable
 from astra.spectra.content import GZIP_MAGIC
 
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Bytes that tell the kind of a file, after which a table in text may have a long head.
 _HEAD = 1 << 16
 _BY_NAME = {
@@ -86,9 +88,13 @@ def label(table: Table) -> str:
 
 def _kind(path: Path) -> str:
     named = _BY_NAME.get(Path(path.name.lower().removesuffix(".gz")).suffix)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise unreadable(path, "not a regular file: write it to one first")
     with read_errors(path), opened(path) as stream:
-        start = stream.read(_HEAD).removeprefix(b"\xef\xbb\xbf")
+        start, is_packed = stream.read(_HEAD).removeprefix(_BYTE_ORDER_MARK), isinstance(stream, GzipFile)
     found = next((kind for kind, pattern in _BY_CONTENT.items() if pattern.match(start)), None)
+    if found == "parquet" and is_packed:
+        raise unreadable(path, "it is Parquet compressed with gzip: unpack it")
     if found is not None:
         return found
     other = next((what for what, pattern in _NO_TABLES.items() if pattern.match(start)), None)
