@@ -52,6 +52,7 @@ def test_help_loads_nothing_heavy(arguments):
         ["fetch"],
         ["ingest", "apstar"],
         ["ingest", "allstar"],
+        ["ingest", "catalog"],
         ["config", "show"],
         ["models", "list"],
         ["models", "show"],

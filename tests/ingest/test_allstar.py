@@ -478,3 +478,22 @@ def test_what_is_no_allstar_table_is_refused_on_one_line(db, table, spoil, reaso
         ingest_allstar(path)
 
     assert "\n" not in str(caught.value)
+
+
+# > With a catalogue
+
+
+def test_the_values_of_a_catalogue_go_before_those_of_the_table(db, table):
+    file = table("allStar.fits", [DR12, DR12 | {"FILE": "apStar-r5-X.fits", "APOGEE_ID": "X"}])
+    rows = [{"STAR": OBJ, "k_mag": 11.0}, {"STAR": "Y", "k_mag": 1.0}]
+
+    counts = ingest_allstar(file, catalog=table("t.csv", rows), columns={"apogee_id": "STAR"})
+
+    assert {row.sdss4_apogee_id: row.k_mag for row in Source.select()} == {OBJ: 11.0, "X": 12.541}
+    assert (counts.catalog_matched, counts.catalog_unmatched) == (1, 1)
+
+
+@pytest.mark.parametrize("option", [{"catalog_hdu": "2"}, {"columns": {"k_mag": "K"}}])
+def test_what_is_said_of_a_catalogue_needs_one(table, option):
+    with pytest.raises(UsageError, match="of the catalogue: give --catalog with it"):
+        ingest_allstar(table("allStar.fits", [DR12]), **option)

@@ -1,6 +1,11 @@
 """Files and catalogues -> sources and spectra.
 
-apstar.py, allstar.py   the two commands: files of spectra, and the table of a data release
+apstar.py, allstar.py   two commands: files of spectra, and the table of a data release
+catalog_alone.py        the command that takes values of sources from a table of stars
+matching.py             which rows of that table are linked with which sources
+known_sources.py        the identifiers and positions of all sources, in arrays
+positions.py            rows and sources at the same position
+islands.py              rows and sources that have to be looked at together
 fetching.py             the command that brings files from the survey's archive
 archive.py              downloads from the archive, in a process of its own
 headers.py              one file: its product, star and spectrum
