@@ -116,8 +116,8 @@ def _pieces(
     wanted = {name: names for group in groups for name, names in group.items()}
     columns = Columns(file, table.units, wanted, tally)
     for piece in table.pieces(columns.needed, BATCH):
-        columns.examine(piece)
         values = columns.values(piece)
+        columns.examine(piece, values)
         product, spectrum, star, targeting, measured = (
             {name: values[name] for name in group if name in values} for group in groups
         )

@@ -110,9 +110,16 @@ class StarColumns:
         self.names, self.needed = self._ids.names | self._values.names, self._ids.needed | self._values.needed
         self._warn_of_names()
 
-    def identifiers(self, content: Mapping[str, Any]) -> Identifiers:
-        """The identifiers in some rows, from their columns."""
+    def identifiers(self, content: Mapping[str, Any], *, examine: bool = False) -> Identifiers:
+        """The identifiers in some rows, from their columns.
+
+        Args:
+            content: The columns.
+            examine: Whether to take note of those that cannot be used, for ``warn``.
+        """
         found = self._ids.values(content)
+        if examine:
+            self._ids.examine(content, found)
         absent = [None] * len(next(iter(content.values()), ()))
         measured = {name: found[name] for name in _OF_GAIA if name in found}
         gaia_ids = measurements.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
@@ -125,8 +132,12 @@ class StarColumns:
         )
 
     def values(self, content: Mapping[str, Any]) -> dict[str, list]:
-        """The values in some rows by our names, from their columns; absent ones are ``None``."""
+        """The values in some rows by our names, from their columns; absent ones are ``None``.
+
+        Takes note of those that cannot be used, for ``warn``.
+        """
         found = self._values.values(content)
+        self._values.examine(content, found)
         measured = {name: found.pop(name) for name in self._gaia.wanted.keys() & found.keys()}
         found |= measurements.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
         return {name: values for name, values in found.items() if name in VALUE_COLUMNS}
@@ -151,16 +162,8 @@ class StarColumns:
 
     # > Messages
 
-    def examine_identifiers(self, content: Mapping[str, Any]) -> None:
-        """Take note of identifiers that count as absent because they cannot be used."""
-        self._ids.examine(content)
-
-    def examine_values(self, content: Mapping[str, Any]) -> None:
-        """Take note of values that count as absent because they cannot be used."""
-        self._values.examine(content)
-
     def warn(self) -> None:
-        """Warn of these identifiers and values."""
+        """Warn of what was examined and counts as absent because it cannot be used."""
         self._ids.warn()
         self._values.warn()
 
@@ -415,7 +418,7 @@ class Catalog:
             self._tally.warn(message, self._path, self._listed, self._asked, unlisted, unobserved)
 
     def _listed_in(self, columns: StarColumns) -> tuple[StarColumns, Listing]:
-        ids = columns.identifiers(columns.table.read(columns.needed))
+        ids = columns.identifiers(columns.table.read(columns.needed), examine=True)
         return columns, Listing(ids, self._path, self._tally)
 
     def _take(self, chosen: tuple[StarColumns, Listing], why: str) -> None:
@@ -425,10 +428,8 @@ class Catalog:
         self._candidates = [chosen]
         columns.choose()
         content = columns.table.read(columns.needed)
-        columns.examine_identifiers(content)
-        columns.examine_values(content)
-        columns.warn()
         listing.hold(columns.values(content))
+        columns.warn()
         warn_of_contradictions(listing, self._path, self._tally)
 
 

@@ -155,7 +155,7 @@ def _match(
     epoch: float | None,
     progress: "_Progress",
 ) -> Match:
-    sky = None if radius is None else Sky(sources.positions, radius, epoch)
+    sky = Sky(sources.positions, radius, epoch) if radius is not None and columns.has_positions() else None
     return match(columns, sources, PIECE, sky, progress.advance)
 
 
@@ -225,7 +225,6 @@ class _Update:
     ) -> None:
         columns = self._found.columns
         listing = Listing(columns.identifiers(content), self._path, self._tally, places)
-        columns.examine_values(content)
         listing.hold(columns.values(content))
         with snapshot(database) if self._report.dry_run else changing_inputs(database):
             stars = self._merged(listing, pks)

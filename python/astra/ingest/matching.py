@@ -59,8 +59,7 @@ def match(
     examples: list[str] = []
     start = 0
     for piece in columns.table.pieces(columns.needed, rows):
-        ids = columns.identifiers(piece)
-        columns.examine_identifiers(piece)
+        ids = columns.identifiers(piece, examine=True)
         keys = keys_of_rows(ids)
         parts.append(keys)
         if len(examples) < EXAMPLES:

@@ -108,11 +108,17 @@ class Columns:
         for name, column in self.names.items():
             yield ColumnUse(column, name, self._units[column], self._factors.get(name, 1.0), counts[name])
 
-    def examine(self, piece: Mapping[str, np.ndarray]) -> None:
-        """Take note of values that count as absent because they cannot be used."""
+    def examine(self, piece: Mapping[str, np.ndarray], found: Mapping[str, list]) -> None:
+        """Take note of values that count as absent because they cannot be used.
+
+        Args:
+            piece: Some rows.
+            found: What ``values`` gives for them.
+        """
         for name, column in self.names.items():
-            for message, found in ((_UNREADABLE, unreadable), (_INEXACT, inexact)):
-                unusable = found(name, piece[column])
+            absent = piece[column][[value is None for value in found[name]]]
+            for message, chosen in ((_UNREADABLE, unreadable), (_INEXACT, inexact)):
+                unusable = chosen(name, absent)
                 count, rows, example = self._unusable.get((column, message), (0, 0, None))
                 example = example if count or not unusable else unusable[0]
                 self._unusable[column, message] = count + len(unusable), rows + len(piece[column]), example

@@ -69,6 +69,8 @@ def say_counts(counts: "IngestCounts", as_json: bool) -> None:
         say(f"files registered from their names alone: {found['unreadable']:,}")
     if found["skipped"]:
         say(f"rows without a file: {found['skipped']:,}")
+    if found["values_withdrawn"]:
+        say(f"values withdrawn that their own source no longer has: {found['values_withdrawn']:,}")
     if any(count for name, count in found.items() if name.startswith("catalog_")):
         say_catalog_counts(found)
 
