@@ -1,6 +1,8 @@
 """Files and catalogues -> sources and spectra.
 
 apstar.py, allstar.py   the two commands: files of spectra, and the table of a data release
+fetching.py             the command that brings files from the survey's archive
+archive.py              downloads from the archive, in a process of its own
 headers.py              one file: its product, star and spectrum
 table_files.py          the tables of a file: its kind, and which of its tables is meant
 table.py                a table, whatever its format, of which some columns are read in pieces
