@@ -54,6 +54,7 @@ def downloads(tmp_path_factory, toy_weights) -> Path:
     folder = tmp_path_factory.mktemp("downloads")
     assert main(["simulate", str(folder / "spectra"), "--n", "12"]) == 0
     (folder / "targets.csv").symlink_to(folder / "spectra" / "targets.csv")
+    (folder / "photometry.csv").write_text("ra,dec,k_mag\n10.5,-20.25,9.5\n")
     _write_allstar(folder / "allStar.fits", a_star(folder))
     tensors = load_weights(toy_weights).tensors
     weights = write_checkpoint(folder / "astroNN_dist_model_parameter.pt", tensors)

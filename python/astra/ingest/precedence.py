@@ -32,7 +32,7 @@ _CATALOG = "catalog"
 _TABLE = "#allstar"
 #: The value that each label describes.
 LABELS = {"e_ebv": "ebv", "ebv_flags": "ebv", "ebv_origin": "ebv", "gaia_release": "plx"}
-_LABELS_OF = {name: [label for label in LABELS if LABELS[label] == name] for name in LABELS.values()}
+_LABELS_OF = {about: [label for label, each in LABELS.items() if each == about] for about in LABELS.values()}
 # In texts of the first form: the most frequent origin; the mark of what may be from there or from a hand.
 _MOST, _PERHAPS = "*", "~"
 
