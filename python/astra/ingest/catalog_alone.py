@@ -30,10 +30,10 @@ from astra.ingest.catalog import (
 from astra.ingest.known_sources import KnownSources, known_sources
 from astra.ingest.matching import Match, match, warn_of_positions
 from astra.ingest.positions import Sky
-from astra.ingest.precedence import origin_of_catalog
+from astra.ingest.precedence import Values, origin_of_catalog
 from astra.ingest.records import IngestCounts, Tally, stored_rows
 from astra.ingest.register import sources_by_name
-from astra.ingest.source_rows import Change, Stars
+from astra.ingest.source_rows import Change, Star, Stars
 from astra.ingest.table_columns import ColumnUse
 from astra.ingest.table_files import label
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source
@@ -247,14 +247,20 @@ class _Update:
             names[row["source"]][row["obj"]] = None
         stars = Stars(self._tally)
         stars.load(listing.ids_of(range(len(listing))), sources_by_name(spectra), pks)
+        known = {pk: dict(star.values) for pk, star in stars.loaded.items()}
+        # Rows with different identifiers may be of one star: the first value counts, as of repeated rows.
+        given: dict[Star, Values] = defaultdict(dict)
         for pk in sorted(stars.loaded):
             for name in names.get(pk) or [None]:
                 star = stars.loaded[pk].root()
-                known, ids = dict(star.values), [each for each in (name, star.apogee_id) if each]
-                listed = listing.match(star.sdss_id, ids, known["gaia_dr3_source_id"], pk)
+                ids = [each for each in (name, star.apogee_id) if each]
+                listed = listing.match(star.sdss_id, ids, star.values["gaia_dr3_source_id"], pk)
                 if listed is not None:
-                    star = stars.take(stars.known(pk), listed, self._origin)
-                    stars.keep_release(star, known)
+                    values = listed.values | given[star]
+                    star = stars.take(stars.known(pk), listed._replace(values=values), self._origin)
+                    given[star] |= {name: value for name, value in values.items() if value is not None}
+        for pk, values in known.items():
+            stars.keep_release(stars.loaded[pk].root(), values)
         return stars
 
     def _note(self, change: Change) -> None:

@@ -151,6 +151,8 @@ class Sky:
         _, places = np.unique(found[:, 3:], axis=0, return_inverse=True)
         places = places.ravel()
         pairs = np.unique(np.stack([places, found[:, 1], found[:, 2]], axis=1), axis=0)
+        # Their proper motions may differ: the smallest distance counts.
+        pairs = pairs[np.unique(pairs[:, :2], axis=0, return_index=True)[1]]
         by_place, two_sources, equal_sources = _nearest(pairs, 0)
         by_source, two_rows, equal_rows = _nearest(pairs, 1)
         chosen = pairs[by_place & by_source]
