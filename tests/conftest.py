@@ -1,7 +1,8 @@
 """What the tests share: where they find data, an empty database each, and a clean environment.
 
     simulated, apstars                                            spectra made here, and also real ones
-    shared, reference, apstar_files, targets, reference_weights   the data beside the project, read only
+    shared, published, reference, apstar_files, targets, reference_weights
+                                                                  the data beside the project, read only
     fakemag_to_pc                                                 astroNN's own distances, without TensorFlow
     database_url                                                  an empty database, SQLite and PostgreSQL
     prefix, survey, become                                        roles on PostgreSQL
@@ -20,6 +21,7 @@ The environment of whoever runs the tests reaches none of them. Only these varia
 import contextlib
 import ctypes
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -29,6 +31,7 @@ import types
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -147,6 +150,19 @@ def apstars(request: pytest.FixtureRequest) -> list[Path]:
 def shared() -> Path:
     """The folder of public data beside the project."""
     return _existing(SHARED)
+
+
+@pytest.fixture(scope="session")
+def published(shared: Path) -> Callable[[str], dict[str, Any]]:
+    """Reads what the survey has published about a kind of file, by release."""
+
+    def layout(kind: str) -> dict[str, Any]:
+        path = shared / "data" / "datamodel" / f"{kind}.json"
+        if not path.exists():
+            pytest.skip(f"needs {path}")
+        return json.loads(path.read_text())
+
+    return layout
 
 
 @pytest.fixture(scope="session")

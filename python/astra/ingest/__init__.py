@@ -1,6 +1,7 @@
 """Files and catalogues -> sources and spectra.
 
-apstar.py, allstar.py   the two commands: files of spectra, and the table of a data release
+apstar.py, allstar.py   two commands: files of spectra, and the table of a data release
+astra_database.py       a third one: an existing database of SDSS Astra
 headers.py              one file: its product, star and spectrum
 table_files.py          the tables of a file, read in pieces
 table_columns.py        the columns of a table by our names, in our units
