@@ -3,8 +3,8 @@
     python benchmarks/bench_astra_database.py [--spectra 100000] [--shared ../shared]
 
 Upstream's tables lie in one database of a temporary server, ours in another. Each line is one call of the
-command, in a process of its own: all rows, all rows again, again after one star was changed, and only what was
-modified since. Memory is the peak of that process, as the kernel counts it, without the server.
+command, in a process of its own: all rows, all rows again, again after one star was changed, and only what
+was modified since. Memory is the peak of that process, as the kernel counts it, without the server.
 """
 
 import argparse
@@ -17,45 +17,47 @@ from datetime import datetime
 from pathlib import Path
 
 import peewee
+from upstream_tables import make_tables
 
 from astra.config import load_settings
 from astra.database.connection import bound_to, open_database
 from astra.schema.upgrade import upgrade
 
 from postgres_server import find_binaries, temporary_server
-from upstream_tables import make_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 COADD = "apogee_coadded_spectrum_in_ap_star"
 #: Every star has one spectrum, of DR17 or of SDSS-V, and most of what upstream knows of a star.
-FILL = (
-    """
-    INSERT INTO source (sdss_id, sdss4_apogee_id, gaia_dr3_source_id, healpix, ra, dec, l, b, plx, e_plx, pmra,
-        e_pmra, pmde, e_pmde, g_mag, bp_mag, rp_mag, j_mag, e_j_mag, h_mag, e_h_mag, k_mag, e_k_mag, ph_qual,
-        cc_flg, ebv, e_ebv, ebv_flags, n_neighborhood, zgr_quality_flags, sdss4_apogee_target1_flags,
-        sdss4_apogee_target2_flags, sdss4_apogee2_target1_flags, sdss4_apogee2_target2_flags,
-        sdss4_apogee2_target3_flags, sdss4_apogee_member_flags, sdss4_apogee_extra_target_flags, sqf_4_5, mf4_5,
-        csf, created, modified)
-    SELECT 50000000 + n, CASE WHEN n % 2 = 0 THEN '2M' || lpad(n::text, 8, '0') || '+0000000' END,
-        4000000000000000000 + n, n % 196608, random() * 360, random() * 180 - 90, random() * 360,
-        random() * 180 - 90, random(), 0.02, random(), 0.02, random(), 0.02, 10 + random() * 8,
-        10 + random() * 8, 10 + random() * 8, 8 + random() * 5, 0.02, 8 + random() * 5, 0.02, 8 + random() * 5,
-        0.02, 'AAA', '000', random(), 0.05, 2, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, %(then)s, %(then)s
-    FROM generate_series(1, %(count)s) AS n
-    """,
-    "INSERT INTO spectrum (pk, spectrum_flags) SELECT n, 0 FROM generate_series(1, %(count)s) AS n",
-    f"""
-    INSERT INTO {COADD} (source_pk, spectrum_pk, release, filetype, apred, apstar, obj, telescope, healpix, field,
-        prefix, n_visits, snr, spectrum_flags, doppler_flags, v_rad, e_v_rad, created, modified)
-    SELECT n, n, CASE WHEN n % 2 = 0 THEN 'dr17' ELSE 'sdss5' END, 'apStar',
-        CASE WHEN n % 2 = 0 THEN 'dr17' ELSE '1.3' END, 'stars', '2M' || lpad(n::text, 8, '0') || '+0000000',
-        CASE WHEN n % 3 = 0 THEN 'lco25m' ELSE 'apo25m' END, CASE WHEN n % 2 = 1 THEN n % 196608 END,
-        CASE WHEN n % 2 = 0 THEN 'M67' ELSE '' END, CASE WHEN n % 3 = 0 THEN 'as' ELSE 'ap' END, n % 9,
-        random() * 300, 0, 0, random() * 100, 0.02, %(then)s, %(then)s
-    FROM generate_series(1, %(count)s) AS n
-    """,
-    "ANALYZE",
-)
+STARS = {
+    "sdss_id": "50000000 + n",
+    "sdss4_apogee_id": "CASE WHEN mod(n, 2) = 0 THEN '2M' || lpad(n::text, 8, '0') || '+0000000' END",
+    "gaia_dr3_source_id": "4000000000000000000 + n",
+    "healpix": "mod(n, 196608)",
+    **dict.fromkeys(("ra", "l"), "random() * 360"),
+    **dict.fromkeys(("dec", "b"), "random() * 180 - 90"),
+    **dict.fromkeys(("plx", "pmra", "pmde", "ebv"), "random()"),
+    **dict.fromkeys(("j_mag", "h_mag", "k_mag", "g_mag", "bp_mag", "rp_mag"), "8 + random() * 5"),
+    **dict.fromkeys(("e_plx", "e_pmra", "e_pmde", "e_ebv", "e_j_mag", "e_h_mag", "e_k_mag"), "0.02"),
+    "ph_qual": "'AAA'",
+    "cc_flg": "'000'",
+}
+SPECTRA = {
+    "source_pk": "n",
+    "spectrum_pk": "n",
+    "release": "CASE WHEN mod(n, 2) = 0 THEN 'dr17' ELSE 'sdss5' END",
+    "filetype": "'apStar'",
+    "apred": "CASE WHEN mod(n, 2) = 0 THEN 'dr17' ELSE '1.3' END",
+    "apstar": "'stars'",
+    "obj": "'2M' || lpad(n::text, 8, '0') || '+0000000'",
+    "telescope": "CASE WHEN mod(n, 3) = 0 THEN 'lco25m' ELSE 'apo25m' END",
+    "healpix": "CASE WHEN mod(n, 2) = 1 THEN mod(n, 196608) END",
+    "field": "CASE WHEN mod(n, 2) = 0 THEN 'M67' ELSE '' END",
+    "prefix": "CASE WHEN mod(n, 3) = 0 THEN 'as' ELSE 'ap' END",
+    "n_visits": "mod(n, 9)",
+    "snr": "random() * 300",
+    "v_rad": "random() * 100",
+    "e_v_rad": "0.02",
+}
 CHANGE = "UPDATE source SET k_mag = k_mag + 1, modified = %s WHERE pk = %s"
 THEN, LATER = datetime(2026, 1, 1), datetime(2026, 2, 1)
 
@@ -83,10 +85,9 @@ def main() -> None:
             upgrade(database, settings)
         upstream = peewee.PostgresqlDatabase(server.url(theirs))
         make_tables(upstream, layout)
-        for statement in FILL:
-            # What is left of them in the text are those of SQL.
-            text = statement.replace("% ", "%% ")
-            upstream.execute_sql(text, {"count": arguments.spectra, "then": THEN})
+        for table, values in {"source": STARS, "spectrum": {"pk": "n"}, COADD: SPECTRA}.items():
+            fill(upstream, table, layout[table]["columns"], values, arguments.spectra)
+        upstream.execute_sql("ANALYZE")
         print(f"{'':<28} {'seconds':>8} {'CPU s':>7} {'peak MB':>8} {'spectra':>8} {'new':>8} {'updated':>8}")
         measure("all")
         measure("again")
@@ -95,6 +96,19 @@ def main() -> None:
         upstream.execute_sql(CHANGE, (LATER, arguments.spectra // 3))
         measure("what was modified since", "--since", str(LATER))
         upstream.close()
+
+
+def fill(
+    upstream: peewee.Database, table: str, columns: dict[str, tuple[str, bool]], values: dict, count: int
+) -> None:
+    """Write rows by the SQL of their values, which is of the number ``n`` of a row."""
+    absent = {name: kind for name, (kind, null) in columns.items() if not null and kind != "AutoField"}
+    others = {name: f"'{THEN}'" if kind == "DateTimeField" else "0" for name, kind in absent.items()}
+    listed = others | values
+    upstream.execute_sql(
+        f"INSERT INTO {table} ({', '.join(listed)}) SELECT {', '.join(listed.values())} "
+        f"FROM generate_series(1, {count}) AS n"
+    )
 
 
 def measure(name: str, *options: str) -> None:

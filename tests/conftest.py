@@ -5,6 +5,7 @@
                                                                   the data beside the project, read only
     fakemag_to_pc                                                 astroNN's own distances, without TensorFlow
     database_url                                                  an empty database, SQLite and PostgreSQL
+    upstream                                                      a database of SDSS Astra, to be ingested
     prefix, survey, become                                        roles on PostgreSQL
     astra                                                         runs a command line in this process
     example_packages, examples                                    the packages of examples/, for one test
@@ -37,10 +38,11 @@ import hypothesis
 import numpy as np
 import peewee
 import pytest
+from upstream_database import SCHEMA, AnUpstream
 
 from astra.cli import main
 from astra.config import Settings, load_settings
-from astra.database.connection import bound_to, open_database
+from astra.database.connection import bound_to, is_postgresql, open_database
 from astra.schema import upgrade as schema
 
 from postgres_pool import Pool
@@ -341,6 +343,24 @@ def copied(
             dbname = stack.enter_context(copy)
             monkeypatch.setenv("ASTRA_DATABASE_URL", server.url(dbname))
         yield stack.enter_context(bound_to(open_database(load_settings())))
+
+
+@pytest.fixture
+def upstream(db: peewee.Database, published: Callable, tmp_path: Path) -> Iterator[AnUpstream]:
+    """A database of SDSS Astra, of the kind of ours: another file, or another schema of the same database."""
+    if not is_postgresql(db):
+        file = tmp_path / "upstream.db"
+        opened = peewee.SqliteDatabase(
+            file, pragmas={"journal_mode": "wal", "foreign_keys": 1, "synchronous": 0}
+        )
+        yield AnUpstream(opened, str(file), None, published("astra_database"))
+        opened.close()
+        return
+    url = load_settings().database.url.get_secret_value()
+    opened = peewee.PostgresqlDatabase(url)
+    yield AnUpstream(opened, url, SCHEMA, published("astra_database"))
+    opened.execute_sql(f"DROP SCHEMA {SCHEMA} CASCADE")
+    opened.close()
 
 
 # > Roles on PostgreSQL

@@ -5,36 +5,25 @@ import math
 from datetime import datetime
 from pathlib import Path
 
-import peewee
 import pytest
 from builders import on_postgresql, on_sqlite
 from hypothesis import given
 from hypothesis import strategies as st
-from upstream_tables import make_tables
+from upstream_database import COADD, DR17, OBJ, SCHEMA, SDSS5, STAR
 
 from astra.config import load_settings
-from astra.database.connection import is_postgresql
 from astra.errors import ConfigError, StorageError, UsageError
 from astra.ingest.allstar import ingest_allstar
 from astra.ingest.apstar import ingest_apstar
 from astra.ingest.astra_database import (
-    Done,
     checked_time,
-    ingest_astra,
     look_at,
     open_upstream,
     product_of,
-    upstream_settings,
 )
 from astra.ingest.headers import described, read_record
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spectrum
 
-OBJ = "2M06154934-0100415"
-SCHEMA = "astra_080"
-STAR = {"sdss_id": 54_321, "sdss4_apogee_id": OBJ, "k_mag": 9.028, "ebv": 0.25, "ebv_flags": 2}
-DR17 = {"release": "dr17", "apred": "dr17", "telescope": "apo25m", "field": "210-08", "prefix": "ap"}
-SDSS5 = {"release": "sdss5", "apred": "1.3", "telescope": "lco25m", "healpix": 10_105, "prefix": "as"}
-COADD = "apogee_coadded_spectrum_in_ap_star"
 #: Values of every column that upstream has and we have.
 VALUES = {
     "gaia_dr3_source_id": 3_123_456_789_012_345_678,
@@ -46,67 +35,6 @@ VALUES |= {"ra": 93.5, "dec": -1.0125, "l": 210.25, "b": -8.5, "ebv": 0.25, "e_e
 VALUES |= {"j_mag": 11.5, "e_j_mag": 0.02, "h_mag": 10.25, "e_h_mag": 0.021, "k_mag": 9.028, "e_k_mag": 0.022}
 VALUES |= {"plx": -0.125, "e_plx": 0.025, "pmra": -3.5, "e_pmra": 0.03, "pmde": 4.5, "e_pmde": 0.031}
 VALUES |= {"ph_qual": "AAA", "g_mag": 14.5, "bp_mag": 15.25, "rp_mag": 13.75}
-
-
-@pytest.fixture
-def layout(published):
-    """The published columns of upstream's tables."""
-    return published("astra_database")
-
-
-class AnUpstream:
-    """A database of SDSS Astra, to be filled and ingested."""
-
-    def __init__(self, database: peewee.Database, address: str, schema: str | None, layout: dict) -> None:
-        self.database, self.address, self.schema = database, address, schema
-        self.tables = make_tables(database, layout, schema)
-
-    def add(self, star: dict | None = STAR, **spectrum) -> int | None:
-        """Add a star with one spectrum, or a spectrum without a star; gives the key of the star."""
-        pk = None
-        if star is not None:
-            source = self.tables["source"]
-            known = source.get_or_none(sdss_id=star.get("sdss_id", -1))
-            pk = known.pk if known else source.create(**star).pk
-        key = self.tables["spectrum"].create().pk
-        self.tables[COADD].create(
-            **{"source_pk": pk, "spectrum_pk": key, "apstar": "stars", "obj": OBJ, **(spectrum or DR17)}
-        )
-        return pk
-
-    def change(self, table: str, *, since: datetime | None = None, **values) -> None:
-        """Change all rows of a table, at a time."""
-        self.tables[table].update(values | {"modified": since or datetime(2026, 3, 1, 12)}).execute()
-
-    def open(self) -> peewee.Database:
-        """Open it as the command does."""
-        return open_upstream(upstream_settings(load_settings(), self.address, self.schema))
-
-    def ingest(self, *, since: datetime | None = None, **options) -> Done:
-        """Ingest it."""
-        opened = self.open()
-        try:
-            return ingest_astra(look_at(opened, incremental=since is not None), since=since, **options)
-        finally:
-            opened.close()
-
-
-@pytest.fixture
-def upstream(db, layout, tmp_path):
-    """A database of SDSS Astra, of the kind of ours: another file, or another schema of the same database."""
-    if not is_postgresql(db):
-        file = tmp_path / "upstream.db"
-        opened = peewee.SqliteDatabase(
-            file, pragmas={"journal_mode": "wal", "foreign_keys": 1, "synchronous": 0}
-        )
-        yield AnUpstream(opened, str(file), None, layout)
-        opened.close()
-        return
-    url = load_settings().database.url.get_secret_value()
-    opened = peewee.PostgresqlDatabase(url)
-    yield AnUpstream(opened, url, SCHEMA, layout)
-    opened.execute_sql(f"DROP SCHEMA {SCHEMA} CASCADE")
-    opened.close()
 
 
 # > Values
