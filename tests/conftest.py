@@ -346,21 +346,32 @@ def copied(
 
 
 @pytest.fixture
-def upstream(db: peewee.Database, published: Callable, tmp_path: Path) -> Iterator[AnUpstream]:
-    """A database of SDSS Astra, of the kind of ours: another file, or another schema of the same database."""
-    if not is_postgresql(db):
-        file = tmp_path / "upstream.db"
-        opened = peewee.SqliteDatabase(
-            file, pragmas={"journal_mode": "wal", "foreign_keys": 1, "synchronous": 0}
-        )
-        yield AnUpstream(opened, str(file), None, published("astra_database"))
-        opened.close()
-        return
-    url = load_settings().database.url.get_secret_value()
-    opened = peewee.PostgresqlDatabase(url)
-    yield AnUpstream(opened, url, SCHEMA, published("astra_database"))
-    opened.execute_sql(f"DROP SCHEMA {SCHEMA} CASCADE")
+def upstream(request: pytest.FixtureRequest, db: peewee.Database) -> AnUpstream:
+    """A database of SDSS Astra of the kind of ours: another file, or another schema of the same database."""
+    kind = "postgresql" if is_postgresql(db) else "sqlite"
+    return request.getfixturevalue(f"upstream_on_{kind}")
+
+
+@pytest.fixture
+def upstream_on_sqlite(published: Callable, tmp_path: Path) -> Iterator[AnUpstream]:
+    """One in a file."""
+    pragmas = {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 0}
+    opened = peewee.SqliteDatabase(tmp_path / "upstream.db", pragmas=pragmas)
+    yield AnUpstream(opened, str(tmp_path / "upstream.db"), None, published("astra_database"))
     opened.close()
+
+
+@pytest.fixture
+def upstream_on_postgresql(
+    db: peewee.Database, postgres: Server, published: Callable
+) -> Iterator[AnUpstream]:
+    """One in a schema of our database, or in a database of its own if ours is a file."""
+    with contextlib.ExitStack() as stack:
+        url = db.database if is_postgresql(db) else postgres.url(stack.enter_context(postgres.database()))
+        opened = peewee.PostgresqlDatabase(url)
+        stack.callback(opened.close)
+        yield AnUpstream(opened, url, SCHEMA, published("astra_database"))
+        opened.execute_sql(f"DROP SCHEMA {SCHEMA} CASCADE")
 
 
 # > Roles on PostgreSQL

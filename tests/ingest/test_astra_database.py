@@ -205,6 +205,32 @@ def test_the_release_of_the_command_counts_where_the_reduction_does_not_tell(db,
 # > Again
 
 
+@on_postgresql
+def test_a_file_of_sqlite_goes_into_postgresql(db, upstream_on_sqlite, made_old, modified, the_source):
+    _goes_across(upstream_on_sqlite, made_old, modified, the_source)
+
+
+@pytest.mark.postgres
+@on_sqlite
+def test_a_database_of_postgresql_goes_into_a_file(
+    db, upstream_on_postgresql, made_old, modified, the_source
+):
+    _goes_across(upstream_on_postgresql, made_old, modified, the_source)
+
+
+def _goes_across(upstream, made_old, modified, the_source):
+    upstream.add({"sdss_id": 54_321} | VALUES, **DR17, snr=123.456)
+    upstream.ingest()
+    made_old()
+    before = modified()
+
+    counts = upstream.ingest(since=datetime(2020, 1, 1)).counts
+
+    assert modified() == before
+    assert (counts.seen, counts.spectra_unchanged) == (1, 1)
+    assert {name: getattr(the_source(), name) for name in VALUES} == VALUES
+
+
 def test_what_is_read_again_is_not_modified(db, upstream, made_old, modified):
     upstream.add({"sdss_id": 54_321} | VALUES, **DR17, snr=123.456)
     upstream.add({"sdss_id": 54_321}, **SDSS5)

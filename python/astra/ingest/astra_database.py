@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import peewee
+from pydantic import ValidationError
 
 from astra.config import DatabaseSettings, Settings
 from astra.database.connection import (
@@ -76,8 +77,7 @@ def upstream_settings(settings: Settings, asked: str | None, schema: str | None 
         schema: The schema of its tables, if it is not that of the profile.
 
     Raises:
-        UsageError: No database is named, or there is none of this name.
-        ConfigError: The schema is not one.
+        UsageError: No database is named, there is none of this name, or the schema is not one.
     """
     profiles = settings.databases
     if asked in profiles:
@@ -104,7 +104,10 @@ def upstream_settings(settings: Settings, asked: str | None, schema: str | None 
         )
         raise UsageError(f"--from {asked}: no such profile, address or SQLite file; {known}")
     if schema is not None:
-        chosen = chosen.model_copy(update={"schema_": schema})
+        try:
+            chosen = DatabaseSettings.model_validate(chosen.model_dump(by_alias=True) | {"schema": schema})
+        except ValidationError:
+            raise UsageError(f"--schema {schema}: write it with lower-case letters, digits and _") from None
     return settings.model_copy(update={"database": chosen})
 
 
