@@ -210,7 +210,7 @@ def look_at(database: peewee.Database, *, incremental: bool = False) -> Upstream
         where, schema = described(database), _schema(database)
         if database.table_exists(ApogeeCoaddedSpectrumInApStar._meta.table_name):
             raise UsageError(
-                f"{where}: not of SDSS Astra, but of this package; its spectra cannot be taken over"
+                f"{where}: not of SDSS Astra, but of this package: ingest its spectra from where it has them"
             )
         columns = {}
         for table, required in _REQUIRED.items():
@@ -363,13 +363,10 @@ def _times(columns: Columns) -> Iterator[str]:
 
 
 def _records(spectra: Columns, sources: Columns, release: str | None) -> Iterator[Record]:
-    facts, measured, stars = (
-        _cleaned(spectra, _PRODUCT),
-        _cleaned(spectra, _MEASURED),
-        _cleaned(sources, _STAR),
-    )
-    for facts_of_one, spectrum, star, pk in zip(facts, measured, stars, sources["pk"], strict=True):
-        product = product_of(facts_of_one, release)
+    products, measured = _cleaned(spectra, _PRODUCT), _cleaned(spectra, _MEASURED)
+    rows = zip(products, measured, _cleaned(sources, _STAR), sources["pk"], strict=True)
+    for facts, spectrum, star, pk in rows:
+        product = product_of(facts, release)
         if product is None:
             continue
         # Without a source nothing is said of the star, not even that a value is absent.

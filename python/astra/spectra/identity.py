@@ -230,16 +230,18 @@ def release_rank(release: str) -> int:
 def expected_path(product: Product) -> str | None:
     """Where the file of a product should lie, in its stored form; ``None`` if a part of the path is unknown.
 
-    It is the path of the setting ``apstar_path``, for products that have all parts of it, else the published.
+    It is the path of the setting ``apstar_path`` if the product has all parts of it, else the published one.
     """
-    template = str(apstar_path() or "")
+    template = apstar_path()
+    if template is None:
+        return product.sas_path
     parts = dataclasses.asdict(product) | {"filetype": product.filetype}
     if product.healpix is not None:
         parts["healpix_group"] = product.healpix // 1000
-    wanted = {name for _, name, _, _ in string.Formatter().parse(template) if name}
-    if not template or any(parts.get(name) in (None, "") for name in wanted):
+    wanted = [name for _, name, _, _ in string.Formatter().parse(str(template)) if name]
+    if any(parts.get(name) in (None, "") for name in wanted):
         return product.sas_path
-    path = Path(template.format(**parts))
+    path = Path(str(template).format(**parts))
     return stored(path) if path.is_absolute() else str(path)
 
 
