@@ -117,6 +117,7 @@ def test_the_product_of_a_row_is_that_of_its_file(apred, telescope, field, healp
         assert product_of(row | {"prefix": given_prefix}).product_id == of_file.product_id
 
 
+@on_sqlite
 def test_rows_and_files_are_the_same_spectra(db, upstream, apstars):
     records = [read_record(path) for path in apstars]
     for record in records:
@@ -148,6 +149,7 @@ def test_a_spectrum_has_the_same_distance_as_from_its_file(
     assert of_row.dist > 0
 
 
+@on_sqlite
 def test_the_path_is_that_of_upstreams_template(db, upstream, the_spectrum):
     upstream.add(**SDSS5 | {"telescope": "apo25m", "prefix": "ap"})
 
@@ -157,6 +159,7 @@ def test_the_path_is_that_of_upstreams_template(db, upstream, the_spectrum):
     assert the_spectrum().path == f"{folder}/apStar-1.3-apo25m-{OBJ}.fits"
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("template", "path"),
     [
@@ -184,6 +187,7 @@ def test_the_settings_may_say_where_files_lie(
     assert the_spectrum().path == path
 
 
+@on_sqlite
 def test_a_spectrum_without_its_pixel_has_no_path_and_that_is_said(db, upstream, the_spectrum, caplog):
     upstream.add(**SDSS5 | {"healpix": None})
 
@@ -193,6 +197,7 @@ def test_a_spectrum_without_its_pixel_has_no_path_and_that_is_said(db, upstream,
     assert "HEALPix pixel or field is absent in some rows" in caplog.text
 
 
+@on_sqlite
 def test_the_release_of_the_command_counts_where_the_reduction_does_not_tell(db, upstream):
     upstream.add(**SDSS5)
     upstream.add(**DR17)
