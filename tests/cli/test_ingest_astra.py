@@ -95,9 +95,11 @@ def test_secrets_of_a_profile_are_hidden(astra, profile):
 
 
 @on_postgresql
-def test_a_password_in_the_arguments_is_warned_of(astra, upstream):
+@pytest.mark.parametrize("form", ["{user}:s3same@{place}", "{user}@{place}?password=s3same"])
+def test_a_password_in_the_arguments_is_warned_of(astra, upstream, form):
     upstream.add()
-    with_password = upstream.address.replace("@", ":s3same@")
+    user, _, place = upstream.address.partition("@")
+    with_password = form.format(user=user, place=place)
 
     code, _, err = astra("ingest", "astra", "--from", with_password, "--schema", SCHEMA)
 

@@ -90,7 +90,7 @@ def upstream_settings(settings: Settings, asked: str | None, schema: str | None 
     elif asked is None:
         chosen = DatabaseSettings(url=settings.from_url)
     elif "://" in asked:
-        if urlsplit(asked).password:
+        if urlsplit(asked).password or "password=" in urlsplit(asked).query:
             log.warning(
                 "--from has a password in it, which others see in the list of processes: give it in "
                 "~/.pgpass, in a profile of `databases:` in astra.yml, or in ASTRA_FROM_URL"

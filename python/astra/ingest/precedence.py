@@ -68,13 +68,13 @@ def strength(origin: str | None) -> tuple:
     origin = origin.removesuffix(_PERHAPS)
     if is_of_catalog(origin):
         return (2,)
-    place = next((place for place, mark in enumerate((_TABLE, _ASTRA), 1) if origin.endswith(mark)), 0)
+    row = next((rank for rank, mark in enumerate((_TABLE, _ASTRA), 1) if origin.endswith(mark)), 0)
     product_id = origin.removesuffix(_TABLE).removesuffix(_ASTRA)
     _, release, apred, *_, kind = product_id.split("/")
     # 1.10 is newer than 1.9: text stands at even places, numbers at odd ones.
     parts = re.split(r"(\d+)", apred)
     reduction = tuple(int(part) if place % 2 else part for place, part in enumerate(parts))
-    return (1, release_rank(release), release, kind == "s", place, reduction, product_id)
+    return (1, release_rank(release), release, kind == "s", row, reduction, product_id)
 
 
 def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str | None) -> None:

@@ -56,8 +56,11 @@ def astra(asked: _Arguments) -> None:
         with closing(opened), progress("spectra") as update:
             upstream = look_at(opened, incremental=since is not None)
             if asked.dry_run:
-                found = {"database": upstream.where, "spectra": upstream.count(upstream.query(since))}
-                say_json(found) if asked.as_json else say("{database}: {spectra:,} spectra".format(**found))
+                spectra = upstream.count(upstream.query(since))
+                if asked.as_json:
+                    say_json({"database": upstream.where, "spectra": spectra})
+                else:
+                    say(f"{upstream.where}: {spectra:,} spectra")
                 return
             done = ingest_astra(upstream, since=since, release=asked.release, on_progress=update)
     if asked.as_json:
