@@ -1,4 +1,4 @@
-"""The origin of E(B-V), and the release of Gaia's measurements, of the stars in a table or a header.
+"""Gaia's measurements of the stars in a table or a header: their names, and their release.
 
 A source has another number in DR2 of Gaia than in (E)DR3, and a parallax another zero-point. So an identifier
 counts only if it is known to be of (E)DR3. Tables of the survey name the release in a prefix of the columns
@@ -7,21 +7,12 @@ or in a column; those of the Gaia archive state only the epoch of the positions.
 
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
-from astra.errors import UsageError
 from astra.ingest import spellings
 from astra.ingest.spellings import Spellings
-from astra.ingest.values import A_K_PER_EBV, GAIA_DR3, gaia_release
-from astra.models import Source
+from astra.ingest.values import GAIA_DR3, gaia_release
 
-Preference = Literal["auto", "ak_targ", "sfd"]
-_EBV_COLUMNS = ("ebv", "ebv_flags", "ebv_origin")
-_METHODS = (
-    ("RJCE_IRAC", Source.flag_ebv_from_rjce_glimpse.value),
-    ("RJCE_WISE", Source.flag_ebv_from_rjce_allwise.value),
-    ("SFD", Source.flag_ebv_from_sfd.value),
-)
 # A joined table may have another parallax, so columns of Gaia need a prefix. The last prefix is that of DR16,
 # and of SDSS-V, which names the release in a column. Of two prefixes the first counts.
 _PREFIXES = {"GAIADR3_": "dr3", "GAIAEDR3_": "edr3", "GAIA_": "dr2"}
@@ -43,55 +34,6 @@ class GaiaNames(NamedTuple):
     wanted: Spellings
     release: str | None = None
     guessed: bool = False
-
-
-# > Extinction
-
-
-def checked_preference(preference: str) -> Preference:
-    """The preference, if it is valid.
-
-    Raises:
-        UsageError: No such preference.
-    """
-    known = get_args(Preference)
-    if preference not in known:
-        raise UsageError(f"unknown extinction: {preference!r}; it is one of {', '.join(known)}")
-    return preference
-
-
-def reddening(
-    values: Mapping[str, list], names: Mapping[str, str], preference: Preference
-) -> dict[str, list]:
-    """The columns ``ebv``, ``ebv_flags`` and ``ebv_origin`` of some stars.
-
-    ``auto`` takes AK_TARG, the A_K of the target selection with which the published network was trained, or
-    SFD_EBV where there is none. A small negative AK_TARG is a measurement of almost no extinction: it is
-    stored, and counts as 0 in a distance. SFD_EBV is the extinction through all of the Galaxy instead.
-
-    Args:
-        values: The values by the names of ``spellings.TARGETING``; absent ones are ``None``.
-        names: The names in the table or the header, by the same names.
-        preference: Which of AK_TARG and SFD_EBV to take.
-    """
-    if not values:
-        return {}
-    absent = [None] * len(next(iter(values.values())))
-    columns = (values.get(name, absent) for name in ("a_k", "a_k_method", "sfd_ebv"))
-    found = []
-    for targeting, method, map_value in zip(*columns, strict=True):
-        if targeting is not None and preference != "sfd":
-            origin = names["a_k"].upper() + (f" ({method})" if method else "")
-            flag = next((flag for start, flag in _METHODS if (method or "").startswith(start)), 0)
-            found.append((targeting / A_K_PER_EBV, flag, origin))
-        elif map_value is not None and preference != "ak_targ":
-            found.append((map_value, Source.flag_ebv_from_sfd.value, names["sfd_ebv"].upper()))
-        else:
-            found.append((None, None, None))
-    return {name: [row[place] for row in found] for place, name in enumerate(_EBV_COLUMNS)}
-
-
-# > Gaia
 
 
 def names_in_release(there: Mapping[str, str]) -> GaiaNames:
