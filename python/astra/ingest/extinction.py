@@ -7,9 +7,9 @@
 3. SFD (Schlegel, Finkbeiner & Davis 1998, ApJ 500, 525);
 4. a dust map (``dust_maps``).
 
-RJCE takes H - [4.5] of an unreddened giant as known. It is an upper limit where [4.5] saturates, and where out
-of the plane it gives more than all of the dust in that direction. SFD is all of the dust: fair out of the
-plane, else an upper limit. From 2 to 4, an upper limit counts only where nothing better is known, and of
+RJCE takes H - [4.5] of an unreddened giant as known. It is an upper limit where [4.5] saturates, and where
+out of the plane it gives more than all of the dust in that direction. SFD is all of the dust: fair out of
+the plane, else an upper limit. From 2 to 4, an upper limit counts only where nothing better is known, and of
 several the lowest. It is stored with bit 0 of ``ebv_flags``.
 
 A small negative value is a measurement of almost no extinction: it is stored, and counts as 0 in a distance.
@@ -281,7 +281,8 @@ class _Stars:
             from astropy.coordinates import SkyCoord
 
             place = SkyCoord(ra[lacking], dec[lacking], unit="deg").galactic
-            longitude[lacking], latitude[lacking] = place.l.deg, place.b.deg
+            longitude[lacking] = place.l.deg
+            latitude[lacking] = _first(latitude[lacking], place.b.deg)
         return longitude, latitude
 
     @property
