@@ -315,7 +315,7 @@ class Catalog:
 
 def _has_ids(table: Table) -> bool:
     there = spellings.by_upper_case(table.units)
-    known = spellings.IDENTIFIERS | spellings.GAIA | spellings.GAIA_RELEASE
+    known = spellings.IDENTIFIERS | gaia.names_in_catalog(there).wanted
     return bool(spellings.among(there, known).keys() & {*IDENTIFIERS})
 
 

@@ -5,7 +5,6 @@ counts only if it is known to be of (E)DR3. Tables of the survey name the releas
 or in a column; those of the Gaia archive state only the epoch of the positions.
 """
 
-import itertools
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -18,6 +17,8 @@ from astra.ingest.values import GAIA_DR3, gaia_release
 _PREFIXES = {"GAIADR3_": "dr3", "GAIAEDR3_": "edr3", "GAIA_": "dr2"}
 # The releases by the epoch of their positions.
 _EPOCHS = {2015.5: "dr2", 2016.0: "dr3"}
+# VizieR has the release in the name of a column, and a number in Source, which elsewhere may be anything.
+_OF_VIZIER = {"DR3NAME": "dr3", "EDR3NAME": "edr3", "DR2NAME": "dr2"}
 # Columns that only the tables of a data release have together.
 _OF_A_RELEASE = {"FILE", "APOGEE_ID", "STARFLAG"}
 
@@ -42,7 +43,7 @@ def names_in_release(there: Mapping[str, str]) -> GaiaNames:
     Args:
         there: As by ``spellings.by_upper_case``.
     """
-    return _most_frequent(there, itertools.starmap(_prefixed, _PREFIXES.items()))
+    return _most_frequent(there, [_prefixed(there, *each) for each in _PREFIXES.items()])
 
 
 def names_in_catalog(there: Mapping[str, str]) -> GaiaNames:
@@ -55,15 +56,19 @@ def names_in_catalog(there: Mapping[str, str]) -> GaiaNames:
         there: As by ``spellings.by_upper_case``.
     """
     plain = spellings.GAIA | spellings.GAIA_RELEASE
+    if {"SOURCE", "RA_ICRS"} <= there.keys():
+        plain |= {"source_id": (*plain["source_id"], "SOURCE")}
     says_release = {"gaia_dr3_source_id", "gaia_release", "ref_epoch"} & spellings.among(there, plain).keys()
-    ours = GaiaNames(plain, guessed=not says_release)
+    release = next((release for name, release in _OF_VIZIER.items() if name in there), None)
+    ours = GaiaNames(_without_lone_colour(there, plain), release, guessed=not (says_release or release))
     if there.get("PLX") in ("plx", "PLX"):
         return ours
     if _OF_A_RELEASE <= there.keys():
         return names_in_release(there)
     # Our own catalogue calls a parallax without its zero-point gaia_parallax.
     is_said = "GAIA_RELEASE" in there
-    found = [_prefixed(*each) for each in _PREFIXES.items() if is_said or each[0] != "GAIA_"]
+    prefixes = (each for each in _PREFIXES.items() if is_said or each[0] != "GAIA_")
+    found = [_prefixed(there, *each) for each in prefixes]
     return _most_frequent(there, [*found, ours])
 
 
@@ -85,7 +90,8 @@ def with_release(values: dict[str, list], release: str | None, *, guessed: bool 
         (_release(text) or _EPOCHS.get(epoch) or release) if any(each is not None for each in row) else None
         for row, text, epoch in zip(measured, stated, epochs, strict=True)
     ]
-    found = {name: column for name, column in values.items() if name not in ("source_id", "ref_epoch")}
+    inner = ("source_id", "ref_epoch", "bp_rp")
+    found = {name: column for name, column in values.items() if name not in inner} | _from_colour(values)
     if "source_id" in values:
         named = values.get("gaia_dr3_source_id", absent)
         found["gaia_dr3_source_id"] = [
@@ -97,9 +103,34 @@ def with_release(values: dict[str, list], release: str | None, *, guessed: bool 
     return found
 
 
-def _prefixed(prefix: str, release: str) -> GaiaNames:
+def _from_colour(values: Mapping[str, list]) -> dict[str, list]:
+    """The BP or RP magnitudes that follow from BP - RP and the other one."""
+    there = values.keys() & {"bp_mag", "rp_mag"}
+    if "bp_rp" not in values or not there:
+        return {}
+    absent = [None] * len(values["bp_rp"])
+    columns = (values.get(name, absent) for name in ("bp_mag", "rp_mag", "bp_rp"))
+    rows = [_with_colour(*row) for row in zip(*columns, strict=True)]
+    return {name: [row[place] for row in rows] for place, name in enumerate(("bp_mag", "rp_mag"))}
+
+
+def _with_colour(
+    bp_mag: float | None, rp_mag: float | None, colour: float | None
+) -> tuple[float | None, float | None]:
+    if colour is None or (bp_mag is None) == (rp_mag is None):
+        return bp_mag, rp_mag
+    return (rp_mag + colour, rp_mag) if bp_mag is None else (bp_mag, bp_mag - colour)
+
+
+def _prefixed(there: Mapping[str, str], prefix: str, release: str) -> GaiaNames:
     wanted = {name: tuple(prefix + each for each in names) for name, names in spellings.GAIA.items()}
-    return GaiaNames(wanted | spellings.GAIA_RELEASE, release)
+    return GaiaNames(_without_lone_colour(there, wanted | spellings.GAIA_RELEASE), release)
+
+
+def _without_lone_colour(there: Mapping[str, str], wanted: Spellings) -> Spellings:
+    """The names without that of a colour from which no magnitude follows, so that it counts as not used."""
+    is_of_use = spellings.among(there, wanted).keys() & {"bp_mag", "rp_mag"}
+    return {name: names for name, names in wanted.items() if is_of_use or name != "bp_rp"}
 
 
 def _most_frequent(there: Mapping[str, str], candidates: Iterable[GaiaNames]) -> GaiaNames:
