@@ -34,15 +34,6 @@ DR12 = {
 }
 
 
-@pytest.fixture
-def real_table(shared):
-    """3,244 rows of a real DR12 table, joined to Hipparcos."""
-    path = shared / "data" / "catalogs" / "APOGEE-allStar-v603-Hipparcos.fits.gz"
-    if not path.exists():
-        pytest.skip(f"needs {path}")
-    return path
-
-
 # > A real table
 
 
