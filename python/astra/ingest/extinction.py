@@ -214,19 +214,19 @@ class _Stars:
         """RJCE by the survey, and from H and [4.5], in each band of the table."""
         for band in _BANDS:
             magnitude, error = self[band.magnitude], self._error(band.magnitude)
+            is_a_k = band.published == "ak_wise"
+            published = self[band.published or ""] / (A_K_PER_EBV if is_a_k else 1)
             if band.published in self._names:
-                published, scale = self[band.published], 1.0
-                origin, stated = band.published, self[f"e_{band.published}"]
-                if band.published == "ak_wise":
-                    origin, scale = self._names["ak_wise"].upper(), A_K_PER_EBV
                 # The magnitude that the survey took, if it is not given.
-                taken = self["h_mag"] - published / scale / EBV_PER_E_H_45 - band.colour
-                flags = self._flags_of_rjce(published / scale, _first(magnitude, taken), band)
-                yield _Found(published / scale, _first(stated, error), flags, origin)
+                taken = self["h_mag"] - published / EBV_PER_E_H_45 - band.colour
+                flags = self._flags_of_rjce(published, _first(magnitude, taken), band)
+                origin = self._names[band.published].upper() if is_a_k else band.published
+                yield _Found(published, _first(self[f"e_{band.published}"], error), flags, origin)
             if band.magnitude in self._names:
                 ebv = EBV_PER_E_H_45 * (self["h_mag"] - magnitude - band.colour)
                 flags = self._flags_of_rjce(ebv, magnitude, band)
-                yield _Found(ebv, error, flags, f"RJCE (H, {self._names[band.magnitude].upper()})")
+                origin = f"RJCE (H, {self._names[band.magnitude].upper()})"
+                yield _Found(np.where(np.isnan(published), ebv, np.nan), error, flags, origin)
 
     def sfd(self) -> Iterator[_Found]:
         """SFD, an upper limit but for high latitudes."""
