@@ -1,5 +1,8 @@
 """Gaia's measurements, by the names of the archive, of VizieR, and of the survey."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from astra.ingest.catalog import Catalog
@@ -126,3 +129,17 @@ def test_a_colour_without_a_magnitude_is_said_not_to_be_used(table, caplog):
 
     assert values == {"gaia_dr3_source_id": NUMBER, "plx": 3.0}
     assert "columns that are not used: bp_rp" in caplog.text
+
+
+def test_what_the_documented_queries_fetch_is_all_used(table, caplog):
+    text = (Path(__file__).parents[2] / "docs" / "ingest.md").read_text()
+    queries = re.findall(r"^SELECT (.*?)\nFROM", text, re.DOTALL | re.MULTILINE)
+    assert len(queries) == 2
+
+    for query in queries:
+        columns = [each.split(" AS ")[-1].split(".")[-1] for each in re.split(r",\s+", query)]
+        row = ARCHIVE | {"apogee_id": "06154934-0100415"}
+        values = values_of(table("t.csv", [{name: row[name] for name in columns}]))
+        assert OURS == values
+
+    assert "not used" not in caplog.text

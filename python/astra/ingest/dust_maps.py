@@ -3,7 +3,9 @@
 A map in three dimensions needs a distance, which is what is looked for, so none is taken.
 """
 
+import contextlib
 import importlib
+import io
 from typing import NamedTuple
 
 import numpy as np
@@ -18,22 +20,20 @@ EBV_PER_SFD = 0.884
 
 
 class _Known(NamedTuple):
-    """Where ``dustmaps`` has a map, E(B-V) for a value of 1, and its bit of ``ebv_flags``."""
+    """The class of a map in ``dustmaps``, E(B-V) for a value of 1, and the bit of ``ebv_flags``."""
 
-    module: str
     query: str
     scale: float = 1.0
     flag: int = 0
 
 
+# By the names of their modules.
 _MAPS = {
-    "sfd": _Known("sfd", "SFDQuery", EBV_PER_SFD, Source.flag_ebv_from_sfd.value),
+    "sfd": _Known("SFDQuery", EBV_PER_SFD, Source.flag_ebv_from_sfd.value),
     # On the scale of SFD.
-    "csfd": _Known("csfd", "CSFDQuery", EBV_PER_SFD),
-    "planck": _Known("planck", "PlanckQuery"),
-    "planck_gnilc": _Known("planck", "PlanckGNILCQuery"),
-    "lenz2017": _Known("lenz2017", "Lenz2017Query"),
-    "bh": _Known("bh", "BHQuery"),
+    "csfd": _Known("CSFDQuery", EBV_PER_SFD),
+    "planck": _Known("PlanckQuery"),
+    "lenz2017": _Known("Lenz2017Query"),
 }
 
 
@@ -56,13 +56,15 @@ class DustMap:
             raise UsageError(f"unknown dust map: {name!r}; it is one of {', '.join(_MAPS)}")
         known = _MAPS[name]
         try:
-            module = importlib.import_module(f"dustmaps.{known.module}")
+            module = importlib.import_module(f"dustmaps.{name}")
         except ImportError as error:
             raise ConfigError("--dust-map needs dustmaps: pip install 'astra-distances[dustmaps]'") from error
         try:
-            self._query = getattr(module, known.query)()
+            # It prints what to do about absent data, which the error says.
+            with contextlib.redirect_stdout(io.StringIO()):
+                self._query = getattr(module, known.query)()
         except FOREIGN as error:
-            fetch = f"python -c 'import dustmaps.{known.module} as m; m.fetch()'"
+            fetch = f"python -c 'import dustmaps.{name} as m; m.fetch()'"
             message = f"cannot load the dust map {name} ({raised(error)}); this downloads it: {fetch}"
             raise ConfigError(message) from error
         self._scale, self.flag = known.scale, known.flag

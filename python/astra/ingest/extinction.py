@@ -82,8 +82,6 @@ _METHODS = {
     "RJCE_WISE": (_ALLWISE, ("targ_4_5", "wise_4_5")),
     "SFD": (_SFD, ()),
 }
-
-
 _OF_RJCE = {name for band in _BANDS for name in (band.magnitude, band.published) if name}
 #: What a table needs for a rule.
 _NEEDED = {
@@ -215,7 +213,7 @@ class _Stars:
         for band in _BANDS:
             magnitude, error = self[band.magnitude], self._error(band.magnitude)
             is_a_k = band.published == "ak_wise"
-            published = self[band.published or ""] / (A_K_PER_EBV if is_a_k else 1)
+            published = self[band.published] / (A_K_PER_EBV if is_a_k else 1)
             if band.published in self._names:
                 # The magnitude that the survey took, if it is not given.
                 taken = self["h_mag"] - published / EBV_PER_E_H_45 - band.colour
@@ -251,7 +249,7 @@ class _Stars:
 
     # > Values
 
-    def __getitem__(self, name: str) -> np.ndarray:
+    def __getitem__(self, name: str | None) -> np.ndarray:
         """The numbers of a name, NaN where absent."""
         return np.array(self._values[name], float) if name in self._values else self._absent
 
