@@ -54,6 +54,29 @@ def test_every_value_that_both_know_is_in_its_column(db, upstream, the_source, t
     assert (counts.seen, counts.spectra_new, counts.sources_new, counts.skipped) == (1, 1, 1, 0)
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (
+            {"ebv": 0.25, "e_ebv": 0.03125, "ebv_flags": 2, "ebv_sfd": 0.5},
+            (0.25, 0.03125, 2, "ebv_zhang_2023"),
+        ),
+        ({"b": -8.5, "ebv_sfd": 0.5, "e_ebv_sfd": 0.0625}, (0.5, 0.0625, 9, "ebv_sfd")),
+        ({"h_mag": 10.25, "mag4_5": 9.75, "ebv_sfd": 2.0}, (2.61 * 0.42, math.nan, 16, "RJCE (H, MAG4_5)")),
+    ],
+)
+def test_reddening_is_upstreams_own_or_follows_from_its_other_columns(
+    db, upstream, the_source, values, expected
+):
+    upstream.add({"sdss_id": 54_321} | values)
+
+    upstream.ingest()
+
+    star = the_source()
+    assert (star.ebv, star.e_ebv) == pytest.approx(expected[:2], nan_ok=True)
+    assert (star.ebv_flags, star.ebv_origin) == expected[2:]
+
+
 def test_fillers_are_absent(db, upstream, the_source):
     fillers = {"sdss_id": 0, "gaia_dr3_source_id": -1, "k_mag": 99.999, "e_k_mag": 8.888, "ebv": math.nan}
     upstream.add(fillers | {"plx": -9999.0, "ph_qual": ""})
@@ -334,7 +357,7 @@ def test_upstream_goes_before_an_allstar_table_of_the_same_release_and_neither_w
         ingest()
 
         assert the_source().k_mag == 9.028
-    assert (the_source().ebv, the_source().j_mag) == (0.5, 11.0)
+    assert (the_source().ebv, the_source().j_mag) == (pytest.approx(0.884 * 0.5), 11.0)
 
 
 # > What is not as expected
@@ -381,7 +404,7 @@ def test_columns_that_it_can_do_without_are_said_once(db, upstream, the_source, 
 
     assert (the_source().k_mag, the_source().gaia_release) == (9.028, None)
     (said,) = (record.message for record in caplog.records)
-    assert said.endswith(f"table {_named(upstream, 'source')} has no column ebv, plx")
+    assert said.endswith(f"table {_named(upstream, 'source')} has no column plx, ebv")
 
 
 def test_a_database_of_this_package_is_refused(db):

@@ -33,6 +33,7 @@ from astra.database.connection import (
 from astra.database.sql import all_rows, batches, snapshot
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable, UsageError
 from astra.ingest import spellings
+from astra.ingest.extinction import AUTO, reddening
 from astra.ingest.precedence import Values, origin_of_astra
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
@@ -54,11 +55,12 @@ _REQUIRED = {
 }
 _PRODUCT = (*_REQUIRED[SPECTRA][1:], "apstar", "prefix")
 _MEASURED = tuple(spellings.SPECTRUM)
-# What its table does not say, and columns that it has in no version so far.
-_NOT_THERE = {"ebv_origin", "gaia_release"}
+# What follows from several columns, and columns that it has in no version so far.
+_EXTINCTION = ("ebv", "e_ebv", "ebv_flags")
+_DERIVED = {*_EXTINCTION, "ebv_origin", "gaia_release"}
 _NEWER = {"ruwe", "nu_eff_used_in_astrometry", "pseudocolour", "astrometric_params_solved"}
-_STAR = ("sdss_id", *(name for name in VALUE_COLUMNS if name not in _NOT_THERE))
-_OPTIONAL = {SPECTRA: (*_PRODUCT, *_MEASURED, "modified"), SOURCES: (*_STAR, "modified")}
+_STAR = ("sdss_id", *(name for name in VALUE_COLUMNS if name not in _DERIVED))
+_OPTIONAL = {SPECTRA: (*_PRODUCT, *_MEASURED, "modified"), SOURCES: (*_STAR, *_EXTINCTION, "modified")}
 
 #: The columns of some rows by their names.
 Columns = dict[str, Sequence[Any]]
@@ -222,7 +224,8 @@ def look_at(database: peewee.Database, *, incremental: bool = False) -> Upstream
                     "SDSS Astra 0.8 are known"
                 )
             wanted = dict.fromkeys((*required, *_OPTIONAL[table]))
-            columns[table] = [name for name in wanted if name in there]
+            others = _of_extinction(there).values() if table == SOURCES else ()
+            columns[table] = [name for name in dict.fromkeys((*wanted, *others)) if name in there]
             if absent := [name for name in wanted if name not in there and name not in _NEWER]:
                 log.warning("%s: table %s%s has no column %s", where, schema, table, ", ".join(absent))
     return Upstream(database, where, columns)
@@ -363,16 +366,19 @@ def _times(columns: Columns) -> Iterator[str]:
 
 
 def _records(spectra: Columns, sources: Columns, release: str | None) -> Iterator[Record]:
-    products, measured = _cleaned(spectra, _PRODUCT), _cleaned(spectra, _MEASURED)
-    rows = zip(products, measured, _cleaned(sources, _STAR), sources["pk"], strict=True)
+    rows = zip(
+        _rows(_cleaned(spectra, {name: name for name in _PRODUCT})),
+        _rows(_cleaned(spectra, {name: name for name in _MEASURED})),
+        _rows(_stars(sources)),
+        sources["pk"],
+        strict=True,
+    )
     for facts, spectrum, star, pk in rows:
         product = product_of(facts, release)
         if product is None:
             continue
         # Without a source nothing is said of the star, not even that a value is absent.
         star = star if pk is not None else {}
-        if star.get("ebv") is None:
-            star |= dict.fromkeys(("e_ebv", "ebv_flags"))
         if any(star.get(name) is not None for name in spellings.GAIA):
             star["gaia_release"] = "dr3"
         origin = origin_of_astra(product.product_id)
@@ -380,7 +386,22 @@ def _records(spectra: Columns, sources: Columns, release: str | None) -> Iterato
         yield Record(product, path, sdss_id, star, spectrum, from_table=True, origin=origin)
 
 
-def _cleaned(columns: Columns, wanted: Iterable[str]) -> list[Values]:
-    """The values of each row by our names; absent ones are ``None``, absent columns are left out."""
-    there = {name: clean_column(name, columns[name]) for name in wanted if name in columns}
-    return [dict(zip(there, row, strict=True)) for row in zip(*there.values(), strict=True)]
+def _stars(sources: Columns) -> Columns:
+    """The values of the sources; E(B-V) is upstream's own, or follows from its other columns."""
+    names = _of_extinction(sources)
+    stars = _cleaned(sources, {name: name for name in _STAR})
+    return stars | reddening(stars | _cleaned(sources, names), names, AUTO)
+
+
+def _of_extinction(there: Iterable[str]) -> dict[str, str]:
+    """The columns that E(B-V) follows from, by our names."""
+    return spellings.among(spellings.by_upper_case(there), spellings.EXTINCTION)
+
+
+def _cleaned(columns: Columns, wanted: Mapping[str, str]) -> Columns:
+    """Columns by our names, absent values as ``None``; absent columns are left out."""
+    return {name: clean_column(name, columns[each]) for name, each in wanted.items() if each in columns}
+
+
+def _rows(columns: Columns) -> list[Values]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
