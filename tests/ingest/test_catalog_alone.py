@@ -340,8 +340,8 @@ _VALUES = st.fixed_dictionaries(
 )
 
 
-#: Names, sdss_ids and identifiers of Gaia. Where a star has two names, or only some of its files and rows know
-#: an identifier, what comes out depends on the order of the files, with --catalog.
+#: Names, sdss_ids and identifiers of Gaia. Where a star has two names, or only some of its files and rows
+#: have an identifier, what comes out depends on the order of files, with --catalog.
 _STARS = st.sampled_from([(NAMES[0], 5, 77), (NAMES[1], 6, 78)])
 
 

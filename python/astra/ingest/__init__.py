@@ -6,6 +6,7 @@ matching.py             which rows of that table are linked with which sources
 known_sources.py        the identifiers and positions of all sources, in arrays
 positions.py            rows and sources at the same position
 islands.py              rows and sources that have to be looked at together
+astra_database.py       the command that reads an existing database of SDSS Astra
 fetching.py             the command that brings files from the survey's archive
 archive.py              downloads from the archive, in a process of its own
 headers.py              one file: its product, star and spectrum
@@ -17,7 +18,9 @@ table_columns.py        the columns of a table by our names, in our units
 named_columns.py        the columns that a user names for ours (--column)
 spellings.py            the names of columns and cards, by our names
 values.py               true values and fillers, and the limits that the distances share
-measurements.py         E(B-V) from AK_TARG or SFD_EBV, of a header or a row; the release of Gaia
+extinction.py           E(B-V) of a header or a row: of the survey, by RJCE, or from a map
+dust_maps.py            the maps of the package dustmaps
+gaia.py                 the names and the release of Gaia's measurements
 catalog.py              the table of --catalog, whose values are preferred
 records.py              one product, as a file or a row describes it; the counts
 register.py             writes one batch of records in one transaction: the rows of its spectra

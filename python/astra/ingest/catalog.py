@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from astra.errors import UsageError
-from astra.ingest import measurements, spellings
+from astra.ingest import gaia, spellings
+from astra.ingest.extinction import AUTO, Rule, reddening
 from astra.ingest.named_columns import checked_columns, found_columns
 from astra.ingest.positions import Positions
 from astra.ingest.precedence import Values, origin_of_catalog
@@ -70,7 +71,9 @@ class StarColumns:
         needed: The columns to read.
     """
 
-    def __init__(self, table: Table, path: Path, tally: Tally, named: Mapping[str, str]) -> None:
+    def __init__(
+        self, table: Table, path: Path, tally: Tally, named: Mapping[str, str], extinction: Rule
+    ) -> None:
         """Find the columns of identifiers.
 
         Args:
@@ -78,10 +81,12 @@ class StarColumns:
             path: Its file, for messages.
             tally: Warns once about unused columns and unusable values.
             named: Columns of the table that a user names for ours, by our names.
+            extinction: Where E(B-V) comes from.
         """
+        self._rule = extinction
         self.table, self._path, self._tally, self._named = table, path, tally, named
         self._there = spellings.by_upper_case(table.units, named)
-        self._gaia = measurements.names_in_catalog(self._there, named)
+        self._gaia = gaia.names_in_catalog(self._there, named)
         of_gaia = {name: names for name, names in self._gaia.wanted.items() if name in _OF_GAIA}
         self._ids = self._columns(spellings.IDENTIFIERS | of_gaia)
         self._values = self._columns({})
@@ -89,7 +94,7 @@ class StarColumns:
 
     def has_identifiers(self) -> bool:
         """Whether the table has a column of identifiers."""
-        known = spellings.IDENTIFIERS | spellings.GAIA | spellings.GAIA_RELEASE
+        known = spellings.IDENTIFIERS | self._gaia.wanted
         return bool(spellings.among(self._there, known).keys() & {*IDENTIFIERS})
 
     def has_positions(self) -> bool:
@@ -122,7 +127,7 @@ class StarColumns:
             self._ids.examine(content, found)
         absent = [None] * len(next(iter(content.values()), ()))
         measured = {name: found[name] for name in _OF_GAIA if name in found}
-        gaia_ids = measurements.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
+        gaia_ids = gaia.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
         names = [found.get(name, absent) for name in spellings.APOGEE_IDS]
         apogee_ids = [
             next((designation(name) for name in row if name), None) for row in zip(*names, strict=True)
@@ -139,7 +144,9 @@ class StarColumns:
         found = self._values.values(content)
         self._values.examine(content, found)
         measured = {name: found.pop(name) for name in self._gaia.wanted.keys() & found.keys()}
-        found |= measurements.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
+        extinction = {name: found.pop(name) for name in spellings.EXTINCTION.keys() & found.keys()}
+        found |= reddening(found | extinction, self._values.names, self._rule, is_catalog=True)
+        found |= gaia.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
         return {name: values for name, values in found.items() if name in VALUE_COLUMNS}
 
     # > Positions
@@ -351,6 +358,7 @@ class Catalog:
         tally: Tally,
         hdu: str | None = None,
         columns: Mapping[str, str] | None = None,
+        extinction: Rule = AUTO,
     ) -> None:
         """Read the identifiers of a catalogue, and its values if it has only one table of stars.
 
@@ -359,6 +367,7 @@ class Catalog:
             tally: Warns once about unused columns and unusable values.
             hdu: The number or the name of the table; ``None`` takes the one that lists the stars.
             columns: The names of columns in the file by ours, where the file has other names than are known.
+            extinction: Where E(B-V) comes from.
 
         Raises:
             UsageError: The file cannot be read, has no column of identifiers, lacks one of ``columns``, or a
@@ -366,7 +375,7 @@ class Catalog:
         """
         self._path, self._tally = Path(path), tally
         self.origin = origin_of_catalog(self._path)
-        candidates = star_columns(self._path, tally, hdu, columns)
+        candidates = star_columns(self._path, tally, hdu, columns, extinction)
         fitting = with_rows([each for each in candidates if each.has_identifiers()], self._path)
         self._is_chosen_of_several = len(candidates) > 1
         self._candidates = list(map(self._listed_in, fitting))
@@ -434,7 +443,7 @@ class Catalog:
 
 
 def star_columns(
-    path: Path, tally: Tally, hdu: str | None, columns: Mapping[str, str] | None
+    path: Path, tally: Tally, hdu: str | None, columns: Mapping[str, str] | None, extinction: Rule
 ) -> list[StarColumns]:
     """The tables of a file with the columns that hold what we store of a star.
 
@@ -443,13 +452,14 @@ def star_columns(
         tally: Warns once about unused columns and unusable values.
         hdu: The number or the name of the table; ``None`` takes all.
         columns: The names of columns in the file by ours, where the file has other names than are known.
+        extinction: Where E(B-V) comes from.
 
     Raises:
         UsageError: The file cannot be read, or lacks one of ``columns``.
     """
     checked = checked_columns(columns or {})
     named = found_columns(checked, selected(tables_in(path), hdu, path), path)
-    return [StarColumns(table, path, tally, spelled) for table, spelled in named]
+    return [StarColumns(table, path, tally, spelled, extinction) for table, spelled in named]
 
 
 def with_rows(fitting: Sequence[StarColumns], path: Path, remedy: str = "") -> Sequence[StarColumns]:

@@ -27,6 +27,7 @@ from astra.ingest.catalog import (
     star_columns,
     with_rows,
 )
+from astra.ingest.extinction import RuleName, rule_of
 from astra.ingest.known_sources import KnownSources, known_sources
 from astra.ingest.matching import Match, match, warn_of_positions
 from astra.ingest.positions import Sky
@@ -92,6 +93,8 @@ def ingest_catalog(
     *,
     hdu: str | None = None,
     columns: Mapping[str, str] | None = None,
+    extinction: RuleName = "auto",
+    dust_map: str | None = None,
     match_radius: float | None = None,
     epoch: float | None = None,
     dry_run: bool = False,
@@ -103,6 +106,8 @@ def ingest_catalog(
         file: A table that ``tables_in`` reads.
         hdu: The number or the name of the table in that file; ``None`` takes the one that lists most sources.
         columns: The names of columns in that file by ours, where it has other names than are known.
+        extinction: Where E(B-V) comes from, as in ``extinction.Rule``.
+        dust_map: The map in ``dust_maps`` that ``auto`` takes last.
         match_radius: The largest distance between a source and a row without identifiers that is taken for
             it [arcsec]; ``None``: rows are found by identifiers alone.
         epoch: The epoch of the positions in the table, where it does not state it [yr].
@@ -119,7 +124,7 @@ def ingest_catalog(
     if epoch is not None and match_radius is None:
         raise UsageError("--epoch is that of positions: give --match-radius with it")
     path, tally = Path(file), Tally()
-    tables = star_columns(path, tally, hdu, columns)
+    tables = star_columns(path, tally, hdu, columns, rule_of(extinction, dust_map))
     candidates = _fitting(tables, path, by_position=match_radius is not None)
     sources = known_sources(with_positions=match_radius is not None)
     if not len(sources):

@@ -38,7 +38,8 @@ class Record:
         star: Values for the source; absent ones are ``None`` or left out.
         spectrum: Values for the spectrum, likewise.
         digest: Checksum of the pixels, if they were read.
-        from_table: Whether this is a row of an allStar table, not a file.
+        from_table: Whether this is a row of a table, not a file.
+        origin: Where the values of the star come from; ``None`` is the file, or an allStar table.
         readable: Whether more than the name of the file could be read.
         disagreement: How folder and header contradict each other, in words.
     """
@@ -50,6 +51,7 @@ class Record:
     spectrum: Values = field(default_factory=dict)
     digest: str | None = None
     from_table: bool = False
+    origin: str | None = None
     readable: bool = True
     disagreement: str | None = None
 
@@ -67,8 +69,8 @@ class IngestCounts:
     the sum of the last three.
 
     Attributes:
-        seen: Files, or rows of an allStar table.
-        skipped: Rows of an allStar table that name no file.
+        seen: Files, or rows of a table.
+        skipped: Rows of a table that name no file.
         unreadable: Files whose header could not be read, registered from their names.
         values_withdrawn: Values of sources that their own origin no longer has.
     """
@@ -106,6 +108,7 @@ class Tally:
         self._sources: dict[int, int] = {}
         self._warned: set[tuple[Any, ...]] = set()
         self._disagreements, self._disagreement = 0, ""
+        self._limited: set[int] = set()
         self.references = References()
 
     def add(self, **numbers: int) -> None:
@@ -119,6 +122,11 @@ class Tally:
     def forget_source(self, pk: int) -> None:
         """Stop counting a source that was merged into another one."""
         self._sources.pop(pk, None)
+        self._limited.discard(pk)
+
+    def limited(self, pk: int, *, is_limit: bool) -> None:
+        """Count a source whose E(B-V) is an upper limit, unless a later batch gives it another."""
+        (self._limited.add if is_limit else self._limited.discard)(pk)
 
     def warn(self, message: str, *values: Any) -> None:
         """Warn once in an ingest."""
@@ -132,11 +140,14 @@ class Tally:
         self._disagreement = self._disagreement or f"{path}: {what}"
 
     def result(self) -> IngestCounts:
-        """The counts at the end of an ingest; warns of the products with a contradiction."""
+        """The counts at the end of an ingest; warns of contradictions and upper limits."""
         if self._disagreements:
             message = (
                 "header, folder and table disagree; files: %d; the header counts, then the table; e.g. %s"
             )
             log.warning(message, self._disagreements, self._disagreement)
+        if self._limited:
+            message = "E(B-V) is an upper limit in %d of %d sources (bit 0 of ebv_flags)"
+            log.warning(message, len(self._limited), len(self._sources))
         sources = Counter(self._STATES[state] for state in self._sources.values())
         return IngestCounts(**self._counts, **sources)

@@ -86,7 +86,8 @@ def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tupl
                 gaia_id = record.star.get("gaia_dr3_source_id") or known.get("gaia_dr3_source_id")
                 listed = catalog.match(star.sdss_id, (name, star.apogee_id), gaia_id)
                 star = star if listed is None else stars.take(star, listed, catalog.origin)
-            origin = precedence.origin_of(record.product.product_id, table=record.from_table)
+            of_product = precedence.origin_of(record.product.product_id, table=record.from_table)
+            origin = record.origin or of_product
             precedence.merge(star.values, star.origins, record.star, origin)
             for values in (known, record.star):
                 stars.keep_release(star, values)

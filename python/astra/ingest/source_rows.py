@@ -178,6 +178,9 @@ class Stars:
         self._insert([star for star in dict.fromkeys(map(Star.root, self._found)) if star.pk is None])
         changed = [{"pk": change.star.pk, **change.row} for change in changes if change.columns]
         upsert(Source, changed, key=("pk",), uncounted=("origins",))
+        for star in dict.fromkeys(map(Star.root, self._found)):
+            is_limit = bool((star.values.get("ebv_flags") or 0) & Source.flag_ebv_upper_limit.value)
+            self._tally.limited(star.pk, is_limit=is_limit)
         return changes
 
     def _repoint(self, lost: int, kept: int) -> None:

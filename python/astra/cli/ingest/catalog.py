@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astra.cli.console import database_session, examples, progress, say, say_json, say_table
-from astra.cli.ingest.shared import COLUMN, HDU, say_catalog_counts
+from astra.cli.ingest.shared import COLUMN, DUST_MAP, EXTINCTION, HDU, Extinction, say_catalog_counts
 from astra.system.arguments import argument, option, takes
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ class _Arguments:
     table: Path = argument(help="Table of stars.")
     hdu: str | None = HDU
     column: list[str] | None = COLUMN
+    extinction: Extinction = EXTINCTION
+    dust_map: str | None = DUST_MAP
     match_radius: float | None = option(
         metavar="ARCSEC", help="Find the sources of rows without an identifier by position."
     )
@@ -45,6 +47,8 @@ def catalog(asked: _Arguments) -> None:
             asked.table,
             hdu=asked.hdu,
             columns=parsed_columns(asked.column or ()),
+            extinction=asked.extinction,
+            dust_map=asked.dust_map,
             match_radius=asked.match_radius,
             epoch=asked.epoch,
             dry_run=asked.dry_run,

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
 
 class Extinction(StrEnum):
-    """Which reddening of a header or an allStar table to take."""
+    """Where the reddening of a star comes from."""
 
     AUTO = "auto"
     AK_TARG = "ak_targ"
+    RJCE = "rjce"
     SFD = "sfd"
+    AK_TARG_SFD = "ak_targ_sfd"
 
 
 HDU = option(metavar="N|NAME", help="Which table of a file with several; default: the one that fits.")
@@ -28,15 +30,22 @@ COLUMN = option(
 )
 
 
+EXTINCTION = option(
+    default=Extinction.AUTO,
+    help="Where E(B-V) comes from: auto takes the survey's value (AK_TARG), else RJCE, else SFD.",
+)
+DUST_MAP = option(
+    metavar="NAME", help="With auto: a map of the package dustmaps, taken last, e.g. sfd or planck."
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class SharedArguments:
     """What a header and a table have in common."""
 
     hdu: str | None = HDU
-    extinction: Extinction = option(
-        default=Extinction.AUTO,
-        help="Where E(B-V) comes from: auto takes A_K of the targeting, else SFD_EBV.",
-    )
+    extinction: Extinction = EXTINCTION
+    dust_map: str | None = DUST_MAP
     release: str | None = option(help="Data release, where the reduction does not tell, e.g. sdss5.")
 
 
