@@ -97,9 +97,13 @@ def reddening(
 def names_in_release(there: Mapping[str, str]) -> GaiaNames:
     """The names in a table of a data release of the survey.
 
+    Tables that name no files are made by Astra, which takes all that it has of Gaia from DR3.
+
     Args:
         there: As by ``spellings.by_upper_case``.
     """
+    if "FILE" not in there:
+        return GaiaNames(spellings.GAIA | spellings.GAIA_RELEASE, "dr3")
     return _most_frequent(there, itertools.starmap(_prefixed, _PREFIXES.items()))
 
 

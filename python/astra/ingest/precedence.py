@@ -6,8 +6,9 @@ tables arrive. From strong to weak:
 
 1. a catalogue (``--catalog``); of two catalogues, the one that was read last;
 2. the newest release;
-3. within a release: survey spectra before commissioning, a row of an allStar table before the header
-   of a file, then the newest reduction, then the last ``product_id`` in alphabetical order;
+3. within a release: survey spectra before commissioning; a row of mwmAllStar, which was joined to the
+   catalogues of the stars, before one of allStar, which has what the targeting knew, before the header of a
+   file; then the newest reduction, then the last ``product_id`` in alphabetical order;
 4. a value of unknown origin: written by hand, or by ``register_spectra``, which only fills absent ones.
 
 A value is withdrawn when its own origin is read again and no longer has it: a catalogue is known by the name
@@ -24,12 +25,16 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
 from astra.spectra.identity import release_rank
 
+#: The kinds of tables that list the spectra of a release.
+Table = Literal["allStar", "mwmAllStar"]
+
 _CATALOG = "catalog"
-_TABLE = "#allstar"
+# What stands behind the product_id, from weak to strong: the header of a file has nothing there.
+_MARKS = ("", "#allstar", "#mwmallstar")
 #: The value that each label describes.
 LABELS = {"e_ebv": "ebv", "ebv_flags": "ebv", "ebv_origin": "ebv", "gaia_release": "plx"}
 # In texts of the first form: the most frequent origin; the mark of what may be from there or from a hand.
@@ -39,9 +44,9 @@ Values = dict[str, Any]
 Origins = dict[str, str]
 
 
-def origin_of(product_id: str, *, table: bool) -> str:
-    """The origin of values from the header of a file, or from a row of an allStar table."""
-    return product_id + _TABLE if table else product_id
+def origin_of(product_id: str, *, table: Table | None) -> str:
+    """The origin of values from the header of a file, or from a row of a table."""
+    return f"{product_id}#{table.lower()}" if table else product_id
 
 
 def origin_of_catalog(file: str | PurePath) -> str:
@@ -62,12 +67,13 @@ def strength(origin: str | None) -> tuple:
     origin = origin.removesuffix(_PERHAPS)
     if is_of_catalog(origin):
         return (2,)
-    product_id, table, _ = origin.partition(_TABLE)
+    rank = max(rank for rank, mark in enumerate(_MARKS) if origin.endswith(mark))
+    product_id = origin.removesuffix(_MARKS[rank])
     _, release, apred, *_, kind = product_id.split("/")
     # 1.10 is newer than 1.9: text stands at even places, numbers at odd ones.
     parts = re.split(r"(\d+)", apred)
     reduction = tuple(int(part) if place % 2 else part for place, part in enumerate(parts))
-    return (1, release_rank(release), release, kind == "s", bool(table), reduction, product_id)
+    return (1, release_rank(release), release, kind == "s", rank, reduction, product_id)
 
 
 def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str | None) -> None:

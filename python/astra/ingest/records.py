@@ -11,7 +11,7 @@ from typing import Any
 import peewee
 
 from astra.database.connection import MAX_PARAMETERS
-from astra.ingest.precedence import Values
+from astra.ingest.precedence import Table, Values
 from astra.ingest.references import References
 from astra.ingest.values import clean
 from astra.spectra.identity import Product
@@ -38,7 +38,8 @@ class Record:
         star: Values for the source; absent ones are ``None`` or left out.
         spectrum: Values for the spectrum, likewise.
         digest: Checksum of the pixels, if they were read.
-        from_table: Whether this is a row of an allStar table, not a file.
+        table: The kind of table that this is a row of; ``None`` for a file.
+        name: The APOGEE id of the star, if it is stated besides that under which it was observed.
         readable: Whether more than the name of the file could be read.
         disagreement: How folder and header contradict each other, in words.
     """
@@ -49,7 +50,8 @@ class Record:
     star: Values = field(default_factory=dict)
     spectrum: Values = field(default_factory=dict)
     digest: str | None = None
-    from_table: bool = False
+    table: Table | None = None
+    name: str | None = None
     readable: bool = True
     disagreement: str | None = None
 
@@ -57,6 +59,11 @@ class Record:
     def apogee_id(self) -> str | None:
         """The APOGEE id of the star, under which it was observed."""
         return clean("sdss4_apogee_id", self.product.obj)
+
+    @property
+    def from_table(self) -> bool:
+        """Whether this is a row of a table, not a file."""
+        return self.table is not None
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ may have been repaired, and its row have no result.
 """
 
 import math
+import os
 from collections.abc import Iterable
 
 import peewee
@@ -70,7 +71,7 @@ def _distinct(records: list[Record], tally: Tally) -> list[Record]:
 def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tuple[int, int]:
     spectra, stars = Spectra(records, tally), Stars(tally)
     names = spectra.sources_by_name()
-    ids = {(record.sdss_id, record.apogee_id) for record in records}
+    ids = {(record.sdss_id, name) for record in records for name in (record.apogee_id, record.name)}
     stars.load(ids, names)
     if catalog is not None:
         known = stars.loaded.values()
@@ -85,7 +86,7 @@ def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tupl
             known = dict(star.values)
             if catalog is not None:
                 star = _as_listed(star, name, record, stars, catalog)
-            origin = precedence.origin_of(record.product.product_id, table=record.from_table)
+            origin = precedence.origin_of(record.product.product_id, table=record.table)
             precedence.merge(star.values, star.origins, record.star, origin)
             for values in (known, record.star):
                 _keep_release(star, values, tally)
@@ -100,7 +101,8 @@ def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tupl
 def _star_of(record: Record, row: Values, stars: Stars) -> tuple[Star | None, str | None]:
     """The star of a record, and the name under which it was observed."""
     if record.readable or row["source"] is None:
-        return stars.find(record.sdss_id, record.apogee_id), record.apogee_id
+        names = record.name or record.apogee_id, record.apogee_id
+        return stars.find(record.sdss_id, *names), record.apogee_id
     # The name of a file says less than its header, which was read earlier.
     return stars.known(row["source"]), row["obj"]
 
@@ -137,6 +139,7 @@ class Spectra:
         self._tally = tally
         self._rows: dict[str, Values] = {}
         self._by_path: dict[str, Values] = {}
+        self._in_sdss5: dict[tuple, Values] = {}
         self._taken: dict[str, tuple[Values | None, Values]] = {}
         objects = {name for record in records for name in (record.product.obj, record.product.reduction)}
         # A file name need not contain that of the object. The path has no index, since this is rare.
@@ -145,6 +148,7 @@ class Spectra:
             for row in stored_rows(_MODEL.select(*_FIELDS), column, wanted):
                 if row["product_id"] not in self._rows:
                     self._rows[row["product_id"]] = self._by_path[row["path"]] = row
+                    self._in_sdss5[_object(row)] = row
 
     def sources_by_name(self) -> dict[str, int]:
         """The keys of sources by the names of their spectra."""
@@ -165,11 +169,13 @@ class Spectra:
         for name, value in record.spectrum.items():
             if value is not None and not (record.from_table and read and row[name] is not None):
                 row[name] = value
-        if record.path and (not read or (record.readable and not record.from_table)):
+        is_better = not read and not (is_another or _is_nearby(record, row["path"]))
+        if record.path and (is_better if record.from_table else record.readable or not read):
             row["path"] = record.path
         row["pixels_digest"] = record.digest or row["pixels_digest"]
         if row["path"]:
             self._by_path.setdefault(row["path"], row)
+        self._in_sdss5.setdefault(_object(row), row)
         self._taken[row["product_id"]] = before, row
         return row
 
@@ -201,6 +207,10 @@ class Spectra:
         """
         product_id = record.product.product_id
         same, here = self._rows.get(product_id), self._by_path.get(record.path) if record.path else None
+        if same is None and here is None and record.product.healpix is not None:
+            here = self._in_sdss5.get(_object(record.product.columns()))
+            if here and not record.from_table and here["pixels_digest"] is not None:
+                here = None
         is_taken = here is not None and here["product_id"] in self._taken
         if here is None or here is same or (is_taken and not record.from_table):
             return same
@@ -243,6 +253,17 @@ class Spectra:
             return False
         del self._rows[row["product_id"]], self._by_path[row["path"]]
         return True
+
+
+def _object(row: Values) -> tuple:
+    """What a spectrum of SDSS-V is one of, in whatever HEALPix pixel its star is thought to be."""
+    return tuple(row[name] for name in ("release", "apred", "apstar", "telescope", "obj", "commissioning"))
+
+
+def _is_nearby(record: Record, path: str | None) -> bool:
+    """Whether the path of a table that names no files is that of the known file, but for its last night."""
+    names_it = record.product.file_name or path is None or record.path is None
+    return not names_it and os.path.dirname(path) == os.path.dirname(record.path)
 
 
 def _is_changed(before: Values, row: Values) -> bool:
