@@ -71,15 +71,15 @@ def write_table(path: Path, rows: int) -> None:
     empty = fits.BinTableHDU.from_columns(columns, nrows=0)
     header = empty.header.copy()
     header["NAXIS2"] = rows
-    fits.PrimaryHDU().writeto(path)
-    stream = fits.StreamingHDU(path, header)
-    for first in range(0, rows, _PART):
-        count = min(_PART, rows - first)
-        piece = fits.BinTableHDU.from_columns(fits.ColDefs(columns), nrows=count)
-        for name, values in values_of(np.arange(first, first + count)).items():
-            piece.data[name] = values
-        stream.write(piece.data)
-    stream.close()
+    with open(path, "wb") as stream:
+        for each in (fits.PrimaryHDU().header, header):
+            stream.write(each.tostring().encode())
+        for first in range(0, rows, _PART):
+            piece = np.zeros(min(_PART, rows - first), empty.columns.dtype.newbyteorder(">"))
+            for name, values in values_of(np.arange(first, first + len(piece))).items():
+                piece[name] = values
+            stream.write(piece.tobytes())
+        stream.write(bytes(-rows * header["NAXIS1"] % 2880))
 
 
 def values_of(row: np.ndarray) -> Mapping[str, Any]:

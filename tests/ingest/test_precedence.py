@@ -54,7 +54,9 @@ def test_every_value_is_decided_on_its_own():
     assert values == {"k_mag": 9.0, "h_mag": 9.5, "j_mag": 1.5}
 
 
-@pytest.mark.parametrize("other", [DR14, origin_of(DR12, table="allStar"), origin_of_catalog("other.csv"), None])
+@pytest.mark.parametrize(
+    "other", [DR14, origin_of(DR12, table="allStar"), origin_of_catalog("other.csv"), None]
+)
 def test_an_absent_value_of_another_origin_never_erases(other):
     values, _ = _merged(({"k_mag": 9.0}, DR12), ({"k_mag": None}, other))
 

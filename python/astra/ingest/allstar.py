@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import peewee
+
 from astra.errors import UsageError
 from astra.ingest import measurements, spellings
 from astra.ingest.measurements import Preference
@@ -27,8 +29,8 @@ REQUIRED: Mapping[Table, Mapping[str, set[str]]] = {
     "allStar": {"FILE": {"file_name"}, "APOGEE_ID": {"obj"}} | _PLACE,
     "mwmAllStar": {"OBJ": {"obj"}, "TELESCOPE": {"telescope"}, "APRED": {"apred"}} | _PLACE,
 }
-#: Rows in one transaction.
-BATCH = 2000
+#: Rows in one transaction; and batches that are read at once, since astropy looks at every column each time.
+BATCH, READ = 2000, 5
 
 _SPECTRUM = spellings.SPECTRUM | {"v_rad": (*spellings.SPECTRUM["v_rad"], spellings.V_RAD_OF_SDSS5)}
 _STAR = spellings.STAR | {name: spellings.IDENTIFIERS[name] for name in ("sdss_id", "sdss4_apogee_id")}
@@ -128,7 +130,7 @@ def _pieces(
     groups = (product, _SPECTRUM, _STAR, extinction, gaia.wanted)
     wanted = {name: names for group in groups for name, names in group.items()}
     columns = Columns(file, table.units, wanted, tally)
-    for piece in table.pieces(columns.needed, BATCH):
+    for piece in table.pieces(columns.needed, READ * BATCH):
         columns.warn(piece)
         values = columns.values(piece)
         facts, spectrum, star, reddening, measured = (
@@ -137,10 +139,22 @@ def _pieces(
         star |= measurements.with_release(measured, gaia.release)
         if kind == "allStar":
             reddening = measurements.reddening(reddening, columns.names, preference)
-        elif "ebv" in reddening:
-            reddening["ebv_origin"] = [None if value is None else "EBV" for value in reddening["ebv"]]
-        star |= reddening
-        yield list(zip(*(_rows(part, len(values["obj"])) for part in (facts, star, spectrum)), strict=True))
+        star |= reddening if kind == "allStar" else _labelled(reddening)
+        parts = (_rows(part, len(values["obj"])) for part in (facts, star, spectrum))
+        yield from map(list, peewee.chunked(zip(*parts, strict=True), BATCH))
+
+
+def _labelled(reddening: dict[str, list]) -> dict[str, list]:
+    """The E(B-V) that the survey gives, and what it says about it."""
+    values = reddening.pop("ebv", [])
+    is_known = [value is not None for value in values]
+    labels = reddening | {"ebv_origin": ["EBV"] * len(values)}
+    known = {
+        name: [label if there else None for label, there in zip(column, is_known, strict=True)]
+        for name, column in labels.items()
+        if values
+    }
+    return {"ebv": values} | known if values else {}
 
 
 def _rows(columns: Mapping[str, list], count: int) -> Iterator[Values]:

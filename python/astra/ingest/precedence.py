@@ -37,6 +37,7 @@ _CATALOG = "catalog"
 _MARKS = ("", "#allstar", "#mwmallstar")
 #: The value that each label describes.
 LABELS = {"e_ebv": "ebv", "ebv_flags": "ebv", "ebv_origin": "ebv", "gaia_release": "plx"}
+_LABELS_OF = {about: [label for label, each in LABELS.items() if each == about] for about in LABELS.values()}
 # In texts of the first form: the most frequent origin; the mark of what may be from there or from a hand.
 _MOST, _PERHAPS = "*", "~"
 
@@ -89,7 +90,7 @@ def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str 
     withdrawn = {name for name, value in new.items() if value is None and origin is not None}
     for name in withdrawn - LABELS.keys():
         if values.get(name) is not None and origins.get(name) == origin:
-            for each in (name, *_labels_of(name)):
+            for each in (name, *_LABELS_OF.get(name, ())):
                 _set(values, origins, each, None, None)
     new = {name: value for name, value in new.items() if value is not None}
     for name, value in new.items():
@@ -101,7 +102,7 @@ def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str 
             continue
         same = there and origins.get(name) == origin and values[name] == value
         _set(values, origins, name, value, origin)
-        for label in _labels_of(name):
+        for label in _LABELS_OF.get(name, ()):
             if label in new or not same:
                 _set(values, origins, label, new.get(label), origin)
 
@@ -170,10 +171,6 @@ def _implied(name: str, origin: str, values: Values) -> str:
     """
     is_of_ebv = "ebv" in (name, LABELS.get(name)) and values.get("ebv_origin") is not None
     return origin if is_of_ebv else origin + _PERHAPS
-
-
-def _labels_of(name: str) -> list[str]:
-    return [label for label, labelled in LABELS.items() if labelled == name]
 
 
 def _set(values: Values, origins: Origins, name: str, value: Any, origin: str | None) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 import peewee
 
-from astra.database.connection import MAX_PARAMETERS, database, moved_on_sql
+from astra.database.connection import database, moved_on_sql
 from astra.database.locks import changing_inputs
 from astra.database.sql import next_key
 from astra.ingest import precedence
@@ -281,8 +281,8 @@ def sources_by_name(spectra: Iterable[Values]) -> dict[str, int]:
 
 def new_identities(count: int) -> list[int]:
     """The keys of new spectra."""
-    pks = []
-    for part in peewee.chunked([(next_key(Spectrum._meta.database),)] * count, MAX_PARAMETERS):
-        query = Spectrum.insert_many(part, fields=[Spectrum.pk]).returning(Spectrum.pk)
-        pks += [pk for (pk,) in query.tuples().execute()]
-    return pks
+    if not count:
+        return []
+    rows = ", ".join([f"({next_key(Spectrum._meta.database)})"] * count)
+    cursor = Spectrum._meta.database.execute_sql(f"INSERT INTO spectrum (pk) VALUES {rows} RETURNING pk")
+    return [pk for (pk,) in cursor.fetchall()]

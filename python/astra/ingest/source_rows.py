@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 
 import peewee
 
-from astra.database.connection import MAX_PARAMETERS, database, moved_on_sql
+from astra.database.connection import database, moved_on_sql
 from astra.ingest import precedence
 from astra.ingest.precedence import Origins, Values
 from astra.ingest.records import Tally, stored_rows
 from astra.models import Source
-from astra.models.base import upsert
+from astra.models.base import insert_rows, upsert
 
 #: The sdss_id and the APOGEE id of a star; unknown ones are ``None``.
 Ids = tuple[int | None, str | None]
@@ -87,9 +87,7 @@ class Stars:
         self._found[star] = None
         return star
 
-    def find(
-        self, sdss_id: int | None, apogee_id: str | None, observed_as: str | None = None
-    ) -> Star | None:
+    def find(self, sdss_id: int | None, apogee_id: str | None, observed_as: str | None = None) -> Star | None:
         """The star with these identifiers, a new one if needed; ``None`` without any identifier.
 
         Args:
@@ -149,12 +147,9 @@ class Stars:
         change.where(Source.pk == lost).execute()
 
     def _insert(self, new: list[Star]) -> None:
-        rows = [star.row() for star in new]
         pks: dict[int | str | None, int] = {}
-        for part in peewee.chunked(rows, MAX_PARAMETERS // len(Source._meta.fields)):
-            query = Source.insert_many(part).returning(Source.pk, Source.sdss_id, Source.sdss4_apogee_id)
-            for pk, *ids in query.tuples().execute():
-                pks |= dict.fromkeys(ids, pk)
+        for pk, *ids in insert_rows(Source, map(Star.row, new), ("pk", "sdss_id", "sdss4_apogee_id")):
+            pks |= dict.fromkeys(ids, pk)
         for star in new:
             star.pk = pks[star.sdss_id if star.apogee_id is None else star.apogee_id]
             self._tally.source(star.pk, new=True)
