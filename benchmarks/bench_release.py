@@ -4,8 +4,8 @@
 
 The table has the layout of mwmAllStar of DR19: every third row repeats the star of the row before in the
 reduction of DR17, a tenth of the stars have no E(B-V). It is ingested twice, as after an interruption. The
-memory is the peak of the process of each command, as the kernel counts it. At the end, the extinction of every
-star is compared with the table.
+memory is the peak of the process of each command, as the kernel counts it, and at least that of this one. At
+the end, the extinction of every star is compared with the table.
 """
 
 import argparse
@@ -96,8 +96,8 @@ def values_of(row: np.ndarray) -> Mapping[str, Any]:
     table |= {"sdss_id": 50_000_000 + star, "gaia_dr3_source_id": 2**62 + star, "healpix": star % 196_608}
     table |= {"ebv_flags": np.full(len(row), 2), "spectrum_flags": row % 8, "n_visits": 1 + row % 9}
     for number, name in enumerate(_MEASURED):
-        table[name] = (1 + (star + 7 * number) % 1000) / 1024
-    return table | {"ebv": np.where(star % 10 == 0, np.nan, (1 + star % 1000) / 1024)}
+        table[name] = (1 + (star + 7 * number) % 1000) / 1000
+    return table | {"ebv": np.where(star % 10 == 0, np.nan, (1 + star % 1000) / 1000)}
 
 
 def compared(rows: int) -> str:
@@ -113,8 +113,8 @@ def compared(rows: int) -> str:
     with bound_to(open_database(load_settings())):
         for sdss_id, ebv, *rest in query.tuples().iterator():
             star = sdss_id - 50_000_000
-            k_mag = (1 + (star + 7 * _MEASURED.index("k_mag")) % 1000) / 1024
-            ebv_of_table = None if star % 10 == 0 else (1 + star % 1000) / 1024
+            k_mag = (1 + (star + 7 * _MEASURED.index("k_mag")) % 1000) / 1000
+            ebv_of_table = None if star % 10 == 0 else (1 + star % 1000) / 1000
             is_known = ebv_of_table is not None
             expected = [2 * is_known, "EBV" if is_known else None, k_mag, "dr3"]
             if (ebv if ebv == ebv else None, rest) != (ebv_of_table, expected):
@@ -135,7 +135,7 @@ def run(command: list[str]) -> tuple[float, float, float]:
     _, status, usage = os.wait4(child, 0)
     if status:
         raise SystemExit(f"astra {command[0]} ended with {os.waitstatus_to_exitcode(status)}")
-    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1000
 
 
 def _prepare(stack: ExitStack, folder: Path, *, postgresql: bool) -> None:

@@ -27,6 +27,8 @@ _METHODS = (
 _PREFIXES = {"GAIADR3_": "dr3", "GAIAEDR3_": "edr3", "GAIA_": "dr2"}
 # The releases by the epoch of their positions.
 _EPOCHS = {2015.5: "dr2", 2016.0: "dr3"}
+# Columns that only the tables that Astra publishes have together: what they have of Gaia is of DR3.
+_OF_ASTRA = {"SDSS_ID", "GAIA_DR2_SOURCE_ID", "GAIA_DR3_SOURCE_ID"}
 # Columns that only the tables of a data release have together.
 _OF_A_RELEASE = {"FILE", "APOGEE_ID", "STARFLAG"}
 
@@ -97,7 +99,7 @@ def reddening(
 def names_in_release(there: Mapping[str, str]) -> GaiaNames:
     """The names in a table of a data release of the survey.
 
-    Tables that name no files are made by Astra, which takes all that it has of Gaia from DR3.
+    Those that name no files are made by Astra, from Gaia DR3.
 
     Args:
         there: As by ``spellings.by_upper_case``.
@@ -118,7 +120,7 @@ def names_in_catalog(there: Mapping[str, str]) -> GaiaNames:
     """
     plain = spellings.GAIA | spellings.GAIA_RELEASE
     says_release = {"gaia_dr3_source_id", "gaia_release", "ref_epoch"} & spellings.among(there, plain).keys()
-    ours = GaiaNames(plain, guessed=not says_release)
+    ours = GaiaNames(plain, "dr3" if _OF_ASTRA <= there.keys() else None, guessed=not says_release)
     if there.get("PLX") in ("plx", "PLX"):
         return ours
     if _OF_A_RELEASE <= there.keys():

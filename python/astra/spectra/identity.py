@@ -187,7 +187,8 @@ def name_of(facts: Mapping[str, Any]) -> FileName | None:
     if prefix not in _TELESCOPE_OF:
         # SDSS-V writes ``apStar`` for both hemispheres.
         prefix = "as" if apred in RELEASES and telescope == "lco25m" else kind[1]
-    return FileName(prefix, bool(kind[2]), apred, "stars", telescope, obj, last_night="", place="")
+    apstar = next((each for each, reduction in _COMBINATIONS.items() if reduction == apred), "stars")
+    return FileName(prefix, bool(kind[2]), apred, apstar, telescope, obj, last_night="", place="")
 
 
 def identify(
