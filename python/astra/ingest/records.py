@@ -18,6 +18,9 @@ from astra.spectra.identity import Product
 
 log = logging.getLogger("astra")
 
+#: Warnings of one kind that are said one by one: a table of a million stars may have thousands of them.
+ALIKE = 10
+
 
 def stored_rows(query: peewee.ModelSelect, column: peewee.Field, wanted: Collection[Any]) -> Iterator[Values]:
     """The rows whose column holds one of the wanted values; an absent number is ``None``."""
@@ -109,7 +112,9 @@ class Tally:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._sources: dict[int, int] = {}
-        self._warned: set[tuple[Any, ...]] = set()
+        self._warned: set[int] = set()
+        self._alike: Counter[str] = Counter()
+        self._last: dict[str, str] = {}
         self._disagreements, self._disagreement = 0, ""
         self.references = References()
 
@@ -126,9 +131,15 @@ class Tally:
         self._sources.pop(pk, None)
 
     def warn(self, message: str, *values: Any) -> None:
-        """Warn once in an ingest."""
-        if (message, *values) not in self._warned:
-            self._warned.add((message, *values))
+        """Warn once in an ingest; of many warnings that are alike, most are only counted."""
+        key = hash((message, *values))
+        if key in self._warned:
+            return
+        self._warned.add(key)
+        self._alike[message] += 1
+        if self._alike[message] > ALIKE:
+            self._last[message] = message % values
+        else:
             log.warning(message, *values)
 
     def disagree(self, path: str | None, what: str) -> None:
@@ -137,7 +148,9 @@ class Tally:
         self._disagreement = self._disagreement or f"{path}: {what}"
 
     def result(self) -> IngestCounts:
-        """The counts at the end of an ingest; warns of the products with a contradiction."""
+        """The counts at the end of an ingest; warns of what was only counted."""
+        for message, last in self._last.items():
+            log.warning("%d more like this: %s", self._alike[message] - ALIKE, last)
         if self._disagreements:
             message = (
                 "header, folder and table disagree; files: %d; the header counts, then the table; e.g. %s"

@@ -30,7 +30,7 @@ class SharedArguments:
         default=Extinction.AUTO,
         help="Where E(B-V) comes from: auto takes A_K of the targeting, else SFD_EBV.",
     )
-    release: str | None = option(help="Data release, where the reduction does not tell, e.g. sdss5.")
+    release: str | None = option(help="Data release, where the reduction does not tell, e.g. dr19 or sdss5.")
 
 
 def say_counts(counts: "IngestCounts", as_json: bool) -> None:
