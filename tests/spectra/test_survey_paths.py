@@ -68,9 +68,9 @@ def _assert_equal(cases):
     assert None not in ours
 
 
-def _row(**facts):
+def _row(asked=None, **facts):
     """A product as a table states it that names no file."""
-    return identify(name_of(facts), facts, release=facts.pop("asked", None))
+    return identify(name_of(facts), facts, release=asked)
 
 
 def test_paths_by_field_are_those_of_the_survey():

@@ -50,8 +50,8 @@ def ingest_allstar(
     Args:
         file: A FITS table of any release, also compressed with gzip.
         spectra_root: The folder of the published spectra, if it is not ``SAS_BASE_DIR``.
-        extinction: The column that gives E(B-V): AK_TARG (``ak_targ``), SFD_EBV (``sfd``), or the first of
-            the two that a row has (``auto``).
+        extinction: The column of allStar that gives E(B-V): AK_TARG (``ak_targ``), SFD_EBV (``sfd``), or the
+            first of the two that a row has (``auto``). mwmAllStar has one E(B-V), with its origin.
         release: The data release of reductions that do not state a public one.
         hdu: The number or the name of the table in the file; ``None`` takes the first that fits and has rows.
         on_progress: Called with the numbers of rows done and of all rows.
