@@ -1,6 +1,8 @@
 """Files and catalogues -> sources and spectra.
 
 apstar.py, allstar.py   the two commands: files of spectra, and the table of a data release
+fetching.py             the command that brings files from the survey's archive
+archive.py              downloads from the archive, in a process of its own
 headers.py              one file: its product, star and spectrum
 table_files.py          the tables of a file, read in pieces
 table_columns.py        the columns of a table by our names, in our units
