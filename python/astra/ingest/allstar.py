@@ -137,24 +137,23 @@ def _pieces(
             {name: values[name] for name in group if name in values} for group in groups
         )
         star |= measurements.with_release(measured, gaia.release)
-        if kind == "allStar":
-            reddening = measurements.reddening(reddening, columns.names, preference)
-        star |= reddening if kind == "allStar" else _labelled(reddening)
+        if kind == "mwmAllStar":
+            star |= _labelled(reddening)
+        else:
+            star |= measurements.reddening(reddening, columns.names, preference)
         parts = (_rows(part, len(values["obj"])) for part in (facts, star, spectrum))
         yield from map(list, peewee.chunked(zip(*parts, strict=True), BATCH))
 
 
-def _labelled(reddening: dict[str, list]) -> dict[str, list]:
-    """The E(B-V) that the survey gives, and what it says about it."""
-    values = reddening.pop("ebv", [])
-    is_known = [value is not None for value in values]
-    labels = reddening | {"ebv_origin": ["EBV"] * len(values)}
-    known = {
-        name: [label if there else None for label, there in zip(column, is_known, strict=True)]
-        for name, column in labels.items()
+def _labelled(reddening: Mapping[str, list]) -> dict[str, list]:
+    """The E(B-V) that the survey gives, with what it says about it; nothing is said about an absent one."""
+    values = reddening.get("ebv", [])
+    labelled = {"ebv_origin": ["EBV"] * len(values)} | reddening
+    return {
+        name: [label if value is not None else None for label, value in zip(column, values, strict=True)]
+        for name, column in labelled.items()
         if values
     }
-    return {"ebv": values} | known if values else {}
 
 
 def _rows(columns: Mapping[str, list], count: int) -> Iterator[Values]:

@@ -139,7 +139,7 @@ class Spectra:
         self._tally = tally
         self._rows: dict[str, Values] = {}
         self._by_path: dict[str, Values] = {}
-        self._in_sdss5: dict[tuple, Values] = {}
+        self._by_object: dict[tuple, Values] = {}
         self._taken: dict[str, tuple[Values | None, Values]] = {}
         objects = {name for record in records for name in (record.product.obj, record.product.reduction)}
         # A file name need not contain that of the object. The path has no index, since this is rare.
@@ -148,7 +148,7 @@ class Spectra:
             for row in stored_rows(_MODEL.select(*_FIELDS), column, wanted):
                 if row["product_id"] not in self._rows:
                     self._rows[row["product_id"]] = self._by_path[row["path"]] = row
-                    self._in_sdss5[_object(row)] = row
+                    self._by_object[_object(row)] = row
 
     def sources_by_name(self) -> dict[str, int]:
         """The keys of sources by the names of their spectra."""
@@ -175,7 +175,7 @@ class Spectra:
         row["pixels_digest"] = record.digest or row["pixels_digest"]
         if row["path"]:
             self._by_path.setdefault(row["path"], row)
-        self._in_sdss5.setdefault(_object(row), row)
+        self._by_object.setdefault(_object(row), row)
         self._taken[row["product_id"]] = before, row
         return row
 
@@ -208,7 +208,7 @@ class Spectra:
         product_id = record.product.product_id
         same, here = self._rows.get(product_id), self._by_path.get(record.path) if record.path else None
         if same is None and here is None and record.product.healpix is not None:
-            here = self._in_sdss5.get(_object(record.product.columns()))
+            here = self._by_object.get(_object(record.product.columns()))
             if here and not record.from_table and here["pixels_digest"] is not None:
                 here = None
         is_taken = here is not None and here["product_id"] in self._taken
