@@ -257,10 +257,11 @@ def test_a_product_is_one_row_whatever_it_comes_from(
     assert modified() == before
 
 
+@pytest.mark.parametrize("pixel", [103457, -1])
 @pytest.mark.parametrize("order", [("file", "mwmAllStar"), ("mwmAllStar", "file")])
-def test_another_pixel_of_the_star_is_no_other_product(db, apstar, table, order, the_spectrum, caplog):
+def test_another_pixel_of_the_star_is_no_other_product(db, apstar, table, pixel, order, the_spectrum, caplog):
     file = apstar(f"{FOLDER}/{NAMED['file']}", **HEADER)
-    row = table("mwm.fits", [NEW | {"healpix": np.int32(103457)}])
+    row = table("mwm.fits", [NEW | {"healpix": np.int32(pixel)}])
     ingest = {"file": lambda: ingest_apstar([file], release="dr19")}
     ingest["mwmAllStar"] = lambda: ingest_allstar(row, release="dr19")
 

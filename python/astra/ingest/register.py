@@ -25,6 +25,7 @@ from astra.ingest.records import Record, Tally, stored_rows
 from astra.ingest.source_rows import Star, Stars
 from astra.models import ApogeeCoaddedSpectrumInApStar, Spectrum
 from astra.models.base import upsert
+from astra.spectra.identity import RELEASES
 
 _MODEL = ApogeeCoaddedSpectrumInApStar
 _FIELDS = [field for field in _MODEL._meta.sorted_fields if field.name not in ("pk", "created", "modified")]
@@ -207,7 +208,7 @@ class Spectra:
         """
         product_id = record.product.product_id
         same, here = self._rows.get(product_id), self._by_path.get(record.path) if record.path else None
-        if same is None and here is None and record.product.healpix is not None:
+        if same is None and here is None and record.product.apred not in RELEASES:
             here = self._by_object.get(_object(record.product.columns()))
             if here and not record.from_table and here["pixels_digest"] is not None:
                 here = None
