@@ -116,7 +116,7 @@ def compared(rows: int) -> str:
             k_mag = (1 + (star + 7 * _MEASURED.index("k_mag")) % 1000) / 1000
             ebv_of_table = None if star % 10 == 0 else (1 + star % 1000) / 1000
             is_known = ebv_of_table is not None
-            expected = [2 * is_known, "EBV" if is_known else None, k_mag, "dr3"]
+            expected = [2 * is_known, "ebv_zhang_2023" if is_known else None, k_mag, "dr3"]
             if (ebv if ebv == ebv else None, rest) != (ebv_of_table, expected):
                 raise SystemExit(f"star {sdss_id}: {ebv}, {rest}; the table: {ebv_of_table}, {expected}")
             stars += 1

@@ -136,7 +136,7 @@ def test_the_values_are_those_of_the_table(db, table, the_spectrum, the_source):
     assert (spectrum.v_rad, spectrum.e_v_rad, spectrum.healpix) == (-18.37, 0.1, 103456)
     assert (star.sdss_id, star.sdss4_apogee_id, star.healpix) == (71234567, OBJ, 103456)
     assert (star.gaia_dr3_source_id, star.plx, star.gaia_release) == (5853498713190525703, 44.8, "dr3")
-    assert (star.k_mag, star.ebv, star.e_ebv, star.ebv_origin) == (12.541, 0.31, 0.02, "EBV")
+    assert (star.k_mag, star.ebv, star.e_ebv, star.ebv_origin) == (12.541, 0.31, 0.02, "ebv_zhang_2023")
     assert star.flag_ebv_from_zhang_2023
     assert star.ebv_flags == 2
 

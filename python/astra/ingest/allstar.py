@@ -12,8 +12,8 @@ from pathlib import Path
 import peewee
 
 from astra.errors import UsageError
-from astra.ingest import measurements, spellings
-from astra.ingest.measurements import Preference
+from astra.ingest import gaia, spellings
+from astra.ingest.extinction import Rule, RuleName, reddening, rule_of
 from astra.ingest.precedence import Table, Values
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
@@ -40,7 +40,8 @@ def ingest_allstar(
     file: str | Path,
     *,
     spectra_root: str | Path | None = None,
-    extinction: Preference = "auto",
+    extinction: RuleName = "auto",
+    dust_map: str | None = None,
     release: str | None = None,
     hdu: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -50,8 +51,8 @@ def ingest_allstar(
     Args:
         file: A FITS table of any release, also compressed with gzip.
         spectra_root: The folder of the published spectra, if it is not ``SAS_BASE_DIR``.
-        extinction: The column of allStar that gives E(B-V): AK_TARG (``ak_targ``), SFD_EBV (``sfd``), or the
-            first of the two that a row has (``auto``). mwmAllStar has one E(B-V), with its origin.
+        extinction: Where E(B-V) comes from, as in ``extinction.Rule``.
+        dust_map: The map in ``dust_maps`` that ``auto`` takes last.
         release: The data release of reductions that do not state a public one.
         hdu: The number or the name of the table in the file; ``None`` takes the first that fits and has rows.
         on_progress: Called with the numbers of rows done and of all rows.
@@ -61,12 +62,12 @@ def ingest_allstar(
         StorageError: The database refused a write; the batches before it are kept.
         DatabaseUnreachable: The connection was lost; the batches before it are kept.
     """
-    tally, file = Tally(), Path(file)
+    tally, file, rule = Tally(), Path(file), rule_of(extinction, dust_map)
     table, kind = _table(file, hdu)
     if not len(table):
         log.warning("%s: table %s has no rows", file, label(table))
     done = 0
-    for rows in _pieces(table, kind, file, measurements.checked_preference(extinction), tally):
+    for rows in _pieces(table, kind, file, rule, tally):
         records = [record for row in rows if (record := _record(kind, *row, spectra_root, release))]
         if any(record.path is None for record in records):
             message = "%s: LOCATION_ID, FIELD or HEALPIX is absent in some rows; their files cannot be found"
@@ -119,41 +120,24 @@ def _refusal(file: Path, tables: list[FitsTable]) -> str:
 
 
 def _pieces(
-    table: FitsTable, kind: Table, file: Path, preference: Preference, tally: Tally
+    table: FitsTable, kind: Table, file: Path, rule: Rule, tally: Tally
 ) -> Iterator[list[tuple[Values, Values, Values]]]:
     """The rows of a table in pieces: the values of the product, the star and the spectrum by our names."""
-    gaia = measurements.names_in_release(spellings.by_upper_case(table.units))
-    product, extinction = spellings.PRODUCT, spellings.TARGETING
-    if kind == "mwmAllStar":
-        product = product | spellings.UNNAMED
-        extinction = spellings.EXTINCTION
-    groups = (product, _SPECTRUM, _STAR, extinction, gaia.wanted)
+    of_gaia = gaia.names_in_release(spellings.by_upper_case(table.units))
+    product = spellings.PRODUCT | (spellings.UNNAMED if kind == "mwmAllStar" else {})
+    groups = (product, _SPECTRUM, _STAR, spellings.EXTINCTION, of_gaia.wanted)
     wanted = {name: names for group in groups for name, names in group.items()}
     columns = Columns(file, table.units, wanted, tally)
     for piece in table.pieces(columns.needed, READ * BATCH):
         columns.warn(piece)
         values = columns.values(piece)
-        facts, spectrum, star, reddening, measured = (
+        facts, spectrum, star, extinction, measured = (
             {name: values[name] for name in group if name in values} for group in groups
         )
-        star |= measurements.with_release(measured, gaia.release)
-        if kind == "mwmAllStar":
-            star |= _labelled(reddening)
-        else:
-            star |= measurements.reddening(reddening, columns.names, preference)
+        star |= reddening(star | extinction, columns.names, rule)
+        star |= gaia.with_release(measured, of_gaia.release)
         parts = (_rows(part, len(values["obj"])) for part in (facts, star, spectrum))
         yield from map(list, peewee.chunked(zip(*parts, strict=True), BATCH))
-
-
-def _labelled(reddening: Mapping[str, list]) -> dict[str, list]:
-    """The E(B-V) that the survey gives, with what it says about it; nothing is said about an absent one."""
-    values = reddening.get("ebv", [])
-    labelled = {"ebv_origin": ["EBV"] * len(values)} | reddening
-    return {
-        name: [label if value is not None else None for label, value in zip(column, values, strict=True)]
-        for name, column in labelled.items()
-        if values
-    }
 
 
 def _rows(columns: Mapping[str, list], count: int) -> Iterator[Values]:

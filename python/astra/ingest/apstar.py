@@ -10,8 +10,8 @@ import peewee
 
 from astra.errors import UsageError
 from astra.ingest.catalog import Catalog
+from astra.ingest.extinction import RuleName, rule_of
 from astra.ingest.headers import read_record
-from astra.ingest.measurements import Preference, checked_preference
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
 from astra.spectra.identity import parse_path
@@ -27,7 +27,8 @@ def ingest_apstar(
     *,
     catalog: str | Path | None = None,
     hdu: str | None = None,
-    extinction: Preference = "auto",
+    extinction: RuleName = "auto",
+    dust_map: str | None = None,
     release: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> IngestCounts:
@@ -37,8 +38,8 @@ def ingest_apstar(
         paths: One or several files, or folders to search with all folders in them.
         catalog: A table with values for the stars of these files, preferred to those in the headers.
         hdu: The number or the name of the table in that file; ``None`` takes the one that lists the stars.
-        extinction: The card that gives E(B-V): AKTARG (``ak_targ``), SFD_EBV (``sfd``), or the first of the
-            two that a header has (``auto``).
+        extinction: Where E(B-V) comes from, as in ``extinction.Rule``.
+        dust_map: The map in ``dust_maps`` that ``auto`` takes last.
         release: The data release of reductions that do not state it.
         on_progress: Called with the numbers of files done and of all files.
 
@@ -47,16 +48,16 @@ def ingest_apstar(
         StorageError: The database refused a write; the batches before it are kept.
         DatabaseUnreachable: The connection was lost; the batches before it are kept.
     """
-    tally, preference = Tally(), checked_preference(extinction)
+    tally, rule = Tally(), rule_of(extinction, dust_map)
     starts = checked_paths([paths] if isinstance(paths, str | Path) else paths)
     if hdu is not None and catalog is None:
         raise UsageError("--hdu names a table of the catalogue: give --catalog with it")
-    listed = Catalog(catalog, tally, hdu) if catalog is not None else None
+    listed = Catalog(catalog, tally, hdu, rule) if catalog is not None else None
     total = sum(1 for _ in find_files(starts)) if on_progress else 0
     for number, batch in enumerate(peewee.chunked(find_files(starts), BATCH)):
         records: list[Record] = []
         for path in batch:
-            records.append(read_record(path, release=release, extinction=preference))
+            records.append(read_record(path, release=release, extinction=rule))
             if on_progress:
                 on_progress(number * BATCH + len(records), total)
         register(records, tally, listed)

@@ -18,8 +18,8 @@ import peewee
 
 from astra.errors import AstraError, ConfigError, Interrupted, UsageError
 from astra.ingest.archive import Answer, Outcome, check_installed, download
+from astra.ingest.extinction import RuleName, rule_of
 from astra.ingest.headers import read_record
-from astra.ingest.measurements import Preference, checked_preference
 from astra.ingest.records import IngestCounts, Tally
 from astra.ingest.register import register
 from astra.models import ApogeeCoaddedSpectrumInApStar
@@ -164,7 +164,7 @@ def fetch(
     *,
     limit: int | None = None,
     archive: str | None = None,
-    extinction: Preference = "auto",
+    extinction: RuleName = "auto",
     on_progress: Callable[[int], None] | None = None,
 ) -> FetchReport:
     """Fetch the files that are missing or incomplete, and register all that are there then.
@@ -186,7 +186,7 @@ def fetch(
         DatabaseUnreachable: The connection was lost; the batches before it are kept.
     """
     check_installed()
-    base, preference = usable_base_dir(), checked_preference(extinction)
+    base, rule = usable_base_dir(), rule_of(extinction)
     archive = None if archive is None else _address(archive)
     if not base.is_dir():
         raise ConfigError(f"SAS_BASE_DIR is not a folder: {base}; make it, or mount its disk")
@@ -204,7 +204,7 @@ def fetch(
         finally:
             # Also after Ctrl-C: --missing would not take them again.
             records = [
-                read_record(base / each.path, release=each.release, extinction=preference) for each in arrived
+                read_record(base / each.path, release=each.release, extinction=rule) for each in arrived
             ]
             register(records, tally)
     report.ingest = tally.result()

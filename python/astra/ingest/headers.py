@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from astra.errors import SpectrumError, UsageError
 from astra.ingest import spellings
-from astra.ingest.measurements import Preference, reddening, with_release
+from astra.ingest.extinction import AUTO, Rule, reddening
+from astra.ingest.gaia import with_release
 from astra.ingest.precedence import Values
 from astra.ingest.records import Record
 from astra.ingest.values import clean, inexact
@@ -25,18 +26,18 @@ _STAR = spellings.STAR | {"sdss_id": spellings.IDENTIFIERS["sdss_id"]}
 _GAIA = spellings.GAIA | spellings.GAIA_RELEASE
 _PRODUCT = {name: among for name, among in spellings.PRODUCT.items() if name != "file_name"}
 _REDUCTION = ("APRED", "V_APRED")
-_GROUPS = (_STAR, _GAIA, _PRODUCT, spellings.SPECTRUM, spellings.TARGETING)
+_GROUPS = (_STAR, _GAIA, _PRODUCT, spellings.SPECTRUM, spellings.EXTINCTION)
 _KNOWN = {keyword for group in _GROUPS for keywords in group.values() for keyword in keywords}
 _KNOWN |= {spellings.V_RAD_OF_SDSS5, *_REDUCTION}
 
 
-def read_record(path: str | Path, *, release: str | None = None, extinction: Preference = "auto") -> Record:
+def read_record(path: str | Path, *, release: str | None = None, extinction: Rule = AUTO) -> Record:
     """Describe a file by its header and its pixels, or by its name if the header cannot be read.
 
     Args:
         path: A file with the name of an apStar or asStar file.
         release: The data release of reductions that do not state it.
-        extinction: Where E(B-V) comes from, as in ``reddening``.
+        extinction: Where E(B-V) comes from.
 
     Raises:
         UsageError: The reduction belongs to no known release, and ``release`` is ``None``.
@@ -56,7 +57,7 @@ def read_record(path: str | Path, *, release: str | None = None, extinction: Pre
 
 
 def described(
-    path: str | Path, header: "Header", *, release: str | None = None, extinction: Preference = "auto"
+    path: str | Path, header: "Header", *, release: str | None = None, extinction: Rule = AUTO
 ) -> Record:
     """Describe a file by its header alone, otherwise as :func:`read_record`."""
     text, name = _named(path)
@@ -66,14 +67,13 @@ def described(
     reductions = (clean("apred", cards.get(keyword)) for keyword in _REDUCTION)
     facts["apred"] = next((known for known in reductions if known in RELEASES), None)
     product = identify(name, facts, release=release, what=text)
+    star = _values(cards, _STAR)
     # A header is like one row of a table.
-    measured, targeting = (
-        {column: [value] for column, value in _values(cards, group).items()}
-        for group in (_GAIA, spellings.TARGETING)
-    )
-    names = spellings.among({keyword: keyword for keyword in cards}, spellings.TARGETING)
-    columns = with_release(measured, None) | reddening(targeting, names, extinction)
-    star = _values(cards, _STAR) | {column: value for column, (value,) in columns.items()}
+    row = {column: [value] for column, value in (star | _values(cards, spellings.EXTINCTION)).items()}
+    names = spellings.among({keyword: keyword for keyword in cards}, spellings.EXTINCTION)
+    measured = {column: [value] for column, value in _values(cards, _GAIA).items()}
+    columns = with_release(measured, None) | reddening(row, names, extinction)
+    star |= {column: value for column, (value,) in columns.items()}
     is_of_sdss5 = not cards.keys() & {*spellings.SPECTRUM["v_rad"]}
     v_rad = {"v_rad": (spellings.V_RAD_OF_SDSS5,)} if is_of_sdss5 else {}
     spectrum = _values(cards, spellings.SPECTRUM | v_rad)
