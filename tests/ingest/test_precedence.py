@@ -30,6 +30,7 @@ WEAK_TO_STRONG = [
     DR14,
     origin_of(DR14, table="allStar"),
     origin_of(DR14, table="mwmAllStar"),
+    origin_of(DR14, table="astra"),
     "apstar/dr19/1.9/apo25m/7/X/ap/s",
     "apstar/dr19/1.10/apo25m/7/X/ap/s",
     "apstar/sdss5/1.3/apo25m/7/X/ap/s",

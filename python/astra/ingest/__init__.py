@@ -1,6 +1,7 @@
 """Files and catalogues -> sources and spectra.
 
-apstar.py, allstar.py   the two commands: files of spectra, and the table of a data release
+apstar.py, allstar.py   two commands: files of spectra, and the table of a data release
+astra_database.py       the command that reads an existing database of SDSS Astra
 fetching.py             the command that brings files from the survey's archive
 archive.py              downloads from the archive, in a process of its own
 headers.py              one file: its product, star and spectrum

@@ -19,7 +19,7 @@ from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
 from astra.ingest.table_columns import Columns
 from astra.ingest.table_files import FitsTable, fits_tables, label, selected
-from astra.spectra.identity import INTERNAL, identify, name_of, parse_path, stored
+from astra.spectra.identity import INTERNAL, expected_path, identify, name_of, parse_path, stored
 
 log = logging.getLogger("astra")
 
@@ -154,8 +154,8 @@ def _record(
     if name is None:
         return None
     product = identify(name, facts, release=release, what=facts.get("file_name") or name.obj)
-    path = product.sas_path
-    if path is not None and root is not None:
-        path = stored(Path(root, path))
+    path = expected_path(product)
+    if root is not None and product.sas_path is not None:
+        path = stored(Path(root, product.sas_path))
     ids = [star.pop(each, None) for each in ("sdss_id", "sdss4_apogee_id")]
     return Record(product, path, ids[0], star, spectrum, table=kind, name=ids[1])

@@ -6,9 +6,10 @@ tables arrive. From strong to weak:
 
 1. a catalogue (``--catalog``); of two catalogues, the one that was read last;
 2. the newest release;
-3. within a release: survey spectra before commissioning; a row of mwmAllStar, which was joined to the
-   catalogues of the stars, before one of allStar, which has what the targeting knew, before the header of a
-   file; then the newest reduction, then the last ``product_id`` in alphabetical order;
+3. within a release: survey spectra before commissioning; the source of the spectrum in a database of SDSS
+   Astra before a row of mwmAllStar, which is made from one, before a row of allStar, which has what the
+   targeting knew, before the header of a file; then the newest reduction, then the last ``product_id`` in
+   alphabetical order;
 4. a value of unknown origin: written by hand, or by ``register_spectra``, which only fills absent ones.
 
 A value is withdrawn when its own origin is read again and no longer has it: a catalogue is known by the name
@@ -29,12 +30,12 @@ from typing import Any, Literal
 
 from astra.spectra.identity import release_rank
 
-#: The kinds of tables that list the spectra of a release.
-Table = Literal["allStar", "mwmAllStar"]
+#: The kinds of tables that list spectra: those of a release, and a database of SDSS Astra.
+Table = Literal["allStar", "mwmAllStar", "astra"]
 
 _CATALOG = "catalog"
 # What stands behind the product_id, from weak to strong: the header of a file has nothing there.
-_MARKS = ("", "#allstar", "#mwmallstar")
+_MARKS = ("", "#allstar", "#mwmallstar", "#astra")
 #: The value that each label describes.
 LABELS = {"e_ebv": "ebv", "ebv_flags": "ebv", "ebv_origin": "ebv", "gaia_release": "plx"}
 _LABELS_OF = {about: [label for label, each in LABELS.items() if each == about] for about in LABELS.values()}

@@ -77,8 +77,8 @@ class IngestCounts:
     the sum of the last three.
 
     Attributes:
-        seen: Files, or rows of an allStar table.
-        skipped: Rows of an allStar table that name no file.
+        seen: Files, or rows of a table.
+        skipped: Rows of a table that name no file.
         unreadable: Files whose header could not be read, registered from their names.
     """
 
