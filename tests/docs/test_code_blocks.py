@@ -51,12 +51,12 @@ def test_every_block_is_of_a_kind_that_a_test_runs():
 
 @pytest.fixture(scope="session")
 def downloads(tmp_path_factory, toy_weights) -> Path:
-    """What the pages take for granted: spectra, a catalogue, an allStar table, weights of others."""
+    """What the pages take for granted: spectra, a catalogue, two releases, weights of others."""
     folder = tmp_path_factory.mktemp("downloads")
     assert main(["simulate", str(folder / "spectra"), "--n", "12"]) == 0
     (folder / "targets.csv").symlink_to(folder / "spectra" / "targets.csv")
     (folder / "photometry.csv").write_text("ra,dec,k_mag\n10.5,-20.25,9.5\n")
-    _write_allstar(folder / "allStar.fits", a_star(folder))
+    _write_releases(folder, a_star(folder))
     _write_upstream(folder / "upstream.db")
     tensors = load_weights(toy_weights).tensors
     weights = write_checkpoint(folder / "astroNN_dist_model_parameter.pt", tensors)
@@ -73,10 +73,18 @@ def a_star(folder: Path) -> str:
     return min((folder / "spectra").glob("apStar-*.fits")).stem.removeprefix("apStar-dr17-")
 
 
-def _write_allstar(path: Path, star: str) -> None:
-    columns = {"APOGEE_ID": star, "TELESCOPE": "apo25m", "FIELD": "M67", "FILE": f"apStar-dr17-{star}.fits"}
+def _write_releases(folder: Path, star: str) -> None:
+    """The tables of DR17 and DR19, with a star whose file is where the survey has it."""
+    name = f"apStar-dr17-{star}.fits"
+    columns = {"APOGEE_ID": star, "TELESCOPE": "apo25m", "FIELD": "M67", "FILE": name}
     columns |= {"RA": 132.8, "DEC": 11.8, "K": 10.2, "AK_TARG": 0.03, "SFD_EBV": 0.08, "SNR": 100.0}
-    Table({name: [value] for name, value in columns.items()}).write(path)
+    later = {"obj": star, "telescope": "apo25m", "field": "M67", "apred": "dr17", "release": "dr17"}
+    later |= {"sdss_id": 71234567, "k_mag": 10.2, "ebv": 0.09}
+    for table, row in (("allStar-dr17-synspec_rev1.fits", columns), ("mwmAllStar-0.6.0.fits.gz", later)):
+        Table({column: [value] for column, value in row.items()}).write(folder / table)
+    place = folder / "to" / "sas" / "dr17/apogee/spectro/redux/dr17/stars/apo25m/M67"
+    place.mkdir(parents=True)
+    (place / name).symlink_to(folder / "spectra" / name)
 
 
 def _write_upstream(path: Path) -> None:

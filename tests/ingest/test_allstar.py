@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from builders import on_sqlite
 
 from astra.errors import UsageError
 from astra.ingest import allstar as module
@@ -191,134 +190,7 @@ def test_an_sdss_5_table_in_its_own_spelling(db, table, tmp_path):
     assert (other.sdss_id, other.gaia_release, other.gaia_dr3_source_id) == (None, None, None)
 
 
-# > Published columns
-
-_COMMON = {"ra": "RA", "dec": "DEC", "l": "GLON", "b": "GLAT", "n_visits": "NVISITS", "snr": "SNR"}
-_COMMON |= {"spectrum_flags": "STARFLAG", "e_v_rad": "VERR"}
-SDSS4 = _COMMON | {"j_mag": "J", "e_j_mag": "J_ERR", "h_mag": "H", "e_h_mag": "H_ERR", "k_mag": "K"}
-SDSS4 |= {"e_k_mag": "K_ERR", "v_rad": "VHELIO_AVG", "ebv": "AK_TARG"}
-
-
-def _gaia(prefix, *names):
-    ours = (
-        "gaia_dr3_source_id",
-        "plx",
-        "e_plx",
-        "pmra",
-        "e_pmra",
-        "pmde",
-        "e_pmde",
-        "g_mag",
-        "bp_mag",
-        "rp_mag",
-    )
-    return dict(zip(ours, (prefix + name for name in names), strict=True))
-
-
-_ARCHIVE = ("SOURCE_ID", "PARALLAX", "PARALLAX_ERROR", "PMRA", "PMRA_ERROR", "PMDEC", "PMDEC_ERROR")
-_ARCHIVE += ("PHOT_G_MEAN_MAG", "PHOT_BP_MEAN_MAG", "PHOT_RP_MEAN_MAG")
-_SDSS5 = (
-    "sourceid",
-    "plx",
-    "plx_error",
-    "pmra",
-    "pmra_error",
-    "pmdec",
-    "pmdec_error",
-    "gmag",
-    "bpmag",
-    "rpmag",
-)
-#: The column that gives each of our values, release by release.
-COLUMNS = {
-    "DR10": SDSS4,
-    "DR12": SDSS4,
-    "DR13": SDSS4,
-    "DR14": SDSS4,
-    "DR16": SDSS4 | _gaia("GAIA_", *_ARCHIVE),
-    "DR17": SDSS4 | _gaia("GAIAEDR3_", *_ARCHIVE),
-    "DR19": {name: column.lower() for name, column in _COMMON.items()}
-    | {
-        "j_mag": "jmag",
-        "e_j_mag": "jerr",
-        "h_mag": "hmag",
-        "e_h_mag": "herr",
-        "k_mag": "kmag",
-        "e_k_mag": "kerr",
-    }
-    | {"v_rad": "vrad", "sdss_id": "sdss_id"}
-    | _gaia("gaia_", *_SDSS5),
-}
-FILES = {
-    "DR10": "s3",
-    "DR12": "r5",
-    "DR13": "r6",
-    "DR14": "r8",
-    "DR16": "r12",
-    "DR17": "dr17",
-    "DR19": "1.3-apo25m",
-}
-WHOLE = {"n_visits", "spectrum_flags", "sdss_id", "gaia_dr3_source_id"}
-
-
-def assert_every_column_gives_its_value(path, release, layout, obj=OBJ):
-    """Ingest a table with one star and the columns of a layout, and look at its rows."""
-    values = {name: n if name in WHOLE else n / 16 for n, name in enumerate(COLUMNS[release], 1)}
-    given = {column: values[name] for name, column in COLUMNS[release].items()}
-    words = {"FILE": f"apStar-{FILES[release]}-{obj}.fits", "APOGEE_ID": obj, "TELESCOPE": "apo25m"}
-    given |= words | {name.lower(): word for name, word in words.items()}
-    given |= {"FIELD": "M67", "gaia_release": "gaia_dr3"}
-    columns = [_column(name, given.get(name), *kind) for name, kind in layout.items()]
-    fits.BinTableHDU.from_columns([column for column in columns if column]).writeto(path)
-
-    ingest_allstar(path, release="dr19")
-
-    (source,) = Source.select().where(Source.sdss4_apogee_id == obj)
-    (spectrum,) = ApogeeCoaddedSpectrumInApStar.select().where(ApogeeCoaddedSpectrumInApStar.obj == obj)
-    found = source.__data__ | spectrum.__data__
-    expected = values | {
-        "gaia_dr3_source_id": None if release == "DR16" else values.get("gaia_dr3_source_id")
-    }
-    expected |= {"ebv": pytest.approx(values["ebv"] / 0.3517, rel=1e-6)} if "ebv" in values else {}
-    assert {name: found[name] for name in expected} == expected, release
-    says = {"DR16": "dr2", "DR17": "edr3", "DR19": "dr3"}
-    assert found["gaia_release"] == says.get(release)
-
-
-@pytest.mark.parametrize("release", COLUMNS)
-def test_every_column_of_a_release_gives_its_value(db, tmp_path, release):
-    words = ("file", "apogee_id", "telescope", "gaia_release")
-    if release != "DR19":
-        words = ("FILE", "APOGEE_ID", "TELESCOPE", "FIELD")
-    numbers = {column: "int64" if name in WHOLE else "float32" for name, column in COLUMNS[release].items()}
-    kinds = dict.fromkeys(words, "char[48]") | {"healpix": "int32"} | numbers
-
-    assert_every_column_gives_its_value(
-        tmp_path / "t.fits", release, {name: (kind, "") for name, kind in kinds.items()}
-    )
-
-
-@on_sqlite  # the rows of all releases are the same on both
-def test_columns_as_they_are_published_give_their_values(db, published, tmp_path):
-    for number, release in enumerate(COLUMNS):
-        layout = published("allStar")[release]["hdus"]["hdu1"]["columns"]
-        assert {*COLUMNS[release].values()} <= layout.keys()
-
-        assert_every_column_gives_its_value(
-            tmp_path / f"{release}.fits", release, layout, f"2M0000000{number}+0000000"
-        )
-
-
-def _column(name, value, kind, unit):
-    """A column as it is published; ``None`` for one of arrays, which nobody reads."""
-    kind, _, length = kind.rstrip("]").partition("[")
-    if kind == "char":
-        return fits.Column(name, f"{length}A", unit=unit or None, array=np.array([value or ""]))
-    codes = {"int16": "I", "int32": "J", "int64": "K", "float32": "E", "float64": "D"}
-    if length or kind not in codes:
-        return None
-    content = np.array([0 if value is None else value], kind)
-    return fits.Column(name, codes[kind], unit=unit or None, array=content)
+# > Columns
 
 
 def test_identifiers_without_a_sign_are_exact(db, table, the_source):

@@ -41,7 +41,7 @@ def test_a_file_and_a_row_are_one_product_whichever_comes_first(db, both, order,
     assert row.path == f"dr12/apogee/spectro/redux/r5/stars/apo25m/4123/apStar-r5-{OBJ}.fits"
     assert (row.snr, row.spectrum_flags, row.v_rad) == (58.6237, 131588, -18.3761)
     assert row.pixels_digest is not None
-    assert (star.k_mag, star.ebv, star.j_mag) == (12.541, 0.5, 11.0)
+    assert (star.k_mag, star.ebv, star.j_mag) == (12.541, 0.442, 11.0)
     assert Spectrum.select().count() == 1
 
 

@@ -11,7 +11,6 @@ from astra.ingest.precedence import (
     encode,
     merge,
     origin_of,
-    origin_of_astra,
     origin_of_catalog,
     strength,
 )
@@ -29,8 +28,9 @@ WEAK_TO_STRONG = [
     COMMISSIONING,
     COMMISSIONING + "#allstar",
     DR14,
-    origin_of(DR14, table=True),
-    origin_of_astra(DR14),
+    origin_of(DR14, table="allStar"),
+    origin_of(DR14, table="mwmAllStar"),
+    origin_of(DR14, table="astra"),
     "apstar/dr19/1.9/apo25m/7/X/ap/s",
     "apstar/dr19/1.10/apo25m/7/X/ap/s",
     "apstar/sdss5/1.3/apo25m/7/X/ap/s",
@@ -55,14 +55,16 @@ def test_every_value_is_decided_on_its_own():
     assert values == {"k_mag": 9.0, "h_mag": 9.5, "j_mag": 1.5}
 
 
-@pytest.mark.parametrize("other", [DR14, origin_of(DR12, table=True), origin_of_catalog("other.csv"), None])
+@pytest.mark.parametrize(
+    "other", [DR14, origin_of(DR12, table="allStar"), origin_of_catalog("other.csv"), None]
+)
 def test_an_absent_value_of_another_origin_never_erases(other):
     values, _ = _merged(({"k_mag": 9.0}, DR12), ({"k_mag": None}, other))
 
     assert values["k_mag"] == 9.0
 
 
-@pytest.mark.parametrize("origin", [DR12, origin_of(DR12, table=True), CATALOG])
+@pytest.mark.parametrize("origin", [DR12, origin_of(DR12, table="allStar"), CATALOG])
 def test_a_value_that_its_own_origin_no_longer_has_is_withdrawn_with_its_labels(origin):
     first = {"ebv": 15.0, "e_ebv": 1.5, "ebv_flags": 8, "ebv_origin": "SFD_EBV", "k_mag": 9.0}
 

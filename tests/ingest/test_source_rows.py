@@ -6,6 +6,7 @@ from datetime import datetime
 import pytest
 from builders import a_result, a_source, made_from
 
+from astra.ingest.allstar import ingest_allstar
 from astra.ingest.apstar import ingest_apstar
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source
 
@@ -82,6 +83,16 @@ def test_two_sdss_ids_of_one_name_are_two_stars_and_are_said_once(db, apstar, ca
     owners = {row.release: row.source.sdss_id for row in ApogeeCoaddedSpectrumInApStar.select()}
     assert owners == {"dr12": 5, "dr14": 6, "dr16": 6}
     assert caplog.text.count("A has two sdss_ids, 5 and 6") == 1
+
+
+def test_many_stars_with_two_names_are_counted_not_listed(db, table, caplog):
+    rows = [{"sdss_id": n, "apogee_id": f"{name}{n}"} for n in range(1, 14) for name in "AB"]
+    rows = [row | {"file": f"apStar-1.3-apo25m-{row['apogee_id']}.fits", "healpix": 7} for row in rows]
+
+    ingest_allstar(table("allStar-1.3-apo25m.fits", rows), release="dr19")
+
+    assert caplog.text.count("WARNING") == 11
+    assert "3 more like this: sdss_id 13 has two APOGEE ids, A13 and B13: taken as one star" in caplog.text
 
 
 def test_a_source_that_is_there_already_is_used_and_its_blanks_are_filled(db, apstar):

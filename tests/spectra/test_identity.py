@@ -187,13 +187,17 @@ def test_a_known_reduction_tells_its_release_whatever_is_asked_for():
 
 
 def test_releases_are_ordered_by_number_and_the_internal_one_is_the_newest():
-    assert sorted(["sdss5", "dr9", "dr17", "mine", "dr10"], key=release_rank) == [
-        "mine",
-        "dr9",
-        "dr10",
-        "dr17",
-        "sdss5",
-    ]
+    releases = ["mine", "dr9", "dr10", "dr17", "ipl3", "dr19", "ipl4", "dr20", "sdss5"]
+
+    assert sorted(sorted(releases), key=release_rank) == releases
+
+
+@pytest.mark.parametrize("asked", ["ipl3", "ipl-3", "IPL-3"])
+def test_a_release_for_the_collaboration_has_one_name_and_its_own_root(asked):
+    product = _product("apStar-1.3-apo25m-X.fits", release=asked, healpix=103456)
+
+    assert product.product_id == "apstar/ipl3/1.3/apo25m/103456/X/ap/s"
+    assert product.sas_path.startswith("ipl-3/spectro/apogee/redux/1.3/stars/apo25m/103/103456/")
 
 
 # > Properties

@@ -75,9 +75,9 @@ def among(database: peewee.Database, key: peewee.Field, values: Iterable[int]) -
     return key << peewee.SQL("(SELECT value FROM json_each(?))", [text])
 
 
-def next_key(database: peewee.Database) -> peewee.SQL | None:
-    """What to insert as a primary key, so that the database chooses it."""
-    return peewee.SQL("DEFAULT") if is_postgresql(database) else None
+def next_key(database: peewee.Database) -> str:
+    """SQL to insert as a primary key, so that the database chooses it."""
+    return "DEFAULT" if is_postgresql(database) else "NULL"
 
 
 def differs(database: peewee.Database, one: str, other: str) -> str:
@@ -90,7 +90,7 @@ def differs(database: peewee.Database, one: str, other: str) -> str:
 
 def insert_columns(
     database: peewee.Database, table: str, columns: Mapping[str, list[Any]], conflict: str
-) -> None:
+) -> list[tuple[Any, ...]]:
     """Insert many rows by few statements.
 
     On PostgreSQL every column travels as one array: a statement of few parameters, which needs no table on
@@ -100,8 +100,12 @@ def insert_columns(
         database: The database.
         table: The table.
         columns: Values for the database, by column; all of the same length.
-        conflict: What to do with a row that is there already: ``ON CONFLICT …``.
+        conflict: What to do with a row that is there already, ``ON CONFLICT …``, or what to return.
+
+    Returns:
+        What ``RETURNING …`` asks for, in no particular order.
     """
+    returned: list[tuple[Any, ...]] = []
     if is_postgresql(database):
         source, size = _arrays, ROWS
     else:
@@ -110,7 +114,10 @@ def insert_columns(
     for start in range(0, len(next(iter(columns.values()))), size):
         part = {column: values[start : start + size] for column, values in columns.items()}
         rows, parameters = source(database, table, part)
-        database.execute_sql(f'INSERT INTO "{table}" ({listed}) {rows} {conflict}', parameters)
+        cursor = database.execute_sql(f'INSERT INTO "{table}" ({listed}) {rows} {conflict}', parameters)
+        if cursor.description:
+            returned += cursor.fetchall()
+    return returned
 
 
 def _values(database: peewee.Database, table: str, columns: Mapping[str, list[Any]]) -> tuple[str, list]:

@@ -34,7 +34,7 @@ from astra.database.sql import all_rows, batches, snapshot
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable, UsageError
 from astra.ingest import spellings
 from astra.ingest.extinction import AUTO, reddening
-from astra.ingest.precedence import Values, origin_of_astra
+from astra.ingest.precedence import Values
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
 from astra.ingest.source_rows import VALUE_COLUMNS
@@ -381,9 +381,8 @@ def _records(spectra: Columns, sources: Columns, release: str | None) -> Iterato
         star = star if pk is not None else {}
         if any(star.get(name) is not None for name in spellings.GAIA):
             star["gaia_release"] = "dr3"
-        origin = origin_of_astra(product.product_id)
         sdss_id, path = star.pop("sdss_id", None), expected_path(product)
-        yield Record(product, path, sdss_id, star, spectrum, from_table=True, origin=origin)
+        yield Record(product, path, sdss_id, star, spectrum, table="astra")
 
 
 def _stars(sources: Columns) -> Columns:

@@ -17,6 +17,8 @@ from astra.ingest.values import GAIA_DR3, gaia_release
 _PREFIXES = {"GAIADR3_": "dr3", "GAIAEDR3_": "edr3", "GAIA_": "dr2"}
 # The releases by the epoch of their positions.
 _EPOCHS = {2015.5: "dr2", 2016.0: "dr3"}
+# Columns that only the tables that Astra publishes have together: what they have of Gaia is of DR3.
+_OF_ASTRA = {"SDSS_ID", "GAIA_DR2_SOURCE_ID", "GAIA_DR3_SOURCE_ID"}
 # VizieR has the release in the name of a column, and a number in Source, which elsewhere may be anything.
 _OF_VIZIER = {"DR3NAME": "dr3", "EDR3NAME": "edr3", "DR2NAME": "dr2"}
 # Columns that only the tables of a data release have together.
@@ -40,9 +42,13 @@ class GaiaNames(NamedTuple):
 def names_in_release(there: Mapping[str, str]) -> GaiaNames:
     """The names in a table of a data release of the survey.
 
+    Those that name no files are made by Astra, from Gaia DR3.
+
     Args:
         there: As by ``spellings.by_upper_case``.
     """
+    if "FILE" not in there:
+        return GaiaNames(_without_lone_colour(there, spellings.GAIA | spellings.GAIA_RELEASE), "dr3")
     return _most_frequent(there, [_prefixed(there, *each) for each in _PREFIXES.items()])
 
 
@@ -61,6 +67,8 @@ def names_in_catalog(there: Mapping[str, str], columns: Container[str] = ()) -> 
         plain |= {"source_id": (*plain["source_id"], "SOURCE")}
     says_release = {"gaia_dr3_source_id", "gaia_release", "ref_epoch"} & spellings.among(there, plain).keys()
     release = next((release for name, release in _OF_VIZIER.items() if name in there), None)
+    if _OF_ASTRA <= there.keys():
+        release = "dr3"
     ours = GaiaNames(_without_lone_colour(there, plain), release, guessed=not (says_release or release))
     if "plx" in columns or there.get("PLX") in ("plx", "PLX"):
         return ours

@@ -6,9 +6,10 @@ tables arrive. From strong to weak:
 
 1. a catalogue (``--catalog``); of two catalogues, the one that was read last;
 2. the newest release;
-3. within a release: survey spectra before commissioning, the source of the spectrum in a database of SDSS
-   Astra before a row of an allStar table, and both before the header of a file, then the newest reduction,
-   then the last ``product_id`` in alphabetical order;
+3. within a release: survey spectra before commissioning; the source of the spectrum in a database of SDSS
+   Astra before a row of mwmAllStar, which is made from one, before a row of allStar, which has what the
+   targeting knew, before the header of a file; then the newest reduction, then the last ``product_id`` in
+   alphabetical order;
 4. a value of unknown origin: written by hand, or by ``register_spectra``, which only fills absent ones.
 
 A value is withdrawn when its own origin is read again and no longer has it: a catalogue is known by the name
@@ -25,12 +26,16 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
 from astra.spectra.identity import release_rank
 
+#: The kinds of tables that list spectra: those of a release, and a database of SDSS Astra.
+Table = Literal["allStar", "mwmAllStar", "astra"]
+
 _CATALOG = "catalog"
-_TABLE, _ASTRA = "#allstar", "#astra"
+# What stands behind the product_id, from weak to strong: the header of a file has nothing there.
+_MARKS = ("", "#allstar", "#mwmallstar", "#astra")
 #: The value that each label describes.
 LABELS = {"e_ebv": "ebv", "ebv_flags": "ebv", "ebv_origin": "ebv", "gaia_release": "plx"}
 _LABELS_OF = {about: [label for label, each in LABELS.items() if each == about] for about in LABELS.values()}
@@ -41,14 +46,9 @@ Values = dict[str, Any]
 Origins = dict[str, str]
 
 
-def origin_of(product_id: str, *, table: bool) -> str:
-    """The origin of values from the header of a file, or from a row of an allStar table."""
-    return product_id + _TABLE if table else product_id
-
-
-def origin_of_astra(product_id: str) -> str:
-    """The origin of values from the source of a spectrum in a database of SDSS Astra."""
-    return product_id + _ASTRA
+def origin_of(product_id: str, *, table: Table | None) -> str:
+    """The origin of values from the header of a file, or from a row of a table."""
+    return f"{product_id}#{table.lower()}" if table else product_id
 
 
 def origin_of_catalog(file: str | PurePath) -> str:
@@ -69,13 +69,13 @@ def strength(origin: str | None) -> tuple:
     origin = origin.removesuffix(_PERHAPS)
     if is_of_catalog(origin):
         return (2,)
-    row = next((rank for rank, mark in enumerate((_TABLE, _ASTRA), 1) if origin.endswith(mark)), 0)
-    product_id = origin.removesuffix(_TABLE).removesuffix(_ASTRA)
+    rank = max(rank for rank, mark in enumerate(_MARKS) if origin.endswith(mark))
+    product_id = origin.removesuffix(_MARKS[rank])
     _, release, apred, *_, kind = product_id.split("/")
     # 1.10 is newer than 1.9: text stands at even places, numbers at odd ones.
     parts = re.split(r"(\d+)", apred)
     reduction = tuple(int(part) if place % 2 else part for place, part in enumerate(parts))
-    return (1, release_rank(release), release, kind == "s", row, reduction, product_id)
+    return (1, release_rank(release), release, kind == "s", rank, reduction, product_id)
 
 
 def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str | None) -> None:

@@ -11,12 +11,15 @@ from typing import Any
 import peewee
 
 from astra.database.connection import MAX_PARAMETERS
-from astra.ingest.precedence import Values
+from astra.ingest.precedence import Table, Values
 from astra.ingest.references import References
 from astra.ingest.values import clean
 from astra.spectra.identity import Product
 
 log = logging.getLogger("astra")
+
+#: Warnings of one kind that are said one by one: a table of a million stars may have thousands of them.
+ALIKE = 10
 
 
 def stored_rows(query: peewee.ModelSelect, column: peewee.Field, wanted: Collection[Any]) -> Iterator[Values]:
@@ -38,8 +41,8 @@ class Record:
         star: Values for the source; absent ones are ``None`` or left out.
         spectrum: Values for the spectrum, likewise.
         digest: Checksum of the pixels, if they were read.
-        from_table: Whether this is a row of a table, not a file.
-        origin: Where the values of the star come from; ``None`` is the file, or an allStar table.
+        table: The kind of table that this is a row of; ``None`` for a file.
+        name: The APOGEE id of the star, if it is stated besides that under which it was observed.
         readable: Whether more than the name of the file could be read.
         disagreement: How folder and header contradict each other, in words.
     """
@@ -50,8 +53,8 @@ class Record:
     star: Values = field(default_factory=dict)
     spectrum: Values = field(default_factory=dict)
     digest: str | None = None
-    from_table: bool = False
-    origin: str | None = None
+    table: Table | None = None
+    name: str | None = None
     readable: bool = True
     disagreement: str | None = None
 
@@ -59,6 +62,11 @@ class Record:
     def apogee_id(self) -> str | None:
         """The APOGEE id of the star, under which it was observed."""
         return clean("sdss4_apogee_id", self.product.obj)
+
+    @property
+    def from_table(self) -> bool:
+        """Whether this is a row of a table, not a file."""
+        return self.table is not None
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,9 @@ class Tally:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._sources: dict[int, int] = {}
-        self._warned: set[tuple[Any, ...]] = set()
+        self._warned: set[int] = set()
+        self._alike: Counter[str] = Counter()
+        self._last: dict[str, str] = {}
         self._disagreements, self._disagreement = 0, ""
         self._limited: set[int] = set()
         self.references = References()
@@ -129,9 +139,15 @@ class Tally:
         (self._limited.add if is_limit else self._limited.discard)(pk)
 
     def warn(self, message: str, *values: Any) -> None:
-        """Warn once in an ingest."""
-        if (message, *values) not in self._warned:
-            self._warned.add((message, *values))
+        """Warn once in an ingest; of many warnings that are alike, most are only counted."""
+        key = hash((message, *values))
+        if key in self._warned:
+            return
+        self._warned.add(key)
+        self._alike[message] += 1
+        if self._alike[message] > ALIKE:
+            self._last[message] = message % values
+        else:
             log.warning(message, *values)
 
     def disagree(self, path: str | None, what: str) -> None:
@@ -140,7 +156,9 @@ class Tally:
         self._disagreement = self._disagreement or f"{path}: {what}"
 
     def result(self) -> IngestCounts:
-        """The counts at the end of an ingest; warns of contradictions and upper limits."""
+        """The counts at the end of an ingest; warns of contradictions, upper limits and what was counted."""
+        for message, last in self._last.items():
+            log.warning("%d more like this: %s", self._alike[message] - ALIKE, last)
         if self._disagreements:
             message = (
                 "header, folder and table disagree; files: %d; the header counts, then the table; e.g. %s"

@@ -9,11 +9,12 @@ the path differs and the pixels cannot be compared. Pixels where there were none
 may have been repaired, and its row have no result.
 """
 
+import os
 from collections.abc import Iterable
 
 import peewee
 
-from astra.database.connection import MAX_PARAMETERS, database, moved_on_sql
+from astra.database.connection import database, moved_on_sql
 from astra.database.locks import changing_inputs
 from astra.database.sql import next_key
 from astra.ingest import precedence
@@ -23,6 +24,7 @@ from astra.ingest.records import Record, Tally, stored_rows
 from astra.ingest.source_rows import Star, Stars
 from astra.models import ApogeeCoaddedSpectrumInApStar, Spectrum
 from astra.models.base import upsert
+from astra.spectra.identity import RELEASES
 
 _MODEL = ApogeeCoaddedSpectrumInApStar
 _FIELDS = [field for field in _MODEL._meta.sorted_fields if field.name not in ("pk", "created", "modified")]
@@ -69,7 +71,7 @@ def _distinct(records: list[Record], tally: Tally) -> list[Record]:
 def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tuple[int, int]:
     spectra, stars = Spectra(records, tally), Stars(tally)
     names = spectra.sources_by_name()
-    ids = {(record.sdss_id, record.apogee_id) for record in records}
+    ids = {(record.sdss_id, name) for record in records for name in (record.apogee_id, record.name)}
     stars.load(ids, names)
     if catalog is not None:
         known = stars.loaded.values()
@@ -86,8 +88,7 @@ def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tupl
                 gaia_id = record.star.get("gaia_dr3_source_id") or known.get("gaia_dr3_source_id")
                 listed = catalog.match(star.sdss_id, (name, star.apogee_id), gaia_id)
                 star = star if listed is None else stars.take(star, listed, catalog.origin)
-            of_product = precedence.origin_of(record.product.product_id, table=record.from_table)
-            origin = record.origin or of_product
+            origin = precedence.origin_of(record.product.product_id, table=record.table)
             precedence.merge(star.values, star.origins, record.star, origin)
             for values in (known, record.star):
                 stars.keep_release(star, values)
@@ -102,7 +103,8 @@ def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tupl
 def _star_of(record: Record, row: Values, stars: Stars) -> tuple[Star | None, str | None]:
     """The star of a record, and the name under which it was observed."""
     if record.readable or row["source"] is None:
-        return stars.find(record.sdss_id, record.apogee_id), record.apogee_id
+        names = record.name or record.apogee_id, record.apogee_id
+        return stars.find(record.sdss_id, *names), record.apogee_id
     # The name of a file says less than its header, which was read earlier.
     return stars.known(row["source"]), row["obj"]
 
@@ -117,6 +119,7 @@ class Spectra:
         self._tally = tally
         self._rows: dict[str, Values] = {}
         self._by_path: dict[str, Values] = {}
+        self._by_object: dict[tuple, Values] = {}
         self._taken: dict[str, tuple[Values | None, Values]] = {}
         objects = {name for record in records for name in (record.product.obj, record.product.reduction)}
         # A file name need not contain that of the object. The path has no index, since this is rare.
@@ -125,6 +128,7 @@ class Spectra:
             for row in stored_rows(_MODEL.select(*_FIELDS), column, wanted):
                 if row["product_id"] not in self._rows:
                     self._rows[row["product_id"]] = self._by_path[row["path"]] = row
+                    self._by_object[_object(row)] = row
 
     def sources_by_name(self) -> dict[str, int]:
         """The keys of sources by the names of their spectra."""
@@ -145,11 +149,13 @@ class Spectra:
         for name, value in record.spectrum.items():
             if value is not None and not (record.from_table and read and row[name] is not None):
                 row[name] = value
-        if record.path and (not read or (record.readable and not record.from_table)):
+        is_better = not read and not (is_another or _is_nearby(record, row["path"]))
+        if record.path and (is_better if record.from_table else record.readable or not read):
             row["path"] = record.path
         row["pixels_digest"] = record.digest or row["pixels_digest"]
         if row["path"]:
             self._by_path.setdefault(row["path"], row)
+        self._by_object.setdefault(_object(row), row)
         self._taken[row["product_id"]] = before, row
         return row
 
@@ -181,6 +187,10 @@ class Spectra:
         """
         product_id = record.product.product_id
         same, here = self._rows.get(product_id), self._by_path.get(record.path) if record.path else None
+        if same is None and here is None and record.product.apred not in RELEASES:
+            here = self._by_object.get(_object(record.product.columns()))
+            if here and not record.from_table and here["pixels_digest"] is not None:
+                here = None
         is_taken = here is not None and here["product_id"] in self._taken
         if here is None or here is same or (is_taken and not record.from_table):
             return same
@@ -225,6 +235,17 @@ class Spectra:
         return True
 
 
+def _object(row: Values) -> tuple:
+    """What a spectrum of SDSS-V is one of, in whatever HEALPix pixel its star is thought to be."""
+    return tuple(row[name] for name in ("release", "apred", "apstar", "telescope", "obj", "commissioning"))
+
+
+def _is_nearby(record: Record, path: str | None) -> bool:
+    """Whether the path of a table that names no files is that of the known file, but for its last night."""
+    names_it = record.product.file_name or path is None or record.path is None
+    return not names_it and os.path.dirname(path) == os.path.dirname(record.path)
+
+
 def _is_changed(before: Values, row: Values) -> bool:
     if any(row[name] != before[name] for name in row if name not in _BESIDES):
         return True
@@ -240,8 +261,8 @@ def sources_by_name(spectra: Iterable[Values]) -> dict[str, int]:
 
 def new_identities(count: int) -> list[int]:
     """The keys of new spectra."""
-    pks = []
-    for part in peewee.chunked([(next_key(Spectrum._meta.database),)] * count, MAX_PARAMETERS):
-        query = Spectrum.insert_many(part, fields=[Spectrum.pk]).returning(Spectrum.pk)
-        pks += [pk for (pk,) in query.tuples().execute()]
-    return pks
+    if not count:
+        return []
+    rows = ", ".join([f"({next_key(Spectrum._meta.database)})"] * count)
+    cursor = Spectrum._meta.database.execute_sql(f"INSERT INTO spectrum (pk) VALUES {rows} RETURNING pk")
+    return [pk for (pk,) in cursor.fetchall()]

@@ -3,7 +3,8 @@
 A star is found by its sdss_id, else by its APOGEE id, also by one that only its spectra have. If the two
 disagree, the sdss_id decides:
 
-* one sdss_id with two APOGEE ids is one star, with the first of the names in alphabetical order;
+* one sdss_id with two APOGEE ids is one star, with the first of the names in alphabetical order, or with that
+  which a table states besides the names of the spectra;
 * one APOGEE id with two sdss_ids is two stars; the first keeps the name.
 
 Both cause a warning. Two sources that are found to be one star are merged.
@@ -16,12 +17,12 @@ from typing import NamedTuple
 
 import peewee
 
-from astra.database.connection import MAX_PARAMETERS, database, moved_on_sql
+from astra.database.connection import database, moved_on_sql
 from astra.ingest import precedence
 from astra.ingest.precedence import Origins, Values
 from astra.ingest.records import Tally, stored_rows
 from astra.models import Source
-from astra.models.base import upsert
+from astra.models.base import insert_rows, upsert
 
 #: The sdss_id and the APOGEE id of a star; unknown ones are ``None``.
 Ids = tuple[int | None, str | None]
@@ -116,11 +117,18 @@ class Stars:
         self._found[star] = None
         return star
 
-    def find(self, sdss_id: int | None, apogee_id: str | None) -> Star | None:
-        """The star with these identifiers, a new one if needed; ``None`` without any identifier."""
+    def find(self, sdss_id: int | None, apogee_id: str | None, observed_as: str | None = None) -> Star | None:
+        """The star with these identifiers, a new one if needed; ``None`` without any identifier.
+
+        Args:
+            sdss_id: The identifier that decides.
+            apogee_id: The name of the star.
+            observed_as: Another name, that of its spectrum.
+        """
         if sdss_id is None and apogee_id is None:
             return None
         by_id, by_name = self._by_sdss_id.get(sdss_id), self._by_name.get(apogee_id)
+        is_other = observed_as not in (None, apogee_id)
         if by_name and by_name is not by_id and None not in (sdss_id, by_name.sdss_id):
             message = "%s has two sdss_ids, %d and %d: taken as two stars; the name stays with the first"
             self._tally.warn(message, apogee_id, by_name.sdss_id, sdss_id)
@@ -129,7 +137,10 @@ class Stars:
             self._absorb(by_id, by_name)
         star = by_id or by_name or Star()
         self._found[star] = None
-        self._name(star, sdss_id, apogee_id)
+        star.sdss_id = star.sdss_id or sdss_id
+        if is_other:
+            self._observe(star, observed_as, is_named=apogee_id is not None)
+        self._name(star, apogee_id)
         return star
 
     def take(self, star: Star, listed: Listed, origin: str) -> Star:
@@ -200,12 +211,9 @@ class Stars:
         change.where(Source.pk == lost).execute()
 
     def _insert(self, new: list[Star]) -> None:
-        rows = [star.row() for star in new]
         pks: dict[int | str | None, int] = {}
-        for part in peewee.chunked(rows, MAX_PARAMETERS // len(Source._meta.fields)):
-            query = Source.insert_many(part).returning(Source.pk, Source.sdss_id, Source.sdss4_apogee_id)
-            for pk, *ids in query.tuples().execute():
-                pks |= dict.fromkeys(ids, pk)
+        for pk, *ids in insert_rows(Source, map(Star.row, new), ("pk", "sdss_id", "sdss4_apogee_id")):
+            pks |= dict.fromkeys(ids, pk)
         for star in new:
             star.pk = pks[star.sdss_id if star.apogee_id is None else star.apogee_id]
             self._tally.source(star.pk, new=True)
@@ -229,9 +237,18 @@ class Stars:
         if star.apogee_id is not None:
             self._by_name[star.apogee_id] = star
 
-    def _name(self, star: Star, sdss_id: int | None, apogee_id: str | None) -> None:
-        star.sdss_id = star.sdss_id or sdss_id
-        if apogee_id is not None:
+    def _observe(self, star: Star, name: str, *, is_named: bool) -> None:
+        """Let a star be known by the name of a spectrum, which is not its own if it has another."""
+        other = self._by_name.setdefault(name, star)
+        is_same = None in (other.sdss_id, star.sdss_id)
+        for each in (star, other) if is_same else (star,):
+            if is_named and each.apogee_id == name:
+                each.apogee_id = None
+        if other is not star and is_same:
+            self._absorb(star, other)
+
+    def _name(self, star: Star, apogee_id: str | None) -> None:
+        if apogee_id is not None and not (star.apogee_id and self._by_name.get(apogee_id) is star):
             if star.apogee_id not in (None, apogee_id):
                 message = "sdss_id %s has two APOGEE ids, %s and %s: taken as one star"
                 self._tally.warn(message, star.sdss_id, *sorted((star.apogee_id, apogee_id)))
@@ -247,5 +264,5 @@ class Stars:
         elif other.pk is not None:
             self._merged.append((other.pk, star.pk))
         if other.apogee_id is not None:
-            self._name(star, None, other.apogee_id)
+            self._name(star, other.apogee_id)
         self._by_name.update({name: star for name, known in self._by_name.items() if known is other})

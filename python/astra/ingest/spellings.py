@@ -89,23 +89,30 @@ GAIA_RELEASE: Spellings = {
     "ref_epoch": ("REF_EPOCH",),
 }
 SPECTRUM: Spellings = {
-    "n_visits": ("NVISITS",),
+    "n_visits": ("NVISITS", "N_VISITS"),
     "snr": ("SNR",),
-    "spectrum_flags": ("STARFLAG",),
-    "v_rad": ("VHELIO_AVG", "VHELIO", "VHBARY"),
-    "e_v_rad": ("VERR",),
+    "spectrum_flags": ("STARFLAG", "SPECTRUM_FLAGS"),
+    "v_rad": ("VHELIO_AVG", "VHELIO", "VHBARY", "V_RAD"),
+    "e_v_rad": ("VERR", "E_V_RAD"),
 }
 #: Until DR17 VRAD is the shift left in a spectrum, besides the velocity; SDSS-V writes the barycentric
 #: velocity under this name only.
 V_RAD_OF_SDSS5 = "VRAD"
 PRODUCT: Spellings = {
     "file_name": ("FILE",),
-    "obj": ("OBJID", "APOGEE_ID"),
+    "obj": ("OBJID", "APOGEE_ID", "OBJ"),
     "telescope": ("TELESCOP", "TELESCOPE"),
     "location_id": ("LOCID", "LOCATION_ID"),
     "field": ("FIELD",),
     "healpix": ("HEALPIX",),
     "commissioning": ("COMMISS",),
+}
+#: What else a product is known by in tables that name no files.
+UNNAMED: Spellings = {
+    "apred": ("APRED",),
+    "release": ("RELEASE",),
+    "filetype": ("FILETYPE",),
+    "prefix": ("PREFIX",),
 }
 
 #: Our names for the same identifier; the first that has a value counts.

@@ -154,17 +154,47 @@ def upsert(
     rows = list(rows)
     if not rows:
         return
-    meta, written = model._meta, {}
-    for name in rows[0]:
-        field, values = meta.fields[name], [row[name] for row in rows]
-        if is_written(field, values):
-            written[field] = [field.db_value(value) for value in values]
-            if isinstance(field, (peewee.TextField, peewee.CharField)):
-                _refuse_nul(field, written[field])
+    meta, written = model._meta, _written(model, rows)
     changing = [field for field in written if field.name not in {*key, *keep}]
     conflict = _on_conflict(model, [meta.fields[name] for name in key], changing, uncounted)
     columns = {field.column_name: values for field, values in written.items()}
     insert_columns(meta.database, meta.table_name, columns, conflict)
+
+
+def insert_rows(
+    model: type[BaseModel], rows: Iterable[Mapping[str, Any]], returning: Collection[str]
+) -> list[tuple[Any, ...]]:
+    """Insert rows of which none is there yet; ``insert_many`` takes three times as long.
+
+    Args:
+        model: A model whose columns that are left out have a default in the database.
+        rows: Values by field name; every row has the same names.
+        returning: Fields whose values in the database are wanted.
+
+    Returns:
+        These values, in no particular order.
+
+    Raises:
+        StorageError: A text has the character NUL, which PostgreSQL cannot store.
+    """
+    rows = list(rows)
+    if not rows:
+        return []
+    columns = {field.column_name: values for field, values in _written(model, rows).items()}
+    wanted = ", ".join(f'"{model._meta.fields[name].column_name}"' for name in returning)
+    return insert_columns(model._meta.database, model._meta.table_name, columns, f"RETURNING {wanted}")
+
+
+def _written(model: type[BaseModel], rows: list[Mapping[str, Any]]) -> dict[peewee.Field, list[Any]]:
+    """The values for the database by the fields that are for the program to write."""
+    written = {}
+    for name in rows[0]:
+        field, values = model._meta.fields[name], [row[name] for row in rows]
+        if is_written(field, values):
+            written[field] = [field.db_value(value) for value in values]
+            if isinstance(field, (peewee.TextField, peewee.CharField)):
+                _refuse_nul(field, written[field])
+    return written
 
 
 def _refuse_nul(field: peewee.Field, texts: list[str | None]) -> None:

@@ -24,6 +24,10 @@ TELESCOPES = ("apo25m", "apo1m", "lco25m")
 _TELESCOPE_OF = {"ap": "apo25m", "as": "lco25m"}
 #: What ``--release`` takes for work that is not public yet.
 INTERNAL = "sdss5"
+# Releases inside the collaboration: IPL-3 holds reductions of DR19, IPL-4 of DR20.
+_IPL = re.compile(r"ipl-?(\d+)")
+_BEFORE_IPL_3 = ("ipl1", "ipl2")
+_RELEASE = re.compile(rf"\w+|{_IPL.pattern}")
 
 # DR10 named files after the combination, s3, of the reduction r3.
 _COMBINATIONS = {"s3": "r3"}
@@ -111,19 +115,30 @@ class Product:
         version, above, telescope = self.apred, f"{self.apstar}/{self.telescope}", ""
         if self.apstar in _COMBINATIONS:
             version = above = self.apstar
-        if self.apred in RELEASES:
-            root = f"{self.release}/apogee/spectro"
-            place = self.location_id if _by_location(self.apred, self.telescope) else self.field
+        if self.release in _BEFORE_IPL_3:
+            above = self.telescope
+        if self.healpix is not None:
+            place, telescope = f"{self.healpix // 1000}/{self.healpix}", f"{self.telescope}-"
+        elif _by_location(self.apred, self.telescope):
+            place = self.location_id
         else:
-            is_public = self.release.startswith("dr")
-            root = f"{self.release}/spectro/apogee" if is_public else "sdsswork/mwm/apogee/spectro"
-            place = None if self.healpix is None else f"{self.healpix // 1000}/{self.healpix}"
-            telescope = f"{self.telescope}-"
+            place = self.field if self.apred in RELEASES or self.telescope == "apo1m" else None
         if not place:
             return None
         kind = f"{self.filetype}{'C' if self.commissioning else ''}"
         name = self.file_name or f"{kind}-{version}-{telescope}{self.reduction or self.obj}.fits"
-        return f"{root}/redux/{self.apred}/{above}/{place}/{name}"
+        return f"{self._root}/redux/{self.apred}/{above}/{place}/{name}"
+
+    @property
+    def _root(self) -> str:
+        """The folder of the reductions of a release."""
+        if self.apred in RELEASES:
+            return f"{self.release}/apogee/spectro"
+        if found := _IPL.fullmatch(self.release):
+            return f"ipl-{found[1]}/spectro/apogee"
+        if is_public(self.release):
+            return f"{self.release}/spectro/apogee"
+        return "sdsswork/mwm/apogee/spectro"
 
     def columns(self) -> dict[str, Any]:
         """The columns of a spectrum that identify the product."""
@@ -156,6 +171,27 @@ def parse_path(path: str | PurePath) -> FileName | None:
     )
 
 
+def name_of(facts: Mapping[str, Any]) -> FileName | None:
+    """The facts that the name of a file would state, from a row of a table that names no file.
+
+    Args:
+        facts: ``obj``, ``apred``, ``telescope``, and where they are known ``filetype`` and ``prefix``.
+
+    Returns:
+        ``None`` if one of the first three is absent, or if the file is neither an apStar nor an asStar file.
+    """
+    obj, apred, telescope = (facts.get(each) for each in ("obj", "apred", "telescope"))
+    kind = re.fullmatch(r"(ap|as)Star(C?)", facts.get("filetype") or "apStar")
+    if kind is None or None in (obj, apred) or telescope not in TELESCOPES:
+        return None
+    prefix = facts.get("prefix")
+    if prefix not in _TELESCOPE_OF:
+        # SDSS-V writes ``apStar`` for both hemispheres.
+        prefix = "as" if apred in RELEASES and telescope == "lco25m" else kind[1]
+    apstar = next((each for each, reduction in _COMBINATIONS.items() if reduction == apred), "stars")
+    return FileName(prefix, bool(kind[2]), apred, apstar, telescope, obj, last_night="", place="")
+
+
 def identify(
     name: FileName, facts: Mapping[str, Any], *, release: str | None = None, what: str = ""
 ) -> Product:
@@ -164,8 +200,8 @@ def identify(
     Args:
         name: The parsed name of the file.
         facts: ``obj``, ``apred``, ``field``, ``telescope``, ``healpix``, ``location_id``,
-            ``commissioning``, ``file_name``; where one is absent or ``None``, the name decides.
-        release: The release of reductions that do not state it themselves.
+            ``commissioning``, ``file_name``, ``release``; where one is absent or ``None``, the name decides.
+        release: The release of reductions that do not state a public one themselves.
         what: The name of the product in an error.
 
     Raises:
@@ -177,8 +213,10 @@ def identify(
     telescope = facts.get("telescope", "").lower()
     obj = facts.get("obj") or name.obj
     healpix = None if apred in RELEASES else facts.get("healpix", name.healpix)
+    stated = facts.get("release")
+    asked = stated if release is None or (stated and is_public(stated)) else release
     return Product(
-        release=release_of(apred, release, what or name.obj),
+        release=release_of(apred, asked, what or name.obj),
         apred=apred,
         apstar=name.apstar,
         telescope=telescope if telescope in TELESCOPES else name.telescope or _TELESCOPE_OF[name.prefix],
@@ -218,17 +256,9 @@ def published(obj: str, release: str, telescope: str, place: str) -> str:
     by_location = _by_location(apred, telescope)
     if by_location and not place.isdecimal():
         raise UsageError(f"--field {place}: folders of {release} are named after LOCATION_ID, a number")
-    product = Product(
-        release=release,
-        apred=apred,
-        telescope=telescope,
-        obj=obj,
-        prefix="as" if telescope == "lco25m" else "ap",
-        apstar=next((each for each, of in _COMBINATIONS.items() if of == apred), "stars"),
-        field=place,
-        location_id=int(place) if by_location else None,
-    )
-    return product.sas_path
+    facts = {"obj": obj, "apred": apred, "telescope": telescope, "field": place}
+    facts["location_id"] = int(place) if by_location else None
+    return identify(name_of(facts), facts).sas_path
 
 
 def _by_location(apred: str, telescope: str) -> bool:
@@ -244,8 +274,8 @@ def release_of(apred: str, asked: str | None, what: str) -> str:
     """
     if apred in RELEASES:
         return RELEASES[apred]
-    if asked and re.fullmatch(r"\w+", asked):
-        return asked.lower()
+    if asked and _RELEASE.fullmatch(asked.lower()):
+        return asked.lower().replace("-", "")
     if asked:
         raise UsageError(f"not a data release: {asked!r}; --release takes e.g. {INTERNAL} or dr19")
     raise UsageError(
@@ -254,12 +284,19 @@ def release_of(apred: str, asked: str | None, what: str) -> str:
     )
 
 
-def release_rank(release: str) -> int:
+def is_public(release: str) -> bool:
+    """Whether this is one of the public data releases."""
+    return re.fullmatch(r"dr\d+", release.lower()) is not None
+
+
+def release_rank(release: str) -> float:
     """A number that is larger for a newer release; releases of unknown form come first."""
     if release == INTERNAL:
         return 1000
-    found = re.fullmatch(r"dr(\d+)", release)
-    return int(found[1]) if found else 0
+    if found := _IPL.fullmatch(release):
+        # Just before the public release of the same reductions.
+        return max(int(found[1]) + 16, 18) - 0.5
+    return int(release[2:]) if is_public(release) else 0
 
 
 # > Where the file lies

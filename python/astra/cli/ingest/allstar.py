@@ -9,6 +9,7 @@ from astra.system.arguments import argument, option, takes
 
 EXAMPLES = examples(
     "astra ingest allstar allStar-dr17-synspec_rev1.fits",
+    "astra ingest allstar mwmAllStar-0.6.0.fits.gz --release dr19",
     "astra ingest allstar allStar-1.3-apo25m.fits --catalog mwmAllStar-0.6.0.fits",
     "astra ingest allstar allStar-v603.fits --spectra-root /data/apstar --extinction sfd",
 )
@@ -16,7 +17,7 @@ EXAMPLES = examples(
 
 @dataclass(frozen=True, kw_only=True)
 class _Arguments:
-    file: Path = argument(help="An allStar table (FITS, also compressed).")
+    file: Path = argument(help="An allStar or mwmAllStar table (FITS, also compressed).")
     spectra_root: Path | None = option(help="Folder of the files; default SAS_BASE_DIR.")
     table: CatalogArguments = CatalogArguments()
     catalog_hdu: str | None = option(metavar="N|NAME", help="Which table of the catalogue.")
@@ -26,7 +27,7 @@ class _Arguments:
 
 @takes(_Arguments)
 def allstar(asked: _Arguments) -> None:
-    """Register the sources and spectra of an allStar table."""
+    """Register the sources and spectra of an allStar or mwmAllStar table."""
     from astra.ingest.allstar import ingest_allstar
 
     with database_session(), progress("rows") as update:

@@ -46,7 +46,7 @@ class SharedArguments:
     hdu: str | None = HDU
     extinction: Extinction = EXTINCTION
     dust_map: str | None = DUST_MAP
-    release: str | None = option(help="Data release, where the reduction does not tell, e.g. sdss5.")
+    release: str | None = option(help="Data release, where the reduction does not tell, e.g. dr19 or sdss5.")
 
 
 @dataclass(frozen=True, kw_only=True)
