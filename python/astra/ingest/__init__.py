@@ -1,6 +1,8 @@
 """Files and catalogues -> sources and spectra.
 
-apstar.py, allstar.py   the two commands: files of spectra, and the table of a data release
+apstar.py, mwmstar.py   two commands: files of spectra, of the APOGEE reduction and of Astra for each star
+allstar.py              a command: the table of a data release
+files.py                finds the files of such commands, and registers them
 headers.py              one file: its product, star and spectrum
 table_files.py          the tables of a file, read in pieces
 table_columns.py        the columns of a table by our names, in our units

@@ -14,7 +14,7 @@ from astra.database.connection import MAX_PARAMETERS
 from astra.ingest.precedence import Values
 from astra.ingest.references import References
 from astra.ingest.values import clean
-from astra.spectra.identity import Product
+from astra.spectra.identity import MwmProduct, Product
 
 log = logging.getLogger("astra")
 
@@ -43,7 +43,7 @@ class Record:
         disagreement: How folder and header contradict each other, in words.
     """
 
-    product: Product
+    product: Product | MwmProduct
     path: str | None
     sdss_id: int | None = None
     star: Values = field(default_factory=dict)
@@ -67,9 +67,9 @@ class IngestCounts:
     the sum of the last three.
 
     Attributes:
-        seen: Files, or rows of an allStar table.
-        skipped: Rows of an allStar table that name no file.
-        unreadable: Files whose header could not be read, registered from their names.
+        seen: Files, or rows of an allStar table, or spectra in mwmStar files.
+        skipped: Rows of an allStar table that name no file; mwmStar files of which no spectrum is read.
+        unreadable: Files whose header could not be read: registered from their names, except mwmStar files.
     """
 
     seen: int = 0

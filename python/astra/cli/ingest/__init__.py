@@ -10,6 +10,6 @@ import typer
 
 app = typer.Typer(help="Register sources and spectra.", rich_markup_mode=None)
 # In the order in which the help lists them.
-for _name in ("apstar", "allstar"):
+for _name in ("apstar", "allstar", "mwmstar"):
     _module = import_module(f"astra.cli.ingest.{_name}")
     app.command(epilog=_module.EXAMPLES)(getattr(_module, _name))

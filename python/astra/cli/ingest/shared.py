@@ -33,8 +33,19 @@ class SharedArguments:
     release: str | None = option(help="Data release, where the reduction does not tell, e.g. sdss5.")
 
 
-def say_counts(counts: "IngestCounts", as_json: bool) -> None:
-    """Say what an ingest did."""
+def say_counts(
+    counts: "IngestCounts",
+    as_json: bool,
+    unreadable: str = "files registered from their names alone",
+    skipped: str = "rows without a file",
+) -> None:
+    """Say what an ingest did.
+
+    Args:
+        counts: What it did.
+        as_json: Print one JSON object.
+        unreadable, skipped: What these counts mean.
+    """
     found = counts.as_dict()
     if as_json:
         say_json(found)
@@ -46,8 +57,8 @@ def say_counts(counts: "IngestCounts", as_json: bool) -> None:
     for kind in ("spectra", "sources"):
         say(f"{kind}: {listed(kind, 'new', 'updated', 'unchanged')}")
     if found["unreadable"]:
-        say(f"files registered from their names alone: {found['unreadable']:,}")
+        say(f"{unreadable}: {found['unreadable']:,}")
     if found["skipped"]:
-        say(f"rows without a file: {found['skipped']:,}")
+        say(f"{skipped}: {found['skipped']:,}")
     if any(count for name, count in found.items() if name.startswith("catalog_")):
         say(f"catalogue rows: {listed('catalog', 'matched', 'unmatched', 'duplicate')}")
