@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spectrum, TaskClaim, TaskRun
+from astra.models import (
+    ApogeeCoaddedSpectrumInApStar,
+    ApogeeCombinedSpectrum,
+    AstroNNdist,
+    Source,
+    Spectrum,
+    TaskClaim,
+    TaskRun,
+)
+from astra.models.apogee import ApogeeSpectrum
 from astra.running.rows import Chunk
 
 N_PIXELS = 8575
@@ -71,6 +80,25 @@ def a_spectrum(source: Source | None = None, path: Path | str | None = None, **v
     return ApogeeCoaddedSpectrumInApStar.create(**(given | values))
 
 
+def a_combined_spectrum(source: Source | None = None, path: Path | str | None = None, **values: Any):
+    """A spectrum of a star in an mwmStar file; by default the file does not exist."""
+    number = next(_numbers)
+    given = {
+        "source": source,
+        "spectrum_pk": Spectrum.create().pk,
+        "product_id": f"mwmstar/dr19/0.6.0/apo25m/1/{number}/dr17/s",
+        "release": "dr19",
+        "v_astra": "0.6.0",
+        "sdss_id": number,
+        "apred": "dr17",
+        "obj": f"2M{number:08d}+3333333",
+        "telescope": "apo25m",
+        "snr": 100.0,
+        "path": str(path or f"/nowhere/mwmStar-0.6.0-{number}.fits"),
+    }
+    return ApogeeCombinedSpectrum.create(**(given | values))
+
+
 def a_run(**values: Any) -> TaskRun:
     """The record of a run."""
     given = {"task": "astronn_dist", "version": "0", "v_astra_major_minor": 1, "host": "here", "pid": 1}
@@ -86,7 +114,7 @@ def a_chunk(keys: list[int], task: str = "astronn_dist", *, alone: bool = False)
     return chunk
 
 
-def a_result(spectrum: ApogeeCoaddedSpectrumInApStar, **values: Any) -> AstroNNdist:
+def a_result(spectrum: ApogeeSpectrum, **values: Any) -> AstroNNdist:
     """A result as the pipeline would write it."""
     given = {
         "k_mag": 10.0,
@@ -147,8 +175,15 @@ def write_apstar(
 
 #: The columns of HDU 3 and 4 of an mwmStar file of DR19, and their types, in the published order.
 MWMSTAR_COLUMNS = {
-    **{"spectrum_pk_id": "int64", "release": "char", "filetype": "char", "v_astra": "char"},
-    **{"healpix": "int32", "sdss_id": "int64", "apred": "char", "obj": "char", "telescope": "char"},
+    "spectrum_pk_id": "int64",
+    "release": "char",
+    "filetype": "char",
+    "v_astra": "char",
+    "healpix": "int32",
+    "sdss_id": "int64",
+    "apred": "char",
+    "obj": "char",
+    "telescope": "char",
     **dict.fromkeys(("min_mjd", "max_mjd", "n_entries", "n_visits", "n_good_visits", "n_good_rvs"), "int32"),
     **dict.fromkeys(("snr", "mean_fiber", "std_fiber"), "float32"),
     "spectrum_flags": "int64",
@@ -160,7 +195,8 @@ MWMSTAR_COLUMNS = {
     "n_components": "int32",
     **dict.fromkeys(("wavelength", "flux", "ivar", "pixel_flags", "continuum"), "float32[]"),
     "nmf_rectified_model_flux": "float32[]",
-    **{"nmf_rchi2": "float32", "nmf_flags": "int64"},
+    "nmf_rchi2": "float32",
+    "nmf_flags": "int64",
 }
 
 

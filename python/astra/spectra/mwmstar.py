@@ -17,12 +17,17 @@ from astra.spectra.combined import CombinedSpectrum, SpectrumFile, faults_of
 from astra.spectra.grid import N_GRID, wavelength
 from astra.system.processes import silenced
 
-#: The HDUs of APOGEE; those before them are of BOSS.
-TABLES = (3, 4)
+#: The HDUs of APOGEE by telescope; those before them are of BOSS.
+TABLES = {"apo25m": 3, "lco25m": 4}
 #: A wavelength is of the grid if its relative difference is smaller: a tenth of a pixel, 40 times as much as
 #: a float of 4 bytes is off.
 TOLERANCE = 1.4e-6
 
+#: The columns of one value that are read; there may be others.
+FACTS = (
+    *("v_astra", "healpix", "apred", "obj", "telescope", "n_visits", "n_good_visits", "n_good_rvs"),
+    *("snr", "spectrum_flags", "v_rad", "e_v_rad"),
+)
 _PIXELS = ("wavelength", "flux", "ivar", "pixel_flags")
 
 
@@ -39,7 +44,7 @@ def read_combined(path: str | Path, telescope: str, apred: str) -> CombinedSpect
         UnreadableSpectrum: The file is damaged, is not an mwmStar file, or has no such spectrum.
     """
     with MwmStarFile.opened(path) as file:
-        for row in file.rows():
+        for row in file.rows(telescope):
             if (row.facts["telescope"], row.facts["apred"]) == (telescope, apred):
                 return row.combined()
     raise UnreadableSpectrum(f"no spectrum of {telescope} in the reduction {apred}: {path}")
@@ -50,7 +55,7 @@ class Row:
     """One combined spectrum.
 
     Attributes:
-        facts: The columns of one value by their names in lower case; texts without padding.
+        facts: Those of ``FACTS`` that are there; texts without padding.
     """
 
     facts: dict[str, Any]
@@ -82,11 +87,12 @@ class Row:
 class MwmStarFile(SpectrumFile):
     """An open and complete mwmStar file."""
 
-    def rows(self) -> list[Row]:
-        """The combined spectra of APOGEE, those from Apache Point first."""
+    def rows(self, telescope: str | None = None) -> list[Row]:
+        """The combined spectra of APOGEE in the table of a telescope; ``None`` takes both tables."""
         # The structure was checked, so other warnings of astropy do not matter.
         with faults_of(self.path), silenced():
-            return [row for index in TABLES for row in self._rows(index)]
+            tables = (index for name, index in TABLES.items() if telescope in (None, name))
+            return [row for index in tables for row in self._rows(index)]
 
     def _rows(self, index: int) -> Iterator[Row]:
         from astropy.io import fits
@@ -100,14 +106,20 @@ class MwmStarFile(SpectrumFile):
             raise UnreadableSpectrum(f"not an mwmStar file: {what} is no table of spectra")
         if not hdu.header["NAXIS2"]:
             return
-        if missing := {"telescope", "apred"} - {name.lower() for name in hdu.columns.names}:
+        there = {name.lower() for name in hdu.columns.names}
+        if missing := sorted({"telescope", "apred"} - there):
             raise UnreadableSpectrum(f"not an mwmStar file: {what} has no column {' or '.join(missing)}")
-        columns = {name.lower(): np.asarray(hdu.data[name]) for name in hdu.columns.names}
+        # Names of columns know no case.
+        facts, pixels = (
+            {name: np.asarray(hdu.data[name]) for name in names if name in there}
+            for names in (FACTS, _PIXELS)
+        )
         for number in range(hdu.header["NAXIS2"]):
-            values = {name: column[number] for name, column in columns.items()}
-            facts = {name: _plain(value) for name, value in values.items() if np.ndim(value) == 0}
-            pixels = {name: values[name] for name in _PIXELS if name in values and np.ndim(values[name])}
-            yield Row(facts, pixels, f"row {number} of {what}" if number else what)
+            yield Row(
+                {name: _plain(column[number]) for name, column in facts.items()},
+                {name: np.asarray(column[number]) for name, column in pixels.items()},
+                f"row {number} of {what}" if number else what,
+            )
 
 
 def _plain(value: Any) -> Any:
