@@ -14,7 +14,8 @@ CREATE TABLE apogee_combined_spectrum (
     release TEXT NOT NULL, filetype TEXT NOT NULL, v_astra TEXT NOT NULL, sdss_id {integer} NOT NULL,
     apred TEXT NOT NULL, obj TEXT NOT NULL, telescope TEXT NOT NULL, healpix INTEGER,
     path TEXT, pixels_digest TEXT,
-    n_visits INTEGER, n_good_visits INTEGER, n_good_rvs INTEGER, snr {real}, spectrum_flags {integer} NOT NULL,
+    n_visits INTEGER, n_good_visits INTEGER, n_good_rvs INTEGER,
+    snr {real}, spectrum_flags {integer} NOT NULL,
     v_rad {real}, e_v_rad {real},
     created {time} NOT NULL DEFAULT {now}, modified {time} NOT NULL DEFAULT {now}
 )

@@ -5,6 +5,7 @@ AstraError                    an internal error: exit 70
 ├── ConfigError               the operator, before the first spectrum: settings, schema, weights; exit 78
 ├── DatabaseUnreachable       the operator: no server, wrong password, no such database; exit 69
 │   └── TryAgain              nobody: a deadlock that the database has ended; tried again at once
+├── ArchiveUnreachable        the operator: no network, or the survey's archive does not answer; exit 69
 ├── StorageError              the operator: a database or a disk refused a write; exit 74
 ├── Interrupted               nobody: stopped before the end, run again; exit 75
 └── SpectrumError             nobody at run time: one spectrum, one flagged row
@@ -50,6 +51,12 @@ class DatabaseUnreachable(AstraError):
 
 class TryAgain(DatabaseUnreachable):
     """Two transactions stood in each other's way, and this one was undone."""
+
+
+class ArchiveUnreachable(AstraError):
+    """The survey's archive does not answer."""
+
+    exit_code = 69
 
 
 class StorageError(AstraError):

@@ -18,7 +18,7 @@ HEAVY = ("torch", "astropy", "bokeh", "numpy", "peewee", "rich", "yaml")
             [command, "--help"]
             for command in ("init", "run", "srun", "status", "version", "ingest", "config", "models")
         ),
-        *([command, "--help"] for command in ("simulate", "compare", "doctor")),
+        *([command, "--help"] for command in ("fetch", "simulate", "compare", "doctor")),
         *([command, "--help"] for command in ("create", "explain", "report")),
     ],
     ids=" ".join,
@@ -49,6 +49,7 @@ def test_help_loads_nothing_heavy(arguments):
         ["doctor"],
         ["report"],
         ["version"],
+        ["fetch"],
         ["ingest", "apstar"],
         ["ingest", "allstar"],
         ["config", "show"],

@@ -32,6 +32,15 @@ def published(shared: Path) -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture
+def real_table(shared: Path) -> Path:
+    """3,244 rows of a real DR12 table, joined to Hipparcos."""
+    path = shared / "data" / "catalogs" / "APOGEE-allStar-v603-Hipparcos.fits.gz"
+    if not path.exists():
+        pytest.skip(f"needs {path}")
+    return path
+
+
+@pytest.fixture
 def apstar(tmp_path: Path) -> Callable[..., Path]:
     """Writes small apStar files; equal ``level`` means equal pixels."""
 

@@ -34,15 +34,6 @@ DR12 = {
 }
 
 
-@pytest.fixture
-def real_table(shared):
-    """3,244 rows of a real DR12 table, joined to Hipparcos."""
-    path = shared / "data" / "catalogs" / "APOGEE-allStar-v603-Hipparcos.fits.gz"
-    if not path.exists():
-        pytest.skip(f"needs {path}")
-    return path
-
-
 # > A real table
 
 
@@ -93,10 +84,13 @@ def test_values_of_a_real_table(db, real_table):
         (0.3517, "RJCE_WISE_PARTSKY", 0.5, "auto", (1.0, 2**5, "AK_TARG (RJCE_WISE_PARTSKY)")),
         (0.3517, "SFD", 0.5, "ak_targ", (1.0, 2**3, "AK_TARG (SFD)")),
         (0.3517, "none", 0.5, "auto", (1.0, 0, "AK_TARG")),
-        (-9999.99, "none", 0.5, "auto", (0.5, 2**3, "SFD_EBV")),
-        (-86.2, "RJCE_IRAC", 0.5, "auto", (0.5, 2**3, "SFD_EBV")),
+        (-9999.99, "none", 0.5, "auto", (0.442, 2**3 | 1, "0.884 SFD_EBV")),
+        (-86.2, "RJCE_IRAC", 0.5, "auto", (0.442, 2**3 | 1, "0.884 SFD_EBV")),
+        (-86.2, "RJCE_IRAC", 0.5, "ak_targ_sfd", (0.5, 2**3, "SFD_EBV")),
         (-0.03517, "RJCE_WISE_OPS", 0.5, "auto", (-0.1, 2**5, "AK_TARG (RJCE_WISE_OPS)")),
-        (0.3517, "RJCE_IRAC", 0.5, "sfd", (0.5, 2**3, "SFD_EBV")),
+        (0.3517, "RJCE_IRAC", 0.5, "sfd", (0.442, 2**3 | 1, "0.884 SFD_EBV")),
+        (0.3517, "RJCE_IRAC", 0.5, "rjce", (1.0, 2**4, "AK_TARG (RJCE_IRAC)")),
+        (0.3517, "SFD", 0.5, "rjce", (None, 0, None)),
         (-9999.99, "none", 0.5, "ak_targ", (None, 0, None)),
         (0.3517, "RJCE_IRAC", -9999.99, "sfd", (None, 0, None)),
         (np.nan, "none", np.nan, "auto", (None, 0, None)),
@@ -113,7 +107,7 @@ def test_where_the_extinction_comes_from(db, table, a_k, method, sfd, preference
 
 
 def test_an_unknown_preference_is_refused(table):
-    with pytest.raises(UsageError, match="unknown extinction: 'best'; it is one of auto, ak_targ, sfd"):
+    with pytest.raises(UsageError, match="unknown extinction: 'best'; it is one of auto, ak_targ, rjce, sfd"):
         ingest_allstar(table("t.fits", [DR12]), extinction="best")
 
 

@@ -188,8 +188,10 @@ def test_neither_the_order_nor_the_commands_matter(db, apstar, headers, random, 
         ({}, "auto", (None, 0, None)),
         ({"AKTARG": 0.3517, "AKMETHOD": "RJCE_IRAC"}, "auto", (1.0, 2**4, "AKTARG (RJCE_IRAC)")),
         ({"AKTARG": 0.3517, "AKMETHOD": "SFD", "SFD_EBV": 0.2}, "auto", (1.0, 2**3, "AKTARG (SFD)")),
-        ({"AKTARG": 0.3517, "SFD_EBV": 0.2}, "sfd", (0.2, 2**3, "SFD_EBV")),
-        ({"AKTARG": -9999.99, "AKMETHOD": "none", "SFD_EBV": 0.2}, "auto", (0.2, 2**3, "SFD_EBV")),
+        ({"AKTARG": 0.3517, "SFD_EBV": 0.2, "GLAT": 0.0}, "sfd", (0.1768, 2**3 | 1, "0.884 SFD_EBV")),
+        ({"SFD_EBV": 0.2, "GLAT": -30.1}, "auto", (0.1768, 2**3, "0.884 SFD_EBV")),
+        ({"SFD_EBV": 0.2, "GLAT": -29.9}, "auto", (0.1768, 2**3 | 1, "0.884 SFD_EBV")),
+        ({"AKTARG": -9999.99, "SFD_EBV": 0.2}, "ak_targ_sfd", (0.2, 2**3, "SFD_EBV")),
         ({"AKTARG": -9999.99, "SFD_EBV": 0.2}, "ak_targ", (None, 0, None)),
         (
             {"AKTARG": -0.03517, "AKMETHOD": "RJCE_WISE_OPS", "SFD_EBV": 0.2},
@@ -210,7 +212,7 @@ def test_extinction_in_a_header_follows_the_rule_for_tables(
 
 
 def test_an_unknown_preference_of_extinction_is_refused(db, apstar):
-    with pytest.raises(UsageError, match="unknown extinction: 'best'; it is one of auto, ak_targ, sfd"):
+    with pytest.raises(UsageError, match="unknown extinction: 'best'; it is one of auto, ak_targ, rjce, sfd"):
         ingest_apstar([apstar("apStar-r8-X.fits")], extinction="best")
 
 

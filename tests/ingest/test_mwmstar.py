@@ -79,6 +79,14 @@ def test_the_spectra_of_both_telescopes_are_registered_with_their_star(db, mwmst
     assert (source.plx, source.e_plx) == (0.11437972, 0.014047999)
 
 
+def test_the_reddening_of_the_star_follows_from_its_w2_magnitude(db, mwmstar):
+    ingest_mwmstar(mwmstar({}, H_MAG=10.107, E_H_MAG=0.026, W2_MAG=9.831, E_W2_MAG=0.0011, MAG4_5=None))
+
+    # RJCE with the colour that SDSS-V takes for a giant without reddening.
+    assert Source.get().ebv == pytest.approx(2.61 * (10.107 - 9.831 - 0.08))
+    assert Source.get().flag_ebv_from_rjce_allwise
+
+
 def test_again_nothing_is_modified_and_other_pixels_make_their_spectrum_pending(db, mwmstar, tmp_path):
     mwmstar({}, {"telescope": "lco25m"})
     mwmstar({"obj": "2M1"}, sdss_id=77, APOGEEID="2M1")

@@ -3,12 +3,16 @@
 apstar.py, mwmstar.py   two commands: files of spectra, of the APOGEE reduction and of Astra for each star
 allstar.py              a command: the table of a data release
 files.py                finds the files of such commands, and registers them
+fetching.py             the command that brings files from the survey's archive
+archive.py              downloads from the archive, in a process of its own
 headers.py              one file: its product, star and spectrum
 table_files.py          the tables of a file, read in pieces
 table_columns.py        the columns of a table by our names, in our units
 spellings.py            the names of columns and cards, by our names
 values.py               true values and fillers, and the limits that the distances share
-measurements.py         E(B-V) from AK_TARG or SFD_EBV, of a header or a row; the release of Gaia
+extinction.py           E(B-V) of a header or a row: of the survey, by RJCE, or from a map
+dust_maps.py            the maps of the package dustmaps
+gaia.py                 the names and the release of Gaia's measurements
 catalog.py              the table of --catalog, whose values are preferred
 records.py              one product, as a file or a row describes it; the counts
 register.py             writes one batch of records in one transaction: the rows of its spectra

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from astra.errors import UsageError
-from astra.ingest import measurements, spellings
-from astra.ingest.measurements import Preference
+from astra.ingest import gaia, spellings
+from astra.ingest.extinction import Rule, RuleName, reddening, rule_of
 from astra.ingest.precedence import Values
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
@@ -32,7 +32,8 @@ def ingest_allstar(
     file: str | Path,
     *,
     spectra_root: str | Path | None = None,
-    extinction: Preference = "auto",
+    extinction: RuleName = "auto",
+    dust_map: str | None = None,
     release: str | None = None,
     hdu: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -42,8 +43,8 @@ def ingest_allstar(
     Args:
         file: A FITS table of any release, also compressed with gzip.
         spectra_root: The folder of the published spectra, if it is not ``SAS_BASE_DIR``.
-        extinction: The column that gives E(B-V): AK_TARG (``ak_targ``), SFD_EBV (``sfd``), or the first of
-            the two that a row has (``auto``).
+        extinction: Where E(B-V) comes from, as in ``extinction.Rule``.
+        dust_map: The map in ``dust_maps`` that ``auto`` takes last.
         release: The data release of reductions that do not state it.
         hdu: The number or the name of the table in the file; ``None`` takes the first that fits and has rows.
         on_progress: Called with the numbers of rows done and of all rows.
@@ -53,10 +54,10 @@ def ingest_allstar(
         StorageError: The database refused a write; the batches before it are kept.
         DatabaseUnreachable: The connection was lost; the batches before it are kept.
     """
-    tally, file = Tally(), Path(file)
+    tally, file, rule = Tally(), Path(file), rule_of(extinction, dust_map)
     table = _table(file, hdu)
     done = 0
-    for rows in _pieces(table, file, measurements.checked_preference(extinction), tally):
+    for rows in _pieces(table, file, rule, tally):
         records = [record for row in rows if (record := _record(*row, spectra_root, release)) is not None]
         if any(record.path is None for record in records):
             message = "%s: LOCATION_ID, FIELD or HEALPIX is absent in some rows; their files cannot be found"
@@ -92,21 +93,21 @@ def _lacking(table: FitsTable) -> list[str]:
 
 
 def _pieces(
-    table: FitsTable, file: Path, preference: Preference, tally: Tally
+    table: FitsTable, file: Path, rule: Rule, tally: Tally
 ) -> Iterator[list[tuple[Values, Values, Values]]]:
     """The rows of a table in pieces: the values of the product, the star and the spectrum by our names."""
-    gaia = measurements.names_in_release(spellings.by_upper_case(table.units))
-    groups = (spellings.PRODUCT, _SPECTRUM, _STAR, spellings.TARGETING, gaia.wanted)
+    of_gaia = gaia.names_in_release(spellings.by_upper_case(table.units))
+    groups = (spellings.PRODUCT, _SPECTRUM, _STAR, spellings.EXTINCTION, of_gaia.wanted)
     wanted = {name: names for group in groups for name, names in group.items()}
     columns = Columns(file, table.units, wanted, tally)
     for piece in table.pieces(columns.needed, BATCH):
         columns.warn(piece)
         values = columns.values(piece)
-        product, spectrum, star, targeting, measured = (
+        product, spectrum, star, extinction, measured = (
             {name: values[name] for name in group if name in values} for group in groups
         )
-        star |= measurements.with_release(measured, gaia.release)
-        star |= measurements.reddening(targeting, columns.names, preference)
+        star |= reddening(star | extinction, columns.names, rule)
+        star |= gaia.with_release(measured, of_gaia.release)
         yield [
             tuple({name: column[row] for name, column in part.items()} for part in (product, star, spectrum))
             for row in range(len(values["file_name"]))

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from astra.ingest.extinction import RuleName, rule_of
 from astra.ingest.files import FileKind, ingest_files
 from astra.ingest.headers import read_record
-from astra.ingest.measurements import Preference, checked_preference
 from astra.ingest.records import IngestCounts
 from astra.ingest.register import Spectra
 from astra.spectra.identity import parse_path
@@ -18,7 +18,8 @@ def ingest_apstar(
     *,
     catalog: str | Path | None = None,
     hdu: str | None = None,
-    extinction: Preference = "auto",
+    extinction: RuleName = "auto",
+    dust_map: str | None = None,
     release: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> IngestCounts:
@@ -28,8 +29,8 @@ def ingest_apstar(
         paths: One or several files, or folders to search with all folders in them.
         catalog: A table with values for the stars of these files, preferred to those in the headers.
         hdu: The number or the name of the table in that file; ``None`` takes the one that lists the stars.
-        extinction: The card that gives E(B-V): AKTARG (``ak_targ``), SFD_EBV (``sfd``), or the first of the
-            two that a header has (``auto``).
+        extinction: Where E(B-V) comes from, as in ``extinction.Rule``.
+        dust_map: The map in ``dust_maps`` that ``auto`` takes last.
         release: The data release of reductions that do not state it.
         on_progress: Called with the numbers of files done and of all files.
 
@@ -38,8 +39,9 @@ def ingest_apstar(
         StorageError: The database refused a write; the batches before it are kept.
         DatabaseUnreachable: The connection was lost; the batches before it are kept.
     """
-    read = functools.partial(read_record, release=release, extinction=checked_preference(extinction))
-    return ingest_files(APSTAR, paths, lambda path: [read(path)], catalog, hdu, on_progress)
+    rule = rule_of(extinction, dust_map)
+    read = functools.partial(read_record, release=release, extinction=rule)
+    return ingest_files(APSTAR, paths, lambda path: [read(path)], catalog, hdu, rule, on_progress)
 
 
 def _newest(names: Iterable[str]) -> Iterator[str]:

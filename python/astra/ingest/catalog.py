@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from astra.errors import UsageError
-from astra.ingest import measurements, spellings
+from astra.ingest import gaia, spellings
+from astra.ingest.extinction import AUTO, Rule, reddening
 from astra.ingest.precedence import Values, origin_of_catalog
 from astra.ingest.records import Tally
 from astra.ingest.source_rows import VALUE_COLUMNS, Ids
@@ -55,9 +56,9 @@ class Listing:
         matched: The rows that were found for a star.
     """
 
-    def __init__(self, table: Table, path: Path, tally: Tally) -> None:
-        self.table, self._path, self._tally = table, path, tally
-        self._gaia = measurements.names_in_catalog(spellings.by_upper_case(table.units))
+    def __init__(self, table: Table, path: Path, tally: Tally, rule: Rule = AUTO) -> None:
+        self.table, self._path, self._tally, self._rule = table, path, tally, rule
+        self._gaia = gaia.names_in_catalog(spellings.by_upper_case(table.units))
         of_gaia = {name: names for name, names in self._gaia.wanted.items() if name in _OF_GAIA}
         self._ids = Columns(path, table.units, spellings.IDENTIFIERS | of_gaia, tally)
         self._content = table.read(self._ids.needed)
@@ -86,7 +87,9 @@ class Listing:
         found = columns.values(self._content)
         self._content = {}
         measured = {name: found.pop(name) for name in self._gaia.wanted.keys() & found.keys()}
-        found |= measurements.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
+        extinction = {name: found.pop(name) for name in spellings.EXTINCTION.keys() & found.keys()}
+        found |= reddening(found | extinction, columns.names, self._rule, is_catalog=True)
+        found |= gaia.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
         self._columns = {name: _compact(values) for name, values in found.items() if name in VALUE_COLUMNS}
         self._warn_of_names(columns.names)
         self._warn_of_contradictions()
@@ -166,7 +169,7 @@ class Listing:
         absent = [None] * len(self.table)
         found = self._ids.values(self._content)
         measured = {name: found[name] for name in _OF_GAIA if name in found}
-        gaia_ids = measurements.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
+        gaia_ids = gaia.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
         names = [found.get(name, absent) for name in ("sdss4_apogee_id", "apogee_id", "obj")]
         rows = zip(*names, strict=True)
         self._sdss_ids = found.get("sdss_id", absent)
@@ -228,13 +231,16 @@ class Catalog:
         origin: The origin of its values.
     """
 
-    def __init__(self, path: str | Path, tally: Tally, hdu: str | None = None) -> None:
+    def __init__(
+        self, path: str | Path, tally: Tally, hdu: str | None = None, extinction: Rule = AUTO
+    ) -> None:
         """Read the identifiers of a catalogue, and its values if it has only one table of stars.
 
         Args:
             path: A CSV, ECSV, FITS or VOTable file, also compressed with gzip.
             tally: Warns once about unused columns and unusable values.
             hdu: The number or the name of the table; ``None`` takes the one that lists the stars.
+            extinction: Where E(B-V) comes from.
 
         Raises:
             UsageError: The file cannot be read, has no column of identifiers, or a unit measures something
@@ -251,7 +257,7 @@ class Catalog:
             tally.warn("no rows in the catalogue %s", path)
         # An empty table counts only if there is no other.
         fitting = [table for table in fitting if len(table)] or fitting[:1]
-        self._candidates = [Listing(table, self._path, tally) for table in fitting]
+        self._candidates = [Listing(table, self._path, tally, extinction) for table in fitting]
         self._asked, self._listed, self._unlisted = 0, 0, []
         if len(self._candidates) == 1:
             self._take(self._candidates[0], "the only one that lists stars")
@@ -309,7 +315,7 @@ class Catalog:
 
 def _has_ids(table: Table) -> bool:
     there = spellings.by_upper_case(table.units)
-    known = spellings.IDENTIFIERS | spellings.GAIA | spellings.GAIA_RELEASE
+    known = spellings.IDENTIFIERS | gaia.names_in_catalog(there).wanted
     return bool(spellings.among(there, known).keys() & {*IDENTIFIERS})
 
 

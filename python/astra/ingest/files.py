@@ -11,6 +11,7 @@ import peewee
 
 from astra.errors import UsageError
 from astra.ingest.catalog import Catalog
+from astra.ingest.extinction import Rule
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import Spectra, register
 
@@ -45,6 +46,7 @@ def ingest_files(
     read: Callable[[Path], list[Record]],
     catalog: str | Path | None,
     hdu: str | None,
+    rule: Rule,
     on_progress: Callable[[int, int], None] | None,
     tally: Tally | None = None,
 ) -> IngestCounts:
@@ -53,7 +55,7 @@ def ingest_files(
     starts = checked_paths([paths] if isinstance(paths, str | Path) else paths, kind)
     if hdu is not None and catalog is None:
         raise UsageError("--hdu names a table of the catalogue: give --catalog with it")
-    listed = Catalog(catalog, tally, hdu) if catalog is not None else None
+    listed = Catalog(catalog, tally, hdu, rule) if catalog is not None else None
     total = sum(1 for _ in find_files(starts, kind)) if on_progress else 0
     done = 0
     for batch in peewee.chunked(find_files(starts, kind), BATCH):

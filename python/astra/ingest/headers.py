@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from astra.errors import SpectrumError, UsageError
 from astra.ingest import spellings
-from astra.ingest.measurements import Preference, reddening, with_release
+from astra.ingest.extinction import AUTO, Rule, reddening
+from astra.ingest.gaia import with_release
 from astra.ingest.precedence import Values
 from astra.ingest.records import Record
 from astra.ingest.values import clean, inexact
@@ -25,18 +26,18 @@ _STAR = spellings.STAR | {"sdss_id": spellings.IDENTIFIERS["sdss_id"]}
 _GAIA = spellings.GAIA | spellings.GAIA_RELEASE
 _PRODUCT = {name: among for name, among in spellings.PRODUCT.items() if name != "file_name"}
 _REDUCTION = ("APRED", "V_APRED")
-_GROUPS = (_STAR, _GAIA, _PRODUCT, spellings.SPECTRUM, spellings.TARGETING)
+_GROUPS = (_STAR, _GAIA, _PRODUCT, spellings.SPECTRUM, spellings.EXTINCTION)
 _KNOWN = {keyword for group in _GROUPS for keywords in group.values() for keyword in keywords}
 _KNOWN |= {spellings.V_RAD_OF_SDSS5, *_REDUCTION, *spellings.IDENTIFIERS["apogee_id"]}
 
 
-def read_record(path: str | Path, *, release: str | None = None, extinction: Preference = "auto") -> Record:
+def read_record(path: str | Path, *, release: str | None = None, extinction: Rule = AUTO) -> Record:
     """Describe a file by its header and its pixels, or by its name if the header cannot be read.
 
     Args:
         path: A file with the name of an apStar or asStar file.
         release: The data release of reductions that do not state it.
-        extinction: Where E(B-V) comes from, as in ``reddening``.
+        extinction: Where E(B-V) comes from.
 
     Raises:
         UsageError: The reduction belongs to no known release, and ``release`` is ``None``.
@@ -56,7 +57,7 @@ def read_record(path: str | Path, *, release: str | None = None, extinction: Pre
 
 
 def described(
-    path: str | Path, header: "Header", *, release: str | None = None, extinction: Preference = "auto"
+    path: str | Path, header: "Header", *, release: str | None = None, extinction: Rule = AUTO
 ) -> Record:
     """Describe a file by its header alone, otherwise as :func:`read_record`."""
     text, name = _named(path)
@@ -81,22 +82,21 @@ def cards_of(header: "Header", path: str) -> Values:
     return cards
 
 
-def star_of(cards: Values, extinction: Preference, gaia_release: str | None = None) -> Values:
+def star_of(cards: Values, extinction: Rule, gaia_release: str | None = None) -> Values:
     """The star and its ``sdss_id`` from the cards of a header.
 
     Args:
         cards: As by ``cards_of``.
-        extinction: Where E(B-V) comes from, as in ``reddening``.
+        extinction: Where E(B-V) comes from.
         gaia_release: The release of Gaia's measurements, where no card states it.
     """
+    star = _values(cards, _STAR)
     # A header is like one row of a table.
-    measured, targeting = (
-        {column: [value] for column, value in _values(cards, group).items()}
-        for group in (_GAIA, spellings.TARGETING)
-    )
-    names = spellings.among({keyword: keyword for keyword in cards}, spellings.TARGETING)
-    columns = with_release(measured, gaia_release) | reddening(targeting, names, extinction)
-    return _values(cards, _STAR) | {column: value for column, (value,) in columns.items()}
+    row = {column: [value] for column, value in (star | _values(cards, spellings.EXTINCTION)).items()}
+    names = spellings.among({keyword: keyword for keyword in cards}, spellings.EXTINCTION)
+    measured = {column: [value] for column, value in _values(cards, _GAIA).items()}
+    columns = with_release(measured, gaia_release) | reddening(row, names, extinction)
+    return star | {column: value for column, (value,) in columns.items()}
 
 
 def _named(path: str | Path) -> tuple[str, FileName]:

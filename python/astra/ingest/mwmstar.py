@@ -13,9 +13,9 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from astra.errors import SpectrumError
+from astra.ingest.extinction import Rule, RuleName, rule_of
 from astra.ingest.files import FileKind, ingest_files
 from astra.ingest.headers import cards_of, star_of
-from astra.ingest.measurements import Preference, checked_preference
 from astra.ingest.precedence import Values
 from astra.ingest.records import IngestCounts, Record, Tally, stored_rows
 from astra.ingest.register import Spectra
@@ -40,7 +40,8 @@ def ingest_mwmstar(
     *,
     catalog: str | Path | None = None,
     hdu: str | None = None,
-    extinction: Preference = "auto",
+    extinction: RuleName = "auto",
+    dust_map: str | None = None,
     release: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> IngestCounts:
@@ -50,7 +51,7 @@ def ingest_mwmstar(
         paths: One or several files, or folders to search with all folders in them.
         catalog: A table with values for the stars of these files, preferred to those in the headers.
         hdu: The number or the name of the table in that file; ``None`` takes the one that lists the stars.
-        extinction: As of ``ingest_apstar``.
+        extinction, dust_map: As of ``ingest_apstar``.
         release: The data release of versions of Astra that were not published.
         on_progress: Called with the numbers of files done and of all files.
 
@@ -63,14 +64,12 @@ def ingest_mwmstar(
         StorageError: The database refused a write; the batches before it are kept.
         DatabaseUnreachable: The connection was lost; the batches before it are kept.
     """
-    tally = Tally()
-    read = functools.partial(
-        _records, tally=tally, extinction=checked_preference(extinction), release=release
-    )
-    return ingest_files(MWMSTAR, paths, read, catalog, hdu, on_progress, tally)
+    tally, rule = Tally(), rule_of(extinction, dust_map)
+    read = functools.partial(_records, tally=tally, extinction=rule, release=release)
+    return ingest_files(MWMSTAR, paths, read, catalog, hdu, rule, on_progress, tally)
 
 
-def _records(path: Path, tally: Tally, extinction: Preference, release: str | None) -> list[Record]:
+def _records(path: Path, tally: Tally, extinction: Rule, release: str | None) -> list[Record]:
     """The spectra of one file; those whose pixels cannot be read without a digest."""
     # A database holds text; the name of a file can have bytes that are not.
     text = str(path).encode("utf-8", "backslashreplace").decode()

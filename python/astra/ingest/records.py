@@ -104,6 +104,7 @@ class Tally:
         self._sources: dict[int, int] = {}
         self._warned: set[tuple[Any, ...]] = set()
         self._disagreements, self._disagreement = 0, ""
+        self._limited: set[int] = set()
         self.references = References()
 
     def add(self, **numbers: int) -> None:
@@ -117,6 +118,11 @@ class Tally:
     def forget_source(self, pk: int) -> None:
         """Stop counting a source that was merged into another one."""
         self._sources.pop(pk, None)
+        self._limited.discard(pk)
+
+    def limited(self, pk: int, *, is_limit: bool) -> None:
+        """Count a source whose E(B-V) is an upper limit, unless a later batch gives it another."""
+        (self._limited.add if is_limit else self._limited.discard)(pk)
 
     def warn(self, message: str, *values: Any) -> None:
         """Warn once in an ingest."""
@@ -130,11 +136,14 @@ class Tally:
         self._disagreement = self._disagreement or f"{path}: {what}"
 
     def result(self) -> IngestCounts:
-        """The counts at the end of an ingest; warns of the products with a contradiction."""
+        """The counts at the end of an ingest; warns of contradictions and upper limits."""
         if self._disagreements:
             message = (
                 "header, folder and table disagree; files: %d; the header counts, then the table; e.g. %s"
             )
             log.warning(message, self._disagreements, self._disagreement)
+        if self._limited:
+            message = "E(B-V) is an upper limit in %d of %d sources (bit 0 of ebv_flags)"
+            log.warning(message, len(self._limited), len(self._sources))
         sources = Counter(self._STATES[state] for state in self._sources.values())
         return IngestCounts(**self._counts, **sources)

@@ -118,6 +118,9 @@ class Stars:
                 changed.append({"pk": star.pk, **row})
             self._tally.source(star.pk, updated=bool(differing - {"origins"}))
         upsert(Source, changed, key=("pk",), uncounted=("origins",))
+        for star in found:
+            is_limit = bool((star.values.get("ebv_flags") or 0) & Source.flag_ebv_upper_limit.value)
+            self._tally.limited(star.pk, is_limit=is_limit)
 
     def _repoint(self, lost: int, kept: int) -> None:
         """Make all rows of one source refer to another, and delete the first."""

@@ -35,16 +35,32 @@ STAR: Spellings = {
     "ph_qual": ("PH_QUAL", "QFLG"),
     "cc_flg": ("CC_FLG", "CFLG"),
 }
+#: What E(B-V) follows from, beside H: in tables, and in headers from DR14 to DR17.
 EXTINCTION: Spellings = {
     "ebv": ("SOURCE_EBV", "EBV", "E_BV", "E(B-V)"),
     "e_ebv": ("E_EBV", "EBV_ERR", "E_E_BV", "E_E(B-V)"),
     "ebv_flags": ("EBV_FLAGS",),
     "ebv_origin": ("EBV_ORIGIN",),
-}
-#: Extinction of the targets: in tables of a data release, and in headers from DR14 on.
-TARGETING: Spellings = {
     "a_k": ("AK_TARG", "AKTARG"),
     "a_k_method": ("AK_TARG_METHOD", "AKMETHOD"),
+    # Of SDSS-V, whose magnitudes are of GLIMPSE and unWISE.
+    "ebv_rjce_glimpse": ("EBV_RJCE_GLIMPSE",),
+    "e_ebv_rjce_glimpse": ("E_EBV_RJCE_GLIMPSE",),
+    "ebv_rjce_allwise": ("EBV_RJCE_ALLWISE",),
+    "e_ebv_rjce_allwise": ("E_EBV_RJCE_ALLWISE",),
+    "mag4_5": ("MAG4_5",),
+    "e_mag4_5": ("D4_5M",),
+    "w2_mag": ("W2_MAG",),
+    "e_w2_mag": ("E_W2_MAG",),
+    "ebv_sfd": ("EBV_SFD",),
+    "e_ebv_sfd": ("E_EBV_SFD",),
+    # Of SDSS-IV; TARG_4_5 is the one of the other two that AK_TARG is made of.
+    "ak_wise": ("AK_WISE", "AKWISE"),
+    "irac_4_5": ("IRAC_4_5",),
+    "e_irac_4_5": ("IRAC_4_5_ERR",),
+    "wise_4_5": ("WISE_4_5",),
+    "e_wise_4_5": ("WISE_4_5_ERR",),
+    "e_targ_4_5": ("TARG_4_5_ERR",),
     "sfd_ebv": ("SFD_EBV",),
 }
 #: Measurements of Gaia; ``source_id`` is of the same release as the others.
@@ -59,6 +75,7 @@ GAIA: Spellings = {
     "g_mag": ("G_MAG", "GMAG", "PHOT_G_MEAN_MAG"),
     "bp_mag": ("BP_MAG", "BPMAG", "PHOT_BP_MEAN_MAG"),
     "rp_mag": ("RP_MAG", "RPMAG", "PHOT_RP_MEAN_MAG"),
+    "bp_rp": ("BP_RP", "BP-RP"),
     "ruwe": ("RUWE",),
     "nu_eff_used_in_astrometry": ("NU_EFF_USED_IN_ASTROMETRY", "NUEFF"),
     "pseudocolour": ("PSEUDOCOLOUR", "PSCOL"),

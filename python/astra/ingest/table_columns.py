@@ -16,8 +16,11 @@ from astra.ingest.values import as_numbers, clean_column, inexact, unreadable
 # Fillers of columns in other units than ours, where the range of true values does not identify them.
 _FILLERS = (-9999.0, -9999.99, -999999.0)
 
-_WITH_ERRORS = ("j_mag", "h_mag", "k_mag", "ebv")
-_MAGNITUDES = ("g_mag", "bp_mag", "rp_mag", "a_k", "sfd_ebv", *_WITH_ERRORS)
+_WITH_ERRORS = (
+    *("j_mag", "h_mag", "k_mag", "mag4_5", "w2_mag", "irac_4_5", "wise_4_5"),
+    *("ebv", "ebv_sfd", "ebv_rjce_glimpse", "ebv_rjce_allwise"),
+)
+_MAGNITUDES = ("g_mag", "bp_mag", "rp_mag", "bp_rp", "a_k", "ak_wise", "sfd_ebv", "e_targ_4_5", *_WITH_ERRORS)
 #: The unit of each number that has one.
 UNITS = {
     **dict.fromkeys(("ra", "dec", "l", "b"), "deg"),

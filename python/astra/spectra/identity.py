@@ -221,6 +221,44 @@ def identify(
     )
 
 
+def published(obj: str, release: str, telescope: str, place: str) -> str:
+    """The published path of a star in a release whose folders are named after fields.
+
+    Args:
+        obj: The APOGEE id.
+        release: The data release, DR10 to DR17.
+        telescope: One of ``TELESCOPES``.
+        place: The name of the folder: FIELD, or LOCATION_ID where folders are named after it.
+
+    Raises:
+        UsageError: The release, the telescope, the name or the LOCATION_ID is not one.
+    """
+    apred = next((known for known, of in RELEASES.items() if of == release), None)
+    if apred is None:
+        raise UsageError(
+            f"--field: {release} has no folders of fields, as {', '.join(RELEASES.values())} have; "
+            "register its allStar table with `astra ingest allstar`"
+        )
+    if telescope not in TELESCOPES:
+        raise UsageError(f"not a telescope: {telescope!r}; there are {', '.join(TELESCOPES)}")
+    if not re.fullmatch(r"(2M|AP)[\w.+-]+", obj):
+        raise UsageError(f"not an APOGEE id: {obj!r}; with --field give 2M… or AP…")
+    by_location = _by_location(apred, telescope)
+    if by_location and not place.isdecimal():
+        raise UsageError(f"--field {place}: folders of {release} are named after LOCATION_ID, a number")
+    product = Product(
+        release=release,
+        apred=apred,
+        telescope=telescope,
+        obj=obj,
+        prefix="as" if telescope == "lco25m" else "ap",
+        apstar=next((each for each, of in _COMBINATIONS.items() if of == apred), "stars"),
+        field=place,
+        location_id=int(place) if by_location else None,
+    )
+    return product.sas_path
+
+
 def _by_location(apred: str, telescope: str) -> bool:
     """Whether folders are named after LOCATION_ID: until DR14, but not those of the 1-m telescope."""
     return telescope != "apo1m" and release_rank(RELEASES.get(apred, INTERNAL)) <= release_rank("dr14")

@@ -1,6 +1,6 @@
 """``astra ingest``: one file for each command, named after it.
 
-apstar.py, allstar.py
+apstar.py, allstar.py, mwmstar.py
 shared.py  the arguments that several have in common, and how they say what they did
 """
 

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
 
 class Extinction(StrEnum):
-    """Which reddening of a header or an allStar table to take."""
+    """Where the reddening of a star comes from."""
 
     AUTO = "auto"
     AK_TARG = "ak_targ"
+    RJCE = "rjce"
     SFD = "sfd"
+    AK_TARG_SFD = "ak_targ_sfd"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +30,10 @@ class SharedArguments:
     )
     extinction: Extinction = option(
         default=Extinction.AUTO,
-        help="Where E(B-V) comes from: auto takes A_K of the targeting, else SFD_EBV.",
+        help="Where E(B-V) comes from: auto takes the survey's value (AK_TARG), else RJCE, else SFD.",
+    )
+    dust_map: str | None = option(
+        metavar="NAME", help="With auto: a map of the package dustmaps, taken last, e.g. sfd or planck."
     )
     release: str | None = option(help="Data release, where the reduction does not tell, e.g. sdss5.")
 

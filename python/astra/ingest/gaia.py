@@ -1,32 +1,24 @@
-"""The origin of E(B-V), and the release of Gaia's measurements, of the stars in a table or a header.
+"""Gaia's measurements of the stars in a table or a header: their names, and their release.
 
 A source has another number in DR2 of Gaia than in (E)DR3, and a parallax another zero-point. So an identifier
 counts only if it is known to be of (E)DR3. Tables of the survey name the release in a prefix of the columns
 or in a column; those of the Gaia archive state only the epoch of the positions.
 """
 
-import itertools
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
-from astra.errors import UsageError
 from astra.ingest import spellings
 from astra.ingest.spellings import Spellings
-from astra.ingest.values import A_K_PER_EBV, GAIA_DR3, gaia_release
-from astra.models import Source
+from astra.ingest.values import GAIA_DR3, gaia_release
 
-Preference = Literal["auto", "ak_targ", "sfd"]
-_EBV_COLUMNS = ("ebv", "ebv_flags", "ebv_origin")
-_METHODS = (
-    ("RJCE_IRAC", Source.flag_ebv_from_rjce_glimpse.value),
-    ("RJCE_WISE", Source.flag_ebv_from_rjce_allwise.value),
-    ("SFD", Source.flag_ebv_from_sfd.value),
-)
 # A joined table may have another parallax, so columns of Gaia need a prefix. The last prefix is that of DR16,
 # and of SDSS-V, which names the release in a column. Of two prefixes the first counts.
 _PREFIXES = {"GAIADR3_": "dr3", "GAIAEDR3_": "edr3", "GAIA_": "dr2"}
 # The releases by the epoch of their positions.
 _EPOCHS = {2015.5: "dr2", 2016.0: "dr3"}
+# VizieR has the release in the name of a column, and a number in Source, which elsewhere may be anything.
+_OF_VIZIER = {"DR3NAME": "dr3", "EDR3NAME": "edr3", "DR2NAME": "dr2"}
 # Columns that only the tables of a data release have together.
 _OF_A_RELEASE = {"FILE", "APOGEE_ID", "STARFLAG"}
 
@@ -45,62 +37,13 @@ class GaiaNames(NamedTuple):
     guessed: bool = False
 
 
-# > Extinction
-
-
-def checked_preference(preference: str) -> Preference:
-    """The preference, if it is valid.
-
-    Raises:
-        UsageError: No such preference.
-    """
-    known = get_args(Preference)
-    if preference not in known:
-        raise UsageError(f"unknown extinction: {preference!r}; it is one of {', '.join(known)}")
-    return preference
-
-
-def reddening(
-    values: Mapping[str, list], names: Mapping[str, str], preference: Preference
-) -> dict[str, list]:
-    """The columns ``ebv``, ``ebv_flags`` and ``ebv_origin`` of some stars.
-
-    ``auto`` takes AK_TARG, the A_K of the target selection with which the published network was trained, or
-    SFD_EBV where there is none. A small negative AK_TARG is a measurement of almost no extinction: it is
-    stored, and counts as 0 in a distance. SFD_EBV is the extinction through all of the Galaxy instead.
-
-    Args:
-        values: The values by the names of ``spellings.TARGETING``; absent ones are ``None``.
-        names: The names in the table or the header, by the same names.
-        preference: Which of AK_TARG and SFD_EBV to take.
-    """
-    if not values:
-        return {}
-    absent = [None] * len(next(iter(values.values())))
-    columns = (values.get(name, absent) for name in ("a_k", "a_k_method", "sfd_ebv"))
-    found = []
-    for targeting, method, map_value in zip(*columns, strict=True):
-        if targeting is not None and preference != "sfd":
-            origin = names["a_k"].upper() + (f" ({method})" if method else "")
-            flag = next((flag for start, flag in _METHODS if (method or "").startswith(start)), 0)
-            found.append((targeting / A_K_PER_EBV, flag, origin))
-        elif map_value is not None and preference != "ak_targ":
-            found.append((map_value, Source.flag_ebv_from_sfd.value, names["sfd_ebv"].upper()))
-        else:
-            found.append((None, None, None))
-    return {name: [row[place] for row in found] for place, name in enumerate(_EBV_COLUMNS)}
-
-
-# > Gaia
-
-
 def names_in_release(there: Mapping[str, str]) -> GaiaNames:
     """The names in a table of a data release of the survey.
 
     Args:
         there: As by ``spellings.by_upper_case``.
     """
-    return _most_frequent(there, itertools.starmap(_prefixed, _PREFIXES.items()))
+    return _most_frequent(there, [_prefixed(there, *each) for each in _PREFIXES.items()])
 
 
 def names_in_catalog(there: Mapping[str, str]) -> GaiaNames:
@@ -113,15 +56,19 @@ def names_in_catalog(there: Mapping[str, str]) -> GaiaNames:
         there: As by ``spellings.by_upper_case``.
     """
     plain = spellings.GAIA | spellings.GAIA_RELEASE
+    if {"SOURCE", "RA_ICRS"} <= there.keys():
+        plain |= {"source_id": (*plain["source_id"], "SOURCE")}
     says_release = {"gaia_dr3_source_id", "gaia_release", "ref_epoch"} & spellings.among(there, plain).keys()
-    ours = GaiaNames(plain, guessed=not says_release)
+    release = next((release for name, release in _OF_VIZIER.items() if name in there), None)
+    ours = GaiaNames(_without_lone_colour(there, plain), release, guessed=not (says_release or release))
     if there.get("PLX") in ("plx", "PLX"):
         return ours
     if _OF_A_RELEASE <= there.keys():
         return names_in_release(there)
     # Our own catalogue calls a parallax without its zero-point gaia_parallax.
     is_said = "GAIA_RELEASE" in there
-    found = [_prefixed(*each) for each in _PREFIXES.items() if is_said or each[0] != "GAIA_"]
+    prefixes = (each for each in _PREFIXES.items() if is_said or each[0] != "GAIA_")
+    found = [_prefixed(there, *each) for each in prefixes]
     return _most_frequent(there, [*found, ours])
 
 
@@ -143,7 +90,8 @@ def with_release(values: dict[str, list], release: str | None, *, guessed: bool 
         (_release(text) or _EPOCHS.get(epoch) or release) if any(each is not None for each in row) else None
         for row, text, epoch in zip(measured, stated, epochs, strict=True)
     ]
-    found = {name: column for name, column in values.items() if name not in ("source_id", "ref_epoch")}
+    inner = ("source_id", "ref_epoch", "bp_rp")
+    found = {name: column for name, column in values.items() if name not in inner} | _from_colour(values)
     if "source_id" in values:
         named = values.get("gaia_dr3_source_id", absent)
         found["gaia_dr3_source_id"] = [
@@ -155,9 +103,34 @@ def with_release(values: dict[str, list], release: str | None, *, guessed: bool 
     return found
 
 
-def _prefixed(prefix: str, release: str) -> GaiaNames:
+def _from_colour(values: Mapping[str, list]) -> dict[str, list]:
+    """The BP or RP magnitudes that follow from BP - RP and the other one."""
+    there = values.keys() & {"bp_mag", "rp_mag"}
+    if "bp_rp" not in values or not there:
+        return {}
+    absent = [None] * len(values["bp_rp"])
+    columns = (values.get(name, absent) for name in ("bp_mag", "rp_mag", "bp_rp"))
+    rows = [_with_colour(*row) for row in zip(*columns, strict=True)]
+    return {name: [row[place] for row in rows] for place, name in enumerate(("bp_mag", "rp_mag"))}
+
+
+def _with_colour(
+    bp_mag: float | None, rp_mag: float | None, colour: float | None
+) -> tuple[float | None, float | None]:
+    if colour is None or (bp_mag is None) == (rp_mag is None):
+        return bp_mag, rp_mag
+    return (rp_mag + colour, rp_mag) if bp_mag is None else (bp_mag, bp_mag - colour)
+
+
+def _prefixed(there: Mapping[str, str], prefix: str, release: str) -> GaiaNames:
     wanted = {name: tuple(prefix + each for each in names) for name, names in spellings.GAIA.items()}
-    return GaiaNames(wanted | spellings.GAIA_RELEASE, release)
+    return GaiaNames(_without_lone_colour(there, wanted | spellings.GAIA_RELEASE), release)
+
+
+def _without_lone_colour(there: Mapping[str, str], wanted: Spellings) -> Spellings:
+    """The names without that of a colour from which no magnitude follows, so that it counts as not used."""
+    is_of_use = spellings.among(there, wanted).keys() & {"bp_mag", "rp_mag"}
+    return {name: names for name, names in wanted.items() if is_of_use or name != "bp_rp"}
 
 
 def _most_frequent(there: Mapping[str, str], candidates: Iterable[GaiaNames]) -> GaiaNames:
