@@ -33,7 +33,6 @@ TABLES = (
 )
 
 __all__ = [
-    "APOGEE",
     "TABLES",
     "ApogeeCoaddedSpectrumInApStar",
     "ApogeeCombinedSpectrum",
