@@ -1,9 +1,11 @@
 """What the tests share: where they find data, an empty database each, and a clean environment.
 
     simulated, apstars                                            spectra made here, and also real ones
-    shared, reference, apstar_files, targets, reference_weights   the data beside the project, read only
+    shared, published, reference, apstar_files, targets, reference_weights
+                                                                  the data beside the project, read only
     fakemag_to_pc                                                 astroNN's own distances, without TensorFlow
     database_url                                                  an empty database, SQLite and PostgreSQL
+    upstream                                                      a database of SDSS Astra, to be ingested
     prefix, survey, become                                        roles on PostgreSQL
     astra                                                         runs a command line in this process
     example_packages, examples                                    the packages of examples/, for one test
@@ -20,6 +22,7 @@ The environment of whoever runs the tests reaches none of them. Only these varia
 import contextlib
 import ctypes
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -29,15 +32,17 @@ import types
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
 import peewee
 import pytest
+from upstream_database import SCHEMA, AnUpstream
 
 from astra.cli import main
 from astra.config import Settings, load_settings
-from astra.database.connection import bound_to, open_database
+from astra.database.connection import bound_to, is_postgresql, open_database
 from astra.schema import upgrade as schema
 
 from postgres_pool import Pool
@@ -147,6 +152,19 @@ def apstars(request: pytest.FixtureRequest) -> list[Path]:
 def shared() -> Path:
     """The folder of public data beside the project."""
     return _existing(SHARED)
+
+
+@pytest.fixture(scope="session")
+def published(shared: Path) -> Callable[[str], dict[str, Any]]:
+    """Reads what the survey has published about a kind of file, by release."""
+
+    def layout(kind: str) -> dict[str, Any]:
+        path = shared / "data" / "datamodel" / f"{kind}.json"
+        if not path.exists():
+            pytest.skip(f"needs {path}")
+        return json.loads(path.read_text())
+
+    return layout
 
 
 @pytest.fixture(scope="session")
@@ -325,6 +343,35 @@ def copied(
             dbname = stack.enter_context(copy)
             monkeypatch.setenv("ASTRA_DATABASE_URL", server.url(dbname))
         yield stack.enter_context(bound_to(open_database(load_settings())))
+
+
+@pytest.fixture
+def upstream(request: pytest.FixtureRequest, db: peewee.Database) -> AnUpstream:
+    """A database of SDSS Astra of the kind of ours: another file, or another schema of the same database."""
+    kind = "postgresql" if is_postgresql(db) else "sqlite"
+    return request.getfixturevalue(f"upstream_on_{kind}")
+
+
+@pytest.fixture
+def upstream_on_sqlite(published: Callable, tmp_path: Path) -> Iterator[AnUpstream]:
+    """One in a file."""
+    pragmas = {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 0}
+    opened = peewee.SqliteDatabase(tmp_path / "upstream.db", pragmas=pragmas)
+    yield AnUpstream(opened, str(tmp_path / "upstream.db"), None, published("astra_database"))
+    opened.close()
+
+
+@pytest.fixture
+def upstream_on_postgresql(
+    db: peewee.Database, postgres: Server, published: Callable
+) -> Iterator[AnUpstream]:
+    """One in a schema of our database, or in a database of its own if ours is a file."""
+    with contextlib.ExitStack() as stack:
+        url = db.database if is_postgresql(db) else postgres.url(stack.enter_context(postgres.database()))
+        opened = peewee.PostgresqlDatabase(url)
+        stack.callback(opened.close)
+        yield AnUpstream(opened, url, SCHEMA, published("astra_database"))
+        opened.execute_sql(f"DROP SCHEMA {SCHEMA} CASCADE")
 
 
 # > Roles on PostgreSQL

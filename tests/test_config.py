@@ -304,3 +304,36 @@ def test_no_content_of_a_file_ends_in_anything_but_settings_or_a_config_error(co
         except ConfigError as error:
             message = str(error)
         assert "\n" not in message
+
+
+# > Other databases, and where files lie
+
+
+def test_databases_have_profiles_with_hidden_secrets(settings_file):
+    settings_file("databases: {survey: {dbname: sdss5db, host: db, schema: astra_080, password: secret}}")
+
+    shown = _shown()
+
+    assert shown["databases.survey.schema"][0] == "astra_080"
+    assert shown["databases.survey.password"][0] == "********"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("databases: {survey: {dbname: a, path: b.db}}", "'databases.survey'.*two databases are named"),
+        ("databases: {survey: {dbnam: a}}", "'databases.survey.dbnam'"),
+        ("databases: {survey: a.db}", "'databases' must hold profiles"),
+        (
+            "apstar_path: '/data/{apred}/{objekt}.fits'",
+            "'apstar_path'.*no placeholder {objekt}; there are release",
+        ),
+        ("apstar_path: '/data/{}.fits'", "'apstar_path'.*not a template of a path"),
+        ("apstar_path: '/data/{obj.fits'", "'apstar_path'.*not a template of a path"),
+    ],
+)
+def test_a_wrong_profile_or_template_is_named(settings_file, content, said):
+    settings_file(content)
+
+    with pytest.raises(ConfigError, match=said):
+        load_settings()

@@ -15,7 +15,15 @@ from typing import Any
 
 import platformdirs
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from astra.errors import ConfigError
@@ -31,6 +39,7 @@ ENVIRONMENT = {
     "mwm_astra": "MWM_ASTRA",
     "models_dir": "ASTRA_MODELS_DIR",
     "weights": "ASTRA_WEIGHTS",
+    "from_url": "ASTRA_FROM_URL",
 }
 CONFIG_VARIABLE = "ASTRA_CONFIG"
 
@@ -75,6 +84,12 @@ class DatabaseSettings(_Section):
     )
     patience: float = Field(300.0, ge=0, description="How long a run waits for a server that went away [s]")
 
+    @model_validator(mode="after")
+    def _one_kind(self) -> "DatabaseSettings":
+        if sum(kind is not None for kind in (self.path, self.url, self.dbname)) > 1:
+            raise ValueError("two databases are named; keep one of path, url and dbname")
+        return self
+
 
 class SlurmSettings(_Section):
     """Options of ``astra srun``, as one profile or the command line gives them; ``None`` is not set."""
@@ -108,11 +123,30 @@ class SlurmSettings(_Section):
 #: Profiles of ``astra srun`` that need no settings: what upstream's takes if nothing is named.
 BUILT_IN_PROFILES = {"sdss": SlurmSettings(account="sdss-np", partition="sdss-np", time="24:00:00")}
 
+#: Groups of the settings file that hold profiles: of each, what one profile holds.
+_PROFILES: dict[str, type[_Section]] = {"slurm": SlurmSettings, "databases": DatabaseSettings}
+_OF_A_PROFILE = re.compile(rf"^({'|'.join(_PROFILES)})\.[^.]+\.")
+
+#: What ``apstar_path`` may name in braces, each with an example.
+PLACEHOLDERS = {
+    "release": "sdss5",
+    "filetype": "apStar",
+    "prefix": "ap",
+    "apred": "1.3",
+    "apstar": "stars",
+    "telescope": "apo25m",
+    "field": "M67",
+    "healpix_group": 10,
+    "healpix": 10_105,
+    "obj": "2M13593121+6335074",
+}
+
 
 class Settings(_Section):
     """Everything that can be set, and the origin of each value that was."""
 
     database: DatabaseSettings
+    databases: Mapping[str, DatabaseSettings] = Field(default_factory=dict)
     slurm: Mapping[str, SlurmSettings] = Field(default_factory=dict)
     sas_base_dir: Path | None = Field(None, description="Folder where relative paths of spectra start")
     mwm_astra: Path | None = Field(
@@ -124,7 +158,28 @@ class Settings(_Section):
         description="Folder where weights are found by name; by default `models` in your data folder"
     )
     weights: str | None = Field(None, description="Weights to use: a path, or a name in `models_dir`")
+    apstar_path: Path | None = Field(
+        None,
+        description="Where the files of spectra lie that come from a table or another database, if not where "
+        f"the survey publishes them; of the product it takes {', '.join(f'`{{{n}}}`' for n in PLACEHOLDERS)}",
+    )
+    from_url: SecretStr | None = Field(
+        None, description="Database of SDSS Astra that `astra ingest astra` reads if it is given no `--from`"
+    )
     origins: Mapping[str, str] = Field(default_factory=dict, exclude=True)
+
+    @field_validator("apstar_path")
+    @classmethod
+    def _known_placeholders(cls, value: Path | None) -> Path | None:
+        try:
+            str(value).format(**PLACEHOLDERS)
+        except KeyError as error:
+            raise ValueError(
+                f"no placeholder {{{error.args[0]}}}; there are {', '.join(PLACEHOLDERS)}"
+            ) from None
+        except (ValueError, IndexError, AttributeError) as error:
+            raise ValueError(f"not a template of a path: {error}") from None
+        return value
 
     def flat(self) -> Iterator[tuple[str, Any, str]]:
         """Every setting in force as ``(name, value, origin)``; secrets are masked."""
@@ -135,14 +190,15 @@ class Settings(_Section):
 
 
 def known_settings() -> Iterator[tuple[str, FieldInfo]]:
-    """Every setting that there is: its name, and what is known of it; options of Slurm as of one profile."""
+    """Every setting that there is: its name, and what is known of it; those of profiles as of one."""
     for name, field in DatabaseSettings.model_fields.items():
         yield f"database.{field.alias or name}", field
     for name, field in Settings.model_fields.items():
-        if name not in ("database", "slurm", "origins"):
+        if name not in ("database", "origins", *_PROFILES):
             yield name, field
-    for name, field in SlurmSettings.model_fields.items():
-        yield f"slurm.PROFILE.{name}", field
+    for group, section in _PROFILES.items():
+        for name, field in section.model_fields.items():
+            yield f"{group}.PROFILE.{field.alias or name}", field
 
 
 def expand_path(path: str | os.PathLike[str]) -> str:
@@ -210,13 +266,23 @@ def load_settings(**options: Any) -> Settings:
 
 
 @functools.cache
-def _base_dir(*_state: str | None) -> Path | None:
-    return load_settings().sas_base_dir
+def _settings_in(*_state: str | None) -> Settings:
+    return load_settings()
+
+
+def _of_paths() -> Settings:
+    # Asked for with every spectrum.
+    return _settings_in(*map(os.environ.get, ("SAS_BASE_DIR", CONFIG_VARIABLE, "HOME")))
 
 
 def sas_base_dir() -> Path | None:
     """The folder that relative paths of spectra start from, or ``None``."""
-    return _base_dir(os.environ.get("SAS_BASE_DIR"), os.environ.get(CONFIG_VARIABLE), os.environ.get("HOME"))
+    return _of_paths().sas_base_dir
+
+
+def apstar_path() -> Path | None:
+    """The template for paths of spectra, or ``None``: they are where the survey publishes them."""
+    return _of_paths().apstar_path
 
 
 def _file() -> _Layer:
@@ -263,7 +329,7 @@ def _is_upstreams(path: Path) -> bool:
 
 def _field(name: str) -> FieldInfo | None:
     """What is known of a setting; ``None`` if there is none of this name."""
-    return dict(known_settings()).get(re.sub(r"^slurm\.[^.]+\.", "slurm.PROFILE.", name))
+    return dict(known_settings()).get(_OF_A_PROFILE.sub(r"\1.PROFILE.", name))
 
 
 @functools.cache
@@ -277,18 +343,20 @@ def _of_file(content: Any, path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"settings file must hold 'name: value' lines, and 'database' a group of them: {path}"
         )
-    profiles = content.get("slurm") or {}
-    if not isinstance(profiles, dict) or not all(isinstance(each or {}, dict) for each in profiles.values()):
-        if _is_upstreams(path):
-            others = {name: value for name, value in content.items() if name != "slurm"}
-            return _of_file(others, path) | {"slurm": profiles}
-        raise ConfigError(
-            f"settings file: 'slurm' must hold profiles, each a group of 'name: value' lines: {path}"
-        )
     groups = {"database": content.get("database") or {}}
-    groups |= {f"slurm.{name}": options or {} for name, options in profiles.items()}
+    for kind in _PROFILES:
+        profiles = content.get(kind) or {}
+        if not isinstance(profiles, dict) or not all(isinstance(e or {}, dict) for e in profiles.values()):
+            if _is_upstreams(path):
+                others = {name: value for name, value in content.items() if name != kind}
+                return _of_file(others, path) | {kind: profiles}
+            raise ConfigError(
+                f"settings file: '{kind}' must hold profiles, each a group of 'name: value' lines: {path}"
+            )
+        groups |= {f"{kind}.{name}": options or {} for name, options in profiles.items()}
     flat = {f"{group}.{key}": value for group, values in groups.items() for key, value in values.items()}
-    return flat | {str(name): value for name, value in content.items() if name not in ("database", "slurm")}
+    others = content.keys() - {"database", *_PROFILES}
+    return flat | {str(name): value for name, value in content.items() if name in others}
 
 
 def _flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -315,11 +383,12 @@ def _merge(chosen: _Layer, layer: _Layer) -> None:
 
 
 def _validate(chosen: _Layer) -> Settings:
-    nested: dict[str, Any] = {"database": {}, "slurm": {}}
+    nested: dict[str, Any] = {"database": {}, **{kind: {} for kind in _PROFILES}}
     for name, (value, _) in chosen.items():
         group, _, key = name.rpartition(".")
-        if group.startswith("slurm."):
-            values = nested["slurm"].setdefault(group.removeprefix("slurm."), {})
+        kind, _, profile = group.partition(".")
+        if kind in _PROFILES and profile:
+            values = nested[kind].setdefault(profile, {})
         else:
             values = nested["database"] if group == "database" else nested
         try:
@@ -340,10 +409,9 @@ def _validate(chosen: _Layer) -> Settings:
 
 def _expanded(name: str, value: Any) -> Any:
     """A value with variables replaced, if it is a path."""
-    sqlite = "sqlite:///"
-    if name == "database.url" and isinstance(value, str) and value.startswith(sqlite):
+    sqlite, field = "sqlite:///", _field(name)
+    if name.endswith("url") and isinstance(value, str) and value.startswith(sqlite):
         return sqlite + expand_path(value.removeprefix(sqlite))
-    field = _field(name)
     is_path = name == "weights" or (field is not None and field.annotation in (Path, Path | None))
     return expand_path(value) if is_path and isinstance(value, str | Path) else value
 

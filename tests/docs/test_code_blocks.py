@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import sqlite3
 from pathlib import Path
 
 import guests
@@ -55,6 +56,7 @@ def downloads(tmp_path_factory, toy_weights) -> Path:
     assert main(["simulate", str(folder / "spectra"), "--n", "12"]) == 0
     (folder / "targets.csv").symlink_to(folder / "spectra" / "targets.csv")
     _write_allstar(folder / "allStar.fits", a_star(folder))
+    _write_upstream(folder / "upstream.db")
     tensors = load_weights(toy_weights).tensors
     weights = write_checkpoint(folder / "astroNN_dist_model_parameter.pt", tensors)
     (folder / "model_parameter.pt").symlink_to(weights)
@@ -76,6 +78,15 @@ def _write_allstar(path: Path, star: str) -> None:
     Table({name: [value] for name, value in columns.items()}).write(path)
 
 
+def _write_upstream(path: Path) -> None:
+    """A database of SDSS Astra with the columns that the command takes."""
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE source (pk INTEGER PRIMARY KEY, sdss_id INTEGER, modified TEXT)")
+        columns = "source_pk, release, apred, obj, telescope, field, healpix, modified"
+        database.execute(f"CREATE TABLE apogee_coadded_spectrum_in_ap_star ({columns})")
+    database.close()
+
+
 @pytest.fixture
 def shell(tmp_path, downloads, monkeypatch):
     """Runs the blocks of a page, one after the other, in a folder with what was downloaded."""
@@ -86,6 +97,7 @@ def shell(tmp_path, downloads, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PATH", os.pathsep.join([str(stand_ins(tmp_path / "stand-ins")), os.environ["PATH"]]))
     monkeypatch.setenv("ASTRA_DATABASE_PATH", str(folder / "my.db"))
+    _configure(f"databases: {{survey: {{path: {downloads / 'upstream.db'}}}}}", tmp_path, monkeypatch)
     lines = Shell(monkeypatch.setenv, monkeypatch.delenv)
     places = {"/path/to": str(downloads / "to")} | dict.fromkeys(STARS, a_star(downloads))
 

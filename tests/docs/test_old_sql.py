@@ -77,7 +77,7 @@ def test_migrations_make_the_view_of_distances_anew_beside_that_of_old_names(sur
 
 @on_postgresql
 def test_old_sql_finds_its_table_by_the_search_path(survey):
-    (block,) = (each for each in blocks("docs/upstream.md", "sql") if "CREATE SCHEMA" in each.text)
+    (block,) = (each for each in blocks("docs/upstream.md", "sql") if "CREATE SCHEMA upstream" in each.text)
 
     assert len(_run(survey, block)) == AstroNNdist.select().count()
 

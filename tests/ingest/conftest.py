@@ -1,6 +1,5 @@
 """Small files and tables to ingest."""
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -16,19 +15,6 @@ from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 
 OBJ = "2M06154934-0100415"
 FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".vot": "votable"}
-
-
-@pytest.fixture(scope="session")
-def published(shared: Path) -> Callable[[str], dict[str, Any]]:
-    """Reads what the survey has published about a kind of file, by release."""
-
-    def layout(kind: str) -> dict[str, Any]:
-        path = shared / "data" / "datamodel" / f"{kind}.json"
-        if not path.exists():
-            pytest.skip(f"needs {path}")
-        return json.loads(path.read_text())
-
-    return layout
 
 
 @pytest.fixture

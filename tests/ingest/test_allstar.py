@@ -74,6 +74,15 @@ def test_values_of_a_real_table(db, real_table):
     assert Source.select().where(Source.k_mag.is_null()).count() == 6
 
 
+def test_the_settings_may_say_where_files_lie(db, table, monkeypatch, tmp_path, the_spectrum):
+    (tmp_path / "paths.yml").write_text('apstar_path: "mine/{apred}/{field}/{obj}.fits"')
+    monkeypatch.setenv("ASTRA_CONFIG", str(tmp_path / "paths.yml"))
+
+    ingest_allstar(table("t.fits", [DR12]))
+
+    assert the_spectrum().path == f"mine/r5/210-08/{OBJ}.fits"
+
+
 # > Extinction
 
 

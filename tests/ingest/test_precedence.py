@@ -11,6 +11,7 @@ from astra.ingest.precedence import (
     encode,
     merge,
     origin_of,
+    origin_of_astra,
     origin_of_catalog,
     strength,
 )
@@ -29,6 +30,7 @@ WEAK_TO_STRONG = [
     COMMISSIONING + "#allstar",
     DR14,
     origin_of(DR14, table=True),
+    origin_of_astra(DR14),
     "apstar/dr19/1.9/apo25m/7/X/ap/s",
     "apstar/dr19/1.10/apo25m/7/X/ap/s",
     "apstar/sdss5/1.3/apo25m/7/X/ap/s",

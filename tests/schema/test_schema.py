@@ -9,9 +9,10 @@ import peewee
 import pytest
 from builders import a_result, a_run, a_source, a_spectrum, on_postgresql
 from playhouse.migrations import MigrationError
+from upstream_tables import make_tables
 
 from astra.config import load_settings
-from astra.database.connection import bound_to, open_database
+from astra.database.connection import bound_to, is_postgresql, open_database
 from astra.errors import ConfigError
 from astra.models import TABLES, AstroNNdist, Distance, Source, TaskRun, TaskWithheld
 from astra.schema import upgrade as schema
@@ -280,3 +281,41 @@ def test_postgresql_shows_the_help_texts_beside_the_columns(db):
     )
 
     assert ("Heliocentric distance [pc]",) in db.execute_sql(query).fetchall()
+
+
+# > The tables of SDSS Astra
+
+
+def test_init_leaves_the_tables_of_sdss_astra_alone_and_says_where_to_go(
+    empty_database, database_url, astra, published, monkeypatch
+):
+    if is_postgresql(empty_database):
+        schema_name, source, place = "astra_080", "… --schema …", "ASTRA_DATABASE_SCHEMA"
+        monkeypatch.setenv(place, schema_name)
+    else:
+        schema_name, source, place = None, database_url, "ASTRA_DATABASE_PATH"
+    upstream = make_tables(empty_database, published("astra_database"), schema_name)
+    upstream["source"].create(sdss_id=1)
+    before = _everything(empty_database)
+
+    code, _, err = astra("init")
+
+    assert code == 78
+    assert "the tables astro_nn_dist, source, spectrum are there, and `astra init` has not made them" in err
+    assert f"{place}); from there, `astra ingest astra --from {source}` reads these" in err
+    assert err.count("\n") == 1
+    assert _everything(empty_database) == before
+
+
+def _everything(database):
+    """What there is in a database, whatever its schema."""
+    if is_postgresql(database):
+        return database.execute_sql("SELECT oid FROM pg_class ORDER BY oid").fetchall()
+    return database.execute_sql("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+
+
+def test_a_schema_of_its_own_beside_that_of_sdss_astra_is_made(empty_database, astra, published):
+    if is_postgresql(empty_database):
+        make_tables(empty_database, published("astra_database"), "astra_080")
+
+    assert astra("init")[0] == astra("init")[0] == 0

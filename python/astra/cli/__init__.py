@@ -61,7 +61,7 @@ def migrate() -> None:
     """Say what takes the place of SDSS Astra's `migrate`, which does not exist here: `astra ingest`."""
     raise UsageError(
         "`astra migrate` does not exist here: spectra come from files and tables, by `astra ingest apstar` "
-        "and `astra ingest allstar`"
+        "and `astra ingest allstar`, or from SDSS Astra's own database, by `astra ingest astra`"
     )
 
 

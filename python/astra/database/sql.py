@@ -194,9 +194,13 @@ def batches(database: peewee.Database, query: peewee.Select, size: int = BATCH) 
     """
     if not is_postgresql(database):
         cursor = database.execute(query)
-        while rows := cursor.fetchmany(size):
+        while True:
+            # A row that cannot be read shows only now.
+            with peewee.__exception_wrapper__:
+                rows = cursor.fetchmany(size)
+            if not rows:
+                return
             yield rows
-        return
     # All rows will be fetched: a plan that is quick for the first of them is not what is wanted.
     database.execute_sql("SET LOCAL cursor_tuple_fraction = 1")
     sql, parameters = database.get_sql_context().sql(query).query()

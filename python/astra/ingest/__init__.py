@@ -3,6 +3,7 @@
 apstar.py, mwmstar.py   two commands: files of spectra, of the APOGEE reduction and of Astra for each star
 allstar.py              a command: the table of a data release
 files.py                finds the files of such commands, and registers them
+astra_database.py       the command that reads an existing database of SDSS Astra
 fetching.py             the command that brings files from the survey's archive
 archive.py              downloads from the archive, in a process of its own
 headers.py              one file: its product, star and spectrum

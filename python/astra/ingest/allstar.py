@@ -15,7 +15,7 @@ from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
 from astra.ingest.table_columns import Columns
 from astra.ingest.table_files import FitsTable, fits_tables, label, selected
-from astra.spectra.identity import identify, parse_path, stored
+from astra.spectra.identity import expected_path, identify, parse_path, stored
 
 log = logging.getLogger("astra")
 
@@ -122,7 +122,7 @@ def _record(
     if name is None:
         return None
     product = identify(name, facts, release=release, what=file_name)
-    path = product.sas_path
-    if path is not None and root is not None:
-        path = stored(Path(root, path))
+    path = expected_path(product)
+    if root is not None and product.sas_path is not None:
+        path = stored(Path(root, product.sas_path))
     return Record(product, path, star.pop("sdss_id", None), star, spectrum, from_table=True)

@@ -6,8 +6,9 @@ tables arrive. From strong to weak:
 
 1. a catalogue (``--catalog``); of two catalogues, the one that was read last;
 2. the newest release;
-3. within a release: survey spectra before commissioning, a row of an allStar table before the header
-   of a file, then the newest reduction, then the last ``product_id`` in alphabetical order;
+3. within a release: survey spectra before commissioning, the source of the spectrum in a database of SDSS
+   Astra before a row of an allStar table, and both before the header of a file, then the newest reduction,
+   then the last ``product_id`` in alphabetical order;
 4. a value of unknown origin: written by hand, or by ``register_spectra``, which only fills absent ones.
 
 A value is withdrawn when its own origin is read again and no longer has it: a catalogue is known by the name
@@ -29,7 +30,7 @@ from typing import Any
 from astra.spectra.identity import release_rank
 
 _CATALOG = "catalog"
-_TABLE = "#allstar"
+_TABLE, _ASTRA = "#allstar", "#astra"
 #: The value that each label describes.
 LABELS = {"e_ebv": "ebv", "ebv_flags": "ebv", "ebv_origin": "ebv", "gaia_release": "plx"}
 # In texts of the first form: the most frequent origin; the mark of what may be from there or from a hand.
@@ -42,6 +43,11 @@ Origins = dict[str, str]
 def origin_of(product_id: str, *, table: bool) -> str:
     """The origin of values from the header of a file, or from a row of an allStar table."""
     return product_id + _TABLE if table else product_id
+
+
+def origin_of_astra(product_id: str) -> str:
+    """The origin of values from the source of a spectrum in a database of SDSS Astra."""
+    return product_id + _ASTRA
 
 
 def origin_of_catalog(file: str | PurePath) -> str:
@@ -62,12 +68,13 @@ def strength(origin: str | None) -> tuple:
     origin = origin.removesuffix(_PERHAPS)
     if is_of_catalog(origin):
         return (2,)
-    product_id, table, _ = origin.partition(_TABLE)
+    row = next((rank for rank, mark in enumerate((_TABLE, _ASTRA), 1) if origin.endswith(mark)), 0)
+    product_id = origin.removesuffix(_TABLE).removesuffix(_ASTRA)
     _, release, apred, *_, kind = product_id.split("/")
     # 1.10 is newer than 1.9: text stands at even places, numbers at odd ones.
     parts = re.split(r"(\d+)", apred)
     reduction = tuple(int(part) if place % 2 else part for place, part in enumerate(parts))
-    return (1, release_rank(release), release, kind == "s", bool(table), reduction, product_id)
+    return (1, release_rank(release), release, kind == "s", row, reduction, product_id)
 
 
 def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str | None) -> None:

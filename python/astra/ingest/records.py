@@ -38,7 +38,8 @@ class Record:
         star: Values for the source; absent ones are ``None`` or left out.
         spectrum: Values for the spectrum, likewise.
         digest: Checksum of the pixels, if they were read.
-        from_table: Whether this is a row of an allStar table, not a file.
+        from_table: Whether this is a row of a table, not a file.
+        origin: Where the values of the star come from; ``None`` is the file, or an allStar table.
         readable: Whether more than the name of the file could be read.
         disagreement: How folder and header contradict each other, in words.
     """
@@ -50,6 +51,7 @@ class Record:
     spectrum: Values = field(default_factory=dict)
     digest: str | None = None
     from_table: bool = False
+    origin: str | None = None
     readable: bool = True
     disagreement: str | None = None
 
@@ -67,8 +69,8 @@ class IngestCounts:
     the sum of the last three.
 
     Attributes:
-        seen: Files, or rows of an allStar table, or spectra in mwmStar files.
-        skipped: Rows of an allStar table that name no file; mwmStar files of which no spectrum is read.
+        seen: Files, or rows of a table, or spectra in mwmStar files.
+        skipped: Rows of a table that name no file; mwmStar files of which no spectrum is read.
         unreadable: Files whose header could not be read: registered from their names, except mwmStar files.
     """
 

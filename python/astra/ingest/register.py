@@ -93,7 +93,8 @@ def _write(
             known = dict(star.values)
             if catalog is not None:
                 star = _as_listed(star, name, record, stars, catalog)
-            origin = precedence.origin_of(record.product.product_id, table=record.from_table)
+            of_product = precedence.origin_of(record.product.product_id, table=record.from_table)
+            origin = record.origin or of_product
             precedence.merge(star.values, star.origins, record.star, origin)
             for values in (known, record.star):
                 _keep_release(star, values, tally)

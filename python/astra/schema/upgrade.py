@@ -7,7 +7,7 @@ import peewee
 from playhouse.migrations import MigrationError, Runner
 
 from astra.config import Settings
-from astra.database.connection import is_postgresql, one_line, translated
+from astra.database.connection import described, is_postgresql, one_line, translated
 from astra.database.locks import changing_schema
 from astra.database.schemas import create_schema, refuse_hidden_schema, replace_view
 from astra.errors import ConfigError
@@ -49,10 +49,11 @@ def upgrade(database: peewee.Database, settings: Settings) -> Upgrade:
         What was changed; what is wrong with another package is in there, and raises nothing.
 
     Raises:
-        ConfigError: The schema was made by a newer Astra.
+        ConfigError: The schema was made by a newer Astra, or holds the tables of SDSS Astra.
         StorageError: The database refused a change; that migration was rolled back.
     """
     try:
+        _refuse_foreign(database)
         with changing_schema(database):
             create_schema(database, settings.database.schema_)
             _refuse_newer(runner(database))
@@ -95,6 +96,23 @@ def check(database: peewee.Database) -> None:
             f"the database schema is older than this Astra (missing {', '.join(pending)}): run `astra init`"
         )
     _refuse_newer(plan)
+
+
+def _refuse_foreign(database: peewee.Database) -> None:
+    """Leave tables alone that ``astra init`` has not made, before anything is made beside them."""
+    # Before the migrations are read: another process may make both in one transaction.
+    taken = {model._meta.table_name for model in TABLES} & set(database.get_tables())
+    if not taken or any(each.applied and each.path for each in runner(database).status()):
+        return
+    if is_postgresql(database):
+        other, source = "schema (`schema:` in the settings, or ASTRA_DATABASE_SCHEMA)", "… --schema …"
+    else:
+        other, source = "file (`path:` in the settings, or ASTRA_DATABASE_PATH)", f"{database.database}"
+    raise ConfigError(
+        f"{described(database)}: the tables {', '.join(sorted(taken))} are there, and `astra init` has not "
+        f"made them, but SDSS Astra, it seems: name another {other}; from there, `astra ingest astra --from "
+        f"{source}` reads these"
+    )
 
 
 def _refuse_newer(plan: Runner) -> None:

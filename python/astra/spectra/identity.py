@@ -9,12 +9,13 @@ Paths are stored relative to ``SAS_BASE_DIR`` if they are under it, else as abso
 
 import dataclasses
 import re
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
-from astra.config import sas_base_dir
+from astra.config import apstar_path, sas_base_dir
 from astra.errors import ConfigError, UnreadableSpectrum, UsageError
 
 #: Data release of each reduction in SDSS-III and SDSS-IV; later ones are published in several releases.
@@ -291,6 +292,24 @@ def release_rank(release: str) -> int:
 
 
 # > Where the file lies
+
+
+def expected_path(product: Product) -> str | None:
+    """Where the file of a product should lie, in its stored form; ``None`` if a part of the path is unknown.
+
+    It is the path of the setting ``apstar_path`` if the product has all parts of it, else the published one.
+    """
+    template = apstar_path()
+    if template is None:
+        return product.sas_path
+    parts = dataclasses.asdict(product) | {"filetype": product.filetype}
+    if product.healpix is not None:
+        parts["healpix_group"] = product.healpix // 1000
+    wanted = [name for _, name, _, _ in string.Formatter().parse(str(template)) if name]
+    if any(parts.get(name) in (None, "") for name in wanted):
+        return product.sas_path
+    path = Path(str(template).format(**parts))
+    return stored(path) if path.is_absolute() else str(path)
 
 
 def absolute(path: str | None) -> Path:
