@@ -279,7 +279,7 @@ class Claims:
         waits = TaskClaim.worker_pk.is_null() & (TaskClaim.attempts < POISON_DEATHS)
         waiting = TaskClaim.select(TaskClaim.spectrum_pk, TaskClaim.attempts)
         waiting = waiting.where(TaskClaim.task == self._task.name, waits)
-        # Mostly there is none, and the queries below take ten times as long to make as this one.
+        # Mostly there is none, which this says sooner than the queries below.
         if not waiting.exists():
             return []
         waiting = waiting.alias("waiting")

@@ -3,8 +3,8 @@
 @task
 def my_task(spectra: Iterable[SomeSpectrum], *, option: int = 1) -> Iterator[SomeResult]: ...
 
-A task whose spectra are ``Iterable[SomeSpectrum | AnotherSpectrum]`` takes those of several models; one chunk
-has spectra of one of them. Where they differ in order, the first counts first.
+A task whose spectra are ``Iterable[SomeSpectrum | AnotherSpectrum]`` takes those of several models, in this
+order; a chunk has spectra of one of them.
 """
 
 import collections
