@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spectrum, TaskClaim, TaskRun
+from astra.models import (
+    ApogeeCoaddedSpectrumInApStar,
+    ApogeeCombinedSpectrum,
+    AstroNNdist,
+    Source,
+    Spectrum,
+    TaskClaim,
+    TaskRun,
+)
+from astra.models.apogee import ApogeeSpectrum
 from astra.running.rows import Chunk
 
 N_PIXELS = 8575
@@ -71,6 +80,25 @@ def a_spectrum(source: Source | None = None, path: Path | str | None = None, **v
     return ApogeeCoaddedSpectrumInApStar.create(**(given | values))
 
 
+def a_combined_spectrum(source: Source | None = None, path: Path | str | None = None, **values: Any):
+    """A spectrum of a star in an mwmStar file; by default the file does not exist."""
+    number = next(_numbers)
+    given = {
+        "source": source,
+        "spectrum_pk": Spectrum.create().pk,
+        "product_id": f"mwmstar/dr19/0.6.0/apo25m/1/{number}/dr17/s",
+        "release": "dr19",
+        "v_astra": "0.6.0",
+        "sdss_id": number,
+        "apred": "dr17",
+        "obj": f"2M{number:08d}+3333333",
+        "telescope": "apo25m",
+        "snr": 100.0,
+        "path": str(path or f"/nowhere/mwmStar-0.6.0-{number}.fits"),
+    }
+    return ApogeeCombinedSpectrum.create(**(given | values))
+
+
 def a_run(**values: Any) -> TaskRun:
     """The record of a run."""
     given = {"task": "astronn_dist", "version": "0", "v_astra_major_minor": 1, "host": "here", "pid": 1}
@@ -86,7 +114,7 @@ def a_chunk(keys: list[int], task: str = "astronn_dist", *, alone: bool = False)
     return chunk
 
 
-def a_result(spectrum: ApogeeCoaddedSpectrumInApStar, **values: Any) -> AstroNNdist:
+def a_result(spectrum: ApogeeSpectrum, **values: Any) -> AstroNNdist:
     """A result as the pipeline would write it."""
     given = {
         "k_mag": 10.0,
@@ -143,3 +171,85 @@ def write_apstar(
     ]
     fits.HDUList([primary, *images, fits.ImageHDU(np.zeros(10))]).writeto(path, overwrite=True)
     return path
+
+
+#: The columns of HDU 3 and 4 of an mwmStar file of DR19, and their types, in the published order.
+MWMSTAR_COLUMNS = {
+    "spectrum_pk_id": "int64",
+    "release": "char",
+    "filetype": "char",
+    "v_astra": "char",
+    "healpix": "int32",
+    "sdss_id": "int64",
+    "apred": "char",
+    "obj": "char",
+    "telescope": "char",
+    **dict.fromkeys(("min_mjd", "max_mjd", "n_entries", "n_visits", "n_good_visits", "n_good_rvs"), "int32"),
+    **dict.fromkeys(("snr", "mean_fiber", "std_fiber"), "float32"),
+    "spectrum_flags": "int64",
+    **dict.fromkeys(("v_rad", "e_v_rad", "std_v_rad", "median_e_v_rad"), "float32"),
+    **dict.fromkeys(("doppler_teff", "doppler_e_teff", "doppler_logg", "doppler_e_logg"), "float32"),
+    **dict.fromkeys(("doppler_fe_h", "doppler_e_fe_h", "doppler_rchi2"), "float32"),
+    "doppler_flags": "int64",
+    **dict.fromkeys(("xcorr_v_rad", "xcorr_v_rel", "xcorr_e_v_rel", "ccfwhm", "autofwhm"), "float32"),
+    "n_components": "int32",
+    **dict.fromkeys(("wavelength", "flux", "ivar", "pixel_flags", "continuum"), "float32[]"),
+    "nmf_rectified_model_flux": "float32[]",
+    "nmf_rchi2": "float32",
+    "nmf_flags": "int64",
+}
+
+
+def write_mwmstar(
+    path: Path, *spectra: dict[str, Any], header: dict[str, Any] | None = None, hdus: int = 5
+) -> Path:
+    """An mwmStar file in the layout of DR19: two empty tables of BOSS, then the given spectra of APOGEE.
+
+    Args:
+        path: The file.
+        *spectra: Columns of each spectrum by name; one of ``lco25m`` is in HDU 4, others are in HDU 3.
+        header: Cards of the star; ``None`` leaves one out.
+        hdus: How many HDUs there are.
+    """
+    cards = {"V_ASTRA": "0.6.0", "SDSS_ID": 103020000, "APOGEEID": "2M12283021-6635525", "HEALPIX": 188421}
+    cards |= {"RA": 187.12584, "DEC": -66.59794, "H_MAG": 10.107, "K_MAG": 9.835, "E_K_MAG": 0.022}
+    cards |= {"PLX": 0.11437972, "E_PLX": 0.014047999, "G_MAG": 13.685833, "PH_QUAL": "AAA"}
+    cards |= {"GAIA3_ID": 5860080419780127104} | (header or {})
+    primary = fits.PrimaryHDU(header=fits.Header([card for card in cards.items() if card[1] is not None]))
+    # Of BOSS only the place counts.
+    tables = [_mwmstar_table([]) for _ in "ab"]
+    for telescope in (False, True):
+        chosen = [each for each in spectra if (each.get("telescope") == "lco25m") is telescope]
+        tables.append(_mwmstar_table([_mwmstar_values() | each for each in chosen]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fits.HDUList([primary, *tables][:hdus]).writeto(path, overwrite=True)
+    return path
+
+
+def _mwmstar_values() -> dict[str, Any]:
+    values: dict[str, Any] = {"release": "dr17", "filetype": "apStar", "v_astra": "0.6.0", "healpix": 188421}
+    values |= {"sdss_id": 103020000, "apred": "dr17", "obj": "2M12283021-6635525", "telescope": "apo25m"}
+    values |= {"n_visits": 3, "n_good_visits": 2, "n_good_rvs": 2, "snr": 120.0, "v_rad": -12.2}
+    values |= {"wavelength": 10 ** (4.179 + 6e-6 * np.arange(N_PIXELS)), "ivar": np.ones(N_PIXELS)}
+    return values | {"flux": np.full(N_PIXELS, 100.0), "pixel_flags": np.zeros(N_PIXELS)}
+
+
+def _mwmstar_table(rows: list[dict[str, Any]]) -> fits.BinTableHDU:
+    columns = []
+    for name, kind in MWMSTAR_COLUMNS.items():
+        given = [row.get(name) for row in rows]
+        if kind == "char":
+            texts = [value or "" for value in given]
+            columns.append(fits.Column(name, f"{max(map(len, texts), default=1) or 1}A", array=texts))
+        elif kind == "float32[]":
+            size = max((np.size(value) for value in given if value is not None), default=0)
+            filled = [np.zeros(size) if value is None else value for value in given]
+            pixels = np.array(filled, np.float32).reshape(len(rows), size)
+            columns.append(fits.Column(name, f"{size}E", array=pixels))
+        else:
+            filler = np.nan if kind == "float32" else -1
+            numbers = np.array([filler if value is None else value for value in given], kind)
+            columns.append(
+                fits.Column(name, {"int64": "K", "int32": "J", "float32": "E"}[kind], array=numbers)
+            )
+    return fits.BinTableHDU.from_columns(columns, nrows=len(rows))

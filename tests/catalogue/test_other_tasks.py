@@ -70,7 +70,7 @@ def task(db, tmp_path, monkeypatch):
     """A task with flags and spectra of its own, and the tables of both."""
     guests.install(tmp_path / "guest", monkeypatch, GUEST, "template_snr", "broken")
     task = find_task("template_snr")
-    task.spectrum_model.create_table()
+    task.spectrum_models[0].create_table()
     task.output_model.create_table()
     return task
 
@@ -89,7 +89,7 @@ def measured(task):
 
     def call(source=None, exposure=None, **values):
         given = {"source": source, "spectrum_pk": Spectrum.create(), "plate": 7, "snr": 30.0}
-        spectrum = task.spectrum_model.create(**given | (exposure or {}))
+        spectrum = task.spectrum_models[0].create(**given | (exposure or {}))
         row = task.output_model.from_spectrum(spectrum, **values)
         row.save()
         return row

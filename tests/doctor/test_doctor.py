@@ -614,7 +614,7 @@ def test_files_of_other_spectra_need_not_be_fits(survey, db, tmp_path, monkeypat
     nothing_yet = found("spectra")[-1]
     (tmp_path / "lines.h5").write_text("something else")
     task = find_task("line_width")
-    task.spectrum_model.create(spectrum_pk=Spectrum.create().pk, path=tmp_path / "lines.h5")
+    task.spectrum_models[0].create(spectrum_pk=Spectrum.create().pk, path=tmp_path / "lines.h5")
 
     assert nothing_yet[:2] == ("warn", 0)
     assert "no files of LineSpectrum are registered; the package of guest_package reg" in nothing_yet[2]

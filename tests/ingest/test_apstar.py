@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astra.errors import StorageError, UsageError
-from astra.ingest import apstar as module
+from astra.ingest import files as module
 from astra.ingest import register
 from astra.ingest.apstar import ingest_apstar
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source, Spectrum

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from astra.errors import UsageError
-from astra.ingest.apstar import checked_paths, find_files
+from astra.ingest.apstar import APSTAR
+from astra.ingest.files import checked_paths, find_files
 
 
 def _touched(folder, *names):
@@ -18,7 +19,7 @@ def _touched(folder, *names):
 
 
 def _found(*paths):
-    return [path.name for path in find_files(checked_paths(paths))]
+    return [path.name for path in find_files(checked_paths(paths, APSTAR), APSTAR)]
 
 
 def test_folders_are_searched_with_all_that_is_in_them(tmp_path):
@@ -61,7 +62,8 @@ def test_a_file_has_one_path_however_it_is_reached(tmp_path, monkeypatch):
     _touched(tmp_path, "a/apStar-r5-A.fits", "b/other")
     monkeypatch.chdir(tmp_path / "b")
 
-    assert list(find_files(checked_paths(["../a", tmp_path / "a"]))) == [tmp_path / "a/apStar-r5-A.fits"]
+    starts = checked_paths(["../a", tmp_path / "a"], APSTAR)
+    assert list(find_files(starts, APSTAR)) == [tmp_path / "a/apStar-r5-A.fits"]
 
 
 @pytest.mark.parametrize(
@@ -79,16 +81,17 @@ def test_a_path_that_cannot_be_taken_is_refused(tmp_path, name, reason):
         _touched(tmp_path, name)
 
     with pytest.raises(UsageError, match=reason):
-        checked_paths([tmp_path / name])
+        checked_paths([tmp_path / name], APSTAR)
 
 
 SCRIPT = """
 import logging, sys
 from astra.errors import UsageError
-from astra.ingest.apstar import checked_paths, find_files
+from astra.ingest.apstar import APSTAR
+from astra.ingest.files import checked_paths, find_files
 logging.basicConfig(level=logging.WARNING)
 try:
-    print([path.name for path in find_files(checked_paths(sys.argv[1:]))])
+    print([path.name for path in find_files(checked_paths(sys.argv[1:], APSTAR), APSTAR)])
 except UsageError as error:
     print(error)
 """

@@ -192,7 +192,7 @@ def test_what_is_pending_is_what_has_no_row_or_was_modified_since(db):
         a_result(spectrum, inputs_read=now(db), source_read=now(db))
 
     def pending():
-        ((_, query),) = generate_queries_for_task("astronn_dist")
+        (_, query), _ = generate_queries_for_task("astronn_dist")
         assert query.count() == len(list(query))
         return list(query)
 

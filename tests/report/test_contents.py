@@ -8,7 +8,7 @@ from statistics import median
 
 import numpy as np
 import pytest
-from builders import a_result, a_run, a_source, a_spectrum
+from builders import a_combined_spectrum, a_result, a_run, a_source, a_spectrum
 
 from astra import __version__
 from astra.catalogue.columns import columns
@@ -124,6 +124,18 @@ def test_spectra_of_one_star_are_paired_with_its_best_one(db):
     assert found.stars == 1
     assert sorted(found.pull) == pytest.approx([(19 - 22) / 2**0.5, (20 - 22) / 2**0.5])
     assert sorted(found.model_pull) == pytest.approx([(19 - 22) / 0.5**0.5, (20 - 22) / 0.5**0.5])
+
+
+def test_spectra_of_two_kinds_are_no_pair_for_both_may_be_of_the_same_light(db):
+    star, other = a_source(), a_source()
+    for spectrum in (a_spectrum(star), a_combined_spectrum(star), a_combined_spectrum(star, snr=900.0)):
+        a_result(spectrum)
+    for snr, fakemag in ((100.0, 20.0), (300.0, 22.0)):
+        a_result(a_combined_spectrum(other, snr=snr), L_fakemag=fakemag)
+
+    found = repeats(now(read_rows))
+
+    assert (found.stars, list(found.pull)) == (1, [pytest.approx((20 - 22) / 2**0.5)])
 
 
 def test_outliers_begin_with_the_largest_pulls_and_show_every_flag(survey):

@@ -20,6 +20,7 @@ from astra.schema import upgrade as schema
 ALL = [
     *("0001_tables", "0002_distances", "0003_weights_of_runs", "0004_claims", "0005_parallaxes"),
     *("0006_raw_parallaxes", "0007_withheld", "0008_options_of_runs", "0009_versions_of_inputs"),
+    "0010_combined_spectra",
 ]
 
 
@@ -77,7 +78,8 @@ def test_the_view_of_the_model_gives_the_rows_of_the_view_of_the_migrations(db):
     schema.runner(db).down("0005_parallaxes")
     schema.runner(db).up()
 
-    assert db.execute_sql(query).fetchall() == of_the_model
+    of_the_migrations = db.execute_sql(query).fetchall()
+    assert of_the_migrations == [row[: len(_view_columns(db))] for row in of_the_model]
 
 
 def test_a_view_that_lacks_a_column_is_made_anew(db):
@@ -105,7 +107,7 @@ def test_down_and_up_again_keeps_every_row(db):
     assert schema.runner(db).down("0002_distances") == ALL[:0:-1]
     with pytest.raises(ConfigError, match="older than this Astra.*astra init"):
         schema.check(db)
-    schema.runner(db).up()
+    schema.upgrade(db, load_settings())
 
     schema.check(db)
     assert repr(Distance.select().dicts().get()) == repr(before)

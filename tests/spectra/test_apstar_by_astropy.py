@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astra.errors import SpectrumError
-from astra.spectra.apstar import opened
+from astra.spectra.apstar import ApStarFile
 from astra.spectra.fits_structure import BLOCK, CARD
 from astra.spectra.grid import N_GRID
 from astra.system.processes import silenced
@@ -93,7 +93,7 @@ def _outcomes(file):
 
 
 def _assert_read_as_by_astropy(path):
-    with opened(path) as file:
+    with ApStarFile.opened(path) as file:
         by_astropy = dataclasses.replace(file, _hdus=[hdu._replace(shape=None) for hdu in file._hdus])
         (pixels, header), (expected, expected_header) = _outcomes(file), _outcomes(by_astropy)
     assert pixels == expected

@@ -193,10 +193,7 @@ def test_of_rows_taken_again_only_older_ones(db):
         made_from(row, spectrum)
     chosen = {"before": datetime(2020, 1, 2)}
 
-    overwrite, retry = (
-        [pk for (pk,) in pending_query(Selection(astronn_dist, **chosen, **{name: True})).tuples()]
-        for name in ("overwrite", "retry_no_result")
-    )
+    overwrite, retry = (_pending(**chosen, **{name: True}) for name in ("overwrite", "retry_no_result"))
 
     assert sorted(overwrite) == sorted(retry) == [first.spectrum_pk, third.spectrum_pk]
 

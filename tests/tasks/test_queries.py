@@ -9,7 +9,7 @@ from builders import a_result, a_source, a_spectrum
 from astra import generate_queries_for_task
 from astra.database.connection import now
 from astra.errors import UsageError
-from astra.models import ApogeeCoaddedSpectrumInApStar, Source
+from astra.models import ApogeeCoaddedSpectrumInApStar, ApogeeCombinedSpectrum, Source
 from astra.pipelines.astronn_dist import astronn_dist
 
 
@@ -18,10 +18,10 @@ def test_upstreams_generator_of_queries_gives_spectra_with_their_sources(db):
     spectra = [a_spectrum(source), a_spectrum(None), a_spectrum(source)]
 
     for task in ("astronn_dist", astronn_dist):
-        ((model, query),) = generate_queries_for_task(task, limit=2)
+        (model, query), (other, nothing) = generate_queries_for_task(task, limit=2)
 
-        assert model is ApogeeCoaddedSpectrumInApStar
-        assert list(query) == spectra[:2]
+        assert (model, other) == (ApogeeCoaddedSpectrumInApStar, ApogeeCombinedSpectrum)
+        assert (list(query), list(nothing)) == (spectra[:2], [])
         assert [spectrum.source for spectrum in query] == [source, None]
 
 
@@ -47,9 +47,9 @@ def test_limits_and_pages_may_be_numbers_of_numpy(db):
     spectra = [a_spectrum(a_source()) for _ in range(4)]
     page = [number(2) for number in (int, np.int64)]
 
-    ((_, some),) = generate_queries_for_task("astronn_dist", limit=np.int64(3))
-    ((_, half),) = generate_queries_for_task("astronn_dist", page=page)
-    ((_, none),) = generate_queries_for_task("astronn_dist", limit=0)
+    (_, some), _ = generate_queries_for_task("astronn_dist", limit=np.int64(3))
+    (_, half), _ = generate_queries_for_task("astronn_dist", page=page)
+    (_, none), _ = generate_queries_for_task("astronn_dist", limit=0)
 
     assert [list(query) for query in (some, none)] == [spectra[:3], []]
     assert list(half) == [spectrum for spectrum in spectra if spectrum.spectrum_pk % 2 == 1]
@@ -69,8 +69,8 @@ def test_only_the_stars_that_are_named_are_asked_for(db, collected):
     spectra = [a_spectrum(source) for source in (a_source(sdss_id=n) for n in (3, 4, 5)) for _ in "ab"]
     a_spectrum(None)
 
-    ((_, query),) = generate_queries_for_task("astronn_dist", None, collected([3, 5, 404]))
-    ((_, page),) = generate_queries_for_task("astronn_dist", sdss_ids=collected([3, 5]), limit=2, page=2)
+    (_, query), _ = generate_queries_for_task("astronn_dist", None, collected([3, 5, 404]))
+    (_, page), _ = generate_queries_for_task("astronn_dist", sdss_ids=collected([3, 5]), limit=2, page=2)
 
     assert list(query) == [*spectra[:2], *spectra[4:]]
     assert list(page) == spectra[4:]
@@ -79,8 +79,8 @@ def test_only_the_stars_that_are_named_are_asked_for(db, collected):
 def test_no_stars_are_none_and_any_number_of_them_may_be_named(db):
     spectrum = a_spectrum(a_source(sdss_id=100_001))
 
-    ((_, none),) = generate_queries_for_task("astronn_dist", sdss_ids=[])
-    ((_, many),) = generate_queries_for_task("astronn_dist", sdss_ids=[2**80, *range(200_000)])
+    (_, none), _ = generate_queries_for_task("astronn_dist", sdss_ids=[])
+    (_, many), _ = generate_queries_for_task("astronn_dist", sdss_ids=[2**80, *range(200_000)])
 
     assert (list(none), list(many)) == ([], [spectrum])
 

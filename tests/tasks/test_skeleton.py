@@ -96,6 +96,6 @@ def test_the_installed_tasks_are_listed_with_what_they_do(capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["astronn_dist"] == {
         "summary": "Estimate a heliocentric distance from each co-added APOGEE spectrum.",
-        "spectra": "ApogeeCoaddedSpectrumInApStar",
+        "spectra": "ApogeeCoaddedSpectrumInApStar, ApogeeCombinedSpectrum",
         "table": "astro_nn_dist",
     }

@@ -14,6 +14,7 @@ from astra.errors import AstraError, MissingSpectrum, UsageError
 from astra.fields import BooleanField
 from astra.models import (
     ApogeeCoaddedSpectrumInApStar,
+    ApogeeCombinedSpectrum,
     AstroNNdist,
     FlaggedOutputModel,
     PipelineOutputModel,
@@ -27,9 +28,9 @@ def test_a_task_knows_its_models_and_its_options():
     def toy(spectra: Iterable[ApogeeCoaddedSpectrumInApStar], *, depth: int = 1) -> Iterator[AstroNNdist]:
         yield from ()
 
-    assert (toy.name, toy.spectrum_model, toy.output_model) == (
+    assert (toy.name, toy.spectrum_models, toy.output_model) == (
         "toy",
-        ApogeeCoaddedSpectrumInApStar,
+        (ApogeeCoaddedSpectrumInApStar,),
         AstroNNdist,
     )
     assert set(toy.options) == {"depth"}
@@ -118,11 +119,21 @@ def test_an_error_before_the_first_spectrum_is_an_error():
         list(broken([]))
 
 
-def test_spectra_of_several_models_are_refused():
-    def two(spectra: Iterable[ApogeeCoaddedSpectrumInApStar | AstroNNdist]) -> Iterator[AstroNNdist]:
+def test_a_task_may_take_spectra_of_several_models():
+    @task
+    def two(
+        spectra: Iterable[ApogeeCoaddedSpectrumInApStar | ApogeeCombinedSpectrum],
+    ) -> Iterator[AstroNNdist]:
         yield
 
-    with pytest.raises(TypeError, match=r"several models \(ApogeeCoaddedSpectrumInApStar \| AstroNNdist\)"):
+    assert two.spectrum_models == (ApogeeCoaddedSpectrumInApStar, ApogeeCombinedSpectrum)
+
+
+def test_what_is_not_a_model_of_spectra_is_refused_also_as_one_of_several():
+    def two(spectra: Iterable[ApogeeCoaddedSpectrumInApStar | int]) -> Iterator[AstroNNdist]:
+        yield
+
+    with pytest.raises(TypeError, match=r"annotate spectra as Iterable\[.*\]; of several, write"):
         task(two)
 
 

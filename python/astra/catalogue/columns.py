@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import peewee
 
 from astra.catalogue.options import Names
-from astra.models import ApogeeCoaddedSpectrumInApStar as Apogee
 from astra.models import AstroNNdist, Distance, FlaggedOutputModel, PipelineOutputModel, Source, TaskRun
 from astra.models.base import BaseModel
 from astra.models.fields import flags_of
@@ -79,7 +78,7 @@ _OF_THE_SOURCE = {
     "e_ebv": Source.e_ebv,
 }
 # Where several tables have a column, that of the view is taken, else that of the source.
-_FIELDS = Apogee._meta.fields | Source._meta.fields | Distance._meta.fields | _OF_THE_SOURCE
+_FIELDS = Source._meta.fields | Distance._meta.fields | _OF_THE_SOURCE
 
 # By the type of a field, as peewee calls it.
 _KINDS = {
@@ -296,9 +295,11 @@ def _of_results(task: Task) -> list[Column]:
 
 
 def _observed(task: Task) -> Iterator[peewee.Field]:
-    """What the table of spectra says of a spectrum."""
-    for each in task.spectrum_model._meta.sorted_fields:
-        if not each.primary_key and _INTERNAL.isdisjoint((each.name, each.column_name)):
+    """What the tables of spectra, all that the task takes, say of a spectrum."""
+    first, *others = task.spectrum_models
+    for each in first._meta.sorted_fields:
+        has_all = all(each.column_name in model._meta.columns for model in others)
+        if has_all and not each.primary_key and _INTERNAL.isdisjoint((each.name, each.column_name)):
             yield each
 
 

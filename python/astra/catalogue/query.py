@@ -1,6 +1,8 @@
 """The query for the rows of the catalogue, their summary, and the origins of the results."""
 
+import functools
 import json
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +16,7 @@ from astra.catalogue.filters import Filter
 from astra.database.sql import all_rows, octets
 from astra.errors import ConfigError
 from astra.models import FlaggedOutputModel, Source, TaskRun
+from astra.models.base import BaseModel
 from astra.models.pipeline import is_newest
 from astra.tasks.contract import Task
 
@@ -185,10 +188,29 @@ def refuse_mixture(origins: Sequence[Origin]) -> None:
 
 def _joined(task: Task) -> peewee.ModelSelect:
     """All columns, of rows of the newest minor version that a spectrum has."""
-    rows, spectra = rows_of(task), task.spectrum_model
-    query = rows.select(*(column.node.alias(column.key) for column in columns(task, mixed=True)))
-    query = query.join(spectra, on=(spectra.spectrum_pk == rows.spectrum_pk)).switch(rows)
-    query = query.join(Source, JOIN.LEFT_OUTER, on=(Source.pk == rows.source_pk)).switch(rows)
-    query = query.join(TaskRun, JOIN.LEFT_OUTER, on=(TaskRun.pk == rows.run_pk))
-    # A view has chosen them already.
-    return query.where(is_newest(rows)) if rows is task.output_model else query
+    if rows_of(task) is not task.output_model:
+        # A view has chosen the rows already, and has the columns of their spectra.
+        return _with_source_and_run(task)
+    first, *others = (_of_spectra(task, model) for model in task.spectrum_models)
+    return functools.reduce(operator.add, others, first)  # UNION ALL
+
+
+def _of_spectra(task: Task, spectra: type[BaseModel]) -> peewee.ModelSelect:
+    """The rows of the spectra of one model."""
+    rows = task.output_model
+    query = _with_source_and_run(task, spectra).where(is_newest(rows))
+    return query.join_from(rows, spectra, on=(spectra.spectrum_pk == rows.spectrum_pk))
+
+
+def _with_source_and_run(task: Task, spectra: type[BaseModel] | None = None) -> peewee.ModelSelect:
+    rows = rows_of(task)
+    nodes = {column.key: _node_of(column, task, spectra) for column in columns(task, mixed=True)}
+    query = rows.select(*(node.alias(key) for key, node in nodes.items()))
+    query = query.join(Source, JOIN.LEFT_OUTER, on=(Source.pk == rows.source_pk))
+    return query.join_from(rows, TaskRun, JOIN.LEFT_OUTER, on=(TaskRun.pk == rows.run_pk))
+
+
+def _node_of(column: Column, task: Task, spectra: type[BaseModel] | None) -> peewee.ColumnBase:
+    """What a column is of; one of the first model of spectra is of the same name in the others."""
+    is_of_spectra = spectra and getattr(column.node, "model", None) is task.spectrum_models[0]
+    return spectra._meta.columns[column.node.column_name] if is_of_spectra else column.node

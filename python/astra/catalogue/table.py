@@ -14,7 +14,7 @@ from astra.catalogue.options import Names
 from astra.catalogue.product import product_of
 from astra.catalogue.query import Origin, Summary, is_mixed
 from astra.errors import AstraError
-from astra.models import ApogeeCoaddedSpectrumInApStar, Distance
+from astra.models import APOGEE, Distance
 from astra.models.fields import flags_of
 from astra.tasks.contract import Task
 
@@ -70,12 +70,13 @@ class Table:
     @property
     def is_of_apogee(self) -> bool:
         """Whether the spectra are those of APOGEE, of which the file has the layout of the survey's."""
-        return self.task.spectrum_model is ApogeeCoaddedSpectrumInApStar
+        return set(self.task.spectrum_models) <= set(APOGEE)
 
     @property
     def spectra(self) -> str:
-        """What the table of the rows is called: the instrument, or the model of other spectra."""
-        return "APOGEE" if self.is_of_apogee else self.task.spectrum_model.__name__
+        """What the table of the rows is called: the instrument, or the models of other spectra."""
+        names = (model.__name__ for model in self.task.spectrum_models)
+        return "APOGEE" if self.is_of_apogee else "_".join(names)
 
     @property
     def _are_distances(self) -> bool:

@@ -49,7 +49,7 @@ def explain(flags: Flags, kind: Kind = "result_flags", task: OfTask = None, as_j
         from astra.tasks.installed import find_task
 
         chosen = find_task(task)
-        models = (chosen.output_model, chosen.spectrum_model, Source)
+        models = (chosen.output_model, *chosen.spectrum_models, Source)
     try:
         found = explained(flags, kind, models)
     except UsageError as error:

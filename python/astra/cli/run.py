@@ -69,8 +69,9 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
         )
         with progress(task.name) as update:
             carry_out(request, report, stop, lambda now: update(now.tally.done, now.to_do))
-        if report.outcome == "nothing_pending" and not task.spectrum_model.select().exists():
-            return f"no spectra are registered; {registers(task.spectrum_model)}"
+        models = targets.models or task.spectrum_models
+        if report.outcome == "nothing_pending" and not any(model.select().exists() for model in models):
+            return f"no spectra are registered; {registers(models[0])}"
     if targets.stars:
         return "all stars that were named have their rows already; --overwrite makes them anew"
     return None

@@ -108,7 +108,7 @@ def new(
 def _facts(task: "Task") -> dict[str, Any]:
     return {
         "summary": (task.__doc__ or "").strip().partition("\n")[0],
-        "spectra": task.spectrum_model.__name__,
+        "spectra": ", ".join(model.__name__ for model in task.spectrum_models),
         "table": task.output_model._meta.table_name,
     }
 

@@ -14,7 +14,7 @@ from peewee import fn
 from astra.database.connection import sqlite_file
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 from astra.errors import AstraError, Interrupted, StorageError
-from astra.models import TABLES
+from astra.models import ApogeeCoaddedSpectrumInApStar
 from astra.spectra.identity import absolute, check_base_dir
 from astra.status.text import registers
 
@@ -30,20 +30,24 @@ ENOUGH_SPACE, LEAST_SPACE = 2**30, 100 * 2**20
 
 def check_spectra(known: Known) -> Iterator[Finding]:
     """Whether the files of spectra can be read under their registered paths."""
-    models = dict.fromkeys(task.spectrum_model for task in known.tasks.values())
-    for model in (each for each in models if "path" in each._meta.fields):
-        yield from guarded("spectra", _files(model))
+    kinds: dict[Any, tuple[Any, ...]] = {}
+    for task in known.tasks.values():
+        for model in task.spectrum_models:
+            kinds.setdefault(model, task.spectrum_models)
+    for model in (each for each in kinds if "path" in each._meta.fields):
+        yield from guarded("spectra", _files(model, kinds[model]))
 
 
-def _files(model: Any) -> Iterator[Finding]:
-    about = "" if model in TABLES else f"{model._meta.table_name}: "
+def _files(model: Any, kinds: tuple[Any, ...]) -> Iterator[Finding]:
+    """The files of one of the models that a task takes."""
+    about = "" if model is ApogeeCoaddedSpectrumInApStar else f"{model._meta.table_name}: "
     relative = model.select().where(model.path.is_null(False), ~model.path.startswith("/")).exists()
     if relative and not _answers(check_base_dir):
         yield _no_answer("SAS_BASE_DIR")
     elif paths := list(dict.fromkeys(_sampled(model))):
         yield _opened(paths, about)
-    else:
-        of_model = "" if model in TABLES else f" of {model.__name__}"
+    elif model is kinds[0] and not any(kind.select().exists() for kind in kinds):
+        of_model = "" if model is ApogeeCoaddedSpectrumInApStar else f" of {model.__name__}"
         yield Finding("spectra", WARN, f"no files{of_model} are registered", registers(model))
 
 

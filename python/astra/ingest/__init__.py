@@ -1,6 +1,8 @@
 """Files and catalogues -> sources and spectra.
 
-apstar.py, allstar.py   two commands: files of spectra, and the table of a data release
+apstar.py, mwmstar.py   two commands: files of spectra, of the APOGEE reduction and of Astra for each star
+files.py                finds the files of such commands, and registers them
+allstar.py              a command: the table of a data release
 catalog_alone.py        the command that takes values of sources from a table of stars
 matching.py             which rows of that table are linked with which sources
 known_sources.py        the identifiers and positions of all sources, in arrays

@@ -1,25 +1,16 @@
-"""``astra ingest apstar``: finds apStar and asStar files, and registers their spectra and stars."""
+"""``astra ingest apstar``: registers the spectra and stars of apStar and asStar files."""
 
-import logging
-import os
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-import peewee
-
-from astra.errors import UsageError
-from astra.ingest.catalog import Catalog
 from astra.ingest.extinction import RuleName, rule_of
+from astra.ingest.files import FileKind, ingest_files
 from astra.ingest.headers import read_record
-from astra.ingest.records import IngestCounts, Record, Tally
-from astra.ingest.register import register
+from astra.ingest.records import IngestCounts
+from astra.ingest.register import Spectra
 from astra.spectra.identity import parse_path
-
-log = logging.getLogger("astra")
-
-#: Files that are read before one short transaction registers them.
-BATCH = 1000
 
 
 def ingest_apstar(
@@ -50,70 +41,13 @@ def ingest_apstar(
         StorageError: The database refused a write; the batches before it are kept.
         DatabaseUnreachable: The connection was lost; the batches before it are kept.
     """
-    tally, rule = Tally(), rule_of(extinction, dust_map)
-    starts = checked_paths([paths] if isinstance(paths, str | Path) else paths)
-    if hdu is not None and catalog is None:
-        raise UsageError("--hdu names a table of the catalogue: give --catalog with it")
-    if columns and catalog is None:
-        raise UsageError("--column names a column of the catalogue: give --catalog with it")
-    listed = Catalog(catalog, tally, hdu, columns, rule) if catalog is not None else None
-    total = sum(1 for _ in find_files(starts)) if on_progress else 0
-    for number, batch in enumerate(peewee.chunked(find_files(starts), BATCH)):
-        records: list[Record] = []
-        for path in batch:
-            records.append(read_record(path, release=release, extinction=rule))
-            if on_progress:
-                on_progress(number * BATCH + len(records), total)
-        register(records, tally, listed)
-    if listed is not None:
-        listed.count()
-    counts = tally.result()
-    if not counts.seen:
-        log.warning("no apStar or asStar file in %s", ", ".join(map(str, starts)))
-    return counts
-
-
-def checked_paths(paths: Iterable[str | Path]) -> list[Path]:
-    """The paths as absolute ones, in a fixed order.
-
-    Raises:
-        UsageError: A path does not exist, is a visit spectrum, or is neither a folder nor named like an
-            apStar or asStar file.
-    """
-    # Only ``..`` is resolved, so that a file has one path and links stay as they are.
-    chosen = {path.resolve() if ".." in path.parts else path.absolute() for path in map(Path, paths)}
-    for path in chosen:
-        if not os.path.lexists(path):
-            raise UsageError(f"no such file or folder: {path}")
-        if parse_path(path) is not None:
-            continue
-        if re.match(r"(ap|as)Visit", path.name, re.IGNORECASE):
-            raise UsageError(f"a visit spectrum: {path}; give combined spectra, named apStar-… or asStar-…")
-        if not path.is_dir():
-            raise UsageError(f"not named like an apStar or asStar file: {path}")
-        try:
-            os.listdir(path)
-        except OSError as error:
-            raise UsageError(f"cannot read the folder {path}: {error.strerror}") from error
-    return sorted(chosen)
-
-
-def find_files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The apStar and asStar files at these paths, and in all folders under them, in a fixed order.
-
-    The name decides, even of a folder or a broken link. Of the versions of a product in one folder, the one
-    of the last night counts; a name without a night counts as the last.
-    """
-    for path in paths:
-        if parse_path(path) is not None:
-            yield path
-            continue
-        for folder, folders, files in os.walk(path, onerror=_warn):
-            yield from (Path(folder, name) for name in _newest([*files, *folders]))
-            folders[:] = sorted(name for name in folders if parse_path(name) is None)
+    rule = rule_of(extinction, dust_map)
+    read = functools.partial(read_record, release=release, extinction=rule)
+    return ingest_files(APSTAR, paths, lambda path: [read(path)], catalog, hdu, columns, rule, on_progress)
 
 
 def _newest(names: Iterable[str]) -> Iterator[str]:
+    """Of the versions of a product, that of the last night; a name without a night counts as the last."""
     chosen: dict[tuple, tuple[tuple, str]] = {}
     for name in sorted(names):
         parsed = parse_path(name)
@@ -124,5 +58,11 @@ def _newest(names: Iterable[str]) -> Iterator[str]:
     return (name for _, name in chosen.values())
 
 
-def _warn(error: OSError) -> None:
-    log.warning("cannot read the folder %s: %s", error.filename, error.strerror)
+#: Files of combined spectra of the APOGEE reduction.
+APSTAR = FileKind(
+    ("apStar", "asStar"),
+    lambda path: parse_path(path) is not None,
+    re.compile("(ap|as)Visit", re.IGNORECASE),
+    _newest,
+    Spectra,
+)

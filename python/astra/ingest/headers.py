@@ -14,7 +14,7 @@ from astra.ingest.gaia import with_release
 from astra.ingest.precedence import Values
 from astra.ingest.records import Record
 from astra.ingest.values import clean, inexact
-from astra.spectra.apstar import opened
+from astra.spectra.apstar import ApStarFile
 from astra.spectra.identity import RELEASES, FileName, identify, parse_path, stored
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _PRODUCT = {name: among for name, among in spellings.PRODUCT.items() if name != 
 _REDUCTION = ("APRED", "V_APRED")
 _GROUPS = (_STAR, _GAIA, _PRODUCT, spellings.SPECTRUM, spellings.EXTINCTION)
 _KNOWN = {keyword for group in _GROUPS for keywords in group.values() for keyword in keywords}
-_KNOWN |= {spellings.V_RAD_OF_SDSS5, *_REDUCTION}
+_KNOWN |= {spellings.V_RAD_OF_SDSS5, *_REDUCTION, *spellings.IDENTIFIERS["apogee_id"]}
 
 
 def read_record(path: str | Path, *, release: str | None = None, extinction: Rule = AUTO) -> Record:
@@ -43,7 +43,7 @@ def read_record(path: str | Path, *, release: str | None = None, extinction: Rul
         UsageError: The reduction belongs to no known release, and ``release`` is ``None``.
     """
     try:
-        with opened(path) as file:
+        with ApStarFile.opened(path) as file:
             record = described(path, file.header(), release=release, extinction=extinction)
             try:
                 record.digest = file.combined().digest()
@@ -61,25 +61,42 @@ def described(
 ) -> Record:
     """Describe a file by its header alone, otherwise as :func:`read_record`."""
     text, name = _named(path)
-    cards = {keyword: _card(header, keyword) for keyword in _KNOWN.intersection(header)}
-    _warn_of_lost_digits(cards, text)
+    cards = cards_of(header, text)
     facts = _values(cards, _PRODUCT)
     reductions = (clean("apred", cards.get(keyword)) for keyword in _REDUCTION)
     facts["apred"] = next((known for known in reductions if known in RELEASES), None)
     product = identify(name, facts, release=release, what=text)
-    star = _values(cards, _STAR)
-    # A header is like one row of a table.
-    row = {column: [value] for column, value in (star | _values(cards, spellings.EXTINCTION)).items()}
-    names = spellings.among({keyword: keyword for keyword in cards}, spellings.EXTINCTION)
-    measured = {column: [value] for column, value in _values(cards, _GAIA).items()}
-    columns = with_release(measured, None) | reddening(row, names, extinction)
-    star |= {column: value for column, (value,) in columns.items()}
+    star = star_of(cards, extinction)
     is_of_sdss5 = not cards.keys() & {*spellings.SPECTRUM["v_rad"]}
     v_rad = {"v_rad": (spellings.V_RAD_OF_SDSS5,)} if is_of_sdss5 else {}
     spectrum = _values(cards, spellings.SPECTRUM | v_rad)
     disagreement = name.disagreement(product)
     sdss_id = star.pop("sdss_id")
     return Record(product, stored(Path(text)), sdss_id, star, spectrum, disagreement=disagreement)
+
+
+def cards_of(header: "Header", path: str) -> Values:
+    """The cards that are known here, by their keywords; ``None`` where one has no value."""
+    cards = {keyword: _card(header, keyword) for keyword in _KNOWN.intersection(header)}
+    _warn_of_lost_digits(cards, path)
+    return cards
+
+
+def star_of(cards: Values, extinction: Rule, gaia_release: str | None = None) -> Values:
+    """The star and its ``sdss_id`` from the cards of a header.
+
+    Args:
+        cards: As by ``cards_of``.
+        extinction: Where E(B-V) comes from.
+        gaia_release: The release of Gaia's measurements, where no card states it.
+    """
+    star = _values(cards, _STAR)
+    # A header is like one row of a table.
+    row = {column: [value] for column, value in (star | _values(cards, spellings.EXTINCTION)).items()}
+    names = spellings.among({keyword: keyword for keyword in cards}, spellings.EXTINCTION)
+    measured = {column: [value] for column, value in _values(cards, _GAIA).items()}
+    columns = with_release(measured, gaia_release) | reddening(row, names, extinction)
+    return star | {column: value for column, (value,) in columns.items()}
 
 
 def _named(path: str | Path) -> tuple[str, FileName]:

@@ -13,10 +13,10 @@ from astra.errors import ConfigError, UsageError
 from astra.ingest import precedence
 from astra.ingest.precedence import Values
 from astra.ingest.records import IngestCounts, Tally, stored_rows
-from astra.ingest.register import new_identities, sources_by_name
+from astra.ingest.register import new_identities, sources_of_names
 from astra.ingest.source_rows import VALUE_COLUMNS, Star, Stars
 from astra.ingest.values import clean, inexact, unreadable
-from astra.models import ApogeeCoaddedSpectrumInApStar, Source
+from astra.models import APOGEE, Source
 from astra.models.base import BaseModel, upsert
 from astra.models.fields import GeneratedField
 
@@ -149,7 +149,7 @@ def _write(
 ) -> tuple[int, int]:
     stars, fields = Stars(tally), model._meta.fields
     ids = {tuple(star.get(name) for name in _IDS) for _, star in rows.values()}
-    stars.load(ids, _other_names({name for _, name in ids}))
+    stars.load(ids, sources_of_names({name for _, name in ids}, APOGEE))
     found = {identity: _star(star, stars) for identity, (_, star) in rows.items()}
     stars.write()
     names = dict.fromkeys(name for values, _ in rows.values() for name in values)
@@ -184,10 +184,3 @@ def _star(values: Values, stars: Stars) -> Star | None:
         others = {name: value for name, value in values.items() if name not in _IDS}
         precedence.fill(star.values, star.origins, others)
     return star
-
-
-def _other_names(names: set[str | None]) -> dict[str, int]:
-    """The keys of sources by the APOGEE ids that only their spectra have."""
-    spectra = ApogeeCoaddedSpectrumInApStar
-    query = spectra.select(spectra.obj, spectra.source, spectra.spectrum_pk)
-    return sources_by_name(stored_rows(query, spectra.obj, names))

@@ -14,7 +14,7 @@ from astra.database.connection import MAX_PARAMETERS
 from astra.ingest.precedence import Table, Values
 from astra.ingest.references import References
 from astra.ingest.values import clean
-from astra.spectra.identity import Product
+from astra.spectra.identity import MwmProduct, Product
 
 log = logging.getLogger("astra")
 
@@ -47,7 +47,7 @@ class Record:
         disagreement: How folder and header contradict each other, in words.
     """
 
-    product: Product
+    product: Product | MwmProduct
     path: str | None
     sdss_id: int | None = None
     star: Values = field(default_factory=dict)
@@ -77,10 +77,10 @@ class IngestCounts:
     the sum of the last three.
 
     Attributes:
-        seen: Files, or rows of a table.
-        skipped: Rows of a table that name no file.
-        unreadable: Files whose header could not be read, registered from their names.
-        values_withdrawn: Values of sources that their own origin no longer has.
+        seen: Files, or rows of a table, or spectra in mwmStar files.
+    skipped: Rows of a table that name no file; mwmStar files of which no spectrum is read.
+    unreadable: Files whose header could not be read: registered from their names, except mwmStar files.
+    values_withdrawn: Values of sources that their own origin no longer has.
     """
 
     seen: int = 0

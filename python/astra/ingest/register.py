@@ -10,7 +10,7 @@ may have been repaired, and its row have no result.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import peewee
 
@@ -22,8 +22,8 @@ from astra.ingest.catalog import Catalog
 from astra.ingest.precedence import Values
 from astra.ingest.records import Record, Tally, stored_rows
 from astra.ingest.source_rows import Star, Stars
-from astra.models import ApogeeCoaddedSpectrumInApStar, Spectrum
-from astra.models.base import upsert
+from astra.models import APOGEE, ApogeeCoaddedSpectrumInApStar, Spectrum
+from astra.models.base import BaseModel, upsert
 from astra.spectra.identity import RELEASES
 
 _MODEL = ApogeeCoaddedSpectrumInApStar
@@ -34,13 +34,19 @@ _BESIDES = ("path", "pixels_digest")
 _BLANK = dict.fromkeys(("source", "spectrum_pk", *_BESIDES, *_MEASURED)) | {"spectrum_flags": 0}
 
 
-def register(records: Iterable[Record], tally: Tally, catalog: Catalog | None = None) -> None:
+def register(
+    records: Iterable[Record],
+    tally: Tally,
+    catalog: Catalog | None = None,
+    kind: "type[Spectra] | None" = None,
+) -> None:
     """Register the products of one batch, and their stars.
 
     Args:
         records: The products; of several records of one product the last readable one counts.
         tally: The counts.
         catalog: Values that are preferred to those of the records.
+        kind: The rows of the spectra; ``None`` stands for those of apStar files.
 
     Raises:
         StorageError: The database refused a write; nothing of the batch was kept.
@@ -49,7 +55,7 @@ def register(records: Iterable[Record], tally: Tally, catalog: Catalog | None = 
     records = list(records)
     distinct = _distinct(records, tally)
     with changing_inputs(database):
-        new, updated = _write(distinct, tally, catalog)
+        new, updated = _write((kind or Spectra)(distinct, tally), distinct, tally, catalog)
     unreadable = sum(not record.readable for record in records)
     tally.add(seen=len(records), unreadable=unreadable, spectra_new=new, spectra_updated=updated)
     tally.add(spectra_unchanged=len(records) - new - updated)
@@ -68,9 +74,11 @@ def _distinct(records: list[Record], tally: Tally) -> list[Record]:
     return list(chosen.values())
 
 
-def _write(records: list[Record], tally: Tally, catalog: Catalog | None) -> tuple[int, int]:
-    spectra, stars = Spectra(records, tally), Stars(tally)
-    names = spectra.sources_by_name()
+def _write(
+    spectra: "Spectra", records: list[Record], tally: Tally, catalog: Catalog | None
+) -> tuple[int, int]:
+    stars, others = Stars(tally), [model for model in APOGEE if model is not spectra.model]
+    names = sources_of_names({record.product.obj for record in records}, others) | spectra.sources_by_name()
     ids = {(record.sdss_id, name) for record in records for name in (record.apogee_id, record.name)}
     stars.load(ids, names)
     if catalog is not None:
@@ -114,6 +122,8 @@ def _star_of(record: Record, row: Values, stars: Stars) -> tuple[Star | None, st
 
 class Spectra:
     """The rows of all spectra of the objects in a batch, by identity and by path."""
+
+    model: type[BaseModel] = _MODEL
 
     def __init__(self, records: Iterable[Record], tally: Tally) -> None:
         self._tally = tally
@@ -175,8 +185,8 @@ class Spectra:
                 besides.append(row)
         for row, pk in zip(new, new_identities(len(new)), strict=True):
             row["spectrum_pk"] = pk
-        upsert(_MODEL, [*new, *changed], key=("product_id",), keep=("spectrum_pk",))
-        upsert(_MODEL, besides, key=("product_id",), keep=("spectrum_pk",), uncounted=_BESIDES)
+        upsert(self.model, [*new, *changed], key=("product_id",), keep=("spectrum_pk",))
+        upsert(self.model, besides, key=("product_id",), keep=("spectrum_pk",), uncounted=_BESIDES)
         return len(new), len(changed)
 
     def _find(self, record: Record) -> Values | None:
@@ -209,16 +219,17 @@ class Spectra:
 
     def _replaced(self, here: Values, same: Values | None, product_id: str) -> Values:
         """The row of a file whose identity is corrected; no other row keeps its path."""
-        this = _MODEL.spectrum_pk == here["spectrum_pk"]
+        model = self.model
+        this = model.spectrum_pk == here["spectrum_pk"]
         if same is None:
-            later = peewee.SQL(moved_on_sql(_MODEL._meta.database, '"modified"'))
-            _MODEL.update({_MODEL.product_id: product_id, _MODEL.modified: later}).where(this).execute()
+            later = peewee.SQL(moved_on_sql(database, '"modified"'))
+            model.update({model.product_id: product_id, model.modified: later}).where(this).execute()
             del self._rows[here["product_id"]]
             here["product_id"] = product_id
             self._rows[product_id] = here
             return here
         if here["pixels_digest"] is not None or not self._deleted(here):
-            _MODEL.update({_MODEL.path: None}).where(this).execute()
+            model.update({model.path: None}).where(this).execute()
             here["path"] = None
         return same
 
@@ -251,6 +262,14 @@ def _is_changed(before: Values, row: Values) -> bool:
         return True
     deciding = "path" if row["pixels_digest"] is None else "pixels_digest"
     return row[deciding] != before[deciding]
+
+
+def sources_of_names(names: Collection[str | None], models: Iterable[type[BaseModel]]) -> dict[str, int]:
+    """The keys of sources by the APOGEE ids that spectra of these models have."""
+    rows: list[Values] = []
+    for model in models:
+        rows += stored_rows(model.select(model.obj, model.source, model.spectrum_pk), model.obj, names)
+    return sources_by_name(rows)
 
 
 def sources_by_name(spectra: Iterable[Values]) -> dict[str, int]:

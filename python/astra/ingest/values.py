@@ -61,7 +61,8 @@ _4_BYTES, _8_BYTES = 2**31 - 1, 2**63 - 1
 INTEGERS = {
     **dict.fromkeys(("sdss_id", "gaia_dr3_source_id", "source_id"), (1, _8_BYTES)),
     **dict.fromkeys(("ebv_flags", "spectrum_flags"), (0, _8_BYTES)),
-    **dict.fromkeys(("healpix", "location_id", "n_visits"), (0, _4_BYTES)),
+    **dict.fromkeys(("healpix", "location_id"), (0, _4_BYTES)),
+    **dict.fromkeys(("n_visits", "n_good_visits", "n_good_rvs"), (0, _4_BYTES)),
     "astrometric_params_solved": (1, _4_BYTES),
     "commissioning": (0, 1),
 }

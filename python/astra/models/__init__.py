@@ -5,6 +5,7 @@ fields.py          columns that know their help text and unit; NaN in Python is 
 glossary.py        the wording of every column
 source.py          stars: photometry, extinction, astrometry
 apogee.py          APOGEE spectra, and what all spectra share
+mwm.py             APOGEE spectra in mwmStar files
 pipeline.py        what all tasks share: runs, workers and their claims, the base of all results
 astronn_dist.py    spectrophotometric distances, and the view ``distances`` with ``good``
 explain.py         flags in words
@@ -13,6 +14,7 @@ explain.py         flags in words
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar, Spectrum
 from astra.models.astronn_dist import AstroNNdist, Distance
 from astra.models.base import BaseModel
+from astra.models.mwm import APOGEE, ApogeeCombinedSpectrum
 from astra.models.pipeline import (
     FlaggedOutputModel,
     PipelineOutputModel,
@@ -25,7 +27,7 @@ from astra.models.source import Source
 
 #: Every table, in an order in which they can be created.
 TABLES = (
-    *(Source, Spectrum, ApogeeCoaddedSpectrumInApStar),
+    *(Source, Spectrum, *APOGEE),
     *(TaskRun, TaskWorker, TaskClaim, TaskWithheld),
     AstroNNdist,
 )
@@ -33,6 +35,7 @@ TABLES = (
 __all__ = [
     "TABLES",
     "ApogeeCoaddedSpectrumInApStar",
+    "ApogeeCombinedSpectrum",
     "AstroNNdist",
     "BaseModel",
     "Distance",

@@ -11,7 +11,7 @@ from astra.models.source import Source
 if TYPE_CHECKING:
     import numpy as np
 
-    from astra.spectra.apstar import CombinedSpectrum
+    from astra.spectra.combined import CombinedSpectrum
 
 
 class Spectrum(BaseModel):
@@ -32,7 +32,7 @@ class Spectrum(BaseModel):
 
 
 class SpectrumMixin:
-    """Pixels of a spectrum that lives in an apStar file; arrays of shape ``(8575,)``."""
+    """Pixels of a spectrum on the grid of apStar files; arrays of shape ``(8575,)``."""
 
     path: str | None
 
@@ -52,7 +52,7 @@ class SpectrumMixin:
         """Read the combined spectrum from its file, at every call.
 
         Raises:
-            SpectrumError: The file is not there, or does not hold an apStar spectrum.
+            SpectrumError: The file is not there, or does not hold the spectrum.
         """
         from astra.spectra.apstar import read_combined
 
@@ -90,10 +90,37 @@ class SpectrumMixin:
         return wavelength()
 
 
-class ApogeeCoaddedSpectrumInApStar(BaseModel, SpectrumMixin):
-    """The combined spectrum of a star in an apStar or asStar file."""
+class ApogeeSpectrum(BaseModel, SpectrumMixin):
+    """What combined spectra of APOGEE have in common, in whichever file they are."""
 
     pk = fields.AutoField()
+    spectrum_flags = fields.BitField(default=0)
+    flag = spectrum_flags.flag
+    flag_bad_pixels = flag(2**0, "More than 20 % of the pixels are bad")
+    flag_commissioning = flag(2**1, "Commissioning data of lower quality")
+    flag_bright_neighbor = flag(2**2, "A neighbouring fibre is more than 10 times brighter")
+    flag_very_bright_neighbor = flag(2**3, "A neighbouring fibre is more than 100 times brighter")
+    flag_low_snr = flag(2**4, "Signal-to-noise ratio below 5")
+    flag_persist_high = flag(2**9, "More than 20 % of the pixels in the high persistence region")
+    flag_persist_med = flag(2**10, "More than 20 % of the pixels in the medium persistence region")
+    flag_persist_low = flag(2**11, "More than 20 % of the pixels in the low persistence region")
+    flag_persist_jump_pos = flag(2**12, "Positive jump in flux between chips, from persistence")
+    flag_persist_jump_neg = flag(2**13, "Negative jump in flux between chips, from persistence")
+    flag_suspect_rv_combination = flag(2**16, "Velocities from two methods differ")
+    flag_suspect_broad_lines = flag(2**17, "Broader lines than the best template")
+    flag_bad_rv_combination = flag(2**18, "Velocities from two methods differ by far")
+    flag_rv_reject = flag(2**19, "The velocity of a visit was rejected")
+    flag_rv_suspect = flag(2**20, "The velocity is doubtful")
+    flag_multiple_suspect = flag(2**21, "Probably more than one star in the spectrum")
+    flag_rv_failure = flag(2**22, "No velocity could be measured")
+    flag_suspect_rotation = flag(2**23, "Probably a fast rotator")
+    flag_mtpflux_lt_75 = flag(2**24, "Relative flux in the fibre block below 75 %")
+    flag_mtpflux_lt_50 = flag(2**25, "Relative flux in the fibre block below 50 %")
+    del flag
+
+
+class ApogeeCoaddedSpectrumInApStar(ApogeeSpectrum):
+    """The combined spectrum of a star in an apStar or asStar file."""
 
     # > Identifiers
     source = fields.ForeignKeyField(
@@ -120,29 +147,8 @@ class ApogeeCoaddedSpectrumInApStar(BaseModel, SpectrumMixin):
     # > Quality
     n_visits = fields.IntegerField(null=True)
     snr = fields.FloatField()
+    # Inherited, and here for its place among the columns.
     spectrum_flags = fields.BitField(default=0)
-    flag = spectrum_flags.flag
-    flag_bad_pixels = flag(2**0, "More than 20 % of the pixels are bad")
-    flag_commissioning = flag(2**1, "Commissioning data of lower quality")
-    flag_bright_neighbor = flag(2**2, "A neighbouring fibre is more than 10 times brighter")
-    flag_very_bright_neighbor = flag(2**3, "A neighbouring fibre is more than 100 times brighter")
-    flag_low_snr = flag(2**4, "Signal-to-noise ratio below 5")
-    flag_persist_high = flag(2**9, "More than 20 % of the pixels in the high persistence region")
-    flag_persist_med = flag(2**10, "More than 20 % of the pixels in the medium persistence region")
-    flag_persist_low = flag(2**11, "More than 20 % of the pixels in the low persistence region")
-    flag_persist_jump_pos = flag(2**12, "Positive jump in flux between chips, from persistence")
-    flag_persist_jump_neg = flag(2**13, "Negative jump in flux between chips, from persistence")
-    flag_suspect_rv_combination = flag(2**16, "Velocities from two methods differ")
-    flag_suspect_broad_lines = flag(2**17, "Broader lines than the best template")
-    flag_bad_rv_combination = flag(2**18, "Velocities from two methods differ by far")
-    flag_rv_reject = flag(2**19, "The velocity of a visit was rejected")
-    flag_rv_suspect = flag(2**20, "The velocity is doubtful")
-    flag_multiple_suspect = flag(2**21, "Probably more than one star in the spectrum")
-    flag_rv_failure = flag(2**22, "No velocity could be measured")
-    flag_suspect_rotation = flag(2**23, "Probably a fast rotator")
-    flag_mtpflux_lt_75 = flag(2**24, "Relative flux in the fibre block below 75 %")
-    flag_mtpflux_lt_50 = flag(2**25, "Relative flux in the fibre block below 50 %")
-    del flag
 
     # > Radial velocity
     v_rad = fields.FloatField()

@@ -1,8 +1,12 @@
-"""Spectrophotometric distances: the results, and the view ``distances`` that joins them to their stars."""
+"""Spectrophotometric distances: the results, and the view ``distances`` that joins them to their stars.
+
+Of one star there may be an apStar coadd and an mwmStar spectrum of the same light. Both have results; the
+coadd is preferred as the primary spectrum, whatever the signal-to-noise ratios.
+"""
 
 from astra.models import fields
-from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.models.base import BaseModel
+from astra.models.mwm import APOGEE
 from astra.models.pipeline import FlaggedOutputModel
 from astra.models.source import Source
 
@@ -60,6 +64,12 @@ class Distance(BaseModel):
     release = fields.TextField()
     telescope = fields.TextField()
     field = fields.TextField()
+    filetype = fields.TextField()
+    apred = fields.TextField()
+    apstar = fields.TextField()
+    obj = fields.TextField()
+    prefix = fields.TextField()
+    commissioning = fields.BooleanField()
 
     # > Coordinates and parallax
     ra, dec, l, b = fields.floats(4)  # noqa: E741
@@ -67,8 +77,10 @@ class Distance(BaseModel):
     plx, e_plx, ruwe = fields.floats(3)
 
     # > Quality of the inputs
+    n_visits = fields.IntegerField(null=True)
     snr = fields.FloatField()
     spectrum_flags = fields.BigIntegerField()
+    v_rad, e_v_rad = fields.floats(2)
     e_k_mag = fields.FloatField()
     ph_qual = fields.TextField(null=True)
     cc_flg = fields.TextField(null=True)
@@ -100,7 +112,8 @@ class Distance(BaseModel):
     flag_warn = fields.BooleanField(help_text="Look twice: the extinction is missing")
     flag_bad = fields.BooleanField(help_text="Discard: unreliable, without photometry, or no result")
     primary_spectrum = fields.BooleanField(
-        help_text="Whether it has the best signal-to-noise ratio of the spectra of its star with a result"
+        help_text="Whether it has the best signal-to-noise ratio of the spectra of its star with a result; "
+        "an mwmStar spectrum is only where there is no apStar or asStar spectrum with one"
     )
     good = fields.BooleanField(
         help_text="Fit for science: not flag_bad, and STARFLAG bits 0, 3 and 4 are not set"
@@ -130,10 +143,11 @@ APPENDED = (
     *("nn_parallax", "e_nn_parallax", "e_model_nn_parallax"),
     *("plx_zero_point", "gaia_parallax", "e_gaia_parallax"),
     *("weighted_parallax", "e_weighted_parallax", "weighted_dist", "e_weighted_dist"),
+    *("filetype", "apred", "apstar", "obj", "prefix", "commissioning", "n_visits", "v_rad", "e_v_rad"),
 )
 
-# By their names in the query; a column is that of the first that has it.
-_TABLES = {"result": AstroNNdist, "spectrum": ApogeeCoaddedSpectrumInApStar, "source": Source}
+# What one kind of spectra lacks.
+_ABSENT = {"field": "''", "apstar": "''", "prefix": "''", "commissioning": "FALSE"}
 
 _NO_RESULT = AstroNNdist.flag_no_result.value
 
@@ -143,6 +157,7 @@ def _has(bits: int) -> str:
 
 
 _EXPRESSIONS = {
+    "sdss_id": "source.sdss_id",
     "source_pk": "spectrum.source_pk",
     "spectrum_pk": "spectrum.spectrum_pk",
     "m_ks_abs": "CASE WHEN result.l_fakemag > 0 THEN 5 * log10(result.l_fakemag) - 10 END",
@@ -152,15 +167,6 @@ _EXPRESSIONS = {
     **{name: _has(flag.value) for name, flag in fields.flags_of(AstroNNdist).items()},
     "flag_warn": _has(AstroNNdist.WARN),
     "flag_bad": _has(AstroNNdist.BAD),
-    "primary_spectrum": f"""(result.result_flags & {_NO_RESULT}) = 0 AND NOT EXISTS (
-        SELECT 1 FROM apogee_coadded_spectrum_in_apstar AS other
-        JOIN astro_nn_dist AS measured ON measured.spectrum_pk = other.spectrum_pk
-        WHERE other.source_pk = spectrum.source_pk
-          AND (measured.result_flags & {_NO_RESULT}) = 0
-          AND (COALESCE(other.snr, -1) > COALESCE(spectrum.snr, -1)
-               OR (COALESCE(other.snr, -1) = COALESCE(spectrum.snr, -1)
-                   AND other.spectrum_pk < spectrum.spectrum_pk))
-    )""",
     "good": f"((result.result_flags & {AstroNNdist.BAD}) = 0 "
     f"AND (spectrum.spectrum_flags & {Distance.NOT_GOOD}) = 0)",
 }
@@ -174,12 +180,18 @@ def view_columns() -> list[str]:
 
 def view_query() -> str:
     """The query that the view stands for."""
-    columns = ",\n    ".join(f"{_expression(name)} AS {name}" for name in view_columns())
+    return "\nUNION ALL\n".join(map(_query, APOGEE))
+
+
+def _query(spectra: type[BaseModel]) -> str:
+    """The results of one kind of spectra."""
+    special = _EXPRESSIONS | {"primary_spectrum": _is_primary(spectra)}
+    columns = ",\n    ".join(f"{_expression(name, spectra, special)} AS {name}" for name in view_columns())
     return f"""
 SELECT
     {columns}
 FROM astro_nn_dist AS result
-JOIN apogee_coadded_spectrum_in_apstar AS spectrum ON spectrum.spectrum_pk = result.spectrum_pk
+JOIN {spectra._meta.table_name} AS spectrum ON spectrum.spectrum_pk = result.spectrum_pk
 LEFT JOIN source ON source.pk = spectrum.source_pk
 WHERE NOT EXISTS (
     SELECT 1 FROM astro_nn_dist AS newer
@@ -188,8 +200,33 @@ WHERE NOT EXISTS (
 )"""
 
 
-def _expression(name: str) -> str:
-    if name in _EXPRESSIONS:
-        return _EXPRESSIONS[name]
-    table = next(table for table, model in _TABLES.items() if name in model._meta.columns)
-    return f"{table}.{name}"
+def _expression(name: str, spectra: type[BaseModel], special: dict[str, str]) -> str:
+    if name in special:
+        return special[name]
+    # A column is that of the first table that has it.
+    tables = {"result": AstroNNdist, "spectrum": spectra, "source": Source}
+    found = (f"{table}.{name}" for table, model in tables.items() if name in model._meta.columns)
+    return next(found, None) or _ABSENT[name]
+
+
+def _is_primary(spectra: type[BaseModel]) -> str:
+    """Whether a result is that of the best spectrum of its star with one."""
+    better = """AND (COALESCE(other.snr, -1) > COALESCE(spectrum.snr, -1)
+               OR (COALESCE(other.snr, -1) = COALESCE(spectrum.snr, -1)
+                   AND other.spectrum_pk < spectrum.spectrum_pk))"""
+    preferred = APOGEE[: APOGEE.index(spectra)]
+    conditions = [(model, "") for model in preferred] + [(spectra, better)]
+    return " AND ".join(
+        [f"(result.result_flags & {_NO_RESULT}) = 0", *(_no_other(*each) for each in conditions)]
+    )
+
+
+def _no_other(spectra: type[BaseModel], condition: str) -> str:
+    """Whether no other spectrum of the star, of one kind, has a result and meets a condition."""
+    return f"""NOT EXISTS (
+        SELECT 1 FROM {spectra._meta.table_name} AS other
+        JOIN astro_nn_dist AS measured ON measured.spectrum_pk = other.spectrum_pk
+        WHERE other.source_pk = spectrum.source_pk
+          AND (measured.result_flags & {_NO_RESULT}) = 0
+          {condition}
+    )"""

@@ -21,7 +21,8 @@ class Glossary:
     source_pk = "The source of this result"
     spectrum_pk = "The spectrum, unique across all kinds of spectra"
     product_id = (
-        "Identity of the data product: filetype/release/apred/telescope/field or healpix/obj/prefix/(c|s)"
+        "Identity of the data product: filetype/release/apred/telescope/field or healpix/obj/prefix/(c|s), "
+        "of mwmStar files mwmstar/release/v_astra/telescope/healpix/sdss_id/apred/s"
     )
 
     # > Astrometry
@@ -67,7 +68,7 @@ class Glossary:
 
     # > Data product
     release = "SDSS data release, e.g. dr17 or sdss5"
-    filetype = "Kind of data product: apStar or asStar"
+    filetype = "Kind of data product: apStar, asStar or mwmStar"
     apred = "Version of the APOGEE reduction"
     apstar = "Version of the APOGEE combination of visits"
     obj = "Object name in the data product"

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
+from astra.models import AstroNNdist
+from astra.models.apogee import ApogeeSpectrum
 from astra.models.fields import flags_of
 from astra.report.result_arrays import CLASSES, UNKNOWN, Rows
 from astra.report.summaries import Summary, summary
@@ -119,6 +120,8 @@ def _ranges(
 class Repeats:
     """Pairs of good spectra of one star, each with the best one of that star; arrays of shape (pairs,).
 
+    Both are of one kind, apStar or mwmStar: an mwmStar spectrum may be made of the same light as a coadd.
+
     Attributes:
         stars: How many stars have such a pair.
         difference: L_fakemag of the other over that of the best, minus 1.
@@ -141,6 +144,8 @@ def repeats(rows: Rows) -> Repeats:
     place = np.searchsorted(rows["source_pk"][best], rows["source_pk"][others])
     found = np.append(rows["source_pk"][best], -1)[place] == rows["source_pk"][others]
     others, first = others[found], best[place[found]]
+    same_kind = rows["is_combined"][others] == rows["is_combined"][first]
+    others, first = others[same_kind], first[same_kind]
     value, reference = rows["L_fakemag"][others], rows["L_fakemag"][first]
     with np.errstate(divide="ignore", invalid="ignore"):
         pulls = [
@@ -185,7 +190,7 @@ def outliers(rows: Rows, stars: Parallaxes) -> dict[int, str]:
     take(NO_RESULT, marked("result_flags", AstroNNdist.flag_no_result.value))
     for column, model, least in (
         ("result_flags", AstroNNdist, PER_RESULT_FLAG),
-        ("spectrum_flags", ApogeeCoaddedSpectrumInApStar, PER_SPECTRUM_FLAG),
+        ("spectrum_flags", ApogeeSpectrum, PER_SPECTRUM_FLAG),
     ):
         for flag in flags_of(model, column).values():
             shown = sum(bool(rows[column][index] & flag.value) for index in chosen)

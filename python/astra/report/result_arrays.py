@@ -8,7 +8,7 @@ import numpy as np
 import peewee
 
 from astra.ingest.values import FILLER, SMALLEST_K_MAG
-from astra.models import Distance, Source
+from astra.models import ApogeeCombinedSpectrum, Distance, Source
 from astra.report.arrays import Arrays, keys, moments, numbers, read_arrays, truths
 
 _NUMBERS = (
@@ -22,7 +22,7 @@ _TRUTHS = ("good", "primary_spectrum", "flag_warn", "flag_bad")
 
 @dataclass(frozen=True)
 class Rows(Arrays):
-    """N distances: columns of the view, and ``j_mag`` of the source.
+    """N distances: columns of the view, ``j_mag`` of the source, and ``is_combined``: of an mwmStar file.
 
     Attributes:
         telescopes: The code of each telescope in ``values``; an absent one is "".
@@ -60,12 +60,14 @@ def read_rows(spectra: Sequence[int] | None = None) -> Rows:
     columns = {"telescope": codes, "modified": moments}
     for names, convert in (_NUMBERS, numbers), (_KEYS, keys), (_TRUTHS, truths):
         columns |= dict.fromkeys(names, convert)
-    query = Distance.select(*(getattr(Distance, name) for name in columns), Source.j_mag).join(
+    others = {"j_mag": numbers, "is_combined": truths}
+    is_combined = Distance.filetype == ApogeeCombinedSpectrum.filetype.default
+    query = Distance.select(*(getattr(Distance, name) for name in columns), Source.j_mag, is_combined).join(
         Source, peewee.JOIN.LEFT_OUTER, on=(Distance.source_pk == Source.pk)
     )
     if spectra is not None:
         query = query.where(Distance.spectrum_pk << list(spectra))
-    return Rows(read_arrays(query, columns | {"j_mag": numbers}), telescopes)
+    return Rows(read_arrays(query, columns | others), telescopes)
 
 
 # > Classes of stars, by absolute magnitude and colour alone

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from astra.config import Settings
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance
+from astra.models import AstroNNdist, Distance
+from astra.models.apogee import ApogeeSpectrum
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.report import population, uncertainties
 from astra.report.agreement import NO_RESULT, WORST
@@ -71,7 +72,7 @@ def _flags(contents: Contents) -> str:
     rows = contents.rows
     of_results = contents.flags(AstroNNdist, "result_flags")
     of_results += [(name, getattr(Distance, name).help_text, int(rows[name].sum())) for name in _SUMS]
-    of_spectra = contents.flags(ApogeeCoaddedSpectrumInApStar, "spectrum_flags")
+    of_spectra = contents.flags(ApogeeSpectrum, "spectrum_flags")
     return macros(RESULTS).flags(of_results, [entry for entry in of_spectra if entry[2]], len(rows))
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from astra.config import Settings, expand_path
 from astra.errors import ConfigError, SpectrumError, UsageError
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, Source, TaskRun
+from astra.models import APOGEE, AstroNNdist, Distance, Source, Spectrum, TaskRun
+from astra.models.apogee import ApogeeSpectrum
 from astra.spectra.grid import CHIPS, DETECTORS, wavelength
 from astra.spectra.rectify import rectify, usable
 from astra.tasks.pending import sources_of
@@ -30,7 +31,7 @@ class Detail:
 
     summary: Distance
     result: AstroNNdist
-    spectrum: ApogeeCoaddedSpectrumInApStar
+    spectrum: ApogeeSpectrum
     source: Source | None
     run: TaskRun | None
 
@@ -61,11 +62,10 @@ def read_details(spectrum_pks: Sequence[int]) -> list[Detail]:
 
 
 def _detail(row: Distance) -> Detail:
-    spectra = ApogeeCoaddedSpectrumInApStar
     return Detail(
         row,
         AstroNNdist.get_by_id(row.task_pk),
-        spectra.get(spectra.spectrum_pk == row.spectrum_pk),
+        Spectrum(pk=row.spectrum_pk).resolve(),
         Source.get_or_none(Source.pk == row.source_pk),
         TaskRun.get_or_none(TaskRun.pk == row.run_pk),
     )
@@ -80,9 +80,9 @@ def read_star(name: str) -> Star:
     Raises:
         UsageError: There is no such star in the database.
     """
-    spectra = ApogeeCoaddedSpectrumInApStar
-    chosen = spectra.select(spectra.spectrum_pk).where(spectra.source << sources_of([name]))
-    keys = [key for (key,) in chosen.tuples()]
+    sources = sources_of([name])
+    chosen = (each.select(each.spectrum_pk).where(each.source << sources) for each in APOGEE)
+    keys = [key for query in chosen for (key,) in query.tuples()]
     details = read_details(keys)
     details.sort(key=lambda detail: (not detail.summary.primary_spectrum, detail.spectrum.spectrum_pk))
     return Star(details, len(keys) - len(details))
@@ -107,7 +107,7 @@ class Pixels:
     e_rectified: np.ndarray
 
 
-def read_pixels(spectrum: ApogeeCoaddedSpectrumInApStar) -> Pixels | str:
+def read_pixels(spectrum: ApogeeSpectrum) -> Pixels | str:
     """Read and rectify a spectrum; if it cannot be shown, the reason."""
     try:
         read = spectrum.read()

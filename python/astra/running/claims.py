@@ -48,15 +48,14 @@ class Claims:
     """
 
     def __init__(self, selection: Selection, run_pk: int | None) -> None:
-        self._selection, self._task, self._run_pk = selection, selection.task, run_pk
-        self._key = self._task.spectrum_model.spectrum_pk
+        self._task, self._run_pk = selection.task, run_pk
         self._liveness = liveness_of(database.opened())
         # The present key, and all keys so far; the database may have lost the earlier ones.
         self._worker, self._workers = 0, [0]
-        self._last = 0
         self._alone: dict[int, Chunk] = {}
         self._tried: set[int] = set()
         self.quarantined = Tally()
+        self.turn_to(selection)
 
     def __enter__(self) -> Self:
         persistent(self._join)
@@ -92,9 +91,7 @@ class Claims:
             self._join()
         with changing_claims(database, self._task.name):
             quarantined = self._reap_dead()
-            claims = self._claimed(token) or self._claim(token, count)
-            if not claims and self._rewind():
-                claims = self._claim(token, count)
+            claims = self._claimed(token) or self._claim_suspect(token) or self._claim_next(token, count)
         self.quarantined.add(quarantined)
         if not claims:
             return None
@@ -109,7 +106,8 @@ class Claims:
 
     def turn_to(self, selection: Selection) -> None:
         """From now on, claim from this selection of the same task."""
-        self._selection, self._last = selection, 0
+        self._selections = selection.of_each_model()
+        self._at, self._last = 0, 0
 
     def in_doubt(self) -> bool:
         """Whether there is a worker whose liveness is not known yet."""
@@ -117,8 +115,8 @@ class Claims:
 
     def anything_left(self) -> bool:
         """Whether there is something that could be claimed."""
-        self._rewind()
-        return bool(self._suspect()) or self._pending().exists()
+        self._last = 0
+        return bool(self._suspect()) or any(self._pending(each).exists() for each in self._selections)
 
     def finished(self, chunk: Chunk) -> None:
         """Forget a chunk that no worker processes any more."""
@@ -126,12 +124,15 @@ class Claims:
 
     def sweep(self) -> None:
         """Reap dead workers and drop their claims on done spectra, without becoming a worker."""
-        everything = pending_query(Selection(self._task))
         with changing_claims(database, self._task.name):
             self._reap_dead()
             left = (TaskClaim.task == self._task.name) & TaskClaim.worker_pk.is_null()
             keys = {pk for (pk,) in TaskClaim.select(TaskClaim.spectrum_pk).where(left).tuples()}
-            needed = {pk for (pk,) in everything.where(self._key << list(keys)).tuples()}
+            needed = {
+                pk
+                for each in Selection(self._task).of_each_model()
+                for (pk,) in pending_query(each).where(each.spectra.spectrum_pk << list(keys)).tuples()
+            }
             TaskClaim.delete().where(self._claims_on(keys - needed)).execute()
 
     def orphan(self, chunks: Iterable[Chunk]) -> set[int]:
@@ -196,10 +197,10 @@ class Claims:
         alive = (TaskRun.pk == self._run_pk) & (TaskRun.outcome == "died")
         TaskRun.update(outcome=None, finished=None).where(alive).execute()
 
-    def _rewind(self) -> bool:
-        """Return to the first spectrum, since others may have released some that came before."""
-        was_first, self._last = self._last == 0, 0
-        return not was_first
+    @property
+    def _selection(self) -> Selection:
+        """The selection of the model of spectra that is at its turn."""
+        return self._selections[self._at]
 
     # > Within a transaction of ``changing_claims``
 
@@ -253,20 +254,21 @@ class Claims:
         """The claims on some spectra."""
         return (TaskClaim.task == self._task.name) & (TaskClaim.spectrum_pk << list(keys))
 
-    def _pending(self) -> peewee.ModelSelect:
-        """The pending spectra that no worker holds, after the last that this one claimed."""
+    def _pending(self, selection: Selection) -> peewee.ModelSelect:
+        """The pending spectra of one model that no worker holds, after the last that this one claimed."""
+        key = selection.spectra.spectrum_pk
         # NOT IN: read once. Of NOT EXISTS the planner of PostgreSQL makes a join, and knows too little of a
         # table that changes so fast: it would go through all of it for each spectrum.
         in_hand = TaskClaim.select(TaskClaim.spectrum_pk).where(
             TaskClaim.task == self._task.name, TaskClaim.spectrum_pk > self._last
         )
-        query = pending_query(self._selection, self._last).where(self._key.not_in(in_hand))
+        query = pending_query(selection, self._last).where(key.not_in(in_hand))
         if self._run_pk is not None:
             # A run processes no spectrum twice, even if it was changed meanwhile.
             run_pk = self._task.output_model.run_pk
             query = query.where(run_pk.is_null() | (run_pk != self._run_pk))
         # Nor, whatever the clock says, any of those whose files were withheld, of which a row may stay.
-        return query.where(~among(database, self._key, self._tried)) if self._tried else query
+        return query.where(~among(database, key, self._tried)) if self._tried else query
 
     def _suspect(self) -> list[int]:
         """One of the orphans, if there is one in the selection.
@@ -276,35 +278,59 @@ class Claims:
         """
         waits = TaskClaim.worker_pk.is_null() & (TaskClaim.attempts < POISON_DEATHS)
         waiting = TaskClaim.select(TaskClaim.spectrum_pk, TaskClaim.attempts)
-        waiting = waiting.where(TaskClaim.task == self._task.name, waits).alias("waiting")
-        query = pending_query(self._selection).join(waiting, on=(self._key == waiting.c.spectrum_pk))
-        return [pk for (pk,) in query.order_by(waiting.c.attempts, self._key).limit(1).tuples()]
+        waiting = waiting.where(TaskClaim.task == self._task.name, waits)
+        # Mostly there is none, which this says sooner than the queries below.
+        if not waiting.exists():
+            return []
+        waiting = waiting.alias("waiting")
+        found: list[tuple[int, int]] = []
+        for each in self._selections:
+            key = each.spectra.spectrum_pk
+            query = pending_query(each).join(waiting, on=(key == waiting.c.spectrum_pk))
+            first = query.columns(waiting.c.attempts, key).order_by(waiting.c.attempts, key).limit(1)
+            found.extend(first.tuples())
+        return [pk for _, pk in sorted(found)[:1]]
 
-    def _claim(self, token: int, count: int) -> list[TaskClaim]:
+    def _claim_suspect(self, token: int) -> list[TaskClaim]:
         if alone := self._suspect():
             values = {"worker_pk": self._worker, "token": token, "since": now(database)}
             TaskClaim.update(**values).where(self._claims_on(alone)).execute()
-        else:
-            values = {
-                TaskClaim.task: peewee.Value(self._task.name),
-                TaskClaim.spectrum_pk: self._key,
-                TaskClaim.worker_pk: peewee.Value(self._worker),
-                TaskClaim.token: peewee.Value(token),
-                TaskClaim.suspect: peewee.Value(False),
-                TaskClaim.held_back: peewee.Value(False),
-                TaskClaim.attempts: peewee.Value(0),
-                TaskClaim.since: peewee.SQL(now_sql(database)),
-            }
-            query = self._pending().columns(*values.values()).order_by(*self._order()).limit(count)
-            TaskClaim.insert_from(query, list(values)).execute()
+        return self._claimed(token) if alone else []
+
+    def _claim_next(self, token: int, count: int) -> list[TaskClaim]:
+        """Claim from here on, else from the next model of spectra, in the end from the start of this one.
+
+        Others may have released some that came before.
+        """
+        was_first, models = self._last == 0, len(self._selections)
+        for _ in range(models if was_first else models + 1):
+            if claims := self._claim(token, count):
+                return claims
+            self._at, self._last = (self._at + 1) % models, 0
+        return []
+
+    def _claim(self, token: int, count: int) -> list[TaskClaim]:
+        values = {
+            TaskClaim.task: peewee.Value(self._task.name),
+            TaskClaim.spectrum_pk: self._selection.spectra.spectrum_pk,
+            TaskClaim.worker_pk: peewee.Value(self._worker),
+            TaskClaim.token: peewee.Value(token),
+            TaskClaim.suspect: peewee.Value(False),
+            TaskClaim.held_back: peewee.Value(False),
+            TaskClaim.attempts: peewee.Value(0),
+            TaskClaim.since: peewee.SQL(now_sql(database)),
+        }
+        query = self._pending(self._selection).columns(*values.values())
+        TaskClaim.insert_from(query.order_by(*self._order()).limit(count), list(values)).execute()
         return self._claimed(token)
 
     def _order(self) -> tuple[Any, ...]:
         """By key; withheld files by the time of their last try, so that a limit leaves none out for ever."""
+        key = self._selection.spectra.spectrum_pk
         if self._selection.tried_before is None:
-            return (self._key,)
-        same = (TaskWithheld.task == self._task.name) & (TaskWithheld.spectrum_pk == self._key)
-        return TaskWithheld.select(TaskWithheld.tried).where(same), self._key
+            return (key,)
+        same = (TaskWithheld.task == self._task.name) & (TaskWithheld.spectrum_pk == key)
+        return TaskWithheld.select(TaskWithheld.tried).where(same), key
 
     def _claimed(self, token: int) -> list[TaskClaim]:
         mine = (TaskClaim.worker_pk == self._worker) & (TaskClaim.token == token)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from astra.database.connection import database, now
 from astra.errors import UsageError
+from astra.models.base import BaseModel
 from astra.tasks.contract import Task
 from astra.tasks.installed import is_named
 from astra.tasks.pending import Selection, sources_of
@@ -53,8 +54,8 @@ class Request:
     def replaces_all(self) -> bool:
         """Whether it leaves no older row beside its own."""
         chosen = self.selection
-        part = self.limit is not None or chosen.sources is not None or chosen.page is not None
-        return chosen.overwrite and not part
+        parts = (self.limit, chosen.sources, chosen.page, chosen.models)
+        return chosen.overwrite and all(part is None for part in parts)
 
     @property
     def how_to_go_on(self) -> str:
@@ -72,11 +73,13 @@ class Targets:
         stars: Names of stars; none means all.
         page: ``(I, N)``, or ``None``.
         before: Rows made before this time (UTC) are replaced; ``None`` means the start of the run.
+        models: The model of spectra that was named; ``None`` means all that the task takes.
     """
 
     stars: tuple[str, ...] = ()
     page: tuple[int, int] | None = None
     before: datetime | None = None
+    models: tuple[type[BaseModel], ...] | None = None
 
 
 def read_targets(
@@ -87,13 +90,13 @@ def read_targets(
     Raises:
         UsageError: A word is neither a model that the task takes nor a star, or an option cannot be read.
     """
-    words = list(words or ())
+    words, models = list(words or ()), None
     if words and not _STAR.fullmatch(words[0]):
-        _check_model(task, words.pop(0))
+        models = (_named_model(task, words.pop(0)),)
     for word in words:
         if not _STAR.fullmatch(word):
             raise UsageError(f"not a star: {word!r}; give an sdss_id (digits) or an APOGEE id (2M… or AP…)")
-    return Targets(tuple(words), _read_page(page), _read_time(before))
+    return Targets(tuple(words), _read_page(page), _read_time(before), models)
 
 
 def build_request(task: Task, targets: Targets, shared: "SharedArguments", **rest: Any) -> Request:
@@ -116,18 +119,19 @@ def build_request(task: Task, targets: Targets, shared: "SharedArguments", **res
     # By the clock of the database, as all times in it.
     before = (targets.before or now(database)) if replaces else None
     sources = sources_of(list(targets.stars))
-    selection = Selection(task, sources, targets.page, retry, shared.overwrite, before)
+    selection = Selection(task, sources, targets.page, retry, shared.overwrite, before, models=targets.models)
     how = {"chunk": shared.batch_size or CHUNK, "allow_mixed": shared.allow_mixed}
     return Request(selection, options, **how, **rest)
 
 
-def _check_model(task: Task, name: str) -> None:
-    if is_named(task.spectrum_model, name):
-        return
-    wanted = task.spectrum_model.__name__
+def _named_model(task: Task, name: str) -> type[BaseModel]:
+    for model in task.spectrum_models:
+        if is_named(model, name):
+            return model
+    wanted = " or ".join(model.__name__ for model in task.spectrum_models)
     if "visit" in name.lower():
         raise UsageError(f"task {task.name} works on combined spectra ({wanted}), not on visits ({name})")
-    raise UsageError(f"{name!r} is neither the model that task {task.name} takes ({wanted}) nor a star")
+    raise UsageError(f"{name!r} is neither a model that task {task.name} takes ({wanted}) nor a star")
 
 
 def _read_page(text: str | None) -> tuple[int, int] | None:

@@ -4,7 +4,7 @@ Each function that writes rows does so in one transaction.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -104,8 +104,13 @@ class ChunkResult:
 
 def read_inputs(task: Task, keys: Collection[int]) -> tuple[datetime, list[BaseModel]]:
     """Some spectra, and a moment before they were read."""
-    moment, model = now(database), task.spectrum_model
-    return moment, list(with_sources(model).where(model.spectrum_pk << keys).order_by(model.spectrum_pk))
+    moment = now(database)
+    found = [
+        spectrum
+        for model in task.spectrum_models
+        for spectrum in with_sources(model).where(model.spectrum_pk << keys)
+    ]
+    return moment, sorted(found, key=lambda spectrum: spectrum.spectrum_pk)
 
 
 def write_claimed(
@@ -167,11 +172,13 @@ def _still_there(task: Task, rows: list[PipelineOutputModel], keys: Collection[i
     Returns:
         Those that are there, with their sources.
     """
-    spectra, read = task.spectrum_model, {row.source_pk for row in rows} - {None}
+    read = {row.source_pk for row in rows} - {None}
     sources = kept_there(Source.select(Source.pk).where(Source.pk << read).order_by(Source.pk))
     gone = read - {pk for (pk,) in sources.tuples()}
-    query = spectra.select(spectra.spectrum_pk, spectra.source).where(spectra.spectrum_pk << list(keys))
-    found = dict(kept_there(query.order_by(spectra.spectrum_pk)).tuples())
+    found: dict[int, int | None] = {}
+    for spectra in task.spectrum_models:
+        query = spectra.select(spectra.spectrum_pk, spectra.source).where(spectra.spectrum_pk << list(keys))
+        found |= dict(kept_there(query.order_by(spectra.spectrum_pk)).tuples())
     for row in rows:
         if row.source_pk in gone:
             row.source_pk = found.get(row.spectrum_pk)
@@ -225,16 +232,12 @@ def rederive(task: Task, keys: list[int]) -> Tally:
     Raises:
         StorageError: The database refused the rows; none of them was kept.
     """
-    results, spectra = task.output_model, task.spectrum_model
-    source_read = now(database)
+    results, source_read = task.output_model, now(database)
     with writing(database):
         query = results.select().where(results.spectrum_pk << keys, of_this_version(results))
         present = {row.spectrum_pk: row for row in locked(query.order_by(results.spectrum_pk))}
-        stale = stale_query(Selection(task)).where(spectra.spectrum_pk << list(present))
-        stale_keys = [pk for (pk,) in stale.tuples()]
-        chosen = with_sources(spectra).where(spectra.spectrum_pk << stale_keys)
         rows, sources = [], []
-        for spectrum in chosen.order_by(spectra.spectrum_pk):
+        for spectrum in _stale(task, list(present)):
             row = present[spectrum.spectrum_pk]
             row.source_pk = spectrum.source_pk
             row.derived_from(spectrum.source, source_read)
@@ -243,6 +246,15 @@ def rederive(task: Task, keys: list[int]) -> Tally:
         task.rederivation.apply(rows, sources)
         write(task, rows)
     return Tally(rederived=len(rows))
+
+
+def _stale(task: Task, keys: list[int]) -> Iterator[BaseModel]:
+    """Those of some spectra whose rows are stale, with their sources."""
+    for selection in Selection(task).of_each_model():
+        spectra = selection.spectra
+        stale = stale_query(selection).where(spectra.spectrum_pk << keys)
+        chosen = spectra.spectrum_pk << [pk for (pk,) in stale.tuples()]
+        yield from with_sources(spectra).where(chosen).order_by(spectra.spectrum_pk)
 
 
 def write(task: Task, rows: Iterable[PipelineOutputModel]) -> None:

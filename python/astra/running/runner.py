@@ -80,9 +80,8 @@ class _Run:
         if request.dry_run:
             report.end("dry_run", 0)
             return
-        if (
-            not pending.anything_pending(request.selection)
-            and not pending.pending_query(self._withheld()).exists()
+        if not pending.anything_pending(request.selection) and not pending.anything_to_process(
+            self._withheld()
         ):
             if TaskWorker.select().where(TaskWorker.task == self.task.name).exists():
                 Claims(request.selection, None).sweep()
@@ -132,12 +131,14 @@ class _Run:
         try:
             check_base_dir()
         except ConfigError:
-            path = self.task.spectrum_model._meta.fields.get("path")
-            if path is not None:
-                is_relative = path.is_null(False) & ~path.startswith("/")
-                selections = (self.request.selection, self._withheld())
-                if any(pending.pending_query(each).where(is_relative).exists() for each in selections):
-                    raise
+            for selection in (self.request.selection, self._withheld()):
+                for each in selection.of_each_model():
+                    path = each.spectra._meta.fields.get("path")
+                    if path is None:
+                        continue
+                    is_relative = path.is_null(False) & ~path.startswith("/")
+                    if pending.pending_query(each).where(is_relative).exists():
+                        raise
 
     def _rederive(self) -> None:
         request = self.request
@@ -154,7 +155,7 @@ class _Run:
             try:
                 self.cut_short = self._hand_out(claims, run_pk)
                 withheld = persistent(self._withheld)
-                if not self.cut_short and persistent(lambda: pending.pending_query(withheld).exists()):
+                if not self.cut_short and persistent(lambda: pending.anything_to_process(withheld)):
                     claims.turn_to(withheld)
                     # A run that is stopped during these has still done all that was pending.
                     self._hand_out(claims, run_pk)

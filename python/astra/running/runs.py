@@ -91,7 +91,9 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
     if since is not None:
         row = row.where(~read_before(results, since))
     # A run that has replaced all others goes on, although the files of a few could not be read.
-    could_be_read = row.where(results.spectrum_pk.not_in(noted(task)))
+    could_be_read = row
+    for spectra in task.spectrum_models:
+        could_be_read = could_be_read.where(results.spectrum_pk.not_in(noted(task, spectra)))
     for run in _runs(task, row, fn.EXISTS(could_be_read).alias("counts")):
         for word, was, would_be in _differences(task, run, provenance):
             said = f"rows of {task.name} in this version come from {word} {was}"

@@ -188,7 +188,7 @@ def _is_migrated(database: peewee.Database, package: Package, done: Upgrade) -> 
 
 
 def _make_tables(database: peewee.Database, task: Task, done: Upgrade) -> None:
-    for model in (task.spectrum_model, task.output_model):
+    for model in (*task.spectrum_models, task.output_model):
         if model in TABLES:
             continue
         done.columns += _add_inherited(database, model)
@@ -262,7 +262,7 @@ def check_task(task: Task) -> None:
                 f"task {task.name!r}: the tables of package {package.name!r} are older than it (missing "
                 f"{', '.join(missing)}): run `astra init`"
             )
-    for model in (task.spectrum_model, task.output_model):
+    for model in (*task.spectrum_models, task.output_model):
         if not _is_there(task, model):
             table = model._meta.table_name
             raise ConfigError(f"task {task.name!r}: its table {table} is missing: run `astra init`")

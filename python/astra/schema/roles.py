@@ -57,7 +57,7 @@ class Roles:
 
 def needed_by_writer(tasks: Iterable[Task]) -> dict[str, tuple[str, ...]]:
     """What a worker of these tasks, or an ingest, does with each table, by the table's name."""
-    models = (model for task in tasks for model in (task.spectrum_model, task.output_model))
+    models = (model for task in tasks for model in (*task.spectrum_models, task.output_model))
     return {
         model._meta.table_name: KEEP if model is TaskRun or issubclass(model, PipelineOutputModel) else CHANGE
         for model in dict.fromkeys((*TABLES, *models))

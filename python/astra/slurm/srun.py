@@ -32,7 +32,7 @@ from astra.status.overview import how_many
 from astra.system.arguments import command_line
 from astra.system.version import V_ASTRA
 from astra.tasks.contract import Task
-from astra.tasks.pending import anything_pending, count_pending, pending_query
+from astra.tasks.pending import anything_pending, anything_to_process, count_pending
 
 log = logging.getLogger("astra")
 
@@ -144,7 +144,7 @@ def carry_out(
         return
     moment = now(database)
     withheld = request.selection.withheld(moment, since=moment)
-    if not report.to_do and not pending_query(withheld).exists():
+    if not report.to_do and not anything_to_process(withheld):
         report.end("nothing_pending", 0)
         return
     if stop.reason:

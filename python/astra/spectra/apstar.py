@@ -4,44 +4,19 @@ HDU 1 holds the flux, HDU 2 its error, HDU 3 the pixel mask. Row 0 of a stack is
 spectrum; the file of a single visit has no other row, and its arrays have one dimension.
 """
 
-import hashlib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astra.errors import MissingSpectrum, SpectrumError, UnreadableSpectrum
-from astra.spectra.content import content_of
-from astra.spectra.fits_structure import Hdu, check_tiles, structure_of
+from astra.errors import UnreadableSpectrum
+from astra.spectra.combined import CombinedSpectrum, SpectrumFile, faults_of
+from astra.spectra.fits_structure import Hdu, check_tiles
 from astra.spectra.grid import N_GRID
 from astra.system.processes import silenced
 
 if TYPE_CHECKING:
-    from astropy.io.fits import HDUList, Header
-
-
-@dataclass(frozen=True)
-class CombinedSpectrum:
-    """The combined spectrum of one star; arrays of shape ``(8575,)``.
-
-    Attributes:
-        flux: Flux, float64 [10^-17 erg / (s cm2 Angstrom)].
-        e_flux: Its error, float64; infinite where it is zero, negative or not finite: no weight.
-        pixel_flags: APOGEE pixel mask, int32.
-    """
-
-    flux: np.ndarray
-    e_flux: np.ndarray
-    pixel_flags: np.ndarray
-
-    def digest(self) -> str:
-        """A fingerprint of the pixels: equal for equal spectra, whatever surrounds them in the file."""
-        content = b"".join(array.tobytes() for array in (self.flux, self.e_flux, self.pixel_flags))
-        return hashlib.blake2b(content, digest_size=16).hexdigest()
+    from astropy.io.fits import Header
 
 
 def read_combined(path: str | Path) -> CombinedSpectrum:
@@ -51,7 +26,7 @@ def read_combined(path: str | Path) -> CombinedSpectrum:
         MissingSpectrum: The operating system refuses the file, or there is no memory to read it.
         UnreadableSpectrum: The file is damaged, is not a FITS file, or has another shape.
     """
-    with opened(path) as file:
+    with ApStarFile.opened(path) as file:
         return file.combined()
 
 
@@ -62,48 +37,18 @@ def read_header(path: str | Path) -> "Header":
         MissingSpectrum: The operating system refuses the file, or there is no memory to read it.
         UnreadableSpectrum: The file is damaged, or is not a FITS file.
     """
-    with opened(path) as file:
+    with ApStarFile.opened(path) as file:
         return file.header()
 
 
-@contextmanager
-def opened(path: str | Path) -> Iterator["ApStarFile"]:
-    """Open a file once for all that is read of it.
-
-    Raises:
-        MissingSpectrum: The operating system refuses the file, or there is no memory to read it.
-        UnreadableSpectrum: The file is damaged, or is not a FITS file.
-    """
-    with ExitStack() as stack:
-        with _faults_of(path):
-            file = stack.enter_context(content_of(Path(path)))
-            hdus = structure_of(file, str(path))
-        yield ApStarFile(path, file, hdus)
-
-
-@dataclass(frozen=True)
-class ApStarFile:
-    """An open and complete apStar or asStar file; its methods raise as :func:`opened` does."""
-
-    path: str | Path
-    _file: BinaryIO
-    _hdus: list[Hdu]
-
-    def header(self) -> "Header":
-        """The primary header."""
-        from astropy.io.fits import Header
-
-        with _faults_of(self.path), silenced():
-            if self._hdus[0].shape is None:
-                return self._by_astropy[0].header.copy()
-            self._file.seek(0)
-            return Header.fromfile(self._file)
+class ApStarFile(SpectrumFile):
+    """An open and complete apStar or asStar file."""
 
     def combined(self) -> CombinedSpectrum:
         """The combined spectrum; files of any other form than the survey's are left to astropy."""
         primary, *images = self._hdus[:4]
         is_plain = primary.shape is not None and [_holds_spectra(hdu.shape) for hdu in images] == [True] * 3
-        with _faults_of(self.path):
+        with faults_of(self.path):
             flux, error, flags = map(self._row, images) if is_plain else map(self._row_by_astropy, (1, 2, 3))
         if flags.dtype.kind not in "iu":
             raise UnreadableSpectrum(
@@ -118,13 +63,6 @@ class ApStarFile:
         self._file.seek(hdu.start)
         pixel = np.dtype(hdu.pixel)
         return np.frombuffer(self._file.read(N_GRID * pixel.itemsize), pixel, N_GRID)
-
-    @cached_property
-    def _by_astropy(self) -> "HDUList":
-        from astropy.io import fits
-
-        self._file.seek(0)
-        return fits.open(self._file, memmap=False)
 
     def _row_by_astropy(self, index: int) -> np.ndarray:
         from astropy.io import fits
@@ -148,16 +86,3 @@ class ApStarFile:
 
 def _holds_spectra(shape: tuple[int, ...] | None) -> bool:
     return bool(shape) and len(shape) <= 2 and shape[-1] == N_GRID and shape[0] >= 1
-
-
-@contextmanager
-def _faults_of(path: str | Path) -> Iterator[None]:
-    try:
-        yield
-    except SpectrumError:
-        raise
-    except MemoryError as error:  # the checks bound what a file asks for: the machine has nothing left
-        raise MissingSpectrum(f"no memory to read it: {path}") from error
-    except Exception as error:  # whatever the bytes make a library do
-        detail = ": ".join(filter(None, [type(error).__name__, " ".join(str(error).split())]))
-        raise UnreadableSpectrum(f"not a readable FITS file: {path} ({detail})") from error

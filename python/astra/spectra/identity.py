@@ -1,4 +1,4 @@
-"""The identity of an apStar product, and where its file lies.
+"""The identity of a product, and where its file lies.
 
 A file name, the folders around it, a header and a row of an allStar table each state a part of the identity.
 ``identify`` combines the parts in one way, so that a product has the same ``product_id`` whether it comes
@@ -146,6 +146,35 @@ class Product:
         return {name: getattr(self, name) for name in (*names, "reduction", "commissioning", "product_id")}
 
 
+@dataclass(frozen=True)
+class MwmProduct:
+    """One combined spectrum of one star in an mwmStar file.
+
+    Attributes:
+        obj: The name under which the star was observed; empty if it is not known.
+    """
+
+    release: str
+    v_astra: str
+    telescope: str
+    healpix: int | None
+    sdss_id: int
+    apred: str
+    obj: str
+
+    @property
+    def product_id(self) -> str:
+        """The identity: lower case, empty where a part is absent."""
+        place = "" if self.healpix is None else self.healpix
+        head = f"mwmstar/{self.release}/{self.v_astra}/{self.telescope}/{place}".lower()
+        return f"{head}/{self.sdss_id}/{self.apred.lower()}/s"
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of a spectrum that identify the product."""
+        names = ("release", "v_astra", "telescope", "healpix", "sdss_id", "apred", "obj", "product_id")
+        return {name: getattr(self, name) for name in names} | {"filetype": "mwmStar"}
+
+
 def parse_path(path: str | PurePath) -> FileName | None:
     """The facts in a path about the product; ``None`` if this is not the name of an apStar or asStar file."""
     path = PurePath(path)
@@ -266,20 +295,20 @@ def _by_location(apred: str, telescope: str) -> bool:
     return telescope != "apo1m" and release_rank(RELEASES.get(apred, INTERNAL)) <= release_rank("dr14")
 
 
-def release_of(apred: str, asked: str | None, what: str) -> str:
-    """The data release of a reduction.
+def release_of(version: str, asked: str | None, what: str, known: Mapping[str, str] = RELEASES) -> str:
+    """The data release of a reduction, or of another version of software that makes products.
 
     Raises:
-        UsageError: The reduction belongs to no known release, and ``asked`` is ``None`` or not one.
+        UsageError: The version belongs to no known release, and ``asked`` is ``None`` or not one.
     """
-    if apred in RELEASES:
-        return RELEASES[apred]
+    if version in known:
+        return known[version]
     if asked and _RELEASE.fullmatch(asked.lower()):
         return asked.lower().replace("-", "")
     if asked:
         raise UsageError(f"not a data release: {asked!r}; --release takes e.g. {INTERNAL} or dr19")
     raise UsageError(
-        f"{what}: the reduction {apred!r} does not tell its data release; "
+        f"{what}: the version {version!r} does not tell its data release; "
         f"give it with --release, e.g. --release {INTERNAL} or --release dr19"
     )
 

@@ -87,7 +87,7 @@ def status_of(task: Task) -> dict[str, Any]:
         "task": task.name,
         "version": astra.__version__,
         "at": moment,
-        "spectra": task.spectrum_model.select().count(),
+        "spectra": sum(model.select().count() for model in task.spectrum_models),
         "done": found.done,
         "pending": pending,
         "withheld": sum(withheld.values()),

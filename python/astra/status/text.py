@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from astra.errors import UsageError
-from astra.models import TABLES
+from astra.models import APOGEE, ApogeeCoaddedSpectrumInApStar
 from astra.models.base import BaseModel
 from astra.status.overview import DEAD, UNKNOWN
 
@@ -52,8 +52,9 @@ def absent(packages: Iterable[str]) -> list[str]:
 
 def registers(model: type[BaseModel]) -> str:
     """What registers spectra of a model."""
-    if model in TABLES:
-        return "`astra ingest apstar` registers them"
+    if model in APOGEE:
+        command = "apstar" if model is ApogeeCoaddedSpectrumInApStar else "mwmstar"
+        return f"`astra ingest {command}` registers them"
     return f"the package of {model.__module__} registers them"
 
 

@@ -2,6 +2,9 @@
 
 @task
 def my_task(spectra: Iterable[SomeSpectrum], *, option: int = 1) -> Iterator[SomeResult]: ...
+
+A task whose spectra are ``Iterable[SomeSpectrum | AnotherSpectrum]`` takes those of several models, in this
+order; a chunk has spectra of one of them.
 """
 
 import collections
@@ -107,7 +110,7 @@ class Task:
     def __init__(self, function: Callable[..., Iterator[Any]], *, uses_source: bool = True) -> None:
         functools.update_wrapper(self, function)
         self.name, self.uses_source = function.__name__, uses_source
-        self.spectrum_model, self.output_model = _models_of(function)
+        self.spectrum_models, self.output_model = _models_of(function)
         self.options = declared_options(function)
         # Where no number depends on the source, nothing is derived; the row is to name it all the same.
         self.rederivation = None if uses_source else Rederivation(lambda rows, sources: None)
@@ -335,25 +338,22 @@ def task(
     return make if function is None else make(function)
 
 
-def _models_of(function: Callable) -> tuple[type[BaseModel], type[PipelineOutputModel]]:
+def _models_of(function: Callable) -> tuple[tuple[type[BaseModel], ...], type[PipelineOutputModel]]:
     hints = typing.get_type_hints(function)
     first = next(iter(inspect.signature(function).parameters), None)
     spectrum, output = _item(hints.get(first)), _item(hints.get("return"))
-    if typing.get_origin(spectrum) in (types.UnionType, typing.Union):
-        names = [getattr(each, "__name__", str(each)) for each in typing.get_args(spectrum)]
+    is_union = typing.get_origin(spectrum) in (types.UnionType, typing.Union)
+    spectra = typing.get_args(spectrum) if is_union else (spectrum,)
+    if not all(isinstance(each, type) and issubclass(each, BaseModel) for each in spectra):
         raise TypeError(
-            f"task {function.__name__}: {first} are of several models ({' | '.join(names)}), which is not "
-            "supported: write a task, and a model of results, for each of them"
-        )
-    if not (isinstance(spectrum, type) and issubclass(spectrum, BaseModel)):
-        raise TypeError(
-            f"task {function.__name__}: annotate {first or 'the spectra'} as Iterable[a spectrum model]"
+            f"task {function.__name__}: annotate {first or 'the spectra'} as Iterable[a spectrum model]; "
+            "of several, write Iterable[one | other]"
         )
     if not (isinstance(output, type) and issubclass(output, PipelineOutputModel)):
         raise TypeError(f"task {function.__name__}: annotate what it yields as Iterator[a model of results]")
     for fault in _faults_of(output):
         raise TypeError(f"task {function.__name__}: {fault}")
-    return spectrum, output
+    return spectra, output
 
 
 def _faults_of(output: type[PipelineOutputModel]) -> Iterator[str]:

@@ -5,6 +5,9 @@ When only its source changed, its row is *stale* if the task can derive it again
 the spectrum stays closed; else it is pending. A task that makes no use of sources derives nothing: its rows
 only follow their spectra to other sources. A spectrum whose file the system withheld is not pending, but
 noted: every run tries it again when all else is done. Keys are streamed in order; nothing loads all spectra.
+
+Each query is of one model of spectra, so that it reads two indexes side by side; ``of_each_model`` makes a
+selection for each model of a task. No two spectra, of whichever models, have the same key.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +17,7 @@ from datetime import datetime
 import peewee
 
 from astra.errors import UsageError
-from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
+from astra.models import APOGEE
 from astra.models.base import BaseModel
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel, of_this_version
 from astra.models.source import Source
@@ -40,6 +43,7 @@ class Selection:
         tried_before: Instead of what is pending, the spectra whose files were withheld, last tried at this
             time (UTC) or before it.
         since: Of these, not those that were tried after this time (UTC) and have a row that says so.
+        models: Only spectra of these models; ``None`` takes all that the task does.
     """
 
     task: Task
@@ -50,6 +54,17 @@ class Selection:
     before: datetime | None = None
     tried_before: datetime | None = None
     since: datetime | None = None
+    models: tuple[type[BaseModel], ...] | None = None
+
+    @property
+    def spectra(self) -> type[BaseModel]:
+        """The model of the spectra, in a selection of one."""
+        (model,) = self.models or self.task.spectrum_models
+        return model
+
+    def of_each_model(self) -> list["Selection"]:
+        """The same selection of each model of spectra alone."""
+        return [replace(self, models=(model,)) for model in self.models or self.task.spectrum_models]
 
     def withheld(self, moment: datetime, since: datetime) -> "Selection":
         """Of the same spectra, those whose files were withheld until a time (UTC).
@@ -62,25 +77,25 @@ class Selection:
 
 
 def pending_query(selection: Selection, after: int | None = None) -> peewee.ModelSelect:
-    """The keys (``spectrum_pk``) of the pending spectra, in no particular order.
+    """The keys (``spectrum_pk``) of the pending spectra of one model, in no particular order.
 
     Args:
-        selection: What a run works on.
+        selection: What a run works on, of one model.
         after: Only larger keys.
     """
-    spectra, results = selection.task.spectrum_model, selection.task.output_model
+    spectra, results = selection.spectra, selection.task.output_model
     query = _keys(selection, after)
     if selection.tried_before is None:
-        return query.where(_needed(selection), ~is_noted(selection.task))
-    earlier = spectra.spectrum_pk << noted(selection.task, selection.since)
+        return query.where(_needed(selection), ~is_noted(selection.task, spectra))
+    earlier = spectra.spectrum_pk << noted(selection.task, spectra, selection.since)
     without_row = read_before(results, selection.since)
-    chosen = spectra.spectrum_pk << noted(selection.task, selection.tried_before)
+    chosen = spectra.spectrum_pk << noted(selection.task, spectra, selection.tried_before)
     return query.where(chosen, earlier | without_row)
 
 
 def _needed(selection: Selection) -> peewee.Expression:
     """Which spectra are pending, over a join with their results, if their files were not withheld."""
-    spectra, results = selection.task.spectrum_model, selection.task.output_model
+    spectra, results = selection.spectra, selection.task.output_model
     if selection.overwrite and selection.before is None:
         return peewee.SQL("1 = 1")
     needed = results.task_pk.is_null() | spectrum_changed(results, spectra)
@@ -99,7 +114,7 @@ def stale_query(selection: Selection, after: int | None = None) -> peewee.ModelS
     """The keys of rows to derive again from their changed source; ``None`` if the task cannot.
 
     Args:
-        selection: What a run works on.
+        selection: What a run works on, of one model.
         after: Only larger keys.
     """
     rederivation = selection.task.rederivation
@@ -110,7 +125,7 @@ def stale_query(selection: Selection, after: int | None = None) -> peewee.ModelS
 
 def _stale(selection: Selection) -> peewee.Expression:
     """Which rows to derive again, over a join with their sources."""
-    spectra, results = selection.task.spectrum_model, selection.task.output_model
+    spectra, results = selection.spectra, selection.task.output_model
     changed = source_changed if selection.task.uses_source else has_other_source
     also = selection.task.rederivation.also_stale()
     return (changed(results, spectra) | also) & negated(spectrum_changed(results, spectra))
@@ -128,9 +143,10 @@ def stream_keys(
     size: int,
     limit: int | None = None,
 ) -> Iterator[list[int]]:
-    """The keys of a selection in ascending order, ``size`` at a time, with one query for each chunk.
+    """The keys of a selection, ``size`` at a time, with one query for each chunk.
 
-    So work that other workers finish meanwhile is left out.
+    So work that other workers finish meanwhile is left out. Keys of one model are in ascending order, and
+    stand together.
 
     Args:
         find: ``pending_query`` or ``stale_query``.
@@ -138,27 +154,34 @@ def stream_keys(
         size: Keys of a chunk.
         limit: At most this many keys in all.
     """
-    last, left = 0, limit
-    while left is None or left > 0:
-        query = find(selection, last)
-        if query is None:
-            return
-        key, count = query.model.spectrum_pk, size if left is None else min(size, left)
-        chunk = [pk for (pk,) in query.order_by(key).limit(count).tuples()]
-        if not chunk:
-            return
-        yield chunk
-        last = chunk[-1]
-        left = None if left is None else left - len(chunk)
+    left = limit
+    for part in selection.of_each_model():
+        last = 0
+        while left is None or left > 0:
+            query = find(part, last)
+            if query is None:
+                return
+            key, count = query.model.spectrum_pk, size if left is None else min(size, left)
+            chunk = [pk for (pk,) in query.order_by(key).limit(count).tuples()]
+            if not chunk:
+                break
+            yield chunk
+            last = chunk[-1]
+            left = None if left is None else left - len(chunk)
 
 
 def count_pending(selection: Selection) -> int:
     """How many spectra are pending or stale."""
+    return sum(map(_count_pending, selection.of_each_model()))
+
+
+def _count_pending(selection: Selection) -> int:
     rederivation = selection.task.rederivation
     if rederivation is None or selection.overwrite:
         return pending_query(selection).count()
     # NOT IN: of what refers to each row, PostgreSQL makes no plan for several processes.
-    withheld = selection.task.spectrum_model.spectrum_pk.not_in(noted(selection.task))
+    spectra = selection.spectra
+    withheld = spectra.spectrum_pk.not_in(noted(selection.task, spectra))
     # In one pass: each of the two queries reads nearly as much as both together.
     query = _with_source(_keys(selection))
     return query.where((_needed(selection) & withheld) | _stale(selection)).count()
@@ -166,8 +189,13 @@ def count_pending(selection: Selection) -> int:
 
 def anything_pending(selection: Selection) -> bool:
     """Whether a spectrum is pending or stale; cheaper than to count them."""
-    queries = [pending_query(selection), stale_query(selection)]
-    return any(query is not None and query.exists() for query in queries)
+    stale = map(stale_query, selection.of_each_model())
+    return anything_to_process(selection) or any(query is not None and query.exists() for query in stale)
+
+
+def anything_to_process(selection: Selection) -> bool:
+    """Whether a spectrum is pending, or, in a selection of withheld ones, is to be tried again."""
+    return any(pending_query(each).exists() for each in selection.of_each_model())
 
 
 def sources_of(stars: list[str]) -> tuple[int, ...] | None:
@@ -200,9 +228,11 @@ def _keys_of(star: str) -> list[int]:
     if keys or star.isdecimal():
         return keys
     # A star with two names is stored under one of them.
-    spectra = ApogeeCoaddedSpectrumInApStar
-    observed = spectra.select(spectra.source).where(spectra.obj == star, spectra.source.is_null(False))
-    return [pk for (pk,) in observed.distinct().tuples()]
+    observed = (
+        spectra.select(spectra.source).where(spectra.obj == star, spectra.source.is_null(False))
+        for spectra in APOGEE
+    )
+    return list(dict.fromkeys(pk for query in observed for (pk,) in query.distinct().tuples()))
 
 
 def with_sources(model: type[BaseModel]) -> peewee.ModelSelect:
@@ -219,7 +249,7 @@ def _keys(
     selection: Selection, after: int | None = None, kind: str = peewee.JOIN.LEFT_OUTER
 ) -> peewee.ModelSelect:
     """The keys of the spectra that a selection allows, joined with their results of this version."""
-    spectra, results = selection.task.spectrum_model, selection.task.output_model
+    spectra, results = selection.spectra, selection.task.output_model
     key = spectra.spectrum_pk
     same, query = (results.spectrum_pk == key) & of_this_version(results), spectra.select(key)
     if after is not None:

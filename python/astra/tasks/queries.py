@@ -26,10 +26,10 @@ def generate_queries_for_task(
 
     Args:
         task: A task, its name, or its dotted path.
-        input_model: Only if the task takes this model of spectra: the model, its name, or its dotted path,
-            e.g. ``"apogee.ApogeeCoaddedSpectrumInApStar"``.
+        input_model: Only this model of spectra, if the task takes it: the model, its name, or its dotted
+            path, e.g. ``"apogee.ApogeeCoaddedSpectrumInApStar"``.
         sdss_ids: Only spectra of these stars; one that is not in the database has none.
-        limit: At most this many spectra.
+        limit: At most this many spectra of each model.
         page: ``(I, N)``: the I-th of N disjoint parts, which stay the same while rows are written. Or a
             number N together with a limit: of the spectra that are pending when the query runs, the N-th
             ``limit``, counted from 1.
@@ -45,15 +45,20 @@ def generate_queries_for_task(
     if not isinstance(task, Task | str):
         raise TypeError(f"task: give a task or its name, not {task!r}")
     task = find_task(task) if isinstance(task, str) else task
-    model, stars, limit = task.spectrum_model, _checked_stars(sdss_ids), _checked_limit(limit)
+    stars, limit = _checked_stars(sdss_ids), _checked_limit(limit)
     part, number = _checked_page(page, limit)
-    if input_model is not None and _found_model(input_model, task) is not model:
-        return iter(())
-    keys = pending_query(Selection(task, page=part))
-    query = with_sources(model).where(model.spectrum_pk << keys).order_by(model.spectrum_pk)
-    if stars is not None:
-        query = query.where(among(model._meta.database, Source.sdss_id, stars))
-    return iter([(model, query.limit(limit) if number is None else query.paginate(number, limit))])
+    wanted = None if input_model is None else _found_model(input_model, task)
+    found = []
+    for selection in Selection(task, page=part).of_each_model():
+        model = selection.spectra
+        if wanted not in (None, model):
+            continue
+        keys = pending_query(selection)
+        query = with_sources(model).where(model.spectrum_pk << keys).order_by(model.spectrum_pk)
+        if stars is not None:
+            query = query.where(among(model._meta.database, Source.sdss_id, stars))
+        found.append((model, query.limit(limit) if number is None else query.paginate(number, limit)))
+    return iter(found)
 
 
 def _found_model(wanted: type[BaseModel] | str, task: Task) -> type[BaseModel]:
@@ -62,7 +67,7 @@ def _found_model(wanted: type[BaseModel] | str, task: Task) -> type[BaseModel]:
     if not isinstance(wanted, str):
         raise TypeError(f"input_model: give a model of spectra or its name, not {wanted!r}")
     tasks = (task, *(other for other in installed_tasks().values() if isinstance(other, Task)))
-    models = dict.fromkeys(each.spectrum_model for each in tasks)
+    models = dict.fromkeys(model for each in tasks for model in each.spectrum_models)
     for model in models:
         if is_named(model, wanted):
             return model

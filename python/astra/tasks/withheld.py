@@ -4,6 +4,7 @@ They are not pending: a few files that nobody can read must not keep a survey fr
 holds until its spectrum changes; then it is pending.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,22 +42,22 @@ class Withheld:
         return self.reason.partition(":")[0]
 
 
-def is_noted(task: Task) -> peewee.Expression:
-    """Whether a spectrum has a note that holds, in a query on the table of the task's spectra."""
-    spectra = task.spectrum_model
+def is_noted(task: Task, spectra: type[BaseModel]) -> peewee.Expression:
+    """Whether a spectrum has a note that holds, in a query on the table of spectra."""
     same = (TaskWithheld.task == task.name) & (TaskWithheld.spectrum_pk == spectra.spectrum_pk)
     return fn.EXISTS(TaskWithheld.select(peewee.Value(1)).where(same, _holds(spectra)))
 
 
-def noted(task: Task, tried_before: datetime | None = None) -> peewee.ModelSelect:
+def noted(task: Task, spectra: type[BaseModel], tried_before: datetime | None = None) -> peewee.ModelSelect:
     """The keys (``spectrum_pk``) of the spectra with a note that holds.
 
     Args:
         task: The task.
+        spectra: The model of the spectra.
         tried_before: Only those that were last tried at this time (UTC) or before it.
     """
     # An alias, because most callers select from the table of spectra, too.
-    spectra = task.spectrum_model.alias("noted")
+    spectra = spectra.alias("noted")
     query = (
         TaskWithheld.select(TaskWithheld.spectrum_pk)
         .join(spectra, on=(TaskWithheld.spectrum_pk == spectra.spectrum_pk))
@@ -73,16 +74,18 @@ def _holds(spectra: type[BaseModel]) -> peewee.Node:
 
 def noted_among(task: Task, keys: Collection[int]) -> set[int]:
     """Those of some spectra that have a note that holds."""
-    return {pk for (pk,) in noted(task).where(TaskWithheld.spectrum_pk << list(keys)).tuples()}
+    some = TaskWithheld.spectrum_pk << list(keys)
+    return {pk for model in task.spectrum_models for (pk,) in noted(task, model).where(some).tuples()}
 
 
 def count_noted(task: Task) -> dict[str, int]:
     """How many spectra have a note that holds, by what the system said, the most common first."""
     kind, number = until(TaskWithheld._meta.database, TaskWithheld.reason, ":"), fn.COUNT(TaskWithheld.task)
-    query = TaskWithheld.select(kind, number).where(TaskWithheld.spectrum_pk << noted(task))
-    return dict(
-        query.where(TaskWithheld.task == task.name).group_by(kind).order_by(number.desc(), kind).tuples()
-    )
+    counts: Counter[str] = Counter()
+    for model in task.spectrum_models:
+        query = TaskWithheld.select(kind, number).where(TaskWithheld.spectrum_pk << noted(task, model))
+        counts.update(dict(query.where(TaskWithheld.task == task.name).group_by(kind).tuples()))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def note(task: Task, tries: Iterable[Withheld]) -> None:

@@ -65,8 +65,19 @@ class CatalogArguments:
         return {"catalog": self.catalog, "columns": parsed_columns(self.column or ())}
 
 
-def say_counts(counts: "IngestCounts", as_json: bool) -> None:
-    """Say what an ingest did."""
+def say_counts(
+    counts: "IngestCounts",
+    as_json: bool,
+    unreadable: str = "files registered from their names alone",
+    skipped: str = "rows without a file",
+) -> None:
+    """Say what an ingest did.
+
+    Args:
+        counts: What it did.
+        as_json: Print one JSON object.
+        unreadable, skipped: What these counts mean.
+    """
     found = counts.as_dict()
     if as_json:
         say_json(found)
@@ -75,9 +86,9 @@ def say_counts(counts: "IngestCounts", as_json: bool) -> None:
     for kind in ("spectra", "sources"):
         say(f"{kind}: {_listed(found, kind, 'new', 'updated', 'unchanged')}")
     if found["unreadable"]:
-        say(f"files registered from their names alone: {found['unreadable']:,}")
+        say(f"{unreadable}: {found['unreadable']:,}")
     if found["skipped"]:
-        say(f"rows without a file: {found['skipped']:,}")
+        say(f"{skipped}: {found['skipped']:,}")
     if found["values_withdrawn"]:
         say(f"values withdrawn that their own source no longer has: {found['values_withdrawn']:,}")
     if any(count for name, count in found.items() if name.startswith("catalog_")):

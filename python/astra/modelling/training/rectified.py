@@ -20,7 +20,7 @@ from astra.spectra.grid import N_PIXELS
 from astra.spectra.rectify import rectify, usable
 
 if TYPE_CHECKING:
-    from astra.spectra.apstar import CombinedSpectrum
+    from astra.spectra.combined import CombinedSpectrum
 
 log = logging.getLogger("astra")
 

@@ -17,7 +17,8 @@ from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, load_model
 from astra.pipelines.astronn_dist.inputs import identities_from, seed_from, spectra_from, star_values
 from astra.pipelines.astronn_dist.weights.files import identify
 from astra.pipelines.astronn_dist.weights.library import chosen_weights
-from astra.spectra.apstar import CombinedSpectrum, opened
+from astra.spectra.apstar import ApStarFile
+from astra.spectra.combined import CombinedSpectrum
 from astra.system.version import __version__
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def distance_from_apstar(
     from astra.ingest.headers import described
     from astra.ingest.values import clean
 
-    with opened(path) as file:
+    with ApStarFile.opened(path) as file:
         spectrum, header = file.combined(), file.header()
     record = described(path, header, release=release)
     specified = star_values({"k_mag": k_mag, "ebv": ebv} | star, 1)

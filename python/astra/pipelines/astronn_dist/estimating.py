@@ -15,7 +15,7 @@ from astra.pipelines.astronn_dist.network.sampling import Network, Prediction
 from astra.pipelines.astronn_dist.weights.files import identify, load_weights
 from astra.pipelines.astronn_dist.weights.library import chosen_weights
 from astra.pipelines.astronn_dist.weights.validity import Validity
-from astra.spectra.apstar import CombinedSpectrum
+from astra.spectra.combined import CombinedSpectrum
 from astra.spectra.rectify import rectify, usable
 
 N_DRAWS = 100

@@ -8,7 +8,7 @@ import numpy as np
 
 from astra.models.source import Source
 from astra.pipelines.astronn_dist.distances.distance import NAMES, NUMBERS
-from astra.spectra.apstar import CombinedSpectrum
+from astra.spectra.combined import CombinedSpectrum
 from astra.spectra.grid import BADPIX, N_GRID, wavelength
 
 #: The unit of the flux in apStar files; a flux without a unit is in this one.

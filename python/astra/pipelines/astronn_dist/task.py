@@ -15,8 +15,9 @@ import peewee
 
 from astra.errors import MissingSpectrum, SpectrumError, UnusableSpectrum
 from astra.ingest.values import FILLER, SMALLEST_K_MAG
-from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
+from astra.models.apogee import ApogeeCoaddedSpectrumInApStar, ApogeeSpectrum
 from astra.models.astronn_dist import AstroNNdist
+from astra.models.mwm import ApogeeCombinedSpectrum
 from astra.models.source import Source
 from astra.pipelines.astronn_dist.distances.distance import NAMES, Stars
 from astra.pipelines.astronn_dist.distances.results import Columns, derive
@@ -24,7 +25,7 @@ from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, load_model
 from astra.pipelines.astronn_dist.network.sampling import choose_device
 from astra.pipelines.astronn_dist.weights.files import identify, load_weights, range_of
 from astra.pipelines.astronn_dist.weights.library import chosen_weights
-from astra.spectra.apstar import CombinedSpectrum
+from astra.spectra.combined import CombinedSpectrum
 from astra.spectra.grid import N_GRID
 from astra.tasks.contract import Provenance, task
 from astra.tasks.options import Option
@@ -37,7 +38,7 @@ _WITHOUT_EFFECT = "Without effect: a keyword of upstream."
 
 @task
 def astronn_dist(
-    spectra: Iterable[ApogeeCoaddedSpectrumInApStar],
+    spectra: Iterable[ApogeeCoaddedSpectrumInApStar | ApogeeCombinedSpectrum],
     *,
     weights: str | None = None,
     n_draws: Annotated[int, Option(min=2)] = N_DRAWS,
@@ -156,7 +157,7 @@ def without_zero_point() -> peewee.Expression:
 class _Read:
     """One spectrum on its way: its row, its pixels, the seconds it took."""
 
-    spectrum: ApogeeCoaddedSpectrumInApStar
+    spectrum: ApogeeSpectrum
     row: AstroNNdist
     pixels: CombinedSpectrum | None = None
     seconds: float = 0.0
@@ -180,7 +181,7 @@ def _measure(batch: list[_Read], estimate: Callable[..., Columns], overhead: flo
     return [item.row for item in batch]
 
 
-def _read(spectrum: ApogeeCoaddedSpectrumInApStar) -> _Read:
+def _read(spectrum: ApogeeSpectrum) -> _Read:
     item = _Read(spectrum, AstroNNdist.from_spectrum(spectrum))
     start = time.perf_counter()
     try:
@@ -210,7 +211,7 @@ def _fill(rows: list[AstroNNdist], columns: Columns) -> None:
             setattr(row, name, value)
 
 
-def _read_ahead(spectra: Iterable[ApogeeCoaddedSpectrumInApStar], size: int) -> Iterator[list[_Read]]:
+def _read_ahead(spectra: Iterable[ApogeeSpectrum], size: int) -> Iterator[list[_Read]]:
     """Batches of spectra, each read while the caller computes the batch before it.
 
     Only the files are read in another thread; the iterable of spectra is consumed in this one.
