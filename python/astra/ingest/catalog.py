@@ -44,6 +44,7 @@ BY_SDSS_ID, BY_APOGEE_ID, BY_GAIA_ID, BY_POSITION = "sdss_id", "apogee_id", "gai
 
 # What tells where a star is.
 _POSITION = ("ra", "dec", "pmra", "pmde", "ref_epoch")
+_COORDINATES = ("ra", "dec", "l", "b")
 # The number of unused columns in a message.
 _NAMED = 10
 # A designation of 2MASS, with or without the name of that catalogue.
@@ -285,7 +286,11 @@ class Listing:
             return None
         row, by = found
         self.matched.setdefault(row, by)
-        return Listed(self._sdss_ids[row], self._apogee_ids[row], self._joined(row)[0])
+        values = self._joined(row)[0]
+        if by == BY_POSITION:
+            # A position that was compared with the known one does not replace it.
+            values = {name: value for name, value in values.items() if name not in _COORDINATES}
+        return Listed(self._sdss_ids[row], self._apogee_ids[row], values)
 
     def _row_of(
         self, sdss_id: int | None, names: list[str], gaia_id: int | None, place: int | None
