@@ -106,7 +106,7 @@ def fill(rows: int, count: int) -> None:
     """Make tables, and put the first stars of the table into them, each with a spectrum."""
     stars = catalogue(rows)[:count]
     settings = load_settings()
-    with bound_to(open_database(settings, create=True)) as database, database.atomic():
+    with bound_to(open_database(settings, create=True)) as database:
         upgrade(database, settings)
         keys, names = list(range(1, len(stars) + 1)), stars["apogee_id"].tolist()
         times = {name: ["2025-01-01 00:00:00"] * len(keys) for name in ("created", "modified")}
