@@ -1,6 +1,7 @@
 """``astra ingest catalog``: it makes of sources what ``--catalog`` makes of them, without their files."""
 
 import pytest
+from builders import a_combined_spectrum, a_source
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -8,6 +9,7 @@ from astra.errors import UsageError
 from astra.ingest import catalog_alone
 from astra.ingest.catalog import Catalog
 from astra.ingest.catalog_alone import ingest_catalog
+from astra.ingest.known_sources import known_sources
 from astra.ingest.records import Record, Tally
 from astra.ingest.register import register
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source, Spectrum
@@ -77,6 +79,26 @@ def test_a_star_is_found_by_any_of_its_identifiers_and_by_the_names_of_its_spect
     for row, by in zip(rows, ("sdss_id", "apogee_id", "gaia_dr3_source_id"), strict=True):
         report = ingest_catalog(table("t.csv", [row | {"k_mag": 8.0}]))
         assert report.matched_by == {by: 1}
+
+
+def test_a_star_is_found_by_a_name_that_only_its_mwmstar_spectrum_has(db, table):
+    a_combined_spectrum(a_source(), obj="2M00000009+0000009")
+    for _ in range(2):
+        a_combined_spectrum(a_source(sdss4_apogee_id=None), obj="")
+
+    report = ingest_catalog(table("t.csv", [{"apogee_id": "2M00000009+0000009", "k_mag": 8.0}]))
+
+    assert report.matched_by == {"apogee_id": 1}
+    assert [row.k_mag for row in Source.select().order_by(Source.pk)] == [8.0, 10.0, 10.0]
+
+
+def test_sources_without_a_name_are_not_linked_by_that(db):
+    for _ in range(2):
+        a_combined_spectrum(a_source(sdss4_apogee_id=None), obj="")
+
+    _, names, _ = known_sources().keys
+
+    assert len(names.numbers) == 0
 
 
 def test_rows_with_different_identifiers_of_one_star_fill_each_other(db, table, made_old, modified):

@@ -4,6 +4,7 @@ The table is read twice, in pieces: first what tells whose its rows are, then th
 belong to sources. What becomes of a source is the same as with ``--catalog``.
 """
 
+import itertools
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -37,7 +38,7 @@ from astra.ingest.register import sources_by_name
 from astra.ingest.source_rows import Change, Star, Stars
 from astra.ingest.table_columns import ColumnUse
 from astra.ingest.table_files import label
-from astra.models import ApogeeCoaddedSpectrumInApStar, Source
+from astra.models import APOGEE, Source
 
 log = logging.getLogger("astra")
 
@@ -244,9 +245,11 @@ class _Update:
 
     def _merged(self, listing: Listing, pks: Collection[int]) -> Stars:
         """The sources that some rows are linked with, and what becomes of them."""
-        model = ApogeeCoaddedSpectrumInApStar
-        query = model.select(model.source, model.obj, model.spectrum_pk)
-        spectra = sorted(stored_rows(query, model.source, pks), key=lambda row: row["spectrum_pk"])
+        of_models = (
+            stored_rows(model.select(model.source, model.obj, model.spectrum_pk), model.source, pks)
+            for model in APOGEE
+        )
+        spectra = sorted(itertools.chain.from_iterable(of_models), key=lambda row: row["spectrum_pk"])
         names: dict[int, dict[str, None]] = defaultdict(dict)
         for row in spectra:
             names[row["source"]][row["obj"]] = None
