@@ -1,5 +1,7 @@
 """``astra ingest catalog``: it makes of sources what ``--catalog`` makes of them, without their files."""
 
+import math
+
 import pytest
 from builders import a_combined_spectrum, a_source
 from hypothesis import HealthCheck, given, settings
@@ -112,6 +114,19 @@ def test_rows_with_different_identifiers_of_one_star_fill_each_other(db, table, 
 
     (star,) = Source.select()
     assert (star.k_mag, star.h_mag, again.counts.sources_updated) == (8.0, 9.0, 0)
+
+
+def test_a_blank_in_the_row_of_one_name_withdraws_nothing_that_the_row_of_another_gives(db, table):
+    rows = [{"apogee_id": "A", "k_mag": 8.0, "ebv": 0.1, "e_ebv": ""}]
+    rows += [{"apogee_id": "B", "k_mag": "", "ebv": 0.3, "e_ebv": 0.05}]
+    path, records = table("t.csv", rows), [_record(name, sdss_id=5, k_mag=9.0) for name in "AB"]
+
+    for batches in ([records], [records[:1], records[1:]], [records[1:], records[:1]]):
+        for batch in batches:
+            _registered(*batch, catalog=path)
+        star = Source.get()
+        assert (star.k_mag, star.ebv, math.isnan(star.e_ebv)) == (8.0, 0.1, True)
+        assert ingest_catalog(path).values_changed == 0
 
 
 def test_a_row_of_another_sdss_id_is_not_used_and_said(db, table, caplog):

@@ -53,7 +53,7 @@ def known_sources(*, with_positions: bool = False) -> KnownSources:
         pks, sdss_ids, own_names, gaia_ids, *places = _read(ids | (measured if with_positions else {}))
         of_spectra = [_read({model.source: _numbers, model.obj: _designations}) for model in APOGEE]
     owners, names_of_spectra = map(np.concatenate, zip(*of_spectra, strict=True))
-    owned = np.flatnonzero(owners)
+    owned = np.flatnonzero((owners != 0) & (names_of_spectra != 0))
     owners = np.searchsorted(pks, owners[owned])
     all_names = present(own_names, also=(owners, names_of_spectra[owned]))
     positions = None
