@@ -344,7 +344,7 @@ def ingest_astra(
     with snapshot(upstream.database):
         total = upstream.count(query) if on_progress else 0
         for spectra, sources in upstream.pieces(query):
-            records = list(_records(spectra, sources, release))
+            records = list(_records(spectra, sources, release, tally))
             if any(record.path is None for record in records):
                 message = "%s: HEALPix pixel or field is absent in some rows; their files cannot be found"
                 tally.warn(message, upstream.where)
@@ -365,11 +365,11 @@ def _times(columns: Columns) -> Iterator[str]:
     return (str(time) for time in columns.get("modified", ()) if time is not None)
 
 
-def _records(spectra: Columns, sources: Columns, release: str | None) -> Iterator[Record]:
+def _records(spectra: Columns, sources: Columns, release: str | None, tally: Tally) -> Iterator[Record]:
     rows = zip(
         _rows(_cleaned(spectra, {name: name for name in _PRODUCT})),
         _rows(_cleaned(spectra, {name: name for name in _MEASURED})),
-        _rows(_stars(sources)),
+        _rows(_stars(sources, tally)),
         sources["pk"],
         strict=True,
     )
@@ -385,11 +385,11 @@ def _records(spectra: Columns, sources: Columns, release: str | None) -> Iterato
         yield Record(product, path, sdss_id, star, spectrum, table="astra")
 
 
-def _stars(sources: Columns) -> Columns:
+def _stars(sources: Columns, tally: Tally) -> Columns:
     """The values of the sources; E(B-V) is upstream's own, or follows from its other columns."""
     names = _of_extinction(sources)
     stars = _cleaned(sources, {name: name for name in _STAR})
-    return stars | reddening(stars | _cleaned(sources, names), names, AUTO)
+    return stars | reddening(stars | _cleaned(sources, names), names, AUTO, tally)
 
 
 def _of_extinction(there: Iterable[str]) -> dict[str, str]:

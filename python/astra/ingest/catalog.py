@@ -145,7 +145,7 @@ class StarColumns:
         self._values.examine(content, found)
         measured = {name: found.pop(name) for name in self._gaia.wanted.keys() & found.keys()}
         extinction = {name: found.pop(name) for name in spellings.EXTINCTION.keys() & found.keys()}
-        found |= reddening(found | extinction, self._values.names, self._rule, is_catalog=True)
+        found |= reddening(found | extinction, self._values.names, self._rule, self._tally, is_catalog=True)
         found |= gaia.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
         return {name: values for name, values in found.items() if name in VALUE_COLUMNS}
 
