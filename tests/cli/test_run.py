@@ -198,7 +198,7 @@ def test_two_workers_do_what_one_does(astra, three_stars, toy_weights):
         (["run", "astronn_dst"], "unknown task 'astronn_dst'; installed tasks: astronn_dist"),
         (["run", "astronn_dist", "ApogeeVisitSpectrumInApStar"], "works on combined spectra"),
         (["run", "astronn_dist", "apVisit"], "works on combined spectra"),
-        (["run", "astronn_dist", "BossSpectrum"], "'BossSpectrum' is neither the model"),
+        (["run", "astronn_dist", "BossSpectrum"], "'BossSpectrum' is neither a model"),
         (["run", "astronn_dist", "4711"], "no star with sdss_id 4711 in the database"),
         (["run", "astronn_dist", "2M00000000+0000000"], "no star with APOGEE id 2M00000000+0000000"),
         (["run", "astronn_dist", "1", "nonsense"], "not a star: 'nonsense'"),
@@ -341,7 +341,7 @@ def test_an_older_schema_is_refused(astra, db, toy_weights):
     code, _, err = astra("run", "astronn_dist", "--weights", toy_weights)
 
     assert code == 78
-    assert "older than this Astra (missing 0009_versions_of_inputs): run `astra init`" in _one_line_error(err)
+    assert "older than this Astra (missing 0010_combined_spectra): run `astra init`" in _one_line_error(err)
 
 
 def test_a_sqlite_file_that_is_not_there_is_not_made(astra, monkeypatch, tmp_path):

@@ -9,7 +9,7 @@ import guests
 import numpy as np
 import pytest
 from astropy.table import Table
-from builders import N_PIXELS, a_result, a_source, a_spectrum, write_apstar
+from builders import N_PIXELS, a_result, a_source, a_spectrum, write_apstar, write_mwmstar
 from weights_files import write_checkpoint, write_folder
 
 from astra.cli import main
@@ -57,6 +57,7 @@ def downloads(tmp_path_factory, toy_weights) -> Path:
     (folder / "targets.csv").symlink_to(folder / "spectra" / "targets.csv")
     (folder / "photometry.csv").write_text("ra,dec,k_mag\n10.5,-20.25,9.5\n")
     _write_releases(folder, a_star(folder))
+    write_mwmstar(folder / "to" / "mwm_astra/0.6.0/spectra/star/00/00/mwmStar-0.6.0-103020000.fits", {})
     _write_upstream(folder / "upstream.db")
     tensors = load_weights(toy_weights).tensors
     weights = write_checkpoint(folder / "astroNN_dist_model_parameter.pt", tensors)
@@ -122,6 +123,7 @@ def shell(tmp_path, downloads, monkeypatch):
 #: What was done before, where a page begins with an ingested survey, or with a measured one.
 BEFORE = {
     "docs/running.md": INGESTED,
+    "docs/stars.md": INGESTED,
     "docs/modellers.md": INGESTED,
     "docs/model-card.md": INGESTED,
     "docs/catalogue.md": MEASURED,

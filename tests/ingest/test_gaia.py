@@ -132,7 +132,7 @@ def test_a_colour_without_a_magnitude_is_said_not_to_be_used(table, caplog):
 
 
 def test_what_the_documented_queries_fetch_is_all_used(table, caplog):
-    text = (Path(__file__).parents[2] / "docs" / "ingest.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "stars.md").read_text()
     queries = re.findall(r"^SELECT (.*?)\nFROM", text, re.DOTALL | re.MULTILINE)
     assert len(queries) == 2
 

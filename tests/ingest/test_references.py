@@ -4,8 +4,7 @@ import pytest
 from builders import a_source, on_postgresql
 
 from astra.database.schemas import read_foreign_keys
-from astra.ingest import apstar as ingest
-from astra.ingest import references
+from astra.ingest import files, references
 from astra.ingest.apstar import ingest_apstar
 from astra.models import TABLES, ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, Spectrum
 
@@ -151,16 +150,16 @@ def test_a_spectrum_that_a_table_does_not_let_go_stays_and_the_batch_is_written(
 def test_foreign_keys_are_read_once_in_an_ingest_and_only_if_they_are_needed(db, apstar, monkeypatch):
     read = []
     monkeypatch.setattr(references, "read_foreign_keys", lambda database: read.append(1) or [])
-    monkeypatch.setattr(ingest, "BATCH", 1)
-    files = []
+    monkeypatch.setattr(files, "BATCH", 1)
+    paths = []
     for number in (5, 6):
         Source.insert(sdss_id=number).execute()
         Source.insert(sdss4_apogee_id=f"A{number}").execute()
-        files.append(apstar(f"apStar-dr17-{number}.fits", OBJID=f"A{number}", SDSS_ID=number))
+        paths.append(apstar(f"apStar-dr17-{number}.fits", OBJID=f"A{number}", SDSS_ID=number))
 
     ingest_apstar([apstar("apStar-dr17-X.fits")])
     assert read == []
-    ingest_apstar(files)
+    ingest_apstar(paths)
 
     assert (read, Source.select().count()) == ([1], 3)
 

@@ -229,7 +229,7 @@ def test_the_doctor_tells_a_writer_from_a_reader(
 
     assert code == 74
     (line,) = [line for line in out.splitlines() if line.startswith("fail")]
-    assert "it lacks INSERT on source, spectrum, apogee_coadded_spectrum_in_apstar, task_run" in line
+    assert "it lacks INSERT on source, spectrum, apogee_coadded_spectrum_in_apstar, apogee_combined" in line
     assert "USAGE on " in line
     assert "GRANT it the writer of `astra init --roles`" in line
 

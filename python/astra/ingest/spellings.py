@@ -146,7 +146,7 @@ def by_upper_case(names: Iterable[str], columns: Mapping[str, str] = MappingProx
         for name in APOGEE_IDS if ours in APOGEE_IDS else (ours,):
             for spelling in NAMES[name]:
                 by_name.pop(spelling, None)
-    return by_name | {ours.upper(): theirs for ours, theirs in columns.items()}
+    return by_name | {NAMES[ours][0]: theirs for ours, theirs in columns.items()}
 
 
 def _last_if_it_counts(name: str) -> bool:

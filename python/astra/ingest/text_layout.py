@@ -9,7 +9,7 @@ import csv
 import itertools
 import logging
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,12 +82,33 @@ def layout_of(lines: Iterable[str], path: Path) -> Layout:
     return Layout(delimiter, candidate.names, candidate.units, start, candidate.header)
 
 
-def parsed(lines: Iterable[str], delimiter: str, *, strict: bool) -> Iterator[list[str]]:
-    """The records in some lines, without those in blank lines; see the module ``csv`` for ``strict``."""
-    if delimiter == " ":
-        lines = (line.replace("\t", " ").strip() + "\n" for line in lines)
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=strict)
-    return (record for record in reader if len(record) > 1 or (record and record[0].strip()))
+def parsed(
+    lines: Iterable[str], delimiter: str, *, strict: bool, on_comment: Callable[[], None] = lambda: None
+) -> Iterator[list[str]]:
+    """The records in some lines, without those in blank lines and without comments.
+
+    Args:
+        lines: The lines; one that begins with # is a comment, but not within a field in quotes.
+        delimiter: As in ``Layout``.
+        strict: As in the module ``csv``.
+        on_comment: Called for each comment.
+    """
+    is_within = False
+
+    def content() -> Iterator[str]:
+        nonlocal is_within
+        for line in lines:
+            if line.startswith("#") and not is_within:
+                on_comment()
+                continue
+            # The reader asks for another line only if this one does not end its record.
+            is_within = True
+            yield line.replace("\t", " ").strip() + "\n" if delimiter == " " else line
+
+    for record in csv.reader(content(), delimiter=delimiter, skipinitialspace=True, strict=strict):
+        is_within = False
+        if len(record) > 1 or (record and record[0].strip()):
+            yield record
 
 
 def fits_into(record: Sequence[str], width: int) -> bool:
@@ -104,9 +125,8 @@ class _Candidate:
     """
 
     def __init__(self, head: list[str], comments: list[str], delimiter: str) -> None:
-        rows = (line for line in head if not line.startswith("#"))
         # A record that goes beyond the last of these lines is incomplete, but hardly the only one.
-        first, *records = parsed(rows, delimiter, strict=False)
+        first, *records = parsed(head, delimiter, strict=False)
         self.names, self.units, self.header = first, [], 1
         above = _named_above(comments, first, delimiter)
         if above:

@@ -149,7 +149,8 @@ class _Rows:
         self.line, self.comments = layout.start, 0
 
     def __iter__(self) -> Iterator[list[str]]:
-        records = parsed(self._lines(), self._layout.delimiter, strict=True)
+        delimiter = self._layout.delimiter
+        records = parsed(self._lines(), delimiter, strict=True, on_comment=self._count_comment)
         try:
             yield from itertools.islice(records, self._layout.header, None)
         except csv.Error as error:
@@ -163,10 +164,10 @@ class _Rows:
                 raise unreadable(
                     self._path, f"line {self.line} holds zero bytes: it is damaged, or not a text"
                 )
-            if line.startswith("#"):
-                self.comments += 1
-            else:
-                yield line
+            yield line
+
+    def _count_comment(self) -> None:
+        self.comments += 1
 
 
 def _encoding(path: Path) -> str:
