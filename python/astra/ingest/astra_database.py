@@ -59,7 +59,7 @@ _MEASURED = tuple(spellings.SPECTRUM)
 _EXTINCTION = ("ebv", "e_ebv", "ebv_flags")
 _DERIVED = {*_EXTINCTION, "ebv_origin", "gaia_release"}
 _NEWER = {"ruwe", "nu_eff_used_in_astrometry", "pseudocolour", "astrometric_params_solved"}
-_STAR = ("sdss_id", *(name for name in VALUE_COLUMNS if name not in _DERIVED))
+_STAR = ("sdss_id", "sdss4_apogee_id", *(name for name in VALUE_COLUMNS if name not in _DERIVED))
 _OPTIONAL = {SPECTRA: (*_PRODUCT, *_MEASURED, "modified"), SOURCES: (*_STAR, *_EXTINCTION, "modified")}
 
 #: The columns of some rows by their names.
@@ -381,8 +381,8 @@ def _records(spectra: Columns, sources: Columns, release: str | None, tally: Tal
         star = star if pk is not None else {}
         if any(star.get(name) is not None for name in spellings.GAIA):
             star["gaia_release"] = "dr3"
-        sdss_id, path = star.pop("sdss_id", None), expected_path(product)
-        yield Record(product, path, sdss_id, star, spectrum, table="astra")
+        sdss_id, name = (star.pop(each, None) for each in ("sdss_id", "sdss4_apogee_id"))
+        yield Record(product, expected_path(product), sdss_id, star, spectrum, table="astra", name=name)
 
 
 def _stars(sources: Columns, tally: Tally) -> Columns:

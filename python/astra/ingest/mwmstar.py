@@ -95,7 +95,7 @@ def _records(path: Path, tally: Tally, extinction: Rule, release: str | None) ->
             release=release_of(v_astra, release, text, RELEASES),
             v_astra=v_astra,
             telescope=facts["telescope"] or "",
-            healpix=facts["healpix"] or star.get("healpix"),
+            healpix=star["healpix"] if facts["healpix"] is None else facts["healpix"],
             sdss_id=sdss_id,
             apred=facts["apred"] or "",
             obj=facts["obj"] or clean("obj", cards.get("APOGEEID")) or "",
