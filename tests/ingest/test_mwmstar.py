@@ -79,6 +79,14 @@ def test_the_spectra_of_both_telescopes_are_registered_with_their_star(db, mwmst
     assert (source.plx, source.e_plx) == (0.11437972, 0.014047999)
 
 
+def test_the_name_in_the_header_counts_before_that_of_a_spectrum(db, mwmstar, tmp_path):
+    mwmstar({"obj": "AP00000001+0000001"})
+
+    ingest_mwmstar(tmp_path)
+
+    assert (Source.get().sdss4_apogee_id, ApogeeCombinedSpectrum.get().obj) == (STAR, "AP00000001+0000001")
+
+
 def test_the_first_of_all_healpix_pixels_is_one(db, mwmstar, tmp_path):
     mwmstar({"healpix": 0}, HEALPIX=None)
 
