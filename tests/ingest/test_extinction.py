@@ -62,15 +62,10 @@ def test_bits_with_the_numbers_of_newer_code_are_given_ours(method, limit):
 
 
 @pytest.mark.parametrize(
-    ("method", "flags", "others"),
-    [
-        ("sfd", 1, {}),
-        ("sfd", 4, {"ebv": 0.5}),
-        ("sfd", 0, {}),
-        ("sfd", 4, {"ebv_edenhofer_2023": 0.08}),
-    ],
+    ("flags", "others"),
+    [(1, {}), (4, {"ebv": 0.5}), (0, {}), (None, {}), (4, {"ebv_edenhofer_2023": 0.08})],
 )
-def test_bits_that_cannot_be_told_to_be_of_another_numbering_stay(method, flags, others):
+def test_bits_that_cannot_be_told_to_be_of_another_numbering_stay(flags, others):
     values = {"ebv": 0.08, "ebv_sfd": 0.08, "ebv_edenhofer_2023": 0.04, "ebv_zhang_2023": 0.02} | others
 
     assert found(ebv_flags=flags, **values)[2] == flags
@@ -92,7 +87,7 @@ def test_bits_with_other_numbers_are_said_once_with_their_count(db, table, caplo
     ingest_catalog(table("t.csv", [*rows, {"sdss_id": 3, **star, "ebv_flags": 8}]))
 
     assert Source.get().ebv_flags == 8
-    assert "ebv_flags of 1 stars are in the numbering of newer versions" in caplog.text
+    assert "ebv_flags in 1 rows are in the numbering of newer versions" in caplog.text
 
 
 # > RJCE

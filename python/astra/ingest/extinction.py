@@ -287,9 +287,9 @@ class _Stars:
         for flag, column in there.items():
             equal[np.isclose(self[column], self["ebv"], rtol=1e-6, atol=0)] |= flag
         named, theirs = flags & sum(_COLUMNS), (flags & 31) << 1 | (flags & 32) >> 5
-        # Without the column of a method nothing is known.
-        is_known = (equal > 0) & (named & ~sum(there) == 0)
-        is_other = is_known & ((named & ~equal > 0) | ((named == 0) & (theirs & equal > 0)))
+        # Where the table has no column of a method, nothing is known.
+        contradicting = named & sum(there) & ~equal > 0
+        is_other = (flags > 0) & (equal > 0) & (contradicting | ((named == 0) & (theirs & equal > 0)))
         self.renumbered += int(is_other.sum())
         return np.where(is_other, np.where(theirs & equal > 0, theirs, equal & -equal), flags)
 

@@ -107,7 +107,7 @@ class Tally:
 
     Attributes:
         references: The rows that refer to sources and spectra.
-        renumbered: Stars whose ``ebv_flags`` were in the numbering of newer versions of the survey's code.
+        renumbered: Rows whose ``ebv_flags`` were in the numbering of newer versions of the survey's code.
     """
 
     _STATES = ("sources_unchanged", "sources_updated", "sources_new")
@@ -168,7 +168,7 @@ class Tally:
             log.warning(message, self._disagreements, self._disagreement)
         if self.renumbered:
             message = (
-                "ebv_flags of %d stars are in the numbering of newer versions of the survey's code: "
+                "ebv_flags in %d rows are in the numbering of newer versions of the survey's code: "
                 "the method is taken from the column that E(B-V) is equal to"
             )
             log.warning(message, self.renumbered)
