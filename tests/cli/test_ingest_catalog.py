@@ -80,7 +80,7 @@ def test_the_report_for_programs_has_all_of_it(astra, stars):
     ("options", "said"),
     [
         ([], "no identifiers in the catalogue"),
-        (["--match-radius", "0"], "not a radius of 0 to 60 arcsec: 0"),
+        (["--match-radius", "0"], "--match-radius 0: give arcseconds above 0, and at most 60"),
         (
             ["--column", "apogee_id=STAR", "--epoch", "2016"],
             "--epoch is that of positions: give --match-radius",

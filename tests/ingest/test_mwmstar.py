@@ -256,7 +256,7 @@ def test_the_command_says_what_it_did(db, astra, mwmstar, tmp_path):
         [
             "spectra: 2 new, 0 updated, 0 unchanged",
             "sources: 1 new, 0 updated, 0 unchanged",
-            "files without a spectrum: 1",
+            "files left out, without a readable spectrum of APOGEE: 1",
         ],
     )
     code, out, _ = astra("ingest", "mwmstar", tmp_path, "--json")

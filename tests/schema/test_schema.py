@@ -297,6 +297,8 @@ def test_init_leaves_the_tables_of_sdss_astra_alone_and_says_where_to_go(
     upstream = make_tables(empty_database, published("astra_database"), schema_name)
     upstream["source"].create(sdss_id=1)
     before = _everything(empty_database)
+    # As SQLite makes a file; SDSS Astra's own program keeps its journal otherwise.
+    journal = _journal(empty_database)
 
     code, _, err = astra("init")
 
@@ -305,6 +307,11 @@ def test_init_leaves_the_tables_of_sdss_astra_alone_and_says_where_to_go(
     assert f"{place}); from there, `astra ingest astra --from {source}` reads these" in err
     assert err.count("\n") == 1
     assert _everything(empty_database) == before
+    assert _journal(empty_database) == journal
+
+
+def _journal(database):
+    return None if is_postgresql(database) else database.pragma("journal_mode")
 
 
 def _everything(database):

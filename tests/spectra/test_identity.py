@@ -177,9 +177,10 @@ def test_an_unknown_reduction_asks_for_the_release_and_names_the_file():
         identify(parse_path("apStar-1.3-apo25m-X.fits"), {}, what="/x/apStar-1.3-apo25m-X.fits")
 
 
-def test_a_release_that_cannot_be_one_is_refused():
-    with pytest.raises(UsageError, match="not a data release: 'dr 17/x'"):
-        _product("apStar-1.3-apo25m-X.fits", release="dr 17/x")
+@pytest.mark.parametrize("word", ["dr 17/x", "foo", "dr191"])
+def test_a_release_that_cannot_be_one_is_refused(word):
+    with pytest.raises(UsageError, match=f"not a data release: '{word}'"):
+        _product("apStar-1.3-apo25m-X.fits", release=word)
 
 
 def test_a_known_reduction_tells_its_release_whatever_is_asked_for():

@@ -95,9 +95,6 @@ def _open_sqlite(file: Path, create: bool) -> peewee.Database:
     elif not file.exists():
         raise ConfigError(f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH")
     pragmas = {"foreign_keys": 1, "synchronous": "normal"}
-    if create:
-        # Kept in the file. Setting it each time would be a write, which a reader may not be allowed.
-        pragmas["journal_mode"] = "wal"
     database = peewee.SqliteDatabase(str(file), pragmas=pragmas, timeout=SQLITE_WAIT_S)
     # The view `distances` needs it; libraries built without SQLite's own mathematics lack it.
     database.register_function(_log10, "log10", 1)

@@ -44,6 +44,7 @@ BY_SDSS_ID, BY_APOGEE_ID, BY_GAIA_ID, BY_POSITION = "sdss_id", "apogee_id", "gai
 
 # What tells where a star is.
 _POSITION = ("ra", "dec", "pmra", "pmde", "ref_epoch")
+_COORDINATES = ("ra", "dec", "l", "b")
 # The number of unused columns in a message.
 _NAMED = 10
 # A designation of 2MASS, with or without the name of that catalogue.
@@ -285,11 +286,15 @@ class Listing:
             return None
         for row in rows:
             self.matched.setdefault(row, by)
+        values = functools.reduce(joined, (self._joined(row)[0] for row in rows))
+        if by == BY_POSITION:
+            # A position that was compared with the known one does not replace it.
+            values = {name: value for name, value in values.items() if name not in _COORDINATES}
         sdss_id, name = (
             next((ids[row] for row in rows if ids[row] is not None), None)
             for ids in (self._sdss_ids, self._apogee_ids)
         )
-        return Listed(sdss_id, name, functools.reduce(joined, (self._joined(row)[0] for row in rows)))
+        return Listed(sdss_id, name, values)
 
     def _rows_of_star(
         self, sdss_id: int | None, names: list[str], gaia_id: int | None, place: int | None
@@ -297,10 +302,8 @@ class Listing:
         """By what the rows of a star are found, and which they are: one, or one for each of its names."""
         if sdss_id in self._first:
             return BY_SDSS_ID, [self._first[sdss_id]]
-        by, rows = (
-            BY_APOGEE_ID,
-            list(dict.fromkeys(self._first[name] for name in names if name in self._first)),
-        )
+        by, listed = BY_APOGEE_ID, (self._first[name] for name in names if name in self._first)
+        rows = list(dict.fromkeys(listed))
         if not rows and gaia_id in self._by_gaia:
             by, rows = BY_GAIA_ID, [self._by_gaia[gaia_id]]
             if names and self._apogee_ids[rows[0]] is not None:

@@ -121,7 +121,9 @@ def ingest_catalog(
         DatabaseUnreachable: The connection was lost; the pieces before it are kept.
     """
     if match_radius is not None and not 0 < match_radius <= LARGEST_RADIUS:
-        raise UsageError(f"not a radius of 0 to {LARGEST_RADIUS:g} arcsec: {match_radius:g}")
+        raise UsageError(
+            f"--match-radius {match_radius:g}: give arcseconds above 0, and at most {LARGEST_RADIUS:g}"
+        )
     if epoch is not None and match_radius is None:
         raise UsageError("--epoch is that of positions: give --match-radius with it")
     path, tally = Path(file), Tally()

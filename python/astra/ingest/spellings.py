@@ -14,7 +14,7 @@ Spellings = Mapping[str, tuple[str, ...]]
 IDENTIFIERS: Spellings = {
     "sdss_id": ("SDSS_ID", "SDSSID"),
     "sdss4_apogee_id": ("SDSS4_APOGEE_ID",),
-    "apogee_id": ("APOGEE_ID", "APOGEEID"),
+    "apogee_id": ("APOGEE_ID", "APOGEEID", "2MASS", "_2MASS", "2MASS_ID", "2MASS ID"),
     "obj": ("OBJ", "OBJID"),
 }
 STAR: Spellings = {

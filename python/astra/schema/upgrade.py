@@ -54,6 +54,9 @@ def upgrade(database: peewee.Database, settings: Settings) -> Upgrade:
     """
     try:
         _refuse_foreign(database)
+        if not is_postgresql(database):
+            # Kept in the file. Setting it each time would be a write, which a reader may not be allowed.
+            database.pragma("journal_mode", "wal")
         with changing_schema(database):
             create_schema(database, settings.database.schema_)
             _refuse_newer(runner(database))

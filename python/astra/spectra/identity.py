@@ -27,7 +27,7 @@ INTERNAL = "sdss5"
 # Releases inside the collaboration: IPL-3 holds reductions of DR19, IPL-4 of DR20.
 _IPL = re.compile(r"ipl-?(\d+)")
 _BEFORE_IPL_3 = ("ipl1", "ipl2")
-_RELEASE = re.compile(rf"\w+|{_IPL.pattern}")
+_RELEASE = re.compile(rf"dr\d{{1,2}}|{INTERNAL}|{_IPL.pattern}")
 
 # DR10 named files after the combination, s3, of the reduction r3.
 _COMBINATIONS = {"s3": "r3"}

@@ -28,4 +28,9 @@ def mwmstar(asked: _Arguments) -> None:
 
     with database_session(), progress("files") as update:
         counts = ingest_mwmstar(asked.paths, **asked.table.keys(), **vars(asked.choices), on_progress=update)
-    say_counts(counts, asked.as_json, "files that cannot be read, not registered", "files without a spectrum")
+    say_counts(
+        counts,
+        asked.as_json,
+        "files that cannot be read",
+        "files left out, without a readable spectrum of APOGEE",
+    )

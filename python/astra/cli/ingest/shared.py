@@ -90,7 +90,7 @@ def say_counts(
     if found["skipped"]:
         say(f"{skipped}: {found['skipped']:,}")
     if found["values_withdrawn"]:
-        say(f"values withdrawn that their own source no longer has: {found['values_withdrawn']:,}")
+        say(f"values withdrawn, which their own source no longer gives: {found['values_withdrawn']:,}")
     if any(count for name, count in found.items() if name.startswith("catalog_")):
         say_catalog_counts(found)
 
