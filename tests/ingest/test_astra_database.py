@@ -77,6 +77,14 @@ def test_reddening_is_upstreams_own_or_follows_from_its_other_columns(
     assert (star.ebv_flags, star.ebv_origin) == expected[2:]
 
 
+def test_the_name_of_the_star_counts_before_that_of_its_spectrum(db, upstream, the_source):
+    upstream.add(STAR, **DR17 | {"obj": "AP00000001+0000001"})
+
+    upstream.ingest()
+
+    assert the_source().sdss4_apogee_id == OBJ
+
+
 def test_fillers_are_absent(db, upstream, the_source):
     fillers = {"sdss_id": 0, "gaia_dr3_source_id": -1, "k_mag": 99.999, "e_k_mag": 8.888, "ebv": math.nan}
     upstream.add(fillers | {"plx": -9999.0, "ph_qual": ""})

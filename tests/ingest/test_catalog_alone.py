@@ -1,6 +1,9 @@
 """``astra ingest catalog``: it makes of sources what ``--catalog`` makes of them, without their files."""
 
+import math
+
 import pytest
+from builders import a_combined_spectrum, a_source
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -8,6 +11,7 @@ from astra.errors import UsageError
 from astra.ingest import catalog_alone
 from astra.ingest.catalog import Catalog
 from astra.ingest.catalog_alone import ingest_catalog
+from astra.ingest.known_sources import known_sources
 from astra.ingest.records import Record, Tally
 from astra.ingest.register import register
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source, Spectrum
@@ -79,6 +83,26 @@ def test_a_star_is_found_by_any_of_its_identifiers_and_by_the_names_of_its_spect
         assert report.matched_by == {by: 1}
 
 
+def test_a_star_is_found_by_a_name_that_only_its_mwmstar_spectrum_has(db, table):
+    a_combined_spectrum(a_source(), obj="2M00000009+0000009")
+    for _ in range(2):
+        a_combined_spectrum(a_source(sdss4_apogee_id=None), obj="")
+
+    report = ingest_catalog(table("t.csv", [{"apogee_id": "2M00000009+0000009", "k_mag": 8.0}]))
+
+    assert report.matched_by == {"apogee_id": 1}
+    assert [row.k_mag for row in Source.select().order_by(Source.pk)] == [8.0, 10.0, 10.0]
+
+
+def test_sources_without_a_name_are_not_linked_by_that(db):
+    for _ in range(2):
+        a_combined_spectrum(a_source(sdss4_apogee_id=None), obj="")
+
+    _, names, _ = known_sources().keys
+
+    assert len(names.numbers) == 0
+
+
 def test_rows_with_different_identifiers_of_one_star_fill_each_other(db, table, made_old, modified):
     _registered(_record("A", sdss_id=5), _record("B", sdss_id=5))
     rows = [{"apogee_id": "A", "k_mag": 8.0, "h_mag": ""}, {"apogee_id": "B", "k_mag": "", "h_mag": 9.0}]
@@ -90,6 +114,19 @@ def test_rows_with_different_identifiers_of_one_star_fill_each_other(db, table, 
 
     (star,) = Source.select()
     assert (star.k_mag, star.h_mag, again.counts.sources_updated) == (8.0, 9.0, 0)
+
+
+def test_a_blank_in_the_row_of_one_name_withdraws_nothing_that_the_row_of_another_gives(db, table):
+    rows = [{"apogee_id": "A", "k_mag": 8.0, "ebv": 0.1, "e_ebv": ""}]
+    rows += [{"apogee_id": "B", "k_mag": "", "ebv": 0.3, "e_ebv": 0.05}]
+    path, records = table("t.csv", rows), [_record(name, sdss_id=5, k_mag=9.0) for name in "AB"]
+
+    for batches in ([records], [records[:1], records[1:]], [records[1:], records[:1]]):
+        for batch in batches:
+            _registered(*batch, catalog=path)
+        star = Source.get()
+        assert (star.k_mag, star.ebv, math.isnan(star.e_ebv)) == (8.0, 0.1, True)
+        assert ingest_catalog(path).values_changed == 0
 
 
 def test_a_row_of_another_sdss_id_is_not_used_and_said(db, table, caplog):

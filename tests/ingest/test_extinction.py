@@ -6,12 +6,14 @@ import math
 import numpy as np
 import pytest
 from astropy.io import fits
+from builders import a_source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra.errors import UsageError
 from astra.ingest.allstar import ingest_allstar
 from astra.ingest.apstar import ingest_apstar
+from astra.ingest.catalog_alone import ingest_catalog
 from astra.ingest.extinction import AUTO, Rule, reddening, rule_of
 from astra.ingest.headers import read_record
 from astra.models import Source
@@ -31,6 +33,61 @@ def found(rule=AUTO, *, is_catalog=False, **values):
 def assert_is(star, ebv, flags, origin, error=None):
     approximate = [None if each is None else pytest.approx(each, rel=1e-6) for each in (ebv, error)]
     assert star == (approximate[0], approximate[1], flags, origin)
+
+
+# > The bits of the survey
+
+METHODS = {"zhang_2023": 2, "edenhofer_2023": 4, "sfd": 8, "rjce_glimpse": 16, "rjce_allwise": 32}
+METHODS |= {"bayestar_2019": 64}
+
+
+def _of_methods(method, flags, **others):
+    """A star with the E(B-V) of one method, and others by each other one that the table has."""
+    values = {f"ebv_{name}": 0.01 * bit for name, bit in METHODS.items()} | others
+    return found(ebv=values[f"ebv_{method}"], ebv_flags=flags, **values)
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+@pytest.mark.parametrize("method", METHODS)
+def test_bits_with_our_numbers_stay(method, limit):
+    assert _of_methods(method, METHODS[method] | limit)[2:] == (METHODS[method] | limit, f"ebv_{method}")
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "bayestar_2019"])
+def test_bits_with_the_numbers_of_newer_code_are_given_ours(method, limit):
+    newer = METHODS[method] >> 1 | 32 * limit
+
+    assert _of_methods(method, newer)[2:] == (METHODS[method] | limit, f"ebv_{method}")
+
+
+@pytest.mark.parametrize(
+    ("flags", "others"),
+    [(1, {}), (4, {"ebv": 0.5}), (0, {}), (None, {}), (4, {"ebv_edenhofer_2023": 0.08})],
+)
+def test_bits_that_cannot_be_told_to_be_of_another_numbering_stay(flags, others):
+    values = {"ebv": 0.08, "ebv_sfd": 0.08, "ebv_edenhofer_2023": 0.04, "ebv_zhang_2023": 0.02} | others
+
+    assert found(ebv_flags=flags, **values)[2] == flags
+
+
+def test_without_the_column_of_a_method_its_bit_stays():
+    assert found(ebv=0.08, ebv_sfd=0.08, ebv_flags=4)[2] == 4
+
+
+def test_the_method_of_other_bits_is_that_of_the_column_which_is_equal():
+    assert _of_methods("sfd", 16 | 1)[2:] == (8, "ebv_sfd")
+
+
+def test_bits_with_other_numbers_are_said_once_with_their_count(db, table, caplog):
+    star = {"ebv": 0.08, "ebv_sfd": 0.08, "ebv_edenhofer_2023": 0.04}
+    rows = [{"sdss_id": number, **star, "ebv_flags": 4} for number in (1, 2)]
+    a_source(sdss_id=1)
+
+    ingest_catalog(table("t.csv", [*rows, {"sdss_id": 3, **star, "ebv_flags": 8}]))
+
+    assert Source.get().ebv_flags == 8
+    assert "ebv_flags in 1 rows are in the numbering of newer versions" in caplog.text
 
 
 # > RJCE

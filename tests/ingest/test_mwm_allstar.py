@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astra.errors import UsageError
+from astra.ingest import allstar
 from astra.ingest.allstar import ingest_allstar
 from astra.ingest.apstar import ingest_apstar
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source, Spectrum
@@ -148,6 +149,21 @@ def test_without_an_extinction_nothing_is_said_about_it(db, table, the_source):
     assert np.isnan(star.ebv)
     assert np.isnan(star.e_ebv)
     assert (star.ebv_flags, star.ebv_origin) == (0, None)
+
+
+def test_bits_with_the_numbers_of_newer_code_are_given_ours_and_that_is_said_once(
+    db, table, the_source, caplog, monkeypatch
+):
+    monkeypatch.setattr(allstar, "BATCH", 1)
+    monkeypatch.setattr(allstar, "READ", 1)
+    columns = {"ebv_edenhofer_2023": np.float32(0.2), "ebv_sfd": np.float32(0.31), "ebv_flags": np.int64(36)}
+
+    ingest_allstar(table("mwm.fits", [NEW | columns, OLD | columns]), release="dr19")
+
+    assert (the_source().ebv_flags, the_source().ebv_origin) == (8 | 1, "ebv_sfd")
+    assert (
+        caplog.text.count("numbering") == caplog.text.count("ebv_flags in 2 rows are in the numbering") == 1
+    )
 
 
 def test_an_extinction_that_the_table_no_longer_has_is_withdrawn(db, table, the_source):

@@ -79,6 +79,22 @@ def test_the_spectra_of_both_telescopes_are_registered_with_their_star(db, mwmst
     assert (source.plx, source.e_plx) == (0.11437972, 0.014047999)
 
 
+def test_the_name_in_the_header_counts_before_that_of_a_spectrum(db, mwmstar, tmp_path):
+    mwmstar({"obj": "AP00000001+0000001"})
+
+    ingest_mwmstar(tmp_path)
+
+    assert (Source.get().sdss4_apogee_id, ApogeeCombinedSpectrum.get().obj) == (STAR, "AP00000001+0000001")
+
+
+def test_the_first_of_all_healpix_pixels_is_one(db, mwmstar, tmp_path):
+    mwmstar({"healpix": 0}, HEALPIX=None)
+
+    ingest_mwmstar(tmp_path)
+
+    assert ApogeeCombinedSpectrum.get().product_id == "mwmstar/dr19/0.6.0/apo25m/0/103020000/dr17/s"
+
+
 def test_the_reddening_of_the_star_follows_from_its_w2_magnitude(db, mwmstar):
     ingest_mwmstar(mwmstar({}, H_MAG=10.107, E_H_MAG=0.026, W2_MAG=9.831, E_W2_MAG=0.0011, MAG4_5=None))
 

@@ -9,6 +9,7 @@ from astra.ingest.precedence import (
     absorb,
     decode,
     encode,
+    joined,
     merge,
     origin_of,
     origin_of_catalog,
@@ -102,6 +103,30 @@ def test_a_label_goes_with_its_value():
     assert values["ebv"] == 0.1
     assert values["ebv_flags"] is values["ebv_origin"] is None
     assert origins == {"ebv": CATALOG}
+
+
+@pytest.mark.parametrize("given", [{"ebv": 0.1, "e_ebv": None}, {"ebv": 0.1}])
+def test_a_label_that_the_origin_of_its_value_no_longer_has_is_withdrawn(given):
+    values, origins = _merged(({"ebv": 0.1, "e_ebv": 0.05}, CATALOG), (given, CATALOG))
+
+    assert (values["ebv"], values["e_ebv"], origins) == (0.1, None, {"ebv": CATALOG})
+
+
+def test_a_label_that_was_written_by_hand_stays_while_its_value_does():
+    values, origins = {"ebv": 0.1, "e_ebv": 0.05}, {"ebv": CATALOG}
+
+    merge(values, origins, {"ebv": 0.1, "e_ebv": None}, CATALOG)
+    assert values["e_ebv"] == 0.05
+    merge(values, origins, {"ebv": 0.2, "e_ebv": None}, CATALOG)
+    assert values["e_ebv"] is None
+
+
+def test_of_two_rows_the_first_value_counts_with_its_own_labels():
+    first, second = {"ebv": 0.1, "e_ebv": None, "k_mag": None}, {"ebv": 0.3, "e_ebv": 0.05, "k_mag": 9.0}
+
+    assert joined(first, second) == {"ebv": 0.1, "e_ebv": None, "k_mag": 9.0}
+    assert joined(first | {"ebv": None}, second) == second
+    assert joined({}, second) == second
 
 
 def test_the_label_of_a_weaker_value_is_not_taken():

@@ -150,7 +150,7 @@ def _pieces(
         facts, spectrum, star, extinction, measured = (
             {name: values[name] for name in group if name in values} for group in groups
         )
-        star |= reddening(star | extinction, columns.names, rule)
+        star |= reddening(star | extinction, columns.names, rule, tally)
         star |= gaia.with_release(measured, of_gaia.release)
         parts = (_rows(part, len(values["obj"])) for part in (facts, star, spectrum))
         yield from map(list, peewee.chunked(zip(*parts, strict=True), BATCH))

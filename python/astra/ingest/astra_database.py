@@ -59,7 +59,7 @@ _MEASURED = tuple(spellings.SPECTRUM)
 _EXTINCTION = ("ebv", "e_ebv", "ebv_flags")
 _DERIVED = {*_EXTINCTION, "ebv_origin", "gaia_release"}
 _NEWER = {"ruwe", "nu_eff_used_in_astrometry", "pseudocolour", "astrometric_params_solved"}
-_STAR = ("sdss_id", *(name for name in VALUE_COLUMNS if name not in _DERIVED))
+_STAR = ("sdss_id", "sdss4_apogee_id", *(name for name in VALUE_COLUMNS if name not in _DERIVED))
 _OPTIONAL = {SPECTRA: (*_PRODUCT, *_MEASURED, "modified"), SOURCES: (*_STAR, *_EXTINCTION, "modified")}
 
 #: The columns of some rows by their names.
@@ -344,7 +344,7 @@ def ingest_astra(
     with snapshot(upstream.database):
         total = upstream.count(query) if on_progress else 0
         for spectra, sources in upstream.pieces(query):
-            records = list(_records(spectra, sources, release))
+            records = list(_records(spectra, sources, release, tally))
             if any(record.path is None for record in records):
                 message = "%s: HEALPix pixel or field is absent in some rows; their files cannot be found"
                 tally.warn(message, upstream.where)
@@ -365,11 +365,11 @@ def _times(columns: Columns) -> Iterator[str]:
     return (str(time) for time in columns.get("modified", ()) if time is not None)
 
 
-def _records(spectra: Columns, sources: Columns, release: str | None) -> Iterator[Record]:
+def _records(spectra: Columns, sources: Columns, release: str | None, tally: Tally) -> Iterator[Record]:
     rows = zip(
         _rows(_cleaned(spectra, {name: name for name in _PRODUCT})),
         _rows(_cleaned(spectra, {name: name for name in _MEASURED})),
-        _rows(_stars(sources)),
+        _rows(_stars(sources, tally)),
         sources["pk"],
         strict=True,
     )
@@ -381,15 +381,15 @@ def _records(spectra: Columns, sources: Columns, release: str | None) -> Iterato
         star = star if pk is not None else {}
         if any(star.get(name) is not None for name in spellings.GAIA):
             star["gaia_release"] = "dr3"
-        sdss_id, path = star.pop("sdss_id", None), expected_path(product)
-        yield Record(product, path, sdss_id, star, spectrum, table="astra")
+        sdss_id, name = (star.pop(each, None) for each in ("sdss_id", "sdss4_apogee_id"))
+        yield Record(product, expected_path(product), sdss_id, star, spectrum, table="astra", name=name)
 
 
-def _stars(sources: Columns) -> Columns:
+def _stars(sources: Columns, tally: Tally) -> Columns:
     """The values of the sources; E(B-V) is upstream's own, or follows from its other columns."""
     names = _of_extinction(sources)
     stars = _cleaned(sources, {name: name for name in _STAR})
-    return stars | reddening(stars | _cleaned(sources, names), names, AUTO)
+    return stars | reddening(stars | _cleaned(sources, names), names, AUTO, tally)
 
 
 def _of_extinction(there: Iterable[str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ from astra.ingest import gaia, spellings
 from astra.ingest.extinction import AUTO, Rule, reddening
 from astra.ingest.named_columns import checked_columns, found_columns
 from astra.ingest.positions import Positions
-from astra.ingest.precedence import Values, origin_of_catalog
+from astra.ingest.precedence import Values, joined, origin_of_catalog
 from astra.ingest.records import Tally
 from astra.ingest.source_rows import VALUE_COLUMNS, Ids, Listed
 from astra.ingest.table_columns import Columns, ColumnUse
@@ -146,7 +146,7 @@ class StarColumns:
         self._values.examine(content, found)
         measured = {name: found.pop(name) for name in self._gaia.wanted.keys() & found.keys()}
         extinction = {name: found.pop(name) for name in spellings.EXTINCTION.keys() & found.keys()}
-        found |= reddening(found | extinction, self._values.names, self._rule, is_catalog=True)
+        found |= reddening(found | extinction, self._values.names, self._rule, self._tally, is_catalog=True)
         found |= gaia.with_release(measured, self._gaia.release, guessed=self._gaia.guessed)
         return {name: values for name, values in found.items() if name in VALUE_COLUMNS}
 
@@ -273,41 +273,48 @@ class Listing:
     def match(
         self, sdss_id: int | None, names: list[str], gaia_id: int | None, place: int | None = None
     ) -> Listed | None:
-        """The row of a star, or ``None``.
+        """What the rows of a star say of it, or ``None``.
 
         Args:
             sdss_id: The identifier that is searched first.
-            names: The APOGEE ids of the star; the first that is listed counts.
+            names: The APOGEE ids of the star; the rows of later ones only fill absent values.
             gaia_id: Its identifier in Gaia DR3, which is searched next.
             place: The key of the source, for a row at its position that has no identifier.
         """
-        found = self._row_of(sdss_id, [designation(name) for name in names], gaia_id, place)
-        if found is None:
+        by, rows = self._rows_of_star(sdss_id, [designation(name) for name in names], gaia_id, place)
+        if not rows:
             return None
-        row, by = found
-        self.matched.setdefault(row, by)
-        values = self._joined(row)[0]
+        for row in rows:
+            self.matched.setdefault(row, by)
+        values = functools.reduce(joined, (self._joined(row)[0] for row in rows))
         if by == BY_POSITION:
             # A position that was compared with the known one does not replace it.
             values = {name: value for name, value in values.items() if name not in _COORDINATES}
-        return Listed(self._sdss_ids[row], self._apogee_ids[row], values)
+        sdss_id, name = (
+            next((ids[row] for row in rows if ids[row] is not None), None)
+            for ids in (self._sdss_ids, self._apogee_ids)
+        )
+        return Listed(sdss_id, name, values)
 
-    def _row_of(
+    def _rows_of_star(
         self, sdss_id: int | None, names: list[str], gaia_id: int | None, place: int | None
-    ) -> tuple[int, str] | None:
-        row = self._first.get(sdss_id)
-        if row is not None:
-            return row, BY_SDSS_ID
-        by, row = BY_APOGEE_ID, next((self._first[name] for name in names if name in self._first), None)
-        if row is None:
-            by, row = BY_GAIA_ID, self._by_gaia.get(gaia_id)
-            if row is not None and names and self._apogee_ids[row] is not None:
-                return self._another(row, f"APOGEE id {self._apogee_ids[row]} here and {names[0]}")
-        if row is None:
-            by, row = BY_POSITION, self._by_place.get(place)
-        if row is not None and None not in (sdss_id, self._sdss_ids[row]):
-            return self._another(row, f"sdss_id {self._sdss_ids[row]} here and {sdss_id}")
-        return None if row is None else (row, by)
+    ) -> tuple[str, list[int]]:
+        """By what the rows of a star are found, and which they are: one, or one for each of its names."""
+        if sdss_id in self._first:
+            return BY_SDSS_ID, [self._first[sdss_id]]
+        by, listed = BY_APOGEE_ID, (self._first[name] for name in names if name in self._first)
+        rows = list(dict.fromkeys(listed))
+        if not rows and gaia_id in self._by_gaia:
+            by, rows = BY_GAIA_ID, [self._by_gaia[gaia_id]]
+            if names and self._apogee_ids[rows[0]] is not None:
+                self._another(rows[0], f"APOGEE id {self._apogee_ids[rows[0]]} here and {names[0]}")
+                return by, []
+        if not rows and place in self._by_place:
+            by, rows = BY_POSITION, [self._by_place[place]]
+        others = [row for row in rows if None not in (sdss_id, self._sdss_ids[row])]
+        for row in others:
+            self._another(row, f"sdss_id {self._sdss_ids[row]} here and {sdss_id}")
+        return by, [row for row in rows if row not in others]
 
     def _another(self, row: int, what: str) -> None:
         name = self._apogee_ids[row] or f"Gaia DR3 {self._gaia_ids[row]}"
@@ -320,7 +327,7 @@ class Listing:
             new = self._values(row)
             if any(None not in (values[name], new[name]) and values[name] != new[name] for name in new):
                 contradicting.append(row)
-            values |= {name: value for name, value in new.items() if values[name] is None}
+            values = joined(values, new)
         return values, contradicting
 
     def _values(self, row: int) -> Values:

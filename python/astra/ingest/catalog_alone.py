@@ -4,6 +4,7 @@ The table is read twice, in pieces: first what tells whose its rows are, then th
 belong to sources. What becomes of a source is the same as with ``--catalog``.
 """
 
+import itertools
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -31,13 +32,13 @@ from astra.ingest.extinction import RuleName, rule_of
 from astra.ingest.known_sources import KnownSources, known_sources
 from astra.ingest.matching import Match, match, warn_of_positions
 from astra.ingest.positions import Sky
-from astra.ingest.precedence import Values, origin_of_catalog
+from astra.ingest.precedence import Values, joined, origin_of_catalog
 from astra.ingest.records import IngestCounts, Tally, stored_rows
 from astra.ingest.register import sources_by_name
 from astra.ingest.source_rows import Change, Star, Stars
 from astra.ingest.table_columns import ColumnUse
 from astra.ingest.table_files import label
-from astra.models import ApogeeCoaddedSpectrumInApStar, Source
+from astra.models import APOGEE, Source
 
 log = logging.getLogger("astra")
 
@@ -246,26 +247,27 @@ class _Update:
 
     def _merged(self, listing: Listing, pks: Collection[int]) -> Stars:
         """The sources that some rows are linked with, and what becomes of them."""
-        model = ApogeeCoaddedSpectrumInApStar
-        query = model.select(model.source, model.obj, model.spectrum_pk)
-        spectra = sorted(stored_rows(query, model.source, pks), key=lambda row: row["spectrum_pk"])
-        names: dict[int, dict[str, None]] = defaultdict(dict)
+        of_models = (
+            stored_rows(model.select(model.source, model.obj, model.spectrum_pk), model.source, pks)
+            for model in APOGEE
+        )
+        spectra = sorted(itertools.chain.from_iterable(of_models), key=lambda row: row["spectrum_pk"])
+        names: dict[int, set[str]] = defaultdict(set)
         for row in spectra:
-            names[row["source"]][row["obj"]] = None
+            names[row["source"]].add(row["obj"])
         stars = Stars(self._tally)
         stars.load(listing.ids_of(range(len(listing))), sources_by_name(spectra), pks)
         known = {pk: dict(star.values) for pk, star in stars.loaded.items()}
         # Rows with different identifiers may be of one star: the first value counts, as of repeated rows.
         given: dict[Star, Values] = defaultdict(dict)
         for pk in sorted(stars.loaded):
-            for name in names.get(pk) or [None]:
-                star = stars.loaded[pk].root()
-                ids = [each for each in (name, star.apogee_id) if each]
-                listed = listing.match(star.sdss_id, ids, star.values["gaia_dr3_source_id"], pk)
-                if listed is not None:
-                    values = listed.values | given[star]
-                    star = stars.take(stars.known(pk), listed._replace(values=values), self._origin)
-                    given[star] |= {name: value for name, value in values.items() if value is not None}
+            star = stars.loaded[pk].root()
+            ids = [name for name in (star.apogee_id, *sorted(names[pk])) if name]
+            listed = listing.match(star.sdss_id, ids, star.values["gaia_dr3_source_id"], pk)
+            if listed is not None:
+                values = joined(given[star], listed.values)
+                star = stars.take(stars.known(pk), listed._replace(values=values), self._origin)
+                given[star] = values
         for pk, values in known.items():
             stars.keep_release(stars.loaded[pk].root(), values)
         return stars

@@ -23,6 +23,7 @@ import numpy as np
 
 from astra.errors import UsageError
 from astra.ingest.dust_maps import EBV_PER_SFD, DustMap
+from astra.ingest.records import Tally
 from astra.ingest.values import A_K_PER_EBV, RANGES
 from astra.models import Source
 
@@ -124,7 +125,12 @@ def rule_of(name: str, dust_map: str | None = None) -> Rule:
 
 
 def reddening(
-    values: Mapping[str, Sequence], names: Mapping[str, str], rule: Rule, *, is_catalog: bool = False
+    values: Mapping[str, Sequence],
+    names: Mapping[str, str],
+    rule: Rule,
+    tally: Tally | None = None,
+    *,
+    is_catalog: bool = False,
 ) -> dict[str, list]:
     """The columns ``ebv``, ``e_ebv``, ``ebv_flags`` and ``ebv_origin`` of some stars.
 
@@ -132,6 +138,7 @@ def reddening(
         values: The values by the names of ``spellings.EXTINCTION`` and ``STAR``; absent ones are ``None``.
         names: The names in the table or the header, by the same names.
         rule: Where E(B-V) comes from.
+        tally: Warns of bits in another numbering; ``None`` for a header, which has no columns to tell.
         is_catalog: Whether this is a table of ``--catalog``, which gives its ``ebv`` if it has no column for
             the rule.
 
@@ -154,6 +161,8 @@ def reddening(
     else:
         as_it_is = [stars.sfd_as_it_is()] if rule.name == "ak_targ_sfd" else []
         found = [stars.ak_targ(has_error=False), *as_it_is]
+    if tally is not None:
+        tally.renumbered += stars.renumbered
     return _preferred(found, stars.count)
 
 
@@ -179,16 +188,18 @@ class _Stars:
 
     Attributes:
         count: The number of stars.
+        renumbered: The number of those whose bits were in another numbering.
     """
 
     def __init__(self, values: Mapping[str, Sequence], names: Mapping[str, str]) -> None:
         self._values, self._names = values, names
         self.count = len(next(iter(values.values())))
+        self.renumbered = 0
 
     def stated(self) -> _Found:
         """The column ``ebv``; its bits say which of the survey's columns it is."""
         stated = self["ebv_flags"]
-        flags = np.where(np.isnan(stated), -1, stated).astype(np.int64)
+        flags = self._in_our_numbers(np.where(np.isnan(stated), -1, stated).astype(np.int64))
         origins = self._texts("ebv_origin")
         for flag, column in _COLUMNS.items():
             origins[np.equal(origins, None) & (flags > 0) & (flags & flag > 0)] = column
@@ -264,6 +275,23 @@ class _Stars:
     def _error(self, *magnitudes: str) -> np.ndarray:
         """The error of RJCE, with the first of some [4.5] magnitudes whose error is known."""
         return EBV_PER_E_H_45 * np.hypot(self["e_h_mag"], _first(*(self[f"e_{name}"] for name in magnitudes)))
+
+    def _in_our_numbers(self, flags: np.ndarray) -> np.ndarray:
+        """``ebv_flags`` with our bits where newer versions of the survey's code have written theirs.
+
+        Those are 1 to 16 for Zhang to ALLWISE, and 32 for an upper limit. They are taken for theirs where the
+        column of a bit with our numbers is not ``ebv``, but that of another method is.
+        """
+        there = {flag: column for flag, column in _COLUMNS.items() if column in self._names}
+        equal = np.zeros(self.count, np.int64)
+        for flag, column in there.items():
+            equal[np.isclose(self[column], self["ebv"], rtol=1e-6, atol=0)] |= flag
+        named, theirs = flags & sum(_COLUMNS), (flags & 31) << 1 | (flags & 32) >> 5
+        # Where the table has no column of a method, nothing is known.
+        contradicting = named & sum(there) & ~equal > 0
+        is_other = (flags > 0) & (equal > 0) & (contradicting | ((named == 0) & (theirs & equal > 0)))
+        self.renumbered += int(is_other.sum())
+        return np.where(is_other, np.where(theirs & equal > 0, theirs, equal & -equal), flags)
 
     def _flags_of_rjce(self, ebv: np.ndarray, magnitude: np.ndarray, band: _Band) -> np.ndarray:
         all_dust = _first(self["ebv_sfd"], EBV_PER_SFD * self["sfd_ebv"])

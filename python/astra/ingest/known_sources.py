@@ -11,7 +11,7 @@ from astra.database.connection import database
 from astra.database.sql import batches, snapshot
 from astra.ingest.catalog import Identifiers, designation
 from astra.ingest.positions import Positions, epochs_of_2mass, positions_in_names
-from astra.models import ApogeeCoaddedSpectrumInApStar, Source
+from astra.models import APOGEE, Source
 
 
 class Keys(NamedTuple):
@@ -41,7 +41,6 @@ class KnownSources:
 
 def known_sources(*, with_positions: bool = False) -> KnownSources:
     """Read the identifiers of all sources, and where they are if that is asked for."""
-    names = ApogeeCoaddedSpectrumInApStar
     ids = {
         Source.pk: _numbers,
         Source.sdss_id: _numbers,
@@ -52,8 +51,9 @@ def known_sources(*, with_positions: bool = False) -> KnownSources:
     measured[Source.sdss4_apogee_id.alias("designation")] = positions_in_names
     with snapshot(database):
         pks, sdss_ids, own_names, gaia_ids, *places = _read(ids | (measured if with_positions else {}))
-        owners, names_of_spectra = _read({names.source: _numbers, names.obj: _designations})
-    owned = np.flatnonzero(owners)
+        of_spectra = [_read({model.source: _numbers, model.obj: _designations}) for model in APOGEE]
+    owners, names_of_spectra = map(np.concatenate, zip(*of_spectra, strict=True))
+    owned = np.flatnonzero((owners != 0) & (names_of_spectra != 0))
     owners = np.searchsorted(pks, owners[owned])
     all_names = present(own_names, also=(owners, names_of_spectra[owned]))
     positions = None
@@ -96,7 +96,8 @@ def _floats(values: Sequence[float | None]) -> np.ndarray:
 
 def _hashes(names: Sequence[str | None]) -> np.ndarray:
     """APOGEE ids as numbers; two names with one number only cause a row to be looked at in vain."""
-    return np.fromiter((0 if name is None else hash(name) or 1 for name in names), np.int64, len(names))
+    # An mwmStar file need not say under which name its star was observed: that is an empty text.
+    return np.fromiter((hash(name) or 1 if name else 0 for name in names), np.int64, len(names))
 
 
 def _designations(names: Sequence[str | None]) -> np.ndarray:

@@ -87,6 +87,7 @@ def _records(path: Path, tally: Tally, extinction: Rule, release: str | None) ->
     # Astra takes all that it has of Gaia from DR3.
     star = star_of(cards, extinction, gaia_release="dr3")
     sdss_id = star.pop("sdss_id") or int(name["sdss_id"])
+    named = clean("sdss4_apogee_id", cards.get("APOGEEID"))
     found = []
     for row in rows:
         facts = {key: clean(key, row.facts.get(key)) for key in _PRODUCT}
@@ -95,13 +96,14 @@ def _records(path: Path, tally: Tally, extinction: Rule, release: str | None) ->
             release=release_of(v_astra, release, text, RELEASES),
             v_astra=v_astra,
             telescope=facts["telescope"] or "",
-            healpix=facts["healpix"] or star.get("healpix"),
+            healpix=star["healpix"] if facts["healpix"] is None else facts["healpix"],
             sdss_id=sdss_id,
             apred=facts["apred"] or "",
-            obj=facts["obj"] or clean("obj", cards.get("APOGEEID")) or "",
+            obj=facts["obj"] or named or "",
         )
         spectrum = {key: clean(key, row.facts.get(key)) for key in _MEASURED}
-        found.append(Record(product, stored(Path(text)), sdss_id, dict(star), spectrum, _digest(row)))
+        values = dict(star), spectrum, _digest(row)
+        found.append(Record(product, stored(Path(text)), sdss_id, *values, name=named))
     return found
 
 

@@ -104,8 +104,16 @@ def merge(values: Values, origins: Origins, new: Mapping[str, Any], origin: str 
         same = there and origins.get(name) == origin and values[name] == value
         _set(values, origins, name, value, origin)
         for label in _LABELS_OF.get(name, ()):
-            if label in new or not same:
+            # One of another origin beside the same value was written by hand.
+            if label in new or not same or origins.get(label) == origin:
                 _set(values, origins, label, new.get(label), origin)
+
+
+def joined(first: Values, second: Values) -> Values:
+    """The values in two rows of one origin: those of the first that has one, each with its own labels."""
+    there = {name for name, value in first.items() if value is not None}
+    filling = {name for name in second if not {name, LABELS.get(name)} & there}
+    return first | {name: second[name] for name in filling}
 
 
 def fill(values: Values, origins: Origins, new: Mapping[str, Any]) -> None:

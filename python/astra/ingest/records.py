@@ -78,9 +78,9 @@ class IngestCounts:
 
     Attributes:
         seen: Files, or rows of a table, or spectra in mwmStar files.
-    skipped: Rows of a table that name no file; mwmStar files of which no spectrum is read.
-    unreadable: Files whose header could not be read: registered from their names, except mwmStar files.
-    values_withdrawn: Values of sources that their own origin no longer has.
+        skipped: Rows of a table that name no file; mwmStar files of which no spectrum is read.
+        unreadable: Files whose header could not be read: registered from their names, except mwmStar files.
+        values_withdrawn: Values of sources that their own origin no longer has.
     """
 
     seen: int = 0
@@ -107,6 +107,7 @@ class Tally:
 
     Attributes:
         references: The rows that refer to sources and spectra.
+        renumbered: Rows whose ``ebv_flags`` were in the numbering of newer versions of the survey's code.
     """
 
     _STATES = ("sources_unchanged", "sources_updated", "sources_new")
@@ -120,6 +121,7 @@ class Tally:
         self._disagreements, self._disagreement = 0, ""
         self._limited: set[int] = set()
         self.references = References()
+        self.renumbered = 0
 
     def add(self, **numbers: int) -> None:
         """Add to fields of ``IngestCounts``."""
@@ -164,6 +166,12 @@ class Tally:
                 "header, folder and table disagree; files: %d; the header counts, then the table; e.g. %s"
             )
             log.warning(message, self._disagreements, self._disagreement)
+        if self.renumbered:
+            message = (
+                "ebv_flags in %d rows are in the numbering of newer versions of the survey's code: "
+                "the method is taken from the column that E(B-V) is equal to"
+            )
+            log.warning(message, self.renumbered)
         if self._limited:
             message = "E(B-V) is an upper limit in %d of %d sources (bit 0 of ebv_flags)"
             log.warning(message, len(self._limited), len(self._sources))

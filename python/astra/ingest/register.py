@@ -94,7 +94,7 @@ def _write(
             known = dict(star.values)
             if catalog is not None:
                 gaia_id = record.star.get("gaia_dr3_source_id") or known.get("gaia_dr3_source_id")
-                listed = catalog.match(star.sdss_id, (name, star.apogee_id), gaia_id)
+                listed = catalog.match(star.sdss_id, (star.apogee_id, name), gaia_id)
                 star = star if listed is None else stars.take(star, listed, catalog.origin)
             origin = precedence.origin_of(record.product.product_id, table=record.table)
             precedence.merge(star.values, star.origins, record.star, origin)

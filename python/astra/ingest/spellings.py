@@ -44,6 +44,10 @@ EXTINCTION: Spellings = {
     "ebv_origin": ("EBV_ORIGIN",),
     "a_k": ("AK_TARG", "AKTARG"),
     "a_k_method": ("AK_TARG_METHOD", "AKMETHOD"),
+    # These three only tell in which numbering the bits are.
+    "ebv_zhang_2023": ("EBV_ZHANG_2023",),
+    "ebv_edenhofer_2023": ("EBV_EDENHOFER_2023",),
+    "ebv_bayestar_2019": ("EBV_BAYESTAR_2019",),
     # Of SDSS-V, whose magnitudes are of GLIMPSE and unWISE.
     "ebv_rjce_glimpse": ("EBV_RJCE_GLIMPSE",),
     "e_ebv_rjce_glimpse": ("E_EBV_RJCE_GLIMPSE",),

@@ -22,7 +22,10 @@ _WITH_ERRORS = (
     *("j_mag", "h_mag", "k_mag", "mag4_5", "w2_mag", "irac_4_5", "wise_4_5"),
     *("ebv", "ebv_sfd", "ebv_rjce_glimpse", "ebv_rjce_allwise"),
 )
-_MAGNITUDES = ("g_mag", "bp_mag", "rp_mag", "bp_rp", "a_k", "ak_wise", "sfd_ebv", "e_targ_4_5", *_WITH_ERRORS)
+_MAGNITUDES = (
+    *("g_mag", "bp_mag", "rp_mag", "bp_rp", "a_k", "ak_wise", "sfd_ebv", "e_targ_4_5", *_WITH_ERRORS),
+    *("ebv_zhang_2023", "ebv_edenhofer_2023", "ebv_bayestar_2019"),
+)
 #: The unit of each number that has one.
 UNITS = {
     **dict.fromkeys(("ra", "dec", "l", "b"), "deg"),

@@ -45,6 +45,7 @@ RANGES = {
     **dict.fromkeys(("e_j_mag", "e_h_mag", "e_k_mag", "e_mag4_5", "e_w2_mag"), _ERROR_OF_MAGNITUDE),
     **dict.fromkeys(("e_irac_4_5", "e_wise_4_5", "e_targ_4_5"), _ERROR_OF_MAGNITUDE),
     **dict.fromkeys(("ebv", "sfd_ebv", "ebv_sfd", "ebv_rjce_glimpse", "ebv_rjce_allwise"), (-1.0, FILLER)),
+    **dict.fromkeys(("ebv_zhang_2023", "ebv_edenhofer_2023", "ebv_bayestar_2019"), (-1.0, FILLER)),
     **dict.fromkeys(("e_ebv", "e_ebv_sfd", "e_ebv_rjce_glimpse", "e_ebv_rjce_allwise"), (0.0, FILLER)),
     **dict.fromkeys(("a_k", "ak_wise"), (-A_K_PER_EBV, A_K_PER_EBV * FILLER)),
     "plx": (-LARGEST_PARALLAX, LARGEST_PARALLAX),
