@@ -8,6 +8,7 @@ import csv
 import io
 import itertools
 import logging
+import operator
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,8 +54,11 @@ class TextTable(Table):
             if name in self._refused:
                 raise unreadable(self._path, self._refused[name])
         places = [self._layout.names.index(name) for name in columns]
+        # Of one place it gives no sequence.
+        several = operator.itemgetter(*places) if len(places) > 1 else None
+        pick = several or (lambda record: [record[place] for place in places])
         with read_errors(self._path), self._rows() as rows_of_all:
-            wanted = ([record[place] for place in places] for record in rows_of_all)
+            wanted = map(pick, rows_of_all)
             while batch := list(itertools.islice(wanted, rows)):
                 found = zip(columns, zip(*batch, strict=True), strict=True)
                 yield {name: self._array(name, texts) for name, texts in found}

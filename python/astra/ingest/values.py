@@ -180,6 +180,10 @@ def _float(value: Any) -> float:
 
 
 def _integer(value: Any, limits: tuple[int, float]) -> int | None:
+    if type(value) is str and value.isdecimal():
+        # Most identifiers of a text; the rest of this function takes as long as reading them.
+        value = int(value) if len(value) <= 30 else None
+        return value if value is not None and limits[0] <= value <= limits[1] else None
     if isinstance(value, (bool, np.bool_)) and limits != (0, 1):
         return None
     value = _as_number(value)
