@@ -22,8 +22,8 @@ from pyarrow import csv, parquet
 
 from astra.ingest import spellings
 from astra.ingest.records import Tally
-from astra.ingest.table_columns import Columns
-from astra.ingest.table_files import tables_in
+from astra.ingest.tables.table_columns import Columns
+from astra.ingest.tables.table_files import tables_in
 
 FORMATS = "csv,csv.gz,parquet,fits,fits.gz"
 PIECE = 20_000

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from astra.errors import UsageError
 from astra.ingest import catalog_alone
-from astra.ingest.catalog import Catalog
 from astra.ingest.catalog_alone import ingest_catalog
-from astra.ingest.known_sources import known_sources
+from astra.ingest.catalogs.catalog import Catalog
+from astra.ingest.catalogs.known_sources import known_sources
 from astra.ingest.records import Record, Tally
 from astra.ingest.register import register
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source, Spectrum

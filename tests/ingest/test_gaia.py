@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from astra.ingest.catalog import Catalog
+from astra.ingest.catalogs.catalog import Catalog
 from astra.ingest.records import Tally
 
 NUMBER = 3118900000000000123

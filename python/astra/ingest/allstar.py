@@ -13,14 +13,14 @@ import peewee
 
 from astra.errors import UsageError
 from astra.ingest import gaia, spellings
-from astra.ingest.catalog import Catalog
+from astra.ingest.catalogs.catalog import Catalog
 from astra.ingest.extinction import Rule, RuleName, reddening, rule_of
-from astra.ingest.fits_tables import FitsTable, fits_tables
 from astra.ingest.precedence import Table, Values
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import register
-from astra.ingest.table_columns import Columns
-from astra.ingest.table_files import label, selected
+from astra.ingest.tables.fits_tables import FitsTable, fits_tables
+from astra.ingest.tables.table_columns import Columns
+from astra.ingest.tables.table_files import label, selected
 from astra.spectra.identity import INTERNAL, expected_path, identify, name_of, parse_path, stored
 
 log = logging.getLogger("astra")

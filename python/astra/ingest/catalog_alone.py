@@ -18,7 +18,7 @@ from astra.database.connection import database
 from astra.database.locks import changing_inputs
 from astra.database.sql import snapshot
 from astra.errors import UsageError
-from astra.ingest.catalog import (
+from astra.ingest.catalogs.catalog import (
     EXAMPLES,
     Listing,
     StarColumns,
@@ -28,16 +28,16 @@ from astra.ingest.catalog import (
     star_columns,
     with_rows,
 )
+from astra.ingest.catalogs.known_sources import KnownSources, known_sources
+from astra.ingest.catalogs.matching import Match, match, warn_of_positions
+from astra.ingest.catalogs.positions import Sky
 from astra.ingest.extinction import RuleName, rule_of
-from astra.ingest.known_sources import KnownSources, known_sources
-from astra.ingest.matching import Match, match, warn_of_positions
-from astra.ingest.positions import Sky
 from astra.ingest.precedence import Values, joined, origin_of_catalog
 from astra.ingest.records import IngestCounts, Tally, stored_rows
 from astra.ingest.register import sources_by_name
 from astra.ingest.source_rows import Change, Star, Stars
-from astra.ingest.table_columns import ColumnUse
-from astra.ingest.table_files import label
+from astra.ingest.tables.table_columns import ColumnUse
+from astra.ingest.tables.table_files import label
 from astra.models import APOGEE, Source
 
 log = logging.getLogger("astra")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 import peewee
 
 from astra.errors import UsageError
-from astra.ingest.catalog import Catalog
+from astra.ingest.catalogs.catalog import Catalog
 from astra.ingest.extinction import Rule
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import Spectra, register

@@ -18,7 +18,7 @@ from astra.database.connection import database, moved_on_sql
 from astra.database.locks import changing_inputs
 from astra.database.sql import next_key
 from astra.ingest import precedence
-from astra.ingest.catalog import Catalog
+from astra.ingest.catalogs.catalog import Catalog
 from astra.ingest.precedence import Values
 from astra.ingest.records import Record, Tally, stored_rows
 from astra.ingest.source_rows import Star, Stars

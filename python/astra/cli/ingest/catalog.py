@@ -40,7 +40,7 @@ class _Arguments:
 def catalog(asked: _Arguments) -> None:
     """Take values of the sources that are there from a table of stars, without their spectra."""
     from astra.ingest.catalog_alone import ingest_catalog
-    from astra.ingest.named_columns import parsed_columns
+    from astra.ingest.tables.named_columns import parsed_columns
 
     with database_session(), progress("rows") as update:
         report = ingest_catalog(

@@ -60,7 +60,7 @@ class CatalogArguments:
 
     def keys(self) -> dict[str, Any]:
         """The arguments as the functions of ``astra.ingest`` take them."""
-        from astra.ingest.named_columns import parsed_columns
+        from astra.ingest.tables.named_columns import parsed_columns
 
         return {"catalog": self.catalog, "columns": parsed_columns(self.column or ())}
 

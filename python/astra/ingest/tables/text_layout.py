@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from astra.ingest import spellings
-from astra.ingest.table import unreadable
+from astra.ingest.tables.table import unreadable
 
 log = logging.getLogger("astra")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from astra.ingest.table import Table, length, read_errors
+from astra.ingest.tables.table import Table, length, read_errors
 from astra.system.processes import silenced
 
 

@@ -15,11 +15,11 @@ from gzip import GzipFile
 from pathlib import Path
 
 from astra.errors import UsageError
-from astra.ingest.fits_tables import FITS_MAGIC, fits_tables
-from astra.ingest.memory_tables import memory_tables
-from astra.ingest.parquet_tables import PARQUET_MAGIC, ParquetTable
-from astra.ingest.table import Table, opened, read_errors, unreadable
-from astra.ingest.text_tables import TextTable
+from astra.ingest.tables.fits_tables import FITS_MAGIC, fits_tables
+from astra.ingest.tables.memory_tables import memory_tables
+from astra.ingest.tables.parquet_tables import PARQUET_MAGIC, ParquetTable
+from astra.ingest.tables.table import Table, opened, read_errors, unreadable
+from astra.ingest.tables.text_tables import TextTable
 from astra.spectra.content import GZIP_MAGIC
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

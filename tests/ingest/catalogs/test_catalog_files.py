@@ -15,7 +15,7 @@ from astra.catalogue.create import Request, create
 from astra.catalogue.options import Names
 from astra.errors import UsageError
 from astra.ingest.apstar import ingest_apstar
-from astra.ingest.catalog import Catalog
+from astra.ingest.catalogs.catalog import Catalog
 from astra.ingest.records import Tally
 
 OBJ = "2M06154934-0100415"

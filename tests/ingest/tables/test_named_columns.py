@@ -8,10 +8,10 @@ from astropy.table import QTable, Table
 from astra.errors import UsageError
 from astra.ingest import spellings
 from astra.ingest.apstar import ingest_apstar
-from astra.ingest.catalog import Catalog
-from astra.ingest.named_columns import parsed_columns
+from astra.ingest.catalogs.catalog import Catalog
 from astra.ingest.records import Tally
-from astra.ingest.table_columns import Columns
+from astra.ingest.tables.named_columns import parsed_columns
+from astra.ingest.tables.table_columns import Columns
 
 ROW = {"star": "A", "MyK": 9.5, "K": 1.0, "H": 8.0}
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from astra.errors import UsageError
-from astra.ingest.catalog import Catalog
+from astra.ingest.catalogs.catalog import Catalog
 from astra.ingest.records import Tally
 
 ROWS = [

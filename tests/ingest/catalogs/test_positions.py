@@ -8,7 +8,7 @@ from astropy.time import Time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra.ingest.positions import Positions, Sky, epochs_of_2mass, positions_in_names
+from astra.ingest.catalogs.positions import Positions, Sky, epochs_of_2mass, positions_in_names
 
 #: Places where coordinates are peculiar: the poles, 0 and 360 degrees.
 CENTRES = [(0.0, 0.0), (123.0, 45.0), (0.0, 90.0), (200.0, -90.0), (359.9999, -89.9999), (0.00001, 60.0)]

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from astra.errors import UsageError
-from astra.ingest.table import Table, check_unique, length, opened, read_errors
+from astra.ingest.tables.table import Table, check_unique, length, opened, read_errors
 from astra.spectra.fits_structure import BLOCK, MAX_COLUMNS
 from astra.system.processes import silenced
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from astra.ingest.catalog import EXAMPLES, Identifiers, StarColumns, ids_as_text
-from astra.ingest.islands import Islands
-from astra.ingest.known_sources import KnownSources, keys_of_rows
-from astra.ingest.positions import EPOCH_OF_2MASS, LATEST_EPOCH, Pairs, Sky
+from astra.ingest.catalogs.catalog import EXAMPLES, Identifiers, StarColumns, ids_as_text
+from astra.ingest.catalogs.islands import Islands
+from astra.ingest.catalogs.known_sources import KnownSources, keys_of_rows
+from astra.ingest.catalogs.positions import EPOCH_OF_2MASS, LATEST_EPOCH, Pairs, Sky
 
 log = logging.getLogger("astra")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from astra.errors import ConfigError
-from astra.ingest.table import Table, check_unique, read_errors
+from astra.ingest.tables.table import Table, check_unique, read_errors
 
 if TYPE_CHECKING:
     import pyarrow

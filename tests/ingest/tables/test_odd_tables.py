@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from astra.errors import UsageError
 from astra.ingest.apstar import ingest_apstar
-from astra.ingest.catalog import Catalog
+from astra.ingest.catalogs.catalog import Catalog
 from astra.ingest.records import Tally
 
 A, B = {"k_mag": 9.5, "ebv": 0.25}, {"k_mag": 10.25, "ebv": None}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from astra.errors import ConfigError, UsageError
-from astra.ingest.table_files import tables_in
+from astra.ingest.tables.table_files import tables_in
 
 SETTINGS = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]

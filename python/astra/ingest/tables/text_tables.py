@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from astra.ingest.table import Table, check_unique, opened, read_errors, unreadable
-from astra.ingest.text_layout import Layout, fits_into, layout_of, parsed
+from astra.ingest.tables.table import Table, check_unique, opened, read_errors, unreadable
+from astra.ingest.tables.text_layout import Layout, fits_into, layout_of, parsed
 
 log = logging.getLogger("astra")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from astra.errors import UsageError
 from astra.ingest import spellings
-from astra.ingest.table import Table
+from astra.ingest.tables.table import Table
 
 # Columns in a message.
 _LISTED = 5

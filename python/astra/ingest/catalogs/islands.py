@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from astra.ingest.known_sources import Keys, KnownSources, present
-from astra.ingest.positions import Pairs
-from astra.ingest.table import Table
+from astra.ingest.catalogs.known_sources import Keys, KnownSources, present
+from astra.ingest.catalogs.positions import Pairs
+from astra.ingest.tables.table import Table
 
 
 class Islands:

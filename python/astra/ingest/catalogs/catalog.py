@@ -23,14 +23,14 @@ import numpy as np
 
 from astra.errors import UsageError
 from astra.ingest import gaia, spellings
+from astra.ingest.catalogs.positions import Positions
 from astra.ingest.extinction import AUTO, Rule, reddening
-from astra.ingest.named_columns import checked_columns, found_columns
-from astra.ingest.positions import Positions
 from astra.ingest.precedence import Values, joined, origin_of_catalog
 from astra.ingest.records import Tally
 from astra.ingest.source_rows import VALUE_COLUMNS, Ids, Listed
-from astra.ingest.table_columns import Columns, ColumnUse
-from astra.ingest.table_files import Table, label, selected, tables_in
+from astra.ingest.tables.named_columns import checked_columns, found_columns
+from astra.ingest.tables.table_columns import Columns, ColumnUse
+from astra.ingest.tables.table_files import Table, label, selected, tables_in
 
 log = logging.getLogger("astra")
 

@@ -9,8 +9,8 @@ import peewee
 
 from astra.database.connection import database
 from astra.database.sql import batches, snapshot
-from astra.ingest.catalog import Identifiers, designation
-from astra.ingest.positions import Positions, epochs_of_2mass, positions_in_names
+from astra.ingest.catalogs.catalog import Identifiers, designation
+from astra.ingest.catalogs.positions import Positions, epochs_of_2mass, positions_in_names
 from astra.models import APOGEE, Source
 
 
