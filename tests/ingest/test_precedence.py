@@ -105,6 +105,12 @@ def test_a_label_goes_with_its_value():
     assert origins == {"ebv": CATALOG}
 
 
+def test_the_error_of_a_parallax_is_not_that_of_another_one():
+    values, _ = _merged(({"plx": 64.0, "e_plx": 0.3, "gaia_release": "dr3"}, DR14), ({"plx": 10.0}, CATALOG))
+
+    assert _present(values) == {"plx": 10.0}
+
+
 @pytest.mark.parametrize("given", [{"ebv": 0.1, "e_ebv": None}, {"ebv": 0.1}])
 def test_a_label_that_the_origin_of_its_value_no_longer_has_is_withdrawn(given):
     values, origins = _merged(({"ebv": 0.1, "e_ebv": 0.05}, CATALOG), (given, CATALOG))
