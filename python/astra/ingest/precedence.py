@@ -17,8 +17,8 @@ of its file. The absent value of another origin erases nothing. What a weaker or
 is not kept, so it comes when that origin is read again.
 
 A label describes another value, and comes and goes with it: ``e_ebv``, ``ebv_flags`` and ``ebv_origin`` with
-``ebv``, ``e_plx`` and ``gaia_release`` with ``plx``. One exception: a parallax from a catalogue that does not state its
-release keeps the known release.
+``ebv``, ``e_plx`` and ``gaia_release`` with ``plx``. One exception: a parallax from a catalogue that does
+not state its release keeps the known release.
 """
 
 import functools
