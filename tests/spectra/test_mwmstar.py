@@ -117,7 +117,7 @@ def test_other_files_are_no_mwmstar_files(path):
     with pytest.raises(UnreadableSpectrum, match="truncated: .* has no HDU 3"):
         read_combined(path, "apo25m", "dr17")
     write_apstar(path)
-    with pytest.raises(UnreadableSpectrum, match="not an mwmStar file: HDU 3 of .* is no table"):
+    with pytest.raises(UnreadableSpectrum, match="not an mwmStar file: HDU 3 of .* is not a table"):
         read_combined(path, "apo25m", "dr17")
     table = fits.BinTableHDU.from_columns([fits.Column("flux", "E", array=[1.0])])
     fits.HDUList([fits.PrimaryHDU(), *[table.copy() for _ in range(4)]]).writeto(path, overwrite=True)

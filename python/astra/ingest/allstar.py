@@ -13,7 +13,7 @@ import peewee
 
 from astra.errors import UsageError
 from astra.ingest import gaia, spellings
-from astra.ingest.catalogs.catalog import Catalog
+from astra.ingest.catalogs.catalog import opened_catalog
 from astra.ingest.extinction import Rule, RuleName, reddening, rule_of
 from astra.ingest.precedence import Table, Values
 from astra.ingest.records import IngestCounts, Record, Tally
@@ -75,11 +75,7 @@ def ingest_allstar(
     table, kind = _table(file, hdu)
     if not len(table):
         log.warning("%s: table %s has no rows", file, label(table))
-    if catalog_hdu is not None and catalog is None:
-        raise UsageError("--catalog-hdu names a table of the catalogue: give --catalog with it")
-    if columns and catalog is None:
-        raise UsageError("--column names a column of the catalogue: give --catalog with it")
-    listed = Catalog(catalog, tally, catalog_hdu, columns, rule) if catalog is not None else None
+    listed = opened_catalog(catalog, tally, catalog_hdu, columns, rule, option="--catalog-hdu")
     done = 0
     for rows in _pieces(table, kind, file, rule, tally):
         records = [record for row in rows if (record := _record(kind, *row, spectra_root, release))]

@@ -67,7 +67,7 @@ class _Band(NamedTuple):
     flag: int
 
 
-# Saturation: the bright limit of the GLIMPSE catalogues (Benjamin et al. 2003, PASP 115, 953), and the
+# Saturation: the bright limit in the description of the GLIMPSE catalogues, and the
 # nominal limit in W2 (AllWISE Explanatory Supplement, II.1).
 _IRAC, _WISE = 6.5, 7.0
 # In DR17, A_K of the headers follows from these colours to 1e-8; SDSS-V takes 0.08 for both (W2 of unWISE).

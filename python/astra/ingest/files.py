@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 import peewee
 
 from astra.errors import UsageError
-from astra.ingest.catalogs.catalog import Catalog
+from astra.ingest.catalogs.catalog import opened_catalog
 from astra.ingest.extinction import Rule
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import Spectra, register
@@ -54,11 +54,7 @@ def ingest_files(
     """Register what ``read`` makes of each file; the other arguments are those of ``ingest_apstar``."""
     tally = tally or Tally()
     starts = checked_paths([paths] if isinstance(paths, str | Path) else paths, kind)
-    if hdu is not None and catalog is None:
-        raise UsageError("--hdu names a table of the catalogue: give --catalog with it")
-    if columns and catalog is None:
-        raise UsageError("--column names a column of the catalogue: give --catalog with it")
-    listed = Catalog(catalog, tally, hdu, columns, rule) if catalog is not None else None
+    listed = opened_catalog(catalog, tally, hdu, columns, rule)
     total = sum(1 for _ in find_files(starts, kind)) if on_progress else 0
     done = 0
     for batch in peewee.chunked(find_files(starts, kind), BATCH):

@@ -103,7 +103,7 @@ class MwmStarFile(SpectrumFile):
         except IndexError:
             raise UnreadableSpectrum(f"truncated: {self.path} has no HDU {index}") from None
         if not isinstance(hdu, fits.BinTableHDU):
-            raise UnreadableSpectrum(f"not an mwmStar file: {what} is no table of spectra")
+            raise UnreadableSpectrum(f"not an mwmStar file: {what} is not a table of spectra")
         if not hdu.header["NAXIS2"]:
             return
         there = {name.lower() for name in hdu.columns.names}

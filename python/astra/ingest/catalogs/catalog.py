@@ -454,6 +454,33 @@ class Catalog:
         warn_of_contradictions(listing, self._path, self._tally)
 
 
+def opened_catalog(
+    path: str | Path | None,
+    tally: Tally,
+    hdu: str | None,
+    columns: Mapping[str, str] | None,
+    extinction: Rule,
+    *,
+    option: str = "--hdu",
+) -> Catalog | None:
+    """The catalogue of a command, or ``None`` if it was given none.
+
+    Args:
+        path, tally, hdu, columns, extinction: As of ``Catalog``.
+        option: The option that gives ``hdu``.
+
+    Raises:
+        UsageError: ``hdu`` or ``columns`` are given without a path; and as ``Catalog`` does.
+    """
+    if path is not None:
+        return Catalog(path, tally, hdu, columns, extinction)
+    if hdu is not None:
+        raise UsageError(f"{option} names a table of the catalogue: give --catalog with it")
+    if columns:
+        raise UsageError("--column names a column of the catalogue: give --catalog with it")
+    return None
+
+
 def star_columns(
     path: Path, tally: Tally, hdu: str | None, columns: Mapping[str, str] | None, extinction: Rule
 ) -> list[StarColumns]:

@@ -137,7 +137,7 @@ def _extended(
 
 
 def _among(numbers: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Whether numbers, in which 0 is none, are among known ones in ascending order."""
+    """Which of some numbers are among the known ones, which ascend; 0 stands for no number."""
     if not len(known):
         return np.zeros(len(numbers), bool)
     places = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
