@@ -6,7 +6,7 @@
 One file for each command, named after it, with a function of this name or, for a group, an `app`;
 `astra version` and the answer to `astra migrate` are here:
 
-    init.py, ingest/, fetch.py, run.py, srun.py, status.py
+    init.py, ingest/, fetch.py, run.py, srun.py, status.py, trials.py
     create.py, report.py, explain.py
     models.py, simulate.py, train.py, compare.py
     config.py, doctor.py, tasks.py
@@ -33,7 +33,7 @@ app = typer.Typer(
 )
 # In the order in which the help lists them.
 for _name in (
-    *("init", "ingest", "fetch", "run", "srun", "status", "doctor", "report", "models"),
+    *("init", "ingest", "fetch", "run", "srun", "status", "trials", "doctor", "report", "models"),
     *("simulate", "compare", "train", "create", "explain", "tasks", "config"),
 ):
     _module = import_module(f"astra.cli.{_name}")

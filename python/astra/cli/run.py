@@ -18,6 +18,7 @@ EXAMPLES = examples(
     "astra run astronn_dist 2M17334253-1654573",
     "astra run astronn_dist --weights my.safetensors --json",
     "astra run astronn_dist --page 1/4 --max-runtime 3600",
+    "astra run astronn_dist --into trial-new --weights new.safetensors",
 )
 
 
@@ -51,11 +52,13 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
     from astra.status.text import registers
     from astra.system.processes import keep_memory
     from astra.tasks.installed import find_task
+    from astra.trials.making import opened_for
 
     keep_memory()
     task = find_task(asked.task)
     targets = read_targets(task, asked.what, asked.shared.before, asked.page)
-    with database_session():
+    with database_session(), opened_for(task, asked.shared, dry_run=asked.dry_run) as task:
+        report.task = task.key
         request = build_request(
             task,
             targets,
@@ -67,7 +70,7 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
             dry_run=asked.dry_run,
             arguments=specified(asked),
         )
-        with progress(task.name) as update:
+        with progress(task.key) as update:
             carry_out(request, report, stop, lambda now: update(now.tally.done, now.to_do))
         models = targets.models or task.spectrum_models
         if report.outcome == "nothing_pending" and not any(model.select().exists() for model in models):

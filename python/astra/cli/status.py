@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Annotated, Any
 
 import typer
@@ -25,7 +25,7 @@ MaxPending = Annotated[str | None, typer.Option(metavar="N|P%", help="Limit: pen
 
 
 def status(
-    task: Annotated[str | None, typer.Argument(help="Only this task.")] = None,
+    task: Annotated[str | None, typer.Argument(help="Only this task, or TASK@trial-NAME.")] = None,
     as_json: AsJson = False,
     watch: Watch = False,
     every: Every = 10.0,
@@ -48,19 +48,20 @@ def status(
     from astra.schema.packages import absent_packages
     from astra.status.overview import status_of, status_of_all
     from astra.status.text import absent, read_limits
-    from astra.tasks.installed import find_task, installed_tasks, without_effect
+    from astra.tasks.installed import installed_tasks, without_effect
+    from astra.tasks.trials import task_of
 
     limits = read_limits({"no_result": max_no_result, "bad": max_bad, "pending": max_pending})
     if check != bool(limits):
         raise UsageError("--check needs a limit, and a limit needs --check, e.g. --check --max-no-result 2%")
     if check and watch:
         raise UsageError("--check looks once, --watch again and again: give one of them")
-    named, tasks = (find_task(task), {}) if task else (None, installed_tasks())
+    tasks = {} if task else installed_tasks()
 
     def look() -> list[dict[str, Any]]:
         return status_of_all(tasks) if named is None else [status_of(named)]
 
-    with database_session():
+    with database_session(), task_of(task) if task else nullcontext() as named:
         if watch:
             _watch(look, every, as_json)
             return

@@ -4,5 +4,8 @@ connection.py      opening it, its clock, transactions, and errors that say who 
 reconnecting.py    operations that survive a lost connection
 sql.py             SQL that the two spell differently, and many rows inserted or read
 locks.py           who may change something now, and which workers live
+waiting.py         changes of tables that others use
+clones.py          tables that are like another one
+swapping.py        rows of two tables that change places
 schemas.py         schemas, comments, views that keep their rights, foreign keys
 """

@@ -6,7 +6,7 @@ glossary.py        the wording of every column
 source.py          stars: photometry, extinction, astrometry
 apogee.py          APOGEE spectra, and what all spectra share
 mwm.py             APOGEE spectra in mwmStar files
-pipeline.py        what all tasks share: runs, workers and their claims, the base of all results
+pipeline.py        what all tasks share: runs, workers and their claims, trials, the base of all results
 astronn_dist.py    spectrophotometric distances, and the view ``distances`` with ``good``
 explain.py         flags in words
 """
@@ -20,6 +20,8 @@ from astra.models.pipeline import (
     PipelineOutputModel,
     TaskClaim,
     TaskRun,
+    TaskTrial,
+    TaskTrialEbv,
     TaskWithheld,
     TaskWorker,
 )
@@ -28,7 +30,7 @@ from astra.models.source import Source
 #: Every table, in an order in which they can be created.
 TABLES = (
     *(Source, Spectrum, *APOGEE),
-    *(TaskRun, TaskWorker, TaskClaim, TaskWithheld),
+    *(TaskRun, TaskWorker, TaskClaim, TaskWithheld, TaskTrial, TaskTrialEbv),
     AstroNNdist,
 )
 
@@ -45,6 +47,8 @@ __all__ = [
     "Spectrum",
     "TaskClaim",
     "TaskRun",
+    "TaskTrial",
+    "TaskTrialEbv",
     "TaskWithheld",
     "TaskWorker",
 ]

@@ -86,7 +86,7 @@ class SrunArguments(TargetArguments):
             before: Rows from before this time are replaced: one time for all workers, so that each is
                 replaced once.
         """
-        shared = replace(self.shared, before=before)
+        shared = replace(self.shared, before=before, ebv_from=None)
         return RunArguments(task=self.task, what=self.what, shared=shared, max_runtime=self.max_runtime)
 
     def options_in_force(self, profiles: Mapping[str, "SlurmSettings"]) -> "SlurmSettings":

@@ -129,7 +129,7 @@ def carry_out(
     before = request.selection.before
     worker = asked.of_worker(before and before.isoformat(timespec="microseconds"))
     report.array = JobArray(
-        f"astra-{asked.task}",
+        f"astra-{task.key.replace('@', '-')}",
         ("run", *command_line(worker)),
         options,
         logs=options.logs.absolute(),
@@ -175,7 +175,7 @@ def runs_of(task: Task, job: str, after: int) -> peewee.ModelSelect:
     """
     mark = f'"job": "{JOB_PREFIX}{job}_'
     return TaskRun.select().where(
-        TaskRun.task == task.name, TaskRun.pk > after, TaskRun.arguments.contains(mark)
+        TaskRun.task == task.key, TaskRun.pk > after, TaskRun.arguments.contains(mark)
     )
 
 
