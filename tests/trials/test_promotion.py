@@ -5,18 +5,20 @@ import multiprocessing
 import time
 
 import pytest
-from builders import a_result, a_source, a_spectrum
+from builders import a_result, a_source, a_spectrum, write_apstar
 from many_results import OF_PRODUCTION, OF_TRIAL, a_run_with, add_results, two_sets
 
 from astra.database.connection import now
-from astra.models import AstroNNdist, Distance, TaskRun, TaskWorker
+from astra.models import AstroNNdist, Distance, Spectrum, TaskRun, TaskWorker
 from astra.models.pipeline import of_this_version
 from astra.running.claims import Claims
 from astra.system.version import V_ASTRA
 from astra.tasks.installed import find_task
 from astra.tasks.pending import Selection
 from astra.tasks.trials import entered
+from astra.trials.making import make_trial
 from astra.trials.overview import look_up
+from astra.trials.promotion import promote, rollback
 
 TRIAL = "trial-x"
 OLD, NEW = {OF_PRODUCTION}, {OF_TRIAL}
@@ -84,7 +86,7 @@ def test_spectra_without_a_result_of_production_get_one_and_lose_it_again(astra,
 
 def test_what_production_has_made_since_moves_out_with_a_rollback_and_is_pending_again(astra, sets):
     astra("trials", "promote", TRIAL)
-    spectrum = a_spectrum(a_source(), spectrum_pk=_new_spectrum(), pk=100)
+    spectrum = a_spectrum(a_source(pk=100), spectrum_pk=Spectrum.create(pk=100).pk, pk=100)
     a_result(spectrum, run_pk=a_run_with("new"), L_fakemag=OF_TRIAL, inputs_read=now(sets))
 
     code, _, err = astra("trials", "rollback", TRIAL)
@@ -96,12 +98,6 @@ def test_what_production_has_made_since_moves_out_with_a_rollback_and_is_pending
         NEW,
         11,
     )
-
-
-def _new_spectrum():
-    from astra.models import Spectrum
-
-    return Spectrum.create(pk=100).pk
 
 
 def test_a_mixture_is_refused_with_its_size_and_left_as_it_was_if_it_is_accepted(astra, sets):
@@ -159,8 +155,6 @@ def test_what_a_dead_worker_held_cannot_be_written_after_a_promotion(astra, sets
 
 
 def test_trials_are_rolled_back_in_the_opposite_order(astra, sets):
-    from astra.trials.making import make_trial
-
     trial = make_trial(find_task("astronn_dist"), "trial-y")
     add_results(sets, trial.table_name, a_run_with("newer", "astronn_dist@trial-y"), 30.0, 1, 10)
     assert [astra("trials", "promote", name)[0] for name in (TRIAL, "y")] == [0, 0]
@@ -210,8 +204,6 @@ def test_a_promoted_trial_takes_no_runs_and_is_not_promoted_twice(astra, sets):
 def test_a_run_that_had_passed_the_rule_of_weights_before_a_promotion_writes_nothing(
     astra, db, toy_weights, tmp_path, monkeypatch
 ):
-    from builders import write_apstar
-
     spectra = [a_spectrum(a_source(), write_apstar(tmp_path / f"apStar-dr17-{n}.fits")) for n in range(3)]
     run = ("run", "astronn_dist", "--weights", toy_weights)
     assert astra(*run, "--limit", 1)[0] == 0
@@ -253,8 +245,6 @@ def _read(until, seen, failed):
 
 
 def test_readers_never_see_a_mixture(db):
-    from astra.trials.promotion import promote, rollback
-
     two_sets(db, 5000)
     context = multiprocessing.get_context("spawn")
     until, seen, failed = context.Event(), context.Queue(), context.Queue()
