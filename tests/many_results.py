@@ -2,6 +2,7 @@
 
 import peewee
 
+from astra.database.connection import is_postgresql
 from astra.models import AstroNNdist, Source, Spectrum, TaskRun
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar
 from astra.system.version import V_ASTRA, V_ASTRA_MAJOR_MINOR
@@ -38,7 +39,10 @@ _INPUTS = {
 def register(database: peewee.Database, count: int) -> None:
     """Stars with a spectrum each, whose keys are 1, 2, …"""
     for model, values in _INPUTS.items():
-        _insert(database, model._meta.table_name, values, 1, count)
+        table = model._meta.table_name
+        _insert(database, table, values, 1, count)
+        if is_postgresql(database):
+            database.execute_sql("SELECT setval(pg_get_serial_sequence(%s, 'pk'), %s)", (table, count))
 
 
 def add_results(

@@ -1,15 +1,15 @@
 """A trial takes the place of production, and gives it back: nothing is lost, doubled or mixed."""
 
 import json
-import multiprocessing
+import threading
 import time
 
 import pytest
 from builders import a_result, a_source, a_spectrum, write_apstar
 from many_results import OF_PRODUCTION, OF_TRIAL, a_run_with, add_results, two_sets
 
-from astra.database.connection import now
-from astra.models import AstroNNdist, Distance, Spectrum, TaskRun, TaskWorker
+from astra.database.connection import database, now
+from astra.models import AstroNNdist, Distance, TaskRun, TaskWorker
 from astra.models.pipeline import of_this_version
 from astra.running.claims import Claims
 from astra.system.version import V_ASTRA
@@ -86,7 +86,7 @@ def test_spectra_without_a_result_of_production_get_one_and_lose_it_again(astra,
 
 def test_what_production_has_made_since_moves_out_with_a_rollback_and_is_pending_again(astra, sets):
     astra("trials", "promote", TRIAL)
-    spectrum = a_spectrum(a_source(pk=100), spectrum_pk=Spectrum.create(pk=100).pk, pk=100)
+    spectrum = a_spectrum(a_source())
     a_result(spectrum, run_pk=a_run_with("new"), L_fakemag=OF_TRIAL, inputs_read=now(sets))
 
     code, _, err = astra("trials", "rollback", TRIAL)
@@ -229,52 +229,40 @@ def test_a_run_that_had_passed_the_rule_of_weights_before_a_promotion_writes_not
 # > Readers
 
 
-def _read(until, seen, failed):
-    """Look at the view again and again, in a process of its own."""
-    from astra.config import load_settings
-    from astra.database.connection import bound_to, open_database
+class Reader(threading.Thread):
+    """Looks at the view again and again, over a connection of its own."""
 
-    with bound_to(open_database(load_settings())) as database:
-        while not until.is_set():
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.over, self.seen = threading.Event(), []
+
+    def run(self):
+        while not self.over.is_set():
             query = "SELECT l_fakemag, count(*) FROM distances GROUP BY 1"
-            rows = tuple(database.execute_sql(query).fetchall())
-            if len(rows) != 1 or rows[0][1] != 5000:
-                failed.put(rows)
-                return
-            seen.put(rows[0][0])
+            self.seen.append(tuple(database.execute_sql(query).fetchall()))
+        database.close()
+
+    def looks_again(self):
+        """Wait until it has looked after now."""
+        seen, deadline = len(self.seen), time.monotonic() + 60
+        while len(self.seen) < seen + 2:
+            assert self.is_alive()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 def test_readers_never_see_a_mixture(db):
     two_sets(db, 5000)
-    context = multiprocessing.get_context("spawn")
-    until, seen, failed = context.Event(), context.Queue(), context.Queue()
-    readers = [context.Process(target=_read, args=(until, seen, failed)) for _ in range(2)]
+    readers = [Reader(), Reader()]
     for reader in readers:
         reader.start()
-    found = {seen.get(timeout=60)}
-    try:
-        for _ in range(3):
-            promote(*look_up(TRIAL))
-            found.add(_latest(seen))
-            rollback(*look_up(TRIAL))
-            found.add(_latest(seen))
-    finally:
-        until.set()
-        while any(reader.is_alive() for reader in readers):
-            _drain(seen)
-            time.sleep(0.02)
-    assert failed.empty(), failed.get()
-    assert found == OLD | NEW
+    for change in (promote, rollback) * 3:
+        change(*look_up(TRIAL))
+        for reader in readers:
+            reader.looks_again()
+    for reader in readers:
+        reader.over.set()
+        reader.join(60)
 
-
-def _latest(seen):
-    """What a reader sees that looks now."""
-    _drain(seen)
-    for _ in range(4):
-        value = seen.get(timeout=60)
-    return value
-
-
-def _drain(seen):
-    while not seen.empty():
-        seen.get()
+    for reader in readers:
+        assert set(reader.seen) == {((OF_PRODUCTION, 5000),), ((OF_TRIAL, 5000),)}

@@ -12,7 +12,7 @@ from astra.config import load_settings
 from astra.database.connection import bound_to, open_database
 from astra.database.schemas import read_foreign_keys
 from astra.ingest.references import References
-from astra.models import AstroNNdist, Distance, Source, Spectrum, TaskRun, TaskTrial
+from astra.models import AstroNNdist, Distance, Source, TaskRun, TaskTrial
 from astra.running.rows import read_inputs
 from astra.schema import upgrade as schema
 from astra.tasks.contract import Provenance
@@ -122,8 +122,7 @@ def test_what_a_killed_process_has_left_of_a_trial_is_made_anew(astra, db):
 def test_trials_are_listed_and_dropped(astra, db):
     assert astra("trials", "list")[1] == "there are no trials; `astra run TASK --into trial-NAME` makes one\n"
     two_sets(db, 3)
-    Spectrum.create(pk=9)
-    a_spectrum(a_source(pk=9), spectrum_pk=9, pk=9)
+    a_spectrum(a_source())
 
     (found,) = json.loads(astra("trials", "list", "--json")[1])["trials"]
 

@@ -47,9 +47,6 @@ def drop_tables(database: peewee.Database, trial: TaskTrial) -> None:
 
     def change() -> None:
         _drop(database, trial)
-        TaskTrialEbv.delete().where(
-            TaskTrialEbv.task == trial.task, TaskTrialEbv.name == trial.name
-        ).execute()
         trial.delete_instance()
 
     patiently(database, f"the table {trial.table_name}", change)
@@ -78,6 +75,8 @@ def upgrade_trials(database: peewee.Database) -> list[str]:
 def _drop(database: peewee.Database, trial: TaskTrial) -> None:
     database.execute_sql(f'DROP VIEW IF EXISTS "{sources_of_trial(trial)}"')
     database.execute_sql(f'DROP TABLE IF EXISTS "{trial.table_name}"')
+    of_trial = (TaskTrialEbv.task == trial.task) & (TaskTrialEbv.name == trial.name)
+    TaskTrialEbv.delete().where(of_trial).execute()
 
 
 def _columns_of(database: peewee.Database, trial: TaskTrial, views: set[str]) -> list[str]:

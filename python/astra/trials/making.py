@@ -56,10 +56,10 @@ def make_trial(task: Task, name: str, ebv_from: str | None = None) -> TaskTrial:
         )
         with _said_who_may(f"make the table {table}", f"astra trials new {task.name} {name}"):
             make_tables(database, trial)
+        if (path := table_in(ebv_from)) is not None:
+            take_values(trial, path)
         # A trial that is not on record was not made: what a killed process has left of it is made anew.
         with writing(database):
-            if (path := table_in(ebv_from)) is not None:
-                take_values(trial, path)
             taken = take_over(task, trial) if ebv_from else 0
             trial.save(force_insert=True)
     if taken:

@@ -11,7 +11,7 @@ from pathlib import Path
 import peewee
 from peewee import fn
 
-from astra.database.connection import database
+from astra.database.connection import database, writing
 from astra.errors import UsageError
 from astra.ingest.catalog_alone import values_of_sources
 from astra.models.base import insert_rows
@@ -50,11 +50,12 @@ def read_ebv_from(task: Task, text: str) -> str:
 
 
 def take_values(trial: TaskTrial, path: str) -> None:
-    """Keep the E(B-V) of the sources that a table of stars lists, within a transaction."""
+    """Keep the E(B-V) of the sources that a table of stars lists."""
     of_trial, matched = {"task": trial.task, "name": trial.name}, 0
     for part in peewee.chunked(_values(path), _BATCH):
         rows = [of_trial | {"source_pk": pk, "ebv": ebv, "e_ebv": error} for pk, ebv, error in part]
-        insert_rows(TaskTrialEbv, rows, ("pk",))
+        with writing(database):
+            insert_rows(TaskTrialEbv, rows, ("pk",))
         matched += len(rows)
     sources = Source.select(fn.COUNT(Source.pk)).scalar()
     said = "%s has E(B-V) of %d of %d sources; the others have none in %s"
