@@ -35,9 +35,10 @@ def make_tables(database: peewee.Database, trial: TaskTrial) -> None:
     """Make the table of a trial, and its view of sources if it needs one, in place of what is left of one."""
 
     def change() -> None:
-        _drop(database, trial)
-        clone_table(database, production_table(trial), trial.table_name)
-        _make_view(database, trial)
+        with database.atomic():
+            _drop(database, trial)
+            clone_table(database, production_table(trial), trial.table_name)
+            _make_view(database, trial)
 
     patiently(database, f"the table {trial.table_name}", change)
 
@@ -46,8 +47,9 @@ def drop_tables(database: peewee.Database, trial: TaskTrial) -> None:
     """Drop the table of a trial, its view, and the record of it."""
 
     def change() -> None:
-        _drop(database, trial)
-        trial.delete_instance()
+        with database.atomic():
+            _drop(database, trial)
+            trial.delete_instance()
 
     patiently(database, f"the table {trial.table_name}", change)
 
@@ -93,9 +95,10 @@ def _make_view(database: peewee.Database, trial: TaskTrial) -> None:
         return
     special, view = _expressions(database, trial), sources_of_trial(trial)
     columns = (f'{special.get(name, f"source.{name}")} AS "{name}"' for name in _columns_of_sources())
-    database.execute_sql(f'DROP VIEW IF EXISTS "{view}"')
-    database.execute_sql(f'CREATE VIEW "{view}" AS SELECT {", ".join(columns)} FROM source')
-    copy_rights(database, Source._meta.table_name, view)
+    with database.atomic():
+        database.execute_sql(f'DROP VIEW IF EXISTS "{view}"')
+        database.execute_sql(f'CREATE VIEW "{view}" AS SELECT {", ".join(columns)} FROM source')
+        copy_rights(database, Source._meta.table_name, view)
 
 
 def _expressions(database: peewee.Database, trial: TaskTrial) -> dict[str, str]:
