@@ -19,6 +19,7 @@ from astra.schema.packages import check_task
 from astra.spectra.identity import check_base_dir
 from astra.tasks import pending
 from astra.tasks.contract import Provenance
+from astra.tasks.trials import refuse_promoted
 
 log = logging.getLogger("astra")
 
@@ -164,6 +165,7 @@ class _Run:
 
     def _check_again(self) -> None:
         """A trial may have been promoted, or rolled back, before others could see this worker."""
+        refuse_promoted(self.task)
         refuse_to_mix(self.request, self.report.provenance)
 
     def _process(self, claims: Claims, run_pk: int) -> None:

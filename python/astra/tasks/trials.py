@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from astra.database.reconnecting import persistent
-from astra.errors import UsageError
+from astra.errors import ConfigError, UsageError
 from astra.models.base import BaseModel
 from astra.models.pipeline import TaskTrial
 from astra.models.source import Source
@@ -71,6 +71,25 @@ def key_of(task: str, name: str) -> str:
 def find_trial(task: Task, name: str) -> TaskTrial | None:
     """A trial of a task, as it is in the database."""
     return TaskTrial.get_or_none(TaskTrial.task == task.name, TaskTrial.name == name)
+
+
+def refuse_promoted(task: Task) -> None:
+    """Let no run go into a trial that is promoted, or gone; nothing is said of production.
+
+    Raises:
+        ConfigError: The task is within such a trial.
+    """
+    _, _, name = task.key.partition("@")
+    if not name:
+        return
+    trial = find_trial(task, name)
+    if trial is None:
+        raise ConfigError(f"task {task.name} has no {name} any more")
+    if trial.state == TaskTrial.PROMOTED:
+        raise ConfigError(
+            f"{name} is promoted, and its table holds what production had before: run without --into, or take "
+            f"it back first (`astra trials rollback {name}`)"
+        )
 
 
 @contextmanager

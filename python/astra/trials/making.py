@@ -17,7 +17,7 @@ from astra.running.runs import refuse_to_mix
 from astra.schema.packages import check_task
 from astra.schema.trial_tables import drop_tables, make_tables, table_in
 from astra.tasks.contract import Task
-from astra.tasks.trials import entered, find_trial, key_of, trial_name, trial_table
+from astra.tasks.trials import entered, find_trial, key_of, refuse_promoted, trial_name, trial_table
 from astra.trials.guarding import refuse_workers
 from astra.trials.other_ebv import read_ebv_from, take_over, take_values
 
@@ -27,16 +27,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("astra")
 
 
-def make_trial(task: Task, name: str, ebv_from: str | None = None) -> TaskTrial:
+def make_trial(task: Task, name: str, ebv_from: str | None = None, *, exist_ok: bool = False) -> TaskTrial:
     """Make a trial, with an empty table; with an E(B-V) of its own, it gets what production has.
 
     Args:
         task: The task.
         name: The name of the trial, as ``trial_name`` gives it.
         ebv_from: A column of the table of sources, or a table of stars.
+        exist_ok: Give the trial that is there already, as another process may have made it meanwhile.
 
     Raises:
-        UsageError: It is there already, or an argument cannot be used.
+        UsageError: It is there already, and is not to be, or an argument cannot be used.
         ConfigError: The tables of the task are not those of its package.
         StorageError: This login may not make tables.
     """
@@ -44,7 +45,9 @@ def make_trial(task: Task, name: str, ebv_from: str | None = None) -> TaskTrial:
     table = trial_table(task.output_model._meta.table_name, name)
     ebv_from = ebv_from and read_ebv_from(task, ebv_from)
     with changing_schema(database):
-        if find_trial(task, name) is not None:
+        if (there := find_trial(task, name)) is not None:
+            if exist_ok:
+                return there
             raise UsageError(f"task {task.name} has a {name} already; `astra trials drop` removes it")
         trial = TaskTrial(
             task=task.name,
@@ -87,10 +90,14 @@ def opened_for(task: Task, asked: "SharedArguments", *, dry_run: bool) -> Iterat
         if asked.ebv_from is not None and not asked.allow_mixed:
             # What is taken over has the luminosities of production.
             refuse_to_mix(task, task.provenance(task.checked(asked.of_task)))
-        trial = make_trial(task, name, asked.ebv_from)
-    elif trial is not None:
-        _refuse_other(task, trial, asked.ebv_from)
+        trial = make_trial(task, name, asked.ebv_from, exist_ok=True)
     with entered(task, name) as within:
+        refuse_promoted(within)
+        if asked.ebv_from is not None and read_ebv_from(task, asked.ebv_from) != trial.ebv_from:
+            was = trial.ebv_from or "source.ebv"
+            raise ConfigError(
+                f"{name} was made with E(B-V) from {was}: leave out --ebv-from, or name another"
+            )
         yield within
 
 
@@ -121,19 +128,6 @@ def drop_trial(task: Task, trial: TaskTrial, *, also_results: bool = False) -> N
         with writing(database):
             for model in (TaskClaim, TaskWithheld):
                 model.delete().where(model.task == key).execute()
-
-
-def _refuse_other(task: Task, trial: TaskTrial, ebv_from: str | None) -> None:
-    if trial.state == TaskTrial.PROMOTED:
-        raise ConfigError(
-            f"{trial.name} is promoted, and its table holds what production had before: run without --into, "
-            f"or take it back first (`astra trials rollback {trial.name}`)"
-        )
-    if ebv_from is not None and read_ebv_from(task, ebv_from) != trial.ebv_from:
-        was = trial.ebv_from or "source.ebv"
-        raise ConfigError(
-            f"{trial.name} was made with E(B-V) from {was}: leave out --ebv-from, or name another"
-        )
 
 
 @contextmanager
