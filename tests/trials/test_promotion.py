@@ -226,6 +226,28 @@ def test_a_run_that_had_passed_the_rule_of_weights_before_a_promotion_writes_not
     assert TaskWorker.select().count() == 0
 
 
+def test_a_run_that_has_entered_a_trial_before_its_promotion_writes_nothing(
+    astra, db, toy_weights, tmp_path, monkeypatch
+):
+    a_spectrum(a_source(), write_apstar(tmp_path / "apStar-dr17-1.fits"))
+    into = ("run", "astronn_dist", "--weights", toy_weights, "--into", TRIAL)
+    assert astra(*into)[0] == 0
+    a_spectrum(a_source(), write_apstar(tmp_path / "apStar-dr17-2.fits"))
+    join, joined = Claims._join, []
+
+    def promoted_before(claims):
+        if not joined:
+            joined.append(astra("trials", "promote", TRIAL)[0])
+        join(claims)
+
+    monkeypatch.setattr(Claims, "_join", promoted_before)
+    code, _, err = astra(*into)
+
+    assert (joined, code) == ([0], 78)
+    assert "its table holds what production had before" in err
+    assert (len(content(db)), content(db, "astro_nn_dist_trial_x")) == (1, {})
+
+
 # > Readers
 
 

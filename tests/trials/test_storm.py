@@ -34,11 +34,13 @@ def test_a_storm_on_a_trial_beside_a_run_of_production_harms_neither_set(db, tmp
     make_trial(task, TRIAL)
     options = {None: (), TRIAL: ("--into", TRIAL, "--seed", str(seed))}
     started = {name: [] for name in options}
-    for kill in range(8):
+    for kill in range(6):
         for name, words in options.items():
             started[name].append(runs.start("--batch-size", "20", "--workers", "2", *words))
         time.sleep(3)
-        started[TRIAL if kill % 2 else None].pop(0).send_signal(signal.SIGKILL)
+        killed = started[TRIAL if kill % 2 else None].pop(0)
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
     for process in [each for some in started.values() for each in some]:
         assert process.wait(300) == 0, runs.errors[-3000:]
     assert [runs.run("--batch-size", "20", *words) for words in options.values()] == [0, 0]

@@ -87,8 +87,8 @@ def refuse_promoted(task: Task) -> None:
         raise ConfigError(f"task {task.name} has no {name} any more")
     if trial.state == TaskTrial.PROMOTED:
         raise ConfigError(
-            f"{name} is promoted, and its table holds what production had before: run without --into, or take "
-            f"it back first (`astra trials rollback {name}`)"
+            f"{name} is promoted, and its table holds what production had before: run without --into, or "
+            f"take it back first (`astra trials rollback {name}`)"
         )
 
 

@@ -91,13 +91,10 @@ def opened_for(task: Task, asked: "SharedArguments", *, dry_run: bool) -> Iterat
             # What is taken over has the luminosities of production.
             refuse_to_mix(task, task.provenance(task.checked(asked.of_task)))
         trial = make_trial(task, name, asked.ebv_from, exist_ok=True)
+    if trial is not None and asked.ebv_from is not None:
+        _refuse_other_ebv(task, trial, asked.ebv_from)
     with entered(task, name) as within:
         refuse_promoted(within)
-        if asked.ebv_from is not None and read_ebv_from(task, asked.ebv_from) != trial.ebv_from:
-            was = trial.ebv_from or "source.ebv"
-            raise ConfigError(
-                f"{name} was made with E(B-V) from {was}: leave out --ebv-from, or name another"
-            )
         yield within
 
 
@@ -128,6 +125,14 @@ def drop_trial(task: Task, trial: TaskTrial, *, also_results: bool = False) -> N
         with writing(database):
             for model in (TaskClaim, TaskWithheld):
                 model.delete().where(model.task == key).execute()
+
+
+def _refuse_other_ebv(task: Task, trial: TaskTrial, ebv_from: str) -> None:
+    if read_ebv_from(task, ebv_from) != trial.ebv_from:
+        was = trial.ebv_from or "source.ebv"
+        raise ConfigError(
+            f"{trial.name} was made with E(B-V) from {was}: leave out --ebv-from, or name another trial"
+        )
 
 
 @contextmanager
