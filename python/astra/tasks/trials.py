@@ -101,10 +101,13 @@ def entered(task: Task, name: str) -> Iterator[Task]:
 
     Raises:
         UsageError: There is no such trial.
+        ValueError: This process is within a trial of the task already.
     """
     trial = persistent(lambda: find_trial(task, name))
     if trial is None:
         raise UsageError(f"task {task.name} has no {name}; `astra trials list` shows what there is")
+    if trial_table(task.output_model._meta.table_name, name) != trial.table_name:
+        raise ValueError(f"{task.key} cannot be entered: this process is within another set of results")
     within = copy.copy(task)
     within.key = key_of(task.name, name)
     with _with_table(task.output_model, trial.table_name):
