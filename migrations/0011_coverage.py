@@ -1,7 +1,7 @@
 """How much of each detector the network saw, beside its results; of the results so far that is not known.
 
-`astra run astronn_dist --fill coverage` fills the columns; no result becomes stale by them. The view `distances`,
-which `astra init` makes anew after this, has them at its end.
+`astra run astronn_dist --fill coverage` fills the columns; no result becomes stale by them. The view
+`distances`, which `astra init` makes anew after this, has them at its end.
 """
 
 from importlib import import_module
