@@ -18,6 +18,7 @@ import peewee
 
 from astra.database.connection import database, is_postgresql, writing
 from astra.database.reconnecting import persistent
+from astra.database.sql import among
 from astra.errors import AstraError, Interrupted, MissingSpectrum, SpectrumError, UsageError
 from astra.models.base import BaseModel, update_rows
 from astra.models.pipeline import of_this_version
@@ -163,26 +164,20 @@ def _filled(task: Task, fill: Fill, chunk: Chunk) -> ChunkResult:
     """
     before = persistent(lambda: _lacking(task, fill, chunk.keys))
     moment, spectra = persistent(lambda: read_inputs(task, list(before)))
-    tally, lost = Tally(), []
     if fill.of_spectrum is None:
-        values = _derived(task, fill, spectra)
+        values, faults = _derived(task, fill, spectra), {}
     else:
-        values = {}
-        noted = persistent(lambda: noted_among(task, before))
-        for spectrum in spectra:
-            found = _read(task, fill, spectrum)
-            if not isinstance(found, SpectrumError):
-                values[spectrum.spectrum_pk] = found
-                lost.append(None)
-                continue
-            unread = Withheld(spectrum.spectrum_pk, str(found), moment)
-            tally.withheld[unread.kind] += 1
-            if not isinstance(found, MissingSpectrum):
-                lost.append(None)
-            elif spectrum.spectrum_pk not in noted:
-                lost.append(unread)
-    tally.filled = persistent(lambda: _write(task, fill, before, values))
-    return ChunkResult(chunk, tally, lost)
+        found = {spectrum.spectrum_pk: _read(task, fill, spectrum) for spectrum in spectra}
+        faults = {pk: each for pk, each in found.items() if isinstance(each, SpectrumError)}
+        values = {pk: each for pk, each in found.items() if pk not in faults}
+    filled = persistent(lambda: _write(task, fill, before, values))
+    unread = {pk: Withheld(pk, str(fault), moment) for pk, fault in faults.items()}
+    withheld = Counter(each.kind for each in unread.values())
+    lost = {pk: unread[pk] for pk, fault in faults.items() if isinstance(fault, MissingSpectrum)}
+    # Of those that are lost for long, nobody has to ask whether the disk is there.
+    noted = persistent(lambda: noted_among(task, lost)) if lost else set()
+    tried = [lost.get(spectrum.spectrum_pk) for spectrum in spectra if spectrum.spectrum_pk not in noted]
+    return ChunkResult(chunk, Tally(filled=filled, withheld=withheld), tried)
 
 
 def _read(task: Task, fill: Fill, spectrum: BaseModel) -> tuple[Any, ...] | SpectrumError:
@@ -223,7 +218,7 @@ def _lacking(task: Task, fill: Fill, keys: Collection[int], *, lock: bool = Fals
     results, found = task.output_model, {}
     for part in Selection(task).of_each_model():
         spectra = part.spectra
-        query = unfilled_query(fill, part).where(spectra.spectrum_pk << list(keys))
+        query = unfilled_query(fill, part).where(among(database, spectra.spectrum_pk, keys))
         rests_on = [results.task_pk, results.run_pk, results.inputs_read, results.source_read]
         rests_on += [spectra.modified] if fill.of_spectrum else [spectra.modified, Source.modified]
         query = query.columns(spectra.spectrum_pk, *rests_on).order_by(spectra.spectrum_pk)

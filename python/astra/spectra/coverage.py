@@ -26,7 +26,7 @@ def coverage_of(spectrum: CombinedSpectrum) -> Coverage:
             array[start:end] for array in (spectrum.flux, spectrum.e_flux, spectrum.pixel_flags)
         )
         finite = np.isfinite(flux) & np.isfinite(e_flux)
-        usable.append(np.count_nonzero(finite & ((flags & MASKED_BITS) == 0)))
+        usable.append(int(np.count_nonzero(finite & ((flags & MASKED_BITS) == 0))))
     sizes = [end - start for start, end in DETECTORS]
     return Coverage(
         sum(usable) / N_PIXELS, *(count / size for count, size in zip(usable, sizes, strict=True))
