@@ -29,7 +29,7 @@ from astra.running.request import Request
 from astra.running.rows import Chunk, ChunkResult, Tally, read_inputs
 from astra.running.runner import Progress, check_paths
 from astra.running.runs import Report
-from astra.running.supply import DiskWatch
+from astra.running.supply import DiskWatch, WhyStop
 from astra.running.workers import run_chunks
 from astra.schema.packages import check_task
 from astra.system.arguments import option_name
@@ -102,7 +102,7 @@ def carry_out(request: Request, report: Report, stop: StopRequest, on_progress: 
 class _Supply:
     """The rows that lack columns, once each, by the keys of their spectra."""
 
-    def __init__(self, request: Request, why_stop: Any) -> None:
+    def __init__(self, request: Request, why_stop: WhyStop) -> None:
         self._task, self._fill, self._why_stop = request.selection.task, request.fill, why_stop
         find = partial(unfilled_query, self._fill)
         self._chunks = stream_keys(find, request.selection, request.chunk, request.limit)

@@ -47,7 +47,7 @@ class _Child:
     """Chunks whose results have not come."""
 
 
-class Supply(Protocol):
+class ChunkSupply(Protocol):
     """Where chunks come from."""
 
     def take(self) -> Chunk | None:
@@ -57,7 +57,7 @@ class Supply(Protocol):
         """Note that a worker died that had these chunks; gives the spectra of which nothing was written."""
 
 
-def run_chunks(task: Task, supply: Supply, job: Job, workers: int) -> Iterator[ChunkResult]:
+def run_chunks(task: Task, supply: ChunkSupply, job: Job, workers: int) -> Iterator[ChunkResult]:
     """Process chunks of spectra, and yield what became of each, as they are done.
 
     A chunk is taken only when a worker is about to need it.
@@ -109,7 +109,7 @@ class _Crew:
         its_end.close()
         self._children[pipe] = _Child(process)
 
-    def results(self, supply: Supply) -> Iterator[ChunkResult]:
+    def results(self, supply: ChunkSupply) -> Iterator[ChunkResult]:
         """Start the children, hand out chunks until there are no more, and yield results as they come.
 
         After a failure no more are handed out, and those in hand come first.
@@ -124,7 +124,7 @@ class _Crew:
         if self._failure:
             raise self._failure
 
-    def _heard(self, pipe: Connection, supply: Supply) -> Iterator[ChunkResult]:
+    def _heard(self, pipe: Connection, supply: ChunkSupply) -> Iterator[ChunkResult]:
         child, message = self._children[pipe], _received(pipe)
         if isinstance(message, ChunkResult):
             self._deaths = 0
@@ -139,7 +139,7 @@ class _Crew:
             if message != _DONE:
                 self._failure = graver(self._failure, message)
 
-    def _hand_out(self, pipe: Connection, child: _Child, supply: Supply) -> None:
+    def _hand_out(self, pipe: Connection, child: _Child, supply: ChunkSupply) -> None:
         chunk = None
         if not self._failure:
             try:
@@ -151,7 +151,7 @@ class _Crew:
         with suppress(BrokenPipeError):  # reading from it will show that it died
             pipe.send(chunk)
 
-    def _dead(self, pipe: Connection, supply: Supply) -> Iterator[ChunkResult]:
+    def _dead(self, pipe: Connection, supply: ChunkSupply) -> Iterator[ChunkResult]:
         child = self._dismiss(pipe)
         log.warning("worker process %d died (%s)", child.process.pid, _how(child.process.exitcode))
         if not any(chunk.alone for chunk in child.in_hand):  # else a spectrum may be to blame
