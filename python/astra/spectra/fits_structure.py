@@ -10,6 +10,7 @@ random numbers. These claims are compared with section 10 of the standard.
 """
 
 import functools
+import itertools
 import math
 import re
 import struct
@@ -35,8 +36,7 @@ MAX_PRIMARY_BLOCKS = 500
 MAX_EXTENSION_BLOCKS = 50
 MAX_AXES = MAX_COLUMNS = 999
 
-_KEYWORD = struct.Struct("8s72x")
-_KEYWORDS = struct.Struct(_KEYWORD.format * CARDS)
+_KEYWORDS = struct.Struct("8s72x" * CARDS)
 _END = b"END     "
 
 
@@ -117,7 +117,7 @@ class _Claims(NamedTuple):
 
 def _claims_of(header: bytes, form: re.Pattern[bytes]) -> _Claims:
     """What a header says of its data; ``form`` is what its mandatory cards look like in plain images."""
-    keywords = [keyword for (keyword,) in _KEYWORD.iter_unpack(header)]
+    keywords = list(itertools.chain.from_iterable(_KEYWORDS.iter_unpack(header)))
     keywords = keywords[: keywords.index(_END)]
     return _plain_image(header, keywords, form) or _Claims(_data_size(header, keywords))
 
