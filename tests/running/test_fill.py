@@ -269,8 +269,8 @@ def test_processes_share_it_and_one_that_dies_costs_one_row(astra, db, tmp_path,
 def test_columns_of_later_are_derived_and_only_they_and_only_where_the_star_is_as_it_was(db):
     columns = astronn_dist.fills["distances"].columns
     rows = _rows(3, dist=1.0)
-    star, changed, full = (Source.get_by_id(row.source_pk) for row in rows)
-    for source in (star, changed, full):
+    star, changed, _ = (Source.get_by_id(row.source_pk) for row in rows)
+    for source in (star, changed):
         source.plx, source.e_plx = 1.0, 0.1
         for name, value in ZERO_POINT.items():
             setattr(source, name, value)
@@ -280,16 +280,16 @@ def test_columns_of_later_are_derived_and_only_they_and_only_where_the_star_is_a
         made_from(row, spectrum)
     changed.k_mag = 9
     changed.save()
-    rows[2].gaia_parallax = 5.0
-    rows[2].save()
     before = _stored(*columns, "modified")
 
-    report = _fill(astronn_dist, "distances")
+    report, again = _fill(astronn_dist, "distances"), _fill(astronn_dist, "distances")
 
-    found, left, kept = AstroNNdist.select().order_by(AstroNNdist.task_pk)
-    assert (report.exit_code, report.tally.filled) == (0, 1)
+    found, left, without_gaia = AstroNNdist.select().order_by(AstroNNdist.task_pk)
+    assert (report.exit_code, report.tally.filled) == (0, 2)
+    assert (again.exit_code, again.tally.filled) == (0, 0)
     assert _stored(*columns, "modified") == before
-    assert all(math.isnan(row.weighted_dist) for row in (left, kept))
+    assert math.isnan(left.dist_lo)
+    assert without_gaia.dist_lo < without_gaia.dist_hi
     filled = [getattr(found, name) for name in columns]
     assert not any(map(math.isnan, filled))
     AstroNNdist.update(source_modified=None, source_read=None).where(

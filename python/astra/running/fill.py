@@ -21,7 +21,7 @@ from astra.database.reconnecting import persistent
 from astra.database.sql import among
 from astra.errors import AstraError, Interrupted, MissingSpectrum, SpectrumError, UsageError
 from astra.models.base import BaseModel, update_rows
-from astra.models.pipeline import of_this_version
+from astra.models.pipeline import PipelineOutputModel, of_this_version
 from astra.models.source import Source
 from astra.running.ending import StopRequest
 from astra.running.loop import Job
@@ -202,15 +202,26 @@ def _read(task: Task, fill: Fill, spectrum: BaseModel) -> tuple[Any, ...] | Spec
 
 
 def _derived(task: Task, fill: Fill, spectra: list[BaseModel]) -> Found:
-    """The values of the columns by the keys of spectra, as the task derives them from rows and stars."""
+    """The values of the columns by the keys of spectra, where the task can derive one that a row lacks."""
     results = task.output_model
     keys = [spectrum.spectrum_pk for spectrum in spectra]
     query = results.select().where(results.spectrum_pk << keys, of_this_version(results))
     rows = persistent(lambda: {row.spectrum_pk: row for row in query.clone()})
     spectra = [spectrum for spectrum in spectra if spectrum.spectrum_pk in rows]
     ordered = [rows[spectrum.spectrum_pk] for spectrum in spectra]
+    before = [_known(fill, row) for row in ordered]
     task.rederivation.apply(ordered, [spectrum.source for spectrum in spectra])
-    return {row.spectrum_pk: tuple(getattr(row, name) for name in fill.columns) for row in ordered}
+    return {
+        row.spectrum_pk: tuple(getattr(row, name) for name in fill.columns)
+        for row, known in zip(ordered, before, strict=True)
+        if _known(fill, row) - known
+    }
+
+
+def _known(fill: Fill, row: PipelineOutputModel) -> set[str]:
+    """Those of the columns that have a value in a row."""
+    fields = row._meta.fields
+    return {name for name in fill.columns if fields[name].db_value(getattr(row, name)) is not None}
 
 
 def _lacking(task: Task, fill: Fill, keys: Collection[int], *, lock: bool = False) -> Found:

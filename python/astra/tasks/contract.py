@@ -71,7 +71,8 @@ class Rederivation:
 class Fill:
     """How a task fills columns of rows that are there and lack them, without measuring a spectrum again.
 
-    A row lacks them where all of them are NULL: it was made before the task had them.
+    A row lacks them where all of them are NULL: it was made before the task had them. Of those that are
+    derived, a row lacks any that is NULL, and gets it where it can be computed.
 
     Attributes:
         name: With which it is asked for.

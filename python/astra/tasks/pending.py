@@ -10,6 +10,8 @@ Each query is of one model of spectra, so that it reads two indexes side by side
 selection for each model of a task. No two spectra, of whichever models, have the same key.
 """
 
+import functools
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -144,9 +146,11 @@ def unfilled_query(fill: Fill, selection: Selection, after: int | None = None) -
     """
     spectra, results = selection.spectra, selection.task.output_model
     lacking = [results._meta.fields[name].is_null() for name in fill.columns]
-    changed = negated(spectrum_changed(results, spectra))
-    query = _keys(selection, after, peewee.JOIN.INNER).where(has_result(results), changed, *lacking)
-    return query if fill.of_spectrum else _with_source(query).where(negated(_stale(selection)))
+    unchanged = negated(spectrum_changed(results, spectra))
+    query = _keys(selection, after, peewee.JOIN.INNER).where(has_result(results), unchanged)
+    if fill.of_spectrum:
+        return query.where(*lacking)
+    return _with_source(query).where(functools.reduce(operator.or_, lacking), negated(_stale(selection)))
 
 
 def read_before(results: type[PipelineOutputModel], moment: datetime | None) -> peewee.Expression:
