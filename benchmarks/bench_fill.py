@@ -147,7 +147,7 @@ def _give_all_a_row() -> None:
     spectra = ApogeeCoaddedSpectrumInApStar._meta.table_name
     database.execute_sql(
         f"INSERT INTO astro_nn_dist ({', '.join(names)}) SELECT {values} FROM {spectra} AS s "
-        f"JOIN astro_nn_dist AS r ON r.spectrum_pk = 1 + s.spectrum_pk % {FILES} "
+        f"JOIN astro_nn_dist AS r ON r.spectrum_pk = 1 + s.spectrum_pk - s.spectrum_pk / {FILES} * {FILES} "
         "WHERE NOT EXISTS (SELECT 1 FROM astro_nn_dist AS o WHERE o.spectrum_pk = s.spectrum_pk)"
     )
     database.execute_sql(
