@@ -74,6 +74,9 @@ class RunArguments(TargetArguments):
     page: str | None = option(metavar="I/N", help="Only spectra with spectrum_pk % N = I - 1.")
     workers: int = option(default=1, min=1, help="Local processes.")
     shared: SharedArguments = SharedArguments()
+    fill: str | None = option(
+        metavar="NAME", help="Fill columns of rows that lack them, without measuring anything again."
+    )
     dry_run: bool = option("--dry-run", default=False, help="Count what is pending, and do nothing.")
     count: bool = option("--count", default=False, help="Count what is pending before starting.")
     max_runtime: float | None = option(min=0, metavar="S", help="Start no batch after S seconds.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from astra.database.connection import database, now
 from astra.errors import UsageError
 from astra.models.base import BaseModel
-from astra.tasks.contract import Task
+from astra.tasks.contract import Fill, Task
 from astra.tasks.installed import is_named
 from astra.tasks.pending import Selection, sources_of
 
@@ -36,6 +36,7 @@ class Request:
         allow_mixed: Accept rows that other weights made.
         count: Count what is pending before the work begins.
         dry_run: Count, and do nothing.
+        fill: Columns to fill, instead of anything else.
         arguments: The arguments of the command, for the record.
     """
 
@@ -48,6 +49,7 @@ class Request:
     allow_mixed: bool = False
     count: bool = False
     dry_run: bool = False
+    fill: Fill | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property

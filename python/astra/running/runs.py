@@ -41,10 +41,11 @@ class OtherOptions(ConfigError):
 class Report(Ending):
     """How a run went: what it did, and how it ended.
 
-    ``to_do`` is what was pending at the start, where it was counted.
+    ``to_do`` is what was pending at the start, where it was counted; ``fill`` is the name of what was filled.
     """
 
     task: str
+    fill: str | None = None
     provenance: Provenance = field(default_factory=Provenance)
     tally: Tally = field(default_factory=Tally)
     run_pk: int | None = None
@@ -54,12 +55,14 @@ class Report(Ending):
     def as_dict(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""
         tally, provenance = self.tally, self.provenance
-        rate = tally.processed / self.elapsed_s if self.elapsed_s > 0 else 0.0
+        rate = (tally.processed + tally.filled) / self.elapsed_s if self.elapsed_s > 0 else 0.0
         return {
             "task": self.task,
             "v_astra": V_ASTRA,
             "run_pk": self.run_pk,
             **{name: getattr(tally, name) for name in COUNTED},
+            "fill": self.fill,
+            "filled": tally.filled,
             "flags": {name: tally.flags[name] for name in self.flag_names},
             "bad": tally.bad,
             "warn": tally.warn,

@@ -68,6 +68,25 @@ class Rederivation:
 
 
 @dataclass(frozen=True)
+class Fill:
+    """How a task fills columns of rows that are there and lack them, without measuring a spectrum again.
+
+    A row lacks them where all of them are NULL: it was made before the task had them. Of those that are
+    derived, a row lacks any that is NULL, and gets it where it can be computed.
+
+    Attributes:
+        name: With which it is asked for.
+        columns: The fields of the results that it fills.
+        of_spectrum: Gives their values, in this order, for a spectrum whose file it reads; ``None`` takes
+            those that the rederivation of the task computes from the row and its source.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    of_spectrum: Callable[[Any], Iterable[Any]] | None = None
+
+
+@dataclass(frozen=True)
 class Note:
     """What ``astra status`` says of some results of a task, where there are any.
 
@@ -114,6 +133,7 @@ class Task:
         self.options = declared_options(function)
         # Where no number depends on the source, nothing is derived; the row is to name it all the same.
         self.rederivation = None if uses_source else Rederivation(lambda rows, sources: None)
+        self.fills: dict[str, Fill] = {}
         self.notes: list[Note] = []
         self.sections: list[OwnSection] = []
         self.examinations: list[Callable[[], Iterable[tuple[str, ...]]]] = []
@@ -252,12 +272,19 @@ class Task:
         return function
 
     def rederived_by(
-        self, also_stale: Callable[[], peewee.Node] = Rederivation.also_stale
+        self,
+        also_stale: Callable[[], peewee.Node] = Rederivation.also_stale,
+        *,
+        fills: Mapping[str, Iterable[str]] = types.MappingProxyType({}),
     ) -> Callable[[Callable], Callable]:
         """Decorator: ``function(rows, sources)`` brings rows up to date whose sources have changed.
 
         Args:
             also_stale: Gives a condition on further rows (see ``Rederivation``).
+            fills: Columns that ``astra run --fill NAME`` fills from what the function computes, by that name.
+
+        Raises:
+            TypeError: The task says that it makes no use of sources, or the results have no such columns.
         """
 
         def register(apply: Callable[[list, list], None]) -> Callable[[list, list], None]:
@@ -266,9 +293,50 @@ class Task:
                     f"task {self.name}: uses_source=False says that nothing is derived from a source"
                 )
             self.rederivation = Rederivation(apply, also_stale)
+            for name, columns in fills.items():
+                self._add_fill(Fill(name, tuple(columns)))
             return apply
 
         return register
+
+    def filled_by(self, name: str, *, columns: Iterable[str]) -> Callable[[Callable], Callable]:
+        """Decorator: ``astra run --fill NAME`` fills these columns by ``function(spectrum)``.
+
+        The function reads the file of the spectrum, and returns one value for each column; an error of the
+        spectrum (``SpectrumError``) it lets through: the columns of this row then stay NULL.
+
+        Raises:
+            TypeError: The results have no such columns, or a row cannot lack them.
+        """
+
+        def register(of_spectrum: Callable[[Any], Iterable]) -> Callable[[Any], Iterable]:
+            self._add_fill(Fill(name, tuple(columns), of_spectrum))
+            return of_spectrum
+
+        return register
+
+    def _add_fill(self, fill: Fill) -> None:
+        fields, results = self.output_model._meta.fields, self.output_model.__name__
+        if fill.name in self.fills:
+            raise TypeError(f"task {self.name} has two fills called {fill.name!r}")
+        for name in fill.columns:
+            if name not in fields or not fields[name].null:
+                raise TypeError(
+                    f"task {self.name}: fill {fill.name!r}: {results} has no column {name!r} that may be NULL"
+                )
+        self.fills[fill.name] = fill
+
+    def fill(self, name: str) -> Fill:
+        """The fill of a name.
+
+        Raises:
+            UsageError: There is none; it says which there are.
+        """
+        if not self.fills:
+            raise UsageError(f"task {self.name} has no columns to fill: --fill {name}")
+        if name not in self.fills:
+            raise UsageError(f"task {self.name} has no --fill {name}; it has {', '.join(self.fills)}")
+        return self.fills[name]
 
     def noted_by(self, text: str) -> Callable[[Callable], Callable]:
         """Decorator: ``astra status`` says ``text`` of the results for which ``function()`` holds.

@@ -20,12 +20,13 @@ from astra.models.astronn_dist import AstroNNdist
 from astra.models.mwm import ApogeeCombinedSpectrum
 from astra.models.source import Source
 from astra.pipelines.astronn_dist.distances.distance import NAMES, Stars
-from astra.pipelines.astronn_dist.distances.results import Columns, derive
+from astra.pipelines.astronn_dist.distances.results import OF_GAIA, Columns, derive
 from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, load_model
 from astra.pipelines.astronn_dist.network.sampling import choose_device
 from astra.pipelines.astronn_dist.weights.files import identify, load_weights, range_of
 from astra.pipelines.astronn_dist.weights.library import chosen_weights
 from astra.spectra.combined import CombinedSpectrum
+from astra.spectra.coverage import Coverage, coverage_of
 from astra.spectra.grid import N_GRID
 from astra.tasks.contract import Provenance, task
 from astra.tasks.options import Option
@@ -33,6 +34,11 @@ from astra.tasks.options import Option
 log = logging.getLogger("astra")
 
 PRECISION = "float32"
+#: What distances have had since there are full errors and parallaxes (migration 0005).
+ADDED = (
+    *("e_dist_full", "dist_lo", "dist_hi", "nn_parallax", "e_nn_parallax", "e_model_nn_parallax"),
+    *OF_GAIA,
+)
 _WITHOUT_EFFECT = "Without effect: a keyword of upstream."
 
 
@@ -136,13 +142,19 @@ def _differs(used: peewee.Field, was_missing: Any, value: peewee.Field, low: flo
     return other_value | (peewee.Case(None, [(was_missing, 1)], 0) != peewee.Case(None, [(usable, 0)], 1))
 
 
-@astronn_dist.rederived_by(changed_by_hand)
+@astronn_dist.rederived_by(changed_by_hand, fills={"distances": ADDED})
 def rederive(rows: list[AstroNNdist], sources: list[Source | None]) -> None:
     """Compute distances and parallaxes from the stored luminosities and the current values of the sources."""
     names = ("L_fakemag", "e_L_fakemag", "e_model_L_fakemag")
     luminosity = np.array([[getattr(row, name) for row in rows] for name in names], float)
     measured = np.array([not row.flag_no_result for row in rows], bool)
     _fill(rows, derive(luminosity, measured, _stars(sources)))
+
+
+@astronn_dist.filled_by("coverage", columns=Coverage._fields)
+def cover(spectrum: ApogeeSpectrum) -> Coverage:
+    """Read a spectrum, and count its pixels."""
+    return coverage_of(spectrum.read())
 
 
 @astronn_dist.noted_by(
@@ -176,6 +188,9 @@ def _measure(batch: list[_Read], estimate: Callable[..., Columns], overhead: flo
     for item in batch:
         if item.row.flag_no_result and item.pixels is not None:
             _fail(item, UnusableSpectrum(f"no usable pixel: {item.spectrum.path}"))
+        if not item.row.flag_no_result:
+            for name, value in coverage_of(item.pixels)._asdict().items():
+                setattr(item.row, name, value)
         item.row.t_elapsed = item.seconds + (0.0 if item.row.flag_no_result else spent / measured)
         item.row.t_overhead = overhead / len(batch)
     return [item.row for item in batch]
