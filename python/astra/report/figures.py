@@ -279,19 +279,20 @@ def add_rule(
     canvas.add_layout(rule)
 
 
-def add_running(canvas: "Figure", found: Trend, *, log_y: bool = False) -> None:
-    """Median, and 16 to 84 %, over a density whose x axis has logarithms.
+def add_running(canvas: "Figure", found: Trend, *, log_x: bool = True, log_y: bool = False) -> None:
+    """Median, and 16 to 84 %, over a density.
 
     Args:
         canvas: The axes.
         found: Of the quantities themselves.
-        log_y: Whether the y axis has logarithms too.
+        log_x, log_y: Which axes have logarithms.
     """
     outer = {"line_dash": [4, 3], "line_width": 1.5}
     for values, properties in (found.low, outer), (found.high, outer), (found.median, {"line_width": 2.5}):
         shown = np.isfinite(values)
-        y = np.log10(values[shown]) if log_y else values[shown]
-        add_line(canvas, np.log10(found.x[shown]), y, "warn", **properties)
+        x, y = found.x[shown], values[shown]
+        x, y = np.log10(x) if log_x else x, np.log10(y) if log_y else y
+        add_line(canvas, x, y, "warn", **properties)
 
 
 def add_histogram(
