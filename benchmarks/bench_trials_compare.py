@@ -3,8 +3,8 @@
     python benchmarks/bench_trials_compare.py [--stars 200000] [--out build/trials]
 
 The survey is that of bench_report.py. In the trial giants are 5 % farther, the reddening of stars within 10
-degrees of the plane is halved, and errors of the model are a tenth larger, so that some flags change. The page
-is written by `astra trials compare` in a separate process; what is in --out stays there.
+degrees of the plane is halved, and errors of the model are a tenth larger, so that some flags change.
+The page is written by `astra trials compare` in a separate process; what is in --out stays there.
 """
 
 import argparse
@@ -79,14 +79,18 @@ def make_trial(database: peewee.Database) -> None:
     farther = f"power(10, 0.1 * {A_K_PER_EBV} * ebv)"
     changes = {
         # The true luminosity of a giant is what production says divided by the factor.
-        "l_fakemag < 158": f"l_fakemag = l_fakemag / {FARTHER}, dist = dist * {FARTHER}, e_dist = e_dist * {FARTHER}",
-        f"ebv > 0 AND {in_plane}": f"dist = dist * {farther}, e_dist = e_dist * {farther}, ebv = ebv / 2, a_k_mag = a_k_mag / 2",
+        "l_fakemag < 158": f"l_fakemag = l_fakemag / {FARTHER}, {_times(FARTHER)}",
+        f"ebv > 0 AND {in_plane}": f"ebv = ebv / 2, a_k_mag = a_k_mag / 2, {_times(farther)}",
         "e_model_dist > 0": "e_l_fakemag = e_l_fakemag * 1.1, e_model_dist = e_model_dist * 1.1",
         "e_l_fakemag >= 0.2 * l_fakemag": "result_flags = result_flags | 1",
         "dist > 0": _PARALLAXES,
     }
     for which, change in changes.items():
         database.execute_sql(f"UPDATE {TABLE} SET {change} WHERE {which}")
+
+
+def _times(factor: float | str) -> str:
+    return ", ".join(f"{name} = {name} * {factor}" for name in ("dist", "e_dist", "e_model_dist"))
 
 
 def copy_results(

@@ -41,7 +41,7 @@ def compare(
     for it; 69 database not reachable; 74 the file cannot be written; 78 wrong configuration or schema, or
     Bokeh is missing (extra [report]).
     """
-    from astra.report.paired import comparing, wording
+    from astra.report.paired import comparing, paired_page, wording
 
     started = time.monotonic()
     output = output and expanded(output)
@@ -49,7 +49,7 @@ def compare(
     with database_session():
         found = comparing.compare(checked, comparing.trial_table(checked, name), name)
     if output:
-        comparing.write_page(found, output, overwrite=overwrite)
+        paired_page.write_page(found, output, overwrite=overwrite)
     sentences = [sentence.translate(_PLAIN) for sentence in wording.in_sentences(found)]
     if as_json:
         written = {"output": output and str(output), "elapsed": time.monotonic() - started}

@@ -216,7 +216,6 @@ def add_hexagons(
         limit: Of the colours; they stay the same beyond it.
         what: The quantity.
     """
-    from bokeh.models import LinearColorMapper
     from bokeh.util.hex import cartesian_to_axial
     from scipy.ndimage import median
 
@@ -229,10 +228,26 @@ def add_hexagons(
     shown = np.flatnonzero(counts >= fewest)
     q, r = places[:, shown]
     source = {"q": q, "r": r, "median": np.asarray(median(values, hexagon, shown))}
-    mapper = LinearColorMapper(**_palette("errors"), low=-limit, high=limit)
-    fill = {"field": "median", "transform": mapper}
+    fill = {"field": "median", "transform": _deviation_colours(canvas, limit, what)}
     canvas.hex_tile("q", "r", source=source, fill_color=fill, line_color=None, **shape)
+
+
+def add_points(
+    canvas: "Figure", x: np.ndarray, y: np.ndarray, values: np.ndarray, limit: float, what: str
+) -> None:
+    """Points whose colours are values from -limit to limit; arguments as those of ``add_hexagons``."""
+    fill = {"field": "value", "transform": _deviation_colours(canvas, limit, what)}
+    source = {"x": x, "y": y, "value": values}
+    canvas.scatter("x", "y", source=source, size=9, fill_color=fill, line_color=None)
+
+
+def _deviation_colours(canvas: "Figure", limit: float, what: str) -> Any:
+    """Colours of values from -limit to limit, with a bar that explains them."""
+    from bokeh.models import LinearColorMapper
+
+    mapper = LinearColorMapper(**_palette("errors"), low=-limit, high=limit)
     _add_bar(canvas, mapper, what, np.linspace(-limit, limit, 7).tolist(), ".1f")
+    return mapper
 
 
 def _palette(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Compares a trial of the open database with production, and writes the page of it."""
+"""Compares the results of a trial in the open database with those of production."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -23,7 +23,7 @@ from astra.report.paired.differences import (
 from astra.report.paired.distance_changes import DistanceChanges, distance_changes
 from astra.report.paired.pairs import Counts, Pairs, read_pairs
 from astra.schema.packages import check_task
-from astra.system.atomic import output_file, refuse_to_replace
+from astra.system.atomic import refuse_to_replace
 from astra.tasks.contract import Task
 from astra.tasks.installed import find_task
 
@@ -164,28 +164,14 @@ def compare(task: Task, trial_table: str, trial: str) -> Comparison:
         )
 
 
-def write_page(found: Comparison, output: Path, *, overwrite: bool) -> None:
-    """Write the page of a comparison, complete or not at all.
-
-    Raises:
-        UsageError: The file is there already.
-        StorageError: The file cannot be written.
-    """
-    from astra.report.paired.paired_page import paired_page
-
-    with output_file(output, overwrite=overwrite) as stream:
-        stream.write(paired_page(found).encode())
-
-
 def _nothing(task: Task, trial: str, counts: Counts) -> str:
-    said = (
-        f"nothing to compare: no spectrum has a row of {task.name} in production and in the trial {trial!r}"
-    )
-    alone = f"{counts.only_production:,} spectra are in production alone, {counts.only_trial:,} in the trial alone"
-    other = (
-        f", {counts.other_version:,} have rows of other minor versions only" if counts.other_version else ""
-    )
-    return f"{said} ({alone}{other})"
+    parts = {
+        "in production alone": counts.only_production,
+        "in the trial alone": counts.only_trial,
+        "in both, of different minor versions": counts.other_version,
+    }
+    there = ", ".join(f"{count:,} {where}" for where, count in parts.items())
+    return f"nothing to compare: no spectrum has a row of {task.name} in production and in {trial} ({there})"
 
 
 def _largest(pairs: Pairs, found: DistanceChanges) -> list[Listed]:

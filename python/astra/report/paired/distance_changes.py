@@ -47,8 +47,9 @@ class Part:
         median, p05, p95: Percentiles of the change.
         scatter: 1.4826 times the median absolute deviation from the median.
         changed: Share that changed by more than ``CHANGED``.
-        beyond_3: Share that changed by more than three times the model errors of both rows together. As both
-            rows are of one spectrum, their errors are not independent: few lie beyond even where much changed.
+        beyond_3: Share that changed by more than three times the model errors of both rows together. Both
+            rows are of one spectrum, so their errors are not independent: few are beyond even where much
+            changed.
     """
 
     group: str

@@ -1,6 +1,7 @@
 """The page of a comparison: what changed, for whom, where, and whether Gaia likes it better."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from astra.report.page import Section, macros, number, page
 from astra.report.paired.comparing import Comparison
 from astra.report.paired.differences import ColumnDifference, percentiles
 from astra.report.paired.distance_changes import DistanceChanges
-from astra.report.paired.wording import Table, difference, in_sentences, percent, tables
+from astra.report.paired.wording import Table, difference, in_sentences, tables
 from astra.report.population import add_graticule, mollweide
 from astra.report.result_arrays import CLASSES
 from astra.report.star_page import NUMBERS_REMAIN
 from astra.report.summaries import ends_of, histogram, log_steps, running, steps, summary
+from astra.system.atomic import output_file
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure as Figure
@@ -31,8 +33,9 @@ _CELLS, _BINS = 120, 14
 _HEIGHT = 320  # pixels
 _PANEL_HEIGHT = 240  # pixels
 
-#: Hexagons of the map along each axis, and the fewest spectra of one that is shown, by the number of spectra.
-_MAPS = ((20_000, (60, 30), 5), (2000, (36, 18), 3), (0, (24, 12), 1))
+#: Hexagons of the map along each axis, and the fewest spectra of one that is shown, for more than so many
+#: spectra; fewer than in any of these are drawn as points.
+_MAPS = ((20_000, (60, 30), 5), (2000, (36, 18), 3), (300, (24, 12), 2))
 
 #: The least range of changes that is shown [%].
 _LEAST = 1.0
@@ -48,6 +51,17 @@ def paired_page(found: Comparison) -> str:
         _sections(found),
         without_script=NUMBERS_REMAIN,
     )
+
+
+def write_page(found: Comparison, output: Path, *, overwrite: bool) -> None:
+    """Write the page of a comparison, complete or not at all.
+
+    Raises:
+        UsageError: The file is there already.
+        StorageError: The file cannot be written.
+    """
+    with output_file(output, overwrite=overwrite) as stream:
+        stream.write(paired_page(found).encode())
 
 
 def _sections(found: Comparison) -> Iterator[Section]:
@@ -90,15 +104,18 @@ def _distances(found: Comparison, changes: DistanceChanges) -> str:
             figures.add_steps(canvas, counted, f"class-{code + 1}", legend_label=name)
     figures.add_rule(canvas, "ink", x=0, line_dash="dotted")
     if canvas.legend:
-        figures.finish_legend(canvas, "top_left")
+        is_right = np.argmax(every.counts) > len(every.counts) / 2
+        figures.finish_legend(canvas, "top_left" if is_right else "top_right")
     return macros(TEMPLATE).distances(
         figures.embed("changes", canvas), changes.all, len(values), every.outside
     )
 
 
 def _range_of(values: np.ndarray) -> tuple[float, float]:
-    """A range about zero with all but the outermost values."""
-    return ends_of(values, least=(-_LEAST, _LEAST))
+    """A range about zero with all but the outermost values, and a margin."""
+    low, high = ends_of(values, least=(-_LEAST, _LEAST))
+    margin = 0.04 * (high - low)
+    return low - margin, high + margin
 
 
 def _against(found: Comparison, changes: DistanceChanges) -> str:
@@ -123,7 +140,8 @@ def _panel(name: str, label: str, x: np.ndarray, y: np.ndarray, *, log_x: bool) 
     if not len(x):
         return None
     low, high = ends_of(x, least=(x.max(), x.min()), share=0.002)
-    low, high = (low, high) if high > low else (low * 0.9 - 0.01, high * 1.1 + 0.01)
+    if low == high:
+        low, high = (low / 2, high * 2) if log_x else (low - 1, high + 1)
     edges = log_steps(low, high, _BINS) if log_x else steps(low, high, _BINS)
     trend = running(x, y, edges, log_x=log_x)
     x, ends = (np.log10(x), np.log10([low, high])) if log_x else (x, np.array([low, high]))
@@ -141,7 +159,7 @@ def _panel(name: str, label: str, x: np.ndarray, y: np.ndarray, *, log_x: bool) 
         "spectra": len(x),
         "outside": outside,
         "medians": [
-            (f"{trend.x[place]:.3g}", number(trend.median[place], "+.1f")) for place in shown[[0, -1]]
+            (number(trend.x[place], ".3g"), number(trend.median[place], "+.1f")) for place in shown[[0, -1]]
         ]
         if len(shown) > 1
         else [],
@@ -172,19 +190,16 @@ def _sky(found: Comparison, changes: DistanceChanges) -> str:
     if not known.any():
         return ""
     values = 100 * changes.change[known]
-    cells, fewest = next((cells, fewest) for least, cells, fewest in _MAPS if len(values) > least)
+    places = mollweide(longitude[known], latitude[known])
     canvas = figures.plot("", "", (-2, 2), (-1, 1), aspect=1.8, equal=True)
     add_graticule(canvas)
     limit = max(_LEAST, float(np.percentile(np.abs(values), 90)))
-    figures.add_hexagons(
-        canvas,
-        *mollweide(longitude[known], latitude[known]),
-        values,
-        cells,
-        fewest,
-        limit,
-        "median change of the distance [%]",
-    )
+    cells, fewest = next(((cells, few) for least, cells, few in _MAPS if len(values) > least), (None, 0))
+    if cells:
+        what = "median change of the distance [%]"
+        figures.add_hexagons(canvas, *places, values, cells, fewest, limit, what)
+    else:
+        figures.add_points(canvas, *places, values, limit, "change of the distance [%]")
     return macros(TEMPLATE).sky(figures.embed("sky", canvas), len(values), fewest, number(limit, ".1f"))
 
 

@@ -43,7 +43,7 @@ def in_sentences(found: Comparison) -> list[str]:
 
 def _spectra(found: Comparison) -> Iterator[str]:
     counts, results = found.counts, found.measured
-    yield f"{_spectra_have(counts.pairs)} a row of the same minor version in production and in the trial."
+    yield f"In production and in the trial, with a row of the same minor version: {spectra(counts.pairs)}."
     left_out = {
         "are in production alone": counts.only_production,
         "are in the trial alone": counts.only_trial,
@@ -70,28 +70,33 @@ def _distances(found: Comparison) -> Iterator[str]:
         yield f"Good distances in both: {good.n:,}, all of them identical."
         return
     yield (
-        f"Of {good.n:,} spectra with a good distance in both, {percent(good.changed)} changed by more than "
+        f"Of {spectra(good.n)} with a good distance in both, {percent(good.changed)} changed by more than "
         f"{percent(CHANGED, '.0f')}; {good.identical:,} ({percent(good.identical / good.n)}) are identical."
     )
     yield (
         f"The median change is {percent(good.median, '+.2f')}, the scatter {percent(good.scatter, '.2f')}; "
         f"nine of ten lie between {percent(good.p05, '+.1f')} and {percent(good.p95, '+.1f')}."
     )
-    if largest := _most_shifted(found.distances.parts):
-        yield f"The median is shifted most for {_listed(largest)}."
+    yield from _most_shifted(found.distances.parts)
     if good.n < FEW:
-        yield f"So few spectra ({good.n}) make rough medians and shares."
+        yield f"With only {spectra(good.n)}, medians and shares are rough."
 
 
-def _most_shifted(parts: Iterable[Part]) -> list[str]:
+def _most_shifted(parts: Iterable[Part]) -> Iterator[str]:
     """The class, and the other part, with the largest median change."""
     known = [part for part in parts if part.group != ALL and part.n >= FEWEST and abs(part.median) > _NOTABLE]
-    chosen = []
-    for members in ([p for p in known if p.group == "class"], [p for p in known if p.group != "class"]):
+    classes = [part for part in known if part.group == "class"]
+    for what, members in (
+        ("Of the classes", classes),
+        ("Of all other parts", [each for each in known if each not in classes]),
+    ):
         if members:
             part = max(members, key=lambda each: abs(each.median))
-            chosen.append(f"{part.group} {part.name}: {percent(part.median, '+.1f')} of {part.n:,}")
-    return chosen
+            name = part.name if members is classes else f"{part.group} {part.name}"
+            yield (
+                f"{what}, the median is shifted most for {name}: {percent(part.median, '+.1f')} "
+                f"({spectra(part.n)})."
+            )
 
 
 def _columns(found: Comparison) -> str:
@@ -112,10 +117,8 @@ def _flags(flags: Sequence[FlagDifference]) -> str:
     changed = [flag for flag in flags if flag.only_production or flag.only_trial]
     if not changed:
         return "No flag changes." if flags else "There are no flags."
-    said = [
-        f"{flag.name} goes from {flag.only_production:,} and comes to {flag.only_trial:,}" for flag in changed
-    ]
-    return f"Flags: {'; '.join(said)}."
+    said = [f"{flag.name} {flag.only_trial:,} / {flag.only_production:,}" for flag in changed]
+    return f"Flags that are set in the trial alone / in production alone: {', '.join(said)}."
 
 
 def _gaia(found: Comparison) -> Iterator[str]:
@@ -125,22 +128,23 @@ def _gaia(found: Comparison) -> Iterator[str]:
         yield "No good spectrum has a parallax of Gaia with its zero-point to compare with."
         return
     whole = found.distances.agreement[0]
+    one, other = whole.production, whole.trial
     yield (
-        f"Against Gaia ({whole.n:,} spectra): the median pull goes from {number(whole.production.median, '+.2f')} "
-        f"to {number(whole.trial.median, '+.2f')}, the width of the pulls from {number(whole.production.width, '.2f')} "
-        f"to {number(whole.trial.width, '.2f')}, the share beyond 3 from {percent(whole.production.beyond_3)} to "
-        f"{percent(whole.trial.beyond_3)}, and beyond 5 from {percent(whole.production.beyond_5)} to "
-        f"{percent(whole.trial.beyond_5)}."
+        f"Against Gaia ({spectra(whole.n)}), from production to the trial: median pull "
+        f"{number(one.median, '+.2f')} to {number(other.median, '+.2f')}, width of the pulls "
+        f"{number(one.width, '.2f')} to {number(other.width, '.2f')}, beyond 3 {percent(one.beyond_3)} to "
+        f"{percent(other.beyond_3)}, beyond 5 {percent(one.beyond_5)} to {percent(other.beyond_5)}."
     )
     if whole.differing:
         yield (
-            f"The trial is closer to Gaia's parallax for {percent(whole.closer)} of the {whole.differing:,} that "
-            f"differ; if neither were better, it would be 50 ± {percent(whole.e_closer)}."
+            f"The trial is closer to Gaia's parallax for {percent(whole.closer)} of the {whole.differing:,} "
+            f"that differ; if neither were better, it would be 50 ± {percent(whole.e_closer)}."
         )
 
 
-def _spectra_have(count: int) -> str:
-    return "1 spectrum has" if count == 1 else f"{count:,} spectra have"
+def spectra(count: int) -> str:
+    """A number of spectra."""
+    return "1 spectrum" if count == 1 else f"{count:,} spectra"
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -179,36 +183,25 @@ def _part_table(parts: Sequence[Part]) -> Table:
         for part in parts
     ]
     caption = (
-        "Change of the distance, trial / production - 1, of spectra that are good in both, except where it is "
-        "said. Class, M_Ks [mag], A_Ks [mag] and place [deg] are those of production. Scatter: 1.4826 median "
-        "absolute deviations. 5 %, 95 %: percentiles. > 3 sigma: by more than three times the model errors of "
-        "both together."
+        "Change of the distance, trial / production - 1, of spectra that are good in both, except where it "
+        "is said. Class, M_Ks [mag], A_Ks [mag] and place [deg] are those of production. Scatter: 1.4826 "
+        "median absolute deviations. 5 %, 95 %: percentiles. > 1 %: share that changed by more. > 3 sigma: "
+        "by more than three times the model errors of both together."
     )
     return Table(caption, heads, _grouped(parts, rows), (0, 1))
 
 
 def _gaia_table(parts: Sequence[Agreement]) -> Table:
-    heads = (
-        "by",
-        "part",
-        "spectra",
-        "median",
-        "width",
-        "> 3",
-        "> 5",
-        "trial: median",
-        "width",
-        "> 3",
-        "> 5",
-        "closer",
-    )
+    pulls = ("median", "width", "> 3", "> 5")
+    heads = ("by", "part", "spectra", *pulls, *(f"trial: {name}" for name in pulls), "closer")
     rows = [
         (part.name, f"{part.n:,}", *_pull_cells(part.production), *_pull_cells(part.trial), _closer(part))
         for part in parts
     ]
     caption = (
-        "Pulls of the spectroscopic parallax against Gaia's, of production and then of the trial. Closer: share of "
-        "the differing ones whose parallax of the trial is closer to Gaia's, and the error of 50 % for so many."
+        "Pulls of the spectroscopic parallax against Gaia's, of production and then of the trial. Closer: "
+        "share of the differing ones whose parallax of the trial is closer to Gaia's, and the error of 50 % "
+        "for so many."
     )
     return Table(caption, heads, _grouped(parts, rows), (0, 1))
 
@@ -257,8 +250,8 @@ def _column_table(found: Comparison) -> Table:
         if column.n or column.only_production or column.only_trial
     ]
     caption = (
-        "Difference of each column, trial - production, in its unit; columns without a value are left out. Only: "
-        "a value (not NULL) in one row alone."
+        "Difference of each column, trial - production, in its unit; columns without a value are left out. "
+        "Only: a value (not NULL) in one row alone."
     )
     return Table(caption, heads, rows, (0, 10))
 
