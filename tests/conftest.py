@@ -217,12 +217,13 @@ def toy_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def embedded_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder in the place of the package's own with the embedded default."""
+    """An empty folder in the place of the package's own with the embedded models; the default is sim1."""
     from astra.pipelines.astronn_dist.weights import library
 
     folder = tmp_path / "embedded"
     folder.mkdir()
     monkeypatch.setattr(library, "EMBEDDED_FOLDER", folder)
+    monkeypatch.setattr(library, "DEFAULT", "sim1")
     return folder
 
 
