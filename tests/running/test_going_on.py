@@ -4,18 +4,21 @@ import json
 import os
 import shlex
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import guests
 import pytest
-from builders import a_source, a_spectrum, on_sqlite, write_apstar
+from builders import a_result, a_run, a_source, a_spectrum, made_from, on_sqlite, write_apstar
 
-from astra.models import AstroNNdist, TaskRun
+from astra.database.connection import database, now
+from astra.models import AstroNNdist, FlaggedOutputModel, Source, TaskRun
+from astra.pipelines.astronn_dist import astronn_dist
 from astra.pipelines.astronn_dist.weights import library
 from astra.pipelines.astronn_dist.weights.files import identify, load_weights, save_weights
 from astra.running.going_on import OF_THE_ROWS
 from astra.schema import upgrade as schema
+from astra.system.version import V_ASTRA_MAJOR_MINOR
 
 NUMBERS = (AstroNNdist.spectrum_pk, AstroNNdist.L_fakemag, AstroNNdist.dist, AstroNNdist.modified)
 
@@ -55,18 +58,31 @@ def models_dir(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def night(db, astra, embedded_folder, models_dir, model, new_spectra):
-    """Two rows, made with the default sim1."""
+def night(db, embedded_folder, models_dir, model, new_spectra):
+    """Two rows, as a run with the default sim1 makes them."""
     model(embedded_folder / "sim1.safetensors")
-    new_spectra(2)
-    assert astra("run", "astronn_dist")[0] == 0
+    found = asdict(astronn_dist.provenance({}))
+    del found["weights_path"]
+    run = a_run(v_astra_major_minor=V_ASTRA_MAJOR_MINOR, arguments="{}", **found)
+    for spectrum in new_spectra(2):
+        made_from(a_result(spectrum, run_pk=run.pk, inputs_read=now(database)), spectrum)
 
 
 @pytest.fixture
-def next_release(night, embedded_folder, model, monkeypatch):
-    """The default is sim2 by now, and sim1 an earlier one."""
-    model(embedded_folder / "sim2.safetensors", 1.01)
-    monkeypatch.setattr(library, "DEFAULT", "sim2")
+def release(embedded_folder, model, monkeypatch):
+    """Another default comes: sim2, and sim1 is an earlier one."""
+
+    def come() -> None:
+        model(embedded_folder / "sim2.safetensors", 1.01)
+        monkeypatch.setattr(library, "DEFAULT", "sim2")
+
+    return come
+
+
+@pytest.fixture
+def next_release(night, release):
+    """Two rows with sim1, and then the default is sim2."""
+    release()
 
 
 def weights_of_rows() -> list[str]:
@@ -92,9 +108,13 @@ def the_error(stderr: str) -> str:
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.heavy)])
 def test_the_night_after_a_newer_default_only_new_spectra_are_measured_and_with_the_old_weights(
-    astra, next_release, new_spectra, workers
+    db, astra, embedded_folder, model, release, new_spectra, workers
 ):
+    model(embedded_folder / "sim1.safetensors")
+    new_spectra(2)
+    assert astra("run", "astronn_dist")[0] == 0
     before = rows()
+    release()
     (added,) = new_spectra()
 
     code, out, err = astra("run", "astronn_dist", "--workers", workers)
@@ -110,6 +130,7 @@ def test_the_night_after_a_newer_default_only_new_spectra_are_measured_and_with_
     assert "`astra run astronn_dist --into trial-NAME --weights sim2`" in said
 
 
+@on_sqlite
 def test_all_that_speak_of_the_next_run_agree_with_it(astra, next_release, embedded_folder):
     old = str(embedded_folder / "sim1.safetensors")
     listed = json.loads(astra("models", "list", "--json")[1])["models"]
@@ -128,6 +149,7 @@ def test_all_that_speak_of_the_next_run_agree_with_it(astra, next_release, embed
     assert {f"--weights={old}", f"--weights-origin={OF_THE_ROWS}"} <= set(words)
 
 
+@on_sqlite
 def test_what_a_job_on_slurm_hands_down_is_on_record_as_the_choice_that_it_was(
     astra, next_release, new_spectra, embedded_folder
 ):
@@ -141,16 +163,18 @@ def test_what_a_job_on_slurm_hands_down_is_on_record_as_the_choice_that_it_was(
     assert (newest_run().weights_name, newest_run().weights_origin) == ("sim1", OF_THE_ROWS)
 
 
-@pytest.mark.parametrize("words", [("--overwrite",), ("STAR", "--overwrite"), ("--retry", "no_result")])
-def test_only_weights_that_are_named_change_weights(astra, next_release, words):
-    star = AstroNNdist.select().get().source_pk
-    sdss_id = a_source().__class__.get_by_id(star).sdss_id
+@on_sqlite
+@pytest.mark.parametrize("one_star", [False, True])
+def test_taking_all_or_one_star_anew_does_not_change_weights(astra, next_release, one_star):
+    star = Source.select().get().sdss_id
 
-    assert astra("run", "astronn_dist", *(str(sdss_id) if w == "STAR" else w for w in words))[0] == 0
+    assert astra("run", "astronn_dist", *([star] if one_star else []), "--overwrite")[0] == 0
 
+    assert newest_run().processed == (1 if one_star else 2)
     assert weights_of_rows() == ["sim1", "sim1"]
 
 
+@on_sqlite
 def test_weights_that_are_named_change_all_rows_and_are_gone_on_with(astra, next_release, new_spectra):
     assert astra("run", "astronn_dist", "--weights", "sim2")[0] == 78
     assert astra("run", "astronn_dist", "--weights", "sim2", "--overwrite")[0] == 0
@@ -162,6 +186,7 @@ def test_weights_that_are_named_change_all_rows_and_are_gone_on_with(astra, next
     assert "the default is now" not in err
 
 
+@on_sqlite
 def test_the_configuration_names_weights_as_the_option_does(astra, next_release, new_spectra, monkeypatch):
     new_spectra()
     monkeypatch.setenv("ASTRA_WEIGHTS", "sim2")
@@ -186,10 +211,11 @@ def test_of_a_mixture_the_newest_run_that_rows_are_left_of_decides(astra, next_r
     assert weights_of_rows() == ["sim1"] * 4
 
 
+@on_sqlite
 def test_without_rows_of_this_version_that_have_a_result_the_default_is_taken(astra, next_release):
-    AstroNNdist.update(flag_no_result=True).execute()
+    AstroNNdist.update(result_flags=FlaggedOutputModel.BAD).execute()
 
-    assert astra("run", "astronn_dist", "--overwrite")[0] == 0
+    assert astra("run", "astronn_dist", "--retry", "no_result")[0] == 0
 
     assert weights_of_rows() == ["sim2", "sim2"]
     assert newest_run().weights_origin == "embedded default"
