@@ -59,8 +59,9 @@ def test_earlier_defaults_stay_in_the_package_and_are_taken_by_their_names(setti
     assert list(embedded_models()) == ["sim1", "sim0"]
 
 
-def test_the_package_itself_has_its_default():
+def test_the_package_has_its_default_and_no_more_models_than_its_page_says():
     assert embedded_default().suffix == ".safetensors"
+    assert sum(path.stat().st_size for path in embedded_models().values()) < 20e6
 
 
 def test_the_embedded_default_has_a_name_unless_a_model_of_the_user_has_it(settings, embedded_folder):
