@@ -95,20 +95,27 @@ def next_release(tmp_path) -> Path:
     return package.parent
 
 
-def command_of(path: Path, folder: Path) -> Path:
-    """The command ``astra`` of the package in this folder of Python's path."""
-    command = folder / f"astra-of-{path.parent.name}"
+def write_command(command: Path, path: Path) -> Path:
+    """Write the command ``astra`` of the package in this folder of Python's path."""
     command.write_text(f'#!/bin/sh\nPYTHONPATH={path} exec {sys.executable} -P -m astra "$@"\n')
     command.chmod(0o755)
     return command
 
 
-@pytest.mark.parametrize("made_by", ["this code", "an earlier version"])
+@pytest.mark.parametrize(
+    ("database_url", "made_by"),
+    [
+        ("sqlite", "this version"),
+        pytest.param("postgresql", "an earlier version", marks=pytest.mark.postgres),
+    ],
+    indirect=["database_url"],
+)
 def test_the_night_after_an_upgrade_the_same_dag_measures_new_spectra_with_the_old_default(
     empty_database, request, airflow, tmp_path, next_release, monkeypatch, made_by
 ):
-    before = ROOT if made_by == "this code" else request.getfixturevalue("old_root")
-    old, new = command_of(before / "python", tmp_path), command_of(next_release, tmp_path)
+    before = ROOT if made_by == "this version" else request.getfixturevalue("old_root")
+    old = write_command(tmp_path / "old-astra", before / "python")
+    new = write_command(tmp_path / "new-astra", next_release)
     spectra, catalog = tmp_path / "spectra", tmp_path / "targets.csv"
     spectra.mkdir()
     catalog.write_text("apogee_id,k_mag,ebv\n2M00000000+0000000,10.0,0.1\n")

@@ -29,10 +29,11 @@ def recorded_paths(arguments: str | None) -> list[Path]:
     except ValueError:
         return []
     paths = []
-    for value in dict.fromkeys(recorded.get(name) for name in _NAMED_BY):
-        with suppress(ConfigError):
-            paths += [Path(expand_path(value)).absolute()] if isinstance(value, str) else []
-    return paths
+    for value in (recorded.get(name) for name in _NAMED_BY):
+        if isinstance(value, str) and library.is_path(value):
+            with suppress(ConfigError):
+                paths.append(Path(expand_path(value)).absolute())
+    return list(dict.fromkeys(paths))
 
 
 def first_with(sha256: str, paths: Iterable[Path]) -> Path | None:

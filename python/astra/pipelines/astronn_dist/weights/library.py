@@ -110,7 +110,7 @@ def named(value: str, origin: str, models_dir: Path) -> Path:
         path = Path(expand_path(value))
     except ConfigError as error:
         raise ConfigError(f"{origin}: {error}") from None
-    if "/" in value or path.suffix in SUFFIXES:
+    if is_path(value) or path.suffix in SUFFIXES:  # a variable may stand for a file
         return _existing([path], origin, remedy)
     candidates = files_of(value, models_dir)
     if (embedded := embedded_models().get(value)) is not None:
@@ -118,6 +118,11 @@ def named(value: str, origin: str, models_dir: Path) -> Path:
     if os.path.isdir(path):
         candidates.append(path)  # last: a folder that happens to lie here hides no model of that name
     return _existing(candidates, origin, f"put the model there, or {remedy}")
+
+
+def is_path(value: str) -> bool:
+    """Whether a value stands for a path, and for no name."""
+    return "/" in value or value.endswith(SUFFIXES)
 
 
 def _existing(candidates: list[Path], origin: str, remedy: str) -> Path:
