@@ -128,6 +128,7 @@ def test_the_arguments_are_on_record(astra, three_stars, toy_weights):
         "limit": 2,
         "workers": 1,
         "weights": str(toy_weights),
+        "weights_path": str(toy_weights),
     }
 
 

@@ -125,6 +125,7 @@ BEFORE = {
     "docs/running.md": INGESTED,
     "docs/stars.md": INGESTED,
     "docs/modellers.md": INGESTED,
+    "docs/versions.md": INGESTED,
     "docs/model-card.md": INGESTED,
     "docs/catalogue.md": MEASURED,
     "docs/operations.md": MEASURED,

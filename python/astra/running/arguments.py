@@ -4,9 +4,9 @@ Only the command line and ``srun`` load this: a run does without typer.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from astra.system.arguments import argument, further_options, option
 
@@ -49,6 +49,7 @@ class SharedArguments:
     batch_size: int | None = option(min=1, help="Spectra in one transaction.")
     device: Device | None = option(help="Where the network runs.")
     weights: str | None = option(help="Weights: a path, or a name of `astra models list`.")
+    weights_origin: str | None = option(hidden=True, help="What chose them, for the record.")
     seed: int | None = option(min=0, max=2**63 - 1, help="Seed of the dropout masks.")
     overwrite: bool = option("--overwrite", default=False, help="Take all spectra, done or not.")
     retry: Retry | None = option(help="Take failed spectra again.")
@@ -64,6 +65,12 @@ class SharedArguments:
         device = self.device and self.device.value
         options = {"weights": self.weights, "seed": self.seed, "device": device}
         return {name: value for name, value in options.items() if value is not None} | self.task_options
+
+    def with_options(self, further: Mapping[str, Any]) -> Self:
+        """The same, with further options for the task itself."""
+        own = {name: value for name, value in further.items() if name in OF_EVERY_TASK}
+        others = {name: value for name, value in further.items() if name not in OF_EVERY_TASK}
+        return replace(self, task_options={**self.task_options, **others}, **own)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ class Request:
         dry_run: Count, and do nothing.
         fill: Columns to fill, instead of anything else.
         arguments: The arguments of the command, for the record.
+        weights_origin: What chose the weights among the options, if the caller knows it better.
     """
 
     selection: Selection
@@ -51,6 +52,7 @@ class Request:
     dry_run: bool = False
     fill: Fill | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    weights_origin: str | None = None
 
     @property
     def replaces_all(self) -> bool:
@@ -123,7 +125,7 @@ def build_request(task: Task, targets: Targets, shared: "SharedArguments", **res
     sources = sources_of(list(targets.stars))
     selection = Selection(task, sources, targets.page, retry, shared.overwrite, before, models=targets.models)
     how = {"chunk": shared.batch_size or CHUNK, "allow_mixed": shared.allow_mixed}
-    return Request(selection, options, **how, **rest)
+    return Request(selection, options, weights_origin=shared.weights_origin, **how, **rest)
 
 
 def _named_model(task: Task, name: str) -> type[BaseModel]:

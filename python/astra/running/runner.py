@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import peewee
 
@@ -13,6 +14,7 @@ from astra.models.pipeline import TaskRun, TaskWorker
 from astra.running import runs, workers
 from astra.running.claims import Claims
 from astra.running.ending import StopRequest, reporting
+from astra.running.going_on import settle
 from astra.running.loop import Measuring
 from astra.running.request import Request
 from astra.running.rows import rederive
@@ -94,7 +96,13 @@ class _Run:
         report.flag_names = tuple(self.task.output_model.flag_names())
         if request.count or request.dry_run:
             report.to_do = pending.count_pending(request.selection)
-        provenance = self.task.provenance(request.options)
+        settled = settle(self.task, request.options)
+        request = self.request = replace(request, options=settled.options)
+        provenance = settled.provenance
+        if request.weights_origin is not None:
+            provenance = replace(provenance, weights_origin=request.weights_origin)
+        if settled.note:
+            log.info(settled.note)
         if not request.dry_run:
             report.provenance = provenance
         refuse_to_mix(request, provenance)

@@ -22,6 +22,7 @@ from astra.database.reconnecting import hang_up, persistent
 from astra.errors import AstraError, ConfigError, Interrupted, StorageError
 from astra.models.pipeline import TaskRun
 from astra.running.ending import KEYBOARD_INTERRUPT, Ending, StopRequest
+from astra.running.going_on import settle
 from astra.running.request import Request, Targets, build_request
 from astra.running.runner import refuse_to_mix
 from astra.schema.packages import check_task
@@ -127,7 +128,10 @@ def carry_out(
     check_task(task)
     request = build_request(task, targets, asked.shared, limit=asked.limit)
     before = request.selection.before
-    worker = asked.of_worker(before and before.isoformat(timespec="microseconds"))
+    settled = settle(task, request.options)
+    if settled.note:
+        log.info(settled.note)
+    worker = asked.of_worker(before and before.isoformat(timespec="microseconds"), settled)
     report.array = JobArray(
         f"astra-{asked.task}",
         ("run", *command_line(worker)),
@@ -138,7 +142,7 @@ def carry_out(
         origins=asked.origins(settings.slurm),
     )
     report.to_do = count_pending(request.selection)
-    refuse_to_mix(request, task.provenance(request.options))
+    refuse_to_mix(request, settled.provenance)
     if asked.dry_run:
         report.end("dry_run", 0)
         return

@@ -37,9 +37,9 @@ log = logging.getLogger("astra")
 class Provenance:
     """What the numbers of a run depend on, apart from the spectra; rows that differ in it do not mix.
 
-    The origin and the range say how the weights were chosen, and what they are good for; no number depends on
-    them. ``options`` are those that change numbers and have no place of their own here, as JSON; the task
-    itself fills them in.
+    The origin, the range and the path say how the weights were chosen, what they are good for and where they
+    are; no number depends on them. The path goes on record with the arguments of the run. ``options`` are
+    those that change numbers and have no place of their own here, as JSON; the task itself fills them in.
     """
 
     weights_name: str | None = None
@@ -50,6 +50,20 @@ class Provenance:
     weights_origin: str | None = None
     weights_range: str | None = None
     options: str | None = None
+    weights_path: str | None = None
+
+
+@dataclass(frozen=True)
+class GoingOn:
+    """With what a run goes on where its caller leaves it open: as the rows so far were made.
+
+    Attributes:
+        options: Further options for the run, by name, e.g. the path of the weights of the rows.
+        note: What is said once, e.g. that the default is another one by now.
+    """
+
+    options: Mapping[str, Any]
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +157,8 @@ class Task:
         """Load what a run with these options needs, so that a wrong setting fails before any spectrum."""
         self.check: Callable[..., None] = lambda **options: self.prepare(**options)
         """Fail as ``prepare`` does, in a process that lets others compute, and so needs to load less."""
+        self.go_on: Callable[..., GoingOn | None] | None = None
+        """Say with what a run goes on, from the run that made the rows so far; nothing: as by default."""
 
     def __call__(self, spectra: Iterable[Any], **options: Any) -> Iterator[Any]:
         """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty.
@@ -269,6 +285,16 @@ class Task:
     def checked_by(self, function: Callable[..., None]) -> Callable[..., None]:
         """Decorator: ``function(**options)`` raises what ``prepare`` raises; without it, that is called."""
         self.check = function
+        return function
+
+    def continued_by(self, function: Callable[..., GoingOn | None]) -> Callable[..., GoingOn | None]:
+        """Decorator: ``function(run, **options)`` says with what a run goes on where there are rows.
+
+        ``run`` is the newest ``TaskRun`` that rows of this version are left of: its ``weights_name``,
+        ``weights_sha256``, ``seed``, ``n_draws`` and ``arguments``. ``function`` returns ``None`` where the
+        options say themselves what to take, and raises ``ConfigError`` where what made the rows is lost.
+        """
+        self.go_on = function
         return function
 
     def rederived_by(

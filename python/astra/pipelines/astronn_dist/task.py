@@ -13,22 +13,25 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import peewee
 
+from astra.config import load_settings
 from astra.errors import MissingSpectrum, SpectrumError, UnusableSpectrum
 from astra.ingest.values import FILLER, SMALLEST_K_MAG
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar, ApogeeSpectrum
 from astra.models.astronn_dist import AstroNNdist
 from astra.models.mwm import ApogeeCombinedSpectrum
+from astra.models.pipeline import TaskRun
 from astra.models.source import Source
 from astra.pipelines.astronn_dist.distances.distance import NAMES, Stars
 from astra.pipelines.astronn_dist.distances.results import OF_GAIA, Columns, derive
 from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, load_model
 from astra.pipelines.astronn_dist.network.sampling import choose_device
+from astra.pipelines.astronn_dist.weights import former
 from astra.pipelines.astronn_dist.weights.files import identify, load_weights, range_of
 from astra.pipelines.astronn_dist.weights.library import chosen_weights
 from astra.spectra.combined import CombinedSpectrum
 from astra.spectra.coverage import Coverage, coverage_of
 from astra.spectra.grid import N_GRID
-from astra.tasks.contract import Provenance, task
+from astra.tasks.contract import GoingOn, Provenance, task
 from astra.tasks.options import Option
 
 log = logging.getLogger("astra")
@@ -97,7 +100,20 @@ def _identify(
 ) -> Provenance:
     chosen = chosen_weights(model_path or weights)
     name, sha256 = identify(chosen.path)
-    return Provenance(name, sha256, seed, n_draws, PRECISION, chosen.origin, range_of(chosen.path))
+    facts = {"weights_range": range_of(chosen.path), "weights_path": str(chosen.path.absolute())}
+    return Provenance(name, sha256, seed, n_draws, PRECISION, chosen.origin, **facts)
+
+
+@astronn_dist.continued_by
+def _go_on(
+    run: TaskRun, weights: str | None = None, model_path: str | None = None, **_: Any
+) -> GoingOn | None:
+    """Take the weights of the rows so far, unless others are named."""
+    settings = load_settings()
+    if (model_path or weights or settings.weights) is not None or run.weights_sha256 is None:
+        return None
+    found = former.find_again(run.weights_name, run.weights_sha256, run.arguments, settings)
+    return GoingOn({"weights": str(found.absolute())}, former.other_default(found, settings))
 
 
 @astronn_dist.prepared_by
