@@ -148,7 +148,7 @@ def test_a_worker_is_asked_the_same_of_the_rows_from_before_one_time():
     shared = {"weights": "my w", "seed": 3, "overwrite": True, "task_options": {"n_draws": 5}}
     asked = _asked(what=["2M1"], nodes=3, limit=9, max_runtime=60.0, shared=SharedArguments(**shared))
 
-    assert asked.of_worker("2026-01-01T00:00:00") == RunArguments(
+    assert asked.of_worker("2026-01-01T00:00:00", None) == RunArguments(
         task="astronn_dist",
         what=["2M1"],
         shared=SharedArguments(**shared, before="2026-01-01T00:00:00"),

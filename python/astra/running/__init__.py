@@ -4,6 +4,7 @@ What is where:
 
     arguments.py  what `astra run` can be asked
     request.py    what a run is asked to do, with its stars and times looked up in the database
+    star_list.py  the stars of `--stars-from FILE`
     runner.py     the run: checks, then rederives rows, then processes spectra
     ending.py     how it ends: signals, outcome, exit code, one line of error
     runs.py       what is on record of it: report and row; the rule that weights do not mix
