@@ -349,11 +349,9 @@ def _row(row: PipelineOutputModel) -> dict[str, Any]:
 def _values(*rows: PipelineOutputModel) -> dict[str, tuple[Any, ...]]:
     """What was measured, by name, in each of some rows; ``None`` is absent, as in the database."""
     kinds = {each.name: kind_of(each) for each in measured_fields(type(rows[0]))}
-    names = [name for name, kind in kinds.items() if kind in (Kind.DOUBLE, Kind.INT, Kind.LONG, Kind.TEXT)]
     left_out = {"no_result_reason", *(flag.field.name for flag in flags_of(type(rows[0])).values())}
-    return {
-        name: tuple(_absent(getattr(row, name)) for row in rows) for name in names if name not in left_out
-    }
+    names = [name for name, kind in kinds.items() if kind and name not in left_out]
+    return {name: tuple(_absent(getattr(row, name)) for row in rows) for name in names}
 
 
 def _plain(row: BaseModel, names: Iterable[str]) -> dict[str, Any]:
