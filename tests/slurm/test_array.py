@@ -153,7 +153,7 @@ def test_a_worker_is_asked_the_same_of_the_rows_from_before_one_time_and_with_wh
 
     shared["task_options"] = {"n_draws": 5, "line": "beta"}
     from_rows = {"weights": "my w", "weights_origin": "the rows"}
-    assert asked.of_worker("2026-01-01T00:00:00", settled) == RunArguments(
+    assert asked.of_worker("2026-01-01T00:00:00", None, settled) == RunArguments(
         task="astronn_dist",
         what=["2M1"],
         shared=SharedArguments(**shared, **from_rows, before="2026-01-01T00:00:00"),

@@ -20,6 +20,8 @@ EXAMPLES = examples(
     "astra run astronn_dist --weights my.safetensors --json",
     "astra run astronn_dist --page 1/4 --max-runtime 3600",
     "astra run astronn_dist --fill coverage --workers 2",
+    "astra run astronn_dist --where \"release = 'dr17' and snr > 50\" --changed-since 7d",
+    "astra run astronn_dist --stars-from stars.txt",
 )
 
 
@@ -83,6 +85,8 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
             return f"no spectra are registered; {registers(models[0])}"
     if targets.stars and not to_fill:
         return "all stars that were named have their rows already; --overwrite makes them anew"
+    if any((asked.shared.where, asked.shared.stars_from, asked.shared.changed_since)):
+        return "that is, of what was chosen; --overwrite makes its rows anew"
     return None
 
 

@@ -1,7 +1,7 @@
 """``astra status``."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Annotated, Any
 
@@ -14,11 +14,15 @@ EXAMPLES = examples(
     "astra status astronn_dist --json",
     "astra status astronn_dist --watch --every 30",
     "astra status astronn_dist --check --max-no-result 2% --max-pending 0",
+    "astra status astronn_dist --why 2M17334253-1654573",
 )
 
 Watch = Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")]
 Every = Annotated[float, typer.Option(min=0.1, metavar="S", help="Seconds between two looks of --watch.")]
 Check = Annotated[bool, typer.Option("--check", help="Compare with the limits; exit 1 if one is broken.")]
+Why = Annotated[
+    str | None, typer.Option(metavar="STAR", help="Explain the state of each spectrum of a star.")
+]
 MaxNoResult = Annotated[str | None, typer.Option(metavar="N|P%", help="Limit: no_result, of what is done.")]
 MaxBad = Annotated[str | None, typer.Option(metavar="N|P%", help="Limit: flag_bad, of what is done.")]
 MaxPending = Annotated[str | None, typer.Option(metavar="N|P%", help="Limit: pending, of all spectra.")]
@@ -30,6 +34,7 @@ def status(
     watch: Watch = False,
     every: Every = 10.0,
     check: Check = False,
+    why: Why = None,
     max_no_result: MaxNoResult = None,
     max_bad: MaxBad = None,
     max_pending: MaxPending = None,
@@ -39,9 +44,11 @@ def status(
     A task that cannot be loaded, or whose table is missing, is one line among the others; named as TASK, it
     is an error. A package that has tables here and is not installed is one line as well. A limit is a number
     of spectra (500) or a percentage (2%). --check prints one line for each that is broken, and one for each
-    task that cannot be counted: name the task if others do not matter. Exit codes: 0 shown, or within the
-    limits, or --watch ended by Ctrl-C; 1 a limit is broken, or a task cannot be counted; 2 wrong usage; 69
-    database not reachable; 78 wrong configuration or schema, or what is wrong with TASK.
+    task that cannot be counted: name the task if others do not matter. --why says of each spectrum of a star
+    (by sdss_id or APOGEE id) what a run would do with it, why, and what its row is made from. Exit codes: 0
+    shown, or within the limits, or --watch ended by Ctrl-C; 1 a limit is broken, or a task cannot be counted;
+    2 wrong usage, or no such star; 69 database not reachable; 78 wrong configuration or schema, or what is
+    wrong with TASK.
     """
     from astra.database.connection import database
     from astra.errors import UsageError
@@ -55,12 +62,17 @@ def status(
         raise UsageError("--check needs a limit, and a limit needs --check, e.g. --check --max-no-result 2%")
     if check and watch:
         raise UsageError("--check looks once, --watch again and again: give one of them")
+    if why is not None and (check or watch):
+        raise UsageError("--why explains one star: give it without --check and --watch")
     named, tasks = (find_task(task), {}) if task else (None, installed_tasks())
 
     def look() -> list[dict[str, Any]]:
         return status_of_all(tasks) if named is None else [status_of(named)]
 
     with database_session():
+        if why is not None:
+            _explain(named, tasks, why, as_json)
+            return
         if watch:
             _watch(look, every, as_json)
             return
@@ -71,6 +83,16 @@ def status(
         say_json({"tasks": found, "packages_not_installed": others})
     else:
         say("\n".join([*_page(found), *([] if task else [*absent(others), *without_effect()])]))
+
+
+def _explain(named: Any, tasks: Mapping[str, Any], star: str, as_json: bool) -> None:
+    from astra.status.why import paragraphs, why, why_of_all
+
+    found = why_of_all(tasks, star) if named is None else [why(named, star)]
+    if as_json:
+        say_json({"tasks": found})
+    else:
+        say("\n".join(line for each in found for line in paragraphs(each)))
 
 
 def _page(found: list[dict[str, Any]]) -> list[str]:

@@ -66,13 +66,16 @@ def like(database: peewee.Database, text: peewee.Node, pattern: str) -> peewee.E
     return peewee.Expression(text, "GLOB", peewee.Value(glob))
 
 
-def among(database: peewee.Database, key: peewee.Field, values: Iterable[int]) -> peewee.Expression:
-    """Whether a key is one of any number of integers, which travel as one parameter."""
-    # A larger one is in no column, and either database would stumble over it.
-    text = json.dumps([value for value in values if abs(value) < 2**63])
+def among(
+    database: peewee.Database, key: peewee.Field, values: Iterable[int] | Iterable[str]
+) -> peewee.Expression:
+    """Whether a column has one of any number of integers or texts, which travel as one parameter."""
+    # A larger integer is in no column, and either database would stumble over it.
+    some = [value for value in values if isinstance(value, str) or abs(value) < 2**63]
     if is_postgresql(database):
-        return key << peewee.SQL("(SELECT unnest(%s::bigint[]))", ["{" + text[1:-1] + "}"])
-    return key << peewee.SQL("(SELECT value FROM json_each(?))", [text])
+        kind = "text" if any(isinstance(value, str) for value in some) else "bigint"
+        return key << peewee.SQL(f"(SELECT unnest(%s::{kind}[]))", [_array(some)])
+    return key << peewee.SQL("(SELECT value FROM json_each(?))", [json.dumps(some)])
 
 
 def next_key(database: peewee.Database) -> str:

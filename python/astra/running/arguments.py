@@ -6,6 +6,7 @@ Only the command line and ``srun`` load this: a run does without typer.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Self
 
 from astra.system.arguments import argument, further_options, option
@@ -54,6 +55,11 @@ class SharedArguments:
     overwrite: bool = option("--overwrite", default=False, help="Take all spectra, done or not.")
     retry: Retry | None = option(help="Take failed spectra again.")
     before: str | None = option(metavar="TIME", help="Take again only what is older (UTC).")
+    where: str | None = option(metavar="FILTER", help="Only such spectra and stars, in the words of SQL.")
+    stars_from: Path | None = option(metavar="FILE", help="Only stars of a list or table; - for stdin.")
+    changed_since: str | None = option(
+        metavar="TIME", help="Only what changed since (UTC, or 24h, 7d): spectra, or their stars."
+    )
     allow_mixed: bool = option(
         "--allow-mixed", default=False, help="Accept rows made by other weights or options."
     )
