@@ -5,7 +5,8 @@ from datetime import datetime
 import pytest
 
 from astra.errors import UsageError
-from astra.status.text import broken, duration, kept, line, page, read_limits
+from astra.status.limits import broken, kept, read_limits
+from astra.status.text import duration, line, page
 
 MOMENT = datetime(2026, 11, 23, 20, 15)
 FOUND = {
