@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 import peewee
 from builders import a_result, a_run, a_source, a_spectrum
 
-from astra.database.connection import now
-from astra.models import AstroNNdist, Source
+from astra.database.connection import database, now
+from astra.models import Source
 from astra.status.nights import nights_until, start_of
 
 #: A release that would end a label, or a line, if it were not escaped.
@@ -22,7 +22,11 @@ LONG_AGO = datetime(2026, 1, 1)
 
 def fill_nights(db: peewee.Database) -> datetime:
     """Twenty good results at Apache Point in the night before, at Las Campanas ones that contradict Gaia."""
-    moment = now(db)
+    with db.atomic():
+        return _fill(now(db))
+
+
+def _fill(moment: datetime) -> datetime:
     before, this = map(start_of, nights_until(moment, 2))
     run = a_run(
         weights_name="survey", weights_sha256="ab" * 32, v_astra_major_minor=1, outcome="done", processed=49,
@@ -39,20 +43,16 @@ def fill_nights(db: peewee.Database) -> datetime:
     return moment
 
 
-def a_night(start: datetime, number: int, *, pull: float = 0.0, **values) -> list[AstroNNdist]:
+def a_night(start: datetime, number: int, *, pull: float = 0.0, **values) -> None:
     """Results whose inputs were read in the night that starts then."""
     of_spectrum = {name: values.pop(name) for name in ("release", "telescope", "snr") if name in values}
     error = {"nn_parallax": 1.0, "e_nn_parallax": 0.03, "e_gaia_parallax": 0.04}
     gaia = error | {"gaia_parallax": 1.0 - 0.05 * pull, "plx_zero_point": 0.0}
     ebv = {"ebv": -1.0} if values.get("flag_missing_extinction") else {}
-    return [
-        a_result(
-            a_spectrum(_star(**ebv), modified=LONG_AGO, **of_spectrum),
-            inputs_read=start + timedelta(seconds=1),
-            **(gaia | values),
-        )
-        for _ in range(number)
-    ]
+    with database.atomic():
+        for _ in range(number):
+            spectrum = a_spectrum(_star(**ebv), modified=LONG_AGO, **of_spectrum)
+            a_result(spectrum, inputs_read=start + timedelta(seconds=1), **(gaia | values))
 
 
 def _star(**values) -> Source:

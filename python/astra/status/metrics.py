@@ -54,7 +54,7 @@ METRICS = {
     "astra_bad_results": "Results with flag_bad.",
     "astra_warn_results": "Results with flag_warn.",
     "astra_flagged_results": "Results with each flag; flag_no_result is one of them.",
-    "astra_oldest_pending_timestamp_seconds": "Since when the oldest pending spectrum waits; absent without one.",
+    "astra_oldest_pending_timestamp_seconds": "Since when the oldest pending spectrum waits, if any does.",
     "astra_claimed_spectra": "Spectra that workers have in hand.",
     "astra_oldest_claim_timestamp_seconds": "When the oldest claim was made; absent if there is none.",
     "astra_suspect_spectra": "Spectra that are taken alone because a worker died that had them.",
