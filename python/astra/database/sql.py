@@ -10,7 +10,7 @@ from typing import Any
 
 import peewee
 
-from astra.database.connection import MAX_PARAMETERS, is_postgresql, translated
+from astra.database.connection import MAX_PARAMETERS, MEDIAN, is_postgresql, translated
 
 #: Rows of one INSERT on PostgreSQL, whose size is limited by memory alone.
 ROWS = 5000
@@ -38,6 +38,23 @@ def until(database: peewee.Database, text: peewee.Field, separator: str) -> peew
     if is_postgresql(database):
         return peewee.fn.split_part(text, separator, 1)
     return peewee.fn.substr(text, 1, peewee.fn.instr(text.concat(separator), separator) - 1)
+
+
+def median(database: peewee.Database, value: peewee.Node) -> peewee.Node:
+    """The median of a number over the rows of a group; those where it is absent are left out."""
+    if is_postgresql(database):
+        return peewee.NodeList(
+            (peewee.SQL("percentile_cont(0.5) WITHIN GROUP (ORDER BY"), value, peewee.SQL(")"))
+        )
+    return getattr(peewee.fn, MEDIAN)(value).coerce(False)
+
+
+def evening(database: peewee.Database, moment: peewee.Field) -> peewee.Node:
+    """The date (UTC) on which the night of a moment began: a night is from noon to noon."""
+    if is_postgresql(database):
+        shifted = peewee.NodeList((moment, peewee.SQL("- interval '12 hours'")))
+        return peewee.Cast(shifted, "date")
+    return peewee.fn.date(moment, "-12 hours").coerce(False)
 
 
 def octets(database: peewee.Database, text: peewee.Node) -> peewee.Node:

@@ -13,6 +13,7 @@ import functools
 import inspect
 import json
 import logging
+import re
 import time
 import types
 import typing
@@ -28,6 +29,8 @@ from astra.models.fields import flags_of
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
 from astra.tasks.options import declared_options
 
+# Of the names and units of what is watched.
+_IN_METRICS = re.compile(r"[a-z][a-z0-9_]*")
 # What is counted of rows with flags.
 _OF_FLAGGED = {"flag_no_result", "flag_bad", "flag_warn"}
 log = logging.getLogger("astra")
@@ -116,6 +119,23 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """A quantity of the results of a task whose median over a night is watched.
+
+    Attributes:
+        name: Its name in limits and, with the unit behind it, in the name of the metric.
+        text: What it is.
+        unit: In the plural, such as ``seconds``; empty for a ratio.
+        value: Given the model of spectra, an expression over a join of the results with these.
+    """
+
+    name: str
+    text: str
+    unit: str
+    value: Callable[[type[BaseModel]], peewee.Node]
+
+
+@dataclass(frozen=True)
 class OwnSection:
     """What ``astra report`` shows of the results of a task beside what it shows of every task.
 
@@ -149,6 +169,7 @@ class Task:
         self.rederivation = None if uses_source else Rederivation(lambda rows, sources: None)
         self.fills: dict[str, Fill] = {}
         self.notes: list[Note] = []
+        self.watched: dict[str, Watched] = {}
         self.sections: list[OwnSection] = []
         self.examinations: list[Callable[[], Iterable[tuple[str, ...]]]] = []
         self.identify: Callable[..., Provenance] = lambda **options: Provenance()
@@ -373,6 +394,35 @@ class Task:
         def register(chosen: Callable[[], peewee.Expression]) -> Callable[[], peewee.Expression]:
             self.notes.append(Note(chosen.__name__, text, chosen))
             return chosen
+
+        return register
+
+    def watched_by(self, text: str, unit: str = "") -> Callable[[Callable], Callable]:
+        """Decorator: ``astra status`` watches the median over each night of ``function(spectra)``.
+
+        The function is given a model of spectra, and gives an SQL expression over a join of the results with
+        it; NULL leaves a result out, and so does ``flag_bad``. Its name is that of the quantity in limits,
+        and with the unit behind it a part of that of the metric.
+
+        Args:
+            text: What the quantity is, as the help of the metric.
+            unit: In the plural, such as ``seconds``; empty for a ratio.
+
+        Raises:
+            TypeError: A name or a unit has other characters than a-z, 0-9 and _; or a name is there twice.
+        """
+
+        def register(value: Callable[[type[BaseModel]], peewee.Node]) -> Callable:
+            name = value.__name__
+            if not _IN_METRICS.fullmatch(name) or (unit and not _IN_METRICS.fullmatch(unit)):
+                raise TypeError(
+                    f"task {self.name}: name and unit of what is watched are of a-z, 0-9 and _, and begin "
+                    f"with a letter: {name!r}, {unit!r}"
+                )
+            if name in self.watched:
+                raise TypeError(f"task {self.name}: two functions of watched_by are called {name}")
+            self.watched[name] = Watched(name, text, unit, value)
+            return value
 
         return register
 

@@ -217,12 +217,21 @@ def _count_pending(selection: Selection) -> int:
     rederivation = selection.task.rederivation
     if rederivation is None or selection.overwrite:
         return pending_query(selection).count()
+    query, is_pending = with_need(selection)
+    return query.where(is_pending).count()
+
+
+def with_need(selection: Selection) -> tuple[peewee.ModelSelect, peewee.Node]:
+    """Spectra of one model, joined with their results and sources; whether each is pending or stale.
+
+    In one pass: each of the two queries reads nearly as much as both together.
+    """
     # NOT IN: of what refers to each row, PostgreSQL makes no plan for several processes.
-    spectra = selection.spectra
-    withheld = spectra.spectrum_pk.not_in(noted(selection.task, spectra))
-    # In one pass: each of the two queries reads nearly as much as both together.
-    query = _keys(selection, with_source=True)
-    return query.where((_needed(selection) & withheld) | _stale(selection)).count()
+    spectra, query = selection.spectra, _keys(selection, with_source=True)
+    pending = _needed(selection) & spectra.spectrum_pk.not_in(noted(selection.task, spectra))
+    if selection.task.rederivation is None:
+        return query, pending
+    return query, pending | _stale(selection)
 
 
 def anything_pending(selection: Selection) -> bool:

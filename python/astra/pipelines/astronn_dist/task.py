@@ -12,12 +12,14 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import peewee
+from peewee import fn
 
 from astra.config import load_settings
 from astra.errors import MissingSpectrum, SpectrumError, UnusableSpectrum
 from astra.ingest.values import FILLER, SMALLEST_K_MAG
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar, ApogeeSpectrum
 from astra.models.astronn_dist import AstroNNdist
+from astra.models.base import BaseModel
 from astra.models.mwm import ApogeeCombinedSpectrum
 from astra.models.pipeline import TaskRun
 from astra.models.source import Source
@@ -179,6 +181,29 @@ def cover(spectrum: ApogeeSpectrum) -> Coverage:
 def without_zero_point() -> peewee.Expression:
     """Whether the star of a result has a Gaia parallax with an unknown zero-point."""
     return AstroNNdist.gaia_parallax.is_null(False) & AstroNNdist.plx_zero_point.is_null()
+
+
+@astronn_dist.watched_by(
+    "Difference of the parallaxes from spectrum and Gaia, without its sign, over both errors together"
+)
+def pull(spectra: type[BaseModel]) -> peewee.Expression:
+    """The difference against Gaia in units of its error; NULL where there is no parallax from Gaia."""
+    row = AstroNNdist
+    difference = fn.ABS(row.nn_parallax - row.gaia_parallax)
+    variance = row.e_nn_parallax * row.e_nn_parallax + row.e_gaia_parallax * row.e_gaia_parallax
+    return difference / fn.SQRT(fn.NULLIF(variance, 0.0))
+
+
+@astronn_dist.watched_by("Error of the distance, over the distance")
+def relative_e_dist(spectra: type[BaseModel]) -> peewee.Expression:
+    """The relative error of the distance."""
+    return AstroNNdist.e_dist / fn.NULLIF(AstroNNdist.dist, 0.0)
+
+
+@astronn_dist.watched_by("Signal-to-noise ratio of the spectrum")
+def snr(spectra: type[BaseModel]) -> peewee.Field:
+    """The signal-to-noise ratio of the spectrum."""
+    return spectra.snr
 
 
 @dataclass
