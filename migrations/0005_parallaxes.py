@@ -1,7 +1,7 @@
 """Full errors of a distance, and its parallax beside that of Gaia; when the star of a result was read.
 
-The results so far stay as they are: their stars were read when their spectra were, and the new columns are NULL
-until they are made again.
+The results so far stay as they are: their stars were read when their spectra were, and the new columns are
+NULL until they are made again.
 """
 
 from peewee import PostgresqlDatabase

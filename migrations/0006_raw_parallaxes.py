@@ -1,7 +1,7 @@
 """Take Gaia out of the means that have a parallax with an unknown zero-point in them.
 
-Such a mean puts the star too far away, by more than its error says. Of two parallaxes, that of the spectrum is
-left, as in every result since; where it does not count either, there is no mean. No result becomes stale.
+Such a mean puts the star too far away, by more than its error says. Of two parallaxes, that of the spectrum
+is left, as in every result since; where it does not count either, there is no mean. No result becomes stale.
 """
 
 from astra.database.connection import moved_on_sql

@@ -1,4 +1,4 @@
-"""What is in a database, apart from rows: schemas, comments, views that keep their rights, indexes, foreign keys.
+"""What is in a database, apart from rows: schemas, comments, views that keep their rights, indexes, keys.
 
 The foreign keys are those that the database itself knows: the ones of other packages' tables are among them,
 whether or not these packages are installed.
@@ -149,7 +149,7 @@ def build_index(
         database: The open database.
         table: The table.
         columns: Its columns.
-        name: The name of the index: that of the model's class in lower case, and the columns, joined by ``_``.
+        name: Its name; peewee's is the model's class in lower case, then the columns, joined by ``_``.
         unique: Whether no two rows may have the same values.
 
     Raises:

@@ -1,7 +1,7 @@
 """Changes of tables that others use: no wait for a lock is long, it is tried again, and who has it is said.
 
-On PostgreSQL, whoever asks for a table after a change that waits for it waits as well, readers too. So a change
-waits briefly, gives way, and comes back. On SQLite only writers wait for each other.
+On PostgreSQL, whoever asks for a table after a change that waits for it waits as well, readers too. So a
+change waits briefly, gives way, and comes back. On SQLite only writers wait for each other.
 """
 
 import logging
@@ -88,9 +88,8 @@ def patiently(
             log.warning("%s waits for %s; trying again, without keeping anybody waiting", what, _who())
 
     def give_up(state: tenacity.RetryCallState) -> None:
-        raise Interrupted(
-            f"{what} has waited {state.seconds_since_start:.0f} s for {_who()}: run again, what is done is kept"
-        ) from state.outcome.exception()
+        waited = f"{what} has waited {state.seconds_since_start:.0f} s for {_who()}"
+        raise Interrupted(f"{waited}: run again; what is done is kept") from state.outcome.exception()
 
     def _who() -> str:
         return holders(database, timeout_s)

@@ -209,15 +209,18 @@ def _make_table(database: peewee.Database, model: type[BaseModel]) -> None:
         model.create_table()
 
 
-def _add_inherited(database: peewee.Database, model: type[BaseModel]) -> list[str]:
-    """Add to a table of results, if it is there, what all results have by now and it has not."""
-    table = model._meta.table_name
-    there = {column.name for column in database.get_columns(table)}
+def inherited_columns(database: peewee.Database, model: type[BaseModel]) -> list[peewee.Field]:
+    """What all results have by now, and a table of results that is there has not."""
+    there = {column.name for column in database.get_columns(model._meta.table_name)}
     base = [each for each in model.written_fields() if each.name in FlaggedOutputModel._meta.fields]
     is_of_results = {each.column_name for each in base if not each.null} <= there
     if not (is_of_results and issubclass(model, PipelineOutputModel)):
         return []
-    missing = [each for each in base if each.null and each.column_name not in there]
+    return [each for each in base if each.null and each.column_name not in there]
+
+
+def _add_inherited(database: peewee.Database, model: type[BaseModel]) -> list[str]:
+    table, missing = model._meta.table_name, inherited_columns(database, model)
     if missing:
         patiently(database, f"new columns of {table}", lambda: _add(database, table, missing))
     return [f"{table}.{each.column_name}" for each in missing]

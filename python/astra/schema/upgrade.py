@@ -21,6 +21,10 @@ from astra.schema.upstream import drop_views, make_views
 log = logging.getLogger("astra")
 
 
+class OlderSchema(ConfigError):
+    """The schema lacks migrations that ``astra init`` applies."""
+
+
 class _Migrations(LiveRunner):
     """The migrations of Astra itself: each needs at most two locks of tables that are there."""
 
@@ -99,10 +103,20 @@ def check(database: peewee.Database) -> None:
         refuse_hidden_schema(database)
         raise ConfigError("the database has no Astra schema: run `astra init` first")
     if pending:
-        raise ConfigError(
+        raise OlderSchema(
             f"the database schema is older than this Astra (missing {', '.join(pending)}): run `astra init`"
         )
     _refuse_newer(plan)
+
+
+def refuse_unknown(database: peewee.Database) -> None:
+    """Refuse what ``astra init`` would: a schema of a newer Astra, and the tables of SDSS Astra.
+
+    Raises:
+        ConfigError: It is one of these.
+    """
+    _refuse_foreign(database)
+    _refuse_newer(runner(database))
 
 
 def _refuse_foreign(database: peewee.Database) -> None:
