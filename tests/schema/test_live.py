@@ -48,9 +48,9 @@ def test_no_migration_makes_a_row_pending_or_stale_or_changes_what_it_does_not_n
         runner.up(name)
 
         assert effect_on(empty_database, task) == effect, name
-        for old, new in zip(before, _results(empty_database), strict=True):
+        for old, after in zip(before, _results(empty_database), strict=True):
             corrected = MEANS if name == "0006_raw_parallaxes" and old["plx_zero_point"] is None else set()
-            assert {key: new[key] for key in old if key not in corrected} == {
+            assert {key: after[key] for key in old if key not in corrected} == {
                 key: old[key] for key in old if key not in corrected
             }, name
     schema.upgrade(empty_database, load_settings())

@@ -1,13 +1,15 @@
 """`astra init --plan`: what an upgrade would do, without doing it."""
 
 import json
+from datetime import datetime
 
 import guests
 import pytest
-from builders import a_result, a_source, a_spectrum, made_from, on_postgresql, on_sqlite
+from builders import a_result, a_source, a_spectrum, on_postgresql, on_sqlite
 
 from astra.config import load_settings
-from astra.database.connection import is_postgresql, now
+from astra.database.connection import is_postgresql
+from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 from astra.schema import upgrade as schema
 from astra.schema.effects import effect_on
 from astra.schema.plan import plan
@@ -30,14 +32,12 @@ def up(migrator, db):
 @pytest.fixture
 def older(db):
     """A database of an older version with one result, one stale row, and one spectrum that is pending."""
-    for number in range(3):
-        spectrum = a_spectrum(a_source())
-        if number < 2:
-            row = a_result(spectrum, inputs_read=now(db))
-            made_from(row, spectrum)
-            if number:
-                spectrum.source.k_mag = 11.0
-                spectrum.source.save()
+    spectra = [a_spectrum(a_source()) for _ in range(3)]
+    for model in (Source, ApogeeCoaddedSpectrumInApStar):
+        model.update(modified=datetime(2020, 1, 1)).execute()
+    for spectrum in spectra[:2]:
+        a_result(spectrum, inputs_read=datetime(2021, 1, 1))
+    Source.update(modified=datetime(2022, 1, 1)).where(Source.pk == spectra[1].source_pk).execute()
     schema.runner(db).down("0006_raw_parallaxes")
     return db
 

@@ -8,6 +8,7 @@ from typing import Any
 import peewee
 from playhouse.migrate import SchemaMigrator
 
+from astra.database.connection import database as configured
 from astra.database.connection import is_postgresql
 
 # What a migration may read while it is only recorded: the catalogue, and settings.
@@ -29,7 +30,13 @@ def record(database: peewee.Database, module: ModuleType) -> list[str]:
         Exception: Whatever a migration raises that does not get by with that.
     """
     stand_in = (_OfPostgresql if is_postgresql(database) else _OfSqlite)(database)
-    module.up(SchemaMigrator.from_database(stand_in), stand_in)
+    # A migration may make tables by models of ours.
+    bound = configured.obj
+    configured.initialize(stand_in)
+    try:
+        module.up(SchemaMigrator.from_database(stand_in), stand_in)
+    finally:
+        configured.initialize(bound)
     return stand_in.statements
 
 

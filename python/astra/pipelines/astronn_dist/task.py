@@ -132,7 +132,11 @@ def has_raw_mean() -> peewee.Expression:
     """
     row = AstroNNdist
     is_mean_of_one = fn.ABS(row.weighted_parallax - row.nn_parallax) <= 1e-9 * row.nn_parallax
-    return without_zero_point() & row.weighted_parallax.is_null(False) & negated(fn.COALESCE(is_mean_of_one, False))
+    return (
+        without_zero_point()
+        & row.weighted_parallax.is_null(False)
+        & negated(fn.COALESCE(is_mean_of_one, False))
+    )
 
 
 def changed_by_hand() -> peewee.Expression:
