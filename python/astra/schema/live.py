@@ -10,6 +10,7 @@ from playhouse.migrations import Runner
 
 from astra.database.connection import is_postgresql
 from astra.database.waiting import BREATH_S, MANY_LOCKS_TIMEOUT_S, patiently
+from astra.schema.upstream import views_aside
 
 
 class LiveRunner(Runner):
@@ -43,12 +44,15 @@ class LiveRunner(Runner):
 
 @contextmanager
 def _immediate(database: peewee.Database) -> Iterator[None]:
-    """A transaction of SQLite that has the lock for writing from its beginning, without foreign keys."""
+    """A transaction of SQLite that has the lock for writing from its beginning, without foreign keys.
+
+    Within it, upstream's names are not in the way of a table that is built anew.
+    """
     # In a transaction, this setting would have no effect: a table that is built anew would take rows with it.
     enforced = database.pragma("foreign_keys")
     database.pragma("foreign_keys", 0)
     try:
-        with database.atomic("IMMEDIATE"):
+        with database.atomic("IMMEDIATE"), views_aside(database):
             yield
     finally:
         database.pragma("foreign_keys", enforced)

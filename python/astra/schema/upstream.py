@@ -5,6 +5,8 @@ capitals needs quotes, so there each such column is in the view twice, the secon
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import peewee
 
@@ -84,6 +86,16 @@ def make_views(database: peewee.Database) -> None:
             )
         elif not is_view_of(database, name, query := _query(database, name)):
             _replace(database, name, query)
+
+
+@contextmanager
+def views_aside(database: peewee.Database) -> Iterator[None]:
+    """In a transaction of SQLite, drop the views that are there, and make them again as they were."""
+    views = [view.sql for view in database.get_views() if view.name in VIEWS]
+    drop_views(database)
+    yield
+    for sql in views:
+        database.execute_sql(sql)
 
 
 def drop_views(database: peewee.Database) -> None:
