@@ -34,6 +34,7 @@ from astra.spectra.combined import CombinedSpectrum
 from astra.spectra.coverage import Coverage, coverage_of
 from astra.spectra.grid import N_GRID
 from astra.tasks.contract import GoingOn, Provenance, task
+from astra.tasks.inputs import negated
 from astra.tasks.options import Option
 
 log = logging.getLogger("astra")
@@ -142,6 +143,25 @@ def _check(weights: str | None = None, device: str = "auto", model_path: str | N
     load_weights(chosen_weights(model_path or weights).path)
 
 
+def to_correct() -> peewee.Expression:
+    """Whether a result rests on other values than it should, though nobody has said that its star changed."""
+    return changed_by_hand() | has_raw_mean()
+
+
+def has_raw_mean() -> peewee.Expression:
+    """Whether a parallax of Gaia with an unknown zero-point is in the mean, as a version before this left it.
+
+    The mean of one parallax may differ from it in its last digit.
+    """
+    row = AstroNNdist
+    is_mean_of_one = fn.ABS(row.weighted_parallax - row.nn_parallax) <= 1e-9 * row.nn_parallax
+    return (
+        without_zero_point()
+        & row.weighted_parallax.is_null(False)
+        & negated(fn.COALESCE(is_mean_of_one, False))
+    )
+
+
 def changed_by_hand() -> peewee.Expression:
     """Whether a result rests on another Ks or E(B-V) than its star has now.
 
@@ -160,7 +180,7 @@ def _differs(used: peewee.Field, was_missing: Any, value: peewee.Field, low: flo
     return other_value | (peewee.Case(None, [(was_missing, 1)], 0) != peewee.Case(None, [(usable, 0)], 1))
 
 
-@astronn_dist.rederived_by(changed_by_hand, fills={"distances": ADDED})
+@astronn_dist.rederived_by(to_correct, fills={"distances": ADDED})
 def rederive(rows: list[AstroNNdist], sources: list[Source | None]) -> None:
     """Compute distances and parallaxes from the stored luminosities and the current values of the sources."""
     names = ("L_fakemag", "e_L_fakemag", "e_model_L_fakemag")
