@@ -180,6 +180,7 @@ def old_weights(monkeypatch):
     provenance = Provenance("old", "old" * 8, 0, 100)
     monkeypatch.setattr(task, "identify", lambda **options: provenance)
     monkeypatch.setattr(task, "prepare", lambda **options: None)
+    monkeypatch.setattr(task, "go_on", None)
 
 
 def derived(database, table):

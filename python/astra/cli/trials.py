@@ -4,10 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
+from astra.cli import trials_compare
 from astra.cli.console import AsJson, database_session, examples, note, say, say_json, say_table
 
 app = typer.Typer(
-    help="Results beside production: make, list, promote, roll back and drop.", rich_markup_mode=None
+    help="Results beside production: make, list, compare, promote, roll back and drop.", rich_markup_mode=None
 )
 
 EXAMPLES_LIST = examples("astra trials list", "astra trials list --json")
@@ -60,6 +61,9 @@ def new(
         trial = make_trial(found, trial_name(name), ebv_from)
     say(f"{trial.name} is ready, in the table {trial.table_name}")
     note(f"to use it: astra run {found.name} --into {trial.name}")
+
+
+app.command("compare", epilog=trials_compare.EXAMPLES)(trials_compare.compare)
 
 
 @app.command(epilog=EXAMPLES_PROMOTE)

@@ -13,6 +13,7 @@ from astra.database.connection import database, is_postgresql, translated, writi
 from astra.database.locks import changing_claims, changing_schema
 from astra.errors import ConfigError, StorageError, UsageError
 from astra.models.pipeline import TaskClaim, TaskTrial, TaskWithheld
+from astra.running.going_on import settle
 from astra.running.runs import refuse_to_mix
 from astra.schema.packages import check_task
 from astra.schema.trial_tables import drop_tables, make_tables, table_in
@@ -89,7 +90,7 @@ def opened_for(task: Task, asked: "SharedArguments", *, dry_run: bool) -> Iterat
     if trial is None and not dry_run:
         if asked.ebv_from is not None and not asked.allow_mixed:
             # What is taken over has the luminosities of production.
-            refuse_to_mix(task, task.provenance(task.checked(asked.of_task)))
+            refuse_to_mix(task, settle(task, task.checked(asked.of_task)).provenance)
         trial = make_trial(task, name, asked.ebv_from, exist_ok=True)
     if trial is not None and asked.ebv_from is not None:
         _refuse_other_ebv(task, trial, asked.ebv_from)
