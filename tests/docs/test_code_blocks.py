@@ -132,6 +132,7 @@ BEFORE = {
     "docs/upgrades.md": MEASURED,
     "docs/report.md": (*INGESTED, "run astronn_dist --limit 1"),  # each of them is drawn in every report
     "docs/sql.md": MEASURED,
+    "docs/trials.md": MEASURED,
     "docs/watching.md": MEASURED,
 }
 ON_A_SERVER = ("docs/postgresql.md", "docs/slurm.md")

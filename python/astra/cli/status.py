@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,7 +64,7 @@ Metrics = Annotated[
 
 
 def status(
-    task: Annotated[str | None, typer.Argument(help="Only this task.")] = None,
+    task: Annotated[str | None, typer.Argument(help="Only this task, or TASK@trial-NAME.")] = None,
     as_json: AsJson = False,
     watch: Watch = False,
     every: Every = 10.0,
@@ -100,6 +100,7 @@ def status(
     from astra.status.overview import status_of, status_of_all
     from astra.status.text import absent
     from astra.tasks.installed import find_task, installed_tasks, without_effect
+    from astra.tasks.trials import entered, trial_name
 
     pull = {} if max_pull is None else {"pull": max_pull}
     limits = Limits.read(
@@ -118,16 +119,19 @@ def status(
         raise UsageError("--why explains one star: give it without --check and --watch")
     if metrics is not None and (check or watch or as_json):
         raise UsageError("--metrics is written alone: give it without --check, --watch and --json")
-    named, tasks = (find_task(task), {}) if task else (None, installed_tasks())
-    chosen = tasks if named is None else {named.name: named}
+    plain, _, trial = (task or "").partition("@")
+    if metrics is not None and trial:
+        raise UsageError("--metrics is of production: give the task without a trial")
+    named, tasks = (find_task(plain), {}) if task else (None, installed_tasks())
     if metrics is not None:
-        _write_metrics(chosen, metrics, must_work=named is not None)
+        _write_metrics(tasks if named is None else {plain: named}, metrics, must_work=named is not None)
         return
 
     def look() -> list[dict[str, Any]]:
         return status_of_all(tasks) if named is None else [status_of(named)]
 
-    with database_session():
+    with database_session(), entered(named, trial_name(trial)) if trial else nullcontext(named) as named:
+        chosen = tasks if named is None else {named.key: named}
         if why is not None:
             _explain(named, tasks, why, as_json)
             return

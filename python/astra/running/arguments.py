@@ -63,6 +63,10 @@ class SharedArguments:
     allow_mixed: bool = option(
         "--allow-mixed", default=False, help="Accept rows made by other weights or options."
     )
+    into: str | None = option(metavar="trial-NAME", help="Write into a trial beside production.")
+    ebv_from: str | None = option(
+        metavar="COLUMN|TABLE", help="Of a new trial: E(B-V) from this column of source, or this file."
+    )
     task_options: Mapping[str, Any] = further_options()
 
     @property

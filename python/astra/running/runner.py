@@ -24,6 +24,7 @@ from astra.schema.packages import check_task
 from astra.spectra.identity import check_base_dir
 from astra.tasks import pending
 from astra.tasks.contract import Provenance
+from astra.tasks.trials import refuse_promoted
 
 log = logging.getLogger("astra")
 
@@ -112,7 +113,7 @@ class _Run:
         if not pending.anything_pending(request.selection) and not pending.anything_to_process(
             self._withheld()
         ):
-            if TaskWorker.select().where(TaskWorker.task == self.task.name).exists():
+            if TaskWorker.select().where(TaskWorker.task == self.task.key).exists():
                 Claims(request.selection, None).sweep()
             report.end("nothing_pending", 0)
         else:
@@ -131,9 +132,7 @@ class _Run:
         record = persistent(lambda: runs.begin(self.task, self.report.provenance, self.request.arguments))
         self.report.run_pk = record.pk
         try:
-            self._rederive()
-            if not self.cut_short:
-                self._process(record.pk)
+            self._work(record.pk)
             if self.cut_short:
                 reason = f"stopped before the end ({self.cut_short})"
                 raise Interrupted(f"{reason}; {self.request.how_to_go_on}")
@@ -165,16 +164,13 @@ class _Run:
             self.report.tally.add(persistent(lambda keys=keys: rederive(self.task, keys)))
             self.on_progress(self.report)
 
-    def _process(self, run_pk: int) -> None:
+    def _work(self, run_pk: int) -> None:
         tally, selection = self.report.tally, self.request.selection
-        with Claims(selection, run_pk) as claims:
+        with Claims(selection, run_pk, self._check_again) as claims:
             try:
-                self.cut_short = self._hand_out(claims, run_pk)
-                withheld = persistent(self._withheld)
-                if not self.cut_short and persistent(lambda: pending.anything_to_process(withheld)):
-                    claims.turn_to(withheld)
-                    # A run that is stopped during these has still done all that was pending.
-                    self._hand_out(claims, run_pk)
+                self._rederive()
+                if not self.cut_short:
+                    self._process(claims, run_pk)
             finally:
                 tally.add(claims.quarantined)
         if tally.kept:
@@ -182,6 +178,19 @@ class _Run:
             kept = f"earlier results kept: {tally.kept}, because their files cannot be read"
             then = self.request.how_to_go_on if selection.overwrite else "every run tries them again"
             log.warning("%s (most often: %s); %s", kept, reason, then)
+
+    def _check_again(self) -> None:
+        """A trial may have been promoted, or rolled back, before others could see this worker."""
+        refuse_promoted(self.task)
+        refuse_to_mix(self.request, self.report.provenance)
+
+    def _process(self, claims: Claims, run_pk: int) -> None:
+        self.cut_short = self._hand_out(claims, run_pk)
+        withheld = persistent(self._withheld)
+        if not self.cut_short and persistent(lambda: pending.anything_to_process(withheld)):
+            claims.turn_to(withheld)
+            # A run that is stopped during these has still done all that was pending.
+            self._hand_out(claims, run_pk)
 
     def _hand_out(self, claims: Claims, run_pk: int) -> str | None:
         """Process what can be claimed; gives the reason why something is left, if there is one."""

@@ -99,7 +99,7 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
         could_be_read = could_be_read.where(results.spectrum_pk.not_in(noted(task, spectra)))
     for run in _runs(task, row, fn.EXISTS(could_be_read).alias("counts")):
         for word, was, would_be in _differences(task, run, provenance):
-            said = f"rows of {task.name} in this version come from {word} {was}"
+            said = f"rows of {task.key} in this version come from {word} {was}"
             if run.counts:
                 raise (OtherOptions if word.startswith("--") else ConfigError)(
                     f"{said}, this run would use {would_be}: run with the same, or give "
@@ -148,9 +148,11 @@ def _row(task: Task) -> Any:
 
 
 def _runs(task: Task, row: Any, *more: Any) -> Any:
-    """The runs of this version that such a row is left of, in their order."""
-    chosen = (TaskRun.task == task.name, of_this_version(TaskRun), fn.EXISTS(row))
-    return TaskRun.select(TaskRun, *more).where(*chosen).order_by(TaskRun.pk)
+    """The runs of this version that such a row is left of, in their order.
+
+    They may be runs of another set of results: rows that were promoted come from those of the trial.
+    """
+    return TaskRun.select(TaskRun, *more).where(of_this_version(TaskRun), fn.EXISTS(row)).order_by(TaskRun.pk)
 
 
 def _origin(task: Task, run: TaskRun) -> dict[str, str]:
@@ -204,7 +206,7 @@ def begin(task: Task, provenance: Provenance, arguments: Mapping[str, Any]) -> T
         arguments = {**arguments, "weights_path": path}
     with writing(database):
         return TaskRun.create(
-            task=task.name,
+            task=task.key,
             version=astra.__version__,
             v_astra_major_minor=V_ASTRA_MAJOR_MINOR,
             arguments=json.dumps(arguments, sort_keys=True, default=str),

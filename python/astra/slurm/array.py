@@ -90,7 +90,9 @@ class SrunArguments(TargetArguments):
             settled: With what all workers work.
         """
         stars_from = self.shared.stars_from and self.shared.stars_from.absolute()
-        shared = replace(self.shared, before=before, changed_since=changed_since, stars_from=stars_from)
+        known = {"before": before, "changed_since": changed_since, "stars_from": stars_from}
+        # A trial keeps what it was made with.
+        shared = replace(self.shared, **known, ebv_from=None)
         if settled.from_rows:
             origin = settled.provenance.weights_origin
             shared = replace(shared.with_options(settled.from_rows), weights_origin=origin)

@@ -139,7 +139,7 @@ def carry_out(
     times = (each and precisely(each) for each in (chosen.before, chosen.changed_since))
     worker = asked.of_worker(*times, settled)
     report.array = JobArray(
-        f"astra-{asked.task}",
+        f"astra-{task.key.replace('@', '-')}",
         ("run", *command_line(worker)),
         options,
         logs=options.logs.absolute(),
@@ -185,7 +185,7 @@ def runs_of(task: Task, job: str, after: int) -> peewee.ModelSelect:
     """
     mark = f'"job": "{JOB_PREFIX}{job}_'
     return TaskRun.select().where(
-        TaskRun.task == task.name, TaskRun.pk > after, TaskRun.arguments.contains(mark)
+        TaskRun.task == task.key, TaskRun.pk > after, TaskRun.arguments.contains(mark)
     )
 
 

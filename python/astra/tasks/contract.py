@@ -163,6 +163,8 @@ class Task:
     def __init__(self, function: Callable[..., Iterator[Any]], *, uses_source: bool = True) -> None:
         functools.update_wrapper(self, function)
         self.name, self.uses_source = function.__name__, uses_source
+        self.key = self.name
+        """By what runs, workers, claims and notes name the set of results: of a trial it has that, too."""
         self.spectrum_models, self.output_model = _models_of(function)
         self.options = declared_options(function)
         # Where no number depends on the source, nothing is derived; the row is to name it all the same.
