@@ -17,8 +17,8 @@ from astra.models import AstroNNdist, TaskRun
 from astra.pipelines.astronn_dist.weights.files import load_weights, save_weights
 
 KEYS = (
-    "task v_astra run_pk processed measured rederived no_result flags bad warn withheld withheld_reasons "
-    "kept pending elapsed_s spectra_per_s weights seed outcome exit_code error"
+    "task v_astra run_pk processed measured rederived no_result fill filled flags bad warn withheld "
+    "withheld_reasons kept pending elapsed_s spectra_per_s weights seed outcome exit_code error"
 ).split()
 
 
@@ -128,6 +128,7 @@ def test_the_arguments_are_on_record(astra, three_stars, toy_weights):
         "limit": 2,
         "workers": 1,
         "weights": str(toy_weights),
+        "weights_path": str(toy_weights),
     }
 
 

@@ -125,12 +125,14 @@ BEFORE = {
     "docs/running.md": INGESTED,
     "docs/stars.md": INGESTED,
     "docs/modellers.md": INGESTED,
+    "docs/versions.md": INGESTED,
     "docs/model-card.md": INGESTED,
     "docs/catalogue.md": MEASURED,
     "docs/operations.md": MEASURED,
     "docs/upgrades.md": MEASURED,
     "docs/report.md": (*INGESTED, "run astronn_dist --limit 1"),  # each of them is drawn in every report
     "docs/sql.md": MEASURED,
+    "docs/watching.md": MEASURED,
 }
 ON_A_SERVER = ("docs/postgresql.md", "docs/slurm.md")
 
@@ -218,12 +220,14 @@ def test_what_the_task_of_a_page_knows_better_is_said(db, tmp_path, monkeypatch,
 
     assert main(["init"]) == main(["run", "median_flux"]) == 0
     assert main(["report", "median_flux", "--output", str(tmp_path / "a.html")]) == main(["status"]) == 0
+    assert main(["status", "--metrics", "-"]) == 0
     main(["doctor"])
 
     page, said = (tmp_path / "a.html").read_text(), capsys.readouterr().out
     assert "How bright the spectra are</h2>" in page
     assert "<p>1 of 2 spectra have a flux above 0.</p>" in page
     assert "1 spectra have a flux below 0" in said
+    assert 'astra_task_up{task="median_flux"} 1.0' in said
     assert "ok    tasks          median_flux: the first spectrum has flux" in said
 
 
