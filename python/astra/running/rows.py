@@ -46,13 +46,16 @@ class Chunk:
 class Tally:
     """What was done: measured + no_result = processed; flags are counted beside it.
 
-    ``withheld`` is how many files the system withheld twice, by what it said; ``kept`` how many of their
-    spectra keep an earlier result, and so are not among those processed.
+    ``rederived`` and ``filled`` are rows that were there, and were not measured again.
+
+    ``withheld`` is how many files the system withheld twice, or a fill could not read, by what was said;
+    ``kept`` how many of their spectra keep an earlier result, and so are not among those processed.
     """
 
     measured: int = 0
     no_result: int = 0
     rederived: int = 0
+    filled: int = 0
     kept: int = 0
     bad: int = 0
     warn: int = 0
@@ -67,7 +70,7 @@ class Tally:
     @property
     def done(self) -> int:
         """All spectra that were dealt with, one way or the other."""
-        return self.processed + self.rederived + self.kept
+        return self.processed + self.rederived + self.filled + self.kept
 
     def add(self, other: "Tally") -> None:
         """Add the counts of another tally to this one."""

@@ -1,5 +1,6 @@
 """Tasks: what one is, which are installed, and which spectra still need one.
 
+conditions.py  a condition on what a run takes, by the names that the catalogue has
 contract.py    @task, and what a task knows beside its generator
 inputs.py      whether a row still rests on the inputs that its spectrum has now
 installed.py   which tasks are installed, finding one by its name, and what packages offer in vain
