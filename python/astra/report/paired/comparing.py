@@ -151,7 +151,8 @@ def compare(task: Task, trial_table: str, trial: str) -> Comparison:
         except peewee.DatabaseError as error:
             if not is_missing_table(error):
                 raise
-            raise UsageError(f"{task.name} has no trial {trial!r}: there is no table {trial_table}") from error
+            absent = f"{task.name} has no trial {trial!r}: there is no table {trial_table}"
+            raise UsageError(absent) from error
         if not len(pairs):
             raise UsageError(_nothing(task, trial, pairs.counts))
         found = distance_changes(pairs) if task.output_model is AstroNNdist else None
