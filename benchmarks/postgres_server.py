@@ -20,11 +20,11 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg2
-from psycopg2.sql import SQL, Composable, Identifier
+from pytest_postgresql.janitor import DatabaseJanitor
 
 SUPERUSER = "postgres"
 STARTUP_SECONDS = 60
@@ -38,9 +38,6 @@ SETTINGS = {
     "max_connections": "100",
     "timezone": "UTC",
 }
-
-# Ends the sessions of a database, and waits so many milliseconds for each.
-_END_SESSIONS = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
 
 # The watchdog becomes a child of the server, whose process id `exec` keeps: it blocks until the pipe on
 # descriptor 3 closes, then stops the server (SIGINT: at once, but in good order) and removes its files.
@@ -78,23 +75,10 @@ class Server:
         """Create a database, empty or a copy of ``template``; yield its name; drop it, even if in use."""
         # A name that no other has, because several runs of the tests may share a server.
         dbname = f"astra_test_{uuid.uuid4().hex[:12]}"
-        name = Identifier(dbname)
-        if template:
-            # PostgreSQL refuses to copy a database that is in use.
-            self._execute(SQL(_END_SESSIONS), [template])
-            self._execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(name, Identifier(template)))
-        else:
-            self._execute(SQL("CREATE DATABASE {}").format(name))
-        try:
+        with DatabaseJanitor(
+            host=self.host, port=self.port, user=self.user, dbname=dbname, template_dbname=template
+        ):
             yield dbname
-        finally:
-            self._execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
-
-    def _execute(self, statement: Composable, values: Sequence = ()) -> None:
-        with contextlib.closing(psycopg2.connect(self.url("postgres"))) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(statement, values)
 
 
 def parse_server(text: str) -> Server:
