@@ -128,6 +128,7 @@ def test_the_arguments_are_on_record(astra, three_stars, toy_weights):
         "limit": 2,
         "workers": 1,
         "weights": str(toy_weights),
+        "weights_path": str(toy_weights),
     }
 
 
@@ -341,7 +342,7 @@ def test_an_older_schema_is_refused(astra, db, toy_weights):
     code, _, err = astra("run", "astronn_dist", "--weights", toy_weights)
 
     assert code == 78
-    assert "older than this Astra (missing 0011_coverage): run `astra init`" in _one_line_error(err)
+    assert "older than this Astra (missing 0013_nights): run `astra init`" in _one_line_error(err)
 
 
 def test_a_sqlite_file_that_is_not_there_is_not_made(astra, monkeypatch, tmp_path):

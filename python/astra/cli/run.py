@@ -20,6 +20,9 @@ EXAMPLES = examples(
     "astra run astronn_dist --weights my.safetensors --json",
     "astra run astronn_dist --page 1/4 --max-runtime 3600",
     "astra run astronn_dist --fill coverage --workers 2",
+    "astra run astronn_dist --where \"release = 'dr17' and snr > 50\" --changed-since 7d",
+    "astra run astronn_dist --stars-from stars.txt",
+    "astra run astronn_dist --into trial-new --weights new.safetensors",
 )
 
 
@@ -55,6 +58,7 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
     from astra.status.text import registers
     from astra.system.processes import keep_memory
     from astra.tasks.installed import find_task
+    from astra.trials.making import opened_for
 
     keep_memory()
     task = find_task(asked.task)
@@ -62,7 +66,8 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
     if to_fill:
         fill.refuse_with_fill(asked)
     targets = read_targets(task, asked.what, asked.shared.before, asked.page)
-    with database_session():
+    with database_session(), opened_for(task, asked.shared, dry_run=asked.dry_run) as task:
+        report.task = task.key
         request = build_request(
             task,
             targets,
@@ -75,7 +80,7 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
             fill=to_fill,
             arguments=specified(asked),
         )
-        with progress(task.name) as update:
+        with progress(task.key) as update:
             carry_out = fill.carry_out if to_fill else runner.carry_out
             carry_out(request, report, stop, lambda now: update(now.tally.done, now.to_do))
         models = targets.models or task.spectrum_models
@@ -83,6 +88,8 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
             return f"no spectra are registered; {registers(models[0])}"
     if targets.stars and not to_fill:
         return "all stars that were named have their rows already; --overwrite makes them anew"
+    if any((asked.shared.where, asked.shared.stars_from, asked.shared.changed_since)):
+        return "that is, of what was chosen; --overwrite makes its rows anew"
     return None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import peewee
 
-from astra.database.connection import MAX_PARAMETERS, is_postgresql, translated
+from astra.database.connection import MAX_PARAMETERS, MEDIAN, is_postgresql, translated
 
 #: Rows of one INSERT on PostgreSQL, whose size is limited by memory alone.
 ROWS = 5000
@@ -40,6 +40,23 @@ def until(database: peewee.Database, text: peewee.Field, separator: str) -> peew
     return peewee.fn.substr(text, 1, peewee.fn.instr(text.concat(separator), separator) - 1)
 
 
+def median(database: peewee.Database, value: peewee.Node) -> peewee.Node:
+    """The median of a number over the rows of a group; those where it is absent are left out."""
+    if is_postgresql(database):
+        return peewee.NodeList(
+            (peewee.SQL("percentile_cont(0.5) WITHIN GROUP (ORDER BY"), value, peewee.SQL(")"))
+        )
+    return getattr(peewee.fn, MEDIAN)(value).coerce(False)
+
+
+def evening(database: peewee.Database, moment: peewee.Field) -> peewee.Node:
+    """The date (UTC) on which the night of a moment began: a night is from noon to noon."""
+    if is_postgresql(database):
+        shifted = peewee.NodeList((moment, peewee.SQL("- interval '12 hours'")))
+        return peewee.Cast(shifted, "date")
+    return peewee.fn.date(moment, "-12 hours").coerce(False)
+
+
 def octets(database: peewee.Database, text: peewee.Node) -> peewee.Node:
     """How many bytes a text has in UTF-8."""
     if is_postgresql(database):
@@ -66,13 +83,16 @@ def like(database: peewee.Database, text: peewee.Node, pattern: str) -> peewee.E
     return peewee.Expression(text, "GLOB", peewee.Value(glob))
 
 
-def among(database: peewee.Database, key: peewee.Field, values: Iterable[int]) -> peewee.Expression:
-    """Whether a key is one of any number of integers, which travel as one parameter."""
-    # A larger one is in no column, and either database would stumble over it.
-    text = json.dumps([value for value in values if abs(value) < 2**63])
+def among(
+    database: peewee.Database, key: peewee.Field, values: Iterable[int] | Iterable[str]
+) -> peewee.Expression:
+    """Whether a column has one of any number of integers or texts, which travel as one parameter."""
+    # A larger integer is in no column, and either database would stumble over it.
+    some = [value for value in values if isinstance(value, str) or abs(value) < 2**63]
     if is_postgresql(database):
-        return key << peewee.SQL("(SELECT unnest(%s::bigint[]))", ["{" + text[1:-1] + "}"])
-    return key << peewee.SQL("(SELECT value FROM json_each(?))", [text])
+        kind = "text" if any(isinstance(value, str) for value in some) else "bigint"
+        return key << peewee.SQL(f"(SELECT unnest(%s::{kind}[]))", [_array(some)])
+    return key << peewee.SQL("(SELECT value FROM json_each(?))", [json.dumps(some)])
 
 
 def next_key(database: peewee.Database) -> str:

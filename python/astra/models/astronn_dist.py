@@ -51,7 +51,7 @@ class AstroNNdist(FlaggedOutputModel):
 
     class Meta:
         table_name = "astro_nn_dist"
-        indexes = (FlaggedOutputModel.UNIQUE,)
+        indexes = (FlaggedOutputModel.UNIQUE, (("inputs_read",), False))
 
 
 class Distance(BaseModel):

@@ -103,7 +103,10 @@ class Glossary:
     version = "Version of Astra"
     weights_name = "Name of the network weights"
     weights_sha256 = "SHA-256 of the network weights"
-    weights_origin = "What named the network weights: --weights, a setting, or nothing (embedded default)"
+    weights_origin = (
+        "What named the network weights: --weights, a setting, or nothing (the rows so far, or the embedded "
+        "default)"
+    )
     weights_range = "What the network weights are good for, in the words of their maker"
     seed = "Seed of the dropout masks"
     n_draws = "Number of Monte Carlo dropout draws"

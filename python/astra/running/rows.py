@@ -153,7 +153,7 @@ def _release(task: Task, token: int, keys: Collection[int]) -> set[int]:
     Returns:
         Those of the spectra that were still claimed with it: other workers hold the others now.
     """
-    mine = (TaskClaim.task == task.name) & (TaskClaim.token == token) & (TaskClaim.spectrum_pk << list(keys))
+    mine = (TaskClaim.task == task.key) & (TaskClaim.token == token) & (TaskClaim.spectrum_pk << list(keys))
     # Everyone locks them in this order, so that there is no deadlock.
     query = TaskClaim.select(TaskClaim.spectrum_pk).where(mine).order_by(TaskClaim.spectrum_pk)
     held = {pk for (pk,) in locked(query).tuples()}

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import peewee
 
@@ -13,6 +14,7 @@ from astra.models.pipeline import TaskRun, TaskWorker
 from astra.running import runs, workers
 from astra.running.claims import Claims
 from astra.running.ending import StopRequest, reporting
+from astra.running.going_on import settle
 from astra.running.loop import Measuring
 from astra.running.request import Request
 from astra.running.rows import rederive
@@ -22,6 +24,7 @@ from astra.schema.packages import check_task
 from astra.spectra.identity import check_base_dir
 from astra.tasks import pending
 from astra.tasks.contract import Provenance
+from astra.tasks.trials import refuse_promoted
 
 log = logging.getLogger("astra")
 
@@ -94,7 +97,13 @@ class _Run:
         report.flag_names = tuple(self.task.output_model.flag_names())
         if request.count or request.dry_run:
             report.to_do = pending.count_pending(request.selection)
-        provenance = self.task.provenance(request.options)
+        settled = settle(self.task, request.options)
+        request = self.request = replace(request, options=settled.options)
+        provenance = settled.provenance
+        if request.weights_origin is not None:
+            provenance = replace(provenance, weights_origin=request.weights_origin)
+        if settled.note:
+            log.info(settled.note)
         if not request.dry_run:
             report.provenance = provenance
         refuse_to_mix(request, provenance)
@@ -104,7 +113,7 @@ class _Run:
         if not pending.anything_pending(request.selection) and not pending.anything_to_process(
             self._withheld()
         ):
-            if TaskWorker.select().where(TaskWorker.task == self.task.name).exists():
+            if TaskWorker.select().where(TaskWorker.task == self.task.key).exists():
                 Claims(request.selection, None).sweep()
             report.end("nothing_pending", 0)
         else:
@@ -123,9 +132,7 @@ class _Run:
         record = persistent(lambda: runs.begin(self.task, self.report.provenance, self.request.arguments))
         self.report.run_pk = record.pk
         try:
-            self._rederive()
-            if not self.cut_short:
-                self._process(record.pk)
+            self._work(record.pk)
             if self.cut_short:
                 reason = f"stopped before the end ({self.cut_short})"
                 raise Interrupted(f"{reason}; {self.request.how_to_go_on}")
@@ -157,16 +164,13 @@ class _Run:
             self.report.tally.add(persistent(lambda keys=keys: rederive(self.task, keys)))
             self.on_progress(self.report)
 
-    def _process(self, run_pk: int) -> None:
+    def _work(self, run_pk: int) -> None:
         tally, selection = self.report.tally, self.request.selection
-        with Claims(selection, run_pk) as claims:
+        with Claims(selection, run_pk, self._check_again) as claims:
             try:
-                self.cut_short = self._hand_out(claims, run_pk)
-                withheld = persistent(self._withheld)
-                if not self.cut_short and persistent(lambda: pending.anything_to_process(withheld)):
-                    claims.turn_to(withheld)
-                    # A run that is stopped during these has still done all that was pending.
-                    self._hand_out(claims, run_pk)
+                self._rederive()
+                if not self.cut_short:
+                    self._process(claims, run_pk)
             finally:
                 tally.add(claims.quarantined)
         if tally.kept:
@@ -174,6 +178,19 @@ class _Run:
             kept = f"earlier results kept: {tally.kept}, because their files cannot be read"
             then = self.request.how_to_go_on if selection.overwrite else "every run tries them again"
             log.warning("%s (most often: %s); %s", kept, reason, then)
+
+    def _check_again(self) -> None:
+        """A trial may have been promoted, or rolled back, before others could see this worker."""
+        refuse_promoted(self.task)
+        refuse_to_mix(self.request, self.report.provenance)
+
+    def _process(self, claims: Claims, run_pk: int) -> None:
+        self.cut_short = self._hand_out(claims, run_pk)
+        withheld = persistent(self._withheld)
+        if not self.cut_short and persistent(lambda: pending.anything_to_process(withheld)):
+            claims.turn_to(withheld)
+            # A run that is stopped during these has still done all that was pending.
+            self._hand_out(claims, run_pk)
 
     def _hand_out(self, claims: Claims, run_pk: int) -> str | None:
         """Process what can be claimed; gives the reason why something is left, if there is one."""

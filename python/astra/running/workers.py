@@ -26,7 +26,7 @@ from astra.running.rows import Chunk, ChunkResult
 from astra.system.plugins import raised
 from astra.system.processes import die_with, keep_memory, shared_cores
 from astra.tasks.contract import Task
-from astra.tasks.installed import find_task
+from astra.tasks.trials import task_of
 
 log = logging.getLogger("astra")
 
@@ -82,7 +82,7 @@ class _Crew:
 
     def __init__(self, task: Task, job: Job, workers: int) -> None:
         self._task, self._job, self._workers = task, job, workers
-        self._arguments = (task.name, job, os.getpid(), log.getEffectiveLevel())
+        self._arguments = (task.key, job, os.getpid(), log.getEffectiveLevel())
         self._children: dict[Connection, _Child] = {}
         self._deaths = 0
         self._failure: Exception | None = None
@@ -164,7 +164,7 @@ class _Crew:
         except Exception as error:  # noqa: BLE001 - it is raised when the others are done
             self._failure = graver(self._failure, error)
         if self._deaths > CRASH_LIMIT:
-            reason = f"worker processes of {self._task.name} die ({_how(child.process.exitcode)})"
+            reason = f"worker processes of {self._task.key} die ({_how(child.process.exitcode)})"
             self._failure = self._failure or AstraError(
                 f"{reason}: {self._deaths} in a row without a result; what they had in hand stays pending"
             )
@@ -199,7 +199,7 @@ def _how(exit_code: int | None) -> str:
 # > In a child
 
 
-def _serve(pipe: Connection, task_name: str, job: Job, parent: int, log_level: int) -> None:
+def _serve(pipe: Connection, task_key: str, job: Job, parent: int, log_level: int) -> None:
     """Be a worker, with its own task and connection; the parent decides when to stop."""
     from astra.system.processes import set_up_logging
 
@@ -216,11 +216,11 @@ def _serve(pipe: Connection, task_name: str, job: Job, parent: int, log_level: i
 
     try:
         persistent(database.opened)
-        task = find_task(task_name)
-        # Before it asks for a chunk: a worker that dies while it loads has no spectrum to blame.
-        job.prepare(task)
-        for result in job.work(task, iter(next_chunk, None)):
-            pipe.send(result)
+        with task_of(task_key) as task:
+            # Before it asks for a chunk: a worker that dies while it loads has no spectrum to blame.
+            job.prepare(task)
+            for result in job.work(task, iter(next_chunk, None)):
+                pipe.send(result)
         pipe.send(_DONE)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to know
         log.debug("a worker failed", exc_info=True)

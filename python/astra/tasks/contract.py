@@ -13,6 +13,7 @@ import functools
 import inspect
 import json
 import logging
+import re
 import time
 import types
 import typing
@@ -28,6 +29,8 @@ from astra.models.fields import flags_of
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
 from astra.tasks.options import declared_options
 
+# Of the names and units of what is watched.
+_IN_METRICS = re.compile(r"[a-z][a-z0-9_]*")
 # What is counted of rows with flags.
 _OF_FLAGGED = {"flag_no_result", "flag_bad", "flag_warn"}
 log = logging.getLogger("astra")
@@ -37,9 +40,9 @@ log = logging.getLogger("astra")
 class Provenance:
     """What the numbers of a run depend on, apart from the spectra; rows that differ in it do not mix.
 
-    The origin and the range say how the weights were chosen, and what they are good for; no number depends on
-    them. ``options`` are those that change numbers and have no place of their own here, as JSON; the task
-    itself fills them in.
+    The origin, the range and the path say how the weights were chosen, what they are good for and where they
+    are; no number depends on them. The path goes on record with the arguments of the run. ``options`` are
+    those that change numbers and have no place of their own here, as JSON; the task itself fills them in.
     """
 
     weights_name: str | None = None
@@ -50,6 +53,20 @@ class Provenance:
     weights_origin: str | None = None
     weights_range: str | None = None
     options: str | None = None
+    weights_path: str | None = None
+
+
+@dataclass(frozen=True)
+class GoingOn:
+    """With what a run goes on where its caller leaves it open: as the rows so far were made.
+
+    Attributes:
+        options: Further options for the run, by name, e.g. the path of the weights of the rows.
+        note: What is said once, e.g. that the default is another one by now.
+    """
+
+    options: Mapping[str, Any]
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +119,23 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Watched:
+    """A quantity of the results of a task whose median over a night is watched.
+
+    Attributes:
+        name: Its name in limits and, with the unit behind it, in the name of the metric.
+        text: What it is.
+        unit: In the plural, such as ``seconds``; empty for a ratio.
+        value: Given the model of spectra, an expression over a join of the results with these.
+    """
+
+    name: str
+    text: str
+    unit: str
+    value: Callable[[type[BaseModel]], peewee.Node]
+
+
+@dataclass(frozen=True)
 class OwnSection:
     """What ``astra report`` shows of the results of a task beside what it shows of every task.
 
@@ -129,12 +163,15 @@ class Task:
     def __init__(self, function: Callable[..., Iterator[Any]], *, uses_source: bool = True) -> None:
         functools.update_wrapper(self, function)
         self.name, self.uses_source = function.__name__, uses_source
+        self.key = self.name
+        """By what runs, workers, claims and notes name the set of results: of a trial it has that, too."""
         self.spectrum_models, self.output_model = _models_of(function)
         self.options = declared_options(function)
         # Where no number depends on the source, nothing is derived; the row is to name it all the same.
         self.rederivation = None if uses_source else Rederivation(lambda rows, sources: None)
         self.fills: dict[str, Fill] = {}
         self.notes: list[Note] = []
+        self.watched: dict[str, Watched] = {}
         self.sections: list[OwnSection] = []
         self.examinations: list[Callable[[], Iterable[tuple[str, ...]]]] = []
         self.identify: Callable[..., Provenance] = lambda **options: Provenance()
@@ -143,6 +180,8 @@ class Task:
         """Load what a run with these options needs, so that a wrong setting fails before any spectrum."""
         self.check: Callable[..., None] = lambda **options: self.prepare(**options)
         """Fail as ``prepare`` does, in a process that lets others compute, and so needs to load less."""
+        self.go_on: Callable[..., GoingOn | None] | None = None
+        """Say with what a run goes on, from the run that made the rows so far; nothing: as by default."""
 
     def __call__(self, spectra: Iterable[Any], **options: Any) -> Iterator[Any]:
         """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty.
@@ -271,6 +310,16 @@ class Task:
         self.check = function
         return function
 
+    def continued_by(self, function: Callable[..., GoingOn | None]) -> Callable[..., GoingOn | None]:
+        """Decorator: ``function(run, **options)`` says with what a run goes on where there are rows.
+
+        ``run`` is the newest ``TaskRun`` that rows of this version are left of: its ``weights_name``,
+        ``weights_sha256``, ``seed``, ``n_draws`` and ``arguments``. ``function`` returns ``None`` where the
+        options say themselves what to take, and raises ``ConfigError`` where what made the rows is lost.
+        """
+        self.go_on = function
+        return function
+
     def rederived_by(
         self,
         also_stale: Callable[[], peewee.Node] = Rederivation.also_stale,
@@ -347,6 +396,35 @@ class Task:
         def register(chosen: Callable[[], peewee.Expression]) -> Callable[[], peewee.Expression]:
             self.notes.append(Note(chosen.__name__, text, chosen))
             return chosen
+
+        return register
+
+    def watched_by(self, text: str, unit: str = "") -> Callable[[Callable], Callable]:
+        """Decorator: ``astra status`` watches the median over each night of ``function(spectra)``.
+
+        The function is given a model of spectra, and gives an SQL expression over a join of the results with
+        it; NULL leaves a result out, and so does ``flag_bad``. Its name is that of the quantity in limits,
+        and with the unit behind it a part of that of the metric.
+
+        Args:
+            text: What the quantity is, as the help of the metric.
+            unit: In the plural, such as ``seconds``; empty for a ratio.
+
+        Raises:
+            TypeError: A name or a unit has other characters than a-z, 0-9 and _; or a name is there twice.
+        """
+
+        def register(value: Callable[[type[BaseModel]], peewee.Node]) -> Callable:
+            name = value.__name__
+            if not _IN_METRICS.fullmatch(name) or (unit and not _IN_METRICS.fullmatch(unit)):
+                raise TypeError(
+                    f"task {self.name}: name and unit of what is watched are of a-z, 0-9 and _, and begin "
+                    f"with a letter: {name!r}, {unit!r}"
+                )
+            if name in self.watched:
+                raise TypeError(f"task {self.name}: two functions of watched_by are called {name}")
+            self.watched[name] = Watched(name, text, unit, value)
+            return value
 
         return register
 
