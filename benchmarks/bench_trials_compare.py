@@ -55,13 +55,14 @@ def main() -> None:
 
 def measure(words: list[str]) -> None:
     """Compare in a separate process, and print the time and the memory that it took."""
-    started = time.perf_counter()
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, "-m", "astra", "trials", "compare", TRIAL, *words]
     subprocess.run(command, check=True, capture_output=True, text=True)
-    wall = time.perf_counter() - started
-    # Of all processes so far, the largest.
-    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"{'with the page' if words else 'text alone':<16}{wall:>8.1f} s{memory:>8.0f} MB")
+    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    # The memory is that of the largest process so far.
+    what, memory = "with the page" if words else "text alone", after.ru_maxrss / 1024
+    print(f"{what:<16}{wall:>8.1f} s, of the processor {processor:.1f} s; {memory:.0f} MB")
 
 
 def add_parallaxes(database: peewee.Database) -> None:

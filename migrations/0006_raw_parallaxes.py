@@ -20,6 +20,8 @@ VALUES = {
     "e_weighted_dist": (_IS_DIST, "1000 / nn_parallax * (e_nn_parallax / nn_parallax)"),
 }
 
+CORRECTED = {"astro_nn_dist": tuple(VALUES)}
+
 # The mean of one value may differ from it in its last digit.
 STATEMENT = """
 UPDATE astro_nn_dist SET {values}, modified = {now}

@@ -8,6 +8,8 @@ from importlib import import_module
 
 from peewee import PostgresqlDatabase
 
+FILLED_BY = "`astra run astronn_dist --fill coverage`"
+
 COLUMNS = ("coverage", "coverage_blue", "coverage_green", "coverage_red")
 
 

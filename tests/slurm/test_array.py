@@ -15,6 +15,7 @@ from astra.errors import ConfigError, UsageError
 from astra.running.arguments import RunArguments, SharedArguments
 from astra.running.going_on import Settled
 from astra.slurm.array import JobArray, SrunArguments, batch_script, notice_s, sbatch_command
+from astra.system.arguments import command_line
 from astra.tasks.contract import Provenance
 
 PROFILES = {
@@ -158,6 +159,18 @@ def test_a_worker_is_asked_the_same_of_the_rows_from_before_one_time_and_with_wh
         what=["2M1"],
         shared=SharedArguments(**shared, **from_rows, before="2026-01-01T00:00:00"),
         max_runtime=60.0,
+    )
+
+
+def test_a_worker_is_asked_for_the_same_part_whenever_and_wherever_it_starts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shared = SharedArguments(where="snr > 50", stars_from=Path("stars.txt"), changed_since="24h")
+
+    worker = _asked(shared=shared).of_worker(None, "2026-01-01T00:00:00", Settled({}, Provenance(), {}))
+
+    assert command_line(worker) == (
+        *("astronn_dist", "--where=snr > 50", f"--stars-from={tmp_path / 'stars.txt'}"),
+        "--changed-since=2026-01-01T00:00:00",
     )
 
 

@@ -277,7 +277,7 @@ def test_a_row_is_described_with_what_it_rests_on(db, astra):
     assert code == 0
     assert "(spectrum 1), dr17, apo25m, S/N 100\n    done: " in said
     weights = "weights survey (sha256 5f5f5f5f5f5f), seed 3, draws 100, version"
-    assert f"row: by run {row.run_pk}, from what was read 2020-01-01 00:00:00 UTC, {weights}" in said
+    assert f"row: of run {row.run_pk}, inputs read 2020-01-01 00:00:00 UTC, {weights}" in said
     assert "values: k_mag 10, ebv 0, A_k_mag 0, L_fakemag 20 ± 1, dist 5000 ± 250" in said
     assert "flag_missing_extinction: Missing extinction" in said
     assert (

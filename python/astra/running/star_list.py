@@ -57,11 +57,11 @@ def _is_pipe(path: Path) -> bool:
 
 
 def _is_list(path: Path) -> bool:
-    """Whether the first line that is not blank or a comment names a star."""
+    """Whether the first line that is not blank or a comment names a star; a file without any is a list."""
     with read_errors(path), opened(path) as stream:
         head = stream.read(_HEAD)
-    first = next((name for _, name in _lines(head)), "")
-    return STAR.fullmatch(first) is not None
+    first = next((name for _, name in _lines(head)), None)
+    return len(head) < _HEAD if first is None else STAR.fullmatch(first) is not None
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, str]]:

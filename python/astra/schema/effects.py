@@ -3,7 +3,7 @@
 The queries are those of every run. What a table does not have yet is NULL in them, as it will be in old rows.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -50,19 +50,27 @@ class Effect:
         )
 
 
-def effect_on(database: peewee.Database, task: Task) -> Effect:
-    """How many rows of a task stay, or are taken by the next run, once a database is upgraded."""
+def effect_on(
+    database: peewee.Database, task: Task, corrected: Mapping[str, Collection[str]] | None = None
+) -> Effect:
+    """How many rows of a task stay, or are taken by the next run, once a database is upgraded.
+
+    Args:
+        database: The open database.
+        task: The task.
+        corrected: By their table, the columns in which the upgrade leaves no wrong value: they count as NULL.
+    """
     results = task.output_model
-    shadows = list(_shadows(database, (results, *task.spectrum_models, Source, TaskWithheld)))
+    models = (results, *task.spectrum_models, Source, TaskWithheld)
+    shadows = list(_shadows(database, models, corrected or {}))
     pending = stale = 0
     for part in Selection(task).of_each_model():
         pending += _count(database, pending_query(part), shadows)
         query = stale_query(part)
         stale += 0 if query is None else _count(database, query, shadows)
-    kept = _count(database, results.select(results.task_pk).where(of_this_version(results)), shadows)
-    return Effect(
-        task.name, pending, stale, kept, _count(database, results.select(results.task_pk), shadows) - kept
-    )
+    rows = results.select(results.task_pk)
+    kept = _count(database, rows.where(of_this_version(results)), shadows)
+    return Effect(task.name, pending, stale, kept, _count(database, rows, shadows) - kept)
 
 
 def _count(database: peewee.Database, query: peewee.Select, shadows: list[str]) -> int:
@@ -71,24 +79,27 @@ def _count(database: peewee.Database, query: peewee.Select, shadows: list[str]) 
     return database.execute_sql(f"{before}SELECT count(*) FROM ({sql}) AS found", parameters).fetchone()[0]
 
 
-def _shadows(database: peewee.Database, models: Iterable[type[BaseModel]]) -> Iterator[str]:
+def _shadows(
+    database: peewee.Database, models: Iterable[type[BaseModel]], corrected: Mapping[str, Collection[str]]
+) -> Iterator[str]:
     """For each table that is not there, or lacks columns, a query of its name that has them all."""
     tables = set(database.get_tables())
     for model in dict.fromkeys(models):
-        name, there = model._meta.table_name, set()
+        name, there = model._meta.table_name, []
         if name in tables:
             # On SQLite, get_columns leaves generated columns out.
-            there = {
-                column[0] for column in database.execute_sql(f'SELECT * FROM "{name}" LIMIT 0').description
-            }
+            columns = database.execute_sql(f'SELECT * FROM "{name}" LIMIT 0').description
+            there = [column[0] for column in columns if column[0] not in corrected.get(name, ())]
         absent = [field for field in model._meta.sorted_fields if field.column_name not in there]
         if not absent:
             continue
-        nulls = ", ".join(f'{_null(database, field)} AS "{field.column_name}"' for field in absent)
+        listed = [f'"{column}"' for column in there]
+        listed += [f'{_null(database, field)} AS "{field.column_name}"' for field in absent]
         if name in tables:
-            yield f'"{name}" AS {_once(database)} (SELECT *, {nulls} FROM {_qualified(database, name)})'
+            rows = f"SELECT {', '.join(listed)} FROM {_qualified(database, name)}"
+            yield f'"{name}" AS {_once(database)} ({rows})'
         else:
-            yield f'"{name}" AS (SELECT {nulls} WHERE 1 = 0)'
+            yield f'"{name}" AS (SELECT {", ".join(listed)} WHERE 1 = 0)'
 
 
 def _null(database: peewee.Database, field: peewee.Field) -> str:

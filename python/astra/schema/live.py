@@ -26,7 +26,9 @@ class LiveRunner(Runner):
     _pause_s = 0.0
 
     def up(self, target: str | None = None, fake: bool = False) -> list[str]:
-        """As in peewee; nobody waits for two migrations in a row."""
+        """As in peewee; nobody waits for two migrations in a row, nor for none."""
+        if target is None and all(each.applied or each.path is None for each in self.status()):
+            return []
         self._pause_s = BREATH_S if self.applied() and is_postgresql(self.database) else 0.0
         return super().up(target, fake)
 

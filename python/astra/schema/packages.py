@@ -178,7 +178,8 @@ def _is_migrated(database: peewee.Database, package: Package, done: Upgrade) -> 
     what = f"package {package.name!r}"
     with _refusing(what, done):
         plan = package.runner(database)
-        plan.History.create_table()
+        if not plan.History.table_exists():
+            plan.History.create_table()
         for migration in plan.status():
             if migration.applied:
                 continue

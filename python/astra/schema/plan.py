@@ -1,7 +1,7 @@
 """What ``astra init`` would do to a database, without doing it: statements, locks, times, rows afterwards."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,6 +46,7 @@ class Part:
         rows: What it says that it does to rows; ``None``: nothing.
         filled_by: How old rows get values in the columns that it adds.
         problem: Why its statements are not known.
+        corrected: By their table, the columns in which it leaves no wrong value.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Part:
     rows: str | None = None
     filled_by: str = WHEN_MADE_AGAIN
     problem: str | None = None
+    corrected: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float | None:
@@ -186,10 +188,11 @@ def plan(database: peewee.Database) -> Plan:
         for task in usable:
             if not comes_with_astra(task.name):
                 found.parts += _tables(database, task, reader)
+        corrected = {table: columns for part in found.parts for table, columns in part.corrected.items()}
         for task in usable:
             try:
                 with database.atomic():
-                    found.effects.append(effect_on(database, task))
+                    found.effects.append(effect_on(database, task, corrected))
             except FOREIGN as error:
                 found.problems.append(f"task {task.name!r}: its rows cannot be counted ({raised(error)})")
         found.unknown_until = _unknown_until(found.parts, usable, reader.made)
@@ -235,8 +238,12 @@ def _migration(database: peewee.Database, migration: Migration, reader: Reader, 
         steps = [reader.step(sql) for sql in record(database, module)]
     except FOREIGN as error:
         return Part(migration.name, package, None, problem=raised(error))
-    filled_by = getattr(module, "FILLED_BY", WHEN_MADE_AGAIN)
-    return Part(migration.name, package, steps, getattr(module, "ROWS", None), filled_by)
+    said = {
+        name.lower(): getattr(module, name)
+        for name in ("ROWS", "FILLED_BY", "CORRECTED")
+        if hasattr(module, name)
+    }
+    return Part(migration.name, package, steps, **said)
 
 
 def _views(database: peewee.Database, reader: Reader, *, upgraded: bool) -> Iterator[Part]:

@@ -306,9 +306,9 @@ def _changed(row: PipelineOutputModel, what: str, modified: datetime | None) -> 
     known, read = row.spectrum_modified, row.inputs_read
     if what == "star":
         known, read = row.source_modified, row.source_read
-    changed = f"the {what} was changed at {_time(modified)}" if modified else f"there is no {what}"
+    changed = f"the {what} was changed at {_precisely(modified)}" if modified else f"there is no {what}"
     if known is not None:
-        return f"{changed}; its row is from the state of {_time(known)}"
+        return f"{changed}; its row is from the state of {_precisely(known)}"
     when = "at an unknown time" if read is None else f"at {_time(read)}"
     return f"{changed}; its row does not say from which state, but that was read {when}"
 
@@ -413,8 +413,8 @@ def _made_by(row: Mapping[str, Any]) -> str:
     weights = row["weights_sha256"] and f"weights {row['weights_name']} (sha256 {row['weights_sha256'][:12]})"
     named = (("seed", row["seed"]), ("draws", row["n_draws"]))
     facts = [
-        "by no run" if row["run_pk"] is None else f"by run {row['run_pk']}",
-        row["inputs_read"] and f"from what was read {_time(row['inputs_read'])}",
+        "of no run" if row["run_pk"] is None else f"of run {row['run_pk']}",
+        row["inputs_read"] and f"inputs read {_time(row['inputs_read'])}",
         weights,
         *(f"{name} {value}" for name, value in named if value is not None),
         f"version {row['version']}",
@@ -433,7 +433,7 @@ def _shown(value: Any) -> str:
 
 
 def _by(row: PipelineOutputModel) -> str:
-    return "by no run" if row.run_pk is None else f"run {row.run_pk}"
+    return "of no run" if row.run_pk is None else f"run {row.run_pk}"
 
 
 def _minor(version: int) -> str:
@@ -442,3 +442,8 @@ def _minor(version: int) -> str:
 
 def _time(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _precisely(moment: datetime) -> str:
+    """A time with the digits that tell two states apart."""
+    return f"{moment.isoformat(sep=' ', timespec='milliseconds')} UTC"

@@ -5,7 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from astra.database.connection import database, described
+import peewee
+
+from astra.database.connection import database, described, is_missing_table
 from astra.database.sql import snapshot
 from astra.errors import UsageError
 from astra.models import AstroNNdist, Spectrum
@@ -144,9 +146,13 @@ def compare(task: Task, trial_table: str, trial: str) -> Comparison:
     """
     check_task(task)
     with snapshot(database):
-        if not database.table_exists(trial_table):
-            raise UsageError(f"{task.name} has no trial {trial!r}: there is no table {trial_table}")
-        pairs = read_pairs(task, trial_table)
+        try:
+            pairs = read_pairs(task, trial_table)
+        except peewee.DatabaseError as error:
+            if not is_missing_table(error):
+                raise
+            absent = f"{task.name} has no trial {trial!r}: there is no table {trial_table}"
+            raise UsageError(absent) from error
         if not len(pairs):
             raise UsageError(_nothing(task, trial, pairs.counts))
         found = distance_changes(pairs) if task.output_model is AstroNNdist else None

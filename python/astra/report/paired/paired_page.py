@@ -177,7 +177,7 @@ def _cloud(
     if len(x) > MOST_POINTS:
         return figures.plot_density(labels, x, y, x_range, y_range, _CELLS, "spectra", height=_HEIGHT)
     canvas = figures.plot(*labels, x_range, y_range, height=_HEIGHT)
-    points = canvas.scatter(x, y, size=5, fill_alpha=0.5, line_color=None)
+    points = canvas.scatter(x, y, size=6, fill_alpha=0.7, line_color=None)
     figures.coloured(points.glyph, fill="point")
     inside = (x >= x_range[0]) & (x <= x_range[1]) & (y >= y_range[0]) & (y <= y_range[1])
     return canvas, int((~inside).sum())
