@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from astra.tasks.conditions import Condition
 
 _LARGEST_SDSS_ID = 2**63 - 1
+# So many are found by an index; of more, a chunk is found sooner in the order of the spectra.
+_FEW_SOURCES = 1000
 
 
 @dataclass(frozen=True)
@@ -292,7 +294,8 @@ def _keys(
         # PostgreSQL does not conclude this from the other condition, and reads all the rows before it.
         same &= results.spectrum_pk > after
     if selection.sources is not None:
-        query = query.where(among(spectra._meta.database, spectra.source, selection.sources))
+        many = len(selection.sources) > _FEW_SOURCES
+        query = query.where(among(spectra._meta.database, spectra.source, selection.sources, many=many))
     if selection.page is not None:
         part, parts = selection.page
         # The remainder by integer division: peewee reads % as LIKE.
