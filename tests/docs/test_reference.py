@@ -13,7 +13,7 @@ from astra.errors import AstraError
 from astra.models import TABLES, AstroNNdist, Distance
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.running.ending import KEYBOARD_INTERRUPT
-from astra.status.text import LIMIT_BROKEN
+from astra.status.limits import LIMIT_BROKEN
 
 
 def _commands(name, command):

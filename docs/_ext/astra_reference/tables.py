@@ -10,7 +10,7 @@ from astra.models import fields
 from astra.models.fields import flags_of
 from astra.running.arguments import OF_EVERY_TASK
 from astra.running.ending import KEYBOARD_INTERRUPT
-from astra.status.text import LIMIT_BROKEN
+from astra.status.limits import LIMIT_BROKEN
 from astra.system.arguments import option_name
 from astra.tasks.installed import find_task
 

@@ -165,6 +165,8 @@ UCDS = {
     "gaia_parallax": _PARALLAX,
     "weighted_parallax": f"{_PARALLAX};stat.mean",
     "weighted_dist": f"{_DISTANCE};stat.mean",
+    # > Coverage
+    **dict.fromkeys(("coverage", "coverage_blue", "coverage_green", "coverage_red"), "stat.filling"),
     # > Quality
     "result_flags": _FLAG,
     "no_result_reason": "meta.note",

@@ -2,12 +2,19 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Annotated, Any
+from contextlib import nullcontext, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from astra.cli.console import AsJson, database_session, examples, note, redrawing, say, say_json
+
+if TYPE_CHECKING:
+    from astra.errors import ConfigError
+    from astra.status.limits import Limits
+    from astra.tasks.contract import Task
 
 EXAMPLES = examples(
     "astra status",
@@ -15,6 +22,8 @@ EXAMPLES = examples(
     "astra status astronn_dist --watch --every 30",
     "astra status astronn_dist --check --max-no-result 2% --max-pending 0",
     "astra status astronn_dist --why 2M17334253-1654573",
+    "astra status astronn_dist --check --nights 3 --max-bad 30% --max-pull 2 --max-age 36h",
+    "astra status --metrics /var/lib/node_exporter/textfile/astra.prom",
 )
 
 Watch = Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")]
@@ -26,10 +35,36 @@ Why = Annotated[
 MaxNoResult = Annotated[str | None, typer.Option(metavar="N|P%", help="Limit: no_result, of what is done.")]
 MaxBad = Annotated[str | None, typer.Option(metavar="N|P%", help="Limit: flag_bad, of what is done.")]
 MaxPending = Annotated[str | None, typer.Option(metavar="N|P%", help="Limit: pending, of all spectra.")]
+MaxPull = Annotated[float | None, typer.Option(min=0, metavar="X", help="The same as --max-median pull=X.")]
+MaxMedian = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=X", help="Limit: a median over a night; may be given several times."),
+]
+MinMedian = Annotated[list[str] | None, typer.Option(metavar="NAME=X", help="Limit: the same, from below.")]
+MinRate = Annotated[
+    float | None, typer.Option(min=0, metavar="X", help="Limit: spectra/s of runs, from below.")
+]
+MaxAge = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Limit: age of what is pending, e.g. 36h or 2d."),
+]
+Nights = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Judge each of the last N nights (noon to noon UTC) and telescope, no_result and bad too; "
+        "without it, medians and rates are of the last two.",
+    ),
+]
+Metrics = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Write metrics for Prometheus; - for stdout."),
+]
 
 
 def status(
-    task: Annotated[str | None, typer.Argument(help="Only this task.")] = None,
+    task: Annotated[str | None, typer.Argument(help="Only this task, or TASK@trial-NAME.")] = None,
     as_json: AsJson = False,
     watch: Watch = False,
     every: Every = 10.0,
@@ -38,38 +73,65 @@ def status(
     max_no_result: MaxNoResult = None,
     max_bad: MaxBad = None,
     max_pending: MaxPending = None,
+    max_pull: MaxPull = None,
+    max_median: MaxMedian = None,
+    min_median: MinMedian = None,
+    min_rate: MinRate = None,
+    max_age: MaxAge = None,
+    nights: Nights = None,
+    metrics: Metrics = None,
 ) -> None:
     """Show what is pending, done, flagged and in hand, how fast it goes, and the recent runs.
 
     A task that cannot be loaded, or whose table is missing, is one line among the others; named as TASK, it
     is an error. A package that has tables here and is not installed is one line as well. A limit is a number
     of spectra (500) or a percentage (2%). --check prints one line for each that is broken, and one for each
-    task that cannot be counted: name the task if others do not matter. --why says of each spectrum of a star
-    (by sdss_id or APOGEE id) what a run would do with it, why, and what its row is made from. Exit codes: 0
-    shown, or within the limits, or --watch ended by Ctrl-C; 1 a limit is broken, or a task cannot be counted;
-    2 wrong usage, or no such star; 69 database not reachable; 78 wrong configuration or schema, or what is
-    wrong with TASK.
+    task that cannot be counted: name the task if others do not matter. Of a night with fewer than 20 results
+    it says so, and judges no percentage and no median. --why says of each spectrum of a star (by sdss_id or
+    APOGEE id) what a run would do with it, why, and what its row is made from. Exit codes: 0 shown, or within
+    the limits, or --watch ended by Ctrl-C; 1 a limit is broken, or a task cannot be counted; 2 wrong usage,
+    or no such star; 69 database not reachable; 74 the file of --metrics cannot be written; 78 wrong
+    configuration or schema, or what is wrong with TASK.
     """
     from astra.database.connection import database
     from astra.errors import UsageError
     from astra.schema.packages import absent_packages
+    from astra.status.limits import Limits, read_medians
     from astra.status.overview import status_of, status_of_all
-    from astra.status.text import absent, read_limits
+    from astra.status.text import absent
     from astra.tasks.installed import find_task, installed_tasks, without_effect
+    from astra.tasks.trials import entered, trial_name
 
-    limits = read_limits({"no_result": max_no_result, "bad": max_bad, "pending": max_pending})
+    pull = {} if max_pull is None else {"pull": max_pull}
+    limits = Limits.read(
+        {"no_result": max_no_result, "bad": max_bad, "pending": max_pending},
+        read_medians("--max-median", max_median or []) | pull,
+        read_medians("--min-median", min_median or []),
+        min_rate=min_rate,
+        max_age=max_age,
+        nights=nights,
+    )
     if check != bool(limits):
         raise UsageError("--check needs a limit, and a limit needs --check, e.g. --check --max-no-result 2%")
     if check and watch:
         raise UsageError("--check looks once, --watch again and again: give one of them")
     if why is not None and (check or watch):
         raise UsageError("--why explains one star: give it without --check and --watch")
-    named, tasks = (find_task(task), {}) if task else (None, installed_tasks())
+    if metrics is not None and (check or watch or as_json):
+        raise UsageError("--metrics is written alone: give it without --check, --watch and --json")
+    plain, _, trial = (task or "").partition("@")
+    if metrics is not None and trial:
+        raise UsageError("--metrics is of production: give the task without a trial")
+    named, tasks = (find_task(plain), {}) if task else (None, installed_tasks())
+    if metrics is not None:
+        _write_metrics(tasks if named is None else {plain: named}, metrics, must_work=named is not None)
+        return
 
     def look() -> list[dict[str, Any]]:
         return status_of_all(tasks) if named is None else [status_of(named)]
 
-    with database_session():
+    with database_session(), entered(named, trial_name(trial)) if trial else nullcontext(named) as named:
+        chosen = tasks if named is None else {named.key: named}
         if why is not None:
             _explain(named, tasks, why, as_json)
             return
@@ -77,8 +139,9 @@ def status(
             _watch(look, every, as_json)
             return
         found, others = look(), absent_packages(database)
-    if check:
-        raise typer.Exit(_checked(found, limits, as_json))
+        if check:
+            usable = [chosen[each["task"]] for each in found if "error" not in each]
+            raise typer.Exit(_checked(found, usable, limits, as_json))
     if as_json:
         say_json({"tasks": found, "packages_not_installed": others})
     else:
@@ -93,6 +156,26 @@ def _explain(named: Any, tasks: Mapping[str, Any], star: str, as_json: bool) -> 
         say_json({"tasks": found})
     else:
         say("\n".join(line for each in found for line in paragraphs(each)))
+
+
+def _write_metrics(tasks: "dict[str, Task | ConfigError]", file: str, *, must_work: bool) -> None:
+    from astra.schema.packages import check_task
+    from astra.status.metrics import exposition
+    from astra.system.atomic import output_file, refuse_to_replace
+
+    path = None if file == "-" else Path(file)
+    if path is not None:
+        refuse_to_replace(path, overwrite=True, option="--metrics")
+    with database_session():
+        if must_work:
+            for each in tasks.values():
+                check_task(each)
+        content = exposition(tasks)
+    if path is None:
+        say(content.decode().rstrip("\n"))
+        return
+    with output_file(path, overwrite=True, option="--metrics") as stream:
+        stream.write(content)
 
 
 def _page(found: list[dict[str, Any]]) -> list[str]:
@@ -116,14 +199,20 @@ def _watch(look: Callable[[], list[dict[str, Any]]], every: float, as_json: bool
             time.sleep(every)
 
 
-def _checked(found: list[dict[str, Any]], limits: list[Any], as_json: bool) -> int:
-    from astra.status.text import LIMIT_BROKEN, broken, kept
+def _checked(found: list[dict[str, Any]], usable: "list[Task]", limits: "Limits", as_json: bool) -> int:
+    from astra.database.connection import database, now
+    from astra.status.limits import LIMIT_BROKEN, broken, judge, kept
 
-    lines = [line for each in found for line in broken(each, limits)]
+    limits.refuse_unknown(usable)
+    verdict = judge(usable, limits, now(database))
+    lines = [line for each in found for line in broken(each, limits.of_all)] + verdict.broken
     if as_json:
-        say_json({"tasks": found, "broken": lines})
-    elif lines:
+        say_json({"tasks": found} | asdict(verdict) | {"broken": lines})
+        return LIMIT_BROKEN if lines else 0
+    if lines:
         say("\n".join(lines))
-    else:
-        note("\n".join(kept(each, limits) for each in found))
+    elif limits.of_all:
+        note("\n".join(kept(each, limits.of_all) for each in found))
+    for said in (*verdict.not_judged, *([] if lines else verdict.kept)):
+        note(said)
     return LIMIT_BROKEN if lines else 0

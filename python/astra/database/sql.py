@@ -1,4 +1,4 @@
-"""SQL that the two databases spell differently: parts of queries, and many rows inserted or read."""
+"""SQL that the two databases spell differently: parts of queries, and many rows inserted, updated or read."""
 
 import functools
 import itertools
@@ -10,7 +10,7 @@ from typing import Any
 
 import peewee
 
-from astra.database.connection import MAX_PARAMETERS, is_postgresql, translated
+from astra.database.connection import MAX_PARAMETERS, MEDIAN, is_postgresql, translated
 
 #: Rows of one INSERT on PostgreSQL, whose size is limited by memory alone.
 ROWS = 5000
@@ -38,6 +38,23 @@ def until(database: peewee.Database, text: peewee.Field, separator: str) -> peew
     if is_postgresql(database):
         return peewee.fn.split_part(text, separator, 1)
     return peewee.fn.substr(text, 1, peewee.fn.instr(text.concat(separator), separator) - 1)
+
+
+def median(database: peewee.Database, value: peewee.Node) -> peewee.Node:
+    """The median of a number over the rows of a group; those where it is absent are left out."""
+    if is_postgresql(database):
+        return peewee.NodeList(
+            (peewee.SQL("percentile_cont(0.5) WITHIN GROUP (ORDER BY"), value, peewee.SQL(")"))
+        )
+    return getattr(peewee.fn, MEDIAN)(value).coerce(False)
+
+
+def evening(database: peewee.Database, moment: peewee.Field) -> peewee.Node:
+    """The date (UTC) on which the night of a moment began: a night is from noon to noon."""
+    if is_postgresql(database):
+        shifted = peewee.NodeList((moment, peewee.SQL("- interval '12 hours'")))
+        return peewee.Cast(shifted, "date")
+    return peewee.fn.date(moment, "-12 hours").coerce(False)
 
 
 def octets(database: peewee.Database, text: peewee.Node) -> peewee.Node:
@@ -102,7 +119,7 @@ def differs(database: peewee.Database, one: str, other: str) -> str:
     return f"{one} {'IS DISTINCT FROM' if is_postgresql(database) else 'IS NOT'} {other}"
 
 
-# > Many rows inserted
+# > Many rows inserted or updated
 
 
 def insert_columns(
@@ -123,29 +140,64 @@ def insert_columns(
         What ``RETURNING …`` asks for, in no particular order.
     """
     returned: list[tuple[Any, ...]] = []
-    if is_postgresql(database):
-        source, size = _arrays, ROWS
-    else:
-        source, size = _values, max(1, MAX_PARAMETERS // len(columns))
-    listed = ", ".join(f'"{column}"' for column in columns)
-    for start in range(0, len(next(iter(columns.values()))), size):
-        part = {column: values[start : start + size] for column, values in columns.items()}
-        rows, parameters = source(database, table, part)
+    listed = _listed(columns)
+    for rows, parameters in _parts(database, table, columns):
         cursor = database.execute_sql(f'INSERT INTO "{table}" ({listed}) {rows} {conflict}', parameters)
         if cursor.description:
             returned += cursor.fetchall()
     return returned
 
 
+def update_columns(
+    database: peewee.Database, table: str, key: str, columns: Mapping[str, list[Any]], also: str
+) -> None:
+    """Update many rows by few statements, as ``insert_columns`` inserts them.
+
+    Args:
+        database: The database.
+        table: The table.
+        key: The column that says which row it is.
+        columns: Values for the database, by column, the key among them; all of the same length.
+        also: A further part of ``SET``.
+    """
+    sets = ", ".join([*(f'"{column}" = new."{column}"' for column in columns if column != key), also])
+    for rows, parameters in _parts(database, table, columns):
+        database.execute_sql(
+            f"WITH new ({_listed(columns)}) AS ({rows}) "
+            f'UPDATE "{table}" SET {sets} FROM new WHERE "{table}"."{key}" = new."{key}"',
+            parameters,
+        )
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
+
+
+def _parts(
+    database: peewee.Database, table: str, columns: Mapping[str, list[Any]]
+) -> Iterator[tuple[str, list]]:
+    """Rows as a query, with its parameters: as many at a time as one statement takes."""
+    if is_postgresql(database):
+        source, size = _arrays, ROWS
+    else:
+        source, size = _values, max(1, MAX_PARAMETERS // len(columns))
+    for start in range(0, len(next(iter(columns.values()))), size):
+        yield source(
+            database,
+            table,
+            {column: values[start : start + size] for column, values in columns.items()},
+        )
+
+
 def _values(database: peewee.Database, table: str, columns: Mapping[str, list[Any]]) -> tuple[str, list]:
-    """The rows of an INSERT with one parameter for each value."""
+    """Rows with one parameter for each value."""
     rows = list(zip(*columns.values(), strict=True))
     places = ", ".join(["(" + ", ".join("?" * len(columns)) + ")"] * len(rows))
     return f"VALUES {places}", list(itertools.chain.from_iterable(rows))
 
 
 def _arrays(database: peewee.Database, table: str, columns: Mapping[str, list[Any]]) -> tuple[str, list]:
-    """The rows of an INSERT with one parameter for each column, for PostgreSQL."""
+    """Rows with one parameter for each column, for PostgreSQL."""
     types = _types(database, table)
     if not columns.keys() <= types.keys():
         # Read before a migration.

@@ -7,7 +7,7 @@ glossary.py        the wording of every column
 source.py          stars: photometry, extinction, astrometry
 apogee.py          APOGEE spectra, and what all spectra share
 mwm.py             APOGEE spectra in mwmStar files
-pipeline.py        what all tasks share: runs, workers and their claims, the base of all results
+pipeline.py        what all tasks share: runs, workers and their claims, trials, the base of all results
 astronn_dist.py    spectrophotometric distances, and the view ``distances`` with ``good``
 explain.py         flags in words
 """
@@ -21,6 +21,8 @@ from astra.models.pipeline import (
     PipelineOutputModel,
     TaskClaim,
     TaskRun,
+    TaskTrial,
+    TaskTrialEbv,
     TaskWithheld,
     TaskWorker,
 )
@@ -29,7 +31,7 @@ from astra.models.source import Source
 #: Every table, in an order in which they can be created.
 TABLES = (
     *(Source, Spectrum, *APOGEE),
-    *(TaskRun, TaskWorker, TaskClaim, TaskWithheld),
+    *(TaskRun, TaskWorker, TaskClaim, TaskWithheld, TaskTrial, TaskTrialEbv),
     AstroNNdist,
 )
 
@@ -46,6 +48,8 @@ __all__ = [
     "Spectrum",
     "TaskClaim",
     "TaskRun",
+    "TaskTrial",
+    "TaskTrialEbv",
     "TaskWithheld",
     "TaskWorker",
 ]

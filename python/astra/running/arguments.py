@@ -4,10 +4,10 @@ Only the command line and ``srun`` load this: a run does without typer.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from astra.system.arguments import argument, further_options, option
 
@@ -50,6 +50,7 @@ class SharedArguments:
     batch_size: int | None = option(min=1, help="Spectra in one transaction.")
     device: Device | None = option(help="Where the network runs.")
     weights: str | None = option(help="Weights: a path, or a name of `astra models list`.")
+    weights_origin: str | None = option(hidden=True, help="What chose them, for the record.")
     seed: int | None = option(min=0, max=2**63 - 1, help="Seed of the dropout masks.")
     overwrite: bool = option("--overwrite", default=False, help="Take all spectra, done or not.")
     retry: Retry | None = option(help="Take failed spectra again.")
@@ -62,6 +63,10 @@ class SharedArguments:
     allow_mixed: bool = option(
         "--allow-mixed", default=False, help="Accept rows made by other weights or options."
     )
+    into: str | None = option(metavar="trial-NAME", help="Write into a trial beside production.")
+    ebv_from: str | None = option(
+        metavar="COLUMN|TABLE", help="Of a new trial: E(B-V) from this column of source, or this file."
+    )
     task_options: Mapping[str, Any] = further_options()
 
     @property
@@ -70,6 +75,12 @@ class SharedArguments:
         device = self.device and self.device.value
         options = {"weights": self.weights, "seed": self.seed, "device": device}
         return {name: value for name, value in options.items() if value is not None} | self.task_options
+
+    def with_options(self, further: Mapping[str, Any]) -> Self:
+        """The same, with further options for the task itself."""
+        own = {name: value for name, value in further.items() if name in OF_EVERY_TASK}
+        others = {name: value for name, value in further.items() if name not in OF_EVERY_TASK}
+        return replace(self, task_options={**self.task_options, **others}, **own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +91,9 @@ class RunArguments(TargetArguments):
     page: str | None = option(metavar="I/N", help="Only spectra with spectrum_pk % N = I - 1.")
     workers: int = option(default=1, min=1, help="Local processes.")
     shared: SharedArguments = SharedArguments()
+    fill: str | None = option(
+        metavar="NAME", help="Fill columns of rows that lack them, without measuring anything again."
+    )
     dry_run: bool = option("--dry-run", default=False, help="Count what is pending, and do nothing.")
     count: bool = option("--count", default=False, help="Count what is pending before starting.")
     max_runtime: float | None = option(min=0, metavar="S", help="Start no batch after S seconds.")

@@ -13,7 +13,7 @@ from astra.database.connection import database, now
 from astra.errors import UsageError
 from astra.models.base import BaseModel
 from astra.running.star_list import STAR, read_stars
-from astra.tasks.contract import Task
+from astra.tasks.contract import Fill, Task
 from astra.tasks.installed import is_named
 from astra.tasks.pending import Selection, sources_by_name, sources_of
 
@@ -45,7 +45,9 @@ class Request:
         allow_mixed: Accept rows that other weights made.
         count: Count what is pending before the work begins.
         dry_run: Count, and do nothing.
+        fill: Columns to fill, instead of anything else.
         arguments: The arguments of the command, for the record.
+        weights_origin: What chose the weights among the options, if the caller knows it better.
         stars_from: The file that names the stars, if one does.
     """
 
@@ -58,7 +60,9 @@ class Request:
     allow_mixed: bool = False
     count: bool = False
     dry_run: bool = False
+    fill: Fill | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    weights_origin: str | None = None
     stars_from: Path | None = None
 
     @property
@@ -146,7 +150,8 @@ def build_request(task: Task, targets: Targets, shared: "SharedArguments", **res
         changed_since=_read_moment("--changed-since", shared.changed_since),
     )
     how = {"chunk": shared.batch_size or CHUNK, "allow_mixed": shared.allow_mixed}
-    return Request(selection, options, **how, stars_from=shared.stars_from, **rest)
+    how |= {"weights_origin": shared.weights_origin, "stars_from": shared.stars_from}
+    return Request(selection, options, **how, **rest)
 
 
 def precisely(moment: datetime) -> str:

@@ -22,6 +22,7 @@ from astra.database.reconnecting import hang_up, persistent
 from astra.errors import AstraError, ConfigError, Interrupted, StorageError, UsageError
 from astra.models.pipeline import TaskRun
 from astra.running.ending import KEYBOARD_INTERRUPT, Ending, StopRequest
+from astra.running.going_on import settle
 from astra.running.request import Request, Targets, build_request, precisely
 from astra.running.runner import refuse_to_mix
 from astra.running.star_list import STDIN
@@ -132,9 +133,13 @@ def carry_out(
     check_task(task)
     request = build_request(task, targets, asked.shared, limit=asked.limit)
     chosen = request.selection
-    worker = asked.of_worker(*(each and precisely(each) for each in (chosen.before, chosen.changed_since)))
+    settled = settle(task, request.options)
+    if settled.note:
+        log.info(settled.note)
+    times = (each and precisely(each) for each in (chosen.before, chosen.changed_since))
+    worker = asked.of_worker(*times, settled)
     report.array = JobArray(
-        f"astra-{asked.task}",
+        f"astra-{task.key.replace('@', '-')}",
         ("run", *command_line(worker)),
         options,
         logs=options.logs.absolute(),
@@ -143,7 +148,7 @@ def carry_out(
         origins=asked.origins(settings.slurm),
     )
     report.to_do = count_pending(request.selection)
-    refuse_to_mix(request, task.provenance(request.options))
+    refuse_to_mix(request, settled.provenance)
     if asked.dry_run:
         report.end("dry_run", 0)
         return
@@ -180,7 +185,7 @@ def runs_of(task: Task, job: str, after: int) -> peewee.ModelSelect:
     """
     mark = f'"job": "{JOB_PREFIX}{job}_'
     return TaskRun.select().where(
-        TaskRun.task == task.name, TaskRun.pk > after, TaskRun.arguments.contains(mark)
+        TaskRun.task == task.key, TaskRun.pk > after, TaskRun.arguments.contains(mark)
     )
 
 

@@ -3,7 +3,7 @@
 Results are counted in one pass over their table. Nothing is written, so that any reader can ask.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -74,17 +74,17 @@ def status_of(task: Task) -> dict[str, Any]:
     """
     check_task(task)
     results, moment = task.output_model, now(database)
-    workers = workers_of(task.name, moment)
-    found = count_results(task, moment)
+    workers = workers_of(task.key, moment)
+    found = count_results(task)
     pending, withheld = count_pending(Selection(task)), count_noted(task)
     reasons = {}
     if found.flags.get("flag_no_result", 1):
         reasons = common_reasons(results, of_this_version(results))
     working = {worker["run_pk"] for worker in workers if worker["state"] == WORKING}
-    rate = found.recent_per_s if working else None
+    rate = recent_rate(task, moment) if working else None
     seconds_left = None if rate is None else round(pending / rate, 1)
     return {
-        "task": task.name,
+        "task": task.key,
         "version": astra.__version__,
         "at": moment,
         "spectra": sum(model.select().count() for model in task.spectrum_models),
@@ -102,7 +102,7 @@ def status_of(task: Task) -> dict[str, Any]:
         "withheld_reasons": withheld,
         "in_hand": sum(worker["in_hand"] for worker in workers),
         "workers": workers,
-        "suspects": suspects_of(task.name),
+        "suspects": suspects_of(task.key),
         "spectra_per_s": None if rate is None else round(rate, 3),
         "seconds_left": seconds_left if pending else 0.0,
         "runs": _recent_runs(task, working),
@@ -111,7 +111,7 @@ def status_of(task: Task) -> dict[str, Any]:
 
 def _recent_runs(task: Task, working: set[int]) -> list[dict[str, Any]]:
     columns = (TaskRun.pk.alias("run_pk"), *(getattr(TaskRun, name) for name in _OF_A_RUN))
-    runs = TaskRun.select(*columns).where(TaskRun.task == task.name).order_by(TaskRun.pk.desc())
+    runs = TaskRun.select(*columns).where(TaskRun.task == task.key).order_by(TaskRun.pk.desc())
     return [run | {"working": run["run_pk"] in working} for run in runs.limit(RECENT_RUNS).dicts()]
 
 
@@ -128,7 +128,6 @@ class Counts:
         warn: Results with ``flag_warn``.
         flags: Results with each flag.
         notes: Results that each note of the task is about.
-        recent_per_s: Results per second in the last minutes; ``None`` if there are none.
     """
 
     done: int = 0
@@ -136,45 +135,47 @@ class Counts:
     warn: int = 0
     flags: dict[str, int] = field(default_factory=dict)
     notes: list[int] = field(default_factory=list)
-    recent_per_s: float | None = None
 
 
-def count_results(task: Task, moment: datetime) -> Counts:
+def count_results(task: Task) -> Counts:
     """Count the results in one pass over their table.
 
     The database groups the rows by combinations of bits, of which there are few.
-
-    Args:
-        task: The task.
-        moment: Now, by the clock of the database.
     """
     results = task.output_model
-    bits = [each for each in results._meta.sorted_fields if isinstance(each, peewee.BitField)]
-    since = results.inputs_read >= moment - timedelta(seconds=RECENT_S)
-    recent = peewee.Case(None, [(since, results.inputs_read)])
-    counted = (
-        fn.COUNT(results.task_pk),
-        how_many(results, "flag_bad"),
-        how_many(results, "flag_warn"),
-        fn.COUNT(recent),
-        fn.MIN(recent).converter(results.inputs_read.python_value),
-    )
+    bits = bits_of(results)
+    counted = (fn.COUNT(results.task_pk), how_many(results, "flag_bad"), how_many(results, "flag_warn"))
     noted = [_number_of(note.chosen()) for note in task.notes]
     query = results.select(*bits, *noted, *counted).where(of_this_version(results)).group_by(*bits)
     found = Counts(flags=dict.fromkeys(results.flag_names(), 0), notes=[0] * len(task.notes))
-    latest, firsts = 0, []
-    for *values, done, bad, warn, late, first in query.tuples():
+    for *values, done, bad, warn in query.tuples():
         found.done, found.bad, found.warn = found.done + done, found.bad + bad, found.warn + warn
-        of_bits, of_notes = values[: len(bits)], values[len(bits) :]
-        row = results(**{each.name: value for each, value in zip(bits, of_bits, strict=True)})
-        found.notes = [sum(numbers) for numbers in zip(found.notes, of_notes, strict=True)]
-        for name in found.flags:
-            found.flags[name] += done * bool(getattr(row, name))
-        latest += late
-        firsts += [first] if late else []
-    if latest and (seconds := (moment - min(firsts)).total_seconds()) > 0:
-        found.recent_per_s = latest / seconds
+        found.notes = [sum(numbers) for numbers in zip(found.notes, values[len(bits) :], strict=True)]
+        for name in flags_in(results, values[: len(bits)]):
+            found.flags[name] += done
     return found
+
+
+def bits_of(results: type[PipelineOutputModel]) -> list[peewee.BitField]:
+    """The columns of a model that hold flags."""
+    return [each for each in results._meta.sorted_fields if isinstance(each, peewee.BitField)]
+
+
+def flags_in(results: type[PipelineOutputModel], values: Iterable[int | None]) -> list[str]:
+    """The flags that are set where the columns of ``bits_of`` have these values."""
+    row = results(**{each.name: value for each, value in zip(bits_of(results), values, strict=True)})
+    return [name for name in results.flag_names() if getattr(row, name)]
+
+
+def recent_rate(task: Task, moment: datetime) -> float | None:
+    """Results per second in the last minutes before a moment; ``None`` if there are none."""
+    results = task.output_model
+    since = results.inputs_read >= moment - timedelta(seconds=RECENT_S)
+    first = fn.MIN(results.inputs_read).converter(results.inputs_read.python_value)
+    query = results.select(fn.COUNT(results.task_pk), first).where(of_this_version(results), since)
+    ((number, first),) = query.tuples()
+    seconds = (moment - first).total_seconds() if number else 0
+    return number / seconds if seconds > 0 else None
 
 
 def common_reasons(results: type[BaseModel], *chosen: peewee.Expression) -> dict[str, int]:
@@ -211,7 +212,7 @@ def workers_of(task: str, moment: datetime) -> list[dict[str, Any]]:
     """The workers of a task, with the number of spectra that each holds.
 
     Args:
-        task: The name of the task.
+        task: The key of the task.
         moment: The time by the clock of the database.
     """
     held = (

@@ -105,7 +105,7 @@ def why(task: Task, star: str) -> dict[str, Any]:
         sources_of([star])  # which says that there is none
     stars = Source.select().where(Source.pk << sources).order_by(Source.pk)
     return {
-        "task": task.name,
+        "task": task.key,
         "version": astra.__version__,
         "star": star,
         "at": now(database),
@@ -145,7 +145,7 @@ def _cases(task: Task, model: type[BaseModel], star: str, sources: list[int]) ->
     for row in results.select().where(results.spectrum_pk << keys).order_by(results.v_astra_major_minor):
         rows.setdefault(row.spectrum_pk, {})[row.v_astra_major_minor] = row
     claims, notes = (_of_keys(table, task, keys) for table in (TaskClaim, TaskWithheld))
-    workers = {worker["worker_pk"]: worker for worker in workers_of(task.name, now(database))}
+    workers = {worker["worker_pk"]: worker for worker in workers_of(task.key, now(database))}
     for spectrum in spectra:
         pk = spectrum.spectrum_pk
         states = (pk in pending, pk in stale, pk in withheld)
@@ -184,7 +184,7 @@ def _changes(selection: Selection, keys: list[int]) -> dict[int, dict[str, bool]
 
 
 def _of_keys(table: type[BaseModel], task: Task, keys: list[int]) -> dict[int, Any]:
-    rows = table.select().where(table.task == task.name, table.spectrum_pk << keys)
+    rows = table.select().where(table.task == task.key, table.spectrum_pk << keys)
     return {row.spectrum_pk: row for row in rows}
 
 
@@ -243,7 +243,7 @@ def _why_pending(case: _Case) -> Iterator[str]:
         yield "what was changed of it is not on record"
     else:
         yield _of_star(case)
-        yield f"{case.task.name} cannot derive a row again, so that the spectrum is taken anew"
+        yield f"{case.task.key} cannot derive a row again, so that the spectrum is taken anew"
 
 
 def _why_stale(case: _Case) -> Iterator[str]:

@@ -13,32 +13,34 @@ from astra.errors import StorageError, UsageError
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def refuse_to_replace(path: Path, *, overwrite: bool = False) -> None:
+def refuse_to_replace(path: Path, *, overwrite: bool = False, option: str = "--output") -> None:
     """Check, before any work, that a file can be written.
 
     Args:
         path: The file; a link is followed.
         overwrite: Whether it may replace an existing file.
+        option: The option that names it.
 
     Raises:
         UsageError: The path exists, is a folder or a device, or has no folder.
     """
     folder = Path(os.path.realpath(path)).parent
     if not folder.is_dir():
-        raise UsageError(f"there is no folder {folder} for {path}: make it, or name another with --output")
+        raise UsageError(f"there is no folder {folder} for {path}: make it, or name another with {option}")
     if path.exists() and not path.is_file():
-        raise UsageError(f"cannot replace {path}: it is not a file; name another with --output")
+        raise UsageError(f"cannot replace {path}: it is not a file; name another with {option}")
     if not overwrite and os.path.lexists(path):
-        raise UsageError(f"{path} exists already: give --overwrite, or another name with --output")
+        raise UsageError(f"{path} exists already: give --overwrite, or another name with {option}")
 
 
 @contextmanager
-def output_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
+def output_file(path: Path, *, overwrite: bool, option: str = "--output") -> Iterator[BinaryIO]:
     """Write the output file of a command, complete or not at all.
 
     Args:
         path: The file; a link is followed.
         overwrite: Whether it may replace an existing file.
+        option: The option that names it.
 
     Yields:
         A stream that can seek; if the block raises, no file is left.
@@ -51,11 +53,11 @@ def output_file(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
         with replaced(Path(os.path.realpath(path))) as stream:
             yield stream
             _flush(stream)
-            refuse_to_replace(path, overwrite=overwrite)
+            refuse_to_replace(path, overwrite=overwrite, option=option)
     except OSError as error:
         remedy = "make room, or name" if error.errno in _FULL else "name"
         raise StorageError(
-            f"cannot write {path}: {error.strerror or error}; {remedy} another place with --output"
+            f"cannot write {path}: {error.strerror or error}; {remedy} another place with {option}"
         ) from error
 
 

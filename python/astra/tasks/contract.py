@@ -13,6 +13,7 @@ import functools
 import inspect
 import json
 import logging
+import re
 import time
 import types
 import typing
@@ -28,6 +29,8 @@ from astra.models.fields import flags_of
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
 from astra.tasks.options import declared_options
 
+# Of the names and units of what is watched.
+_IN_METRICS = re.compile(r"[a-z][a-z0-9_]*")
 # What is counted of rows with flags.
 _OF_FLAGGED = {"flag_no_result", "flag_bad", "flag_warn"}
 log = logging.getLogger("astra")
@@ -37,9 +40,9 @@ log = logging.getLogger("astra")
 class Provenance:
     """What the numbers of a run depend on, apart from the spectra; rows that differ in it do not mix.
 
-    The origin and the range say how the weights were chosen, and what they are good for; no number depends on
-    them. ``options`` are those that change numbers and have no place of their own here, as JSON; the task
-    itself fills them in.
+    The origin, the range and the path say how the weights were chosen, what they are good for and where they
+    are; no number depends on them. The path goes on record with the arguments of the run. ``options`` are
+    those that change numbers and have no place of their own here, as JSON; the task itself fills them in.
     """
 
     weights_name: str | None = None
@@ -50,6 +53,20 @@ class Provenance:
     weights_origin: str | None = None
     weights_range: str | None = None
     options: str | None = None
+    weights_path: str | None = None
+
+
+@dataclass(frozen=True)
+class GoingOn:
+    """With what a run goes on where its caller leaves it open: as the rows so far were made.
+
+    Attributes:
+        options: Further options for the run, by name, e.g. the path of the weights of the rows.
+        note: What is said once, e.g. that the default is another one by now.
+    """
+
+    options: Mapping[str, Any]
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +85,25 @@ class Rederivation:
 
 
 @dataclass(frozen=True)
+class Fill:
+    """How a task fills columns of rows that are there and lack them, without measuring a spectrum again.
+
+    A row lacks them where all of them are NULL: it was made before the task had them. Of those that are
+    derived, a row lacks any that is NULL, and gets it where it can be computed.
+
+    Attributes:
+        name: With which it is asked for.
+        columns: The fields of the results that it fills.
+        of_spectrum: Gives their values, in this order, for a spectrum whose file it reads; ``None`` takes
+            those that the rederivation of the task computes from the row and its source.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    of_spectrum: Callable[[Any], Iterable[Any]] | None = None
+
+
+@dataclass(frozen=True)
 class Note:
     """What ``astra status`` says of some results of a task, where there are any.
 
@@ -80,6 +116,23 @@ class Note:
     name: str
     text: str
     chosen: Callable[[], peewee.Expression]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A quantity of the results of a task whose median over a night is watched.
+
+    Attributes:
+        name: Its name in limits and, with the unit behind it, in the name of the metric.
+        text: What it is.
+        unit: In the plural, such as ``seconds``; empty for a ratio.
+        value: Given the model of spectra, an expression over a join of the results with these.
+    """
+
+    name: str
+    text: str
+    unit: str
+    value: Callable[[type[BaseModel]], peewee.Node]
 
 
 @dataclass(frozen=True)
@@ -110,11 +163,15 @@ class Task:
     def __init__(self, function: Callable[..., Iterator[Any]], *, uses_source: bool = True) -> None:
         functools.update_wrapper(self, function)
         self.name, self.uses_source = function.__name__, uses_source
+        self.key = self.name
+        """By what runs, workers, claims and notes name the set of results: of a trial it has that, too."""
         self.spectrum_models, self.output_model = _models_of(function)
         self.options = declared_options(function)
         # Where no number depends on the source, nothing is derived; the row is to name it all the same.
         self.rederivation = None if uses_source else Rederivation(lambda rows, sources: None)
+        self.fills: dict[str, Fill] = {}
         self.notes: list[Note] = []
+        self.watched: dict[str, Watched] = {}
         self.sections: list[OwnSection] = []
         self.examinations: list[Callable[[], Iterable[tuple[str, ...]]]] = []
         self.identify: Callable[..., Provenance] = lambda **options: Provenance()
@@ -123,6 +180,8 @@ class Task:
         """Load what a run with these options needs, so that a wrong setting fails before any spectrum."""
         self.check: Callable[..., None] = lambda **options: self.prepare(**options)
         """Fail as ``prepare`` does, in a process that lets others compute, and so needs to load less."""
+        self.go_on: Callable[..., GoingOn | None] | None = None
+        """Say with what a run goes on, from the run that made the rows so far; nothing: as by default."""
 
     def __call__(self, spectra: Iterable[Any], **options: Any) -> Iterator[Any]:
         """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty.
@@ -251,13 +310,30 @@ class Task:
         self.check = function
         return function
 
+    def continued_by(self, function: Callable[..., GoingOn | None]) -> Callable[..., GoingOn | None]:
+        """Decorator: ``function(run, **options)`` says with what a run goes on where there are rows.
+
+        ``run`` is the newest ``TaskRun`` that rows of this version are left of: its ``weights_name``,
+        ``weights_sha256``, ``seed``, ``n_draws`` and ``arguments``. ``function`` returns ``None`` where the
+        options say themselves what to take, and raises ``ConfigError`` where what made the rows is lost.
+        """
+        self.go_on = function
+        return function
+
     def rederived_by(
-        self, also_stale: Callable[[], peewee.Node] = Rederivation.also_stale
+        self,
+        also_stale: Callable[[], peewee.Node] = Rederivation.also_stale,
+        *,
+        fills: Mapping[str, Iterable[str]] = types.MappingProxyType({}),
     ) -> Callable[[Callable], Callable]:
         """Decorator: ``function(rows, sources)`` brings rows up to date whose sources have changed.
 
         Args:
             also_stale: Gives a condition on further rows (see ``Rederivation``).
+            fills: Columns that ``astra run --fill NAME`` fills from what the function computes, by that name.
+
+        Raises:
+            TypeError: The task says that it makes no use of sources, or the results have no such columns.
         """
 
         def register(apply: Callable[[list, list], None]) -> Callable[[list, list], None]:
@@ -266,9 +342,50 @@ class Task:
                     f"task {self.name}: uses_source=False says that nothing is derived from a source"
                 )
             self.rederivation = Rederivation(apply, also_stale)
+            for name, columns in fills.items():
+                self._add_fill(Fill(name, tuple(columns)))
             return apply
 
         return register
+
+    def filled_by(self, name: str, *, columns: Iterable[str]) -> Callable[[Callable], Callable]:
+        """Decorator: ``astra run --fill NAME`` fills these columns by ``function(spectrum)``.
+
+        The function reads the file of the spectrum, and returns one value for each column; an error of the
+        spectrum (``SpectrumError``) it lets through: the columns of this row then stay NULL.
+
+        Raises:
+            TypeError: The results have no such columns, or a row cannot lack them.
+        """
+
+        def register(of_spectrum: Callable[[Any], Iterable]) -> Callable[[Any], Iterable]:
+            self._add_fill(Fill(name, tuple(columns), of_spectrum))
+            return of_spectrum
+
+        return register
+
+    def _add_fill(self, fill: Fill) -> None:
+        fields, results = self.output_model._meta.fields, self.output_model.__name__
+        if fill.name in self.fills:
+            raise TypeError(f"task {self.name} has two fills called {fill.name!r}")
+        for name in fill.columns:
+            if name not in fields or not fields[name].null:
+                raise TypeError(
+                    f"task {self.name}: fill {fill.name!r}: {results} has no column {name!r} that may be NULL"
+                )
+        self.fills[fill.name] = fill
+
+    def fill(self, name: str) -> Fill:
+        """The fill of a name.
+
+        Raises:
+            UsageError: There is none; it says which there are.
+        """
+        if not self.fills:
+            raise UsageError(f"task {self.name} has no columns to fill: --fill {name}")
+        if name not in self.fills:
+            raise UsageError(f"task {self.name} has no --fill {name}; it has {', '.join(self.fills)}")
+        return self.fills[name]
 
     def noted_by(self, text: str) -> Callable[[Callable], Callable]:
         """Decorator: ``astra status`` says ``text`` of the results for which ``function()`` holds.
@@ -279,6 +396,35 @@ class Task:
         def register(chosen: Callable[[], peewee.Expression]) -> Callable[[], peewee.Expression]:
             self.notes.append(Note(chosen.__name__, text, chosen))
             return chosen
+
+        return register
+
+    def watched_by(self, text: str, unit: str = "") -> Callable[[Callable], Callable]:
+        """Decorator: ``astra status`` watches the median over each night of ``function(spectra)``.
+
+        The function is given a model of spectra, and gives an SQL expression over a join of the results with
+        it; NULL leaves a result out, and so does ``flag_bad``. Its name is that of the quantity in limits,
+        and with the unit behind it a part of that of the metric.
+
+        Args:
+            text: What the quantity is, as the help of the metric.
+            unit: In the plural, such as ``seconds``; empty for a ratio.
+
+        Raises:
+            TypeError: A name or a unit has other characters than a-z, 0-9 and _; or a name is there twice.
+        """
+
+        def register(value: Callable[[type[BaseModel]], peewee.Node]) -> Callable:
+            name = value.__name__
+            if not _IN_METRICS.fullmatch(name) or (unit and not _IN_METRICS.fullmatch(unit)):
+                raise TypeError(
+                    f"task {self.name}: name and unit of what is watched are of a-z, 0-9 and _, and begin "
+                    f"with a letter: {name!r}, {unit!r}"
+                )
+            if name in self.watched:
+                raise TypeError(f"task {self.name}: two functions of watched_by are called {name}")
+            self.watched[name] = Watched(name, text, unit, value)
+            return value
 
         return register
 

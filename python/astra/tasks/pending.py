@@ -10,6 +10,8 @@ Each query is of one model of spectra, so that it reads two indexes side by side
 selection for each model of a task. No two spectra, of whichever models, have the same key.
 """
 
+import functools
+import operator
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,13 +19,14 @@ from typing import TYPE_CHECKING
 
 import peewee
 
+from astra.database.reconnecting import persistent
 from astra.database.sql import among
 from astra.errors import UsageError
 from astra.models import APOGEE
 from astra.models.base import BaseModel
-from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel, of_this_version
+from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel, has_result, of_this_version
 from astra.models.source import Source
-from astra.tasks.contract import Task
+from astra.tasks.contract import Fill, Task
 from astra.tasks.inputs import has_other_source, negated, source_changed, spectrum_changed, was_ahead
 from astra.tasks.withheld import is_noted, noted
 
@@ -148,6 +151,25 @@ def _stale(selection: Selection) -> peewee.Expression:
     return (changed(results, spectra) | also) & negated(spectrum_changed(results, spectra))
 
 
+def unfilled_query(fill: Fill, selection: Selection, after: int | None = None) -> peewee.ModelSelect:
+    """The keys of rows that lack the columns of a fill, and whose inputs are those that they were made from.
+
+    Those with other inputs are pending, or stale, and get the columns with all others.
+
+    Args:
+        fill: The fill.
+        selection: What a run works on, of one model.
+        after: Only larger keys.
+    """
+    spectra, results = selection.spectra, selection.task.output_model
+    lacking = [results._meta.fields[name].is_null() for name in fill.columns]
+    unchanged = negated(spectrum_changed(results, spectra))
+    query = _keys(selection, after, peewee.JOIN.INNER).where(has_result(results), unchanged)
+    if fill.of_spectrum:
+        return query.where(*lacking)
+    return _with_source(query).where(functools.reduce(operator.or_, lacking), negated(_stale(selection)))
+
+
 def read_before(results: type[PipelineOutputModel], moment: datetime | None) -> peewee.Expression:
     """Whether the inputs of a row were read before a time (UTC), as far as that is known."""
     read = results.inputs_read
@@ -166,7 +188,7 @@ def stream_keys(
     stand together.
 
     Args:
-        find: ``pending_query`` or ``stale_query``.
+        find: Gives such a query of one model of spectra, as ``stale_query`` does.
         selection: What a run works on.
         size: Keys of a chunk.
         limit: At most this many keys in all.
@@ -179,7 +201,8 @@ def stream_keys(
             if query is None:
                 return
             key, count = query.model.spectrum_pk, size if left is None else min(size, left)
-            chunk = [pk for (pk,) in query.order_by(key).limit(count).tuples()]
+            query = query.order_by(key).limit(count)
+            chunk = persistent(lambda query=query: [pk for (pk,) in query.clone().tuples()])
             if not chunk:
                 break
             yield chunk
@@ -196,12 +219,21 @@ def _count_pending(selection: Selection) -> int:
     rederivation = selection.task.rederivation
     if rederivation is None or selection.overwrite:
         return pending_query(selection).count()
+    query, is_pending = with_need(selection)
+    return query.where(is_pending).count()
+
+
+def with_need(selection: Selection) -> tuple[peewee.ModelSelect, peewee.Node]:
+    """Spectra of one model, joined with their results and sources; whether each is pending or stale.
+
+    In one pass: each of the two queries reads nearly as much as both together.
+    """
     # NOT IN: of what refers to each row, PostgreSQL makes no plan for several processes.
-    spectra = selection.spectra
-    withheld = spectra.spectrum_pk.not_in(noted(selection.task, spectra))
-    # In one pass: each of the two queries reads nearly as much as both together.
-    query = _keys(selection, with_source=True)
-    return query.where((_needed(selection) & withheld) | _stale(selection)).count()
+    spectra, query = selection.spectra, _keys(selection, with_source=True)
+    pending = _needed(selection) & spectra.spectrum_pk.not_in(noted(selection.task, spectra))
+    if selection.task.rederivation is None:
+        return query, pending
+    return query, pending | _stale(selection)
 
 
 def anything_pending(selection: Selection) -> bool:
