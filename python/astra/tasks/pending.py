@@ -164,10 +164,11 @@ def unfilled_query(fill: Fill, selection: Selection, after: int | None = None) -
     spectra, results = selection.spectra, selection.task.output_model
     lacking = [results._meta.fields[name].is_null() for name in fill.columns]
     unchanged = negated(spectrum_changed(results, spectra))
-    query = _keys(selection, after, peewee.JOIN.INNER).where(has_result(results), unchanged)
+    query = _keys(selection, after, peewee.JOIN.INNER, with_source=fill.of_spectrum is None)
+    query = query.where(has_result(results), unchanged)
     if fill.of_spectrum:
         return query.where(*lacking)
-    return _with_source(query).where(functools.reduce(operator.or_, lacking), negated(_stale(selection)))
+    return query.where(functools.reduce(operator.or_, lacking), negated(_stale(selection)))
 
 
 def read_before(results: type[PipelineOutputModel], moment: datetime | None) -> peewee.Expression:
