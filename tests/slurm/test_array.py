@@ -166,7 +166,7 @@ def test_a_worker_is_asked_for_the_same_part_whenever_and_wherever_it_starts(tmp
     monkeypatch.chdir(tmp_path)
     shared = SharedArguments(where="snr > 50", stars_from=Path("stars.txt"), changed_since="24h")
 
-    worker = _asked(shared=shared).of_worker(None, "2026-01-01T00:00:00")
+    worker = _asked(shared=shared).of_worker(None, "2026-01-01T00:00:00", Settled({}, Provenance(), {}))
 
     assert command_line(worker) == (
         *("astronn_dist", "--where=snr > 50", f"--stars-from={tmp_path / 'stars.txt'}"),
