@@ -115,8 +115,8 @@ def status(
         raise UsageError("--check needs a limit, and a limit needs --check, e.g. --check --max-no-result 2%")
     if check and watch:
         raise UsageError("--check looks once, --watch again and again: give one of them")
-    if why is not None and (check or watch):
-        raise UsageError("--why explains one star: give it without --check and --watch")
+    if why is not None and (check or watch or metrics is not None):
+        raise UsageError("--why explains one star: give it without --check, --watch and --metrics")
     if metrics is not None and (check or watch or as_json):
         raise UsageError("--metrics is written alone: give it without --check, --watch and --json")
     plain, _, trial = (task or "").partition("@")
