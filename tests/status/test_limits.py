@@ -6,13 +6,14 @@ from datetime import date, datetime, timedelta
 import guests
 import pytest
 from builders import a_run, a_source, a_spectrum, on_sqlite
-from nights_survey import a_night, fill_nights
 
 from astra.database.connection import now
 from astra.errors import UsageError
 from astra.status.limits import Limits, broken, judge, kept, read_limits, read_medians
 from astra.status.nights import night_of, nights_until, start_of, throughput_by_night
 from astra.tasks.installed import find_task
+
+from nights_survey import a_night, fill_nights
 
 COUNTED = {
     "task": "t",

@@ -88,7 +88,7 @@ def status(
     with TASK.
     """
     from astra.database.connection import database
-    from astra.errors import UsageError
+    from astra.errors import ConfigError, UsageError
     from astra.schema.packages import absent_packages
     from astra.status.limits import Limits, read_medians
     from astra.status.overview import status_of, status_of_all
@@ -112,6 +112,7 @@ def status(
         raise UsageError("--metrics is written alone: give it without --check, --watch and --json")
     named, tasks = (find_task(task), {}) if task else (None, installed_tasks())
     chosen = tasks if named is None else {named.name: named}
+    limits.refuse_unknown(each for each in chosen.values() if not isinstance(each, ConfigError))
     if metrics is not None:
         _write_metrics(chosen, metrics, must_work=named is not None)
         return
@@ -178,7 +179,6 @@ def _checked(found: list[dict[str, Any]], usable: "list[Task]", limits: "Limits"
     from astra.database.connection import database, now
     from astra.status.limits import LIMIT_BROKEN, broken, judge, kept
 
-    limits.refuse_unknown(usable)
     verdict = judge(usable, limits, now(database))
     lines = [line for each in found for line in broken(each, limits.of_all)] + verdict.broken
     if as_json:
