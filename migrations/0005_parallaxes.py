@@ -1,6 +1,7 @@
 """Full errors of a distance, and its parallax beside that of Gaia; when the star of a result was read.
 
-Of the results so far ``source_read`` is not known: the next ``astra run`` derives them again and fills all.
+The results so far stay as they are: their stars were read when their spectra were, and the new columns are
+NULL until they are made again.
 """
 
 from peewee import PostgresqlDatabase

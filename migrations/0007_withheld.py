@@ -9,8 +9,14 @@ import os
 
 from peewee import PostgresqlDatabase
 
+from astra.database.waiting import in_batches
+
+atomic = False
+
+ROWS = "results that a file withheld by the system is the reason of are noted, so that runs try them again"
+
 TABLE = """
-CREATE TABLE task_withheld (
+CREATE TABLE IF NOT EXISTS task_withheld (
     task TEXT NOT NULL, spectrum_pk {integer} NOT NULL REFERENCES spectrum (pk),
     reason TEXT NOT NULL, tried {time} NOT NULL,
     PRIMARY KEY (task, spectrum_pk)
@@ -22,21 +28,25 @@ CREATE TABLE task_withheld (
 NOTES = """
 INSERT INTO task_withheld (task, spectrum_pk, reason, tried)
 SELECT 'astronn_dist', spectrum_pk, max(no_result_reason), max(inputs_read) FROM astro_nn_dist
-WHERE {kind} IN ({words}) AND inputs_read IS NOT NULL GROUP BY spectrum_pk
+WHERE {{batch}} AND {kind} IN ({words}) AND inputs_read IS NOT NULL GROUP BY spectrum_pk
+ON CONFLICT (task, spectrum_pk) DO UPDATE SET reason = EXCLUDED.reason, tried = EXCLUDED.tried
+WHERE EXCLUDED.tried > task_withheld.tried
 """
 
 
 def up(migrator, db):
-    """Make the table, and note whose files were withheld so far."""
+    """Make the table, and note whose files were withheld so far, a part of the results at a time."""
     is_postgresql = isinstance(db, PostgresqlDatabase)
     integer, time = ("BIGINT", "TIMESTAMP") if is_postgresql else ("INTEGER", "DATETIME")
-    db.execute_sql(TABLE.format(integer=integer, time=time))
+    # At once, and alone: until it is committed, nobody registers a spectrum.
+    with db.atomic():
+        db.execute_sql(TABLE.format(integer=integer, time=time))
     kind = "substr(no_result_reason, 1, instr(no_result_reason, ':') - 1)"
     words = sorted({os.strerror(number) for number in errno.errorcode})
     places = ", ".join([db.param] * len(words))
     if is_postgresql:
         kind = "split_part(no_result_reason, ':', 1)"
-    db.execute_sql(NOTES.format(kind=kind, words=places), words)
+    in_batches(db, "astro_nn_dist", "task_pk", NOTES.format(kind=kind, words=places), words)
 
 
 def down(migrator, db):

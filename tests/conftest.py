@@ -8,6 +8,7 @@
     upstream                                                      a database of SDSS Astra, to be ingested
     prefix, survey, become                                        roles on PostgreSQL
     astra                                                         runs a command line in this process
+    old_root                                                      the project as it was at an earlier commit
     example_packages, examples                                    the packages of examples/, for one test
     ordinary_user, open_tmp_path                                  to be someone other than root
 
@@ -58,6 +59,9 @@ from postgres_server import (
 from roles import quoted, sql
 
 ROOT = Path(__file__).resolve().parents[1]
+
+#: The commit of the last version before this one; its tables have the migrations 0001 to 0005.
+THEN = "859a313"
 
 # Read now: when a fixture asks for them, `isolated` may already have taken them away.
 SHARED = Path(os.environ.get("ASTRA_SHARED") or ROOT.parent / "shared")
@@ -217,12 +221,13 @@ def toy_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def embedded_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder in the place of the package's own with the embedded default."""
+    """An empty folder in the place of the package's own with the embedded models; the default is sim1."""
     from astra.pipelines.astronn_dist.weights import library
 
     folder = tmp_path / "embedded"
     folder.mkdir()
     monkeypatch.setattr(library, "EMBEDDED_FOLDER", folder)
+    monkeypatch.setattr(library, "DEFAULT", "sim1")
     return folder
 
 
@@ -422,6 +427,26 @@ def astra(capsys):
         return code, *capsys.readouterr()
 
     return call
+
+
+# > The program as it was
+
+
+@pytest.fixture(scope="session")
+def old_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The project at an earlier commit, from its history: ``python`` below it can be run."""
+    folder = tmp_path_factory.mktemp("then")
+    wanted = ("python", "migrations", "docs", "README.md")
+    archive = subprocess.run(["git", "archive", THEN, *wanted], cwd=ROOT, capture_output=True, check=False)
+    if archive.returncode:
+        pytest.skip(f"the history of this clone does not reach back to {THEN}")
+    subprocess.run(["tar", "x", "-C", folder], input=archive.stdout, check=True)
+    (folder / "python/astra/migrations").symlink_to(folder / "migrations")
+    metadata = folder / "python/astra-0.1.0.dist-info"
+    metadata.mkdir()
+    # What an installation of it would have left for importlib.metadata.
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: astra\nVersion: 0.1.0\n")
+    return folder
 
 
 # > The packages of examples/

@@ -1,8 +1,10 @@
 """The DAGs that come as examples, in a real Airflow: they run, and exit codes decide what is tried again."""
 
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from astropy.io import fits
 from builders import write_apstar
 
 from astra.models import AstroNNdist
+from astra.pipelines.astronn_dist.weights.files import load_weights, save_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 DAGS = ROOT / "docs" / "airflow"
@@ -79,6 +82,76 @@ def test_the_dag_ingests_runs_checks_and_makes_what_others_read_and_another_wait
 
     assert after.returncode == 0, (after.stdout + after.stderr)[-4000:]
     assert (tmp_path / "good.fits").exists()
+
+
+@pytest.fixture
+def next_release(tmp_path) -> Path:
+    """A folder for Python's path with this package, but its default is simulated-6."""
+    package, weights = tmp_path / "next" / "astra", "pipelines/astronn_dist/weights"
+    shutil.copytree(ROOT / "python/astra", package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "migrations").symlink_to(ROOT / "migrations")
+    library = package / weights / "library.py"
+    former = 'DEFAULT = "simulated-5"'
+    assert library.read_text().count(former) == 1
+    library.write_text(library.read_text().replace(former, 'DEFAULT = "simulated-6"'))
+    old = load_weights(package / weights / "default/simulated-5.safetensors")
+    tensors = {**old.tensors, "labels_std": old.tensors["labels_std"] * 1.01}
+    save_weights(replace(old, tensors=tensors), package / weights / "default/simulated-6.safetensors")
+    return package.parent
+
+
+def write_command(command: Path, path: Path) -> Path:
+    """Write the command ``astra`` of the package in this folder of Python's path."""
+    command.write_text(f'#!/bin/sh\nPYTHONPATH={path} exec {sys.executable} -P -m astra "$@"\n')
+    command.chmod(0o755)
+    return command
+
+
+@pytest.mark.parametrize(
+    ("database_url", "made_by"),
+    [
+        ("sqlite", "this version"),
+        pytest.param("postgresql", "an earlier version", marks=pytest.mark.postgres),
+    ],
+    indirect=["database_url"],
+)
+def test_the_night_after_an_upgrade_the_same_dag_measures_new_spectra_with_the_old_default(
+    empty_database, request, airflow, tmp_path, next_release, monkeypatch, made_by
+):
+    before = ROOT if made_by == "this version" else request.getfixturevalue("old_root")
+    old = write_command(tmp_path / "old-astra", before / "python")
+    new = write_command(tmp_path / "new-astra", next_release)
+    spectra, catalog = tmp_path / "spectra", tmp_path / "targets.csv"
+    spectra.mkdir()
+    catalog.write_text("apogee_id,k_mag,ebv\n2M00000000+0000000,10.0,0.1\n")
+    for number in range(3):
+        write_apstar(spectra / f"apStar-dr17-2M0000000{number}+0000000.fits")
+    for words in (["init"], ["ingest", "apstar", spectra, "--catalog", catalog], ["run", "astronn_dist"]):
+        subprocess.run([old, *words], check=True)
+
+    def rows() -> list[tuple]:
+        runs = "JOIN task_run ON task_run.pk = run_pk"
+        columns = "spectrum_pk, dist, result_flags, weights_name"
+        query = f"SELECT {columns} FROM astro_nn_dist {runs} ORDER BY spectrum_pk"
+        return list(empty_database.execute_sql(query).fetchall())
+
+    made = rows()
+    subprocess.run([new, "init"], check=True)
+    for number in range(3, 5):
+        write_apstar(spectra / f"apStar-dr17-2M0000000{number}+0000000.fits")
+    for name, value in {"COMMAND": new, "SPECTRA": spectra, "CATALOG": catalog, "PRODUCTS": tmp_path}.items():
+        monkeypatch.setenv(f"ASTRA_{name}", str(value))
+    empty_database.close()
+
+    done = airflow("dags", "test", "astra_distances", "--dagfile-path", str(DAGS / "astra_distances.py"))
+
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-4000:]
+    assert "2 measured + 0 no_result = 2 processed" in said
+    assert said.count("the default is now simulated-6 (sha256 ") == 1
+    assert rows()[:3] == made
+    assert [weights for *_, weights in rows()] == ["simulated-5"] * 5
+    assert len(fits.getdata(tmp_path / "distances.fits", "APOGEE")) == 5
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,6 @@ from documents import ROOT, blocks, statements
 
 pytestmark = pytest.mark.slow
 
-#: The last commit before.
-THEN = "859a313"
-#: What an installation of it would have left for importlib.metadata.
-METADATA = "Metadata-Version: 2.1\nName: astra\nVersion: 0.1.0\n"
-
 REFERENCE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
@@ -69,22 +64,6 @@ class Code:
     def astra(self, line: str) -> subprocess.CompletedProcess:
         """Run one command."""
         return self.python("-m", "astra", *line.split())
-
-
-@pytest.fixture(scope="session")
-def old_root(tmp_path_factory) -> Path:
-    """The project as it was."""
-    folder = tmp_path_factory.mktemp("then")
-    wanted = ("python", "migrations", "docs", "README.md")
-    archive = subprocess.run(["git", "archive", THEN, *wanted], cwd=ROOT, capture_output=True, check=False)
-    if archive.returncode:
-        pytest.skip(f"the history of this clone does not reach back to {THEN}")
-    subprocess.run(["tar", "x", "-C", folder], input=archive.stdout, check=True)
-    (folder / "python/astra/migrations").symlink_to(folder / "migrations")
-    metadata = folder / "python/astra-0.1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text(METADATA)
-    return folder
 
 
 # > The reference

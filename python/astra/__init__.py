@@ -14,6 +14,7 @@ The rooms, from the ground up; each imports only from those above it in this lis
     schema/      migrations, and the rights of roles
     running/     a run: from a request to rows, in one process or several
     status/      how far a task is
+    trials/      results beside production, which may take its place
     doctor/      whether a run can work here
     slurm/       the same run on a cluster: one job array, watched until its end
     catalogue/   results for other programs: FITS, VOTable, Parquet, text

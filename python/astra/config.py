@@ -152,7 +152,7 @@ class Settings(_Section):
     mwm_astra: Path | None = Field(
         None,
         description="Folder of the survey: `pipelines/astroNN_dist/astroNN_dist_model_parameter.pt` below it "
-        "are the weights if none are named",
+        "are the weights if none are named and there are no rows yet",
     )
     models_dir: Path = Field(
         description="Folder where weights are found by name; by default `models` in your data folder"

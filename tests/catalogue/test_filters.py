@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from astra.catalogue.columns import Kind, columns
-from astra.catalogue.filters import Filter
 from astra.catalogue.options import Names
 from astra.catalogue.query import Rows
 from astra.database.sql import all_rows
 from astra.errors import UsageError
+from astra.models.filters import Filter
 from astra.pipelines.astronn_dist import astronn_dist
 
 ALL = columns(astronn_dist)

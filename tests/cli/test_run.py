@@ -17,8 +17,8 @@ from astra.models import AstroNNdist, TaskRun
 from astra.pipelines.astronn_dist.weights.files import load_weights, save_weights
 
 KEYS = (
-    "task v_astra run_pk processed measured rederived no_result flags bad warn withheld withheld_reasons "
-    "kept pending elapsed_s spectra_per_s weights seed outcome exit_code error"
+    "task v_astra run_pk processed measured rederived no_result fill filled flags bad warn withheld "
+    "withheld_reasons kept pending elapsed_s spectra_per_s weights seed outcome exit_code error"
 ).split()
 
 
@@ -128,6 +128,7 @@ def test_the_arguments_are_on_record(astra, three_stars, toy_weights):
         "limit": 2,
         "workers": 1,
         "weights": str(toy_weights),
+        "weights_path": str(toy_weights),
     }
 
 
@@ -341,7 +342,7 @@ def test_an_older_schema_is_refused(astra, db, toy_weights):
     code, _, err = astra("run", "astronn_dist", "--weights", toy_weights)
 
     assert code == 78
-    assert "older than this Astra (missing 0010_combined_spectra): run `astra init`" in _one_line_error(err)
+    assert "older than this Astra (missing 0013_nights): run `astra init`" in _one_line_error(err)
 
 
 def test_a_sqlite_file_that_is_not_there_is_not_made(astra, monkeypatch, tmp_path):

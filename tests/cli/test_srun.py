@@ -200,7 +200,10 @@ def test_a_folder_of_logs_that_cannot_be_made_is_named(astra, three_spectra, sba
 
 @pytest.mark.parametrize(
     "words",
-    [["99999"], ["--nodes", "0"], ["apVisit"], ["--before", "2026-01-01"], ["--account", ""]],
+    [
+        *(["99999"], ["--nodes", "0"], ["apVisit"], ["--before", "2026-01-01"], ["--account", ""]),
+        *(["--stars-from", "-"], ["--where", "sn > 5"]),
+    ],
     ids=" ".join,
 )
 def test_wrong_usage_is_found_before_the_queue(astra, three_spectra, sbatch, words):

@@ -19,7 +19,7 @@ HEAVY = ("torch", "astropy", "bokeh", "numpy", "peewee", "rich", "yaml")
             for command in ("init", "run", "srun", "status", "version", "ingest", "config", "models")
         ),
         *([command, "--help"] for command in ("fetch", "simulate", "compare", "doctor")),
-        *([command, "--help"] for command in ("create", "explain", "report")),
+        *([command, "--help"] for command in ("create", "explain", "report", "trials")),
     ],
     ids=" ".join,
 )
@@ -48,6 +48,7 @@ def test_help_loads_nothing_heavy(arguments):
         ["status"],
         ["doctor"],
         ["report"],
+        ["trials", "compare"],
         ["version"],
         ["fetch"],
         ["ingest", "apstar"],

@@ -21,7 +21,9 @@ from astra.system.plugins import TASKS_GROUP
 from documents import Shell, blocks, pages, stand_ins
 
 #: Blocks that no test runs, by their page: few, and each says why where it stands.
-NOT_TESTED = {"docs/ingest.md": 1, "docs/model-card.md": 1, "docs/sql.md": 1, "docs/tasks.md": 1}
+NOT_TESTED = dict.fromkeys(
+    (f"docs/{name}.md" for name in ("ingest", "model-card", "sql", "tasks", "trials")), 1
+)
 RUN_BY_A_TEST = {"sh", "sql", "python", "yaml", "ini"}
 #: Samples of what the program prints (tests/test_operations.py), and what Sphinx fills in.
 NO_CODE = {"text", "{toctree}", "{reference}", "{eval-rst}", "{include}"}
@@ -125,11 +127,14 @@ BEFORE = {
     "docs/running.md": INGESTED,
     "docs/stars.md": INGESTED,
     "docs/modellers.md": INGESTED,
+    "docs/versions.md": INGESTED,
     "docs/model-card.md": INGESTED,
     "docs/catalogue.md": MEASURED,
     "docs/operations.md": MEASURED,
+    "docs/upgrades.md": MEASURED,
     "docs/report.md": (*INGESTED, "run astronn_dist --limit 1"),  # each of them is drawn in every report
     "docs/sql.md": MEASURED,
+    "docs/trials.md": MEASURED,
     "docs/watching.md": MEASURED,
 }
 ON_A_SERVER = ("docs/postgresql.md", "docs/slurm.md")
@@ -234,8 +239,8 @@ def test_the_package_of_a_page_gets_its_table_by_the_migrations_of_the_page(
 ):
     parts = [block.text for block in blocks("docs/tasks.md", "python")]
     (code,) = [text for text in parts if "def median_flux(" in text]
-    first, second = [text for text in parts if "def up(" in text]
-    given = {"0001_table": first, "0002_scatter": second}
+    names = ("0001_table", "0002_scatter", "0003_index")
+    given = dict(zip(names, (text for text in parts if "def up(" in text), strict=True))
     guests.install(tmp_path / "guest", monkeypatch, code, "median_flux", migrations=given)
     a_spectrum(a_source(), write_apstar(tmp_path / f"apStar-dr17-{STAR}.fits"))
 
@@ -243,5 +248,6 @@ def test_the_package_of_a_page_gets_its_table_by_the_migrations_of_the_page(
 
     assert "1 measured + 0 no_result = 1 processed" in capsys.readouterr().out
     (package,) = installed_packages()
-    assert package.runner(db).down() == ["0002_scatter"]
+    assert "medianflux_flux" in {index.name for index in db.get_indexes("median_flux")}
+    assert package.runner(db).down("0002_scatter") == ["0003_index", "0002_scatter"]
     assert "scatter" not in {column.name for column in db.get_columns("median_flux")}

@@ -232,13 +232,15 @@ def test_a_database_without_tables_is_78(empty_database, weights):
     assert the("rights")[2].endswith("not checked, for that needs the schema")
 
 
-def test_an_older_schema_is_78(db, weights):
+def test_an_older_schema_is_78_and_it_is_said_what_an_upgrade_would_do(db, weights):
+    a_spectrum(a_source())
     schema.runner(db).down()
 
     level, code, text = the("schema")
 
     assert (level, code) == ("fail", 78)
     assert "older than this Astra" in text
+    assert "then 0 rows are stale and 1 spectra pending; `astra init --plan` shows all" in text
 
 
 def test_a_table_that_somebody_has_altered_is_78(db, weights):

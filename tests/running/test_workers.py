@@ -15,6 +15,7 @@ from astra.database.sql import locked
 from astra.errors import AstraError, DatabaseUnreachable
 from astra.models import AstroNNdist, TaskClaim
 from astra.pipelines.astronn_dist import astronn_dist
+from astra.running.loop import Measuring
 from astra.running.workers import run_chunks
 
 
@@ -69,7 +70,7 @@ def _workers() -> list[int]:
 def test_every_chunk_has_a_result(keys, toy_weights):
     options = {"weights": str(toy_weights), "device": "cpu"}
 
-    results = list(run_chunks(astronn_dist, Supply(keys[:12]), options, a_run().pk, 3))
+    results = list(run_chunks(astronn_dist, Supply(keys[:12]), Measuring(options, a_run().pk), 3))
 
     assert sorted(result.chunk.keys for result in results) == [keys[:4], keys[4:8], keys[8:12]]
     assert AstroNNdist.select().count() == 12
@@ -80,7 +81,7 @@ def test_every_chunk_has_a_result(keys, toy_weights):
 def test_killed_workers_are_replaced_and_what_they_had_in_hand_is_said(keys, toy_weights):
     options, supply = {"weights": str(toy_weights), "device": "cpu"}, DeadlySupply(keys, 2)
 
-    results = list(run_chunks(astronn_dist, supply, options, a_run().pk, 2))
+    results = list(run_chunks(astronn_dist, supply, Measuring(options, a_run().pk), 2))
 
     assert _workers() == []
     in_hand = {pk for chunk in supply.orphaned for pk in chunk.keys}
@@ -98,7 +99,7 @@ def test_workers_that_only_die_end_the_run(keys, monkeypatch):
     supply = Supply(keys)
 
     with pytest.raises(AstraError, match=r"worker processes of astronn_dist die \(exit code 1\)"):
-        list(run_chunks(astronn_dist, supply, {}, a_run().pk, 2))
+        list(run_chunks(astronn_dist, supply, Measuring({}, a_run().pk), 2))
 
     assert AstroNNdist.select().count() == 0
 
@@ -109,13 +110,13 @@ def test_a_worker_without_a_database_says_why(keys, toy_weights, monkeypatch):
     monkeypatch.setenv("ASTRA_DATABASE_PATIENCE", "0")
 
     with pytest.raises(DatabaseUnreachable, match="cannot reach PostgreSQL"):
-        list(run_chunks(astronn_dist, Supply(keys), {"weights": str(toy_weights)}, a_run().pk, 2))
+        list(run_chunks(astronn_dist, Supply(keys), Measuring({"weights": str(toy_weights)}, a_run().pk), 2))
 
 
 @pytest.mark.slow
 def test_the_environment_is_as_it_was_afterwards(keys, toy_weights):
     before = dict(os.environ)
 
-    list(run_chunks(astronn_dist, Supply(keys[:4]), {"weights": str(toy_weights)}, a_run().pk, 2))
+    list(run_chunks(astronn_dist, Supply(keys[:4]), Measuring({"weights": str(toy_weights)}, a_run().pk), 2))
 
     assert dict(os.environ) == before

@@ -20,7 +20,7 @@ from astra.schema import upgrade as schema
 ALL = [
     *("0001_tables", "0002_distances", "0003_weights_of_runs", "0004_claims", "0005_parallaxes"),
     *("0006_raw_parallaxes", "0007_withheld", "0008_options_of_runs", "0009_versions_of_inputs"),
-    "0010_combined_spectra",
+    *("0010_combined_spectra", "0011_coverage", "0012_trials", "0013_nights"),
 ]
 
 
@@ -160,14 +160,17 @@ def test_the_results_so_far_keep_their_numbers_when_errors_and_parallaxes_are_ad
         assert set(added.values()) == {None}
 
 
-def test_exactly_the_results_that_averaged_a_parallax_with_its_zero_point_are_to_be_derived_again(db):
-    raw = {"gaia_parallax": 0.2, "e_gaia_parallax": 0.02, "weighted_parallax": 0.21, "weighted_dist": 4761.9}
+def test_gaia_is_taken_out_of_exactly_the_means_with_an_unknown_zero_point(db):
+    both = {"nn_parallax": 0.25, "e_nn_parallax": 0.0125, "gaia_parallax": 0.2, "e_gaia_parallax": 0.02}
+    raw = both | {"weighted_parallax": 0.21, "e_weighted_parallax": 0.01, "weighted_dist": 4761.9}
     kinds = {
         "raw": raw,
         "raw and negative": raw | {"weighted_parallax": -0.01, "weighted_dist": None},
+        "raw, and the spectrum does not count": raw | {"flag_fakemag_unreliable": True},
+        "raw, and without a distance of the spectrum": raw | {"nn_parallax": math.nan},
         "corrected": raw | {"plx_zero_point": -0.03},
-        "without Gaia": {"weighted_parallax": 0.21},
-        "raw, of no mean": {"gaia_parallax": 0.2, "e_gaia_parallax": 0.02},
+        "without Gaia": raw | {"gaia_parallax": math.nan},
+        "raw, of no mean": both,
     }
     read = {"inputs_read": "2026-01-01 00:00:00.000000"}
     rows = {kind: a_result(a_spectrum(a_source()), **values, **read) for kind, values in kinds.items()}
@@ -175,13 +178,19 @@ def test_exactly_the_results_that_averaged_a_parallax_with_its_zero_point_are_to
 
     schema.runner(db).up()
 
+    columns = ("weighted_parallax", "e_weighted_parallax", "weighted_dist", "e_weighted_dist")
     after = {kind: AstroNNdist.get_by_id(row.task_pk) for kind, row in rows.items()}
-    stale = {kind for kind, row in after.items() if row.source_read is None}
-    assert stale == {"raw", "raw and negative"}
+    means = {kind: [getattr(row, column) for column in columns] for kind, row in after.items()}
+    of_the_spectrum, none = [0.25, 0.0125, 4000.0, 200.0], [math.nan] * 4
+    assert means["raw"] == means["raw and negative"] == of_the_spectrum
+    for kind in ("raw, and the spectrum does not count", "raw, and without a distance of the spectrum"):
+        assert repr(means[kind]) == repr(none)
     for kind, row in after.items():
-        same = {name for name in row.__data__ if name != "source_read" or kind not in stale}
-        assert {name: repr(getattr(row, name)) for name in same} == {
-            name: repr(getattr(rows[kind], name)) for name in same
+        is_corrected = kind.startswith("raw") and kind != "raw, of no mean"
+        assert (row.modified > rows[kind].modified) == is_corrected
+        kept = set(row.__data__) - ({*columns, "modified"} if is_corrected else set())
+        assert {name: repr(getattr(row, name)) for name in kept} == {
+            name: repr(getattr(rows[kind], name)) for name in kept
         }
 
 

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from astra.config import SlurmSettings, load_settings
 from astra.errors import ConfigError, UsageError
 from astra.running.arguments import RunArguments, SharedArguments
+from astra.running.going_on import Settled
 from astra.slurm.array import JobArray, SrunArguments, batch_script, notice_s, sbatch_command
+from astra.system.arguments import command_line
+from astra.tasks.contract import Provenance
 
 PROFILES = {
     "default": SlurmSettings(account="A", time="48:00:00", mem="4000"),
@@ -144,15 +147,30 @@ def test_a_wrong_profile_is_one_line_that_names_it(settings_file, content, says)
         load_settings()
 
 
-def test_a_worker_is_asked_the_same_of_the_rows_from_before_one_time():
-    shared = {"weights": "my w", "seed": 3, "overwrite": True, "task_options": {"n_draws": 5}}
+def test_a_worker_is_asked_the_same_of_the_rows_from_before_one_time_and_with_what_the_rows_have_decided():
+    shared = {"seed": 3, "overwrite": True, "task_options": {"n_draws": 5}}
     asked = _asked(what=["2M1"], nodes=3, limit=9, max_runtime=60.0, shared=SharedArguments(**shared))
+    settled = Settled({}, Provenance(weights_origin="the rows"), {"weights": "my w", "line": "beta"})
 
-    assert asked.of_worker("2026-01-01T00:00:00") == RunArguments(
+    shared["task_options"] = {"n_draws": 5, "line": "beta"}
+    from_rows = {"weights": "my w", "weights_origin": "the rows"}
+    assert asked.of_worker("2026-01-01T00:00:00", None, settled) == RunArguments(
         task="astronn_dist",
         what=["2M1"],
-        shared=SharedArguments(**shared, before="2026-01-01T00:00:00"),
+        shared=SharedArguments(**shared, **from_rows, before="2026-01-01T00:00:00"),
         max_runtime=60.0,
+    )
+
+
+def test_a_worker_is_asked_for_the_same_part_whenever_and_wherever_it_starts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shared = SharedArguments(where="snr > 50", stars_from=Path("stars.txt"), changed_since="24h")
+
+    worker = _asked(shared=shared).of_worker(None, "2026-01-01T00:00:00", Settled({}, Provenance(), {}))
+
+    assert command_line(worker) == (
+        *("astronn_dist", "--where=snr > 50", f"--stars-from={tmp_path / 'stars.txt'}"),
+        "--changed-since=2026-01-01T00:00:00",
     )
 
 

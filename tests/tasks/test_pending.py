@@ -119,12 +119,32 @@ def test_a_star_modified_at_or_after_it_was_read_makes_its_row_stale(db):
 
 
 @pytest.mark.parametrize("source", [True, False])
-def test_a_row_of_an_older_schema_is_stale(db, source):
+def test_a_row_of_an_older_schema_stays_until_its_star_changes_after_its_spectrum_was_read(db, source):
     spectrum = a_spectrum(a_source() if source else None)
     missing = {"k_mag": 0, "ebv": 0, "flag_missing_photometry": True, "flag_missing_extinction": True}
-    _read(db, spectrum, None, **({} if source else missing))
+    row = _read(db, spectrum, None, **({} if source else missing))
+    assert _stale() == []
 
-    assert _stale() == [spectrum.spectrum_pk]
+    Source.update(modified=row.inputs_read).execute()
+
+    assert _stale() == ([spectrum.spectrum_pk] if source else [])
+
+
+def test_a_mean_with_an_unknown_zero_point_that_an_older_worker_wrote_is_stale(db):
+    read = {"nn_parallax": 0.2, "e_nn_parallax": 0.01, "gaia_parallax": 0.22, "e_gaia_parallax": 0.02}
+    kinds = {
+        "of both": {"weighted_parallax": 0.204},
+        "of Gaia alone": {"weighted_parallax": 0.22, "nn_parallax": math.nan},
+        "of the spectrum": {"weighted_parallax": math.nextafter(0.2, 1)},
+        "of none": {},
+        "with its zero-point": {"weighted_parallax": 0.204, "plx_zero_point": -0.03},
+        "without Gaia": {"weighted_parallax": 0.204, "gaia_parallax": math.nan},
+    }
+    spectra = {kind: a_spectrum(a_source()) for kind in kinds}
+    for kind, values in kinds.items():
+        _read(db, spectra[kind], now(db), **(read | values))
+
+    assert _stale() == [spectra["of both"].spectrum_pk, spectra["of Gaia alone"].spectrum_pk]
 
 
 def test_a_magnitude_that_was_changed_by_hand_is_noticed(db):

@@ -3,7 +3,6 @@
     options.py     the formats and names that a user can choose
     product.py     which catalogues there are: one for each task
     columns.py     the columns: name, kind, unit, description, UCD, and the field each comes from
-    filters.py     a condition on the rows, from text to a query that holds none of the text
     query.py       the rows, their summary, their origins; mixtures of weights are refused
     table.py       the catalogue as its writers get it: facts about all rows, and batches of rows
     as_fits.py     the writer of FITS

@@ -4,7 +4,6 @@ The words for people are those of the glossary. Two vocabularies of others stand
 catalogue that DR19 published, and the UCDs of the Virtual Observatory.
 """
 
-import enum
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,36 +13,23 @@ from typing import TYPE_CHECKING
 import peewee
 
 from astra.catalogue.options import Names
-from astra.models import AstroNNdist, Distance, FlaggedOutputModel, PipelineOutputModel, Source, TaskRun
+from astra.models import AstroNNdist, Distance, PipelineOutputModel, Source, TaskRun, filters
 from astra.models.base import BaseModel
-from astra.models.fields import flags_of
+from astra.models.fields import Kind, kind_of
 from astra.models.glossary import Glossary
 from astra.system.processes import silenced
+from astra.tasks.conditions import PROVENANCE, measured_fields, qualified, summarized_flags
 from astra.tasks.contract import Task
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
 
-class Kind(enum.Enum):
-    """The values of a column, as Arrow calls them; every other format has its own type for each kind."""
-
-    LONG = "int64"
-    INT = "int32"
-    DOUBLE = "float64"
-    LOGICAL = "bool"
-    TEXT = "string"
-    TIME = "timestamp[us]"  # in UTC
-
-
 @dataclass(frozen=True)
-class Column:
-    """One column.
+class Column(filters.Column):
+    """One column; its name is that in the file, its key that in the query.
 
     Attributes:
-        name: Its name in the file.
-        key: Its name in the query, which is that of the database.
-        kind: The kind of its values.
         unit: As ``astropy.units`` writes it, or ``None``.
         description: Its meaning in words, without the unit.
         ucd: Its meaning for programs (UCD1+).
@@ -51,9 +37,6 @@ class Column:
         node: The field that the values come from; of a flag, a condition on it.
     """
 
-    name: str
-    key: str
-    kind: Kind
     unit: str | None
     description: str
     ucd: str
@@ -80,18 +63,8 @@ _OF_THE_SOURCE = {
 # Where several tables have a column, that of the view is taken, else that of the source.
 _FIELDS = Source._meta.fields | Distance._meta.fields | _OF_THE_SOURCE
 
-# By the type of a field, as peewee calls it.
-_KINDS = {
-    "BOOL": Kind.LOGICAL,
-    "DATETIME": Kind.TIME,
-    **dict.fromkeys(("FLOAT", "DOUBLE"), Kind.DOUBLE),
-    **dict.fromkeys(("CHAR", "VARCHAR", "TEXT"), Kind.TEXT),
-    **dict.fromkeys(("BIGAUTO", "BIGINT"), Kind.LONG),
-    **dict.fromkeys(("AUTO", "INT", "SMALLINT"), Kind.INT),
-}
 _UNIT = re.compile(r" \[([^\[\]]*)\]$")
-# The last columns of the results, and columns of spectra that are there already, or that are for programs.
-_PROVENANCE = ("task_pk", "run_pk", "v_astra", "created", "modified", "tag")
+# Columns of spectra that are there already, or that are for programs.
 _INTERNAL = {"source", "source_pk", "spectrum_pk", "created", "modified", "path", "pixels_digest"}
 
 #: Names in astraAllStarAstroNNdist-0.6.0.fits by those in the database. The other columns have the same name
@@ -192,6 +165,8 @@ UCDS = {
     "gaia_parallax": _PARALLAX,
     "weighted_parallax": f"{_PARALLAX};stat.mean",
     "weighted_dist": f"{_DISTANCE};stat.mean",
+    # > Coverage
+    **dict.fromkeys(("coverage", "coverage_blue", "coverage_green", "coverage_red"), "stat.filling"),
     # > Quality
     "result_flags": _FLAG,
     "no_result_reason": "meta.note",
@@ -243,7 +218,11 @@ def identity(task: Task) -> tuple[Column, ...]:
 
 def left_out(task: Task) -> list[str]:
     """The columns of spectra and results that no format can hold, as JSON and bytes."""
-    return [each.column_name for each in (*_observed(task), *_measured(task)) if not _has_kind(each)]
+    return [
+        each.column_name
+        for each in (*_observed(task), *measured_fields(task.output_model))
+        if not kind_of(each)
+    ]
 
 
 def empty_table(columns: Sequence[Column]) -> "Table":
@@ -276,20 +255,15 @@ def _of_results(task: Task) -> list[Column]:
     taken = {key.lower() for key in (*results, *flags)}
 
     def named(table: str, fields: Iterable[peewee.Field]) -> Iterator[Column]:
-        for each in fields:
-            key = each.column_name
-            while key.lower() in taken:
-                key = f"{table}_{key}"
-            taken.add(key.lower())
-            yield _column(key, each)
+        return (_column(key, each) for key, each in qualified(table, fields, taken))
 
     return [
         *named("source", (of_source[key] for key in _FIRST if key in of_source)),
         *(_column(key, results[key]) for key in ("source_pk", "spectrum_pk")),
-        *named("spectrum", filter(_has_kind, _observed(task))),
-        *(_column(each.column_name, each) for each in filter(_has_kind, _measured(task))),
+        *named("spectrum", filter(kind_of, _observed(task))),
+        *(_column(each.column_name, each) for each in filter(kind_of, measured_fields(task.output_model))),
         *flags.values(),
-        *(_column(key, results[key]) for key in _PROVENANCE),
+        *(_column(key, results[key]) for key in PROVENANCE),
         *named("run", (TaskRun._meta.fields[name] for name in TaskRun.IDENTITY)),
     ]
 
@@ -303,25 +277,11 @@ def _observed(task: Task) -> Iterator[peewee.Field]:
             yield each
 
 
-def _measured(task: Task) -> Iterator[peewee.Field]:
-    """What the results have beyond those of any task."""
-    common = PipelineOutputModel._meta.fields
-    return (each for each in task.output_model._meta.sorted_fields if each.name not in common)
-
-
-def _has_kind(field: peewee.Field) -> bool:
-    return field.field_type in _KINDS
-
-
 def _flags(results: type[PipelineOutputModel]) -> dict[str, Column]:
     """A logical column for each flag, and for what several of them make."""
-    said = {name: (flag, flag.help_text or "") for name, flag in flags_of(results).items()}
-    if issubclass(results, FlaggedOutputModel):
-        for name, (_, text) in results.summaries().items():
-            said.setdefault(name, (getattr(results, name), text))
     return {
         name: Column(name, name, Kind.LOGICAL, None, text, _FLAG, nullable=False, node=node)
-        for name, (node, text) in said.items()
+        for name, (node, text) in summarized_flags(results).items()
     }
 
 
@@ -334,7 +294,7 @@ def _column(key: str, field: peewee.Field) -> Column:
     return Column(
         name=key,
         key=key,
-        kind=_KINDS[field.field_type],
+        kind=kind_of(field),
         unit=unit,
         description=_UNIT.sub("", help_text) if unit else help_text,
         ucd=ucd_of(field.column_name) if has_known_meaning else "",

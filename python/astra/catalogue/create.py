@@ -14,7 +14,6 @@ import peewee
 import astra
 from astra.catalogue import as_fits, formats
 from astra.catalogue.columns import columns, left_out, rows_of
-from astra.catalogue.filters import Filter
 from astra.catalogue.options import Format, Names
 from astra.catalogue.product import find_product, product_of
 from astra.catalogue.query import Rows, refuse_mixture
@@ -23,6 +22,7 @@ from astra.database.connection import database as configured
 from astra.database.sql import batches, snapshot
 from astra.errors import AstraError, ConfigError, Interrupted, UsageError
 from astra.models import Distance
+from astra.models.filters import Filter
 from astra.running.ending import StopRequest
 from astra.schema.packages import check_task
 from astra.system.atomic import output_file, refuse_to_replace

@@ -12,11 +12,11 @@ import peewee
 from peewee import JOIN, fn
 
 from astra.catalogue.columns import Column, Kind, columns, identity, rows_of
-from astra.catalogue.filters import Filter
 from astra.database.sql import all_rows, octets
 from astra.errors import ConfigError
 from astra.models import FlaggedOutputModel, Source, TaskRun
 from astra.models.base import BaseModel
+from astra.models.filters import Filter
 from astra.models.pipeline import is_newest
 from astra.tasks.contract import Task
 

@@ -2,11 +2,13 @@
 
     console.py       what commands share: output, the configured database, one report for every ending
     task_options.py  the options of a task, which a command on it takes beside its own
+    tables.py        tables of results
 
 One file for each command, named after it, with a function of this name or, for a group, an `app`;
 `astra version` and the answer to `astra migrate` are here:
 
     init.py, ingest/, fetch.py, run.py, srun.py, status.py
+    trials.py, trials_compare.py
     create.py, report.py, explain.py
     models.py, simulate.py, train.py, compare.py
     config.py, doctor.py, tasks.py
@@ -33,7 +35,7 @@ app = typer.Typer(
 )
 # In the order in which the help lists them.
 for _name in (
-    *("init", "ingest", "fetch", "run", "srun", "status", "doctor", "report", "models"),
+    *("init", "ingest", "fetch", "run", "srun", "status", "doctor", "report", "trials", "models"),
     *("simulate", "compare", "train", "create", "explain", "tasks", "config"),
 ):
     _module = import_module(f"astra.cli.{_name}")

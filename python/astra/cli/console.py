@@ -4,6 +4,7 @@ Results go to stdout; progress, logs and errors to stderr.
 """
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -47,6 +48,15 @@ def say(text: str) -> None:
 def say_json(content: Any) -> None:
     """Print a result for a program; NaN is refused, as JSON has none."""
     say(json.dumps(content, default=str, allow_nan=False))
+
+
+def absent_as_null(content: Any) -> Any:
+    """The same lists and objects, with null in place of numbers that are not finite."""
+    if isinstance(content, Mapping):
+        return {name: absent_as_null(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [absent_as_null(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def say_table(table: "Table") -> None:

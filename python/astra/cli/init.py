@@ -11,6 +11,7 @@ EXAMPLES = examples(
     "ASTRA_DATABASE_PATH=my.db astra init",
     "ASTRA_DATABASE_URL=postgresql://me@db.example.org/survey astra init",
     "astra init --json",
+    "astra init --plan",
     "astra init --roles --role-prefix survey",
     "astra init --roles --dry-run > roles.sql",
 )
@@ -21,6 +22,9 @@ WithRoles = Annotated[
     bool, typer.Option("--roles", help="Also make roles for workers and readers (PostgreSQL).")
 ]
 RolePrefix = Annotated[str, typer.Option(metavar="NAME", help="Their names are NAME_writer and NAME_reader.")]
+WithPlan = Annotated[
+    bool, typer.Option("--plan", help="Say what would be done, and how long it takes; do nothing.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the SQL of --roles, and do nothing.")]
 
 
@@ -28,6 +32,7 @@ def init(
     roles: WithRoles = False,
     role_prefix: RolePrefix = "astra",
     dry_run: DryRun = False,
+    plan: WithPlan = False,
     as_json: AsJson = False,
 ) -> None:
     """Create the tables, or upgrade them to this version; safe to repeat.
@@ -35,21 +40,32 @@ def init(
     The tables of all installed tasks are among them, those of other packages too. What is wrong with one of
     these packages is an error on one line, and keeps no other from its tables.
 
+    It can be started while others read, and while runs write: it waits briefly for each lock, gives way, and
+    tries again; killed, it goes on when started again. --plan says what it would do, and to which rows.
+
     With --roles, two roles without a login get the rights that they need in the schema, and no others: a
     writer, for astra run and astra ingest, and a reader. Grant them to people. Whoever runs astra init owns
     the tables: let it be the same login each time. Exit codes: 0 done, 2 wrong usage (SQLite has no roles),
-    69 database not reachable, 74 the database refused it, 78 wrong configuration or schema, or a package
-    whose tables could not be made.
+    69 database not reachable, 74 the database refused it, 75 others had a table for too long (run again), 78
+    wrong configuration or schema, or a package whose tables could not be made.
     """
     from astra.config import load_settings
     from astra.database.connection import bound_to, open_database
     from astra.errors import UsageError, worst
     from astra.schema import upgrade as schema
+    from astra.schema.plan import plan as planned
     from astra.schema.roles import check_possible, creating, granting, roles_in, set_up
 
     if dry_run and (not roles or as_json):
         raise UsageError("--dry-run prints the SQL of --roles: give both, and not --json")
+    if plan and (roles or dry_run):
+        raise UsageError("--plan is about the tables: give it without --roles and --dry-run")
     settings = load_settings()
+    if plan:
+        with bound_to(open_database(settings)) as database:
+            found = planned(database)
+        say_json(found.as_dict()) if as_json else say("\n".join(found.lines()))
+        return
     if roles:
         check_possible(settings, role_prefix)
     with bound_to(open_database(settings, create=True)) as database:

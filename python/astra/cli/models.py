@@ -9,7 +9,8 @@ import typer
 from astra.cli.console import AsJson, examples, say, say_json, say_table
 
 if TYPE_CHECKING:
-    from astra.pipelines.astronn_dist.weights.library import Listed
+    from astra.config import Settings
+    from astra.pipelines.astronn_dist.weights.library import InForce, Listed
 
 app = typer.Typer(help="List, inspect and import models (weights).", rich_markup_mode=None)
 
@@ -31,12 +32,15 @@ EXAMPLES_IMPORT = examples(
 
 @app.command("list", epilog=EXAMPLES_LIST)
 def list_models(as_json: AsJson = False) -> None:
-    """Show the embedded default, the models in ASTRA_MODELS_DIR, and which is in force (*)."""
+    """Show the models of the package, those in ASTRA_MODELS_DIR, and which is in force (*).
+
+    In force is what the next run takes if it names no weights: those of the rows in the database.
+    """
     from astra.config import load_settings
     from astra.pipelines.astronn_dist.weights import library
 
     settings = load_settings()
-    found = library.list_models(settings)
+    found = library.list_models(settings, _in_force(settings))
     if as_json:
         models = [dataclasses.asdict(model) for model in found.models]
         say_json({"models_dir": settings.models_dir, "models": models, "problem": found.problem})
@@ -60,7 +64,8 @@ def show(
     from astra.config import load_settings
     from astra.pipelines.astronn_dist.weights.library import describe_model
 
-    found = describe_model(name, load_settings())
+    settings = load_settings()
+    found = describe_model(name, settings, _in_force(settings))
     if as_json:
         say_json(found)
     else:
@@ -82,11 +87,29 @@ def import_model(
     say(f"to use it: {_clean(found['use'])}")
 
 
+def _in_force(settings: "Settings") -> "InForce":
+    """The weights that the next run takes if it names none."""
+    from pathlib import Path
+
+    from astra.errors import ConfigError
+    from astra.pipelines.astronn_dist.task import astronn_dist
+    from astra.pipelines.astronn_dist.weights.library import Chosen, InForce
+    from astra.running.going_on import settle_on
+
+    try:
+        found = settle_on(astronn_dist, settings).provenance
+    except ConfigError as error:
+        return InForce(None, str(error))
+    return InForce(Chosen(Path(found.weights_path), found.weights_origin))
+
+
 # > Presentation
 
 
 def _row(model: "Listed") -> list[str]:
     remark = f"cannot be used: {model.fault}" if model.fault else model.range or "not stated"
+    if model.earlier_default:
+        remark = f"earlier default; {remark}"
     if model.hidden_by:
         remark = f"by its path only, for {model.hidden_by.name} has the name; {remark}"
     size, sha256 = f"{model.bytes / 1e6:.1f} MB", (model.sha256 or "-")[:12]
@@ -108,9 +131,10 @@ def _say_table(rows: list[list[str]]) -> None:
 
 def _say_model(found: dict[str, Any]) -> None:
     chosen = f" (in force: {found['chosen_by']})" if found["chosen_by"] else ""
+    earlier = " (earlier default)" if found["earlier_default"] else ""
     widens = f"yes ({found['components']} components)" if found["widens_errors"] else "no"
     facts = {
-        "name": found["name"] + chosen,
+        "name": found["name"] + earlier + chosen,
         "sha256": found["sha256"],
         "path": found["path"],
         "format": f"{found['format']}, {found['bytes'] / 1e6:.1f} MB",

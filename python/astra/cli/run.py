@@ -1,7 +1,8 @@
 """``astra run``."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from astra.cli.console import database_session, examples, finish, note, progress, reported, say, say_sum
 from astra.cli.task_options import TaskCommand
@@ -18,6 +19,10 @@ EXAMPLES = examples(
     "astra run astronn_dist 2M17334253-1654573",
     "astra run astronn_dist --weights my.safetensors --json",
     "astra run astronn_dist --page 1/4 --max-runtime 3600",
+    "astra run astronn_dist --fill coverage --workers 2",
+    "astra run astronn_dist --where \"release = 'dr17' and snr > 50\" --changed-since 7d",
+    "astra run astronn_dist --stars-from stars.txt",
+    "astra run astronn_dist --into trial-new --weights new.safetensors",
 )
 
 
@@ -37,7 +42,9 @@ def run(asked: RunArguments) -> None:
     with reported(report, as_json=asked.as_json) as stop:
         remedy = _execute(asked, report, stop)
     if not asked.as_json:
-        if report.run_pk is not None:
+        if report.fill and report.outcome not in ("dry_run", "nothing_pending"):
+            _say_filled(report)
+        elif report.run_pk is not None:
             _say_done(report)
         elif not report.error:
             _say_nothing_done(report, remedy)
@@ -46,16 +53,21 @@ def run(asked: RunArguments) -> None:
 
 def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str | None:
     """Run, and return what helps where nothing was pending."""
+    from astra.running import fill, runner
     from astra.running.request import build_request, read_targets
-    from astra.running.runner import carry_out
     from astra.status.text import registers
     from astra.system.processes import keep_memory
     from astra.tasks.installed import find_task
+    from astra.trials.making import opened_for
 
     keep_memory()
     task = find_task(asked.task)
+    to_fill = None if asked.fill is None else task.fill(asked.fill)
+    if to_fill:
+        fill.refuse_with_fill(asked)
     targets = read_targets(task, asked.what, asked.shared.before, asked.page)
-    with database_session():
+    with database_session(), opened_for(task, asked.shared, dry_run=asked.dry_run) as task:
+        report.task = task.key
         request = build_request(
             task,
             targets,
@@ -65,15 +77,19 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
             max_runtime=asked.max_runtime,
             count=asked.count,
             dry_run=asked.dry_run,
+            fill=to_fill,
             arguments=specified(asked),
         )
-        with progress(task.name) as update:
+        with progress(task.key) as update:
+            carry_out = fill.carry_out if to_fill else runner.carry_out
             carry_out(request, report, stop, lambda now: update(now.tally.done, now.to_do))
         models = targets.models or task.spectrum_models
         if report.outcome == "nothing_pending" and not any(model.select().exists() for model in models):
             return f"no spectra are registered; {registers(models[0])}"
-    if targets.stars:
+    if targets.stars and not to_fill:
         return "all stars that were named have their rows already; --overwrite makes them anew"
+    if any((asked.shared.where, asked.shared.stars_from, asked.shared.changed_since)):
+        return "that is, of what was chosen; --overwrite makes its rows anew"
     return None
 
 
@@ -84,16 +100,26 @@ def _say_done(report: "Report") -> None:
     note(f"run {found['run_pk']}: {found['outcome']} in {found['elapsed_s']:.1f} s{rate}")
     if found["pending"]:
         note(f"{found['pending']:,} still pending")
+    _note_withheld(found, "every run tries them again")
+
+
+def _say_filled(report: "Report") -> None:
+    found = report.as_dict()
+    say(f"{found['filled']:,} rows of {report.task} filled ({report.fill})")
+    note(f"{found['outcome']} in {found['elapsed_s']:.1f} s, {found['spectra_per_s']:.1f} rows/s")
+    _note_withheld(found, f"their {report.fill} stays unknown, and the next --fill tries them again")
+
+
+def _note_withheld(found: Mapping[str, Any], then: str) -> None:
     if found["withheld"]:
         reason = next(iter(found["withheld_reasons"]))
-        unread = f"files that cannot be read: {found['withheld']:,} (most often: {reason})"
-        note(f"{unread}; every run tries them again")
+        note(f"files that cannot be read: {found['withheld']:,} (most often: {reason}); {then}")
 
 
 def _say_nothing_done(report: "Report", remedy: str | None) -> None:
     if report.outcome == "dry_run":
-        say(f"{report.to_do:,} pending")
+        say(f"{report.to_do:,} " + (f"rows lack {report.fill}" if report.fill else "pending"))
         return
-    say(f"nothing is pending for {report.task}")
+    say(f"nothing is {f'left to fill ({report.fill})' if report.fill else 'pending'} for {report.task}")
     if remedy:
         note(remedy)

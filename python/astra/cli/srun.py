@@ -47,11 +47,14 @@ def _execute(asked: SrunArguments, report: "SlurmReport", stop: "StopRequest") -
     from astra.running.request import read_targets
     from astra.slurm.srun import Watcher, carry_out
     from astra.tasks.installed import find_task
+    from astra.trials.making import opened_for
 
     task = find_task(asked.task)
     targets = read_targets(task, asked.what, asked.shared.before)
-    with database_session() as settings, progress(task.name) as update:
-        carry_out(task, targets, asked, settings, report, stop, Watcher(_say_submitted, note, update))
+    with database_session() as settings, opened_for(task, asked.shared, dry_run=asked.dry_run) as task:
+        report.task = task.key
+        with progress(task.key) as update:
+            carry_out(task, targets, asked, settings, report, stop, Watcher(_say_submitted, note, update))
 
 
 def _say_submitted(report: "SlurmReport") -> None:

@@ -1,8 +1,8 @@
 """``astra status``."""
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +21,7 @@ EXAMPLES = examples(
     "astra status astronn_dist --json",
     "astra status astronn_dist --watch --every 30",
     "astra status astronn_dist --check --max-no-result 2% --max-pending 0",
+    "astra status astronn_dist --why 2M17334253-1654573",
     "astra status astronn_dist --check --nights 3 --max-bad 30% --max-pull 2 --max-age 36h",
     "astra status --metrics /var/lib/node_exporter/textfile/astra.prom",
 )
@@ -28,6 +29,9 @@ EXAMPLES = examples(
 Watch = Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")]
 Every = Annotated[float, typer.Option(min=0.1, metavar="S", help="Seconds between two looks of --watch.")]
 Check = Annotated[bool, typer.Option("--check", help="Compare with the limits; exit 1 if one is broken.")]
+Why = Annotated[
+    str | None, typer.Option(metavar="STAR", help="Explain the state of each spectrum of a star.")
+]
 MaxNoResult = Annotated[str | None, typer.Option(metavar="N|P%", help="Limit: no_result, of what is done.")]
 MaxBad = Annotated[str | None, typer.Option(metavar="N|P%", help="Limit: flag_bad, of what is done.")]
 MaxPending = Annotated[str | None, typer.Option(metavar="N|P%", help="Limit: pending, of all spectra.")]
@@ -60,11 +64,12 @@ Metrics = Annotated[
 
 
 def status(
-    task: Annotated[str | None, typer.Argument(help="Only this task.")] = None,
+    task: Annotated[str | None, typer.Argument(help="Only this task, or TASK@trial-NAME.")] = None,
     as_json: AsJson = False,
     watch: Watch = False,
     every: Every = 10.0,
     check: Check = False,
+    why: Why = None,
     max_no_result: MaxNoResult = None,
     max_bad: MaxBad = None,
     max_pending: MaxPending = None,
@@ -82,10 +87,11 @@ def status(
     is an error. A package that has tables here and is not installed is one line as well. A limit is a number
     of spectra (500) or a percentage (2%). --check prints one line for each that is broken, and one for each
     task that cannot be counted: name the task if others do not matter. Of a night with fewer than 20 results
-    it says so, and judges no percentage and no median. Exit codes: 0 shown, or within the limits, or --watch
-    ended by Ctrl-C; 1 a limit is broken, or a task cannot be counted; 2 wrong usage; 69 database not
-    reachable; 74 the file of --metrics cannot be written; 78 wrong configuration or schema, or what is wrong
-    with TASK.
+    it says so, and judges no percentage and no median. --why says of each spectrum of a star (by sdss_id or
+    APOGEE id) what a run would do with it, why, and what its row is made from. Exit codes: 0 shown, or within
+    the limits, or --watch ended by Ctrl-C; 1 a limit is broken, or a task cannot be counted; 2 wrong usage,
+    or no such star; 69 database not reachable; 74 the file of --metrics cannot be written; 78 wrong
+    configuration or schema, or what is wrong with TASK.
     """
     from astra.database.connection import database
     from astra.errors import ConfigError, UsageError
@@ -94,6 +100,7 @@ def status(
     from astra.status.overview import status_of, status_of_all
     from astra.status.text import absent
     from astra.tasks.installed import find_task, installed_tasks, without_effect
+    from astra.tasks.trials import entered, trial_name
 
     pull = {} if max_pull is None else {"pull": max_pull}
     limits = Limits.read(
@@ -108,19 +115,30 @@ def status(
         raise UsageError("--check needs a limit, and a limit needs --check, e.g. --check --max-no-result 2%")
     if check and watch:
         raise UsageError("--check looks once, --watch again and again: give one of them")
+    if why is not None and (check or watch):
+        raise UsageError("--why explains one star: give it without --check and --watch")
     if metrics is not None and (check or watch or as_json):
         raise UsageError("--metrics is written alone: give it without --check, --watch and --json")
-    named, tasks = (find_task(task), {}) if task else (None, installed_tasks())
-    chosen = tasks if named is None else {named.name: named}
-    limits.refuse_unknown(each for each in chosen.values() if not isinstance(each, ConfigError))
+    plain, _, trial = (task or "").partition("@")
+    if metrics is not None and trial:
+        raise UsageError("--metrics is of production: give the task without a trial")
+    named, tasks = (find_task(plain), {}) if task else (None, installed_tasks())
+    loaded = (
+        each for each in (tasks.values() if named is None else [named]) if not isinstance(each, ConfigError)
+    )
+    limits.refuse_unknown(loaded)
     if metrics is not None:
-        _write_metrics(chosen, metrics, must_work=named is not None)
+        _write_metrics(tasks if named is None else {plain: named}, metrics, must_work=named is not None)
         return
 
     def look() -> list[dict[str, Any]]:
         return status_of_all(tasks) if named is None else [status_of(named)]
 
-    with database_session():
+    with database_session(), entered(named, trial_name(trial)) if trial else nullcontext(named) as named:
+        chosen = tasks if named is None else {named.key: named}
+        if why is not None:
+            _explain(named, tasks, why, as_json)
+            return
         if watch:
             _watch(look, every, as_json)
             return
@@ -132,6 +150,16 @@ def status(
         say_json({"tasks": found, "packages_not_installed": others})
     else:
         say("\n".join([*_page(found), *([] if task else [*absent(others), *without_effect()])]))
+
+
+def _explain(named: Any, tasks: Mapping[str, Any], star: str, as_json: bool) -> None:
+    from astra.status.why import paragraphs, why, why_of_all
+
+    found = why_of_all(tasks, star) if named is None else [why(named, star)]
+    if as_json:
+        say_json({"tasks": found})
+    else:
+        say("\n".join(line for each in found for line in paragraphs(each)))
 
 
 def _write_metrics(tasks: "dict[str, Task | ConfigError]", file: str, *, must_work: bool) -> None:

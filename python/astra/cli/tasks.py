@@ -82,7 +82,7 @@ def show(
     say(f"{task.name}: {facts['summary']}")
     say(f"spectra  {facts['spectra']}")
     say(f"results  {facts['table']}")
-    for heading in ("columns", "flags", "options"):
+    for heading in ("columns", "flags", "options", *(["fills"] if task.fills else [])):
         say(f"\n{heading}")
         width = max(map(len, details[heading]), default=0)
         for key, text in details[heading].items():
@@ -130,4 +130,5 @@ def _details(task: "Task") -> dict[str, dict[str, str]]:
             option_name(each.name): f"{each.declared.help or ''} (default: {each.default})".strip()
             for each in task.options.values()
         },
+        "fills": {name: ", ".join(fill.columns) for name, fill in task.fills.items()},
     }

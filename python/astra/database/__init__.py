@@ -3,6 +3,9 @@
 connection.py      opening it, its clock, transactions, and errors that say who has to act
 reconnecting.py    operations that survive a lost connection
 sql.py             SQL that the two spell differently, and many rows inserted or read
+waiting.py         changes of tables that others use: short waits for locks, tried again
 locks.py           who may change something now, and which workers live
+clones.py          tables that are like another one
+swapping.py        rows of two tables that change places
 schemas.py         schemas, comments, views that keep their rights, foreign keys
 """

@@ -4,6 +4,8 @@ On PostgreSQL they are advisory locks, on SQLite locked files beside the databas
 time anyway: of the changes, only that of the schema, which takes several transactions, needs a file there.
 """
 
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +14,15 @@ from typing import Protocol
 import peewee
 from filelock import FileLock, Timeout
 
+from astra.database import waiting
 from astra.database.connection import is_postgresql, writing
-from astra.errors import ConfigError, StorageError
+from astra.errors import ConfigError, Interrupted, StorageError
+
+log = logging.getLogger("astra")
 
 _SCHEMA_LOCK = 0x61737472_696E6974
+# How often a process that waits for the schema looks again [s].
+_POLL_S = 0.2
 # Held by whoever changes inputs.
 _INPUTS_LOCK = 0x61737472_61696E70
 # Of whoever claims; each schema and task has its own. A process that is halted while it has it (Ctrl-Z, a
@@ -49,10 +56,11 @@ def changing_schema(database: peewee.Database) -> Iterator[None]:
 
     Raises:
         StorageError: This user may not write beside the file of the database.
+        Interrupted: Another process changes it, and has not ended in time.
     """
     # Not one transaction around all of it: each migration has its own, and is kept when it is done.
     if is_postgresql(database):
-        database.execute_sql("SELECT pg_advisory_lock(%s)", (_SCHEMA_LOCK,))
+        _take_schema_lock(database)
         try:
             yield
         finally:
@@ -60,10 +68,31 @@ def changing_schema(database: peewee.Database) -> Iterator[None]:
         return
     file = Path(database.database)
     try:
-        with FileLock(file.with_name(f".{file.name}.init.lock")):
+        with FileLock(file.with_name(f".{file.name}.init.lock"), timeout=waiting.PATIENCE_S):
             yield
+    except Timeout as error:
+        raise _too_long("another process") from error
     except OSError as error:
         raise StorageError(f"cannot write beside the database {file}: {error.strerror}") from error
+
+
+def _take_schema_lock(database: peewee.Database) -> None:
+    # Not by pg_advisory_lock: whoever waits in a statement keeps an index from being built concurrently.
+    start, is_said = time.monotonic(), False
+    while not database.execute_sql("SELECT pg_try_advisory_lock(%s)", (_SCHEMA_LOCK,)).fetchone()[0]:
+        who = waiting.holder_of(database, _SCHEMA_LOCK)
+        if time.monotonic() - start > waiting.PATIENCE_S:
+            raise _too_long(who)
+        if not is_said:
+            log.warning("the schema is being changed by %s: waiting until that is done", who)
+            is_said = True
+        time.sleep(_POLL_S)
+
+
+def _too_long(who: str) -> Interrupted:
+    return Interrupted(
+        f"the schema has been changed by {who} for {waiting.PATIENCE_S:.0f} s and longer: run again"
+    )
 
 
 @contextmanager

@@ -1,19 +1,33 @@
-"""What is in a database, apart from rows: schemas, comments, views that keep their rights, foreign keys.
+"""What is in a database, apart from rows: schemas, comments, views that keep their rights, indexes, keys.
 
 The foreign keys are those that the database itself knows: the ones of other packages' tables are among them,
 whether or not these packages are installed.
 """
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import peewee
 
+from astra.database import waiting
 from astra.database.connection import is_postgresql
 from astra.errors import ConfigError
 
+#: An index waits so long for the transactions that began before it [s]; nobody waits for the index.
+INDEX_TIMEOUT_S = 30.0
+
+_COMMENTS = """
+SELECT attname, description FROM pg_attribute
+JOIN pg_description ON objoid = attrelid AND objsubid = attnum AND classoid = 'pg_class'::regclass
+JOIN pg_class AS commented ON commented.oid = attrelid
+WHERE relnamespace = current_schema()::regnamespace AND relname = %s
+"""
+_INVALID = """
+SELECT 1 FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid
+WHERE relnamespace = current_schema()::regnamespace AND relname = %s AND NOT indisvalid
+"""
 # Not from the information schema: it hides the keys of tables that somebody else owns.
 _COLUMNS = (
     "ARRAY(SELECT attname::text FROM unnest(key.{numbers}) WITH ORDINALITY AS part (number, place) "
@@ -71,12 +85,40 @@ def refuse_hidden_schema(database: peewee.Database) -> None:
 
 
 def comment(database: peewee.Database, table: str, texts: Mapping[str, str]) -> None:
-    r"""Write texts beside the columns of a table, where ``\d+`` in psql shows them; SQLite has no place."""
+    r"""Write texts beside the columns of a table, where ``\d+`` in psql shows them; SQLite has no place.
+
+    Those that are there already are left alone, without a lock on the table.
+    """
     if not is_postgresql(database):
         return
-    for column, text in texts.items():
-        literal = text.replace("'", "''").replace("%", "%%")
-        database.execute_sql(f"""COMMENT ON COLUMN "{table}"."{column}" IS '{literal}'""")
+    there = dict(database.execute_sql(_COMMENTS, (table,)).fetchall())
+    others = {column: text for column, text in texts.items() if text != (there.get(column) or "")}
+    if others:
+        waiting.patiently(database, f"the help texts of {table}", lambda: _comment(database, table, others))
+
+
+def _comment(database: peewee.Database, table: str, texts: Mapping[str, str]) -> None:
+    with database.atomic():
+        for column, text in texts.items():
+            literal = text.replace("'", "''").replace("%", "%%")
+            database.execute_sql(f"""COMMENT ON COLUMN "{table}"."{column}" IS '{literal}'""")
+
+
+def is_view_of(database: peewee.Database, name: str, query: str) -> bool:
+    """Whether a view is there, and is exactly that of a query whose tables are there."""
+    known = {view.name: view.sql for view in database.get_views()}
+    if not is_postgresql(database):
+        return known.get(name) == _making_view(name, query)
+    if name not in known:
+        return False
+    other = f"{name}_compared"
+    with database.atomic() as transaction:
+        # The database writes a query in its own way: so it has to write both.
+        database.execute_sql(_making_view(other, query))
+        definitions = "SELECT pg_get_viewdef(%s::regclass) = pg_get_viewdef(%s::regclass)"
+        (same,) = database.execute_sql(definitions, (f'"{name}"', f'"{other}"')).fetchone()
+        transaction.rollback()
+    return same
 
 
 def replace_view(database: peewee.Database, name: str, query: str) -> None:
@@ -89,7 +131,40 @@ def replace_view(database: peewee.Database, name: str, query: str) -> None:
         return
     with database.atomic("IMMEDIATE"):
         database.execute_sql(f"DROP VIEW IF EXISTS {name}")
-        database.execute_sql(f"CREATE VIEW {name} AS {query}")
+        database.execute_sql(_making_view(name, query))
+
+
+def _making_view(name: str, query: str) -> str:
+    return f"CREATE VIEW {name} AS {query}"
+
+
+def build_index(
+    database: peewee.Database, table: str, columns: Sequence[str], name: str, *, unique: bool = False
+) -> None:
+    """Build an index in a migration, if it is not there: on PostgreSQL while others write to the table.
+
+    What a kill, or a refusal, has left of it on PostgreSQL is dropped, and built again.
+
+    Args:
+        database: The open database.
+        table: The table.
+        columns: Its columns.
+        name: Its name; peewee's is the model's class in lower case, then the columns, joined by ``_``.
+        unique: Whether no two rows may have the same values.
+
+    Raises:
+        ConfigError: A transaction is open: the migration has to say ``atomic = False``.
+    """
+    if database.in_transaction():
+        raise ConfigError(f"index {name}: a migration that builds one says `atomic = False`")
+    kind, concurrently = "UNIQUE INDEX" if unique else "INDEX", ""
+    listed = ", ".join(f'"{column}"' for column in columns)
+    if is_postgresql(database):
+        concurrently = "CONCURRENTLY "
+    with waiting.short_waits(database, INDEX_TIMEOUT_S):
+        if is_postgresql(database) and database.execute_sql(_INVALID, (name,)).fetchone():
+            database.execute_sql(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"')
+        database.execute_sql(f'CREATE {kind} {concurrently}IF NOT EXISTS "{name}" ON "{table}" ({listed})')
 
 
 # > Foreign keys: which tables refer to which others

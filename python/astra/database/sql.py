@@ -1,4 +1,4 @@
-"""SQL that the two databases spell differently: parts of queries, and many rows inserted or read."""
+"""SQL that the two databases spell differently: parts of queries, and many rows inserted, updated or read."""
 
 import functools
 import itertools
@@ -84,13 +84,16 @@ def like(database: peewee.Database, text: peewee.Node, pattern: str) -> peewee.E
     return peewee.Expression(text, "GLOB", peewee.Value(glob))
 
 
-def among(database: peewee.Database, key: peewee.Field, values: Iterable[int]) -> peewee.Expression:
-    """Whether a key is one of any number of integers, which travel as one parameter."""
-    # A larger one is in no column, and either database would stumble over it.
-    text = json.dumps([value for value in values if abs(value) < 2**63])
+def among(
+    database: peewee.Database, key: peewee.Field, values: Iterable[int] | Iterable[str]
+) -> peewee.Expression:
+    """Whether a column has one of any number of integers or texts, which travel as one parameter."""
+    # A larger integer is in no column, and either database would stumble over it.
+    some = [value for value in values if isinstance(value, str) or abs(value) < 2**63]
     if is_postgresql(database):
-        return key << peewee.SQL("(SELECT unnest(%s::bigint[]))", ["{" + text[1:-1] + "}"])
-    return key << peewee.SQL("(SELECT value FROM json_each(?))", [text])
+        kind = "text" if any(isinstance(value, str) for value in some) else "bigint"
+        return key << peewee.SQL(f"(SELECT unnest(%s::{kind}[]))", [_array(some)])
+    return key << peewee.SQL("(SELECT value FROM json_each(?))", [json.dumps(some)])
 
 
 def next_key(database: peewee.Database) -> str:
@@ -103,7 +106,7 @@ def differs(database: peewee.Database, one: str, other: str) -> str:
     return f"{one} {'IS DISTINCT FROM' if is_postgresql(database) else 'IS NOT'} {other}"
 
 
-# > Many rows inserted
+# > Many rows inserted or updated
 
 
 def insert_columns(
@@ -124,29 +127,64 @@ def insert_columns(
         What ``RETURNING …`` asks for, in no particular order.
     """
     returned: list[tuple[Any, ...]] = []
-    if is_postgresql(database):
-        source, size = _arrays, ROWS
-    else:
-        source, size = _values, max(1, MAX_PARAMETERS // len(columns))
-    listed = ", ".join(f'"{column}"' for column in columns)
-    for start in range(0, len(next(iter(columns.values()))), size):
-        part = {column: values[start : start + size] for column, values in columns.items()}
-        rows, parameters = source(database, table, part)
+    listed = _listed(columns)
+    for rows, parameters in _parts(database, table, columns):
         cursor = database.execute_sql(f'INSERT INTO "{table}" ({listed}) {rows} {conflict}', parameters)
         if cursor.description:
             returned += cursor.fetchall()
     return returned
 
 
+def update_columns(
+    database: peewee.Database, table: str, key: str, columns: Mapping[str, list[Any]], also: str
+) -> None:
+    """Update many rows by few statements, as ``insert_columns`` inserts them.
+
+    Args:
+        database: The database.
+        table: The table.
+        key: The column that says which row it is.
+        columns: Values for the database, by column, the key among them; all of the same length.
+        also: A further part of ``SET``.
+    """
+    sets = ", ".join([*(f'"{column}" = new."{column}"' for column in columns if column != key), also])
+    for rows, parameters in _parts(database, table, columns):
+        database.execute_sql(
+            f"WITH new ({_listed(columns)}) AS ({rows}) "
+            f'UPDATE "{table}" SET {sets} FROM new WHERE "{table}"."{key}" = new."{key}"',
+            parameters,
+        )
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
+
+
+def _parts(
+    database: peewee.Database, table: str, columns: Mapping[str, list[Any]]
+) -> Iterator[tuple[str, list]]:
+    """Rows as a query, with its parameters: as many at a time as one statement takes."""
+    if is_postgresql(database):
+        source, size = _arrays, ROWS
+    else:
+        source, size = _values, max(1, MAX_PARAMETERS // len(columns))
+    for start in range(0, len(next(iter(columns.values()))), size):
+        yield source(
+            database,
+            table,
+            {column: values[start : start + size] for column, values in columns.items()},
+        )
+
+
 def _values(database: peewee.Database, table: str, columns: Mapping[str, list[Any]]) -> tuple[str, list]:
-    """The rows of an INSERT with one parameter for each value."""
+    """Rows with one parameter for each value."""
     rows = list(zip(*columns.values(), strict=True))
     places = ", ".join(["(" + ", ".join("?" * len(columns)) + ")"] * len(rows))
     return f"VALUES {places}", list(itertools.chain.from_iterable(rows))
 
 
 def _arrays(database: peewee.Database, table: str, columns: Mapping[str, list[Any]]) -> tuple[str, list]:
-    """The rows of an INSERT with one parameter for each column, for PostgreSQL."""
+    """Rows with one parameter for each column, for PostgreSQL."""
     types = _types(database, table)
     if not columns.keys() <= types.keys():
         # Read before a migration.

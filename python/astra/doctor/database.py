@@ -15,6 +15,7 @@ from astra.errors import ConfigError, StorageError
 from astra.models import TABLES, TaskWorker
 from astra.running.runs import OtherOptions, mixture, refuse_to_mix
 from astra.schema import upgrade as schema
+from astra.schema.plan import plan
 from astra.schema.roles import needed_by_writer
 from astra.status.overview import DEAD, UNKNOWN, suspects_of, workers_of
 from astra.tasks.contract import Task
@@ -68,7 +69,11 @@ def _session(database: peewee.Database) -> int:
 
 def check_schema(known: Known) -> Iterator[Finding]:
     """Whether the tables are those of this version."""
-    schema.check(known.database)
+    try:
+        schema.check(known.database)
+    except schema.OlderSchema as error:
+        yield Finding("schema", FAIL, str(error), plan(known.database).short(), error.exit_code)
+        return
     for model in TABLES:
         table = model._meta.table_name
         # On SQLite get_columns leaves out generated columns.

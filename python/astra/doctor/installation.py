@@ -12,6 +12,7 @@ import astra
 from astra.config import Settings, config_file, load_settings
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 from astra.errors import ConfigError
+from astra.running.going_on import Settled, settle, settle_on
 from astra.running.runs import weights_of
 from astra.schema.packages import absent_packages, check_task
 from astra.status.text import absent
@@ -138,10 +139,17 @@ def check_weights(known: Known) -> Iterator[Finding]:
 
 
 def _weights(known: Known, task: Task) -> Iterator[Finding]:
-    known.provenance[task.name] = found = task.provenance({})
-    task.prepare()
+    if known.database is None:
+        settled = Settled({}, task.provenance({}))
+    else:
+        # Before an upgrade, too: what is asked of the tables was in them from the beginning.
+        settled = settle(task, {}) if known.schema else settle_on(task, known.settings)
+    known.provenance[task.name] = found = settled.provenance
+    task.prepare(**settled.options)
     if found.weights_name is not None:
         yield Finding("weights", OK, f"{task.name}: {weights_of(found)}; {found.weights_origin}")
+    if settled.note:
+        yield Finding("weights", OK, f"{task.name}: {settled.note}")
 
 
 def check_device(known: Known) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ belong to sources. What becomes of a source is the same as with ``--catalog``.
 import itertools
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ from astra.ingest.catalogs.catalog import (
 from astra.ingest.catalogs.known_sources import KnownSources, known_sources
 from astra.ingest.catalogs.matching import Match, match, warn_of_positions
 from astra.ingest.catalogs.positions import Sky
-from astra.ingest.extinction import RuleName, rule_of
+from astra.ingest.extinction import AUTO, RuleName, rule_of
 from astra.ingest.precedence import Values, joined, origin_of_catalog
 from astra.ingest.records import IngestCounts, Tally, stored_rows
 from astra.ingest.register import sources_by_name
@@ -126,23 +126,78 @@ def ingest_catalog(
         )
     if epoch is not None and match_radius is None:
         raise UsageError("--epoch is that of positions: give --match-radius with it")
-    path, tally = Path(file), Tally()
+    path, tally, progress = Path(file), Tally(), _Progress(on_progress)
     tables = star_columns(path, tally, hdu, columns, rule_of(extinction, dust_map))
-    candidates = _fitting(tables, path, by_position=match_radius is not None)
-    sources = known_sources(with_positions=match_radius is not None)
+    update = _Update(_best_match(tables, path, match_radius, epoch, progress), path, tally, dry_run)
+    update.take_all(progress)
+    return update.result()
+
+
+def values_of_sources(file: str | Path) -> Iterator[tuple[int, Values]]:
+    """What a table of stars says of the known sources, which stay as they are.
+
+    The rows are found as by ``ingest_catalog``, by identifiers alone.
+
+    Yields:
+        The key of each source that is listed, and its values.
+
+    Raises:
+        UsageError: The table is not usable, or there are no sources.
+    """
+    path, tally, progress = Path(file), Tally(), _Progress()
+    found = _best_match(star_columns(path, tally, None, None, AUTO), path, None, None, progress)
+    columns = found.columns
+    columns.choose()
+    for _, content, pks in found.islands.whole(columns.table, columns.needed, PIECE, progress.advance):
+        listing = Listing(columns.identifiers(content), path, tally)
+        listing.hold(columns.values(content))
+        names = _names_of_spectra(pks)
+        ids = Source.select(Source.pk, Source.sdss_id, Source.sdss4_apogee_id, Source.gaia_dr3_source_id)
+        for row in stored_rows(ids, Source.pk, pks):
+            own = [name for name in (row["sdss4_apogee_id"], *sorted(names[row["pk"]])) if name]
+            listed = listing.match(row["sdss_id"], own, row["gaia_dr3_source_id"])
+            if listed is not None:
+                yield row["pk"], listed.values
+    columns.warn()
+
+
+def _best_match(
+    tables: Sequence[StarColumns],
+    path: Path,
+    radius: float | None,
+    epoch: float | None,
+    progress: "_Progress",
+) -> Match:
+    """The rows that are linked with sources, in that table of a file which lists most of them."""
+    candidates = _fitting(tables, path, by_position=radius is not None)
+    sources = known_sources(with_positions=radius is not None)
     if not len(sources):
         raise UsageError("there are no sources: `astra ingest apstar` or `astra ingest allstar` makes them")
     lengths = [len(each.table) for each in candidates]
-    progress = _Progress(sum(lengths) + max(lengths), on_progress)
-    found = [_match(each, sources, match_radius, epoch, progress) for each in candidates]
+    progress.total = sum(lengths) + max(lengths)
+    found = [_match(each, sources, radius, epoch, progress) for each in candidates]
     counts = [each.islands.sources() for each in found]
     best = found[most_fitting([each.table for each in candidates], counts)]
     if len(tables) > 1:
         listed = (f"{n} in {label(each.table)}" for n, each in zip(counts, candidates, strict=True))
         say_table(best.columns.table, path, f"sources listed: {', '.join(listed)}")
-    update = _Update(best, path, tally, dry_run)
-    update.take_all(progress)
-    return update.result()
+    return best
+
+
+def _names_of_spectra(pks: Collection[int]) -> Mapping[int, set[str]]:
+    """The APOGEE ids of the spectra of some sources, by the keys of these."""
+    names: dict[int, set[str]] = defaultdict(set)
+    for row in _spectra_of(pks):
+        names[row["source"]].add(row["obj"])
+    return names
+
+
+def _spectra_of(pks: Collection[int]) -> list[Values]:
+    of_models = (
+        stored_rows(model.select(model.source, model.obj, model.spectrum_pk), model.source, pks)
+        for model in APOGEE
+    )
+    return sorted(itertools.chain.from_iterable(of_models), key=lambda row: row["spectrum_pk"])
 
 
 def _fitting(tables: Sequence[StarColumns], path: Path, *, by_position: bool) -> Sequence[StarColumns]:
@@ -170,14 +225,14 @@ def _match(
 class _Progress:
     """Adds up how many rows were read."""
 
-    def __init__(self, total: int, on_progress: Callable[[int, int], None] | None) -> None:
-        self._done, self._total, self._on_progress = 0, total, on_progress
+    def __init__(self, on_progress: Callable[[int, int], None] | None = None) -> None:
+        self._done, self.total, self._on_progress = 0, 0, on_progress
 
     def advance(self, piece: Mapping[str, np.ndarray]) -> None:
         """Add the rows of a piece."""
         self._done += len(next(iter(piece.values())))
         if self._on_progress:
-            self._on_progress(self._done, self._total)
+            self._on_progress(self._done, self.total)
 
 
 class _Update:
@@ -247,14 +302,7 @@ class _Update:
 
     def _merged(self, listing: Listing, pks: Collection[int]) -> Stars:
         """The sources that some rows are linked with, and what becomes of them."""
-        of_models = (
-            stored_rows(model.select(model.source, model.obj, model.spectrum_pk), model.source, pks)
-            for model in APOGEE
-        )
-        spectra = sorted(itertools.chain.from_iterable(of_models), key=lambda row: row["spectrum_pk"])
-        names: dict[int, set[str]] = defaultdict(set)
-        for row in spectra:
-            names[row["source"]].add(row["obj"])
+        spectra, names = _spectra_of(pks), _names_of_spectra(pks)
         stars = Stars(self._tally)
         stars.load(listing.ids_of(range(len(listing))), sources_by_name(spectra), pks)
         known = {pk: dict(star.values) for pk, star in stars.loaded.items()}

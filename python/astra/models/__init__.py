@@ -2,11 +2,12 @@
 
 base.py            the base of all models; upsert: many rows at once, new ones inserted, known ones updated
 fields.py          columns that know their help text and unit; NaN in Python is NULL in SQL
+filters.py         a condition on columns, from text to a query that holds none of the text
 glossary.py        the wording of every column
 source.py          stars: photometry, extinction, astrometry
 apogee.py          APOGEE spectra, and what all spectra share
 mwm.py             APOGEE spectra in mwmStar files
-pipeline.py        what all tasks share: runs, workers and their claims, the base of all results
+pipeline.py        what all tasks share: runs, workers and their claims, trials, the base of all results
 astronn_dist.py    spectrophotometric distances, and the view ``distances`` with ``good``
 explain.py         flags in words
 """
@@ -20,6 +21,8 @@ from astra.models.pipeline import (
     PipelineOutputModel,
     TaskClaim,
     TaskRun,
+    TaskTrial,
+    TaskTrialEbv,
     TaskWithheld,
     TaskWorker,
 )
@@ -28,7 +31,7 @@ from astra.models.source import Source
 #: Every table, in an order in which they can be created.
 TABLES = (
     *(Source, Spectrum, *APOGEE),
-    *(TaskRun, TaskWorker, TaskClaim, TaskWithheld),
+    *(TaskRun, TaskWorker, TaskClaim, TaskWithheld, TaskTrial, TaskTrialEbv),
     AstroNNdist,
 )
 
@@ -45,6 +48,8 @@ __all__ = [
     "Spectrum",
     "TaskClaim",
     "TaskRun",
+    "TaskTrial",
+    "TaskTrialEbv",
     "TaskWithheld",
     "TaskWorker",
 ]

@@ -32,6 +32,9 @@ class AstroNNdist(FlaggedOutputModel):
     # > Spectrum and Gaia together
     weighted_parallax, e_weighted_parallax, weighted_dist, e_weighted_dist = fields.floats(4)
 
+    # > Coverage
+    coverage, coverage_blue, coverage_green, coverage_red = fields.floats(4)
+
     # > Quality
     # These two are inherited, and stand here for their place among the columns.
     result_flags = fields.BitField(default=0)
@@ -48,7 +51,7 @@ class AstroNNdist(FlaggedOutputModel):
 
     class Meta:
         table_name = "astro_nn_dist"
-        indexes = (FlaggedOutputModel.UNIQUE,)
+        indexes = (FlaggedOutputModel.UNIQUE, (("inputs_read",), False))
 
 
 class Distance(BaseModel):
@@ -102,6 +105,9 @@ class Distance(BaseModel):
     # > Spectrum and Gaia together
     weighted_parallax, e_weighted_parallax, weighted_dist, e_weighted_dist = fields.floats(4)
 
+    # > Coverage
+    coverage, coverage_blue, coverage_green, coverage_red = fields.floats(4)
+
     # > Quality
     result_flags = fields.BigIntegerField()
     no_result_reason = fields.TextField(null=True)
@@ -144,6 +150,7 @@ APPENDED = (
     *("plx_zero_point", "gaia_parallax", "e_gaia_parallax"),
     *("weighted_parallax", "e_weighted_parallax", "weighted_dist", "e_weighted_dist"),
     *("filetype", "apred", "apstar", "obj", "prefix", "commissioning", "n_visits", "v_rad", "e_v_rad"),
+    *("coverage", "coverage_blue", "coverage_green", "coverage_red"),
 )
 
 # What one kind of spectra lacks.

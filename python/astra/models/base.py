@@ -6,7 +6,7 @@ from typing import Any
 import peewee
 
 from astra.database.connection import database, moved_on_sql
-from astra.database.sql import differs, insert_columns
+from astra.database.sql import differs, insert_columns, update_columns
 from astra.errors import StorageError
 from astra.models.fields import GeneratedField
 from astra.system.plugins import load_all
@@ -183,6 +183,28 @@ def insert_rows(
     columns = {field.column_name: values for field, values in _written(model, rows).items()}
     wanted = ", ".join(f'"{model._meta.fields[name].column_name}"' for name in returning)
     return insert_columns(model._meta.database, model._meta.table_name, columns, f"RETURNING {wanted}")
+
+
+def update_rows(model: type[BaseModel], rows: Iterable[Mapping[str, Any]], *, key: str) -> None:
+    """Update rows that are there; ``modified`` moves with them.
+
+    Args:
+        model: A model with the column ``modified``.
+        rows: Values by field name; every row has the same names, the key among them.
+        key: A field that says which row it is.
+
+    Raises:
+        StorageError: A text has the character NUL, which PostgreSQL cannot store.
+    """
+    rows = list(rows)
+    if not rows:
+        return
+    meta = model._meta
+    columns = {field.column_name: values for field, values in _written(model, rows).items()}
+    stamp = moved_on_sql(meta.database, f'"{meta.table_name}"."modified"')
+    update_columns(
+        meta.database, meta.table_name, meta.fields[key].column_name, columns, f'"modified" = {stamp}'
+    )
 
 
 def _written(model: type[BaseModel], rows: list[Mapping[str, Any]]) -> dict[peewee.Field, list[Any]]:

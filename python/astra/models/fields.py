@@ -5,6 +5,7 @@ brackets at its end. Column names are lower case, so that SQL needs no quotes in
 attribute keeps its spelling.
 """
 
+import enum
 import math
 import numbers
 import re
@@ -18,6 +19,33 @@ from astra.database.connection import now_sql
 from astra.models.glossary import Glossary
 
 _UNIT = re.compile(r"\[([^\[\]]+)\]$")
+
+
+class Kind(enum.Enum):
+    """The values of a column, as Arrow calls them; every format and database has its own type for each."""
+
+    LONG = "int64"
+    INT = "int32"
+    DOUBLE = "float64"
+    LOGICAL = "bool"
+    TEXT = "string"
+    TIME = "timestamp[us]"  # in UTC
+
+
+# By the type of a field, as peewee calls it.
+_KINDS = {
+    "BOOL": Kind.LOGICAL,
+    "DATETIME": Kind.TIME,
+    **dict.fromkeys(("FLOAT", "DOUBLE"), Kind.DOUBLE),
+    **dict.fromkeys(("CHAR", "VARCHAR", "TEXT"), Kind.TEXT),
+    **dict.fromkeys(("BIGAUTO", "BIGINT"), Kind.LONG),
+    **dict.fromkeys(("AUTO", "INT", "SMALLINT"), Kind.INT),
+}
+
+
+def kind_of(field: peewee.Field) -> Kind | None:
+    """The kind of the values of a column; ``None`` for those that are no single value, as JSON and bytes."""
+    return _KINDS.get(field.field_type)
 
 
 class _Described:

@@ -103,7 +103,10 @@ class Glossary:
     version = "Version of Astra"
     weights_name = "Name of the network weights"
     weights_sha256 = "SHA-256 of the network weights"
-    weights_origin = "What named the network weights: --weights, a setting, or nothing (embedded default)"
+    weights_origin = (
+        "What named the network weights: --weights, a setting, or nothing (the rows so far, or the embedded "
+        "default)"
+    )
     weights_range = "What the network weights are good for, in the words of their maker"
     seed = "Seed of the dropout masks"
     n_draws = "Number of Monte Carlo dropout draws"
@@ -144,5 +147,9 @@ class Glossary:
     e_weighted_parallax = "Error on weighted_parallax [mas]"
     weighted_dist = "Distance 1000 / weighted_parallax, where that is positive [pc]"
     e_weighted_dist = "Error on weighted_dist to first order: weighted_dist e / weighted_parallax [pc]"
+    coverage = "Share of the pixels of the network that can be used: finite and not masked; absent if unknown"
+    coverage_blue = "Share of the pixels of the blue detector that can be used"
+    coverage_green = "Share of the pixels of the green detector that can be used"
+    coverage_red = "Share of the pixels of the red detector that can be used"
     result_flags = "Flags describing the result (bits)"
     no_result_reason = "Why there is no result"

@@ -113,6 +113,43 @@ class TaskWithheld(BaseModel):
         primary_key = peewee.CompositeKey("task", "spectrum_pk")
 
 
+class TaskTrial(BaseModel):
+    """A set of results of a task beside those of production, in a table of its own.
+
+    While it is promoted, production has its results, and its table holds what production had.
+    """
+
+    #: The states.
+    OPEN, PROMOTED = "open", "promoted"
+
+    task = fields.TextField()
+    name = fields.TextField(help_text="Name of the trial: `trial-NAME`")
+    table_name = fields.TextField(help_text="Table of its results")
+    ebv_from = fields.TextField(
+        null=True, help_text="Where E(B-V) comes from if not from `source.ebv`: `column NAME` or `table FILE`"
+    )
+    state = fields.TextField(help_text="`open`, or `promoted`: then its table holds what production had")
+    created = fields.StampField(help_text="When it was made (UTC)")
+    made_by = fields.TextField(help_text="Who made it")
+    promoted = fields.DateTimeField(null=True, help_text="When it was promoted last (UTC)")
+    promoted_version = fields.IntegerField(null=True, help_text="`v_astra_major_minor` of what was promoted")
+    rolled_back = fields.DateTimeField(null=True, help_text="When that was rolled back (UTC)")
+
+    class Meta:
+        primary_key = peewee.CompositeKey("task", "name")
+
+
+class TaskTrialEbv(BaseModel):
+    """What a trial takes for the E(B-V) of a source, if it has that from a table; the first row counts."""
+
+    pk = fields.AutoField()
+    task = fields.TextField()
+    name = fields.TextField(help_text="Name of the trial")
+    source_pk = fields.ForeignKeyField(Source, lazy_load=False, column_name="source_pk", help_text="The star")
+    ebv = fields.FloatField()
+    e_ebv = fields.FloatField()
+
+
 _UNIQUE = (("spectrum_pk", "v_astra_major_minor"), True)
 
 

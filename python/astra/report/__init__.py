@@ -14,4 +14,5 @@ uncertainties.py    sections on whether errors are right
 results_page.py     the page of all distances
 star_page.py        the page of one star
 making.py           from the open database to a file
+paired/            results of a trial compared with those of production
 """

@@ -1,6 +1,6 @@
 """Distances against Gaia's parallaxes, spectra of one star against each other, and the stars to look at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -91,10 +91,9 @@ def parts(rows: Rows, stars: Parallaxes) -> list[Part]:
     telescopes = sorted(rows.telescopes.items())
     groups = [
         ("all", "all", np.ones(len(stars.index), bool)),
-        *(("class", name, kind == code) for code, name in enumerate(CLASSES)),
-        ("class", "no colour", kind == UNKNOWN),
-        *_ranges("S/N", rows["snr"][stars.index], SNR_EDGES),
-        *_ranges("A_Ks", rows["A_k_mag"][stars.index], A_K_EDGES),
+        *by_class(kind),
+        *ranges("S/N", rows["snr"][stars.index], SNR_EDGES),
+        *ranges("A_Ks", rows["A_k_mag"][stars.index], A_K_EDGES),
         *(("telescope", name or "not given", telescope == code) for name, code in telescopes),
     ]
     return [
@@ -104,12 +103,21 @@ def parts(rows: Rows, stars: Parallaxes) -> list[Part]:
     ]
 
 
-def _ranges(
-    group: str, values: np.ndarray, edges: tuple[float, ...]
-) -> Iterator[tuple[str, str, np.ndarray]]:
+def by_class(kind: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
+    """One part for each class of stars, and one for those that have none."""
+    for code, name in enumerate(CLASSES):
+        yield "class", name, kind == code
+    yield "class", "no colour", kind == UNKNOWN
+
+
+def ranges(group: str, values: np.ndarray, edges: Sequence[float]) -> Iterator[tuple[str, str, np.ndarray]]:
     """One part for each range, which includes its lower end."""
     for low, high in pairwise(edges):
-        name = f"{low:g} and more" if np.isinf(high) else f"{low:g} to {high:g}"
+        name = f"{low:g} to {high:g}"
+        if np.isinf(high):
+            name = f"{low:g} and more"
+        elif np.isinf(low):
+            name = f"below {high:g}"
         yield group, name, (values >= low) & (values < high)
 
 

@@ -78,7 +78,7 @@ def read_results(task: Task) -> Arrays:
         flags, and the coordinates of the source as ``source.ra``, ``source.dec``, ``source.l``, ``source.b``.
     """
     results = task.output_model
-    columns = {field.name: (field, _conversion(field)) for field in results._meta.sorted_fields}
+    columns = {field.name: (field, conversion(field)) for field in results._meta.sorted_fields}
     columns |= {"modified": (results.modified, moments)}
     if issubclass(results, FlaggedOutputModel):
         columns |= {name: (getattr(results, name), truths) for name in ("flag_bad", "flag_warn")}
@@ -92,7 +92,8 @@ def read_results(task: Task) -> Arrays:
     return Arrays(read_arrays(query, {name: convert for name, (_, convert) in columns.items()}))
 
 
-def _conversion(field: peewee.Field) -> Convert | None:
+def conversion(field: peewee.Field) -> Convert | None:
+    """Makes an array of a column of numbers; ``None`` for any other column."""
     is_key = isinstance(field, peewee.ForeignKeyField)
     kind = field.rel_field if is_key else field
     if isinstance(kind, (peewee.FloatField, peewee.IntegerField, peewee.BooleanField)):

@@ -117,7 +117,7 @@ def _facts(task: Task, rows: Arrays, results: type[BaseModel], *shown: peewee.Ex
         "source": described(database),
         "versions": [version_integer_to_string(version) for version in np.unique(rows["v_astra"]).tolist()],
         "newest": rows["modified"].max().item() if len(rows) else None,
-        "kinds": _kinds(task, rows),
+        "kinds": kinds_of(task, rows),
         "rows": rows,
         "reasons": common_reasons(results, *shown),
     }
@@ -130,7 +130,7 @@ def measured_rows(rows: Arrays) -> np.ndarray:
     return (rows["result_flags"] & FlaggedOutputModel.flag_no_result.value) == 0
 
 
-def _kinds(task: Task, rows: Arrays) -> list[Kind]:
+def kinds_of(task: Task, rows: Arrays) -> list[Kind]:
     """The kinds of the rows that have a result, from the runs that made them."""
     pairs = np.stack([rows["run_pk"], rows["v_astra"] // PATCHES])[:, measured_rows(rows)]
     found, counts = np.unique(pairs, axis=1, return_counts=True)

@@ -216,7 +216,6 @@ def add_hexagons(
         limit: Of the colours; they stay the same beyond it.
         what: The quantity.
     """
-    from bokeh.models import LinearColorMapper
     from bokeh.util.hex import cartesian_to_axial
     from scipy.ndimage import median
 
@@ -229,10 +228,26 @@ def add_hexagons(
     shown = np.flatnonzero(counts >= fewest)
     q, r = places[:, shown]
     source = {"q": q, "r": r, "median": np.asarray(median(values, hexagon, shown))}
-    mapper = LinearColorMapper(**_palette("errors"), low=-limit, high=limit)
-    fill = {"field": "median", "transform": mapper}
+    fill = {"field": "median", "transform": _deviation_colours(canvas, limit, what)}
     canvas.hex_tile("q", "r", source=source, fill_color=fill, line_color=None, **shape)
+
+
+def add_points(
+    canvas: "Figure", x: np.ndarray, y: np.ndarray, values: np.ndarray, limit: float, what: str
+) -> None:
+    """Points whose colours are values from -limit to limit; arguments as those of ``add_hexagons``."""
+    fill = {"field": "value", "transform": _deviation_colours(canvas, limit, what)}
+    source = {"x": x, "y": y, "value": values}
+    canvas.scatter("x", "y", source=source, size=9, fill_color=fill, line_color=None)
+
+
+def _deviation_colours(canvas: "Figure", limit: float, what: str) -> Any:
+    """Colours of values from -limit to limit, with a bar that explains them."""
+    from bokeh.models import LinearColorMapper
+
+    mapper = LinearColorMapper(**_palette("errors"), low=-limit, high=limit)
     _add_bar(canvas, mapper, what, np.linspace(-limit, limit, 7).tolist(), ".1f")
+    return mapper
 
 
 def _palette(name: str) -> dict[str, Any]:
@@ -279,19 +294,20 @@ def add_rule(
     canvas.add_layout(rule)
 
 
-def add_running(canvas: "Figure", found: Trend, *, log_y: bool = False) -> None:
-    """Median, and 16 to 84 %, over a density whose x axis has logarithms.
+def add_running(canvas: "Figure", found: Trend, *, log_x: bool = True, log_y: bool = False) -> None:
+    """Median, and 16 to 84 %, over a density.
 
     Args:
         canvas: The axes.
         found: Of the quantities themselves.
-        log_y: Whether the y axis has logarithms too.
+        log_x, log_y: Which axes have logarithms.
     """
     outer = {"line_dash": [4, 3], "line_width": 1.5}
     for values, properties in (found.low, outer), (found.high, outer), (found.median, {"line_width": 2.5}):
         shown = np.isfinite(values)
-        y = np.log10(values[shown]) if log_y else values[shown]
-        add_line(canvas, np.log10(found.x[shown]), y, "warn", **properties)
+        x, y = found.x[shown], values[shown]
+        x, y = np.log10(x) if log_x else x, np.log10(y) if log_y else y
+        add_line(canvas, x, y, "warn", **properties)
 
 
 def add_histogram(

@@ -48,6 +48,13 @@ def sky(l: np.ndarray, b: np.ndarray) -> str:  # noqa: E741
     canvas, _ = figures.plot_density(
         ("", ""), *mollweide(l, b), (-2, 2), (-1, 1), _SKY_CELLS, "spectra", aspect=1.8, equal=True
     )
+    add_graticule(canvas)
+    in_plane, in_north = (np.abs(b) < 10).mean(), (b > 0).mean()
+    return macros(RESULTS).sky(figures.embed("sky", canvas), len(l), in_plane, in_north)
+
+
+def add_graticule(canvas: "Figure") -> None:
+    """Lines of Galactic coordinates in place of the axes of a Mollweide map."""
     canvas.axis.visible = canvas.grid.visible = False
     for number, (x, y) in enumerate(graticule()):
         is_edge = number in (0, 12)
@@ -61,8 +68,6 @@ def sky(l: np.ndarray, b: np.ndarray) -> str:  # noqa: E741
     for latitude in (-60, -30, 30, 60):
         place = map(float, mollweide(-179.99, latitude))
         figures.add_text(canvas, *place, f"{latitude:+d}°".replace("-", "−"), "muted", **edge_text)
-    in_plane, in_north = (np.abs(b) < 10).mean(), (b > 0).mean()
-    return macros(RESULTS).sky(figures.embed("sky", canvas), len(l), in_plane, in_north)
 
 
 def mollweide(l: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # noqa: E741

@@ -38,7 +38,7 @@ class Rows(Arrays):
     @cached_property
     def kind(self) -> np.ndarray:
         """Codes of ``CLASSES``."""
-        return np.where(self["k_mag"] == 0, UNKNOWN, classify(self["m_ks_abs"], self.colour))
+        return kinds(self["m_ks_abs"], self["j_mag"], self["k_mag"], self["A_k_mag"])
 
     @property
     def science(self) -> np.ndarray:
@@ -116,6 +116,11 @@ def colour(j_mag: np.ndarray, k_mag: np.ndarray, a_k_mag: np.ndarray) -> np.ndar
     """
     usable = (j_mag > SMALLEST_K_MAG) & (j_mag < FILLER) & (k_mag != 0)
     return np.where(usable, j_mag - k_mag - (A_J_PER_A_K - 1) * a_k_mag, np.nan)
+
+
+def kinds(m_ks: np.ndarray, j_mag: np.ndarray, k_mag: np.ndarray, a_k_mag: np.ndarray) -> np.ndarray:
+    """Codes of the classes of N results, from the columns that ``colour`` takes; ``UNKNOWN`` without Ks."""
+    return np.where(k_mag == 0, UNKNOWN, classify(m_ks, colour(j_mag, k_mag, a_k_mag)))
 
 
 def classify(m_ks: np.ndarray, colours: np.ndarray) -> np.ndarray:

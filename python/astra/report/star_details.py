@@ -1,6 +1,5 @@
 """Single stars: what the database has of a spectrum, its pixels, and its Monte Carlo draws, repeated."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astra.config import Settings, expand_path
+from astra.config import Settings
 from astra.errors import ConfigError, SpectrumError, UsageError
 from astra.models import APOGEE, AstroNNdist, Distance, Source, Spectrum, TaskRun
 from astra.models.apogee import ApogeeSpectrum
@@ -210,13 +209,9 @@ class Drawing:
 
 def _named_by(run: TaskRun) -> Path | None:
     """The file that a run was started with, if it still is the same."""
-    from astra.pipelines.astronn_dist.weights.files import identify
+    from astra.pipelines.astronn_dist.weights.former import first_with, recorded_paths
 
-    try:
-        path = Path(expand_path(json.loads(run.arguments or "{}")["weights"]))
-        return path if identify(path)[1] == run.weights_sha256 else None
-    except (ValueError, KeyError, TypeError, ConfigError):
-        return None
+    return first_with(run.weights_sha256, recorded_paths(run.arguments))
 
 
 def _draw(model: "Model", detail: Detail, flux: np.ndarray, e_flux: np.ndarray) -> Draws:

@@ -70,19 +70,21 @@ class Trend:
         return 0.5 * (self.high - self.low)
 
 
-def running(x: np.ndarray, y: np.ndarray, edges: np.ndarray) -> Trend:
-    """Percentiles of y in bins of x, at the geometric means of the edges; a bin includes its lower edge.
+def running(x: np.ndarray, y: np.ndarray, edges: np.ndarray, *, log_x: bool = True) -> Trend:
+    """Percentiles of y in bins of x, in the middle of each; a bin includes its lower edge.
 
     Args:
         x, y: Shape (N,); what is not finite in either is left out.
-        edges: Of the bins, ascending, equal in the logarithm.
+        edges: Of the bins, ascending.
+        log_x: Whether the bins are equal in the logarithm, so that their middles are geometric means.
     """
     finite = np.isfinite(x) & np.isfinite(y)
     x, y = x[finite], y[finite]
     place = np.digitize(x, edges) - 1
     bins = [y[place == index] for index in range(len(edges) - 1)]
     found = [np.percentile(each, ONE_SIGMA) if len(each) >= FEWEST else (np.nan,) * 3 for each in bins]
-    return Trend(np.sqrt(edges[:-1] * edges[1:]), *np.transpose(found))
+    middles = np.sqrt(edges[:-1] * edges[1:]) if log_x else 0.5 * (edges[:-1] + edges[1:])
+    return Trend(middles, *np.transpose(found))
 
 
 # > Counted in cells

@@ -4,8 +4,11 @@ What is where:
 
     arguments.py  what `astra run` can be asked
     request.py    what a run is asked to do, with its stars and times looked up in the database
+    going_on.py   with what a run works: where nobody names weights, with those of the rows so far
+    star_list.py  the stars of `--stars-from FILE`
     runner.py     the run: checks, then rederives rows, then processes spectra
     ending.py     how it ends: signals, outcome, exit code, one line of error
+    fill.py       fills columns of rows that are there, without measuring anything again
     runs.py       what is on record of it: report and row; the rule that weights do not mix
     workers.py    where chunks are processed: here, or in several local processes, any of which may die
     supply.py     the chunks that a run hands out within its limits; whether the disk is lost or single files

@@ -4,9 +4,10 @@ Only the command line and ``srun`` load this: a run does without typer.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from astra.system.arguments import argument, further_options, option
 
@@ -49,12 +50,22 @@ class SharedArguments:
     batch_size: int | None = option(min=1, help="Spectra in one transaction.")
     device: Device | None = option(help="Where the network runs.")
     weights: str | None = option(help="Weights: a path, or a name of `astra models list`.")
+    weights_origin: str | None = option(hidden=True, help="What chose them, for the record.")
     seed: int | None = option(min=0, max=2**63 - 1, help="Seed of the dropout masks.")
     overwrite: bool = option("--overwrite", default=False, help="Take all spectra, done or not.")
     retry: Retry | None = option(help="Take failed spectra again.")
     before: str | None = option(metavar="TIME", help="Take again only what is older (UTC).")
+    where: str | None = option(metavar="FILTER", help="Only such spectra and stars, in the words of SQL.")
+    stars_from: Path | None = option(metavar="FILE", help="Only stars of a list or table; - for stdin.")
+    changed_since: str | None = option(
+        metavar="TIME", help="Only what changed since (UTC, or 24h, 7d): spectra, or their stars."
+    )
     allow_mixed: bool = option(
         "--allow-mixed", default=False, help="Accept rows made by other weights or options."
+    )
+    into: str | None = option(metavar="trial-NAME", help="Write into a trial beside production.")
+    ebv_from: str | None = option(
+        metavar="COLUMN|TABLE", help="Of a new trial: E(B-V) from this column of source, or this file."
     )
     task_options: Mapping[str, Any] = further_options()
 
@@ -65,6 +76,12 @@ class SharedArguments:
         options = {"weights": self.weights, "seed": self.seed, "device": device}
         return {name: value for name, value in options.items() if value is not None} | self.task_options
 
+    def with_options(self, further: Mapping[str, Any]) -> Self:
+        """The same, with further options for the task itself."""
+        own = {name: value for name, value in further.items() if name in OF_EVERY_TASK}
+        others = {name: value for name, value in further.items() if name not in OF_EVERY_TASK}
+        return replace(self, task_options={**self.task_options, **others}, **own)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunArguments(TargetArguments):
@@ -74,6 +91,9 @@ class RunArguments(TargetArguments):
     page: str | None = option(metavar="I/N", help="Only spectra with spectrum_pk % N = I - 1.")
     workers: int = option(default=1, min=1, help="Local processes.")
     shared: SharedArguments = SharedArguments()
+    fill: str | None = option(
+        metavar="NAME", help="Fill columns of rows that lack them, without measuring anything again."
+    )
     dry_run: bool = option("--dry-run", default=False, help="Count what is pending, and do nothing.")
     count: bool = option("--count", default=False, help="Count what is pending before starting.")
     max_runtime: float | None = option(min=0, metavar="S", help="Start no batch after S seconds.")

@@ -10,7 +10,7 @@ repeatedly is poison: it is quarantined, by a row that says that it has no resul
 
 import logging
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Self
 
 import peewee
@@ -42,13 +42,16 @@ class Claims:
     Args:
         selection: What the run works on.
         run_pk: The run.
+        check: Called each time when this process has become a worker; what it raises ends that.
 
     Attributes:
         quarantined: Counts of the rows that were written for poison.
     """
 
-    def __init__(self, selection: Selection, run_pk: int | None) -> None:
-        self._task, self._run_pk = selection.task, run_pk
+    def __init__(
+        self, selection: Selection, run_pk: int | None, check: Callable[[], None] = lambda: None
+    ) -> None:
+        self._task, self._run_pk, self._check = selection.task, run_pk, check
         self._liveness = liveness_of(database.opened())
         # The present key, and all keys so far; the database may have lost the earlier ones.
         self._worker, self._workers = 0, [0]
@@ -59,6 +62,11 @@ class Claims:
 
     def __enter__(self) -> Self:
         persistent(self._join)
+        try:
+            persistent(self._check)
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -89,7 +97,8 @@ class Claims:
         token = new_token() if token is None else token
         if not self._liveness.holds():
             self._join()
-        with changing_claims(database, self._task.name):
+            self._check()
+        with changing_claims(database, self._task.key):
             quarantined = self._reap_dead()
             claims = self._claimed(token) or self._claim_suspect(token) or self._claim_next(token, count)
         self.quarantined.add(quarantined)
@@ -111,7 +120,7 @@ class Claims:
 
     def in_doubt(self) -> bool:
         """Whether there is a worker whose liveness is not known yet."""
-        return bool(self._liveness.in_doubt(self._task.name, self._worker))
+        return bool(self._liveness.in_doubt(self._task.key, self._worker))
 
     def anything_left(self) -> bool:
         """Whether there is something that could be claimed."""
@@ -124,9 +133,9 @@ class Claims:
 
     def sweep(self) -> None:
         """Reap dead workers and drop their claims on done spectra, without becoming a worker."""
-        with changing_claims(database, self._task.name):
+        with changing_claims(database, self._task.key):
             self._reap_dead()
-            left = (TaskClaim.task == self._task.name) & TaskClaim.worker_pk.is_null()
+            left = (TaskClaim.task == self._task.key) & TaskClaim.worker_pk.is_null()
             keys = {pk for (pk,) in TaskClaim.select(TaskClaim.spectrum_pk).where(left).tuples()}
             needed = {
                 pk
@@ -145,7 +154,7 @@ class Claims:
         for chunk in chunks:
             self.finished(chunk)
             tokens.append(chunk.token)
-        with changing_claims(database, self._task.name):
+        with changing_claims(database, self._task.key):
             held = (TaskClaim.token << tokens) & (TaskClaim.worker_pk == self._worker)
             orphans, quarantined = self._orphan(held)
         self.quarantined.add(quarantined)
@@ -160,7 +169,7 @@ class Claims:
     def release(self) -> None:
         """Release all claims, and be a worker no more."""
         # Otherwise another process that claims could see the worker, but not its lock any more.
-        with changing_claims(database, self._task.name):
+        with changing_claims(database, self._task.key):
             mine = TaskClaim.worker_pk << self._workers
             TaskClaim.delete().where(mine, ~TaskClaim.suspect).execute()
             TaskClaim.update(worker_pk=None, token=None, held_back=False).where(mine).execute()
@@ -171,8 +180,8 @@ class Claims:
         """Become a worker; after a lost connection, become one with another key and the same claims."""
         worker = None
         try:
-            with changing_claims(database, self._task.name):
-                me = {"task": self._task.name, "run_pk": self._run_pk, **this_process()}
+            with changing_claims(database, self._task.key):
+                me = {"task": self._task.key, "run_pk": self._run_pk, **this_process()}
                 worker = TaskWorker.insert(me).execute()
                 self._liveness.hold(worker)
                 if self._worker and not TaskWorker.get_or_none(TaskWorker.pk == self._worker):
@@ -207,7 +216,7 @@ class Claims:
     def _reap_dead(self) -> Tally:
         """Orphan what dead workers held, and close the records of their runs; counts what was quarantined."""
         total = Tally()
-        for worker in self._liveness.dead(self._task.name, self._worker):
+        for worker in self._liveness.dead(self._task.key, self._worker):
             _, quarantined = self._orphan(TaskClaim.worker_pk == worker)
             total.add(quarantined)
             # None: it came back, with another key, or left in good order.
@@ -252,7 +261,7 @@ class Claims:
 
     def _claims_on(self, keys: Collection[int]) -> peewee.Expression:
         """The claims on some spectra."""
-        return (TaskClaim.task == self._task.name) & (TaskClaim.spectrum_pk << list(keys))
+        return (TaskClaim.task == self._task.key) & (TaskClaim.spectrum_pk << list(keys))
 
     def _pending(self, selection: Selection) -> peewee.ModelSelect:
         """The pending spectra of one model that no worker holds, after the last that this one claimed."""
@@ -260,7 +269,7 @@ class Claims:
         # NOT IN: read once. Of NOT EXISTS the planner of PostgreSQL makes a join, and knows too little of a
         # table that changes so fast: it would go through all of it for each spectrum.
         in_hand = TaskClaim.select(TaskClaim.spectrum_pk).where(
-            TaskClaim.task == self._task.name, TaskClaim.spectrum_pk > self._last
+            TaskClaim.task == self._task.key, TaskClaim.spectrum_pk > self._last
         )
         query = pending_query(selection, self._last).where(key.not_in(in_hand))
         if self._run_pk is not None:
@@ -278,7 +287,7 @@ class Claims:
         """
         waits = TaskClaim.worker_pk.is_null() & (TaskClaim.attempts < POISON_DEATHS)
         waiting = TaskClaim.select(TaskClaim.spectrum_pk, TaskClaim.attempts)
-        waiting = waiting.where(TaskClaim.task == self._task.name, waits)
+        waiting = waiting.where(TaskClaim.task == self._task.key, waits)
         # Mostly there is none, which this says sooner than the queries below.
         if not waiting.exists():
             return []
@@ -311,7 +320,7 @@ class Claims:
 
     def _claim(self, token: int, count: int) -> list[TaskClaim]:
         values = {
-            TaskClaim.task: peewee.Value(self._task.name),
+            TaskClaim.task: peewee.Value(self._task.key),
             TaskClaim.spectrum_pk: self._selection.spectra.spectrum_pk,
             TaskClaim.worker_pk: peewee.Value(self._worker),
             TaskClaim.token: peewee.Value(token),
@@ -329,7 +338,7 @@ class Claims:
         key = self._selection.spectra.spectrum_pk
         if self._selection.tried_before is None:
             return (key,)
-        same = (TaskWithheld.task == self._task.name) & (TaskWithheld.spectrum_pk == key)
+        same = (TaskWithheld.task == self._task.key) & (TaskWithheld.spectrum_pk == key)
         return TaskWithheld.select(TaskWithheld.tried).where(same), key
 
     def _claimed(self, token: int) -> list[TaskClaim]:

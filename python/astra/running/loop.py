@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import peewee
 
@@ -19,6 +20,44 @@ from astra.tasks.withheld import Withheld, noted_among
 log = logging.getLogger("astra")
 
 Options = Mapping[str, Any]
+
+
+class Job(Protocol):
+    """What workers do with chunks of spectra; it travels to each of them."""
+
+    def prepare(self, task: Task) -> None:
+        """Load what the job needs, before the first chunk is asked for."""
+
+    def work(self, task: Task, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]:
+        """Do it, and yield what became of each chunk, in order, when it is written."""
+
+    def recovered(self, task: Task, chunk: Chunk, unwritten: Collection[int]) -> ChunkResult:
+        """What became of a chunk whose worker died without having written some of it."""
+
+
+@dataclass(frozen=True)
+class Measuring(Job):
+    """The job of a run: rows of results.
+
+    Attributes:
+        options: Options of the task.
+        run_pk: The run.
+    """
+
+    options: Options
+    run_pk: int | None
+
+    def prepare(self, task: Task) -> None:
+        """As in :class:`Job`."""
+        task.prepare(**self.options)
+
+    def work(self, task: Task, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]:
+        """As in :class:`Job`."""
+        return work(task, chunks, self.options, self.run_pk)
+
+    def recovered(self, task: Task, chunk: Chunk, unwritten: Collection[int]) -> ChunkResult:
+        """As in :class:`Job`."""
+        return recovered(task, chunk, self.run_pk, unwritten)
 
 
 def work(task: Task, chunks: Iterable[Chunk], options: Options, run_pk: int | None) -> Iterator[ChunkResult]:

@@ -1,25 +1,34 @@
 """What a run is asked to do: from the words of a caller to a request that can be carried out."""
 
+import logging
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from astra.database.connection import database, now
 from astra.errors import UsageError
 from astra.models.base import BaseModel
-from astra.tasks.contract import Task
+from astra.running.star_list import STAR, read_stars
+from astra.tasks.contract import Fill, Task
 from astra.tasks.installed import is_named
-from astra.tasks.pending import Selection, sources_of
+from astra.tasks.pending import Selection, sources_by_name, sources_of
 
 if TYPE_CHECKING:
     from astra.running.arguments import SharedArguments
+    from astra.tasks.conditions import Condition
+
+log = logging.getLogger("astra")
 
 #: Spectra in one chunk: one transaction, and what a stop has to wait for.
 CHUNK = 100
 
-_STAR = re.compile(r"\d+|(2M|AP)[\w.+-]+")
+# Stars of a file that a warning names.
+_EXAMPLES = 3
+_UNITS = {"h": "hours", "d": "days"}
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,10 @@ class Request:
         allow_mixed: Accept rows that other weights made.
         count: Count what is pending before the work begins.
         dry_run: Count, and do nothing.
+        fill: Columns to fill, instead of anything else.
         arguments: The arguments of the command, for the record.
+        weights_origin: What chose the weights among the options, if the caller knows it better.
+        stars_from: The file that names the stars, if one does.
     """
 
     selection: Selection
@@ -48,21 +60,28 @@ class Request:
     allow_mixed: bool = False
     count: bool = False
     dry_run: bool = False
+    fill: Fill | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    weights_origin: str | None = None
+    stars_from: Path | None = None
 
     @property
     def replaces_all(self) -> bool:
         """Whether it leaves no older row beside its own."""
-        chosen = self.selection
-        parts = (self.limit, chosen.sources, chosen.page, chosen.models)
-        return chosen.overwrite and all(part is None for part in parts)
+        return self.selection.overwrite and self.limit is None and not self.selection.is_narrowed
 
     @property
     def how_to_go_on(self) -> str:
         """What to do when it was stopped before its end."""
-        if (before := self.selection.before) is None:
-            return "run again to go on"
-        return f"run again with --before {before.isoformat(timespec='microseconds')} to go on"
+        chosen = self.selection
+        options = {
+            "--where": chosen.condition and shlex.quote(chosen.condition.text),
+            "--stars-from": self.stars_from and shlex.quote(str(self.stars_from)),
+            "--changed-since": chosen.changed_since and precisely(chosen.changed_since),
+            "--before": chosen.before and precisely(chosen.before),
+        }
+        named = [f"{option} {value}" for option, value in options.items() if value]
+        return f"run again {' '.join(['with', *named, ''] if named else [])}to go on"
 
 
 @dataclass(frozen=True)
@@ -91,12 +110,12 @@ def read_targets(
         UsageError: A word is neither a model that the task takes nor a star, or an option cannot be read.
     """
     words, models = list(words or ()), None
-    if words and not _STAR.fullmatch(words[0]):
+    if words and not STAR.fullmatch(words[0]):
         models = (_named_model(task, words.pop(0)),)
     for word in words:
-        if not _STAR.fullmatch(word):
+        if not STAR.fullmatch(word):
             raise UsageError(f"not a star: {word!r}; give an sdss_id (digits) or an APOGEE id (2M… or AP…)")
-    return Targets(tuple(words), _read_page(page), _read_time(before), models)
+    return Targets(tuple(words), _read_page(page), _read_time("--before", before), models)
 
 
 def build_request(task: Task, targets: Targets, shared: "SharedArguments", **rest: Any) -> Request:
@@ -109,7 +128,8 @@ def build_request(task: Task, targets: Targets, shared: "SharedArguments", **res
         **rest: Further attributes of the request.
 
     Raises:
-        UsageError: A star is not in the database, or the task has no such option or takes no such value.
+        UsageError: A star is not in the database, or none of a file is; or the task has no such option or
+            takes no such value; or the condition is not valid.
     """
     options = task.checked(shared.of_task)
     retry = shared.retry is not None
@@ -118,10 +138,55 @@ def build_request(task: Task, targets: Targets, shared: "SharedArguments", **res
         raise UsageError("--before says which rows to take again: give --overwrite or --retry with it")
     # By the clock of the database, as all times in it.
     before = (targets.before or now(database)) if replaces else None
-    sources = sources_of(list(targets.stars))
-    selection = Selection(task, sources, targets.page, retry, shared.overwrite, before, models=targets.models)
+    selection = Selection(
+        task,
+        _sources(targets.stars, shared.stars_from),
+        targets.page,
+        retry,
+        shared.overwrite,
+        before,
+        models=targets.models,
+        condition=_condition(task, shared.where, replaces=replaces),
+        changed_since=_read_moment("--changed-since", shared.changed_since),
+    )
     how = {"chunk": shared.batch_size or CHUNK, "allow_mixed": shared.allow_mixed}
+    how |= {"weights_origin": shared.weights_origin, "stars_from": shared.stars_from}
     return Request(selection, options, **how, **rest)
+
+
+def precisely(moment: datetime) -> str:
+    """A time as options take it, with all its digits."""
+    return moment.isoformat(timespec="microseconds")
+
+
+def _condition(task: Task, text: str | None, *, replaces: bool) -> "Condition | None":
+    if text is None:
+        return None
+    from astra.tasks.conditions import Condition  # which loads a parser
+
+    return Condition(task, text, replaces=replaces)
+
+
+def _sources(named: tuple[str, ...], path: Path | None) -> tuple[int, ...] | None:
+    """The sources of the stars that are named, and of those that a file lists.
+
+    Raises:
+        UsageError: A star that is named is not in the database, or none of those in the file is.
+    """
+    sources = sources_of(named)
+    if path is None:
+        return sources
+    stars = read_stars(path)
+    found = sources_by_name(name for star in stars for name in star)
+    known = [next((found[name] for name in star if name in found), None) for star in stars]
+    unknown = [" ".join(star) for star, keys in zip(stars, known, strict=True) if keys is None]
+    if unknown:
+        examples = ", ".join(unknown[:_EXAMPLES]) + (", …" if unknown[_EXAMPLES:] else "")
+        said = f"{path}: {len(unknown):,} of {len(stars):,} stars are not in the database ({examples})"
+        if len(unknown) == len(stars):
+            raise UsageError(f"--stars-from {said}; ingest their spectra first")
+        log.warning("%s; the others are taken", said)
+    return tuple(dict.fromkeys([*(sources or ()), *(pk for keys in known for pk in keys or ())]))
 
 
 def _named_model(task: Task, name: str) -> type[BaseModel]:
@@ -144,11 +209,22 @@ def _read_page(text: str | None) -> tuple[int, int] | None:
     return part, parts
 
 
-def _read_time(text: str | None) -> datetime | None:
+def _read_moment(option: str, text: str | None) -> datetime | None:
+    """A time (UTC), or one that so many hours or days have passed since, by the clock of the database."""
+    if text is not None and (found := re.fullmatch(r"(\d{1,6})([hd])", text.strip())):
+        number, unit = found.groups()
+        try:
+            return now(database) - timedelta(**{_UNITS[unit]: int(number)})
+        except OverflowError:
+            raise UsageError(f"{option} {text}: that is before all times") from None
+    return _read_time(option, text, ", or 24h or 7d for the last hours or days")
+
+
+def _read_time(option: str, text: str | None, more: str = "") -> datetime | None:
     if text is None:
         return None
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"--before {text}: give a time (UTC), e.g. 2026-11-23T20:15:00") from None
+        raise UsageError(f"{option} {text}: give a time (UTC), e.g. 2026-11-23T20:15:00{more}") from None
     return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found

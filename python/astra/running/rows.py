@@ -46,13 +46,16 @@ class Chunk:
 class Tally:
     """What was done: measured + no_result = processed; flags are counted beside it.
 
-    ``withheld`` is how many files the system withheld twice, by what it said; ``kept`` how many of their
-    spectra keep an earlier result, and so are not among those processed.
+    ``rederived`` and ``filled`` are rows that were there, and were not measured again.
+
+    ``withheld`` is how many files the system withheld twice, or a fill could not read, by what was said;
+    ``kept`` how many of their spectra keep an earlier result, and so are not among those processed.
     """
 
     measured: int = 0
     no_result: int = 0
     rederived: int = 0
+    filled: int = 0
     kept: int = 0
     bad: int = 0
     warn: int = 0
@@ -67,7 +70,7 @@ class Tally:
     @property
     def done(self) -> int:
         """All spectra that were dealt with, one way or the other."""
-        return self.processed + self.rederived + self.kept
+        return self.processed + self.rederived + self.filled + self.kept
 
     def add(self, other: "Tally") -> None:
         """Add the counts of another tally to this one."""
@@ -150,7 +153,7 @@ def _release(task: Task, token: int, keys: Collection[int]) -> set[int]:
     Returns:
         Those of the spectra that were still claimed with it: other workers hold the others now.
     """
-    mine = (TaskClaim.task == task.name) & (TaskClaim.token == token) & (TaskClaim.spectrum_pk << list(keys))
+    mine = (TaskClaim.task == task.key) & (TaskClaim.token == token) & (TaskClaim.spectrum_pk << list(keys))
     # Everyone locks them in this order, so that there is no deadlock.
     query = TaskClaim.select(TaskClaim.spectrum_pk).where(mine).order_by(TaskClaim.spectrum_pk)
     held = {pk for (pk,) in locked(query).tuples()}

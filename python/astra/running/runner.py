@@ -2,7 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import peewee
 
 from astra.database.connection import database, now
 from astra.database.reconnecting import persistent
@@ -11,6 +14,8 @@ from astra.models.pipeline import TaskRun, TaskWorker
 from astra.running import runs, workers
 from astra.running.claims import Claims
 from astra.running.ending import StopRequest, reporting
+from astra.running.going_on import settle
+from astra.running.loop import Measuring
 from astra.running.request import Request
 from astra.running.rows import rederive
 from astra.running.runs import Report
@@ -19,6 +24,7 @@ from astra.schema.packages import check_task
 from astra.spectra.identity import check_base_dir
 from astra.tasks import pending
 from astra.tasks.contract import Provenance
+from astra.tasks.trials import refuse_promoted
 
 log = logging.getLogger("astra")
 
@@ -56,6 +62,24 @@ def refuse_to_mix(request: Request, provenance: Provenance) -> None:
         runs.refuse_to_mix(request.selection.task, provenance, before)
 
 
+def check_paths(queries: Iterable[peewee.ModelSelect]) -> None:
+    """Refuse relative paths if ``SAS_BASE_DIR`` cannot be used; only then are they searched for.
+
+    Args:
+        queries: Of the spectra whose files are to be read.
+    """
+    try:
+        check_base_dir()
+    except ConfigError:
+        for query in queries:
+            path = query.model._meta.fields.get("path")
+            if path is None:
+                continue
+            is_relative = path.is_null(False) & ~path.startswith("/")
+            if query.where(is_relative).exists():
+                raise
+
+
 class _Run:
     """One run: checks, then rederives rows, then processes what is pending, then what was withheld."""
 
@@ -73,7 +97,13 @@ class _Run:
         report.flag_names = tuple(self.task.output_model.flag_names())
         if request.count or request.dry_run:
             report.to_do = pending.count_pending(request.selection)
-        provenance = self.task.provenance(request.options)
+        settled = settle(self.task, request.options)
+        request = self.request = replace(request, options=settled.options)
+        provenance = settled.provenance
+        if request.weights_origin is not None:
+            provenance = replace(provenance, weights_origin=request.weights_origin)
+        if settled.note:
+            log.info(settled.note)
         if not request.dry_run:
             report.provenance = provenance
         refuse_to_mix(request, provenance)
@@ -83,11 +113,12 @@ class _Run:
         if not pending.anything_pending(request.selection) and not pending.anything_to_process(
             self._withheld()
         ):
-            if TaskWorker.select().where(TaskWorker.task == self.task.name).exists():
+            if TaskWorker.select().where(TaskWorker.task == self.task.key).exists():
                 Claims(request.selection, None).sweep()
             report.end("nothing_pending", 0)
         else:
-            self._check_paths()
+            selections = (self.request.selection, self._withheld())
+            check_paths(pending.pending_query(part) for each in selections for part in each.of_each_model())
             # Workers prepare themselves, all at the same time.
             (self.task.check if request.workers > 1 else self.task.prepare)(**request.options)
             self._recorded()
@@ -101,9 +132,7 @@ class _Run:
         record = persistent(lambda: runs.begin(self.task, self.report.provenance, self.request.arguments))
         self.report.run_pk = record.pk
         try:
-            self._rederive()
-            if not self.cut_short:
-                self._process(record.pk)
+            self._work(record.pk)
             if self.cut_short:
                 reason = f"stopped before the end ({self.cut_short})"
                 raise Interrupted(f"{reason}; {self.request.how_to_go_on}")
@@ -126,20 +155,6 @@ class _Run:
                 raise
             log.warning("run %s could not be closed in task_run: %s", record.pk, error)
 
-    def _check_paths(self) -> None:
-        """Refuse relative paths if ``SAS_BASE_DIR`` cannot be used; only then are they searched for."""
-        try:
-            check_base_dir()
-        except ConfigError:
-            for selection in (self.request.selection, self._withheld()):
-                for each in selection.of_each_model():
-                    path = each.spectra._meta.fields.get("path")
-                    if path is None:
-                        continue
-                    is_relative = path.is_null(False) & ~path.startswith("/")
-                    if pending.pending_query(each).where(is_relative).exists():
-                        raise
-
     def _rederive(self) -> None:
         request = self.request
         for keys in pending.stream_keys(pending.stale_query, request.selection, request.chunk, request.limit):
@@ -149,16 +164,13 @@ class _Run:
             self.report.tally.add(persistent(lambda keys=keys: rederive(self.task, keys)))
             self.on_progress(self.report)
 
-    def _process(self, run_pk: int) -> None:
+    def _work(self, run_pk: int) -> None:
         tally, selection = self.report.tally, self.request.selection
-        with Claims(selection, run_pk) as claims:
+        with Claims(selection, run_pk, self._check_again) as claims:
             try:
-                self.cut_short = self._hand_out(claims, run_pk)
-                withheld = persistent(self._withheld)
-                if not self.cut_short and persistent(lambda: pending.anything_to_process(withheld)):
-                    claims.turn_to(withheld)
-                    # A run that is stopped during these has still done all that was pending.
-                    self._hand_out(claims, run_pk)
+                self._rederive()
+                if not self.cut_short:
+                    self._process(claims, run_pk)
             finally:
                 tally.add(claims.quarantined)
         if tally.kept:
@@ -167,11 +179,25 @@ class _Run:
             then = self.request.how_to_go_on if selection.overwrite else "every run tries them again"
             log.warning("%s (most often: %s); %s", kept, reason, then)
 
+    def _check_again(self) -> None:
+        """A trial may have been promoted, or rolled back, before others could see this worker."""
+        refuse_promoted(self.task)
+        refuse_to_mix(self.request, self.report.provenance)
+
+    def _process(self, claims: Claims, run_pk: int) -> None:
+        self.cut_short = self._hand_out(claims, run_pk)
+        withheld = persistent(self._withheld)
+        if not self.cut_short and persistent(lambda: pending.anything_to_process(withheld)):
+            claims.turn_to(withheld)
+            # A run that is stopped during these has still done all that was pending.
+            self._hand_out(claims, run_pk)
+
     def _hand_out(self, claims: Claims, run_pk: int) -> str | None:
         """Process what can be claimed; gives the reason why something is left, if there is one."""
         request, report = self.request, self.report
         supply = Supply(claims, request, self.watch, self._reason_to_stop, report.tally.done)
-        for result in workers.run_chunks(self.task, supply, request.options, run_pk, request.workers):
+        job = Measuring(dict(request.options), run_pk)
+        for result in workers.run_chunks(self.task, supply, job, request.workers):
             report.tally.add(result.tally)
             supply.take_back(result)
             self.on_progress(report)

@@ -41,10 +41,11 @@ class OtherOptions(ConfigError):
 class Report(Ending):
     """How a run went: what it did, and how it ended.
 
-    ``to_do`` is what was pending at the start, where it was counted.
+    ``to_do`` is what was pending at the start, where it was counted; ``fill`` is the name of what was filled.
     """
 
     task: str
+    fill: str | None = None
     provenance: Provenance = field(default_factory=Provenance)
     tally: Tally = field(default_factory=Tally)
     run_pk: int | None = None
@@ -54,12 +55,14 @@ class Report(Ending):
     def as_dict(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""
         tally, provenance = self.tally, self.provenance
-        rate = tally.processed / self.elapsed_s if self.elapsed_s > 0 else 0.0
+        rate = (tally.processed + tally.filled) / self.elapsed_s if self.elapsed_s > 0 else 0.0
         return {
             "task": self.task,
             "v_astra": V_ASTRA,
             "run_pk": self.run_pk,
             **{name: getattr(tally, name) for name in COUNTED},
+            "fill": self.fill,
+            "filled": tally.filled,
             "flags": {name: tally.flags[name] for name in self.flag_names},
             "bad": tally.bad,
             "warn": tally.warn,
@@ -96,7 +99,7 @@ def refuse_to_mix(task: Task, provenance: Provenance, since: datetime | None = N
         could_be_read = could_be_read.where(results.spectrum_pk.not_in(noted(task, spectra)))
     for run in _runs(task, row, fn.EXISTS(could_be_read).alias("counts")):
         for word, was, would_be in _differences(task, run, provenance):
-            said = f"rows of {task.name} in this version come from {word} {was}"
+            said = f"rows of {task.key} in this version come from {word} {was}"
             if run.counts:
                 raise (OtherOptions if word.startswith("--") else ConfigError)(
                     f"{said}, this run would use {would_be}: run with the same, or give "
@@ -126,6 +129,16 @@ def mixture(task: Task) -> dict[str, int]:
     return dict(numbers.most_common())
 
 
+def newest(task: Task) -> TaskRun | None:
+    """The newest run of this version that rows are left of: with what it began, and no more of it.
+
+    These columns were always there, so that it is known before an upgrade as well.
+    """
+    named = ("pk", *_IDENTITY, "weights_name", "arguments")
+    columns = [getattr(TaskRun, name) for name in named]
+    return _runs(task, _row(task)).select(*columns).order_by(TaskRun.pk.desc()).first()
+
+
 def _row(task: Task) -> Any:
     """A result of a run in this version, as a part of a query of runs."""
     results = task.output_model
@@ -135,9 +148,11 @@ def _row(task: Task) -> Any:
 
 
 def _runs(task: Task, row: Any, *more: Any) -> Any:
-    """The runs of this version that such a row is left of, in their order."""
-    chosen = (TaskRun.task == task.name, of_this_version(TaskRun), fn.EXISTS(row))
-    return TaskRun.select(TaskRun, *more).where(*chosen).order_by(TaskRun.pk)
+    """The runs of this version that such a row is left of, in their order.
+
+    They may be runs of another set of results: rows that were promoted come from those of the trial.
+    """
+    return TaskRun.select(TaskRun, *more).where(of_this_version(TaskRun), fn.EXISTS(row)).order_by(TaskRun.pk)
 
 
 def _origin(task: Task, run: TaskRun) -> dict[str, str]:
@@ -185,14 +200,18 @@ def begin(task: Task, provenance: Provenance, arguments: Mapping[str, Any]) -> T
     Raises:
         StorageError: The database refuses the record.
     """
+    columns = asdict(provenance)
+    if (path := columns.pop("weights_path")) is not None:
+        # By which a later run finds them again; a path among the arguments may be relative.
+        arguments = {**arguments, "weights_path": path}
     with writing(database):
         return TaskRun.create(
-            task=task.name,
+            task=task.key,
             version=astra.__version__,
             v_astra_major_minor=V_ASTRA_MAJOR_MINOR,
             arguments=json.dumps(arguments, sort_keys=True, default=str),
             **this_process(),
-            **asdict(provenance),
+            **columns,
         )
 
 

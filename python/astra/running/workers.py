@@ -16,18 +16,17 @@ from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Protocol
 
 from astra.database.connection import database
 from astra.database.reconnecting import persistent
 from astra.errors import AstraError, graver
-from astra.running.loop import Options, recovered, work
+from astra.running.loop import Job
 from astra.running.rows import Chunk, ChunkResult
-from astra.running.supply import Supply
 from astra.system.plugins import raised
 from astra.system.processes import die_with, keep_memory, shared_cores
 from astra.tasks.contract import Task
-from astra.tasks.installed import find_task
+from astra.tasks.trials import task_of
 
 log = logging.getLogger("astra")
 
@@ -48,9 +47,17 @@ class _Child:
     """Chunks whose results have not come."""
 
 
-def run_chunks(
-    task: Task, supply: Supply, options: Options, run_pk: int, workers: int
-) -> Iterator[ChunkResult]:
+class ChunkSupply(Protocol):
+    """Where chunks come from."""
+
+    def take(self) -> Chunk | None:
+        """A chunk that no other worker has; ``None`` if there is nothing to do."""
+
+    def orphan(self, chunks: list[Chunk]) -> set[int]:
+        """Note that a worker died that had these chunks; gives the spectra of which nothing was written."""
+
+
+def run_chunks(task: Task, supply: ChunkSupply, job: Job, workers: int) -> Iterator[ChunkResult]:
     """Process chunks of spectra, and yield what became of each, as they are done.
 
     A chunk is taken only when a worker is about to need it.
@@ -60,9 +67,9 @@ def run_chunks(
         AstraError: Worker processes die one after the other without doing anything.
     """
     if workers == 1:
-        yield from work(task, iter(supply.take, None), options, run_pk)
+        yield from job.work(task, iter(supply.take, None))
         return
-    crew, at_once = _Crew(task, options, run_pk, workers), True
+    crew, at_once = _Crew(task, job, workers), True
     try:
         yield from crew.results(supply)
         at_once = False
@@ -73,9 +80,9 @@ def run_chunks(
 class _Crew:
     """Child processes that work on chunks."""
 
-    def __init__(self, task: Task, options: Options, run_pk: int, workers: int) -> None:
-        self._task, self._run_pk, self._workers = task, run_pk, workers
-        self._arguments = (task.name, dict(options), run_pk, os.getpid(), log.getEffectiveLevel())
+    def __init__(self, task: Task, job: Job, workers: int) -> None:
+        self._task, self._job, self._workers = task, job, workers
+        self._arguments = (task.key, job, os.getpid(), log.getEffectiveLevel())
         self._children: dict[Connection, _Child] = {}
         self._deaths = 0
         self._failure: Exception | None = None
@@ -102,7 +109,7 @@ class _Crew:
         its_end.close()
         self._children[pipe] = _Child(process)
 
-    def results(self, supply: Supply) -> Iterator[ChunkResult]:
+    def results(self, supply: ChunkSupply) -> Iterator[ChunkResult]:
         """Start the children, hand out chunks until there are no more, and yield results as they come.
 
         After a failure no more are handed out, and those in hand come first.
@@ -117,7 +124,7 @@ class _Crew:
         if self._failure:
             raise self._failure
 
-    def _heard(self, pipe: Connection, supply: Supply) -> Iterator[ChunkResult]:
+    def _heard(self, pipe: Connection, supply: ChunkSupply) -> Iterator[ChunkResult]:
         child, message = self._children[pipe], _received(pipe)
         if isinstance(message, ChunkResult):
             self._deaths = 0
@@ -132,7 +139,7 @@ class _Crew:
             if message != _DONE:
                 self._failure = graver(self._failure, message)
 
-    def _hand_out(self, pipe: Connection, child: _Child, supply: Supply) -> None:
+    def _hand_out(self, pipe: Connection, child: _Child, supply: ChunkSupply) -> None:
         chunk = None
         if not self._failure:
             try:
@@ -144,7 +151,7 @@ class _Crew:
         with suppress(BrokenPipeError):  # reading from it will show that it died
             pipe.send(chunk)
 
-    def _dead(self, pipe: Connection, supply: Supply) -> Iterator[ChunkResult]:
+    def _dead(self, pipe: Connection, supply: ChunkSupply) -> Iterator[ChunkResult]:
         child = self._dismiss(pipe)
         log.warning("worker process %d died (%s)", child.process.pid, _how(child.process.exitcode))
         if not any(chunk.alone for chunk in child.in_hand):  # else a spectrum may be to blame
@@ -153,11 +160,11 @@ class _Crew:
             # In this order: it waits for what the database still commits for the dead.
             unwritten = supply.orphan(child.in_hand)
             for chunk in child.in_hand:
-                yield recovered(self._task, chunk, self._run_pk, unwritten)
+                yield self._job.recovered(self._task, chunk, unwritten)
         except Exception as error:  # noqa: BLE001 - it is raised when the others are done
             self._failure = graver(self._failure, error)
         if self._deaths > CRASH_LIMIT:
-            reason = f"worker processes of {self._task.name} die ({_how(child.process.exitcode)})"
+            reason = f"worker processes of {self._task.key} die ({_how(child.process.exitcode)})"
             self._failure = self._failure or AstraError(
                 f"{reason}: {self._deaths} in a row without a result; what they had in hand stays pending"
             )
@@ -192,9 +199,7 @@ def _how(exit_code: int | None) -> str:
 # > In a child
 
 
-def _serve(
-    pipe: Connection, task_name: str, options: Options, run_pk: int, parent: int, log_level: int
-) -> None:
+def _serve(pipe: Connection, task_key: str, job: Job, parent: int, log_level: int) -> None:
     """Be a worker, with its own task and connection; the parent decides when to stop."""
     from astra.system.processes import set_up_logging
 
@@ -211,11 +216,11 @@ def _serve(
 
     try:
         persistent(database.opened)
-        task = find_task(task_name)
-        # Before it asks for a chunk: a worker that dies while it loads has no spectrum to blame.
-        task.prepare(**options)
-        for result in work(task, iter(next_chunk, None), options, run_pk):
-            pipe.send(result)
+        with task_of(task_key) as task:
+            # Before it asks for a chunk: a worker that dies while it loads has no spectrum to blame.
+            job.prepare(task)
+            for result in job.work(task, iter(next_chunk, None)):
+                pipe.send(result)
         pipe.send(_DONE)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to know
         log.debug("a worker failed", exc_info=True)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
 from typing import Any
@@ -22,10 +23,12 @@ from playhouse.migrations import Migration, Runner
 from astra.database.connection import database as configured
 from astra.database.connection import is_missing_table, one_line, translated
 from astra.database.schemas import comment
+from astra.database.waiting import MANY_LOCKS_TIMEOUT_S, patiently
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable
 from astra.models import TABLES
 from astra.models.base import BaseModel
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
+from astra.schema.live import LiveRunner
 from astra.system.plugins import FOREIGN, MIGRATIONS_GROUP, TASKS_GROUP, entry_points, misspelt, raised
 from astra.system.version import DISTRIBUTION
 from astra.tasks.contract import Task
@@ -100,7 +103,7 @@ class Package:
                 f"package {self.distribution}: {self.name!r} cannot name its history; give up to 46 of a-z, "
                 f"0-9 and _, by an entry point in the group {MIGRATIONS_GROUP}"
             )
-        found = Runner(database, self._folder(), HISTORY + self.name)
+        found = LiveRunner(database, self._folder(), HISTORY + self.name)
         if unknown := unknown_to(found):
             raise ConfigError(
                 f"the tables of package {self.name!r} are newer than what is installed of it (they have "
@@ -175,7 +178,8 @@ def _is_migrated(database: peewee.Database, package: Package, done: Upgrade) -> 
     what = f"package {package.name!r}"
     with _refusing(what, done):
         plan = package.runner(database)
-        plan.History.create_table()
+        if not plan.History.table_exists():
+            plan.History.create_table()
         for migration in plan.status():
             if migration.applied:
                 continue
@@ -191,27 +195,43 @@ def _make_tables(database: peewee.Database, task: Task, done: Upgrade) -> None:
     for model in (*task.spectrum_models, task.output_model):
         if model in TABLES:
             continue
+        table = model._meta.table_name
         done.columns += _add_inherited(database, model)
         if not _is_there(task, model):
-            with database.atomic():
-                model.create_table()
-            done.tables.append(model._meta.table_name)
+            patiently(
+                database, f"the table {table}", partial(_make_table, database, model), MANY_LOCKS_TIMEOUT_S
+            )
+            done.tables.append(table)
         comment_columns(database, model)
 
 
-def _add_inherited(database: peewee.Database, model: type[BaseModel]) -> list[str]:
-    """Add to a table of results, if it is there, what all results have by now and it has not."""
-    table = model._meta.table_name
-    there = {column.name for column in database.get_columns(table)}
+def _make_table(database: peewee.Database, model: type[BaseModel]) -> None:
+    with database.atomic():
+        model.create_table()
+
+
+def inherited_columns(database: peewee.Database, model: type[BaseModel]) -> list[peewee.Field]:
+    """What all results have by now, and a table of results that is there has not."""
+    there = {column.name for column in database.get_columns(model._meta.table_name)}
     base = [each for each in model.written_fields() if each.name in FlaggedOutputModel._meta.fields]
     is_of_results = {each.column_name for each in base if not each.null} <= there
     if not (is_of_results and issubclass(model, PipelineOutputModel)):
         return []
-    missing = [each for each in base if each.null and each.column_name not in there]
-    for each in missing:
-        definition, _ = database.get_sql_context().sql(each.ddl(database.get_sql_context())).query()
-        database.execute_sql(f'ALTER TABLE "{table}" ADD COLUMN {definition}')
+    return [each for each in base if each.null and each.column_name not in there]
+
+
+def _add_inherited(database: peewee.Database, model: type[BaseModel]) -> list[str]:
+    table, missing = model._meta.table_name, inherited_columns(database, model)
+    if missing:
+        patiently(database, f"new columns of {table}", lambda: _add(database, table, missing))
     return [f"{table}.{each.column_name}" for each in missing]
+
+
+def _add(database: peewee.Database, table: str, fields: list[peewee.Field]) -> None:
+    with database.atomic():
+        for each in fields:
+            definition, _ = database.get_sql_context().sql(each.ddl(database.get_sql_context())).query()
+            database.execute_sql(f'ALTER TABLE "{table}" ADD COLUMN {definition}')
 
 
 def comment_columns(database: peewee.Database, model: type[BaseModel]) -> None:

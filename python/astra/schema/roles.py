@@ -19,11 +19,13 @@ from astra.config import Settings
 from astra.database.connection import sqlite_file, translated
 from astra.database.locks import changing_schema
 from astra.errors import StorageError, UsageError
-from astra.models import TABLES, Source, TaskRun
+from astra.models import TABLES, Source, TaskRun, TaskTrial
+from astra.models.base import BaseModel
 from astra.models.pipeline import PipelineOutputModel
 from astra.schema.packages import HISTORY
 from astra.tasks.contract import Task
 from astra.tasks.installed import installed_tasks
+from astra.tasks.trials import sources_of_trial
 
 log = logging.getLogger("astra")
 
@@ -32,6 +34,8 @@ _PREFIX = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,49}")
 #: No one but the owner removes results, or the record of a run.
 KEEP = ("SELECT", "INSERT", "UPDATE")
 CHANGE = ("SELECT", "INSERT", "UPDATE", "DELETE")
+#: The owner makes, promotes and drops trials.
+READ = ("SELECT",)
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,21 @@ class Roles:
 def needed_by_writer(tasks: Iterable[Task]) -> dict[str, tuple[str, ...]]:
     """What a worker of these tasks, or an ingest, does with each table, by the table's name."""
     models = (model for task in tasks for model in (*task.spectrum_models, task.output_model))
-    return {
-        model._meta.table_name: KEEP if model is TaskRun or issubclass(model, PipelineOutputModel) else CHANGE
-        for model in dict.fromkeys((*TABLES, *models))
-    }
+    return {model._meta.table_name: _rights_on(model) for model in dict.fromkeys((*TABLES, *models))}
+
+
+def needed_in_trials() -> dict[str, tuple[str, ...]]:
+    """What a worker does with the tables and views of the trials that are there, by their names."""
+    if not TaskTrial.table_exists():
+        return {}
+    trials = list(TaskTrial.select())
+    return {name: KEEP for trial in trials for name in (trial.table_name, sources_of_trial(trial))}
+
+
+def _rights_on(model: type[BaseModel]) -> tuple[str, ...]:
+    if model is TaskTrial:
+        return READ
+    return KEEP if model is TaskRun or issubclass(model, PipelineOutputModel) else CHANGE
 
 
 def check_possible(settings: Settings, prefix: str) -> None:
@@ -108,13 +123,19 @@ def granting(database: peewee.Database, roles: Roles) -> list[str]:
             tasks.append(task)
         else:
             log.warning("%s; nobody gets a right to write its results", task)
-    needed = {table: rights for table, rights in needed_by_writer(tasks).items() if table in there}
+    there |= {view.name for view in database.get_views(schema=roles.schema)}
+    wanted = needed_by_writer(tasks) | needed_in_trials()
+    needed = {table: rights for table, rights in wanted.items() if table in there}
     written = [
         f"GRANT {', '.join(rights[1:])} ON {schema}.{_quoted(table)} TO {writer}"
         for table, rights in needed.items()
+        if rights != READ
     ]
-    # Tables of packages that came after the roles have all rights of `later`.
-    taken = {table: "DELETE" for table, rights in needed.items() if rights == KEEP}
+    # Tables that came after the roles have all rights of `later`.
+    taken = {
+        table: ", ".join(right for right in CHANGE if right not in rights) for table, rights in needed.items()
+    }
+    taken = {table: rights for table, rights in taken.items() if rights}
     taken |= {table: "INSERT, UPDATE, DELETE" for table in sorted(there) if table.startswith(HISTORY)}
     written += [
         f"REVOKE {rights} ON {schema}.{_quoted(table)} FROM {writer}" for table, rights in taken.items()

@@ -9,26 +9,30 @@ from playhouse.migrations import MigrationError, Runner
 from astra.config import Settings
 from astra.database.connection import described, is_postgresql, one_line, translated
 from astra.database.locks import changing_schema
-from astra.database.schemas import create_schema, refuse_hidden_schema, replace_view
+from astra.database.schemas import create_schema, is_view_of, refuse_hidden_schema, replace_view
+from astra.database.waiting import LOCK_TIMEOUT_S, patiently
 from astra.errors import ConfigError
 from astra.models import TABLES, Distance
-from astra.models.astronn_dist import view_columns, view_query
+from astra.models.astronn_dist import view_query
+from astra.schema.live import LiveRunner
 from astra.schema.packages import Upgrade, comment_columns, unknown_to, upgrade_packages
+from astra.schema.trial_tables import upgrade_trials
 from astra.schema.upstream import drop_views, make_views
 
 log = logging.getLogger("astra")
 
 
-class _Migrations(Runner):
-    """Migrations that upstream's names are not in the way of; :func:`upgrade` makes these views again."""
+class OlderSchema(ConfigError):
+    """The schema lacks migrations that ``astra init`` applies."""
 
-    def up(self, target: str | None = None, fake: bool = False) -> list[str]:
-        # On PostgreSQL they stay, as `distances` does, with the rights on them and what rests on them.
-        if not is_postgresql(self.database) and any(not each.applied for each in self.status()):
-            drop_views(self.database)
-        return super().up(target, fake)
+
+class _Migrations(LiveRunner):
+    """The migrations of Astra itself: each needs at most two locks of tables that are there."""
+
+    timeout_s = LOCK_TIMEOUT_S
 
     def down(self, target: str | None = None) -> list[str]:
+        # Upstream's names are not in the way of columns that go.
         drop_views(self.database)
         return super().down(target)
 
@@ -51,6 +55,7 @@ def upgrade(database: peewee.Database, settings: Settings) -> Upgrade:
     Raises:
         ConfigError: The schema was made by a newer Astra, or holds the tables of SDSS Astra.
         StorageError: The database refused a change; that migration was rolled back.
+        Interrupted: Others had a table for too long; what was done is kept.
     """
     try:
         _refuse_foreign(database)
@@ -61,20 +66,25 @@ def upgrade(database: peewee.Database, settings: Settings) -> Upgrade:
             create_schema(database, settings.database.schema_)
             _refuse_newer(runner(database))
             applied = runner(database).up()
-            view = Distance._meta.table_name
-            # Another version with the same migrations may have made another view.
-            if applied or [column.name for column in database.get_columns(view)] != view_columns():
-                replace_view(database, view, view_query())
-            make_views(database, anew=bool(applied))
+            _make_view(database)
+            make_views(database)
             for model in (*TABLES, Distance):
                 comment_columns(database, model)
             done = Upgrade(applied)
             upgrade_packages(database, done)
+            done.columns += upgrade_trials(database)
             return done
     except MigrationError as error:
         raise ConfigError(f"the migrations cannot be applied: {error}") from error
     except peewee.PeeweeException as error:
         raise translated(error) from error
+
+
+def _make_view(database: peewee.Database) -> None:
+    """Make the view `distances`; another version with the same migrations may have made another."""
+    name, query = Distance._meta.table_name, view_query()
+    if not is_view_of(database, name, query):
+        patiently(database, f"the view {name}", lambda: replace_view(database, name, query))
 
 
 def check(database: peewee.Database) -> None:
@@ -95,10 +105,20 @@ def check(database: peewee.Database) -> None:
         refuse_hidden_schema(database)
         raise ConfigError("the database has no Astra schema: run `astra init` first")
     if pending:
-        raise ConfigError(
+        raise OlderSchema(
             f"the database schema is older than this Astra (missing {', '.join(pending)}): run `astra init`"
         )
     _refuse_newer(plan)
+
+
+def refuse_unknown(database: peewee.Database) -> None:
+    """Refuse what ``astra init`` would: a schema of a newer Astra, and the tables of SDSS Astra.
+
+    Raises:
+        ConfigError: It is one of these.
+    """
+    _refuse_foreign(database)
+    _refuse_newer(runner(database))
 
 
 def _refuse_foreign(database: peewee.Database) -> None:

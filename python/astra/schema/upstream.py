@@ -5,11 +5,14 @@ capitals needs quotes, so there each such column is in the view twice, the secon
 """
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import peewee
 
 from astra.database.connection import is_postgresql, one_line, translated
-from astra.database.schemas import replace_view
+from astra.database.schemas import is_view_of, replace_view
+from astra.database.waiting import patiently
 from astra.errors import DatabaseUnreachable
 
 log = logging.getLogger("astra")
@@ -67,15 +70,11 @@ VIEWS = {
 }
 
 
-def make_views(database: peewee.Database, *, anew: bool) -> None:
-    """Make the views that are not there, and replace those that have other columns.
+def make_views(database: peewee.Database) -> None:
+    """Make the views that are not there, and replace those that are others.
 
     So a view of such a name that somebody has made by hand is replaced, too; a table is not. What the
     database refuses is a warning.
-
-    Args:
-        database: The open database.
-        anew: Whether to replace all of them, since tables have changed.
     """
     tables = {name.lower() for name in database.get_tables()}
     for name in VIEWS:
@@ -85,8 +84,18 @@ def make_views(database: peewee.Database, *, anew: bool) -> None:
                 "table, and run `astra init` again",
                 name,
             )
-        elif anew or [column.name for column in database.get_columns(name)] != list(_columns(database, name)):
-            _replace(database, name)
+        elif not is_view_of(database, name, query := _query(database, name)):
+            _replace(database, name, query)
+
+
+@contextmanager
+def views_aside(database: peewee.Database) -> Iterator[None]:
+    """In a transaction of SQLite, drop the views that are there, and make them again as they were."""
+    views = [view.sql for view in database.get_views() if view.name in VIEWS]
+    drop_views(database)
+    yield
+    for sql in views:
+        database.execute_sql(sql)
 
 
 def drop_views(database: peewee.Database) -> None:
@@ -103,20 +112,21 @@ def _columns(database: peewee.Database, view: str) -> dict[str, str]:
     return columns | {name.lower(): column for name, column in columns.items() if name != name.lower()}
 
 
-def _replace(database: peewee.Database, name: str) -> None:
+def _query(database: peewee.Database, name: str) -> str:
     table, _ = VIEWS[name]
     columns = ", ".join(f'{column} AS "{known}"' for known, column in _columns(database, name).items())
     # PostgreSQL would let whoever may write to a view of one table write to that table.
     read_only = " CROSS JOIN (SELECT 1) AS read_only" if is_postgresql(database) else ""
-    query = f"SELECT {columns} FROM {table}{read_only}"
+    return f"SELECT {columns} FROM {table}{read_only}"
+
+
+def _replace(database: peewee.Database, name: str, query: str) -> None:
+    what = f"the view {name}"
     try:
         try:
-            with database.atomic():
-                replace_view(database, name, query)
+            patiently(database, what, lambda: replace_view(database, name, query))
         except peewee.ProgrammingError:  # it has other columns, or the same in another order
-            with database.atomic():
-                database.execute_sql(f"DROP VIEW IF EXISTS {name}")
-                replace_view(database, name, query)
+            patiently(database, what, lambda: _make_anew(database, name, query))
     except peewee.DatabaseError as error:
         if isinstance(translated(error), DatabaseUnreachable):
             raise
@@ -125,3 +135,9 @@ def _replace(database: peewee.Database, name: str) -> None:
             name,
             one_line(error),
         )
+
+
+def _make_anew(database: peewee.Database, name: str, query: str) -> None:
+    with database.atomic():
+        database.execute_sql(f"DROP VIEW IF EXISTS {name}")
+        replace_view(database, name, query)

@@ -23,6 +23,7 @@ from astra.system.processes import THREAD_VARIABLES
 
 if TYPE_CHECKING:
     from astra.config import SlurmSettings
+    from astra.running.going_on import Settled
 
 #: How a worker names the job in the record of its run: this, the job, ``_``, and the task of the array.
 JOB_PREFIX = "slurm-"
@@ -79,14 +80,22 @@ class SrunArguments(TargetArguments):
     max_runtime: float | None = option(min=0, metavar="S", help="Start no batch after S seconds of a task.")
     as_json: bool = option("--json", default=False, help="Print the sum as one JSON object.")
 
-    def of_worker(self, before: str | None) -> RunArguments:
+    def of_worker(self, before: str | None, changed_since: str | None, settled: "Settled") -> RunArguments:
         """The arguments of each task's ``astra run``, without its limit and its processes.
 
         Args:
             before: Rows from before this time are replaced: one time for all workers, so that each is
                 replaced once.
+            changed_since: Likewise one time, where that was given as so many hours ago.
+            settled: With what all workers work.
         """
-        shared = replace(self.shared, before=before)
+        stars_from = self.shared.stars_from and self.shared.stars_from.absolute()
+        known = {"before": before, "changed_since": changed_since, "stars_from": stars_from}
+        # A trial keeps what it was made with.
+        shared = replace(self.shared, **known, ebv_from=None)
+        if settled.from_rows:
+            origin = settled.provenance.weights_origin
+            shared = replace(shared.with_options(settled.from_rows), weights_origin=origin)
         return RunArguments(task=self.task, what=self.what, shared=shared, max_runtime=self.max_runtime)
 
     def options_in_force(self, profiles: Mapping[str, "SlurmSettings"]) -> "SlurmSettings":

@@ -19,11 +19,13 @@ from peewee import fn
 from astra.config import Settings
 from astra.database.connection import database, now, serves_other_machines
 from astra.database.reconnecting import hang_up, persistent
-from astra.errors import AstraError, ConfigError, Interrupted, StorageError
+from astra.errors import AstraError, ConfigError, Interrupted, StorageError, UsageError
 from astra.models.pipeline import TaskRun
 from astra.running.ending import KEYBOARD_INTERRUPT, Ending, StopRequest
-from astra.running.request import Request, Targets, build_request
+from astra.running.going_on import settle
+from astra.running.request import Request, Targets, build_request, precisely
 from astra.running.runner import refuse_to_mix
+from astra.running.star_list import STDIN
 from astra.schema.packages import check_task
 from astra.slurm import commands
 from astra.slurm.array import JOB_PREFIX, JobArray, SrunArguments, batch_script, sbatch_command
@@ -122,14 +124,22 @@ def carry_out(
             f"--nodes {options.nodes}: an SQLite file cannot be shared by several machines; "
             "use PostgreSQL (database.url), or --nodes 1 with more --procs"
         )
+    if asked.shared.stars_from == STDIN:
+        raise UsageError(
+            "--stars-from -: the tasks of a job have another input; name a file that all can read"
+        )
     if not asked.dry_run:
         commands.check_installed()
     check_task(task)
     request = build_request(task, targets, asked.shared, limit=asked.limit)
-    before = request.selection.before
-    worker = asked.of_worker(before and before.isoformat(timespec="microseconds"))
+    chosen = request.selection
+    settled = settle(task, request.options)
+    if settled.note:
+        log.info(settled.note)
+    times = (each and precisely(each) for each in (chosen.before, chosen.changed_since))
+    worker = asked.of_worker(*times, settled)
     report.array = JobArray(
-        f"astra-{asked.task}",
+        f"astra-{task.key.replace('@', '-')}",
         ("run", *command_line(worker)),
         options,
         logs=options.logs.absolute(),
@@ -138,7 +148,7 @@ def carry_out(
         origins=asked.origins(settings.slurm),
     )
     report.to_do = count_pending(request.selection)
-    refuse_to_mix(request, task.provenance(request.options))
+    refuse_to_mix(request, settled.provenance)
     if asked.dry_run:
         report.end("dry_run", 0)
         return
@@ -175,7 +185,7 @@ def runs_of(task: Task, job: str, after: int) -> peewee.ModelSelect:
     """
     mark = f'"job": "{JOB_PREFIX}{job}_'
     return TaskRun.select().where(
-        TaskRun.task == task.name, TaskRun.pk > after, TaskRun.arguments.contains(mark)
+        TaskRun.task == task.key, TaskRun.pk > after, TaskRun.arguments.contains(mark)
     )
 
 

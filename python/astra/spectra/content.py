@@ -10,7 +10,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -93,7 +93,9 @@ class _SystemFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """As in ``io.RawIOBase``; an impossible place comes from the bytes, and is not the system's error."""
-        with self._asked() if whence == os.SEEK_END else nullcontext():
+        if whence != os.SEEK_END:
+            return self._file.seek(offset, whence)
+        with self._asked():
             return self._file.seek(offset, whence)
 
     def close(self) -> None:

@@ -9,6 +9,8 @@ which are written in C, trust the header: the bytes of a pixel, the sides of a t
 random numbers. These claims are compared with section 10 of the standard.
 """
 
+import functools
+import itertools
 import math
 import re
 import struct
@@ -69,11 +71,13 @@ def structure_of(file: BinaryIO, name: str) -> list[Hdu]:
     claimed, actual = 0, file.seek(0, 2)
     while claimed < actual:
         file.seek(claimed)
-        header, keywords = _read_header(file, len(hdus), name)
-        start = claimed + len(header)
-        image = _plain_image(header, keywords, start, _IMAGE if hdus else _EMPTY_PRIMARY)
-        hdus.append(image or Hdu(start, _data_size(header, keywords, f"HDU {len(hdus)} of {name}")))
-        claimed = start + math.ceil(hdus[-1].size / BLOCK) * BLOCK
+        header = _read_header(file, len(hdus), name)
+        try:
+            claims = _claims_of_extension(header) if hdus else _claims_of(header, _EMPTY_PRIMARY)
+        except _ImpossibleClaim as claim:
+            raise UnreadableSpectrum(f"damaged: HDU {len(hdus)} of {name} {claim}") from None
+        hdus.append(Hdu(claimed + len(header), *claims))
+        claimed = hdus[-1].start + math.ceil(hdus[-1].size / BLOCK) * BLOCK
     if not hdus:
         raise UnreadableSpectrum(f"not a readable FITS file: {name} is empty")
     if actual != claimed:
@@ -81,25 +85,50 @@ def structure_of(file: BinaryIO, name: str) -> list[Hdu]:
     return hdus
 
 
-def _read_header(file: BinaryIO, number: int, name: str) -> tuple[bytes, list[bytes]]:
-    """The blocks of a header, and the keywords of its cards up to END."""
+def _read_header(file: BinaryIO, number: int, name: str) -> bytes:
+    """The blocks of a header."""
     blocks: list[bytes] = []
-    keywords: list[bytes] = []
-    first, most = ("XTENSION", MAX_EXTENSION_BLOCKS) if number else ("SIMPLE", MAX_PRIMARY_BLOCKS)
+    first, most = (b"XTENSION", MAX_EXTENSION_BLOCKS) if number else (b"SIMPLE", MAX_PRIMARY_BLOCKS)
     while len(blocks) < most:
         block = file.read(BLOCK)
-        if not blocks and not block.startswith(first.encode()):
-            raise UnreadableSpectrum(f"not a readable FITS file: HDU {number} of {name} has no {first}")
+        if not blocks and not block.startswith(first):
+            raise UnreadableSpectrum(
+                f"not a readable FITS file: HDU {number} of {name} has no {first.decode()}"
+            )
         if len(block) < BLOCK:
             raise UnreadableSpectrum(f"truncated: the header of HDU {number} of {name} has no end")
         blocks.append(block)
-        keywords += _KEYWORDS.unpack(block)
-        if _END in keywords[-CARDS:]:
-            return b"".join(blocks), keywords[: keywords.index(_END)]
+        if _END in _KEYWORDS.unpack(block):
+            return b"".join(blocks)
     raise UnreadableSpectrum(f"damaged: the header of HDU {number} of {name} has no end within {most} blocks")
 
 
-def _data_size(header: bytes, keywords: list[bytes], what: str) -> int:
+class _ImpossibleClaim(Exception):
+    """What a header claims and cannot be, as the end of a sentence about its HDU."""
+
+
+class _Claims(NamedTuple):
+    """What a header says of its data, as in :class:`Hdu`."""
+
+    size: int
+    shape: tuple[int, ...] | None = None
+    pixel: str = ""
+
+
+def _claims_of(header: bytes, form: re.Pattern[bytes]) -> _Claims:
+    """What a header says of its data; ``form`` is what its mandatory cards look like in plain images."""
+    keywords = list(itertools.chain.from_iterable(_KEYWORDS.iter_unpack(header)))
+    keywords = keywords[: keywords.index(_END)]
+    return _plain_image(header, keywords, form) or _Claims(_data_size(header, keywords))
+
+
+@functools.lru_cache(maxsize=512)
+def _claims_of_extension(header: bytes) -> _Claims:
+    """The claims of the header of an extension, of which a survey has few that differ."""
+    return _claims_of(header, _IMAGE)
+
+
+def _data_size(header: bytes, keywords: list[bytes]) -> int:
     """Bytes of the data that follow a header; of each keyword the first card counts."""
     text = header.decode("latin-1")
     ends = range(CARD * len(keywords), 0, -CARD)
@@ -111,18 +140,18 @@ def _data_size(header: bytes, keywords: list[bytes], what: str) -> int:
         try:
             return int(cards[keyword].partition("/")[0])
         except (KeyError, ValueError):
-            raise UnreadableSpectrum(f"damaged: {what} has no usable {keyword}") from None
+            raise _ImpossibleClaim(f"has no usable {keyword}") from None
 
     n_axes = integer("NAXIS")
     if not 0 <= n_axes <= MAX_AXES:
-        raise _damaged(what, f"{n_axes} axes")
+        raise _ImpossibleClaim(f"claims {n_axes} axes")
     n_columns = integer("TFIELDS", 0)
     if not 0 <= n_columns <= MAX_COLUMNS:
-        raise _damaged(what, f"{n_columns} columns")
+        raise _ImpossibleClaim(f"claims {n_columns} columns")
     axes = [integer(f"NAXIS{axis}") for axis in range(1, n_axes + 1)]
     p_count, g_count, bitpix = integer("PCOUNT", 0), integer("GCOUNT", 1), integer("BITPIX")
     if bitpix not in PIXELS or min(p_count, g_count, *axes) < 0:
-        raise _damaged(what, "impossible sizes")
+        raise _ImpossibleClaim("claims impossible sizes")
     return abs(bitpix) // 8 * g_count * (p_count + (math.prod(axes) if axes else 0))
 
 
@@ -145,7 +174,7 @@ _EMPTY_PRIMARY = re.compile(_cards(SIMPLE=" *T", BITPIX=_INTEGER, NAXIS=" *0", E
 _DECISIVE = b"SIMPLE XTENSION EXTEND BITPIX NAXIS PCOUNT GCOUNT GROUPS BSCALE BZERO BLANK \nEND".split(b" ")
 
 
-def _plain_image(header: bytes, keywords: list[bytes], start: int, form: re.Pattern[bytes]) -> Hdu | None:
+def _plain_image(header: bytes, keywords: list[bytes], form: re.Pattern[bytes]) -> _Claims | None:
     """The image of a header, if its mandatory cards alone decide on its pixels."""
     match = form.match(header)
     if not match or not header.isascii() or header[CARD * len(keywords) :].rstrip(b" ") != b"END":
@@ -155,7 +184,7 @@ def _plain_image(header: bytes, keywords: list[bytes], start: int, form: re.Patt
     if any(map(rest.__contains__, _DECISIVE)) or bitpix not in PIXELS or min(axes, default=0) < 0:
         return None
     size = abs(bitpix) // 8 * math.prod(axes) if axes else 0
-    return Hdu(start, size, tuple(reversed(axes)), PIXELS[bitpix])
+    return _Claims(size, tuple(reversed(axes)), PIXELS[bitpix])
 
 
 # > Images that are compressed in tiles

@@ -313,11 +313,11 @@ def _judge_nights(verdict: Verdict, task: Task, limits: Limits, moment: datetime
     nights = nights_until(moment, limits.nights)
     found = count_by_night(task, nights, ("telescope",))
     if not found:
-        verdict.not_judged.append(f"{task.name}: no results since {_when(start_of(nights[0]))}")
+        verdict.not_judged.append(f"{task.key}: no results since {_when(start_of(nights[0]))}")
     for each in found:
         numbers = asdict(each)
-        verdict.nights.append({"task": task.name} | numbers.pop("place") | numbers)
-        where = f"{task.name}, night of {each.night}, {_named(each.place['telescope'])}"
+        verdict.nights.append({"task": task.key} | numbers.pop("place") | numbers)
+        where = f"{task.key}, night of {each.night}, {_named(each.place['telescope'])}"
         verdict.add(where, _numbers(each, limits))
 
 
@@ -347,14 +347,14 @@ def _judge_runs(verdict: Verdict, task: Task, limits: Limits, moment: datetime) 
     nights = nights_until(moment, limits.nights)
     by_night = throughput_by_night(task, nights)
     if not by_night:
-        verdict.not_judged.append(f"{task.name}: no runs since {_when(start_of(nights[0]))}")
+        verdict.not_judged.append(f"{task.key}: no runs since {_when(start_of(nights[0]))}")
     for night, found in by_night.items():
         rate = {"spectra": found.spectra, "seconds": found.seconds, "spectra_per_s": found.per_s}
-        verdict.throughput.append({"task": task.name, "night": night} | rate)
+        verdict.throughput.append({"task": task.key, "night": night} | rate)
         said = f"{found.per_s:.3g} spectra/s of runs ({found.spectra:,} in {duration(found.seconds)})"
         fault = f"less than {limits.min_rate:g}" if found.per_s < limits.min_rate else None
         short = f"less than {duration(SHORT_S)}: not judged" if found.seconds < SHORT_S else None
-        verdict.add(f"{task.name}, night of {night}", [_Number(said, fault, short)])
+        verdict.add(f"{task.key}, night of {night}", [_Number(said, fault, short)])
 
 
 def _judge_age(verdict: Verdict, task: Task, most_s: float, moment: datetime) -> None:
@@ -362,14 +362,14 @@ def _judge_age(verdict: Verdict, task: Task, most_s: float, moment: datetime) ->
         since = min(place.since for place in places)
         pending, age_s = sum(place.pending for place in places), (moment - since).total_seconds()
         verdict.oldest_pending.append(
-            {"task": task.name, "telescope": telescope, "pending": pending, "since": since, "age_s": age_s}
+            {"task": task.key, "telescope": telescope, "pending": pending, "since": since, "age_s": age_s}
         )
         said = (
             f"the oldest of {pending:,} pending spectra waits for {duration(age_s)}, since {_when(since)} "
             f"(night of {night_of(since)})"
         )
         fault = f"more than {duration(most_s)}" if age_s > most_s else None
-        verdict.add(f"{task.name}, {_named(telescope)}", [_Number(said, fault)])
+        verdict.add(f"{task.key}, {_named(telescope)}", [_Number(said, fault)])
 
 
 def _by_telescope(places: Iterable[Place]) -> dict[str, list[Place]]:

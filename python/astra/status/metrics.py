@@ -142,7 +142,7 @@ def _of_task(task: Task, moment: datetime) -> _Families:
 
 
 def _add_place(families: _Families, task: Task, place: Place) -> None:
-    labels = {"task": task.name, "release": place.release, "telescope": place.telescope}
+    labels = {"task": task.key, "release": place.release, "telescope": place.telescope}
     families.add("astra_spectra", place.spectra, **labels)
     families.add("astra_results", place.results, **labels)
     families.add("astra_pending_spectra", place.pending, **labels)
@@ -155,45 +155,45 @@ def _add_place(families: _Families, task: Task, place: Place) -> None:
 
 
 def _add_workers(families: _Families, task: Task, moment: datetime) -> None:
-    workers, suspects = workers_of(task.name, moment), suspects_of(task.name)
+    workers, suspects = workers_of(task.key, moment), suspects_of(task.key)
     states = [worker["state"] for worker in workers]
     for state in (WORKING, DEAD, UNKNOWN):
-        families.add("astra_workers", states.count(state), task=task.name, state=state)
-    families.add("astra_claimed_spectra", sum(each["in_hand"] for each in workers), task=task.name)
+        families.add("astra_workers", states.count(state), task=task.key, state=state)
+    families.add("astra_claimed_spectra", sum(each["in_hand"] for each in workers), task=task.key)
     ages = [worker["oldest_s"] for worker in workers if worker["oldest_s"] is not None]
     oldest = moment - timedelta(seconds=max(ages)) if ages else None
-    families.add("astra_oldest_claim_timestamp_seconds", oldest, task=task.name)
-    families.add("astra_suspect_spectra", suspects["waiting"] + suspects["in_hand"], task=task.name)
+    families.add("astra_oldest_claim_timestamp_seconds", oldest, task=task.key)
+    families.add("astra_suspect_spectra", suspects["waiting"] + suspects["in_hand"], task=task.key)
     rate = recent_rate(task, moment) if WORKING in states else None
-    families.add("astra_recent_results_per_second", rate or 0.0, task=task.name)
+    families.add("astra_recent_results_per_second", rate or 0.0, task=task.key)
 
 
 def _add_runs(families: _Families, task: Task) -> None:
-    runs = TaskRun.select().where(TaskRun.task == task.name)
+    runs = TaskRun.select().where(TaskRun.task == task.key)
     newest = runs.where(of_this_version(TaskRun)).order_by(TaskRun.pk.desc()).first()
     weights = {name: getattr(newest, name, None) or "" for name in ("weights_name", "weights_sha256")}
-    families.add("astra_task_info", 1, task=task.name, version=astra.__version__, **weights)
+    families.add("astra_task_info", 1, task=task.key, version=astra.__version__, **weights)
     ended = runs.where(TaskRun.finished.is_null(False))
     success = ended.where(TaskRun.outcome == "done").select(fn.MAX(TaskRun.finished)).scalar()
-    families.add("astra_last_success_timestamp_seconds", success, task=task.name)
+    families.add("astra_last_success_timestamp_seconds", success, task=task.key)
     last = ended.order_by(TaskRun.finished.desc(), TaskRun.pk.desc()).first()
     if last is None:
         return
     for outcome in OUTCOMES:
-        families.add("astra_last_run_outcome", last.outcome == outcome, task=task.name, outcome=outcome)
-    families.add("astra_last_run_start_timestamp_seconds", last.started, task=task.name)
-    families.add("astra_last_run_end_timestamp_seconds", last.finished, task=task.name)
+        families.add("astra_last_run_outcome", last.outcome == outcome, task=task.key, outcome=outcome)
+    families.add("astra_last_run_start_timestamp_seconds", last.started, task=task.key)
+    families.add("astra_last_run_end_timestamp_seconds", last.finished, task=task.key)
     seconds = (last.finished - last.started).total_seconds()
-    families.add("astra_last_run_duration_seconds", seconds, task=task.name)
+    families.add("astra_last_run_duration_seconds", seconds, task=task.key)
     for kind in ("measured", "rederived", "no_result"):
-        families.add("astra_last_run_spectra", getattr(last, kind), task=task.name, kind=kind)
+        families.add("astra_last_run_spectra", getattr(last, kind), task=task.key, kind=kind)
 
 
 def _add_nights(families: _Families, task: Task, moment: datetime) -> None:
     nights = nights_until(moment, len(NIGHTS))
     found, rates = count_by_night(task, nights, PLACE), throughput_by_night(task, nights)
     for label, index in NIGHTS.items():
-        night, labels = nights[index], {"task": task.name, "night": label}
+        night, labels = nights[index], {"task": task.key, "night": label}
         families.add("astra_night_start_timestamp_seconds", start_of(night), **labels)
         rate = rates[night].per_s if night in rates else None
         families.add("astra_night_run_results_per_second", rate, **labels)

@@ -108,7 +108,7 @@ def count_by_night(task: Task, nights: Sequence[date], by: Sequence[str] = PLACE
         known = translated(error) if isinstance(error, peewee.PeeweeException) else None
         if isinstance(known, DatabaseUnreachable):
             raise known from error
-        said = f"task {task.name!r}: its nights cannot be counted ({known or raised(error)})"
+        said = f"task {task.key!r}: its nights cannot be counted ({known or raised(error)})"
         raise ConfigError(said) from error
 
 
@@ -164,7 +164,7 @@ def throughput_by_night(task: Task, nights: Sequence[date]) -> dict[date, Throug
     runs = (
         TaskRun.select(TaskRun.started, TaskRun.finished, TaskRun.processed)
         .where(
-            TaskRun.task == task.name,
+            TaskRun.task == task.key,
             TaskRun.started >= start_of(nights[0]),
             TaskRun.started < start_of(nights[-1]) + timedelta(days=1),
             TaskRun.finished.is_null(False),

@@ -74,7 +74,7 @@ def status_of(task: Task) -> dict[str, Any]:
     """
     check_task(task)
     results, moment = task.output_model, now(database)
-    workers = workers_of(task.name, moment)
+    workers = workers_of(task.key, moment)
     found = count_results(task)
     pending, withheld = count_pending(Selection(task)), count_noted(task)
     reasons = {}
@@ -84,7 +84,7 @@ def status_of(task: Task) -> dict[str, Any]:
     rate = recent_rate(task, moment) if working else None
     seconds_left = None if rate is None else round(pending / rate, 1)
     return {
-        "task": task.name,
+        "task": task.key,
         "version": astra.__version__,
         "at": moment,
         "spectra": sum(model.select().count() for model in task.spectrum_models),
@@ -102,7 +102,7 @@ def status_of(task: Task) -> dict[str, Any]:
         "withheld_reasons": withheld,
         "in_hand": sum(worker["in_hand"] for worker in workers),
         "workers": workers,
-        "suspects": suspects_of(task.name),
+        "suspects": suspects_of(task.key),
         "spectra_per_s": None if rate is None else round(rate, 3),
         "seconds_left": seconds_left if pending else 0.0,
         "runs": _recent_runs(task, working),
@@ -111,7 +111,7 @@ def status_of(task: Task) -> dict[str, Any]:
 
 def _recent_runs(task: Task, working: set[int]) -> list[dict[str, Any]]:
     columns = (TaskRun.pk.alias("run_pk"), *(getattr(TaskRun, name) for name in _OF_A_RUN))
-    runs = TaskRun.select(*columns).where(TaskRun.task == task.name).order_by(TaskRun.pk.desc())
+    runs = TaskRun.select(*columns).where(TaskRun.task == task.key).order_by(TaskRun.pk.desc())
     return [run | {"working": run["run_pk"] in working} for run in runs.limit(RECENT_RUNS).dicts()]
 
 
@@ -212,7 +212,7 @@ def workers_of(task: str, moment: datetime) -> list[dict[str, Any]]:
     """The workers of a task, with the number of spectra that each holds.
 
     Args:
-        task: The name of the task.
+        task: The key of the task.
         moment: The time by the clock of the database.
     """
     held = (

@@ -11,7 +11,8 @@ Found = Mapping[str, Any]
 
 _COUNTED = ("spectra", "done", "pending", "withheld", "bad", "warn")
 
-_STATES = {
+#: What is said of a worker that may not be working.
+STATES = {
     DEAD: "; seems dead: the next `astra run` takes over what it had",
     UNKNOWN: "; nobody can tell from here whether it lives",
 }
@@ -75,7 +76,7 @@ def _in_flight(found: Found) -> Iterator[str]:
         if worker["oldest_s"] is not None:
             hand += f", the oldest for {duration(worker['oldest_s'])}"
         place = f"{worker['host']}:{worker['pid']} (run {worker['run_pk']})"
-        yield f"    worker {worker['worker_pk']} {place}: {hand}{_STATES.get(worker['state'], '')}"
+        yield f"    worker {worker['worker_pk']} {place}: {hand}{STATES.get(worker['state'], '')}"
     suspects = found["suspects"]
     if suspects["waiting"] or suspects["in_hand"]:
         waiting, being = f"{suspects['waiting']:,} waiting", f"{suspects['in_hand']:,} in hand"

@@ -40,9 +40,9 @@ log = logging.getLogger("astra")
 class Provenance:
     """What the numbers of a run depend on, apart from the spectra; rows that differ in it do not mix.
 
-    The origin and the range say how the weights were chosen, and what they are good for; no number depends on
-    them. ``options`` are those that change numbers and have no place of their own here, as JSON; the task
-    itself fills them in.
+    The origin, the range and the path say how the weights were chosen, what they are good for and where they
+    are; no number depends on them. The path goes on record with the arguments of the run. ``options`` are
+    those that change numbers and have no place of their own here, as JSON; the task itself fills them in.
     """
 
     weights_name: str | None = None
@@ -53,6 +53,20 @@ class Provenance:
     weights_origin: str | None = None
     weights_range: str | None = None
     options: str | None = None
+    weights_path: str | None = None
+
+
+@dataclass(frozen=True)
+class GoingOn:
+    """With what a run goes on where its caller leaves it open: as the rows so far were made.
+
+    Attributes:
+        options: Further options for the run, by name, e.g. the path of the weights of the rows.
+        note: What is said once, e.g. that the default is another one by now.
+    """
+
+    options: Mapping[str, Any]
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,25 @@ class Rederivation:
 
     apply: Callable[[list[Any], list[Any]], None]
     also_stale: Callable[[], peewee.Node] = lambda: peewee.SQL("1 = 0")
+
+
+@dataclass(frozen=True)
+class Fill:
+    """How a task fills columns of rows that are there and lack them, without measuring a spectrum again.
+
+    A row lacks them where all of them are NULL: it was made before the task had them. Of those that are
+    derived, a row lacks any that is NULL, and gets it where it can be computed.
+
+    Attributes:
+        name: With which it is asked for.
+        columns: The fields of the results that it fills.
+        of_spectrum: Gives their values, in this order, for a spectrum whose file it reads; ``None`` takes
+            those that the rederivation of the task computes from the row and its source.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    of_spectrum: Callable[[Any], Iterable[Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -130,10 +163,13 @@ class Task:
     def __init__(self, function: Callable[..., Iterator[Any]], *, uses_source: bool = True) -> None:
         functools.update_wrapper(self, function)
         self.name, self.uses_source = function.__name__, uses_source
+        self.key = self.name
+        """By what runs, workers, claims and notes name the set of results: of a trial it has that, too."""
         self.spectrum_models, self.output_model = _models_of(function)
         self.options = declared_options(function)
         # Where no number depends on the source, nothing is derived; the row is to name it all the same.
         self.rederivation = None if uses_source else Rederivation(lambda rows, sources: None)
+        self.fills: dict[str, Fill] = {}
         self.notes: list[Note] = []
         self.watched: dict[str, Watched] = {}
         self.sections: list[OwnSection] = []
@@ -144,6 +180,8 @@ class Task:
         """Load what a run with these options needs, so that a wrong setting fails before any spectrum."""
         self.check: Callable[..., None] = lambda **options: self.prepare(**options)
         """Fail as ``prepare`` does, in a process that lets others compute, and so needs to load less."""
+        self.go_on: Callable[..., GoingOn | None] | None = None
+        """Say with what a run goes on, from the run that made the rows so far; nothing: as by default."""
 
     def __call__(self, spectra: Iterable[Any], **options: Any) -> Iterator[Any]:
         """Yield one row per spectrum; ``t_elapsed`` is filled in where the task left it empty.
@@ -272,13 +310,30 @@ class Task:
         self.check = function
         return function
 
+    def continued_by(self, function: Callable[..., GoingOn | None]) -> Callable[..., GoingOn | None]:
+        """Decorator: ``function(run, **options)`` says with what a run goes on where there are rows.
+
+        ``run`` is the newest ``TaskRun`` that rows of this version are left of: its ``weights_name``,
+        ``weights_sha256``, ``seed``, ``n_draws`` and ``arguments``. ``function`` returns ``None`` where the
+        options say themselves what to take, and raises ``ConfigError`` where what made the rows is lost.
+        """
+        self.go_on = function
+        return function
+
     def rederived_by(
-        self, also_stale: Callable[[], peewee.Node] = Rederivation.also_stale
+        self,
+        also_stale: Callable[[], peewee.Node] = Rederivation.also_stale,
+        *,
+        fills: Mapping[str, Iterable[str]] = types.MappingProxyType({}),
     ) -> Callable[[Callable], Callable]:
         """Decorator: ``function(rows, sources)`` brings rows up to date whose sources have changed.
 
         Args:
             also_stale: Gives a condition on further rows (see ``Rederivation``).
+            fills: Columns that ``astra run --fill NAME`` fills from what the function computes, by that name.
+
+        Raises:
+            TypeError: The task says that it makes no use of sources, or the results have no such columns.
         """
 
         def register(apply: Callable[[list, list], None]) -> Callable[[list, list], None]:
@@ -287,9 +342,50 @@ class Task:
                     f"task {self.name}: uses_source=False says that nothing is derived from a source"
                 )
             self.rederivation = Rederivation(apply, also_stale)
+            for name, columns in fills.items():
+                self._add_fill(Fill(name, tuple(columns)))
             return apply
 
         return register
+
+    def filled_by(self, name: str, *, columns: Iterable[str]) -> Callable[[Callable], Callable]:
+        """Decorator: ``astra run --fill NAME`` fills these columns by ``function(spectrum)``.
+
+        The function reads the file of the spectrum, and returns one value for each column; an error of the
+        spectrum (``SpectrumError``) it lets through: the columns of this row then stay NULL.
+
+        Raises:
+            TypeError: The results have no such columns, or a row cannot lack them.
+        """
+
+        def register(of_spectrum: Callable[[Any], Iterable]) -> Callable[[Any], Iterable]:
+            self._add_fill(Fill(name, tuple(columns), of_spectrum))
+            return of_spectrum
+
+        return register
+
+    def _add_fill(self, fill: Fill) -> None:
+        fields, results = self.output_model._meta.fields, self.output_model.__name__
+        if fill.name in self.fills:
+            raise TypeError(f"task {self.name} has two fills called {fill.name!r}")
+        for name in fill.columns:
+            if name not in fields or not fields[name].null:
+                raise TypeError(
+                    f"task {self.name}: fill {fill.name!r}: {results} has no column {name!r} that may be NULL"
+                )
+        self.fills[fill.name] = fill
+
+    def fill(self, name: str) -> Fill:
+        """The fill of a name.
+
+        Raises:
+            UsageError: There is none; it says which there are.
+        """
+        if not self.fills:
+            raise UsageError(f"task {self.name} has no columns to fill: --fill {name}")
+        if name not in self.fills:
+            raise UsageError(f"task {self.name} has no --fill {name}; it has {', '.join(self.fills)}")
+        return self.fills[name]
 
     def noted_by(self, text: str) -> Callable[[Callable], Callable]:
         """Decorator: ``astra status`` says ``text`` of the results for which ``function()`` holds.

@@ -25,7 +25,8 @@ def spectrum_changed(results: type[PipelineOutputModel], spectra: type[BaseModel
 
 def source_changed(results: type[PipelineOutputModel], spectra: type[BaseModel]) -> peewee.Expression:
     """Whether a spectrum has another source than its result, or that has changed, over a join of all."""
-    known, then = results.source_modified, results.source_read
+    # Rows from before ``source_read`` was kept were made when their spectra were read.
+    known, then = results.source_modified, fn.COALESCE(results.source_read, results.inputs_read)
     changed = _moved(known, Source.modified, then.is_null() | (Source.modified >= then))
     return has_other_source(results, spectra) | changed
 

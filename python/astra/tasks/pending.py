@@ -10,20 +10,28 @@ Each query is of one model of spectra, so that it reads two indexes side by side
 selection for each model of a task. No two spectra, of whichever models, have the same key.
 """
 
-from collections.abc import Callable, Iterator
+import functools
+import operator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import peewee
 
+from astra.database.reconnecting import persistent
+from astra.database.sql import among
 from astra.errors import UsageError
 from astra.models import APOGEE
 from astra.models.base import BaseModel
-from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel, of_this_version
+from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel, has_result, of_this_version
 from astra.models.source import Source
-from astra.tasks.contract import Task
+from astra.tasks.contract import Fill, Task
 from astra.tasks.inputs import has_other_source, negated, source_changed, spectrum_changed, was_ahead
 from astra.tasks.withheld import is_noted, noted
+
+if TYPE_CHECKING:
+    from astra.tasks.conditions import Condition
 
 _LARGEST_SDSS_ID = 2**63 - 1
 
@@ -44,6 +52,8 @@ class Selection:
             time (UTC) or before it.
         since: Of these, not those that were tried after this time (UTC) and have a row that says so.
         models: Only spectra of these models; ``None`` takes all that the task does.
+        condition: Only spectra that meet it.
+        changed_since: Only spectra that were changed at this time (UTC) or later, or whose stars were.
     """
 
     task: Task
@@ -55,6 +65,14 @@ class Selection:
     tried_before: datetime | None = None
     since: datetime | None = None
     models: tuple[type[BaseModel], ...] | None = None
+    condition: "Condition | None" = None
+    changed_since: datetime | None = None
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether it leaves out spectra that the task takes."""
+        parts = (self.sources, self.page, self.models, self.condition, self.changed_since)
+        return any(part is not None for part in parts)
 
     @property
     def spectra(self) -> type[BaseModel]:
@@ -120,7 +138,7 @@ def stale_query(selection: Selection, after: int | None = None) -> peewee.ModelS
     rederivation = selection.task.rederivation
     if rederivation is None or selection.overwrite:
         return None
-    return _with_source(_keys(selection, after, peewee.JOIN.INNER)).where(_stale(selection))
+    return _keys(selection, after, peewee.JOIN.INNER, with_source=True).where(_stale(selection))
 
 
 def _stale(selection: Selection) -> peewee.Expression:
@@ -129,6 +147,25 @@ def _stale(selection: Selection) -> peewee.Expression:
     changed = source_changed if selection.task.uses_source else has_other_source
     also = selection.task.rederivation.also_stale()
     return (changed(results, spectra) | also) & negated(spectrum_changed(results, spectra))
+
+
+def unfilled_query(fill: Fill, selection: Selection, after: int | None = None) -> peewee.ModelSelect:
+    """The keys of rows that lack the columns of a fill, and whose inputs are those that they were made from.
+
+    Those with other inputs are pending, or stale, and get the columns with all others.
+
+    Args:
+        fill: The fill.
+        selection: What a run works on, of one model.
+        after: Only larger keys.
+    """
+    spectra, results = selection.spectra, selection.task.output_model
+    lacking = [results._meta.fields[name].is_null() for name in fill.columns]
+    unchanged = negated(spectrum_changed(results, spectra))
+    query = _keys(selection, after, peewee.JOIN.INNER).where(has_result(results), unchanged)
+    if fill.of_spectrum:
+        return query.where(*lacking)
+    return _with_source(query).where(functools.reduce(operator.or_, lacking), negated(_stale(selection)))
 
 
 def read_before(results: type[PipelineOutputModel], moment: datetime | None) -> peewee.Expression:
@@ -149,7 +186,7 @@ def stream_keys(
     stand together.
 
     Args:
-        find: ``pending_query`` or ``stale_query``.
+        find: Gives such a query of one model of spectra, as ``stale_query`` does.
         selection: What a run works on.
         size: Keys of a chunk.
         limit: At most this many keys in all.
@@ -162,7 +199,8 @@ def stream_keys(
             if query is None:
                 return
             key, count = query.model.spectrum_pk, size if left is None else min(size, left)
-            chunk = [pk for (pk,) in query.order_by(key).limit(count).tuples()]
+            query = query.order_by(key).limit(count)
+            chunk = persistent(lambda query=query: [pk for (pk,) in query.clone().tuples()])
             if not chunk:
                 break
             yield chunk
@@ -189,11 +227,11 @@ def with_need(selection: Selection) -> tuple[peewee.ModelSelect, peewee.Node]:
     In one pass: each of the two queries reads nearly as much as both together.
     """
     # NOT IN: of what refers to each row, PostgreSQL makes no plan for several processes.
-    spectra, query = selection.spectra, _keys(selection)
+    spectra, query = selection.spectra, _keys(selection, with_source=True)
     pending = _needed(selection) & spectra.spectrum_pk.not_in(noted(selection.task, spectra))
     if selection.task.rederivation is None:
         return query, pending
-    return _with_source(query), pending | _stale(selection)
+    return query, pending | _stale(selection)
 
 
 def anything_pending(selection: Selection) -> bool:
@@ -207,7 +245,7 @@ def anything_to_process(selection: Selection) -> bool:
     return any(pending_query(each).exists() for each in selection.of_each_model())
 
 
-def sources_of(stars: list[str]) -> tuple[int, ...] | None:
+def sources_of(stars: Collection[str]) -> tuple[int, ...] | None:
     """The sources of stars named by sdss_id (digits) or APOGEE id, also by one that only spectra carry.
 
     Returns:
@@ -218,30 +256,43 @@ def sources_of(stars: list[str]) -> tuple[int, ...] | None:
     """
     if not stars:
         return None
-    found: list[int] = []
+    found = sources_by_name(stars)
     for star in stars:
-        keys = _keys_of(star)
-        if not keys:
+        if star not in found:
             kind = "sdss_id" if star.isdecimal() else "APOGEE id"
             raise UsageError(f"no star with {kind} {star} in the database; ingest its spectra first")
-        found += keys
-    return tuple(found)
+    return tuple(dict.fromkeys(pk for star in stars for pk in found[star]))
 
 
-def _keys_of(star: str) -> list[int]:
+def sources_by_name(stars: Iterable[str]) -> dict[str, list[int]]:
+    """The sources of any number of stars, by their names as in ``sources_of``; without those not there."""
+    names = set(stars)
+    texts = {name for name in names if not name.isdecimal()}
     # SQLite raises on a number that no column can hold.
-    if star.isdecimal() and int(star) > _LARGEST_SDSS_ID:
-        return []
-    same = Source.sdss_id == int(star) if star.isdecimal() else Source.sdss4_apogee_id == star
-    keys = [pk for (pk,) in Source.select(Source.pk).where(same).tuples()]
-    if keys or star.isdecimal():
-        return keys
+    numbers = {name: int(name) for name in names - texts if int(name) <= _LARGEST_SDSS_ID}
+    keys = dict(_named(Source.sdss_id, Source.pk, set(numbers.values())))
+    found = {name: [keys[number]] for name, number in numbers.items() if number in keys}
+    found |= {name: [pk] for name, pk in _named(Source.sdss4_apogee_id, Source.pk, texts)}
     # A star with two names is stored under one of them.
-    observed = (
-        spectra.select(spectra.source).where(spectra.obj == star, spectra.source.is_null(False))
-        for spectra in APOGEE
-    )
-    return list(dict.fromkeys(pk for query in observed for (pk,) in query.distinct().tuples()))
+    others: dict[str, dict[int, None]] = {}
+    for spectra in APOGEE:
+        for name, pk in sorted(_named(spectra.obj, spectra.source, texts - found.keys())):
+            others.setdefault(name, {})[pk] = None
+    return found | {name: list(pks) for name, pks in others.items()}
+
+
+def _named(name: peewee.Field, key: peewee.Field, names: Collection) -> Iterator[tuple]:
+    """Each of some names that a table has, with the key of its source."""
+    if not names:
+        return iter(())
+    database = name.model._meta.database
+    query = name.model.select(name, key).where(among(database, name, names), key.is_null(False))
+    return query.tuples().iterator()
+
+
+def joined(selection: Selection) -> peewee.ModelSelect:
+    """The keys of all spectra of one model that a selection allows, joined with results and sources."""
+    return _keys(selection, with_source=True)
 
 
 def with_sources(model: type[BaseModel]) -> peewee.ModelSelect:
@@ -255,9 +306,16 @@ def _with_source(spectra: peewee.ModelSelect) -> peewee.ModelSelect:
 
 
 def _keys(
-    selection: Selection, after: int | None = None, kind: str = peewee.JOIN.LEFT_OUTER
+    selection: Selection,
+    after: int | None = None,
+    kind: str = peewee.JOIN.LEFT_OUTER,
+    *,
+    with_source: bool = False,
 ) -> peewee.ModelSelect:
-    """The keys of the spectra that a selection allows, joined with their results of this version."""
+    """The keys of the spectra that a selection allows, joined with their results of this version.
+
+    Their sources are joined too where that is asked for, or a condition needs them.
+    """
     spectra, results = selection.spectra, selection.task.output_model
     key = spectra.spectrum_pk
     same, query = (results.spectrum_pk == key) & of_this_version(results), spectra.select(key)
@@ -266,10 +324,15 @@ def _keys(
         # PostgreSQL does not conclude this from the other condition, and reads all the rows before it.
         same &= results.spectrum_pk > after
     if selection.sources is not None:
-        query = query.where(spectra.source << selection.sources)
+        query = query.where(among(spectra._meta.database, spectra.source, selection.sources))
     if selection.page is not None:
         part, parts = selection.page
         # The remainder by integer division: peewee reads % as LIKE.
         query = query.where(key - key / parts * parts == part - 1)
     query = query.join(results, kind, on=same).switch(spectra)
-    return _with_source(query) if selection.task.rederivation is None else query
+    if (since := selection.changed_since) is not None:
+        query = query.where((spectra.modified >= since) | (Source.modified >= since))
+    if selection.condition is not None:
+        query = query.where(selection.condition.on(spectra))
+    with_source |= since is not None or selection.condition is not None
+    return _with_source(query) if with_source or selection.task.rederivation is None else query

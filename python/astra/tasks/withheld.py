@@ -44,7 +44,7 @@ class Withheld:
 
 def is_noted(task: Task, spectra: type[BaseModel]) -> peewee.Expression:
     """Whether a spectrum has a note that holds, in a query on the table of spectra."""
-    same = (TaskWithheld.task == task.name) & (TaskWithheld.spectrum_pk == spectra.spectrum_pk)
+    same = (TaskWithheld.task == task.key) & (TaskWithheld.spectrum_pk == spectra.spectrum_pk)
     return fn.EXISTS(TaskWithheld.select(peewee.Value(1)).where(same, _holds(spectra)))
 
 
@@ -61,7 +61,7 @@ def noted(task: Task, spectra: type[BaseModel], tried_before: datetime | None = 
     query = (
         TaskWithheld.select(TaskWithheld.spectrum_pk)
         .join(spectra, on=(TaskWithheld.spectrum_pk == spectra.spectrum_pk))
-        .where(TaskWithheld.task == task.name, _holds(spectra))
+        .where(TaskWithheld.task == task.key, _holds(spectra))
     )
     if tried_before is None:
         return query
@@ -84,14 +84,14 @@ def count_noted(task: Task) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for model in task.spectrum_models:
         query = TaskWithheld.select(kind, number).where(TaskWithheld.spectrum_pk << noted(task, model))
-        counts.update(dict(query.where(TaskWithheld.task == task.name).group_by(kind).tuples()))
+        counts.update(dict(query.where(TaskWithheld.task == task.key).group_by(kind).tuples()))
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def note(task: Task, tries: Iterable[Withheld]) -> None:
     """Note whose files were withheld, within ``writing``."""
     names = ("spectrum_pk", "reason", "tried", "spectrum_modified")
-    rows = [(task.name, *(getattr(each, name) for name in names)) for each in tries]
+    rows = [(task.key, *(getattr(each, name) for name in names)) for each in tries]
     fields = [TaskWithheld.task, *(getattr(TaskWithheld, name) for name in names)]
     for part in peewee.chunked(sorted(rows), MAX_PARAMETERS // len(fields)):
         TaskWithheld.insert_many(part, fields=fields).on_conflict(
@@ -101,5 +101,5 @@ def note(task: Task, tries: Iterable[Withheld]) -> None:
 
 def forget(task: Task, keys: Collection[int]) -> None:
     """Drop the notes of some spectra, within ``writing``: more is known of them now."""
-    same = (TaskWithheld.task == task.name) & (TaskWithheld.spectrum_pk << list(keys))
+    same = (TaskWithheld.task == task.key) & (TaskWithheld.spectrum_pk << list(keys))
     TaskWithheld.delete().where(same).execute()

@@ -14,27 +14,37 @@ import numpy as np
 import peewee
 from peewee import fn
 
+from astra.config import load_settings
 from astra.errors import MissingSpectrum, SpectrumError, UnusableSpectrum
 from astra.ingest.values import FILLER, SMALLEST_K_MAG
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar, ApogeeSpectrum
 from astra.models.astronn_dist import AstroNNdist
 from astra.models.base import BaseModel
 from astra.models.mwm import ApogeeCombinedSpectrum
+from astra.models.pipeline import TaskRun
 from astra.models.source import Source
 from astra.pipelines.astronn_dist.distances.distance import NAMES, Stars
-from astra.pipelines.astronn_dist.distances.results import Columns, derive
+from astra.pipelines.astronn_dist.distances.results import OF_GAIA, Columns, derive
 from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, load_model
 from astra.pipelines.astronn_dist.network.sampling import choose_device
+from astra.pipelines.astronn_dist.weights import former
 from astra.pipelines.astronn_dist.weights.files import identify, load_weights, range_of
 from astra.pipelines.astronn_dist.weights.library import chosen_weights
 from astra.spectra.combined import CombinedSpectrum
+from astra.spectra.coverage import Coverage, coverage_of
 from astra.spectra.grid import N_GRID
-from astra.tasks.contract import Provenance, task
+from astra.tasks.contract import GoingOn, Provenance, task
+from astra.tasks.inputs import negated
 from astra.tasks.options import Option
 
 log = logging.getLogger("astra")
 
 PRECISION = "float32"
+#: What distances have had since there are full errors and parallaxes (migration 0005).
+ADDED = (
+    *("e_dist_full", "dist_lo", "dist_hi", "nn_parallax", "e_nn_parallax", "e_model_nn_parallax"),
+    *OF_GAIA,
+)
 _WITHOUT_EFFECT = "Without effect: a keyword of upstream."
 
 
@@ -93,7 +103,20 @@ def _identify(
 ) -> Provenance:
     chosen = chosen_weights(model_path or weights)
     name, sha256 = identify(chosen.path)
-    return Provenance(name, sha256, seed, n_draws, PRECISION, chosen.origin, range_of(chosen.path))
+    facts = {"weights_range": range_of(chosen.path), "weights_path": str(chosen.path.absolute())}
+    return Provenance(name, sha256, seed, n_draws, PRECISION, chosen.origin, **facts)
+
+
+@astronn_dist.continued_by
+def _go_on(
+    run: TaskRun, weights: str | None = None, model_path: str | None = None, **_: Any
+) -> GoingOn | None:
+    """Take the weights of the rows so far, unless others are named."""
+    settings = load_settings()
+    if (model_path or weights or settings.weights) is not None or run.weights_sha256 is None:
+        return None
+    found = former.find_again(run.weights_name, run.weights_sha256, run.arguments, settings)
+    return GoingOn({"weights": str(found.absolute())}, former.other_default(found, settings))
 
 
 @astronn_dist.prepared_by
@@ -120,6 +143,25 @@ def _check(weights: str | None = None, device: str = "auto", model_path: str | N
     load_weights(chosen_weights(model_path or weights).path)
 
 
+def to_correct() -> peewee.Expression:
+    """Whether a result rests on other values than it should, though nobody has said that its star changed."""
+    return changed_by_hand() | has_raw_mean()
+
+
+def has_raw_mean() -> peewee.Expression:
+    """Whether a parallax of Gaia with an unknown zero-point is in the mean, as a version before this left it.
+
+    The mean of one parallax may differ from it in its last digit.
+    """
+    row = AstroNNdist
+    is_mean_of_one = fn.ABS(row.weighted_parallax - row.nn_parallax) <= 1e-9 * row.nn_parallax
+    return (
+        without_zero_point()
+        & row.weighted_parallax.is_null(False)
+        & negated(fn.COALESCE(is_mean_of_one, False))
+    )
+
+
 def changed_by_hand() -> peewee.Expression:
     """Whether a result rests on another Ks or E(B-V) than its star has now.
 
@@ -138,13 +180,19 @@ def _differs(used: peewee.Field, was_missing: Any, value: peewee.Field, low: flo
     return other_value | (peewee.Case(None, [(was_missing, 1)], 0) != peewee.Case(None, [(usable, 0)], 1))
 
 
-@astronn_dist.rederived_by(changed_by_hand)
+@astronn_dist.rederived_by(to_correct, fills={"distances": ADDED})
 def rederive(rows: list[AstroNNdist], sources: list[Source | None]) -> None:
     """Compute distances and parallaxes from the stored luminosities and the current values of the sources."""
     names = ("L_fakemag", "e_L_fakemag", "e_model_L_fakemag")
     luminosity = np.array([[getattr(row, name) for row in rows] for name in names], float)
     measured = np.array([not row.flag_no_result for row in rows], bool)
     _fill(rows, derive(luminosity, measured, _stars(sources)))
+
+
+@astronn_dist.filled_by("coverage", columns=Coverage._fields)
+def cover(spectrum: ApogeeSpectrum) -> Coverage:
+    """Read a spectrum, and count its pixels."""
+    return coverage_of(spectrum.read())
 
 
 @astronn_dist.noted_by(
@@ -201,6 +249,9 @@ def _measure(batch: list[_Read], estimate: Callable[..., Columns], overhead: flo
     for item in batch:
         if item.row.flag_no_result and item.pixels is not None:
             _fail(item, UnusableSpectrum(f"no usable pixel: {item.spectrum.path}"))
+        if not item.row.flag_no_result:
+            for name, value in coverage_of(item.pixels)._asdict().items():
+                setattr(item.row, name, value)
         item.row.t_elapsed = item.seconds + (0.0 if item.row.flag_no_result else spent / measured)
         item.row.t_overhead = overhead / len(batch)
     return [item.row for item in batch]

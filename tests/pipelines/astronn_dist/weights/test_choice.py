@@ -11,6 +11,7 @@ from astra.pipelines.astronn_dist.weights.library import (
     MWM_ASTRA_FILE,
     Chosen,
     embedded_default,
+    embedded_models,
     find_weights,
 )
 
@@ -25,7 +26,7 @@ def settings(tmp_path):
 def test_the_option_comes_first_then_the_configuration_then_mwm_astra_then_the_embedded_default(
     settings, tmp_path, embedded_folder
 ):
-    default = embedded_folder / "default.safetensors"
+    default = embedded_folder / "sim1.safetensors"
     default.touch()
     assert find_weights(None, settings) == Chosen(default, EMBEDDED)
 
@@ -48,16 +49,19 @@ def test_where_nothing_is_embedded_the_message_asks_for_weights(settings, embedd
         find_weights(None, settings)
 
 
-def test_two_embedded_models_are_no_default(settings, embedded_folder):
-    for name in ("one", "two"):
-        (embedded_folder / f"{name}.safetensors").touch()
+def test_earlier_defaults_stay_in_the_package_and_are_taken_by_their_names(settings, embedded_folder):
+    default, earlier = (embedded_folder / f"{name}.safetensors" for name in ("sim1", "sim0"))
+    for path in (earlier, default):
+        path.touch()
 
-    with pytest.raises(ConfigError, match=r"several models \(one, two\); install astra anew"):
-        find_weights(None, settings)
+    assert embedded_default() == find_weights(None, settings).path == default
+    assert find_weights("sim0", settings).path == earlier
+    assert list(embedded_models()) == ["sim1", "sim0"]
 
 
-def test_the_package_itself_embeds_one_model_at_most():
-    assert embedded_default() is None or embedded_default().suffix == ".safetensors"
+def test_the_package_has_its_default_and_no_more_models_than_its_page_says():
+    assert embedded_default().suffix == ".safetensors"
+    assert sum(path.stat().st_size for path in embedded_models().values()) < 20e6
 
 
 def test_the_embedded_default_has_a_name_unless_a_model_of_the_user_has_it(settings, embedded_folder):

@@ -279,11 +279,12 @@ def test_what_is_no_name_is_refused(settings, tensors, tmp_path, name):
     assert os.listdir(settings.models_dir) == []
 
 
-def test_the_name_of_the_embedded_default_is_not_given_to_another(settings, tensors, embedded_folder):
-    default = a_model(embedded_folder / "sim1.safetensors", tensors)
+@pytest.mark.parametrize("name", ["sim1", "sim0"])
+def test_the_name_of_a_model_of_the_package_is_not_given_to_another(settings, tensors, embedded_folder, name):
+    path = a_model(embedded_folder / f"{name}.safetensors", tensors)
 
-    with pytest.raises(UsageError, match="name of the embedded default"):
-        import_model(default, "sim1", settings, overwrite=True)
+    with pytest.raises(UsageError, match="a model of the package has this name"):
+        import_model(path, name, settings, overwrite=True)
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "Größe-2.1_b+c"])

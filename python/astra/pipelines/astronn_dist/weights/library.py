@@ -19,8 +19,11 @@ from astra.pipelines.astronn_dist.weights.formats import FOLDER_FILES, WrongWeig
 #: The published model below the folder that ``MWM_ASTRA`` names.
 MWM_ASTRA_FILE = Path("pipelines", "astroNN_dist", "astroNN_dist_model_parameter.pt")
 
-#: Holds one file, the model that comes with the package; its stem is the model's name.
+#: Holds the models that come with the package, a file each, whose stem is the model's name.
 EMBEDDED_FOLDER = Path(__file__).with_name("default")
+
+#: The name of the default among them; the others were it before, and are taken where they are named.
+DEFAULT = "simulated-5"
 
 #: How a model was chosen that nobody named.
 EMBEDDED = "embedded default"
@@ -56,11 +59,11 @@ def chosen_weights(option: str | None) -> Chosen:
 
 
 def find_weights(option: str | None, settings: Settings) -> Chosen:
-    """The file or folder of the weights in force.
+    """The file or folder of the weights that a task without rows takes.
 
     In this order: the option, the configuration, the published model below ``MWM_ASTRA``, the embedded
     default. A value with a "/" or a known suffix is a path; any other is the name of a model in
-    ``models_dir``, or else of the embedded default, or else of a folder that exists.
+    ``models_dir``, or else of an embedded one, or else of a folder that exists.
 
     Raises:
         ConfigError: What is named is not there, or nothing is named and nothing is embedded.
@@ -77,16 +80,14 @@ def find_weights(option: str | None, settings: Settings) -> Chosen:
 
 
 def embedded_default() -> Path | None:
-    """The file of the model that comes with the package; ``None`` if it was built without one.
+    """The file of the default that comes with the package; ``None`` if it was built without one."""
+    return embedded_models().get(DEFAULT)
 
-    Raises:
-        ConfigError: There are several.
-    """
-    found = sorted(EMBEDDED_FOLDER.glob(f"*{files.OURS}"))
-    if len(found) > 1:
-        names = ", ".join(path.stem for path in found)
-        raise ConfigError(f"{shown(EMBEDDED_FOLDER)} holds several models ({names}); install astra anew")
-    return found[0] if found else None
+
+def embedded_models() -> dict[str, Path]:
+    """The files of all models that come with the package, by their names, the default first."""
+    found = {path.stem: path for path in sorted(EMBEDDED_FOLDER.glob(f"*{files.OURS}"))}
+    return dict(sorted(found.items(), key=lambda item: item[0] != DEFAULT))
 
 
 def files_of(name: str, models_dir: Path) -> list[Path]:
@@ -109,15 +110,19 @@ def named(value: str, origin: str, models_dir: Path) -> Path:
         path = Path(expand_path(value))
     except ConfigError as error:
         raise ConfigError(f"{origin}: {error}") from None
-    if "/" in value or path.suffix in SUFFIXES:
+    if is_path(value) or path.suffix in SUFFIXES:  # a variable may stand for a file
         return _existing([path], origin, remedy)
     candidates = files_of(value, models_dir)
-    embedded = embedded_default()
-    if embedded is not None and embedded.stem == value:
+    if (embedded := embedded_models().get(value)) is not None:
         candidates.append(embedded)
     if os.path.isdir(path):
         candidates.append(path)  # last: a folder that happens to lie here hides no model of that name
     return _existing(candidates, origin, f"put the model there, or {remedy}")
+
+
+def is_path(value: str) -> bool:
+    """Whether a value stands for a path, and for no name."""
+    return "/" in value or value.endswith(SUFFIXES)
 
 
 def _existing(candidates: list[Path], origin: str, remedy: str) -> Path:
@@ -137,6 +142,22 @@ def _existing(candidates: list[Path], origin: str, remedy: str) -> Path:
 
 
 @dataclass(frozen=True)
+class InForce:
+    """The weights that a run takes if nobody names any, or the reason why there are none."""
+
+    chosen: Chosen | None
+    problem: str | None = None
+
+
+def without_rows(settings: Settings) -> InForce:
+    """The weights that a task without rows takes."""
+    try:
+        return InForce(find_weights(None, settings))
+    except ConfigError as error:
+        return InForce(None, str(error))
+
+
+@dataclass(frozen=True)
 class Listed:
     """One model of the list; of a damaged one, what is wrong with it."""
 
@@ -152,6 +173,8 @@ class Listed:
     """What chose it, if it is the one in force."""
     hidden_by: Path | None = None
     """The model that is taken for the name in its place; this one is found by its path alone."""
+    earlier_default: bool = False
+    """Whether it comes with the package because it was the default before."""
 
 
 @dataclass(frozen=True)
@@ -162,19 +185,24 @@ class Listing:
     problem: str | None
 
 
-def list_models(settings: Settings) -> Listing:
-    """The embedded default, those in the folder of models, and the one in force, wherever it lies.
+def list_models(settings: Settings, in_force: InForce | None = None) -> Listing:
+    """The embedded models, those in the folder of models, and the one in force, wherever it lies.
+
+    Args:
+        settings: Where models are.
+        in_force: Which is in force; ``None`` takes the one of a task without rows.
 
     Raises:
         ConfigError: The folder of models is there but cannot be read.
     """
-    chosen, problem = _in_force(settings)
-    places = dict.fromkeys(_in_folder(settings.models_dir), MODELS_FOLDER)
-    if (embedded := embedded_default()) is not None:
-        places = {embedded: PACKAGE} | places
+    in_force = in_force or without_rows(settings)
+    chosen = in_force.chosen
+    places = dict.fromkeys(embedded_models().values(), PACKAGE)
+    places |= dict.fromkeys(_in_folder(settings.models_dir), MODELS_FOLDER)
     if chosen is not None and not any(_same(path, chosen.path) for path in places):
         places[chosen.path] = ELSEWHERE
-    return Listing([_listed(path, place, chosen, settings) for path, place in places.items()], problem)
+    models = [_listed(path, place, chosen, settings) for path, place in places.items()]
+    return Listing(models, in_force.problem)
 
 
 def _in_folder(folder: Path) -> Iterator[Path]:
@@ -195,7 +223,7 @@ def _unusable(folder: Path, error: OSError) -> ConfigError:
 
 
 def _listed(path: Path, place: str, chosen: Chosen | None, settings: Settings) -> Listed:
-    facts: dict[str, Any] = {"chosen_by": _chosen_by(path, chosen)}
+    facts: dict[str, Any] = {"chosen_by": _chosen_by(path, chosen), "earlier_default": _was_default(path)}
     with suppress(ConfigError):
         facts["sha256"] = files.identify(path)[1]
     try:
@@ -222,24 +250,28 @@ def _is_found_by_name(path: Path, settings: Settings) -> bool:
 # > One of them
 
 
-def describe_model(value: str | None, settings: Settings) -> dict[str, Any]:
+def describe_model(value: str | None, settings: Settings, in_force: InForce | None = None) -> dict[str, Any]:
     """All that is known of a model, as JSON can hold it.
 
     Args:
         value: A name or a path; ``None`` takes the model in force.
-        settings: Where models are, and which is in force.
+        settings: Where models are.
+        in_force: Which is in force; ``None`` takes the one of a task without rows.
 
     Raises:
         ConfigError: There is no such model, or it is damaged.
     """
-    if value is None:
-        path = find_weights(None, settings).path
-    else:
+    in_force = in_force or without_rows(settings)
+    if value is not None:
         path = named(value, "model", settings.models_dir)
-    return _described(path, load_weights(path, "see `astra models list`"), settings)
+    elif in_force.chosen is not None:
+        path = in_force.chosen.path
+    else:
+        raise ConfigError(in_force.problem)
+    return _described(path, load_weights(path, "see `astra models list`"), settings, in_force.chosen)
 
 
-def _described(path: Path, weights: Weights, settings: Settings) -> dict[str, Any]:
+def _described(path: Path, weights: Weights, settings: Settings, chosen: Chosen | None) -> dict[str, Any]:
     sizes = [tensor.size for name, tensor in weights.tensors.items() if name not in _NORMALISATION]
     validity = weights.validity
     return {
@@ -248,23 +280,16 @@ def _described(path: Path, weights: Weights, settings: Settings) -> dict[str, An
         "path": str(path),
         "format": _format(path),
         "bytes": _size(path),
-        "chosen_by": _chosen_by(path, _in_force(settings)[0]),
+        "chosen_by": _chosen_by(path, chosen),
+        "earlier_default": _was_default(path),
         "parameters": sum(sizes),
         "labels_std": weights.tensors["labels_std"].item(),
         "range": weights.range,
         "widens_errors": validity is not None,
         "components": 0 if validity is None else len(validity.components),
         "details": {name: value for name, value in weights.details.items() if name != "range"},
-        "use": _command(path, settings),
+        "use": f"astra run astronn_dist --weights {shlex.quote(value_for(path, settings))}",
     }
-
-
-def _in_force(settings: Settings) -> tuple[Chosen | None, str | None]:
-    """The model in force, or the reason why there is none."""
-    try:
-        return find_weights(None, settings), None
-    except ConfigError as error:
-        return None, str(error)
 
 
 def _chosen_by(path: Path, chosen: Chosen | None) -> str | None:
@@ -272,10 +297,14 @@ def _chosen_by(path: Path, chosen: Chosen | None) -> str | None:
     return chosen.origin if chosen and _same(path, chosen.path) else None
 
 
-def _command(path: Path, settings: Settings) -> str:
-    """A command that runs with this model."""
-    value = _name(path) if _is_found_by_name(path, settings) else str(path.absolute())
-    return f"astra run astronn_dist --weights {shlex.quote(value)}"
+def _was_default(path: Path) -> bool:
+    """Whether a model comes with the package because it was the default before."""
+    return any(_same(path, each) for name, each in embedded_models().items() if name != DEFAULT)
+
+
+def value_for(path: Path, settings: Settings) -> str:
+    """What ``--weights`` takes for this model: its name, where that finds it, or its path."""
+    return _name(path) if _is_found_by_name(path, settings) else str(path.absolute())
 
 
 # > Another one
@@ -316,17 +345,16 @@ def import_model(
         raise _unusable(target.parent, error) from error
     details = {**weights.details, "imported_from": source}
     files.save_weights(dataclasses.replace(weights, details=details), target)
-    return _described(target, load_weights(target), settings)
+    return _described(target, load_weights(target), settings, without_rows(settings).chosen)
 
 
 def _check_name(name: str) -> None:
-    embedded = embedded_default()
     if not _NAME.fullmatch(name):
         fault = "begin with a letter or a digit, and go on with these or any of . _ + -"
     elif name.endswith(SUFFIXES):
         fault = f"leave out {' and '.join(SUFFIXES)}"
-    elif embedded is not None and name == embedded.stem:
-        fault = "this is the name of the embedded default"
+    elif name in embedded_models():
+        fault = "a model of the package has this name"
     else:
         return
     raise UsageError(f"cannot name a model {name!r}: {fault}")

@@ -1,4 +1,4 @@
-"""A condition on the rows of the catalogue, in the syntax of SQL.
+"""A condition on columns, in the syntax of SQL: what ``--where`` takes.
 
 Our own grammar parses the text, and the query gets every value as a parameter, so that none of the text is in
 the SQL. A condition means the same on SQLite and on PostgreSQL: an absent value is NULL, and a comparison
@@ -17,9 +17,9 @@ from typing import Any
 import peewee
 from lark import Lark, Token, Tree, UnexpectedInput
 
-from astra.catalogue.columns import Column, Kind
 from astra.database.sql import by_code_point, like
 from astra.errors import UsageError
+from astra.models.fields import Kind
 
 GRAMMAR = r"""
 ?start: either
@@ -69,6 +69,21 @@ _LARGEST, _DIGITS = 2**63 - 1, 30
 
 
 @dataclass(frozen=True)
+class Column:
+    """A column that a condition can name.
+
+    Attributes:
+        name: Its name in the condition.
+        key: Its name in the database.
+        kind: The kind of its values.
+    """
+
+    name: str
+    key: str
+    kind: Kind
+
+
+@dataclass(frozen=True)
 class _Operand:
     """A column or a value of the condition, as ``said`` at the character ``at``."""
 
@@ -80,7 +95,13 @@ class _Operand:
 
 
 class Filter:
-    """A parsed condition, made without a database."""
+    """A parsed condition, made without a database.
+
+    Attributes:
+        text: The condition.
+        columns: The columns that it can name.
+        used: Those that it names.
+    """
 
     def __init__(self, text: str, columns: Sequence[Column]) -> None:
         """Parse a condition.
@@ -98,7 +119,11 @@ class Filter:
             raise UsageError(f"--where: {len(text):,} characters are too many; at most {_LONGEST:,}")
         self._tree = _parsed(text)
         # Translated for no database, to find all faults of the text now.
-        self.expression(peewee.SqliteDatabase(None), lambda column: peewee.SQL(column.key))
+        used: list[Column] = []
+        self.expression(
+            peewee.SqliteDatabase(None), lambda column: used.append(column) or peewee.SQL(column.key)
+        )
+        self.used = tuple(used)
 
     def expression(self, database: peewee.Database, node: Callable[[Column], peewee.Node]) -> peewee.Node:
         """The condition as a part of a query.

@@ -1,0 +1,294 @@
+"""A trial takes the place of production, and gives it back: nothing is lost, doubled or mixed."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from builders import a_result, a_source, a_spectrum, write_apstar
+from many_results import OF_PRODUCTION, OF_TRIAL, a_run_with, add_results, two_sets
+
+from astra.database.connection import database, now
+from astra.models import AstroNNdist, Distance, TaskRun, TaskWorker
+from astra.models.pipeline import of_this_version
+from astra.running.claims import Claims
+from astra.system.version import V_ASTRA
+from astra.tasks.installed import find_task
+from astra.tasks.pending import Selection
+from astra.tasks.trials import entered
+from astra.trials.making import make_trial
+from astra.trials.overview import look_up
+from astra.trials.promotion import promote, rollback
+
+TRIAL = "trial-x"
+OLD, NEW = {OF_PRODUCTION}, {OF_TRIAL}
+
+
+@pytest.fixture
+def sets(db):
+    """Ten spectra with results of production and of a trial."""
+    two_sets(db, 10)
+    return db
+
+
+def content(database, table="astro_nn_dist"):
+    """All rows of a table by their spectra, without what moves with each change."""
+    cursor = database.execute_sql(f"SELECT * FROM {table}")
+    names = [each[0] for each in cursor.description]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return {row["spectrum_pk"]: row | {"modified": None} for row in rows}
+
+
+def values(rows):
+    return {row["l_fakemag"] for row in rows.values()}
+
+
+def test_a_trial_that_is_promoted_and_rolled_back_leaves_both_sets_as_they_were(astra, sets):
+    AstroNNdist.update(tag="mine").where(AstroNNdist.spectrum_pk == 3).execute()
+    before, aside = content(sets), content(sets, "astro_nn_dist_trial_x")
+    moved = AstroNNdist.get(AstroNNdist.spectrum_pk == 1).modified
+
+    code, out, err = astra("trials", "promote", TRIAL)
+
+    assert (code, out) == (0, "trial-x is promoted: 10 results replaced, 0 new in production\n"), err
+    promoted = content(sets)
+    assert (values(promoted), values(content(sets, "astro_nn_dist_trial_x"))) == (NEW, OLD)
+    assert AstroNNdist.get(AstroNNdist.spectrum_pk == 1).modified > moved
+    for name in ("task_pk", "created", "tag"):
+        assert [row[name] for row in promoted.values()] == [row[name] for row in before.values()]
+    assert {distance.L_fakemag for distance in Distance.select()} == NEW
+
+    code, out, err = astra("trials", "rollback", TRIAL)
+
+    assert (code, out) == (0, "trial-x is rolled back: 10 results restored, 0 moved into the trial\n"), err
+    assert content(sets) == before
+    assert content(sets, "astro_nn_dist_trial_x") == aside
+
+
+def test_spectra_without_a_result_of_production_get_one_and_lose_it_again(astra, sets):
+    AstroNNdist.delete().where(AstroNNdist.spectrum_pk > 7).execute()
+    before, aside = content(sets), content(sets, "astro_nn_dist_trial_x")
+
+    swap = json.loads(astra("trials", "promote", TRIAL, "--json")[1])
+    assert (swap["swapped"], swap["moved"]) == (7, 3)
+    assert (len(content(sets)), values(content(sets))) == (10, NEW)
+    assert len(content(sets, "astro_nn_dist_trial_x")) == 7
+    back = json.loads(astra("trials", "rollback", TRIAL, "--json")[1])
+
+    assert (back["swapped"], back["moved"], back["since"]) == (7, 3, 0)
+    assert content(sets) == before
+    changed = {"task_pk": None, "created": None}
+    after = content(sets, "astro_nn_dist_trial_x")
+    assert {pk: row | changed for pk, row in after.items()} == {
+        pk: row | changed for pk, row in aside.items()
+    }
+
+
+def test_what_production_has_made_since_moves_out_with_a_rollback_and_is_pending_again(astra, sets):
+    astra("trials", "promote", TRIAL)
+    spectrum = a_spectrum(a_source())
+    a_result(spectrum, run_pk=a_run_with("new"), L_fakemag=OF_TRIAL, inputs_read=now(sets))
+
+    code, _, err = astra("trials", "rollback", TRIAL)
+
+    assert code == 0
+    assert "of these, 1 were made since the promotion; their spectra are pending again" in err
+    assert (values(content(sets)), len(content(sets))) == (OLD, 10)
+    assert (values(content(sets, "astro_nn_dist_trial_x")), len(content(sets, "astro_nn_dist_trial_x"))) == (
+        NEW,
+        11,
+    )
+
+
+def test_a_mixture_is_refused_with_its_size_and_left_as_it_was_if_it_is_accepted(astra, sets):
+    sets.execute_sql("DELETE FROM astro_nn_dist_trial_x WHERE spectrum_pk > 6")
+    before = content(sets)
+
+    code, _, err = astra("trials", "promote", TRIAL)
+    assert code == 78
+    assert "4 results of production would stay beside those of trial-x" in err
+    assert content(sets) == before
+
+    code, _, err = astra("trials", "promote", TRIAL, "--allow-mixed")
+    assert code == 0
+    assert "4 results of production stayed" in err
+    assert "4 spectra were pending in the trial" in err
+    assert values(content(sets)) == OLD | NEW
+    assert astra("trials", "rollback", TRIAL)[0] == 0
+    assert content(sets) == before
+
+
+def test_a_result_that_is_lost_to_a_row_without_one_is_said(astra, sets):
+    sets.execute_sql("UPDATE astro_nn_dist_trial_x SET result_flags = 2048 WHERE spectrum_pk = 1")
+
+    assert "1 results were replaced by rows without a result" in astra("trials", "promote", TRIAL)[2]
+
+
+@pytest.mark.parametrize("key", ["astronn_dist", "astronn_dist@trial-x"])
+def test_as_long_as_a_worker_of_either_set_lives_nothing_changes_places(astra, sets, key):
+    task = find_task("astronn_dist")
+    before = content(sets)
+    with entered(task, TRIAL) as within:
+        worker = Claims(Selection(task if key == task.key else within), a_run_with("old").pk)
+        with worker:
+            pass
+        worker._join()
+    try:
+        code, _, err = astra("trials", "promote", TRIAL)
+
+        assert code == 75
+        assert f"a worker of {key} lives" in err
+        assert content(sets) == before
+    finally:
+        worker.release()
+    assert astra("trials", "promote", TRIAL)[0] == 0
+
+
+def test_what_a_dead_worker_held_cannot_be_written_after_a_promotion(astra, sets):
+    worker = {"task": "astronn_dist", "host": "there", "pid": 1, "started": now(sets)}
+    TaskWorker.insert(worker).execute()
+
+    code, _, err = astra("trials", "promote", TRIAL)
+
+    assert code == 0, err
+    assert TaskWorker.select().count() == 0
+
+
+def test_trials_are_rolled_back_in_the_opposite_order(astra, sets):
+    trial = make_trial(find_task("astronn_dist"), "trial-y")
+    add_results(sets, trial.table_name, a_run_with("newer", "astronn_dist@trial-y"), 30.0, 1, 10)
+    assert [astra("trials", "promote", name)[0] for name in (TRIAL, "y")] == [0, 0]
+    assert values(content(sets)) == {30.0}
+
+    code, _, err = astra("trials", "rollback", TRIAL)
+    assert (code, "trial-y was promoted after trial-x: roll that one back first" in err) == (78, True)
+    assert [astra("trials", "rollback", name)[0] for name in ("y", TRIAL)] == [0, 0]
+    assert values(content(sets)) == OLD
+
+
+def test_a_trial_of_another_version_is_not_promoted(astra, sets):
+    sets.execute_sql(f"UPDATE astro_nn_dist_trial_x SET v_astra = {V_ASTRA + 1000}")
+
+    code, _, err = astra("trials", "promote", TRIAL)
+
+    assert code == 78
+    assert "trial-x was made by version" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("promote", "trial-z"), 2, "no task has a trial-z"),
+        (("promote", "nothing@trial-x"), 2, "unknown task 'nothing'"),
+        (("promote", "Trial X"), 2, "cannot name a trial"),
+        (("rollback", TRIAL), 78, "trial-x is not promoted"),
+        (("new", "astronn_dist", TRIAL), 2, "has a trial-x already"),
+        (("new", "astronn_dist", "x" * 60), 2, "is too long, by"),
+        (("drop", TRIAL), 2, "trial-x has 10 results: give --yes"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(astra, sets, words, code, said):
+    found, _, err = astra("trials", *words)
+
+    assert (found, said in err, "Traceback" in err) == (code, True, False), err
+
+
+def test_a_promoted_trial_takes_no_runs_and_is_not_promoted_twice(astra, sets):
+    astra("trials", "promote", TRIAL)
+
+    assert "is promoted already, since" in astra("trials", "promote", TRIAL)[2]
+    code, _, err = astra("run", "astronn_dist", "--into", TRIAL)
+    assert (code, "its table holds what production had before" in err) == (78, True)
+
+
+def test_a_run_that_had_passed_the_rule_of_weights_before_a_promotion_writes_nothing(
+    astra, db, toy_weights, tmp_path, monkeypatch
+):
+    spectra = [a_spectrum(a_source(), write_apstar(tmp_path / f"apStar-dr17-{n}.fits")) for n in range(3)]
+    run = ("run", "astronn_dist", "--weights", toy_weights)
+    assert astra(*run, "--limit", 1)[0] == 0
+    assert astra(*run, "--seed", 1, "--into", TRIAL)[0] == 0
+    join, joined = Claims._join, []
+
+    def promoted_before(claims):
+        if not joined:
+            joined.append(astra("trials", "promote", TRIAL)[0])
+        join(claims)
+
+    monkeypatch.setattr(Claims, "_join", promoted_before)
+    code, _, err = astra(*run)
+
+    assert (joined, code) == ([0], 78)
+    assert "come from seed 1, this run would use 0" in err
+    rows = list(AstroNNdist.select().where(of_this_version(AstroNNdist)))
+    seeds = {run.pk: run.seed for run in TaskRun.select()}
+    assert [seeds[row.run_pk] for row in rows] == [1] * len(spectra)
+    assert TaskWorker.select().count() == 0
+
+
+def test_a_run_that_has_entered_a_trial_before_its_promotion_writes_nothing(
+    astra, db, toy_weights, tmp_path, monkeypatch
+):
+    a_spectrum(a_source(), write_apstar(tmp_path / "apStar-dr17-1.fits"))
+    into = ("run", "astronn_dist", "--weights", toy_weights, "--into", TRIAL)
+    assert astra(*into)[0] == 0
+    a_spectrum(a_source(), write_apstar(tmp_path / "apStar-dr17-2.fits"))
+    join, joined = Claims._join, []
+
+    def promoted_before(claims):
+        if not joined:
+            # This process is within the trial.
+            promote = [sys.executable, "-m", "astra", "trials", "promote", TRIAL]
+            joined.append(subprocess.run(promote, check=False, capture_output=True).returncode)
+        join(claims)
+
+    monkeypatch.setattr(Claims, "_join", promoted_before)
+    code, _, err = astra(*into)
+
+    assert (joined, code) == ([0], 78)
+    assert "its table holds what production had before" in err
+    assert (len(content(db)), content(db, "astro_nn_dist_trial_x")) == (1, {})
+
+
+# > Readers
+
+
+class Reader(threading.Thread):
+    """Looks at the view again and again, over a connection of its own."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.over, self.seen = threading.Event(), []
+
+    def run(self):
+        while not self.over.is_set():
+            query = "SELECT l_fakemag, count(*) FROM distances GROUP BY 1"
+            self.seen.append(tuple(database.execute_sql(query).fetchall()))
+        database.close()
+
+    def looks_again(self):
+        """Wait until it has looked after now."""
+        seen, deadline = len(self.seen), time.monotonic() + 60
+        while len(self.seen) < seen + 2:
+            assert self.is_alive()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_readers_never_see_a_mixture(db):
+    two_sets(db, 5000)
+    readers = [Reader(), Reader()]
+    for reader in readers:
+        reader.start()
+    for change in (promote, rollback) * 3:
+        change(*look_up(TRIAL))
+        for reader in readers:
+            reader.looks_again()
+    for reader in readers:
+        reader.over.set()
+        reader.join(60)
+
+    for reader in readers:
+        assert set(reader.seen) == {((OF_PRODUCTION, 5000),), ((OF_TRIAL, 5000),)}
