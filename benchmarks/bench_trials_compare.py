@@ -21,9 +21,12 @@ from bench_report import ROOT, fill
 from astra.config import load_settings
 from astra.database.connection import bound_to, open_database
 from astra.ingest.values import A_K_PER_EBV
-from astra.models import AstroNNdist
+from astra.models.pipeline import TaskTrial
+from astra.pipelines.astronn_dist.task import astronn_dist
+from astra.tasks.contract import Task
+from astra.tasks.trials import trial_table
 
-TRIAL = "halved-ebv"
+TRIAL = "trial-halved-ebv"
 TABLE = "astro_nn_dist_trial_halved_ebv"
 #: Giants of the trial are farther by this factor.
 FARTHER = 1.05
@@ -75,7 +78,7 @@ def add_parallaxes(database: peewee.Database) -> None:
 
 def make_trial(database: peewee.Database) -> None:
     """Copy the results into the table of a trial, and change them there."""
-    copy_results(database, TABLE)
+    copy_results(database, TRIAL)
     in_plane = f"source_pk IN (SELECT pk FROM source WHERE abs(b) < {PLANE})"
     farther = f"power(10, 0.1 * {A_K_PER_EBV} * ebv)"
     changes = {
@@ -94,12 +97,12 @@ def _times(factor: float | str) -> str:
     return ", ".join(f"{name} = {name} * {factor}" for name in ("dist", "e_dist", "e_model_dist"))
 
 
-def copy_results(
-    database: peewee.Database, table: str, results: type[peewee.Model] = AstroNNdist, where: str = "1 = 1"
-) -> None:
-    """Copy some rows of a table of results into a new one with the same key."""
-    copied = f"SELECT * FROM {results._meta.table_name} WHERE {where}"
-    database.execute_sql(f"CREATE TABLE {table} AS {copied}")
+def copy_results(database: peewee.Database, name: str, task: Task = astronn_dist) -> None:
+    """Make a trial that has the rows of production, in a table that takes any value."""
+    production = task.output_model._meta.table_name
+    table = trial_table(production, name)
+    TaskTrial.create(task=task.name, name=name, table_name=table, state=TaskTrial.OPEN, made_by="me")
+    database.execute_sql(f"CREATE TABLE {table} AS SELECT * FROM {production}")
     database.execute_sql(f"CREATE UNIQUE INDEX {table}_key ON {table} (spectrum_pk, v_astra_major_minor)")
 
 

@@ -20,6 +20,7 @@ from conftest import copied
 from astra.config import Settings, load_settings
 from astra.database.connection import bound_to, open_database
 from astra.models import AstroNNdist, Spectrum
+from astra.models.pipeline import TaskTrial
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.report.paired import comparing, paired_page, wording
 from astra.report.paired.differences import column_differences, flag_differences
@@ -37,7 +38,7 @@ def fill(database):
         a_run(pk=1, weights_name="toy", weights_sha256="ab" * 32, seed=0, n_draws=100)
         insert(made_up(0, STARS))
         add_parallaxes(opened)
-        copy_results(opened, TABLE)
+        copy_results(opened, TRIAL)
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +211,7 @@ def test_what_one_set_gains_the_other_loses(survey):
 def test_each_spectrum_is_compared_once_or_counted_among_those_that_are_not(db):
     rows = {name: a_result(a_spectrum(a_source()), dist=1000.0) for name in "abcdefgh"}
     old = a_result(replace_spectrum(rows["f"]), v_astra=V_OLD, dist=500.0)
-    copy_results(db, TABLE)
+    copy_results(db, TRIAL)
     own = f"spectrum_pk = {{}} AND v_astra <> {V_OLD}"
     db.execute_sql(f"DELETE FROM {TABLE} WHERE {own.format(rows['b'].spectrum_pk)}")
     rows["c"].delete_instance()
@@ -282,7 +283,7 @@ def test_the_command_says_it_in_words_and_in_json(survey, astra, tmp_path):
     assert set(said["distances"]) == {"parts", "gaia", "largest"}
     assert said["output"] == str(page)
 
-    code, text, _ = astra("trials", "compare", f"trial-{TRIAL}")
+    code, text, _ = astra("trials", "compare", f"astronn_dist@{TRIAL}")
 
     assert code == 0
     assert text.splitlines()[: len(said["summary"])] == said["summary"]
@@ -292,14 +293,19 @@ def test_the_command_says_it_in_words_and_in_json(survey, astra, tmp_path):
 
 def make_changes(db):
     """The changes of the benchmark, in the table that is there."""
-    db.execute_sql(f"DROP TABLE {TABLE}")
+    drop(db)
     make_trial(db)
+
+
+def drop(db):
+    db.execute_sql(f"DROP TABLE {TABLE}")
+    TaskTrial.delete().execute()
 
 
 @pytest.mark.parametrize(
     ("prepare", "said"),
     [
-        (lambda db: db.execute_sql(f"DROP TABLE {TABLE}"), f"astronn_dist has no trial '{TRIAL}'"),
+        (drop, f"no task has a {TRIAL}"),
         (lambda db: db.execute_sql(f"DELETE FROM {TABLE}"), "nothing to compare: no spectrum has a row"),
     ],
     ids=["no trial", "an empty trial"],
@@ -354,7 +360,7 @@ def test_the_page_has_its_figures_and_its_tables(survey, monkeypatch, most_point
     assert "HexTile" in json.dumps(drawn["sky"])
     sections = ("distances", "against", "sky", "parts", "gaia", "flags", "largest", "columns", "origins")
     assert re.findall(r'<section id="(\w+)">', page) == list(sections)
-    assert "http" not in re.sub(r"(?s)<script>.*?</script>", "", page)
+    assert "://" not in re.sub(r"(?s)<script>.*?</script>", "", page)
 
 
 @survey_on_sqlite
@@ -401,7 +407,7 @@ def lines(db, tmp_path, monkeypatch, astra):
         spectrum = guest.LineSpectrum.create(spectrum_pk=Spectrum.create().pk)
         values = {"flag_no_result": True} if number == 29 else {"width": 1.0 + number, "pixels": number}
         guest.LineWidth.from_spectrum(spectrum, **values).save()
-    copy_results(db, "line_width_trial_wide", guest.LineWidth)
+    copy_results(db, "trial-wide", guest.line_width)
     return guest
 
 
@@ -411,7 +417,7 @@ def test_the_columns_and_flags_of_any_task_are_compared(lines, db, astra, tmp_pa
     plant(db, "width = width - 100", "width = 1", wide)
     plant(db, "result_flags = result_flags | 2, line_flags = 8", "width = 2", wide)
 
-    code, out, err = astra("trials", "compare", "wide", "--task", "line_width", "--output", page, "--json")
+    code, out, err = astra("trials", "compare", "line_width@trial-wide", "--output", page, "--json")
 
     said = json.loads(out)
     assert (code, err, said["distances"]) == (0, "", None)
@@ -425,7 +431,7 @@ def test_the_columns_and_flags_of_any_task_are_compared(lines, db, astra, tmp_pa
     assert list(figures_of(page.read_text())) == ["column-width"]
     assert "10 of 29 differ; the median difference of all is 0 Angstrom." in page.read_text()
 
-    text = astra("trials", "compare", "wide", "--task", "line_width")[1]
+    text = astra("trials", "compare", "line_width@trial-wide")[1]
 
     assert "Flags that are set in the trial alone / in production alone: flag_shallow 1 / 0" in text
 
@@ -436,11 +442,9 @@ def test_results_without_flags_are_compared_too(db, tmp_path, monkeypatch, astra
     a_spectrum(a_source())
     assert astra("run", "count_pixels")[0] == 0
     guest = importlib.import_module("guest_package")
-    copy_results(db, "guest_result_trial_same", guest.GuestResult)
+    copy_results(db, "trial-same", guest.count_pixels)
 
-    code, out, _ = astra(
-        "trials", "compare", "same", "--task", "count_pixels", "--output", tmp_path / "a.html"
-    )
+    code, out, _ = astra("trials", "compare", "trial-same", "--output", tmp_path / "a.html")
 
     assert code == 0
     assert "All columns of numbers are identical in every pair.\nThere are no flags.\n" in out

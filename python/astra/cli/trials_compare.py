@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     from astra.report.paired.wording import Table
 
 EXAMPLES = examples(
-    "astra trials compare halved-ebv",
-    "astra trials compare halved-ebv --output halved-ebv.html",
-    "astra trials compare halved-ebv --json",
+    "astra trials compare trial-dust",
+    "astra trials compare trial-dust --output dust.html",
+    "astra trials compare astronn_dist@trial-dust --json",
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The trial.")]
-TaskName = Annotated[str, typer.Option("--task", metavar="TASK", help="The task.")]
+Name = Annotated[str, typer.Argument(metavar="TRIAL", help="trial-NAME, or TASK@trial-NAME.")]
 Output = Annotated[Path | None, typer.Option(metavar="PATH", help="Write a page with plots to this file.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 
@@ -29,8 +28,7 @@ _PLAIN = str.maketrans({"−": "-", "–": "-"})
 
 
 def compare(
-    name: Name,
-    task: TaskName = "astronn_dist",
+    trial: Name,
     output: Output = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
@@ -42,12 +40,15 @@ def compare(
     Bokeh is missing (extra [report]).
     """
     from astra.report.paired import comparing, paired_page, wording
+    from astra.trials.overview import look_up
 
     started = time.monotonic()
     output = output and expanded(output)
-    checked = comparing.check(task, output, overwrite=overwrite)
+    if output:
+        comparing.check_page(output, overwrite=overwrite)
     with database_session():
-        found = comparing.compare(checked, comparing.trial_table(checked, name), name)
+        task, chosen = look_up(trial)
+        found = comparing.compare(task, chosen.table_name, chosen.name)
     if output:
         paired_page.write_page(found, output, overwrite=overwrite)
     sentences = [sentence.translate(_PLAIN) for sentence in wording.in_sentences(found)]

@@ -5,9 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import peewee
-
-from astra.database.connection import database, described, is_missing_table
+from astra.database.connection import database, described
 from astra.database.sql import snapshot
 from astra.errors import UsageError
 from astra.models import AstroNNdist, Spectrum
@@ -27,7 +25,6 @@ from astra.report.paired.pairs import Counts, Pairs, read_pairs
 from astra.schema.packages import check_task
 from astra.system.atomic import refuse_to_replace
 from astra.tasks.contract import Task
-from astra.tasks.installed import find_task
 
 
 @dataclass(frozen=True)
@@ -109,27 +106,15 @@ def _by_name(rows: Iterable[Any]) -> dict[str, dict[str, Any]]:
     return {entry.pop("name"): entry for entry in entries}
 
 
-def check(name: str, output: Path | None, *, overwrite: bool) -> Task:
-    """Refuse what could not be compared or written, before the database is read.
-
-    Returns:
-        The task.
+def check_page(output: Path, *, overwrite: bool) -> None:
+    """Refuse a page that could not be written, before the database is read.
 
     Raises:
-        UsageError: There is no such task, or the file is there, or there is no folder for it.
-        ConfigError: The task cannot be loaded, or Bokeh is missing for the page.
+        UsageError: The file is there, or there is no folder for it.
+        ConfigError: Bokeh is missing.
     """
-    task = find_task(name)
-    if output is not None:
-        refuse_to_replace(output, overwrite=overwrite)
-        require_bokeh("the page", "report")
-    return task
-
-
-def trial_table(task: Task, trial: str) -> str:
-    """The table of a trial."""
-    name = trial.removeprefix("trial-").replace("-", "_")
-    return f"{task.output_model._meta.table_name}_trial_{name}"
+    refuse_to_replace(output, overwrite=overwrite)
+    require_bokeh("the page", "report")
 
 
 def compare(task: Task, trial_table: str, trial: str) -> Comparison:
@@ -141,18 +126,12 @@ def compare(task: Task, trial_table: str, trial: str) -> Comparison:
         trial: What the trial is called.
 
     Raises:
-        UsageError: There is no such table, or no spectrum has a row in both.
+        UsageError: No spectrum has a row in both.
         ConfigError: A table of the task is missing.
     """
     check_task(task)
     with snapshot(database):
-        try:
-            pairs = read_pairs(task, trial_table)
-        except peewee.DatabaseError as error:
-            if not is_missing_table(error):
-                raise
-            absent = f"{task.name} has no trial {trial!r}: there is no table {trial_table}"
-            raise UsageError(absent) from error
+        pairs = read_pairs(task, trial_table)
         if not len(pairs):
             raise UsageError(_nothing(task, trial, pairs.counts))
         found = distance_changes(pairs) if task.output_model is AstroNNdist else None
