@@ -94,7 +94,7 @@ def status(
     configuration or schema, or what is wrong with TASK.
     """
     from astra.database.connection import database
-    from astra.errors import UsageError
+    from astra.errors import ConfigError, UsageError
     from astra.schema.packages import absent_packages
     from astra.status.limits import Limits, read_medians
     from astra.status.overview import status_of, status_of_all
@@ -123,6 +123,10 @@ def status(
     if metrics is not None and trial:
         raise UsageError("--metrics is of production: give the task without a trial")
     named, tasks = (find_task(plain), {}) if task else (None, installed_tasks())
+    loaded = (
+        each for each in (tasks.values() if named is None else [named]) if not isinstance(each, ConfigError)
+    )
+    limits.refuse_unknown(loaded)
     if metrics is not None:
         _write_metrics(tasks if named is None else {plain: named}, metrics, must_work=named is not None)
         return
@@ -203,7 +207,6 @@ def _checked(found: list[dict[str, Any]], usable: "list[Task]", limits: "Limits"
     from astra.database.connection import database, now
     from astra.status.limits import LIMIT_BROKEN, broken, judge, kept
 
-    limits.refuse_unknown(usable)
     verdict = judge(usable, limits, now(database))
     lines = [line for each in found for line in broken(each, limits.of_all)] + verdict.broken
     if as_json:

@@ -54,7 +54,8 @@ def evening(database: peewee.Database, moment: peewee.Field) -> peewee.Node:
     if is_postgresql(database):
         shifted = peewee.NodeList((moment, peewee.SQL("- interval '12 hours'")))
         return peewee.Cast(shifted, "date")
-    return peewee.fn.date(moment, "-12 hours").coerce(False)
+    # To the second: SQLite rounds to milliseconds, and so the last microsecond of a night to the next one.
+    return peewee.fn.date(peewee.fn.substr(moment, 1, 19), "-12 hours").coerce(False)
 
 
 def octets(database: peewee.Database, text: peewee.Node) -> peewee.Node:
