@@ -97,14 +97,16 @@ def among(
         database: The database.
         key: The column.
         values: The integers or texts.
-        many: Whether they are so many that the rows are gone through, rather than found by an index of this
-            column: PostgreSQL knows that, SQLite assumes few.
+        many: Whether they are so many that rows are gone through in the order of the query, rather than
+            found by an index of this column and then sorted.
     """
     # A larger integer is in no column, and either database would stumble over it.
     some = [value for value in values if isinstance(value, str) or abs(value) < 2**63]
     if is_postgresql(database):
         kind = "text" if any(isinstance(value, str) for value in some) else "bigint"
-        return key << peewee.SQL(f"(SELECT unnest(%s::{kind}[]))", [_array(some)])
+        found = key << peewee.SQL(f"(SELECT unnest(%s::{kind}[]))", [_array(some)])
+        # So it is a filter, which looks up a hash, and no join.
+        return peewee.NodeList((found, peewee.SQL("IS TRUE"))) if many else found
     # With a sign SQLite takes no index for it.
     column = peewee.NodeList((peewee.SQL("+"), key), glue="") if many else key
     return peewee.Expression(column, "IN", peewee.SQL("(SELECT value FROM json_each(?))", [json.dumps(some)]))
