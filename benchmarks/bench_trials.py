@@ -58,7 +58,11 @@ def main() -> None:
     parser.add_argument("--postgresql", action="store_true")
     arguments = parser.parse_args()
     with _opened(postgresql=arguments.postgresql):
+        if arguments.postgresql:  # what is made here refers to what is there: no need to check it
+            database.execute_sql("SET session_replication_role = replica")
         _timed("make both sets", lambda: two_sets(database, arguments.rows))
+        if arguments.postgresql:
+            database.execute_sql("SET session_replication_role = DEFAULT")
         readers = [Reader(arguments.rows) for _ in range(2)]
         for reader in readers:
             reader.start()

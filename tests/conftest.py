@@ -22,6 +22,7 @@ The environment of whoever runs the tests reaches none of them. Only these varia
 
 import contextlib
 import ctypes
+import gc
 import importlib.util
 import json
 import os
@@ -45,6 +46,7 @@ from astra.cli import main
 from astra.config import Settings, load_settings
 from astra.database.connection import bound_to, is_postgresql, open_database
 from astra.schema import upgrade as schema
+from astra.system.processes import shared_cores
 
 from postgres_pool import Pool
 from postgres_server import (
@@ -80,6 +82,25 @@ hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.register_profile("thorough", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile("ci" if CI else "local")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each process of the tests its share of the cores: more threads would only wait for each other."""
+    if processes := getattr(config.option, "numprocesses", None):
+        share = contextlib.ExitStack()
+        share.enter_context(shared_cores(processes))
+        config.add_cleanup(share.close)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """Spare the garbage collector what stays until the end: modules, and thousands of tests."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

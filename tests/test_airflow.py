@@ -1,4 +1,4 @@
-"""The DAG that comes as an example, in a real Airflow: it runs, and exit codes decide what is tried again."""
+"""The DAGs that come as examples, in a real Airflow: they run, and exit codes decide what is tried again."""
 
 import os
 import shutil
@@ -53,7 +53,7 @@ def airflow(tmp_path, monkeypatch):
     return call
 
 
-def test_the_dag_ingests_runs_checks_and_makes_what_others_read(
+def test_the_dag_ingests_runs_checks_and_makes_what_others_read_and_another_waits_for_it(
     db, airflow, tmp_path, toy_weights, monkeypatch
 ):
     spectra = tmp_path / "spectra"
@@ -77,6 +77,11 @@ def test_the_dag_ingests_runs_checks_and_makes_what_others_read(
     assert AstroNNdist.select().count() == 3
     assert len(fits.getdata(tmp_path / "distances.fits", "APOGEE")) == 3
     assert "<title>" in (tmp_path / "distances.html").read_text()
+
+    after = airflow("dags", "test", "astra_products", "--dagfile-path", str(DAGS / "astra_products.py"))
+
+    assert after.returncode == 0, (after.stdout + after.stderr)[-4000:]
+    assert (tmp_path / "good.fits").exists()
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import shlex
 import pytest
 import yaml
 from builders import on_postgresql
-from nights_survey import fill_nights
 
 from astra.status.limits import LIMIT_BROKEN
 from astra.status.metrics import MEDIAN, METRICS
 from astra.tasks.installed import find_task
 
 from documents import DOCS, blocks
+from nights_survey import fill_nights
 
 PAGE = "docs/watching.md"
 ALERTS = DOCS / "prometheus" / "alerts.yml"

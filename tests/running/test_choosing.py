@@ -22,16 +22,17 @@ from astra.running.arguments import Retry, SharedArguments
 from astra.running.request import Request, build_request, read_targets
 from astra.running.star_list import read_stars
 from astra.tasks.conditions import Condition
-from astra.tasks.pending import count_pending, pending_query, stale_query, stream_keys
+from astra.tasks.contract import Fill
+from astra.tasks.pending import count_pending, pending_query, stale_query, stream_keys, unfilled_query
 
 LONG_AGO = datetime(2020, 1, 1)
 
 
-def asked(*words: str, page: str | None = None, limit: int | None = None, **shared) -> Request:
+def asked(*words: str, page: str | None = None, fill: Fill | None = None, **shared) -> Request:
     """The request that ``astra run astronn_dist WORDS`` makes."""
     arguments = SharedArguments(**shared)
     targets = read_targets(astronn_dist, words, arguments.before, page)
-    return build_request(astronn_dist, targets, arguments, limit=limit)
+    return build_request(astronn_dist, targets, arguments, fill=fill)
 
 
 def taken(*words: str, **shared) -> set[int]:
@@ -106,6 +107,22 @@ def test_rows_that_are_replaced_are_chosen_by_their_results(db):
     assert taken(where="no_result_reason LIKE 'trunc%'", retry=Retry.NO_RESULT) == {failed.spectrum_pk}
 
 
+@pytest.mark.parametrize("name", astronn_dist.fills)
+def test_rows_that_are_filled_are_chosen_by_their_results_as_well(db, name):
+    for snr in (20.0, 80.0):
+        done(a_spectrum(a_source(), snr=snr))
+    AstroNNdist.update(dist_lo=None, modified=LONG_AGO).execute()
+    fill = astronn_dist.fills[name]
+
+    request = asked(
+        where="snr > 50 and dist > 1 and source_k_mag < 20", changed_since="2020-01-01", fill=fill
+    )
+
+    (chosen, *_) = (unfilled_query(fill, each) for each in request.selection.of_each_model())
+    last = AstroNNdist.select(AstroNNdist.spectrum_pk).order_by(AstroNNdist.task_pk.desc()).limit(1)
+    assert list(chosen.tuples()) == list(last.tuples())
+
+
 def test_a_stale_row_is_chosen_by_a_condition_as_well(db):
     spectra = [a_spectrum(a_source(), snr=snr) for snr in (20.0, 80.0)]
     for spectrum in spectra:
@@ -138,7 +155,7 @@ def test_a_condition_means_the_same_as_in_a_catalogue(db):
         spectrum = a_spectrum(star, snr=20.0 * number, telescope=("apo25m", "lco25m")[number % 2], healpix=99)
         done(spectrum, L_fakemag=10.0 + number)
     known = columns(astronn_dist)
-    of_run = {column.name for column in Condition(astronn_dist, "snr > 0", replaces=True).columns}
+    of_run = {column.name for column in Condition(astronn_dist, "snr > 0", on_rows=True).columns}
     shared = [column for column in known if column.name in of_run]
     assert len(shared) > 80
     for column in shared:

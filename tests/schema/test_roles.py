@@ -172,6 +172,8 @@ def test_a_reader_reads_the_tables_the_view_and_the_status(astra, three_stars, b
     with opened():
         assert (Distance.select().count(), Source.select().count()) == (3, 3)
     assert astra("status")[0] == astra("status", "--check", "--max-pending", 0)[0] == 0
+    by_night = ("--nights", 2, "--max-bad", 3, "--max-pull", 99, "--min-rate", 0, "--max-age", "1h")
+    assert astra("status", "--metrics", "-")[0] == astra("status", "--check", *by_night)[0] == 0
 
 
 @pytest.mark.parametrize(

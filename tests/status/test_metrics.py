@@ -6,7 +6,6 @@ import guests
 import pytest
 from builders import a_result, a_source, a_spectrum, on_sqlite
 from conftest import ROOT
-from nights_survey import LONG_AGO, ODD, fill_nights
 from prometheus_client.parser import text_string_to_metric_families
 
 from astra.database.connection import now
@@ -15,6 +14,8 @@ from astra.models import TaskClaim, TaskRun, TaskWorker
 from astra.status.metrics import MEDIAN, METRICS, exposition
 from astra.status.nights import nights_until, start_of
 from astra.tasks.installed import find_task, installed_tasks
+
+from nights_survey import LONG_AGO, ODD, fill_nights
 
 
 def read(tasks=None):

@@ -331,7 +331,11 @@ def test_all_tasks_are_asked_and_programs_get_an_object(db, astra):
     ("words", "error"),
     [
         (("--why", "2M1"), "no star with APOGEE id 2M1 in the database; ingest its spectra first"),
-        (("--why", "7", "--watch"), "--why explains one star: give it without --check and --watch"),
+        (
+            ("--why", "7", "--watch"),
+            "--why explains one star: give it without --check, --watch and --metrics",
+        ),
+        (("--why", "7", "--metrics", "-"), "--why explains one star"),
     ],
 )
 def test_a_question_that_has_no_answer_is_wrong_usage(db, astra, words, error):

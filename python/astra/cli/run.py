@@ -86,7 +86,9 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
         models = targets.models or task.spectrum_models
         if report.outcome == "nothing_pending" and not any(model.select().exists() for model in models):
             return f"no spectra are registered; {registers(models[0])}"
-    if targets.stars and not to_fill:
+    if to_fill:
+        return None
+    if targets.stars:
         return "all stars that were named have their rows already; --overwrite makes them anew"
     if any((asked.shared.where, asked.shared.stars_from, asked.shared.changed_since)):
         return "that is, of what was chosen; --overwrite makes its rows anew"

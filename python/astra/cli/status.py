@@ -94,7 +94,7 @@ def status(
     configuration or schema, or what is wrong with TASK.
     """
     from astra.database.connection import database
-    from astra.errors import UsageError
+    from astra.errors import ConfigError, UsageError
     from astra.schema.packages import absent_packages
     from astra.status.limits import Limits, read_medians
     from astra.status.overview import status_of, status_of_all
@@ -115,14 +115,18 @@ def status(
         raise UsageError("--check needs a limit, and a limit needs --check, e.g. --check --max-no-result 2%")
     if check and watch:
         raise UsageError("--check looks once, --watch again and again: give one of them")
-    if why is not None and (check or watch):
-        raise UsageError("--why explains one star: give it without --check and --watch")
+    if why is not None and (check or watch or metrics is not None):
+        raise UsageError("--why explains one star: give it without --check, --watch and --metrics")
     if metrics is not None and (check or watch or as_json):
         raise UsageError("--metrics is written alone: give it without --check, --watch and --json")
     plain, _, trial = (task or "").partition("@")
     if metrics is not None and trial:
         raise UsageError("--metrics is of production: give the task without a trial")
     named, tasks = (find_task(plain), {}) if task else (None, installed_tasks())
+    loaded = (
+        each for each in (tasks.values() if named is None else [named]) if not isinstance(each, ConfigError)
+    )
+    limits.refuse_unknown(loaded)
     if metrics is not None:
         _write_metrics(tasks if named is None else {plain: named}, metrics, must_work=named is not None)
         return
@@ -203,7 +207,6 @@ def _checked(found: list[dict[str, Any]], usable: "list[Task]", limits: "Limits"
     from astra.database.connection import database, now
     from astra.status.limits import LIMIT_BROKEN, broken, judge, kept
 
-    limits.refuse_unknown(usable)
     verdict = judge(usable, limits, now(database))
     lines = [line for each in found for line in broken(each, limits.of_all)] + verdict.broken
     if as_json:

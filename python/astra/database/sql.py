@@ -54,7 +54,8 @@ def evening(database: peewee.Database, moment: peewee.Field) -> peewee.Node:
     if is_postgresql(database):
         shifted = peewee.NodeList((moment, peewee.SQL("- interval '12 hours'")))
         return peewee.Cast(shifted, "date")
-    return peewee.fn.date(moment, "-12 hours").coerce(False)
+    # To the second: SQLite rounds to milliseconds, and so the last microsecond of a night to the next one.
+    return peewee.fn.date(peewee.fn.substr(moment, 1, 19), "-12 hours").coerce(False)
 
 
 def octets(database: peewee.Database, text: peewee.Node) -> peewee.Node:
@@ -84,15 +85,29 @@ def like(database: peewee.Database, text: peewee.Node, pattern: str) -> peewee.E
 
 
 def among(
-    database: peewee.Database, key: peewee.Field, values: Iterable[int] | Iterable[str]
+    database: peewee.Database,
+    key: peewee.Field,
+    values: Iterable[int] | Iterable[str],
+    *,
+    many: bool = False,
 ) -> peewee.Expression:
-    """Whether a column has one of any number of integers or texts, which travel as one parameter."""
+    """Whether a column has one of any number of integers or texts, which travel as one parameter.
+
+    Args:
+        database: The database.
+        key: The column.
+        values: The integers or texts.
+        many: Whether they are so many that the rows are gone through, rather than found by an index of this
+            column: PostgreSQL knows that, SQLite assumes few.
+    """
     # A larger integer is in no column, and either database would stumble over it.
     some = [value for value in values if isinstance(value, str) or abs(value) < 2**63]
     if is_postgresql(database):
         kind = "text" if any(isinstance(value, str) for value in some) else "bigint"
         return key << peewee.SQL(f"(SELECT unnest(%s::{kind}[]))", [_array(some)])
-    return key << peewee.SQL("(SELECT value FROM json_each(?))", [json.dumps(some)])
+    # With a sign SQLite takes no index for it.
+    column = peewee.NodeList((peewee.SQL("+"), key), glue="") if many else key
+    return peewee.Expression(column, "IN", peewee.SQL("(SELECT value FROM json_each(?))", [json.dumps(some)]))
 
 
 def next_key(database: peewee.Database) -> str:

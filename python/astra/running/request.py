@@ -146,7 +146,7 @@ def build_request(task: Task, targets: Targets, shared: "SharedArguments", **res
         shared.overwrite,
         before,
         models=targets.models,
-        condition=_condition(task, shared.where, replaces=replaces),
+        condition=_condition(task, shared.where, on_rows=replaces or rest.get("fill") is not None),
         changed_since=_read_moment("--changed-since", shared.changed_since),
     )
     how = {"chunk": shared.batch_size or CHUNK, "allow_mixed": shared.allow_mixed}
@@ -159,12 +159,12 @@ def precisely(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
-def _condition(task: Task, text: str | None, *, replaces: bool) -> "Condition | None":
+def _condition(task: Task, text: str | None, *, on_rows: bool) -> "Condition | None":
     if text is None:
         return None
     from astra.tasks.conditions import Condition  # which loads a parser
 
-    return Condition(task, text, replaces=replaces)
+    return Condition(task, text, on_rows=on_rows)
 
 
 def _sources(named: tuple[str, ...], path: Path | None) -> tuple[int, ...] | None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from astra.errors import UsageError
+from astra.errors import ConfigError, UsageError
 from astra.status.nights import (
     FEW,
     Median,
@@ -298,7 +298,10 @@ def judge(tasks: Iterable[Task], limits: Limits, moment: datetime) -> Verdict:
     verdict = Verdict()
     for task in tasks:
         if limits.of_nights or any(each.name in task.watched for each in limits.medians):
-            _judge_nights(verdict, task, limits, moment)
+            try:
+                _judge_nights(verdict, task, limits, moment)
+            except ConfigError as error:  # of what the task watches
+                verdict.broken.append(str(error))
         if limits.min_rate is not None:
             _judge_runs(verdict, task, limits, moment)
         if limits.max_age_s is not None:

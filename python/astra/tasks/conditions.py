@@ -1,4 +1,4 @@
-"""The condition of ``astra run --where``: on spectra, on their stars, and on the rows that a run replaces.
+"""The condition of ``astra run --where``: on spectra, their stars, and the rows that a run replaces or fills.
 
 A column is called as in the catalogue of the task, so that one condition chooses the same spectra there and
 here: one of the results keeps its name, one of another table is called after that table as well where its
@@ -57,13 +57,13 @@ class _Column(Column):
 class Condition(Filter):
     """A condition on what a run takes."""
 
-    def __init__(self, task: Task, text: str, *, replaces: bool) -> None:
+    def __init__(self, task: Task, text: str, *, on_rows: bool) -> None:
         """Parse a condition.
 
         Args:
             task: The task.
             text: The condition.
-            replaces: Whether the run replaces rows: only then a condition on results makes sense, since
+            on_rows: Whether the run chooses among rows: only then a condition on results makes sense, since
                 mostly a pending spectrum has none.
 
         Raises:
@@ -71,7 +71,7 @@ class Condition(Filter):
         """
         super().__init__(text, _columns(task))
         of_results = [column.name for column in self.used if column.table == "result"]
-        if of_results and not replaces:
+        if of_results and not on_rows:
             raise UsageError(f"--where: {self._refusal(of_results[0])}")
 
     def on(self, spectra: type[BaseModel]) -> peewee.Node:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from astra.tasks.conditions import Condition
 
 _LARGEST_SDSS_ID = 2**63 - 1
+# So many are found by an index; of more, a chunk is found sooner in the order of the spectra.
+_FEW_SOURCES = 1000
 
 
 @dataclass(frozen=True)
@@ -162,10 +164,11 @@ def unfilled_query(fill: Fill, selection: Selection, after: int | None = None) -
     spectra, results = selection.spectra, selection.task.output_model
     lacking = [results._meta.fields[name].is_null() for name in fill.columns]
     unchanged = negated(spectrum_changed(results, spectra))
-    query = _keys(selection, after, peewee.JOIN.INNER).where(has_result(results), unchanged)
+    query = _keys(selection, after, peewee.JOIN.INNER, with_source=fill.of_spectrum is None)
+    query = query.where(has_result(results), unchanged)
     if fill.of_spectrum:
         return query.where(*lacking)
-    return _with_source(query).where(functools.reduce(operator.or_, lacking), negated(_stale(selection)))
+    return query.where(functools.reduce(operator.or_, lacking), negated(_stale(selection)))
 
 
 def read_before(results: type[PipelineOutputModel], moment: datetime | None) -> peewee.Expression:
@@ -324,7 +327,8 @@ def _keys(
         # PostgreSQL does not conclude this from the other condition, and reads all the rows before it.
         same &= results.spectrum_pk > after
     if selection.sources is not None:
-        query = query.where(among(spectra._meta.database, spectra.source, selection.sources))
+        many = len(selection.sources) > _FEW_SOURCES
+        query = query.where(among(spectra._meta.database, spectra.source, selection.sources, many=many))
     if selection.page is not None:
         part, parts = selection.page
         # The remainder by integer division: peewee reads % as LIKE.

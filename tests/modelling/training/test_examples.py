@@ -102,11 +102,13 @@ def test_neither_order_nor_other_stars_move_a_star(star, seed, random):
     assert np.array_equal(parts_of(star[fewer], seed), all_parts[fewer])
 
 
-@pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("first", [0, 10**9, 2**62])
 @pytest.mark.parametrize("step", [1, 2, 64, 10_000])
-@pytest.mark.parametrize("fractions", [(0.8, 0.1, 0.1), (0.34, 0.33, 0.33), (0.98, 0.02, 0.0)])
-def test_the_parts_have_the_shares_asked_for(seed, first, step, fractions):
+@pytest.mark.parametrize(
+    ("seed", "fractions"),
+    [(0, (0.8, 0.1, 0.1)), (1, (0.34, 0.33, 0.33)), (2, (0.98, 0.02, 0.0)), (3, (0.8, 0.1, 0.1))],
+)
+def test_the_parts_have_the_shares_asked_for(first, step, seed, fractions):
     n = 20_000
     parts = split(examples_of(first + step * np.arange(n)), seed, fractions)
 
