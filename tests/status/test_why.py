@@ -229,7 +229,7 @@ SITUATIONS = {
     magnitude_changed: ("stale", "k_mag 10.2 → 10.3"),
     reddening_lost: ("stale", "flag_missing_extinction set"),
     place_changed: ("stale", "no value of it changes"),
-    changed_by_hand: ("stale", "values of its star were changed by hand"),
+    changed_by_hand: ("stale", "values were changed by hand, or a version of before wrote it"),
     other_star: ("stale", "its row is of source "),
     found_its_star_later: ("stale", "its row is of no source"),
     from_before_versions_were_kept: ("stale", "but that was read at 2020-01-01 00:00:00 UTC"),

@@ -13,6 +13,7 @@ from astra.database.connection import bound_to, open_database
 from astra.database.schemas import read_foreign_keys
 from astra.ingest.references import References
 from astra.models import AstroNNdist, Distance, Source, TaskRun, TaskTrial
+from astra.pipelines.astronn_dist.weights.files import identify
 from astra.running.rows import read_inputs
 from astra.schema import upgrade as schema
 from astra.tasks.contract import Provenance
@@ -54,6 +55,18 @@ def test_a_run_into_a_trial_is_not_seen_by_production(astra, db, three_spectra, 
         ("astronn_dist@trial-x", 3, 0),
     ]
     assert [len(each["runs"]) for each in (production, trial)] == [1, 1]
+
+
+def test_a_trial_of_which_nobody_names_the_weights_takes_those_of_production(
+    astra, db, three_spectra, toy_weights
+):
+    assert astra("run", "astronn_dist", "--weights", toy_weights, "--limit", 1)[0] == 0
+
+    code, out, err = astra("run", "astronn_dist", "--seed", 1, "--into", TRIAL, "--limit", 1, "--json")
+
+    assert code == 0, err
+    assert json.loads(out)["weights"]["name"] == toy_weights.stem
+    assert {run.weights_sha256 for run in TaskRun.select()} == {identify(toy_weights)[1]}
 
 
 def test_the_rule_of_weights_and_retries_are_those_of_the_set(astra, db, three_spectra, toy_weights):

@@ -17,6 +17,7 @@ from astra.errors import ConfigError, DatabaseUnreachable
 from astra.models.pipeline import TaskRun
 from astra.running import runs
 from astra.tasks.contract import Provenance, Task
+from astra.tasks.trials import left
 
 log = logging.getLogger("astra")
 
@@ -44,10 +45,16 @@ class Settled:
 def settle(task: Task, options: Mapping[str, Any]) -> Settled:
     """With what a run with these options works, given the rows that are there.
 
+    In a trial without rows, those of production count: nothing differs from them but what is asked for.
+
     Raises:
         ConfigError: The weights cannot be used, or those of the rows are not there any more.
     """
-    return _settled(task, options, runs.newest(task))
+    newest = runs.newest(task)
+    if newest is None:
+        with left(task):
+            newest = runs.newest(task)
+    return _settled(task, options, newest)
 
 
 def settle_on(task: Task, settings: Settings) -> Settled:

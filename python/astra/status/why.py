@@ -298,7 +298,10 @@ def _of_star(case: _Case) -> str:
         return f"its row is of {was}, and the spectrum of {now_is}"
     if case.changes["star"]:
         return _changed(row, "star", spectrum.source and spectrum.source.modified)
-    return "values of its star were changed by hand: the row rests on others, though `modified` did not move"
+    return (
+        "the row is not what its star gives now, though `modified` did not move: values were changed by "
+        "hand, or a version of before wrote it"
+    )
 
 
 def _changed(row: PipelineOutputModel, what: str, modified: datetime | None) -> str:

@@ -136,6 +136,15 @@ def task_of(key: str) -> Iterator[Task]:
 
 
 @contextmanager
+def left(task: Task) -> Iterator[None]:
+    """Look at production for a moment, from within a trial; of a task in production, nothing changes."""
+    _, _, name = task.key.partition("@")
+    table = task.output_model._meta.table_name
+    with _with_table(task.output_model, table.removesuffix(_suffix(name)) if name else table):
+        yield
+
+
+@contextmanager
 def _with_table(model: type[BaseModel], table: str) -> Iterator[None]:
     before = model._meta.table_name
     model._meta.set_table_name(table)

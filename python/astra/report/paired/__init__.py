@@ -2,7 +2,7 @@
 
 pairs.py              spectra with a row in both, as arrays, streamed
 differences.py        of any task: how much each column and each flag differs
-distance_changes.py   of distances: by class, S/N, luminosity and place; the largest; and against Gaia
+distance_changes.py   of distances: by class, quality, luminosity and place; the largest; and against Gaia
 comparing.py          from the open database to all of this
 wording.py            what changed, in sentences, and as columns of the tables
 paired_page.py        a page of plots
