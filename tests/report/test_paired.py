@@ -25,6 +25,7 @@ from astra.pipelines.astronn_dist import astronn_dist
 from astra.report.paired import comparing, paired_page, wording
 from astra.report.paired.differences import column_differences, flag_differences
 from astra.report.paired.distance_changes import distance_changes
+from astra.report.paired.pairs import Tables
 
 #: A minor version before this one, as ``v_astra``.
 V_OLD = 0
@@ -76,7 +77,7 @@ def number(db, where, table=TABLE):
 
 
 def compared():
-    return comparing.compare(astronn_dist, TABLE, TRIAL)
+    return comparing.compare(astronn_dist, Tables("astro_nn_dist", TABLE), TRIAL)
 
 
 def parts(found):
@@ -274,7 +275,18 @@ def test_the_command_says_it_in_words_and_in_json(survey, astra, tmp_path):
     said = json.loads(out)
     assert (code, err) == (0, "")
     assert list(said) == [
-        *("summary", "task", "trial", "spectra", "measured", "made_with", "flags", "columns", "distances"),
+        *(
+            "summary",
+            "task",
+            "trial",
+            "promoted",
+            "spectra",
+            "measured",
+            "made_with",
+            "flags",
+            "columns",
+            "distances",
+        ),
         *("output", "elapsed"),
     ]
     assert said["spectra"]["pairs"] == number(survey, "1 = 1")
@@ -318,6 +330,18 @@ def test_a_trial_without_rows_is_one_line(survey, astra, tmp_path, prepare, said
     assert (code, out) == (2, "")
     assert said in err.splitlines()[0]
     assert not list(tmp_path.glob("*.html"))
+
+
+def test_a_promoted_trial_is_compared_with_what_production_was_before(survey, astra):
+    make_changes(survey)
+    before = json.loads(astra("trials", "compare", TRIAL, "--json")[1])
+    assert astra("trials", "promote", TRIAL)[0] == 0
+
+    after = json.loads(astra("trials", "compare", TRIAL, "--json")[1])
+
+    assert after["promoted"]
+    assert "is promoted: what is called production here is what it was before" in after["summary"][0]
+    assert (after["distances"], after["flags"]) == (before["distances"], before["flags"])
 
 
 @survey_on_sqlite

@@ -35,11 +35,13 @@ def compare(
 ) -> None:
     """Compare the results of a trial with those of production, spectrum by spectrum.
 
-    Exit codes: 0 compared; 2 wrong usage, no such trial, no spectrum in both, the file is there, or no folder
-    for it; 69 database not reachable; 74 the file cannot be written; 78 wrong configuration or schema, or
-    Bokeh is missing (extra [report]).
+    After a promotion, production is what it was before. Exit codes: 0 compared; 2 wrong usage, no such trial,
+    no spectrum in both, the file is there, or no folder for it; 69 database not reachable; 74 the file cannot
+    be written; 78 wrong configuration or schema, or Bokeh is missing (extra [report]).
     """
     from astra.report.paired import comparing, paired_page, wording
+    from astra.report.paired.pairs import Tables
+    from astra.tasks.trials import production_table
     from astra.trials.overview import look_up
 
     started = time.monotonic()
@@ -48,7 +50,11 @@ def compare(
         comparing.check_page(output, overwrite=overwrite)
     with database_session():
         task, chosen = look_up(trial)
-        found = comparing.compare(task, chosen.table_name, chosen.name)
+        promoted = chosen.state == chosen.PROMOTED
+        names = (production_table(chosen), chosen.table_name)
+        # A promotion has swapped what they hold.
+        tables = Tables(*(reversed(names) if promoted else names))
+        found = comparing.compare(task, tables, chosen.name, promoted=promoted)
     if output:
         paired_page.write_page(found, output, overwrite=overwrite)
     sentences = [sentence.translate(_PLAIN) for sentence in wording.in_sentences(found)]

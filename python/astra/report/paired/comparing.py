@@ -21,7 +21,7 @@ from astra.report.paired.differences import (
     measured,
 )
 from astra.report.paired.distance_changes import DistanceChanges, distance_changes
-from astra.report.paired.pairs import Counts, Pairs, read_pairs
+from astra.report.paired.pairs import Counts, Pairs, Tables, read_pairs
 from astra.schema.packages import check_task
 from astra.system.atomic import refuse_to_replace
 from astra.tasks.contract import Task
@@ -55,6 +55,7 @@ class Comparison:
     Attributes:
         task: The task.
         trial: What the trial is called.
+        promoted: Whether production has its results now; what is compared is production as it was before.
         source: The name of the database, without a password.
         kinds: What the compared rows of production, and those of the trial, were made with.
         distances: ``None`` for another task than the distances.
@@ -63,6 +64,7 @@ class Comparison:
 
     task: Task
     trial: str
+    promoted: bool
     source: str
     pairs: Pairs
     kinds: tuple[list[Kind], list[Kind]]
@@ -83,6 +85,7 @@ class Comparison:
         return {
             "task": self.task.name,
             "trial": self.trial,
+            "promoted": self.promoted,
             "spectra": asdict(self.counts),
             "measured": asdict(self.measured),
             "made_with": {
@@ -117,13 +120,14 @@ def check_page(output: Path, *, overwrite: bool) -> None:
     require_bokeh("the page", "report")
 
 
-def compare(task: Task, trial_table: str, trial: str) -> Comparison:
+def compare(task: Task, names: Tables, trial: str, *, promoted: bool = False) -> Comparison:
     """Compare each row of a trial with the row of production for the same spectrum and minor version.
 
     Args:
-        task: The task; its own table of results is that of production.
-        trial_table: The table of the trial, which has the same columns and the same key.
+        task: The task.
+        names: The tables that hold the results of production and those of the trial.
         trial: What the trial is called.
+        promoted: Whether production has the results of the trial now, so that these are those of before.
 
     Raises:
         UsageError: No spectrum has a row in both.
@@ -131,13 +135,14 @@ def compare(task: Task, trial_table: str, trial: str) -> Comparison:
     """
     check_task(task)
     with snapshot(database):
-        pairs = read_pairs(task, trial_table)
+        pairs = read_pairs(task, names)
         if not len(pairs):
             raise UsageError(_nothing(task, trial, pairs.counts))
         found = distance_changes(pairs) if task.output_model is AstroNNdist else None
         return Comparison(
             task=task,
             trial=trial,
+            promoted=promoted,
             source=described(database),
             pairs=pairs,
             kinds=(kinds_of(task, pairs.production), kinds_of(task, pairs.trial)),

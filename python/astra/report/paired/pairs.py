@@ -1,6 +1,7 @@
 """Spectra that have a row of the same minor version in two tables of results, as arrays."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import peewee
@@ -8,12 +9,18 @@ import peewee
 from astra.database.connection import database
 from astra.database.sql import all_rows
 from astra.models import APOGEE, AstroNNdist, FlaggedOutputModel, PipelineOutputModel, Source
-from astra.models.base import BaseModel
 from astra.report.arrays import Arrays, Convert, conversion, keys, numbers, read_arrays
 from astra.tasks.contract import Task
 
 _KEYS = ("spectrum_pk", "run_pk", "v_astra")
 _OF_STARS = ("l", "b", "j_mag", "ruwe")
+
+
+class Tables(NamedTuple):
+    """The tables that hold the results of production and those of the trial: same columns, same key."""
+
+    production: str
+    trial: str
 
 
 @dataclass(frozen=True)
@@ -72,16 +79,16 @@ def _is_number(field: peewee.Field) -> bool:
     return not is_key and conversion(field) is not None
 
 
-def read_pairs(task: Task, trial_table: str) -> Pairs:
+def read_pairs(task: Task, names: Tables) -> Pairs:
     """Read the rows that can be compared, in no particular order; only within ``snapshot``.
 
     Args:
-        task: The task; its own table of results is that of production.
-        trial_table: The table of the trial, which has the same columns and the same key.
+        task: The task.
+        names: The tables.
     """
     model = task.output_model
     of_results = _converted(model)
-    production, trial = (_table(name, alias) for name, alias in _names(model, trial_table))
+    production, trial = _table(names.production, "production"), _table(names.trial, "trial")
     nodes, convert = [], {}
     for side, table in (("production", production), ("trial", trial)):
         nodes += [getattr(table.c, model._meta.fields[name].column_name) for name in of_results]
@@ -91,7 +98,7 @@ def read_pairs(task: Task, trial_table: str) -> Pairs:
         tables, of_stars = _with_stars(tables, production)
         nodes += [node for node, _ in of_stars.values()]
         convert |= {f"stars.{name}": each for name, (_, each) in of_stars.items()}
-    query = peewee.Select((tables,), nodes).where(_is_newest_of_both(model, trial_table, production))
+    query = peewee.Select((tables,), nodes).where(_is_newest_of_both(names, production))
     found = read_arrays(query, convert)
 
     def part(side: str) -> dict[str, np.ndarray]:
@@ -99,7 +106,7 @@ def read_pairs(task: Task, trial_table: str) -> Pairs:
         return {name.removeprefix(f"{side}."): found.pop(name) for name in names}
 
     sides = (_with_summaries(model, part("production")), _with_summaries(model, part("trial")))
-    return Pairs(_count(model, trial_table, len(sides[0])), *sides, part("stars"))
+    return Pairs(_count(names, len(sides[0])), *sides, part("stars"))
 
 
 def _converted(model: type[PipelineOutputModel]) -> dict[str, Convert]:
@@ -118,11 +125,6 @@ def _with_summaries(model: type[PipelineOutputModel], values: dict[str, np.ndarr
 # > The query
 
 
-def _names(model: type[BaseModel], trial_table: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    """Tables, and what the query calls them."""
-    return (model._meta.table_name, "production"), (trial_table, "trial")
-
-
 def _table(name: str, alias: str) -> peewee.Table:
     return peewee.Table(name, alias=alias)
 
@@ -132,11 +134,9 @@ def _same(one: peewee.Table, other: peewee.Table) -> peewee.Expression:
     return (one.c.spectrum_pk == other.c.spectrum_pk) & version
 
 
-def _is_newest_of_both(
-    model: type[BaseModel], trial_table: str, production: peewee.Table
-) -> peewee.Expression:
+def _is_newest_of_both(names: Tables, production: peewee.Table) -> peewee.Expression:
     """Whether a spectrum has no later minor version that is in both tables."""
-    one, other = (_table(name, f"newer_{alias}") for name, alias in _names(model, trial_table))
+    one, other = _table(names.production, "newer_production"), _table(names.trial, "newer_trial")
     later = one.c.v_astra_major_minor > production.c.v_astra_major_minor
     both = peewee.Select((one.join(other, on=_same(one, other)),), [peewee.Value(1)])
     return ~peewee.fn.EXISTS(both.where((one.c.spectrum_pk == production.c.spectrum_pk) & later))
@@ -158,8 +158,8 @@ def _with_stars(
     return tables, wanted
 
 
-def _count(model: type[BaseModel], trial_table: str, pairs: int) -> Counts:
-    production, trial = (_table(name, alias) for name, alias in _names(model, trial_table))
+def _count(names: Tables, pairs: int) -> Counts:
+    production, trial = _table(names.production, "production"), _table(names.trial, "trial")
     there = peewee.Select((trial,), [peewee.Value(1)]).where(trial.c.spectrum_pk == production.c.spectrum_pk)
     both = _spectra_of(production, peewee.fn.EXISTS(there))
     of_production, of_trial = _spectra_of(production), _spectra_of(trial)

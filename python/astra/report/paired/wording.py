@@ -43,6 +43,8 @@ def in_sentences(found: Comparison) -> list[str]:
 
 def _spectra(found: Comparison) -> Iterator[str]:
     counts, results = found.counts, found.measured
+    if found.promoted:
+        yield f"{found.trial} is promoted: what is called production here is what it was before."
     yield f"In production and in the trial, with a row of the same minor version: {spectra(counts.pairs)}."
     left_out = {
         "are in production alone": counts.only_production,
