@@ -274,7 +274,8 @@ def test_the_command_says_it_in_words_and_in_json(survey, astra, tmp_path):
     said = json.loads(out)
     assert (code, err) == (0, "")
     assert list(said) == [
-        *("summary", "task", "trial", "spectra", "measured", "made_with", "flags", "columns", "distances"),
+        *("summary", "task", "trial", "promoted", "spectra", "measured", "made_with"),
+        *("flags", "columns", "distances"),
         *("output", "elapsed"),
     ]
     assert said["spectra"]["pairs"] == number(survey, "1 = 1")
@@ -289,6 +290,15 @@ def test_the_command_says_it_in_words_and_in_json(survey, astra, tmp_path):
     assert text.splitlines()[: len(said["summary"])] == said["summary"]
     assert re.search(r"^class +giant +[\d,]+ +\d+ +\+5\.\d\d %", text, re.MULTILINE)
     assert not {"−", "–"} & set(text)
+
+
+def test_of_a_promoted_trial_it_says_which_set_is_which(survey, astra):
+    TaskTrial.update(state=TaskTrial.PROMOTED).execute()
+
+    said = json.loads(astra("trials", "compare", TRIAL, "--json")[1])
+
+    assert said["promoted"]
+    assert said["summary"][0].startswith(f"{TRIAL} is promoted: here, production is what the trial has made")
 
 
 def make_changes(db):

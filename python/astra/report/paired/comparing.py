@@ -10,6 +10,7 @@ from astra.database.sql import snapshot
 from astra.errors import UsageError
 from astra.models import AstroNNdist, Spectrum
 from astra.models.base import BaseModel
+from astra.models.pipeline import TaskTrial
 from astra.report.contents import Kind, kinds_of
 from astra.report.page import require_bokeh
 from astra.report.paired.differences import (
@@ -25,6 +26,7 @@ from astra.report.paired.pairs import Counts, Pairs, read_pairs
 from astra.schema.packages import check_task
 from astra.system.atomic import refuse_to_replace
 from astra.tasks.contract import Task
+from astra.tasks.trials import find_trial
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Comparison:
     Attributes:
         task: The task.
         trial: What the trial is called.
+        is_promoted: Whether the two have changed places: production has what the trial had.
         source: The name of the database, without a password.
         kinds: What the compared rows of production, and those of the trial, were made with.
         distances: ``None`` for another task than the distances.
@@ -63,6 +66,7 @@ class Comparison:
 
     task: Task
     trial: str
+    is_promoted: bool
     source: str
     pairs: Pairs
     kinds: tuple[list[Kind], list[Kind]]
@@ -83,6 +87,7 @@ class Comparison:
         return {
             "task": self.task.name,
             "trial": self.trial,
+            "promoted": self.is_promoted,
             "spectra": asdict(self.counts),
             "measured": asdict(self.measured),
             "made_with": {
@@ -134,10 +139,12 @@ def compare(task: Task, trial_table: str, trial: str) -> Comparison:
         pairs = read_pairs(task, trial_table)
         if not len(pairs):
             raise UsageError(_nothing(task, trial, pairs.counts))
+        there = find_trial(task, trial)
         found = distance_changes(pairs) if task.output_model is AstroNNdist else None
         return Comparison(
             task=task,
             trial=trial,
+            is_promoted=there is not None and there.state == TaskTrial.PROMOTED,
             source=described(database),
             pairs=pairs,
             kinds=(kinds_of(task, pairs.production), kinds_of(task, pairs.trial)),

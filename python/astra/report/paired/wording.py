@@ -38,7 +38,22 @@ class Table:
 
 def in_sentences(found: Comparison) -> list[str]:
     """What changed: spectra, results, distances, columns, flags and the agreement with Gaia."""
-    return [*_spectra(found), *_distances(found), _columns(found), _flags(found.flags), *_gaia(found)]
+    return [
+        *_promoted(found),
+        *_spectra(found),
+        *_distances(found),
+        _columns(found),
+        _flags(found.flags),
+        *_gaia(found),
+    ]
+
+
+def _promoted(found: Comparison) -> Iterator[str]:
+    if found.is_promoted:
+        yield (
+            f"{found.trial} is promoted: here, production is what the trial has made, and the trial is what "
+            "production had before."
+        )
 
 
 def _spectra(found: Comparison) -> Iterator[str]:
