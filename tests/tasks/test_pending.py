@@ -260,7 +260,7 @@ def test_the_star_that_has_a_name_goes_before_another_one_observed_under_it(db):
     [
         ("4711", "sdss_id"),
         ("9" * 19, "sdss_id"),
-        ("9" * 5000, "sdss_id"),
+        pytest.param("9" * 5000, "sdss_id", id="5000 digits"),
         ("2M99999999+9999999", "APOGEE id"),
     ],
 )
