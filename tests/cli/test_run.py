@@ -207,6 +207,7 @@ def test_two_workers_do_what_one_does(astra, three_stars, toy_weights):
         (["run", "astronn_dist", "--limit", "many"], "--limit"),
         (["run", "astronn_dist", "--page", "5/4"], "--page 5/4: give I/N"),
         (["run", "astronn_dist", "--page", "0/4"], "--page 0/4: give I/N"),
+        (["run", "astronn_dist", "--page", "1/" + "9" * 30], "give I/N"),
         (["run", "astronn_dist", "--workers", "0"], "--workers"),
         (["run", "astronn_dist", "--device", "tpu"], "--device"),
         (["run", "astronn_dist", "--retry", "all"], "--retry"),

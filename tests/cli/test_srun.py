@@ -202,7 +202,7 @@ def test_a_folder_of_logs_that_cannot_be_made_is_named(astra, three_spectra, sba
     "words",
     [
         *(["99999"], ["--nodes", "0"], ["apVisit"], ["--before", "2026-01-01"], ["--account", ""]),
-        *(["--stars-from", "-"], ["--where", "sn > 5"]),
+        *(["--stars-from", "-"], ["--stars-from", "/dev/null"], ["--where", "sn > 5"]),
     ],
     ids=" ".join,
 )

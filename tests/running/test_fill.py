@@ -21,7 +21,7 @@ from builders import (
 
 from astra.database.connection import database, now, writing
 from astra.errors import MissingSpectrum, UnreadableSpectrum
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, TaskRun
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, TaskRun, TaskTrial
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.running.ending import reporting
 from astra.running.fill import carry_out
@@ -310,6 +310,7 @@ def test_columns_of_later_are_derived_and_only_they_and_only_where_the_star_is_a
         (["--fill", "coverage", "--weights=x", "--n-draws=5"], "go with --weights, --n-draws"),
         (["--fill", "coverage", "--allow-mixed", "--job=7"], "go with --allow-mixed, --job"),
         (["--fill", "coverage", "--before=2026-01-01", "--seed=1"], "go with --before, --seed"),
+        (["--fill", "coverage", "--into=trial-x", "--ebv-from=ebv"], "go with --ebv-from"),
     ],
 )
 def test_what_means_nothing_is_refused_before_anything_is_read(astra, words, said):
@@ -317,6 +318,14 @@ def test_what_means_nothing_is_refused_before_anything_is_read(astra, words, sai
 
     assert (code, out) == (2, "")
     assert said in err
+
+
+def test_a_trial_that_is_not_there_is_not_made_for_a_fill(astra, db):
+    code, out, err = astra("run", "astronn_dist", "--fill", "coverage", "--into", "trial-typo")
+
+    assert (code, out) == (2, "")
+    assert "task astronn_dist has no trial-typo" in err
+    assert not TaskTrial.select().exists()
 
 
 def test_a_task_that_fills_nothing_says_so(astra, tmp_path, monkeypatch):

@@ -280,6 +280,7 @@ def test_a_check_by_night_for_a_program_has_the_numbers_and_what_is_broken(astra
         ("--check", "--nights", "3"),
         ("--check", "--nights", "3", "--max-pending", "0"),
         ("--check", "--nights", "0", "--max-bad", "1"),
+        ("--check", "--nights", "999999", "--max-bad", "1"),
         ("--check", "--max-median", "beauty=1"),
         ("--check", "--max-median", "pull"),
         ("--check", "--max-pull", "-1"),
@@ -332,6 +333,12 @@ def test_metrics_go_to_a_file_that_is_replaced_whole(astra, db, tmp_path, monkey
     assert file.read_text().splitlines()[-1].startswith("astra_night_start_timestamp_seconds{")
     assert sorted(tmp_path.glob("*.prom*")) == [file]
     assert astra("status", "--metrics", "-")[1].startswith("# HELP astra_metrics_timestamp_seconds ")
+
+
+def test_a_task_has_one_name_in_all_metrics_however_it_is_called(astra, db):
+    out = astra("status", "astra.pipelines.astronn_dist.astronn_dist", "--metrics", "-")[1]
+
+    assert 'astra_task_up{task="astronn_dist"}' in out
 
 
 def test_a_task_that_is_named_and_cannot_be_counted_leaves_the_file_of_metrics(

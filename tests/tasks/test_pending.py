@@ -256,7 +256,13 @@ def test_the_star_that_has_a_name_goes_before_another_one_observed_under_it(db):
 
 
 @pytest.mark.parametrize(
-    ("star", "kind"), [("4711", "sdss_id"), ("9" * 19, "sdss_id"), ("2M99999999+9999999", "APOGEE id")]
+    ("star", "kind"),
+    [
+        ("4711", "sdss_id"),
+        ("9" * 19, "sdss_id"),
+        pytest.param("9" * 5000, "sdss_id", id="5000 digits"),
+        ("2M99999999+9999999", "APOGEE id"),
+    ],
 )
 def test_an_unknown_star_is_an_error_that_names_it(db, star, kind):
     with pytest.raises(UsageError, match=f"no star with {kind} {star.replace('+', '.')}"):

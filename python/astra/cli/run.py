@@ -66,7 +66,9 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
     if to_fill:
         fill.refuse_with_fill(asked)
     targets = read_targets(task, asked.what, asked.shared.before, asked.page)
-    with database_session(), opened_for(task, asked.shared, dry_run=asked.dry_run) as task:
+    # What is not there has nothing to fill.
+    may_make = not (asked.dry_run or to_fill)
+    with database_session(), opened_for(task, asked.shared, may_make=may_make) as task:
         report.task = task.key
         request = build_request(
             task,

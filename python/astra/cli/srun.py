@@ -51,7 +51,7 @@ def _execute(asked: SrunArguments, report: "SlurmReport", stop: "StopRequest") -
 
     task = find_task(asked.task)
     targets = read_targets(task, asked.what, asked.shared.before)
-    with database_session() as settings, opened_for(task, asked.shared, dry_run=asked.dry_run) as task:
+    with database_session() as settings, opened_for(task, asked.shared, may_make=not asked.dry_run) as task:
         report.task = task.key
         with progress(task.key) as update:
             carry_out(task, targets, asked, settings, report, stop, Watcher(_say_submitted, note, update))

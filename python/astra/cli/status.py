@@ -52,6 +52,7 @@ Nights = Annotated[
     int | None,
     typer.Option(
         min=1,
+        max=3650,
         metavar="N",
         help="Judge each of the last N nights (noon to noon UTC) and telescope, no_result and bad too; "
         "without it, medians and rates are of the last two.",
@@ -128,7 +129,7 @@ def status(
     )
     limits.refuse_unknown(loaded)
     if metrics is not None:
-        _write_metrics(tasks if named is None else {plain: named}, metrics, must_work=named is not None)
+        _write_metrics(tasks if named is None else {named.name: named}, metrics, must_work=named is not None)
         return
 
     def look() -> list[dict[str, Any]]:

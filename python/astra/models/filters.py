@@ -302,8 +302,8 @@ def _moment(at: int, said: str) -> str:
     """A moment in the form of SQLite, which PostgreSQL understands."""
     try:
         value = datetime.fromisoformat(said)
-    except ValueError:
+        if value.tzinfo is not None:
+            value = value.astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError):
         raise _fault(at, f"not a moment: {said!r}; write 2026-11-25 or 2026-11-25T20:15:00 (UTC)") from None
-    if value.tzinfo is not None:
-        value = value.astimezone(UTC).replace(tzinfo=None)
     return value.isoformat(sep=" ", timespec="microseconds")

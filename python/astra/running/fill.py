@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("astra")
 
-#: Options of `astra run` that say how to measure, or what to measure again.
-_OF_MEASURING = ("overwrite", "retry", "before", "allow_mixed")
+#: Options of `astra run` that say how to measure, or from what, or what to measure again.
+_OF_MEASURING = ("overwrite", "retry", "before", "allow_mixed", "ebv_from")
 
 #: By the key of a spectrum, the row and the versions of what it rests on.
 Found = dict[int, tuple[Any, ...]]

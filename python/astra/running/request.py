@@ -202,7 +202,7 @@ def _named_model(task: Task, name: str) -> type[BaseModel]:
 def _read_page(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    found = re.fullmatch(r"(\d{1,18})/(\d{1,18})", text)
     part, parts = (int(number) for number in found.groups()) if found else (0, 0)
     if not 1 <= part <= parts:
         raise UsageError(f"--page {text}: give I/N with 1 <= I <= N, e.g. 1/4")
@@ -225,6 +225,6 @@ def _read_time(option: str, text: str | None, more: str = "") -> datetime | None
         return None
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+    except (ValueError, OverflowError):
         raise UsageError(f"{option} {text}: give a time (UTC), e.g. 2026-11-23T20:15:00{more}") from None
-    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found

@@ -31,7 +31,7 @@ def read_stars(path: Path) -> list[tuple[str, ...]]:
         UsageError: The file cannot be read, a line does not name a star, or no line or row does.
         ConfigError: It needs a package that is not installed.
     """
-    if path == STDIN or _is_pipe(path):
+    if path == STDIN or is_pipe(path):
         with read_errors(path):
             content = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
         stars = _listed(content, path)
@@ -47,7 +47,7 @@ def read_stars(path: Path) -> list[tuple[str, ...]]:
     return found
 
 
-def _is_pipe(path: Path) -> bool:
+def is_pipe(path: Path) -> bool:
     """Whether a file can be read only once, as what a shell makes of ``<(…)``."""
     try:
         mode = path.stat().st_mode

@@ -25,7 +25,7 @@ from astra.running.ending import KEYBOARD_INTERRUPT, Ending, StopRequest
 from astra.running.going_on import settle
 from astra.running.request import Request, Targets, build_request, precisely
 from astra.running.runner import refuse_to_mix
-from astra.running.star_list import STDIN
+from astra.running.star_list import STDIN, is_pipe
 from astra.schema.packages import check_task
 from astra.slurm import commands
 from astra.slurm.array import JOB_PREFIX, JobArray, SrunArguments, batch_script, sbatch_command
@@ -124,9 +124,9 @@ def carry_out(
             f"--nodes {options.nodes}: an SQLite file cannot be shared by several machines; "
             "use PostgreSQL (database.url), or --nodes 1 with more --procs"
         )
-    if asked.shared.stars_from == STDIN:
+    if (stars := asked.shared.stars_from) and (stars == STDIN or is_pipe(stars)):
         raise UsageError(
-            "--stars-from -: the tasks of a job have another input; name a file that all can read"
+            f"--stars-from {stars}: the tasks of a job have another input; name a file that all can read"
         )
     if not asked.dry_run:
         commands.check_installed()

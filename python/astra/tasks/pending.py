@@ -33,7 +33,7 @@ from astra.tasks.withheld import is_noted, noted
 if TYPE_CHECKING:
     from astra.tasks.conditions import Condition
 
-_LARGEST_SDSS_ID = 2**63 - 1
+_LARGEST_SDSS_ID, _MOST_DIGITS = 2**63 - 1, 19
 # So many are found by an index; of more, a chunk is found sooner in the order of the spectra.
 _FEW_SOURCES = 1000
 
@@ -271,8 +271,9 @@ def sources_by_name(stars: Iterable[str]) -> dict[str, list[int]]:
     """The sources of any number of stars, by their names as in ``sources_of``; without those not there."""
     names = set(stars)
     texts = {name for name in names if not name.isdecimal()}
-    # SQLite raises on a number that no column can hold.
-    numbers = {name: int(name) for name in names - texts if int(name) <= _LARGEST_SDSS_ID}
+    # SQLite raises on a number that no column can hold, and Python on one of thousands of digits.
+    short = (name for name in names - texts if len(name) <= _MOST_DIGITS)
+    numbers = {name: int(name) for name in short if int(name) <= _LARGEST_SDSS_ID}
     keys = dict(_named(Source.sdss_id, Source.pk, set(numbers.values())))
     found = {name: [keys[number]] for name, number in numbers.items() if number in keys}
     found |= {name: [pk] for name, pk in _named(Source.sdss4_apogee_id, Source.pk, texts)}

@@ -72,8 +72,13 @@ def make_trial(task: Task, name: str, ebv_from: str | None = None, *, exist_ok: 
 
 
 @contextmanager
-def opened_for(task: Task, asked: "SharedArguments", *, dry_run: bool) -> Iterator[Task]:
-    """The task of a run: within its trial if it is to write into one, which is made if it is not there.
+def opened_for(task: Task, asked: "SharedArguments", *, may_make: bool) -> Iterator[Task]:
+    """The task of a run: within its trial if it is to write into one.
+
+    Args:
+        task: The task.
+        asked: The trial, and what it is to be made with.
+        may_make: Whether a trial that is not there is made.
 
     Raises:
         UsageError: There is no such trial where none is to be made, or an argument cannot be used.
@@ -87,7 +92,7 @@ def opened_for(task: Task, asked: "SharedArguments", *, dry_run: bool) -> Iterat
         return
     name = trial_name(asked.into)
     trial = find_trial(task, name)
-    if trial is None and not dry_run:
+    if trial is None and may_make:
         if asked.ebv_from is not None and not asked.allow_mixed:
             # What is taken over has the luminosities of production.
             refuse_to_mix(task, settle(task, task.checked(asked.of_task)).provenance)
