@@ -29,13 +29,14 @@ def test_each_detector_counts_its_own_pixels_once_whatever_is_wrong_with_them():
     blue, green, red = (start for start, _ in DETECTORS)
     spectrum.flux[blue : blue + 4] = np.nan
     spectrum.e_flux[blue + 2 : blue + 6] = np.inf
+    spectrum.flux[blue + 6 : blue + 9] = 0
     spectrum.pixel_flags[green : green + 5] = 1 << 12  # SKYLINE
     spectrum.pixel_flags[red : red + 7] = 1 << 13  # TELLURIC, which rectification leaves
 
     sizes = [end - start for start, end in DETECTORS]
     found = coverage_of(spectrum)
 
-    assert found == (1 - 11 / N_PIXELS, 1 - 6 / sizes[0], 1 - 5 / sizes[1], 1)
+    assert found == (1 - 14 / N_PIXELS, 1 - 9 / sizes[0], 1 - 5 / sizes[1], 1)
 
 
 @given(st.integers(0, 2**32))

@@ -19,14 +19,14 @@ class Coverage(NamedTuple):
 
 
 def coverage_of(spectrum: CombinedSpectrum) -> Coverage:
-    """Count the pixels whose flux and error are finite, and of whose bits none is masked by ``rectify``."""
+    """Count the pixels with a finite flux that is not 0, a finite error and no mask, as ``rectify.usable`` does."""
     usable = []
     for start, end in DETECTORS:
         flux, e_flux, flags = (
             array[start:end] for array in (spectrum.flux, spectrum.e_flux, spectrum.pixel_flags)
         )
-        finite = np.isfinite(flux) & np.isfinite(e_flux)
-        usable.append(int(np.count_nonzero(finite & ((flags & MASKED_BITS) == 0))))
+        measured = np.isfinite(flux) & (flux != 0) & np.isfinite(e_flux)
+        usable.append(int(np.count_nonzero(measured & ((flags & MASKED_BITS) == 0))))
     sizes = [end - start for start, end in DETECTORS]
     return Coverage(
         sum(usable) / N_PIXELS, *(count / size for count, size in zip(usable, sizes, strict=True))
