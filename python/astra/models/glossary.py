@@ -147,7 +147,7 @@ class Glossary:
     e_weighted_parallax = "Error on weighted_parallax [mas]"
     weighted_dist = "Distance 1000 / weighted_parallax, where that is positive [pc]"
     e_weighted_dist = "Error on weighted_dist to first order: weighted_dist e / weighted_parallax [pc]"
-    coverage = "Share of the pixels of the network that can be used: finite, not 0 and not masked; absent if unknown"
+    coverage = "Share of the pixels of the network that are finite, not 0 and not masked; absent if unknown"
     coverage_blue = "Share of the pixels of the blue detector that can be used"
     coverage_green = "Share of the pixels of the green detector that can be used"
     coverage_red = "Share of the pixels of the red detector that can be used"

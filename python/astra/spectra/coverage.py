@@ -19,7 +19,7 @@ class Coverage(NamedTuple):
 
 
 def coverage_of(spectrum: CombinedSpectrum) -> Coverage:
-    """Count the pixels with a finite flux that is not 0, a finite error and no mask, as ``rectify.usable`` does."""
+    """Count the pixels as ``rectify.usable`` does: a finite flux that is not 0, a finite error, no mask."""
     usable = []
     for start, end in DETECTORS:
         flux, e_flux, flags = (
