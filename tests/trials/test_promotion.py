@@ -186,6 +186,8 @@ def test_a_trial_of_another_version_is_not_promoted(astra, sets):
         (("rollback", TRIAL), 78, "trial-x is not promoted"),
         (("new", "astronn_dist", TRIAL), 2, "has a trial-x already"),
         (("new", "astronn_dist", "x" * 60), 2, "is too long, by"),
+        # As from a variable of the shell that is not set.
+        (("new", "astronn_dist", "z", "--ebv-from", ""), 2, "--ebv-from '': neither a column"),
         (("drop", TRIAL), 2, "trial-x has 10 results: give --yes"),
     ],
 )

@@ -44,7 +44,8 @@ def make_trial(task: Task, name: str, ebv_from: str | None = None, *, exist_ok: 
     """
     check_task(task)
     table = trial_table(task.output_model._meta.table_name, name)
-    ebv_from = ebv_from and read_ebv_from(task, ebv_from)
+    if ebv_from is not None:
+        ebv_from = read_ebv_from(task, ebv_from)
     with changing_schema(database):
         if (there := find_trial(task, name)) is not None:
             if exist_ok:

@@ -45,7 +45,7 @@ def read_ebv_from(task: Task, text: str) -> str:
             raise UsageError(f"--ebv-from {text}: that column of source holds {columns[text]}, not numbers")
         return from_column(text)
     if not Path(text).is_file():
-        raise UsageError(f"--ebv-from {text}: neither a column of the table source nor a file")
+        raise UsageError(f"--ebv-from {text or repr(text)}: neither a column of the table source nor a file")
     return from_table(str(Path(text).absolute()))
 
 
