@@ -321,3 +321,17 @@ def test_the_owner_makes_and_promotes_trials_and_a_writer_works_in_them(
     assert [astra("trials", *words)[0] for words in (("promote", TRIAL), ("rollback", TRIAL))] == [0, 0]
     monkeypatch.setenv("ASTRA_DATABASE_URL", writer)
     assert astra(*run, "--seed", 1, "--into", TRIAL, "--overwrite")[0] == 0
+
+
+def test_no_name_of_a_trial_is_in_the_way_of_the_sources_of_another(astra, db):
+    register(db, 3)
+    new = ("trials", "new", "astronn_dist")
+
+    for words in (
+        (TRIAL, "--ebv-from", "ebv"),
+        (f"{TRIAL}-source",),
+        ("y-source",),
+        ("y", "--ebv-from", "ebv"),
+    ):
+        code, _, err = astra(*new, *words)
+        assert code == 0, err
