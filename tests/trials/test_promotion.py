@@ -12,12 +12,13 @@ from many_results import OF_PRODUCTION, OF_TRIAL, a_run_with, add_results, two_s
 
 from astra.database.connection import database, now
 from astra.models import AstroNNdist, Distance, TaskRun, TaskWorker
-from astra.models.pipeline import of_this_version
+from astra.models.pipeline import TaskWithheld, of_this_version
 from astra.running.claims import Claims
 from astra.system.version import V_ASTRA
 from astra.tasks.installed import find_task
 from astra.tasks.pending import Selection
 from astra.tasks.trials import entered
+from astra.tasks.withheld import Withheld, note
 from astra.trials.making import make_trial
 from astra.trials.overview import look_up
 from astra.trials.promotion import promote, rollback
@@ -118,6 +119,30 @@ def test_a_mixture_is_refused_with_its_size_and_left_as_it_was_if_it_is_accepted
     assert values(content(sets)) == OLD | NEW
     assert astra("trials", "rollback", TRIAL)[0] == 0
     assert content(sets) == before
+
+
+def test_a_file_that_was_withheld_is_tried_again_wherever_its_row_goes(astra, sets):
+    task = find_task("astronn_dist")
+
+    def noted():
+        query = TaskWithheld.select(TaskWithheld.spectrum_pk, TaskWithheld.task, TaskWithheld.reason)
+        return sorted(query.tuples())
+
+    sets.execute_sql("DELETE FROM astro_nn_dist_trial_x WHERE spectrum_pk = 4")
+    sets.execute_sql("DELETE FROM astro_nn_dist WHERE spectrum_pk = 3")
+    with entered(task, TRIAL) as within:
+        note(within, [Withheld(pk, "Input/output error: trial", now(sets)) for pk in (1, 2, 3)])
+        trial = within.key
+    note(task, [Withheld(pk, "Input/output error: production", now(sets)) for pk in (2, 4, 5)])
+    before = noted()
+
+    astra("trials", "promote", TRIAL, "--allow-mixed")
+
+    other = {task.key: trial, trial: task.key}
+    stays = {4: task.key}
+    assert noted() == sorted((pk, stays.get(pk, other[key]), said) for pk, key, said in before)
+    astra("trials", "rollback", TRIAL)
+    assert noted() == before
 
 
 def test_a_result_that_is_lost_to_a_row_without_one_is_said(astra, sets):
