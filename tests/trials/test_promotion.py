@@ -11,6 +11,9 @@ from builders import a_result, a_source, a_spectrum, write_apstar
 from many_results import OF_PRODUCTION, OF_TRIAL, a_run_with, add_results, two_sets
 
 from astra.database.connection import database, now
+from astra.database.locks import changing_inputs
+from astra.errors import AstraError
+from astra.ingest.references import References
 from astra.models import AstroNNdist, Distance, TaskRun, TaskWorker
 from astra.models.pipeline import TaskWithheld, of_this_version
 from astra.running.claims import Claims
@@ -319,3 +322,34 @@ def test_readers_never_see_a_mixture(db):
 
     for reader in readers:
         assert set(reader.seen) == {((OF_PRODUCTION, 5000),), ((OF_TRIAL, 5000),)}
+
+
+# > Ingest
+
+
+def test_a_promotion_waits_for_an_ingest_that_merges_stars(sets):
+    ended, outcome = threading.Event(), []
+
+    def change():
+        try:
+            promote(*look_up(TRIAL))
+            outcome.append((values(content(sets)), ended.is_set()))
+        except AstraError as error:
+            outcome.append(error)
+        finally:
+            database.close()
+
+    meanwhile = threading.Thread(target=change)
+    with changing_inputs(sets):
+        References().move(1, 2)
+        sets.execute_sql("UPDATE apogee_coadded_spectrum_in_apstar SET source_pk = 2 WHERE source_pk = 1")
+        sets.execute_sql("DELETE FROM source WHERE pk = 1")
+        meanwhile.start()
+        # If it did not wait, it would have come to the rows by then.
+        time.sleep(1)
+        ended.set()
+    meanwhile.join(60)
+
+    assert outcome == [(NEW, True)]
+    for table in ("astro_nn_dist", "astro_nn_dist_trial_x"):
+        assert content(sets, table)[1]["source_pk"] == 2

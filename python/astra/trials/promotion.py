@@ -15,7 +15,7 @@ from peewee import fn
 
 from astra.database.clones import refuse_others
 from astra.database.connection import database, now
-from astra.database.locks import changing_claims
+from astra.database.locks import changing_claims, changing_inputs
 from astra.database.swapping import Swapped
 from astra.errors import ConfigError
 from astra.models.pipeline import FlaggedOutputModel, TaskTrial, TaskWithheld, has_result
@@ -131,9 +131,13 @@ def rollback(task: Task, trial: TaskTrial) -> Swap:
 
 @contextmanager
 def _alone(task: Task, trial: TaskTrial) -> Iterator[TaskTrial]:
-    """One transaction in which nobody works on production or on a trial; gives the trial as it is now."""
+    """One transaction in which nobody works on production or on a trial; gives the trial as it is now.
+
+    Nor does anybody ingest: rows would be given the source that they had before theirs was merged.
+    """
     refuse_others(database, task.output_model._meta.table_name)
-    with changing_claims(database, task.key), changing_claims(database, key_of(task.name, trial.name)):
+    keys = (task.key, key_of(task.name, trial.name))
+    with changing_inputs(database), changing_claims(database, keys[0]), changing_claims(database, keys[1]):
         refuse_workers(task)
         with entered(task, trial.name) as within:
             refuse_workers(within)
