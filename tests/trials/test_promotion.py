@@ -196,6 +196,21 @@ def test_trials_are_rolled_back_in_the_opposite_order(astra, sets):
     assert values(content(sets)) == OLD
 
 
+def test_promoted_trials_are_dropped_in_their_order(astra, sets):
+    AstroNNdist.delete().where(AstroNNdist.spectrum_pk > 8).execute()
+    trial = make_trial(find_task("astronn_dist"), "trial-y")
+    add_results(sets, trial.table_name, a_run_with("newer", "astronn_dist@trial-y"), 30.0, 1, 10)
+    assert [astra("trials", "promote", name)[0] for name in (TRIAL, "y")] == [0, 0]
+
+    code, _, err = astra("trials", "drop", "y", "--yes")
+    assert (code, "trial-x was promoted before trial-y" in err) == (78, True)
+    # The results of trial-y alone would have stayed in production with this rollback.
+    assert astra("trials", "drop", TRIAL, "--yes")[0] == 0
+    assert astra("trials", "rollback", "y")[0] == 0
+    assert values(content(sets)) == NEW
+    assert astra("trials", "drop", "y", "--yes")[0] == 0
+
+
 def test_a_trial_of_another_version_is_not_promoted(astra, sets):
     sets.execute_sql(f"UPDATE astro_nn_dist_trial_x SET v_astra = {V_ASTRA + 1000}")
 

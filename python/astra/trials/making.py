@@ -110,6 +110,7 @@ def drop_trial(task: Task, trial: TaskTrial, *, also_results: bool = False) -> N
 
     Raises:
         UsageError: The table has rows, and they were not to be dropped.
+        ConfigError: It is promoted, and so is another from before it, which could not be rolled back then.
         Interrupted: A worker of the trial lives, or others use the tables for too long.
         StorageError: This login may not drop the table.
     """
@@ -120,6 +121,7 @@ def drop_trial(task: Task, trial: TaskTrial, *, also_results: bool = False) -> N
         raise UsageError(f"{trial.name} has {rows:,} {of}: give --yes to remove them for ever")
     key = key_of(trial.task, trial.name)
     with changing_schema(database):
+        _refuse_later(trial)
         with entered(task, trial.name) as within, changing_claims(database, key):
             refuse_workers(within)
         with _said_who_may(f"drop the table {trial.table_name}", f"astra trials drop {trial.name}"):
@@ -127,6 +129,17 @@ def drop_trial(task: Task, trial: TaskTrial, *, also_results: bool = False) -> N
         with writing(database):
             for model in (TaskClaim, TaskWithheld):
                 model.delete().where(model.task == key).execute()
+
+
+def _refuse_later(trial: TaskTrial) -> None:
+    """Keep what a rollback of an earlier trial needs: results that came with this one would be left behind."""
+    promoted = (TaskTrial.task == trial.task) & (TaskTrial.state == TaskTrial.PROMOTED)
+    earlier = TaskTrial.select().where(promoted, TaskTrial.promoted < trial.promoted)
+    if trial.state == TaskTrial.PROMOTED and (first := earlier.order_by(TaskTrial.promoted).first()):
+        raise ConfigError(
+            f"{first.name} was promoted before {trial.name}, and could not be rolled back without it: roll "
+            f"{trial.name} back, or drop {first.name} first"
+        )
 
 
 def _refuse_other_ebv(task: Task, trial: TaskTrial, ebv_from: str) -> None:
