@@ -12,7 +12,7 @@ from many_results import OF_PRODUCTION, OF_TRIAL, a_run_with, add_results, two_s
 
 from astra.database.connection import database, now
 from astra.database.locks import changing_inputs
-from astra.errors import AstraError
+from astra.errors import AstraError, ConfigError
 from astra.ingest.references import References
 from astra.models import AstroNNdist, Distance, TaskRun, TaskWorker
 from astra.models.pipeline import TaskWithheld, of_this_version
@@ -20,8 +20,9 @@ from astra.running.claims import Claims
 from astra.system.version import V_ASTRA
 from astra.tasks.installed import find_task
 from astra.tasks.pending import Selection
-from astra.tasks.trials import entered
+from astra.tasks.trials import entered, refuse_promoted
 from astra.tasks.withheld import Withheld, note
+from astra.trials import making
 from astra.trials.making import make_trial
 from astra.trials.overview import look_up
 from astra.trials.promotion import promote, rollback
@@ -295,6 +296,35 @@ def test_a_run_that_has_entered_a_trial_before_its_promotion_writes_nothing(
     assert (joined, code) == ([0], 78)
     assert "its table holds what production had before" in err
     assert (len(content(db)), content(db, "astro_nn_dist_trial_x")) == (1, {})
+
+
+def test_a_run_that_begins_while_its_trial_is_dropped_has_nothing_in_hand(sets, monkeypatch):
+    drop_tables, joined, said = making.drop_tables, threading.Event(), []
+    with entered(find_task("astronn_dist"), TRIAL) as within:
+        pass
+
+    def begin():
+        try:
+            with Claims(Selection(within), None, lambda: refuse_promoted(within)):
+                joined.set()
+        except ConfigError as error:
+            said.append(str(error))
+        finally:
+            database.close()
+
+    run = threading.Thread(target=begin)
+
+    def drop(*arguments):
+        run.start()
+        assert not joined.wait(1)
+        drop_tables(*arguments)
+
+    monkeypatch.setattr(making, "drop_tables", drop)
+    making.drop_trial(*look_up(TRIAL), also_results=True)
+    run.join(60)
+
+    assert said == ["task astronn_dist has no trial-x any more"]
+    assert TaskWorker.select().count() == 0
 
 
 # > Readers

@@ -124,15 +124,14 @@ def drop_trial(task: Task, trial: TaskTrial, *, also_results: bool = False) -> N
         _refuse_later(trial)
         with entered(task, trial.name) as within, changing_claims(database, key):
             refuse_workers(within)
-        with _said_who_may(f"drop the table {trial.table_name}", f"astra trials drop {trial.name}"):
-            drop_tables(database, trial)
-        with writing(database):
+            with _said_who_may(f"drop the table {trial.table_name}", f"astra trials drop {trial.name}"):
+                drop_tables(database, trial)
             for model in (TaskClaim, TaskWithheld):
                 model.delete().where(model.task == key).execute()
 
 
 def _refuse_later(trial: TaskTrial) -> None:
-    """Keep what a rollback of an earlier trial needs: results that came with this one would be left behind."""
+    """Keep what a rollback of an earlier trial needs: what came with this one would be left behind."""
     promoted = (TaskTrial.task == trial.task) & (TaskTrial.state == TaskTrial.PROMOTED)
     earlier = TaskTrial.select().where(promoted, TaskTrial.promoted < trial.promoted)
     if trial.state == TaskTrial.PROMOTED and (first := earlier.order_by(TaskTrial.promoted).first()):
