@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import peewee
 from peewee import fn
 
-from astra.database.connection import database, is_postgresql, translated, writing
-from astra.database.locks import changing_claims, changing_schema
+from astra.database.connection import database, is_postgresql, translated
+from astra.database.locks import changing_claims, changing_inputs, changing_schema
 from astra.errors import ConfigError, StorageError, UsageError
 from astra.models.pipeline import TaskClaim, TaskTrial, TaskWithheld
 from astra.running.going_on import settle
@@ -64,7 +64,7 @@ def make_trial(task: Task, name: str, ebv_from: str | None = None, *, exist_ok: 
         if (path := table_in(ebv_from)) is not None:
             take_values(trial, path)
         # A trial that is not on record was not made: what a killed process has left of it is made anew.
-        with writing(database):
+        with changing_inputs(database):
             taken = take_over(task, trial) if ebv_from else 0
             trial.save(force_insert=True)
     if taken:
