@@ -14,6 +14,7 @@ from astra.schema import upgrade as schema
 from astra.schema.effects import effect_on
 from astra.schema.plan import plan
 from astra.tasks.installed import find_task
+from astra.trials.making import make_trial
 
 BEYOND = """
 def up(migrator, db):
@@ -26,6 +27,11 @@ ROWS = "no row changes"
 def up(migrator, db):
     db.execute_sql("ALTER TABLE guest_result ADD COLUMN width REAL")
     db.execute_sql("ALTER TABLE guest_result ALTER COLUMN pixels TYPE REAL")
+"""
+
+WIDENING = """
+def up(migrator, db):
+    db.execute_sql("ALTER TABLE guest_result ADD COLUMN width REAL")
 """
 
 
@@ -121,6 +127,24 @@ def test_migrations_of_packages_are_in_the_plan_also_one_that_cannot_be_known(
     assert (beyond.steps, beyond.seconds) == (None, None)
     assert "not recorded" in beyond.problem
     assert "its statements are not known" in astra("init", "--plan")[1]
+
+
+def test_columns_that_tables_of_trials_get_are_in_the_plan(astra, db, tmp_path, monkeypatch):
+    folder = tmp_path / "guest_package"
+    guests.install(folder, monkeypatch, guests.GOOD, "count_pixels", migrations=guests.MIGRATIONS)
+    assert astra("init")[0] == 0
+    for task in ("astronn_dist", "count_pixels"):
+        make_trial(find_task(task), "trial-x")
+    db.execute_sql("ALTER TABLE astro_nn_dist_trial_x DROP COLUMN coverage")
+    guests.add_migrations(folder, {"0003_width": WIDENING})
+
+    planned = [part for part in plan(db).parts if part.name.startswith("the table")]
+    added = schema.upgrade(db, load_settings()).columns
+
+    assert added == ["astro_nn_dist_trial_x.coverage", "guest_result_trial_x.width"]
+    assert [part.name for part in planned] == [f"the table {column.partition('.')[0]}" for column in added]
+    assert [part.steps[0].blocks != "nobody" for part in planned] == [True, True]
+    assert plan(db).parts == []
 
 
 @on_sqlite

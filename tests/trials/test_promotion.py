@@ -11,13 +11,18 @@ from builders import a_result, a_source, a_spectrum, write_apstar
 from many_results import OF_PRODUCTION, OF_TRIAL, a_run_with, add_results, two_sets
 
 from astra.database.connection import database, now
+from astra.database.locks import changing_inputs
+from astra.errors import AstraError, ConfigError
+from astra.ingest.references import References
 from astra.models import AstroNNdist, Distance, TaskRun, TaskWorker
-from astra.models.pipeline import of_this_version
+from astra.models.pipeline import TaskWithheld, of_this_version
 from astra.running.claims import Claims
 from astra.system.version import V_ASTRA
 from astra.tasks.installed import find_task
 from astra.tasks.pending import Selection
-from astra.tasks.trials import entered
+from astra.tasks.trials import entered, refuse_promoted
+from astra.tasks.withheld import Withheld, note
+from astra.trials import making
 from astra.trials.making import make_trial
 from astra.trials.overview import look_up
 from astra.trials.promotion import promote, rollback
@@ -120,6 +125,30 @@ def test_a_mixture_is_refused_with_its_size_and_left_as_it_was_if_it_is_accepted
     assert content(sets) == before
 
 
+def test_a_file_that_was_withheld_is_tried_again_wherever_its_row_goes(astra, sets):
+    task = find_task("astronn_dist")
+
+    def noted():
+        query = TaskWithheld.select(TaskWithheld.spectrum_pk, TaskWithheld.task, TaskWithheld.reason)
+        return sorted(query.tuples())
+
+    sets.execute_sql("DELETE FROM astro_nn_dist_trial_x WHERE spectrum_pk = 4")
+    sets.execute_sql("DELETE FROM astro_nn_dist WHERE spectrum_pk = 3")
+    with entered(task, TRIAL) as within:
+        note(within, [Withheld(pk, "Input/output error: trial", now(sets)) for pk in (1, 2, 3)])
+        trial = within.key
+    note(task, [Withheld(pk, "Input/output error: production", now(sets)) for pk in (2, 4, 5)])
+    before = noted()
+
+    astra("trials", "promote", TRIAL, "--allow-mixed")
+
+    other = {task.key: trial, trial: task.key}
+    stays = {4: task.key}
+    assert noted() == sorted((pk, stays.get(pk, other[key]), said) for pk, key, said in before)
+    astra("trials", "rollback", TRIAL)
+    assert noted() == before
+
+
 def test_a_result_that_is_lost_to_a_row_without_one_is_said(astra, sets):
     sets.execute_sql("UPDATE astro_nn_dist_trial_x SET result_flags = 2048 WHERE spectrum_pk = 1")
 
@@ -168,6 +197,21 @@ def test_trials_are_rolled_back_in_the_opposite_order(astra, sets):
     assert values(content(sets)) == OLD
 
 
+def test_promoted_trials_are_dropped_in_their_order(astra, sets):
+    AstroNNdist.delete().where(AstroNNdist.spectrum_pk > 8).execute()
+    trial = make_trial(find_task("astronn_dist"), "trial-y")
+    add_results(sets, trial.table_name, a_run_with("newer", "astronn_dist@trial-y"), 30.0, 1, 10)
+    assert [astra("trials", "promote", name)[0] for name in (TRIAL, "y")] == [0, 0]
+
+    code, _, err = astra("trials", "drop", "y", "--yes")
+    assert (code, "trial-x was promoted before trial-y" in err) == (78, True)
+    # The results of trial-y alone would have stayed in production with this rollback.
+    assert astra("trials", "drop", TRIAL, "--yes")[0] == 0
+    assert astra("trials", "rollback", "y")[0] == 0
+    assert values(content(sets)) == NEW
+    assert astra("trials", "drop", "y", "--yes")[0] == 0
+
+
 def test_a_trial_of_another_version_is_not_promoted(astra, sets):
     sets.execute_sql(f"UPDATE astro_nn_dist_trial_x SET v_astra = {V_ASTRA + 1000}")
 
@@ -186,6 +230,8 @@ def test_a_trial_of_another_version_is_not_promoted(astra, sets):
         (("rollback", TRIAL), 78, "trial-x is not promoted"),
         (("new", "astronn_dist", TRIAL), 2, "has a trial-x already"),
         (("new", "astronn_dist", "x" * 60), 2, "is too long, by"),
+        # As from a variable of the shell that is not set.
+        (("new", "astronn_dist", "z", "--ebv-from", ""), 2, "--ebv-from '': neither a column"),
         (("drop", TRIAL), 2, "trial-x has 10 results: give --yes"),
     ],
 )
@@ -252,6 +298,35 @@ def test_a_run_that_has_entered_a_trial_before_its_promotion_writes_nothing(
     assert (len(content(db)), content(db, "astro_nn_dist_trial_x")) == (1, {})
 
 
+def test_a_run_that_begins_while_its_trial_is_dropped_has_nothing_in_hand(sets, monkeypatch):
+    drop_tables, joined, said = making.drop_tables, threading.Event(), []
+    with entered(find_task("astronn_dist"), TRIAL) as within:
+        pass
+
+    def begin():
+        try:
+            with Claims(Selection(within), None, lambda: refuse_promoted(within)):
+                joined.set()
+        except ConfigError as error:
+            said.append(str(error))
+        finally:
+            database.close()
+
+    run = threading.Thread(target=begin)
+
+    def drop(*arguments):
+        run.start()
+        assert not joined.wait(1)
+        drop_tables(*arguments)
+
+    monkeypatch.setattr(making, "drop_tables", drop)
+    making.drop_trial(*look_up(TRIAL), also_results=True)
+    run.join(60)
+
+    assert said == ["task astronn_dist has no trial-x any more"]
+    assert TaskWorker.select().count() == 0
+
+
 # > Readers
 
 
@@ -292,3 +367,34 @@ def test_readers_never_see_a_mixture(db):
 
     for reader in readers:
         assert set(reader.seen) == {((OF_PRODUCTION, 5000),), ((OF_TRIAL, 5000),)}
+
+
+# > Ingest
+
+
+def test_a_promotion_waits_for_an_ingest_that_merges_stars(sets):
+    ended, outcome = threading.Event(), []
+
+    def change():
+        try:
+            promote(*look_up(TRIAL))
+            outcome.append((values(content(sets)), ended.is_set()))
+        except AstraError as error:
+            outcome.append(error)
+        finally:
+            database.close()
+
+    meanwhile = threading.Thread(target=change)
+    with changing_inputs(sets):
+        References().move(1, 2)
+        sets.execute_sql("UPDATE apogee_coadded_spectrum_in_apstar SET source_pk = 2 WHERE source_pk = 1")
+        sets.execute_sql("DELETE FROM source WHERE pk = 1")
+        meanwhile.start()
+        # If it did not wait, it would have come to the rows by then.
+        time.sleep(1)
+        ended.set()
+    meanwhile.join(60)
+
+    assert outcome == [(NEW, True)]
+    for table in ("astro_nn_dist", "astro_nn_dist_trial_x"):
+        assert content(sets, table)[1]["source_pk"] == 2

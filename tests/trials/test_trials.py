@@ -9,7 +9,7 @@ from builders import a_source, a_spectrum, slow_on_sqlite, write_apstar
 from many_results import OF_PRODUCTION, a_run_with, add_results, register, two_sets
 
 from astra.config import load_settings
-from astra.database.connection import bound_to, open_database
+from astra.database.connection import bound_to, now, open_database
 from astra.database.schemas import read_foreign_keys
 from astra.ingest.references import References
 from astra.models import AstroNNdist, Distance, Source, TaskRun, TaskTrial
@@ -19,6 +19,7 @@ from astra.schema import upgrade as schema
 from astra.tasks.contract import Provenance
 from astra.tasks.installed import find_task
 from astra.tasks.trials import entered
+from astra.tasks.withheld import Withheld, note, noted_among
 from astra.trials.making import make_trial
 
 from roles import sql
@@ -321,3 +322,28 @@ def test_the_owner_makes_and_promotes_trials_and_a_writer_works_in_them(
     assert [astra("trials", *words)[0] for words in (("promote", TRIAL), ("rollback", TRIAL))] == [0, 0]
     monkeypatch.setenv("ASTRA_DATABASE_URL", writer)
     assert astra(*run, "--seed", 1, "--into", TRIAL, "--overwrite")[0] == 0
+
+
+def test_no_name_of_a_trial_is_in_the_way_of_the_sources_of_another(astra, db):
+    register(db, 3)
+    new = ("trials", "new", "astronn_dist")
+
+    for words in (
+        (TRIAL, "--ebv-from", "ebv"),
+        (f"{TRIAL}-source",),
+        ("y-source",),
+        ("y", "--ebv-from", "ebv"),
+    ):
+        code, _, err = astra(*new, *words)
+        assert code == 0, err
+
+
+def test_a_trial_that_takes_results_over_tries_withheld_files_again_as_production_does(astra, db):
+    two_sets(db, 3)
+    task = find_task("astronn_dist")
+    note(task, [Withheld(2, "Input/output error: there", now(db))])
+
+    trial = make_trial(task, "trial-dust", "ebv")
+
+    with entered(task, trial.name) as within:
+        assert noted_among(within, [1, 2, 3]) == noted_among(task, [1, 2, 3]) == {2}

@@ -128,7 +128,8 @@ def drop(
     """Remove a trial and its results for ever.
 
     Of a promoted one, these are what production had before. Exit codes: 0 done, 2 wrong usage, 69 database
-    not reachable, 74 the database refused it, 75 a worker of the trial lives: try again.
+    not reachable, 74 the database refused it, 75 a worker of the trial lives: try again, 78 another trial was
+    promoted before it and still is: drop that one first.
     """
     from astra.trials.making import drop_trial
     from astra.trials.overview import look_up

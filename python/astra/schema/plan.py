@@ -9,11 +9,12 @@ from typing import Any
 import peewee
 from playhouse.migrations import Migration, Runner
 
+from astra.database.clones import missing_columns
 from astra.database.connection import described, is_postgresql
 from astra.database.sql import snapshot
 from astra.database.waiting import LOCK_TIMEOUT_S, MANY_LOCKS_TIMEOUT_S, PATIENCE_S
 from astra.errors import ConfigError
-from astra.models import TABLES, Distance, TaskWorker
+from astra.models import TABLES, Distance, TaskTrial, TaskWorker
 from astra.schema.effects import Effect, effect_on
 from astra.schema.packages import inherited_columns, installed_packages
 from astra.schema.recording import record
@@ -24,6 +25,7 @@ from astra.system.plugins import FOREIGN, raised
 from astra.system.version import __version__
 from astra.tasks.contract import Task
 from astra.tasks.installed import comes_with_astra, installed_tasks
+from astra.tasks.trials import production_table
 
 #: Where nothing else is said, how old rows get values in a new column.
 WHEN_MADE_AGAIN = "a run makes the row again"
@@ -188,6 +190,7 @@ def plan(database: peewee.Database) -> Plan:
         for task in usable:
             if not comes_with_astra(task.name):
                 found.parts += _tables(database, task, reader)
+        found.parts += list(_trials(database, reader, found.parts))
         corrected = {table: columns for part in found.parts for table, columns in part.corrected.items()}
         for task in usable:
             try:
@@ -273,16 +276,36 @@ def _tables(database: peewee.Database, task: Task, reader: Reader) -> Iterator[P
             yield Part(f"the table {table} of {task.name}", None, [reader.step(sql) for sql in statements])
 
 
+def _trials(database: peewee.Database, reader: Reader, parts: list[Part]) -> Iterator[Part]:
+    """The columns that tables of trials get after those of production."""
+    there, added = set(database.get_tables()), list(_added(parts))
+    if TaskTrial._meta.table_name not in there:
+        return
+    for trial in TaskTrial.select(TaskTrial.task, TaskTrial.name, TaskTrial.table_name):
+        table, production = trial.table_name, production_table(trial)
+        if not {table, production} <= there:
+            continue
+        columns = dict(missing_columns(database, production, table))
+        columns |= {column: "" for _, changed, column in added if changed == production}
+        statements = [
+            f'ALTER TABLE "{table}" ADD COLUMN "{name}" {kind}'.strip() for name, kind in columns.items()
+        ]
+        if statements:
+            yield Part(f"the table {table}", None, [reader.step(sql) for sql in statements])
+
+
+def _added(parts: list[Part]) -> Iterator[tuple[Part, str, str]]:
+    """The columns that are added, each with its part and its table."""
+    for part in parts:
+        for step in part.steps or ():
+            if added := _ADDED.match(step.sql):
+                yield part, added[1], added[2]
+
+
 def _unknown_until(parts: list[Part], tasks: list[Task], made: set[str]) -> dict[str, str]:
     """How old rows get values in the new columns of results."""
     results = {task.output_model._meta.table_name for task in tasks} - made
-    found = {}
-    for part in parts:
-        for step in part.steps or ():
-            added = _ADDED.match(step.sql)
-            if added and added[1] in results:
-                found[".".join(added.groups())] = part.filled_by
-    return found
+    return {f"{table}.{column}": part.filled_by for part, table, column in _added(parts) if table in results}
 
 
 def _workers(database: peewee.Database) -> int:

@@ -7,7 +7,7 @@ A trial with an E(B-V) of its own has a view beside its table: all sources, with
 import peewee
 
 from astra.database.clones import clone_table, copy_rights, missing_columns
-from astra.database.waiting import patiently
+from astra.database.waiting import MANY_LOCKS_TIMEOUT_S, patiently
 from astra.models.pipeline import TaskTrial, TaskTrialEbv
 from astra.models.source import Source
 from astra.tasks.trials import production_table, sources_of_trial
@@ -40,7 +40,8 @@ def make_tables(database: peewee.Database, trial: TaskTrial) -> None:
             clone_table(database, production_table(trial), trial.table_name)
             _make_view(database, trial)
 
-    patiently(database, f"the table {trial.table_name}", change)
+    # Three tables that it refers to are in use.
+    patiently(database, f"the table {trial.table_name}", change, MANY_LOCKS_TIMEOUT_S)
 
 
 def drop_tables(database: peewee.Database, trial: TaskTrial) -> None:
@@ -51,7 +52,8 @@ def drop_tables(database: peewee.Database, trial: TaskTrial) -> None:
             _drop(database, trial)
             trial.delete_instance()
 
-    patiently(database, f"the table {trial.table_name}", change)
+    # Its own, and those that it refers to: nobody reads them until it is gone.
+    patiently(database, f"the table {trial.table_name}", change, MANY_LOCKS_TIMEOUT_S)
 
 
 def upgrade_trials(database: peewee.Database) -> list[str]:

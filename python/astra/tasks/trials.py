@@ -20,7 +20,8 @@ from astra.tasks.installed import find_task, short_name
 
 _PREFIX = "trial-"
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_OF_SOURCES = "_source"
+# Not the end of any table of a trial: their names have single hyphens alone.
+_OF_SOURCES = "__source"
 # PostgreSQL would cut off a longer name.
 _LONGEST = 63
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import peewee
 from peewee import fn
 
-from astra.database.connection import database, is_postgresql, translated, writing
-from astra.database.locks import changing_claims, changing_schema
+from astra.database.connection import database, is_postgresql, translated
+from astra.database.locks import changing_claims, changing_inputs, changing_schema
 from astra.errors import ConfigError, StorageError, UsageError
 from astra.models.pipeline import TaskClaim, TaskTrial, TaskWithheld
 from astra.running.going_on import settle
@@ -44,7 +44,8 @@ def make_trial(task: Task, name: str, ebv_from: str | None = None, *, exist_ok: 
     """
     check_task(task)
     table = trial_table(task.output_model._meta.table_name, name)
-    ebv_from = ebv_from and read_ebv_from(task, ebv_from)
+    if ebv_from is not None:
+        ebv_from = read_ebv_from(task, ebv_from)
     with changing_schema(database):
         if (there := find_trial(task, name)) is not None:
             if exist_ok:
@@ -63,7 +64,7 @@ def make_trial(task: Task, name: str, ebv_from: str | None = None, *, exist_ok: 
         if (path := table_in(ebv_from)) is not None:
             take_values(trial, path)
         # A trial that is not on record was not made: what a killed process has left of it is made anew.
-        with writing(database):
+        with changing_inputs(database):
             taken = take_over(task, trial) if ebv_from else 0
             trial.save(force_insert=True)
     if taken:
@@ -114,6 +115,7 @@ def drop_trial(task: Task, trial: TaskTrial, *, also_results: bool = False) -> N
 
     Raises:
         UsageError: The table has rows, and they were not to be dropped.
+        ConfigError: It is promoted, and so is another from before it, which could not be rolled back then.
         Interrupted: A worker of the trial lives, or others use the tables for too long.
         StorageError: This login may not drop the table.
     """
@@ -124,13 +126,24 @@ def drop_trial(task: Task, trial: TaskTrial, *, also_results: bool = False) -> N
         raise UsageError(f"{trial.name} has {rows:,} {of}: give --yes to remove them for ever")
     key = key_of(trial.task, trial.name)
     with changing_schema(database):
+        _refuse_later(trial)
         with entered(task, trial.name) as within, changing_claims(database, key):
             refuse_workers(within)
-        with _said_who_may(f"drop the table {trial.table_name}", f"astra trials drop {trial.name}"):
-            drop_tables(database, trial)
-        with writing(database):
+            with _said_who_may(f"drop the table {trial.table_name}", f"astra trials drop {trial.name}"):
+                drop_tables(database, trial)
             for model in (TaskClaim, TaskWithheld):
                 model.delete().where(model.task == key).execute()
+
+
+def _refuse_later(trial: TaskTrial) -> None:
+    """Keep what a rollback of an earlier trial needs: what came with this one would be left behind."""
+    promoted = (TaskTrial.task == trial.task) & (TaskTrial.state == TaskTrial.PROMOTED)
+    earlier = TaskTrial.select().where(promoted, TaskTrial.promoted < trial.promoted)
+    if trial.state == TaskTrial.PROMOTED and (first := earlier.order_by(TaskTrial.promoted).first()):
+        raise ConfigError(
+            f"{first.name} was promoted before {trial.name}, and could not be rolled back without it: roll "
+            f"{trial.name} back, or drop {first.name} first"
+        )
 
 
 def _refuse_other_ebv(task: Task, trial: TaskTrial, ebv_from: str) -> None:

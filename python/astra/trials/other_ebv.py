@@ -20,7 +20,7 @@ from astra.models.source import Source
 from astra.schema.trial_tables import from_column, from_table
 from astra.system.version import V_ASTRA_MAJOR_MINOR
 from astra.tasks.contract import Task
-from astra.tasks.trials import production_table
+from astra.tasks.trials import key_of, production_table
 
 log = logging.getLogger("astra")
 
@@ -45,7 +45,7 @@ def read_ebv_from(task: Task, text: str) -> str:
             raise UsageError(f"--ebv-from {text}: that column of source holds {columns[text]}, not numbers")
         return from_column(text)
     if not Path(text).is_file():
-        raise UsageError(f"--ebv-from {text}: neither a column of the table source nor a file")
+        raise UsageError(f"--ebv-from {text or repr(text)}: neither a column of the table source nor a file")
     return from_table(str(Path(text).absolute()))
 
 
@@ -69,7 +69,9 @@ def _values(path: str) -> Iterator[tuple[int, float, float | None]]:
 
 
 def take_over(task: Task, trial: TaskTrial) -> int:
-    """Copy the results of production, so that the next run derives them again, within a transaction.
+    """Copy the results of production, to be derived again by the next run, and its notes of withheld files.
+
+    Within ``changing_inputs``: no star that a result refers to is merged meanwhile.
 
     Returns:
         Their number.
@@ -79,6 +81,12 @@ def take_over(task: Task, trial: TaskTrial) -> int:
     names = [field.column_name for field in results.written_fields() if field.name not in _OWN]
     values = ", ".join("NULL" if name in unknown else f'"{name}"' for name in names)
     listed = ", ".join(f'"{name}"' for name in names)
+    notes = "spectrum_pk, reason, tried, spectrum_modified"
+    database.execute_sql(
+        f"INSERT INTO task_withheld (task, {notes}) SELECT CAST({database.param} AS TEXT), {notes} "
+        f"FROM task_withheld WHERE task = {database.param} ON CONFLICT (task, spectrum_pk) DO NOTHING",
+        (key_of(task.name, trial.name), task.name),
+    )
     return database.execute_sql(
         f'INSERT INTO "{trial.table_name}" ({listed}) SELECT {values} FROM "{production_table(trial)}" '
         f"WHERE v_astra_major_minor = {V_ASTRA_MAJOR_MINOR}"

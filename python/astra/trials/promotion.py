@@ -15,10 +15,10 @@ from peewee import fn
 
 from astra.database.clones import refuse_others
 from astra.database.connection import database, now
-from astra.database.locks import changing_claims
+from astra.database.locks import changing_claims, changing_inputs
 from astra.database.swapping import Swapped
 from astra.errors import ConfigError
-from astra.models.pipeline import FlaggedOutputModel, TaskTrial, has_result
+from astra.models.pipeline import FlaggedOutputModel, TaskTrial, TaskWithheld, has_result
 from astra.system.version import V_ASTRA_MAJOR_MINOR
 from astra.tasks.contract import Task
 from astra.tasks.pending import Selection, count_pending
@@ -89,6 +89,7 @@ def promote(task: Task, trial: TaskTrial, *, allow_mixed: bool = False) -> Swap:
                 "or give --allow-mixed"
             )
         tables = _tables(task, found, V_ASTRA_MAJOR_MINOR)
+        _swap_notes(task, found, V_ASTRA_MAJOR_MINOR)
         swap.swapped, swap.moved = tables.swap(), tables.move_back()
         found.state, found.promoted, found.rolled_back = TaskTrial.PROMOTED, now(database), None
         found.promoted_version = V_ASTRA_MAJOR_MINOR
@@ -122,6 +123,7 @@ def rollback(task: Task, trial: TaskTrial) -> Swap:
         made = TaskTrial.created.db_value(found.created)
         came = tables.move(f"run_pk IN ({runs})", key_of(task.name, trial.name), made)
         swap.moved = swap.since + came
+        _swap_notes(task, found, found.promoted_version)
         found.state, found.rolled_back = TaskTrial.OPEN, now(database)
         found.save()
     return swap
@@ -129,9 +131,13 @@ def rollback(task: Task, trial: TaskTrial) -> Swap:
 
 @contextmanager
 def _alone(task: Task, trial: TaskTrial) -> Iterator[TaskTrial]:
-    """One transaction in which nobody works on production or on a trial; gives the trial as it is now."""
+    """One transaction in which nobody works on production or on a trial; gives the trial as it is now.
+
+    Nor does anybody ingest: rows would be given the source that they had before theirs was merged.
+    """
     refuse_others(database, task.output_model._meta.table_name)
-    with changing_claims(database, task.key), changing_claims(database, key_of(task.name, trial.name)):
+    keys = (task.key, key_of(task.name, trial.name))
+    with changing_inputs(database), changing_claims(database, keys[0]), changing_claims(database, keys[1]):
         refuse_workers(task)
         with entered(task, trial.name) as within:
             refuse_workers(within)
@@ -143,6 +149,21 @@ def _tables(task: Task, trial: TaskTrial, version: int) -> Swapped:
     moved = [each.column_name for each in results.written_fields() if each.name not in _OF_A_PLACE]
     swapped = [name for name in moved if name not in {"spectrum_pk", "tag"}]
     return Swapped(database.opened(), results._meta.table_name, trial.table_name, version, swapped, moved)
+
+
+def _swap_notes(task: Task, trial: TaskTrial, version: int) -> None:
+    """Let notes of withheld files go with the rows of which the trial has one, so that they are tried again.
+
+    Before it is promoted, or after it is rolled back: then it has all that changes places.
+    """
+    table = peewee.Table(trial.table_name, _database=database)
+    mine = TaskWithheld.spectrum_pk << table.select(table.c.spectrum_pk).where(
+        table.c.v_astra_major_minor == version
+    )
+    key = key_of(task.name, trial.name)
+    aside = key_of(key, "aside")
+    for old, new in ((task.key, aside), (key, task.key), (aside, key)):
+        TaskWithheld.update(task=new).where(TaskWithheld.task == old, mine).execute()
 
 
 def _refuse_other_version(trial: TaskTrial) -> None:
