@@ -19,7 +19,6 @@ from astra.pipelines.astronn_dist.network.sampling import network_on
 from astra.pipelines.astronn_dist.weights.files import SHAPES, Weights, load_weights
 from astra.pipelines.astronn_dist.weights.library import embedded_models
 from astra.spectra.combined import CombinedSpectrum
-from astra.spectra.coverage import Coverage, coverage_of
 from astra.spectra.grid import BADPIX, CHIPS, DETECTORS, N_GRID, PERSIST_LOW, SKYLINE
 from astra.system.version import V_ASTRA_MAJOR_MINOR
 
@@ -46,7 +45,6 @@ STARS = {
     "astrometric_params_solved": [31, 31, 95, 31, 31, 31, 31, 31, 31, 31],
     "gaia_release": ["dr3", "dr3", "Gaia DR3", "edr3", "dr2", "dr3", None, "dr3", "dr3", "dr3"],
 }
-NOT_READ = Coverage(*[np.nan] * len(Coverage._fields))
 COUNT = len(STARS["k_mag"])
 
 #: How deep the lines of each are, beside those of the mean spectrum of the training, and their S/N.
@@ -91,15 +89,10 @@ def computed() -> dict[str, dict[str, list]]:
     """The columns of all results, by network: numbers, ``None`` where there is none, and flags."""
     embedded = load_weights(embedded_models()[EMBEDDED])
     pixels, names = spectra(embedded.tensors["input_mean"]), [f"star {n}" for n in range(COUNT)]
-    covered = [NOT_READ if one is None else coverage_of(one) for one in pixels]
-    coverages = {name: np.array([getattr(one, name) for one in covered]) for name in Coverage._fields}
     found = {}
     for weights in (embedded, small_weights()):
         model = Model(network_on("cpu", weights), weights.validity)
         columns = model.estimate(pixels, names, Stars.of(STARS, COUNT))
-        columns |= {
-            name: np.where(columns["flag_no_result"], np.nan, each) for name, each in coverages.items()
-        }
         found[weights.name] = {name: _plain(values) for name, values in sorted(columns.items())}
     return found
 

@@ -21,7 +21,9 @@ from astra.system.plugins import TASKS_GROUP
 from documents import Shell, blocks, pages, stand_ins
 
 #: Blocks that no test runs, by their page: few, and each says why where it stands.
-NOT_TESTED = dict.fromkeys((f"docs/{name}.md" for name in ("ingest", "model-card", "sql", "tasks")), 1)
+NOT_TESTED = dict.fromkeys(
+    (f"docs/{name}.md" for name in ("contributing", "ingest", "model-card", "sql", "tasks")), 1
+)
 RUN_BY_A_TEST = {"sh", "sql", "python", "yaml", "ini"}
 #: Samples of what the program prints (tests/test_operations.py), and what Sphinx fills in.
 NO_CODE = {"text", "{toctree}", "{reference}", "{eval-rst}", "{include}"}

@@ -49,6 +49,8 @@ def test_every_command_argument_and_option_is_there_with_its_help(commands, name
 
     assert _plain(command.help) in said
     for parameter in command.params:
+        if getattr(parameter, "hidden", False):
+            continue
         is_option = parameter.param_type_name == "option"
         for spelling in parameter.opts if is_option else [parameter.metavar or parameter.name]:
             assert spelling in said

@@ -13,7 +13,7 @@ from builders import on_postgresql
 from astra.config import load_settings
 from astra.database import waiting
 from astra.database.locks import changing_schema
-from astra.database.schemas import build_index
+from astra.database.schemas import build_index, create_schema
 from astra.errors import ConfigError, Interrupted
 from astra.schema import upgrade as schema
 from astra.schema.effects import effect_on
@@ -37,6 +37,7 @@ def other(db):
 
 
 def test_no_migration_makes_a_row_pending_or_stale_or_changes_what_it_does_not_name(empty_database):
+    create_schema(empty_database, load_settings().database.schema_)
     runner, task = schema.runner(empty_database), find_task("astronn_dist")
     names = [migration.name for migration in runner.migrations()]
     runner.up(names[0])
@@ -191,7 +192,8 @@ def test_a_second_init_ends_with_75_where_the_first_does_not_end(db, monkeypatch
 def test_an_index_that_a_kill_has_left_unusable_is_built_again(db):
     name = "astronndist_inputs_read"
     db.execute_sql(f"UPDATE pg_index SET indisvalid = FALSE WHERE indexrelid = '{name}'::regclass")
-    schema.runner(db).History.delete().where(schema.runner(db).History.name == "0013_nights").execute()
+    history = schema.runner(db).History
+    history.delete().where(history.name == "0013_nights").execute()
 
     assert schema.upgrade(db, load_settings()).applied == ["0013_nights"]
 
@@ -210,6 +212,7 @@ def test_an_index_is_refused_within_a_transaction(db):
 def test_an_upgrade_that_is_killed_again_and_again_ends_as_one_undisturbed(
     database_url, empty_database, request, tmp_path
 ):
+    create_schema(empty_database, load_settings().database.schema_)
     schema.runner(empty_database).up("0005_parallaxes")
     empty_database.close()
     killed = Place(database_url)

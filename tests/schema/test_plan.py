@@ -98,7 +98,7 @@ def test_a_plan_for_people_says_what_waits_for_what(astra, older):
         "5,000 keys at a time",
         "        SHARE UPDATE EXCLUSIVE on astro_nn_dist, blocks nobody",
         "        SHARE ROW EXCLUSIVE on source, spectrum, blocks writers, for a moment",
-        "astronn_dist: 1 rows stay as they are; 1 rows are stale, 1 spectra are pending",
+        "astronn_dist: 1 rows stay, but for columns named above; 1 rows are stale, 1 spectra are pending",
         "NULL in old rows until a run makes the row again: astro_nn_dist.spectrum_modified, ",
         "A run of the last version that starts afterwards ends with 78",
     ):

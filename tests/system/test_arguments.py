@@ -20,6 +20,7 @@ LIMITED = {
     "what": st.none() | st.lists(st.from_regex(r"(\d|2M|AP)[\w.+-]*", fullmatch=True), min_size=1),
     "seed": st.none() | st.integers(0, 2**63 - 1),
     "max_runtime": st.none() | st.floats(0, 1e9),
+    "stars_from": st.none() | st.from_regex(r"[\w. /]+", fullmatch=True).map(Path),
     "logs": st.none() | st.from_regex(r"/\w+", fullmatch=True).map(Path),
     "task_options": st.fixed_dictionaries(
         {},

@@ -241,6 +241,19 @@ def test_what_cannot_be_done_is_one_line(astra, sets, words, code, said):
     assert (found, said in err, "Traceback" in err) == (code, True, False), err
 
 
+def test_it_is_said_if_runs_of_production_need_other_options_from_now_on(astra, db, toy_weights, tmp_path):
+    a_spectrum(a_source(), write_apstar(tmp_path / "apStar-dr17-1.fits"))
+    run = ("run", "astronn_dist", "--weights", toy_weights)
+    assert astra(*run, "--seed", 1, "--into", TRIAL)[0] == 0
+
+    said = astra("trials", "promote", TRIAL)[2]
+
+    assert "a run of production without options would end with 78: " in said
+    assert "come from seed 1, this run would use 0" in said
+    assert astra("run", "astronn_dist")[0] == 78
+    assert astra("run", "astronn_dist", "--seed", 1)[0] == 0
+
+
 def test_a_promoted_trial_takes_no_runs_and_is_not_promoted_twice(astra, sets):
     astra("trials", "promote", TRIAL)
 

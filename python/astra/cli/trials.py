@@ -83,7 +83,9 @@ def promote(
     from astra.trials.overview import look_up
 
     with database_session():
-        swap = promotion.promote(*look_up(trial), allow_mixed=allow_mixed)
+        task, chosen = look_up(trial)
+        swap = promotion.promote(task, chosen, allow_mixed=allow_mixed)
+        differs = promotion.what_differs(task)
     if as_json:
         say_json(swap.as_dict())
         return
@@ -95,6 +97,8 @@ def promote(
     ):
         if number:
             note(f"{number:,} {what}")
+    if differs:
+        note(f"a run of production without options would end with 78: {differs}")
     note(f"to take it back: astra trials rollback {swap.trial}")
 
 

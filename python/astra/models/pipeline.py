@@ -181,7 +181,7 @@ class PipelineOutputModel(BaseModel):
     v_astra_major_minor = fields.GeneratedField("v_astra / 1000")
     created = fields.StampField()
     modified = fields.StampField()
-    inputs_read = fields.DateTimeField(null=True)
+    inputs_read = fields.DateTimeField(null=True, index=True)
     source_read = fields.DateTimeField(null=True)
     spectrum_modified = fields.DateTimeField(null=True)
     source_modified = fields.DateTimeField(null=True)

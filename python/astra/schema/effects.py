@@ -41,7 +41,7 @@ class Effect:
 
     def line(self) -> str:
         """One line for a person."""
-        stay = f"{self.kept - self.stale:,} rows stay as they are"
+        stay = f"{self.kept - self.stale:,} rows stay, but for columns named above"
         earlier = f", and {self.earlier:,} of other versions" if self.earlier else ""
         new = "" if self.kept or not self.earlier else " (this is a new minor version)"
         return (

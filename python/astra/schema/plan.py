@@ -154,8 +154,8 @@ class Plan:
 
     def _others(self) -> Iterator[str]:
         yield "Others meanwhile:"
-        now = f"{self.workers} workers run" if self.workers else "No worker runs"
-        yield f"    {now} now; those of the last version go on to their end."
+        those = "those of the last version go on to their end"
+        yield f"    {self.workers} workers run now; {those}." if self.workers else "    No worker runs now."
         yield "    A run of the last version that starts afterwards ends with 78: upgrade it, start it again."
         ours, theirs = 2 * LOCK_TIMEOUT_S, 4 * MANY_LOCKS_TIMEOUT_S
         waits = f"{ours:.1f} s ({theirs:.1f} s for other packages)"

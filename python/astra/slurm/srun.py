@@ -128,10 +128,10 @@ def carry_out(
         raise UsageError(
             f"--stars-from {stars}: the tasks of a job have another input; name a file that all can read"
         )
-    if not asked.dry_run:
-        commands.check_installed()
     check_task(task)
     request = build_request(task, targets, asked.shared, limit=asked.limit)
+    if not asked.dry_run:
+        commands.check_installed()
     chosen = request.selection
     settled = settle(task, request.options)
     if settled.note:

@@ -358,7 +358,10 @@ def _judge_runs(verdict: Verdict, task: Task, limits: Limits, moment: datetime) 
 
 
 def _judge_age(verdict: Verdict, task: Task, most_s: float, moment: datetime) -> None:
-    for telescope, places in _by_telescope(count_by_place(task)).items():
+    waiting = _by_telescope(count_by_place(task))
+    if not waiting:
+        verdict.kept.append(f"{task.key}: within the limits (nothing is pending)")
+    for telescope, places in waiting.items():
         since = min(place.since for place in places)
         pending, age_s = sum(place.pending for place in places), (moment - since).total_seconds()
         verdict.oldest_pending.append(

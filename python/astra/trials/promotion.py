@@ -19,6 +19,8 @@ from astra.database.locks import changing_claims, changing_inputs
 from astra.database.swapping import Swapped
 from astra.errors import ConfigError
 from astra.models.pipeline import FlaggedOutputModel, TaskTrial, TaskWithheld, has_result
+from astra.running.going_on import settle
+from astra.running.runs import refuse_to_mix
 from astra.system.version import V_ASTRA_MAJOR_MINOR
 from astra.tasks.contract import Task
 from astra.tasks.pending import Selection, count_pending
@@ -127,6 +129,15 @@ def rollback(task: Task, trial: TaskTrial) -> Swap:
         found.state, found.rolled_back = TaskTrial.OPEN, now(database)
         found.save()
     return swap
+
+
+def what_differs(task: Task) -> str | None:
+    """Why a run of production without options would refuse to go on; ``None`` if it would not."""
+    try:
+        refuse_to_mix(task, settle(task, {}).provenance)
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 @contextmanager

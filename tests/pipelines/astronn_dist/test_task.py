@@ -339,20 +339,14 @@ def test_a_row_has_full_errors_and_parallaxes_of_its_own_star(a_star_with_a_file
     assert Distance.get(spectrum_pk=spectrum.spectrum_pk).weighted_dist == row.weighted_dist
 
 
-@pytest.mark.parametrize("made_again", ["after the star changed", "for a row of an older schema"])
-def test_rows_derived_again_equal_those_of_a_new_run(a_star_with_a_file, toy_weights, made_again):
+def test_rows_derived_again_equal_those_of_a_new_run(a_star_with_a_file, toy_weights):
     good, bad = a_star_with_a_file("good", k_mag=10.0), a_star_with_a_file("bad", np.full(8575, math.nan))
     _run(toy_weights)
-    if made_again == "after the star changed":
-        for spectrum in (good, bad):
-            values = GAIA | {"e_k_mag": 0.05, "e_ebv": 0.1}
-            Source.update(modified=now(Source._meta.database), **values).where(
-                Source.pk == spectrum.source_pk
-            ).execute()
-    else:
-        absent = dict.fromkeys(("nn_parallax", "dist_lo", "weighted_parallax", "source_read"))
-        absent["source_modified"] = None
-        AstroNNdist.update(absent).execute()
+    for spectrum in (good, bad):
+        values = GAIA | {"e_k_mag": 0.05, "e_ebv": 0.1}
+        Source.update(modified=now(Source._meta.database), **values).where(
+            Source.pk == spectrum.source_pk
+        ).execute()
 
     report = _run(toy_weights)
     derived = [_row(spectrum) for spectrum in (good, bad)]

@@ -177,6 +177,10 @@ class StarDistance:
     e_weighted_parallax: "Quantity"
     weighted_dist: "Quantity"
     e_weighted_dist: "Quantity"
+    coverage: "Quantity"
+    coverage_blue: "Quantity"
+    coverage_green: "Quantity"
+    coverage_red: "Quantity"
     result_flags: int | np.ndarray
     flag_fakemag_unreliable: bool | np.ndarray
     flag_missing_photometry: bool | np.ndarray

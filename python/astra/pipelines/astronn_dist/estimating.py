@@ -16,6 +16,7 @@ from astra.pipelines.astronn_dist.weights.files import identify, load_weights
 from astra.pipelines.astronn_dist.weights.library import chosen_weights
 from astra.pipelines.astronn_dist.weights.validity import Validity
 from astra.spectra.combined import CombinedSpectrum
+from astra.spectra.coverage import Coverage, coverage_of
 from astra.spectra.rectify import rectify, usable
 
 N_DRAWS = 100
@@ -46,7 +47,7 @@ class Model:
         backend: str = "astra",
         weights_from: WeightsFrom = "total",
     ) -> Columns:
-        """The columns and flags of the results of N spectra, as by ``derive``.
+        """The columns and flags of the results of N spectra, as by ``derive``, and their coverage.
 
         Args:
             pixels: The spectra; ``None`` for one that could not be read.
@@ -60,6 +61,7 @@ class Model:
         read = [spectrum for spectrum in pixels if spectrum is not None]
         measured = np.array([spectrum is not None for spectrum in pixels], bool)
         luminosity = np.full((3, len(pixels)), np.nan)
+        coverage = np.full((len(Coverage._fields), len(pixels)), np.nan)
         if read:
             columns = zip(*((one.flux, one.e_flux, one.pixel_flags) for one in read), strict=True)
             arrays = [np.stack(column) for column in columns]
@@ -69,7 +71,9 @@ class Model:
             flux, e_flux = rectify(*(array[seen] for array in arrays), backend=backend)
             found, _ = self.predict(flux, e_flux, names, n_draws=n_draws, seed=seed)
             luminosity[:, measured] = found.fakemag, found.e_fakemag, found.e_model_fakemag
-        return derive(luminosity, measured, stars, weights_from)
+            coverage[:, measured] = np.transpose(list(map(coverage_of, itertools.compress(pixels, measured))))
+        covered = dict(zip(Coverage._fields, coverage, strict=True))
+        return derive(luminosity, measured, stars, weights_from) | covered
 
     def predict(
         self, flux: np.ndarray, e_flux: np.ndarray, identities: Sequence[str], *, n_draws: int, seed: int

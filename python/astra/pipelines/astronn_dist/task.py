@@ -249,9 +249,6 @@ def _measure(batch: list[_Read], estimate: Callable[..., Columns], overhead: flo
     for item in batch:
         if item.row.flag_no_result and item.pixels is not None:
             _fail(item, UnusableSpectrum(f"no usable pixel: {item.spectrum.path}"))
-        if not item.row.flag_no_result:
-            for name, value in coverage_of(item.pixels)._asdict().items():
-                setattr(item.row, name, value)
         item.row.t_elapsed = item.seconds + (0.0 if item.row.flag_no_result else spent / measured)
         item.row.t_overhead = overhead / len(batch)
     return [item.row for item in batch]
