@@ -254,7 +254,8 @@ def _why_stale(case: _Case) -> Iterator[str]:
 
 
 def _why_done(case: _Case) -> Iterator[str]:
-    yield "its spectrum and its star are as they were when its row was made"
+    known = "" if case.row.spectrum_modified else " (by the time: it is from before their states were kept)"
+    yield f"its spectrum and its star are as they were when its row was made{known}"
     if case.state == NO_RESULT:
         reason = getattr(case.row, "no_result_reason", None) or "no reason is on record"
         yield f"there is no result: {reason}"

@@ -46,6 +46,8 @@ def _spectra(found: Comparison) -> Iterator[str]:
     if found.promoted:
         yield f"{found.trial} is promoted: what is called production here is what it was before."
     yield f"In production and in the trial, with a row of the same minor version: {spectra(counts.pairs)}."
+    for side, kinds in zip(("Production", "Trial"), found.kinds, strict=True):
+        yield f"{side}: {_listed([str(kind.origin) for kind in kinds])}."
     left_out = {
         "are in production alone": counts.only_production,
         "are in the trial alone": counts.only_trial,
