@@ -70,6 +70,15 @@ def test_a_trial_of_which_nobody_names_the_weights_takes_those_of_production(
     assert {run.weights_sha256 for run in TaskRun.select()} == {identify(toy_weights)[1]}
 
 
+def test_a_user_without_a_name_makes_a_trial_too(db, monkeypatch):
+    def unknown():
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr("getpass.getuser", unknown)
+
+    assert make_trial(find_task("astronn_dist"), TRIAL).made_by
+
+
 def test_the_rule_of_weights_and_retries_are_those_of_the_set(astra, db, three_spectra, toy_weights):
     run = ("run", "astronn_dist", "--weights", toy_weights)
     a_spectrum(a_source(), "/nowhere/apStar-dr17-lost.fits")

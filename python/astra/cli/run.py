@@ -122,9 +122,8 @@ def _note_withheld(found: Mapping[str, Any], then: str) -> None:
 
 def _say_nothing_done(report: "Report", remedy: str | None) -> None:
     if report.outcome == "dry_run":
-        say(
-            f"{report.to_do:,} " + (f"rows lack {report.fill}, or a part of it" if report.fill else "pending")
-        )
+        what = f"rows lack {report.fill}, or a part of it" if report.fill else "pending"
+        say(f"{report.to_do:,} {what}")
         return
     say(f"nothing is {f'left to fill ({report.fill})' if report.fill else 'pending'} for {report.task}")
     if remedy:

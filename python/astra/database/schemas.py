@@ -157,12 +157,11 @@ def build_index(
     """
     if database.in_transaction():
         raise ConfigError(f"index {name}: a migration that builds one says `atomic = False`")
-    kind, concurrently = "UNIQUE INDEX" if unique else "INDEX", ""
+    kind = "UNIQUE INDEX" if unique else "INDEX"
+    concurrently = "CONCURRENTLY " if is_postgresql(database) else ""
     listed = ", ".join(f'"{column}"' for column in columns)
-    if is_postgresql(database):
-        concurrently = "CONCURRENTLY "
     with waiting.short_waits(database, INDEX_TIMEOUT_S):
-        if is_postgresql(database) and database.execute_sql(_INVALID, (name,)).fetchone():
+        if concurrently and database.execute_sql(_INVALID, (name,)).fetchone():
             database.execute_sql(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"')
         database.execute_sql(f'CREATE {kind} {concurrently}IF NOT EXISTS "{name}" ON "{table}" ({listed})')
 

@@ -2,6 +2,7 @@
 
 import getpass
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -167,4 +168,7 @@ def _said_who_may(what: str, command: str) -> Iterator[None]:
 def _who_am_i() -> str:
     if is_postgresql(database):
         return database.execute_sql("SELECT current_user").fetchone()[0]
-    return getpass.getuser()
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # in a container the user may have no name
+        return f"uid {os.getuid()}"
