@@ -39,9 +39,10 @@ class Effect:
         """The object that ``--json`` prints."""
         return asdict(self)
 
-    def line(self) -> str:
-        """One line for a person."""
-        stay = f"{self.kept - self.stale:,} rows stay, but for columns named above"
+    def line(self, *, corrected: bool = False) -> str:
+        """One line for a person; ``corrected`` if lines above it say that values of some columns change."""
+        how = ", but for columns named above" if corrected else " as they are"
+        stay = f"{self.kept - self.stale:,} rows stay{how}"
         earlier = f", and {self.earlier:,} of other versions" if self.earlier else ""
         new = "" if self.kept or not self.earlier else " (this is a new minor version)"
         return (

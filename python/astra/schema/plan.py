@@ -139,7 +139,8 @@ class Plan:
             yield from part.lines()
         yield ""
         yield "The rows afterwards, as counted now:"
-        yield from (f"    {effect.line()}" for effect in self.effects)
+        corrected = any(part.corrected for part in self.parts)
+        yield from (f"    {effect.line(corrected=corrected)}" for effect in self.effects)
         yield from self._unknown()
         if self.parts:
             yield ""
