@@ -27,8 +27,11 @@ def check_package(known: Known) -> Iterator[Finding]:
     """Whether the imported ``astra`` is this package, and no other distribution provides it too."""
     ours = metadata.distribution(DISTRIBUTION)
     here, home = Path(astra.__file__).resolve().parent, _home(ours)
-    providers = {each.name for each in metadata.distributions() if _provides_astra(each)}
-    others = sorted(providers - {DISTRIBUTION})
+    # An editable one lists no files of the package; upstream's has the command.
+    commands = [point.dist for point in entry_points("console_scripts").select(name="astra")]
+    providing = [*commands, *filter(_lists_astra, metadata.distributions())]
+    # What is left of one that was half removed has no name.
+    others = sorted({each.name for each in providing if _has_name(each)} - {DISTRIBUTION})
     if others:
         names = " and ".join(f"{name} {metadata.version(name)}" for name in (*others, DISTRIBUTION))
         said = (
@@ -44,19 +47,15 @@ def check_package(known: Known) -> Iterator[Finding]:
         yield Finding("package", OK, f"{DISTRIBUTION} {ours.version}, {here}")
 
 
-def _provides_astra(distribution: metadata.Distribution) -> bool:
-    # What is left of one that was half removed has no name.
-    if not any(map(distribution.read_text, ("METADATA", "PKG-INFO"))):
-        return False
+def _lists_astra(distribution: metadata.Distribution) -> bool:
     # packages_distributions() also looks for every file of every distribution: 0.1 s, more on a network disk.
     if declared := distribution.read_text("top_level.txt"):
-        if "astra" in declared.split():
-            return True
-    elif "\nastra/" in "\n" + (distribution.read_text("RECORD") or ""):
-        return True
-    # An editable one lists no files of the package; upstream's has the command.
-    commands = entry_points("console_scripts").select(name="astra")
-    return any(point.dist.name == distribution.name for point in commands)
+        return "astra" in declared.split()
+    return "\nastra/" in "\n" + (distribution.read_text("RECORD") or "")
+
+
+def _has_name(distribution: metadata.Distribution) -> bool:
+    return any(map(distribution.read_text, ("METADATA", "PKG-INFO")))
 
 
 def _home(distribution: metadata.Distribution) -> Path:
