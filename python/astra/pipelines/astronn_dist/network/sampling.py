@@ -153,9 +153,7 @@ class Corrections(Protocol):
         """Describes the training spectra."""
 
 
-def corrected(
-    prediction: Prediction, flux: np.ndarray, e_flux: np.ndarray, model: Corrections
-) -> Prediction:
+def corrected(prediction: Prediction, flux: np.ndarray, e_flux: np.ndarray, model: Corrections) -> Prediction:
     """The prediction with all that the model knows of its own errors.
 
     First the calibration moves the pseudo-luminosity and both its errors, and scales the total one. Then what

@@ -1,10 +1,10 @@
 """Small corrections of what a model says, by what it says and how noisy the spectrum is.
 
-A model may carry a table over the Ks luminosity that it predicts and the signal-to-noise ratio of the spectrum: by
-how much the logarithm of the pseudo-luminosity is off in the median, and what the stated error has to be
-multiplied with. Both were measured on stars that the model has not learnt from. Between the nodes of the table
-they are interpolated, beyond them they stay as they are. The table travels in the details of the model's own
-file and acts for that model alone.
+A model may carry a table over the Ks luminosity that it predicts and the signal-to-noise ratio of the
+spectrum: by how much the logarithm of the pseudo-luminosity is off in the median, and what the stated error
+has to be multiplied with. Both were measured on stars that the model has not learnt from. Between its nodes
+the table is interpolated, beyond them it stays as it is. It travels in the details of the model's own file
+and acts for that model alone.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,9 @@ class Calibration:
         """
         shares = node_shares(self.abs_ks, self.snr, fakemag, snr)
         # Not a product of matrices: its last digits would depend on how many stars are computed together.
-        shift, factor = ((shares * values.ravel()).sum(axis=1) for values in (self.shift, np.log(self.factor)))
+        shift, factor = (
+            (shares * values.ravel()).sum(axis=1) for values in (self.shift, np.log(self.factor))
+        )
         return shift, np.exp(factor)
 
 

@@ -210,7 +210,9 @@ def _content(weights: Weights) -> bytes:
         if part is not None:
             details[kind.TABLE] = kind.to_file(part)
         elif kind.TABLE in details:
-            raise WrongWeights(f"its details have a table {kind.TABLE} that the weights themselves do not have")
+            raise WrongWeights(
+                f"its details have a table {kind.TABLE} that the weights themselves do not have"
+            )
     return formats.to_safetensors(tensors, details)
 
 

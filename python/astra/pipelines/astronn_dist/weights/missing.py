@@ -1,8 +1,8 @@
 """What missing pixels cost a model: a table for each detector, and what that adds to the error of a result.
 
-A model may carry, for each detector, how wrong it is on spectra of which a share of the pixels is missing there,
-beyond the error that it states. It is looked up for each detector, and added in quadrature. The tables travel
-in the details of the model's own file and act for that model alone.
+A model may carry, for each detector, how wrong it is beyond the error that it states where a share of the
+pixels is missing. The tables are looked up detector by detector, and what they say is added in quadrature.
+They travel in the details of the model's own file and act for that model alone.
 """
 
 from collections.abc import Mapping

@@ -83,14 +83,28 @@ def excess(
         ``sqrt(max(0, (1.4826 MAD)^2 - (u median(e_flux))^2))`` in rectified flux, float64 of shape (N,);
         infinity where fewer than 10 K pixels count, or the scatter is not a number.
     """
+    return beyond(*scatter_and_noise(flux, e_flux, mean, components), understated)
+
+
+def beyond(scatter: np.ndarray, noise: np.ndarray, understated: float) -> np.ndarray:
+    """The excess of spectra with this scatter and this noise, as of :func:`scatter_and_noise`."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = np.sqrt(np.maximum(0.0, scatter**2 - (understated * noise) ** 2))
+    return np.where(np.isfinite(found), found, np.inf)
+
+
+def scatter_and_noise(
+    flux: np.ndarray, e_flux: np.ndarray, mean: np.ndarray, components: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """``1.4826 MAD`` and ``median(e_flux)`` of :func:`excess`, both (N,); arguments as there."""
     mean, components = np.asarray(mean, float), np.asarray(components, float)
-    found = np.empty(len(flux))
+    scatter, noise = np.empty(len(flux)), np.empty(len(flux))
     with np.errstate(over="ignore", invalid="ignore"):
         for start in range(0, len(flux), TOGETHER):
             part = slice(start, start + TOGETHER)
-            scatter, noise = _scatter(np.asarray(flux[part], float), e_flux[part], mean, components)
-            found[part] = np.sqrt(np.maximum(0.0, scatter**2 - (understated * noise) ** 2))
-    return np.where(np.isfinite(found), found, np.inf)
+            spectra = np.asarray(flux[part], float), e_flux[part]
+            scatter[part], noise[part] = _scatter(*spectra, mean, components)
+    return scatter, noise
 
 
 def _scatter(
