@@ -2,6 +2,7 @@
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -106,10 +107,12 @@ def test_predictions_are_for_dwarfs_and_subgiants_stranger_than_those_learnt_fro
     assert error.foreign == learnt.foreign
 
 
-def test_the_tables_of_errors_are_for_few_pairs_and_for_both_luminosity_functions():
+def test_the_tables_of_errors_are_for_single_stars_of_both_luminosity_functions():
     flat, natural, error = (conditions_of(name) for name in ("flat", "natural", "error"))
 
-    assert flat == error
+    assert not any(flat.companions.values())
+    assert flat.warm_companions == 0
+    assert replace(flat, companions=error.companions, warm_companions=error.warm_companions) == error
     # Where the simulation knows a luminosity function like that of the sky, one of the sets has it.
     assert getattr(natural, "natural", True)
 

@@ -56,8 +56,9 @@ LOST = 2_000
 #: the share of dwarfs and subgiants above 6000 K that have one. Real cool dwarfs have more than that; but
 #: errors that allow for every companion that nobody notices would be much too large for single stars. Most
 #: F stars have a companion, and their few broad lines hardly show it: both heads are a compromise between
-#: pairs and single stars.
-PAIRS = {"prediction": (1 / 3, 0.5)} | dict.fromkeys(("error", *LUMINOSITIES), (1 / 3, 0.35))
+#: pairs and single stars. The tables are for single stars: the share of pairs in a bin of luminosity differs
+#: from survey to survey.
+PAIRS = {"prediction": (1 / 3, 0.5), "error": (1 / 3, 0.35)} | dict.fromkeys(LUMINOSITIES, (0.0, 0.0))
 
 #: The predictions are fitted to stars that no emulator knows exactly: all have broader lines than those
 #: learnt from, and all of these classes have spectra on the way to another emulator. So they depend little on
