@@ -60,6 +60,7 @@ def few_stars():
         for module in (sample_module, simulated, from_simulator):
             patch.setattr(module, "CHUNK", 64)
         patch.setattr(simulated, "_workers", simulating_here)
+        patch.setattr(from_simulator, "LOST", 8)
         yield
 
 
