@@ -39,8 +39,9 @@ from astra.pipelines.astronn_dist.weights.missing import DETECTORS, MissingPixel
 from astra.spectra import grid
 from astra.spectra.rectify import MASKED_BITS
 
-#: Nodes in predicted absolute Ks magnitude [mag] and in signal-to-noise ratio per pixel.
-ABS_KS = np.arange(-8.0, 7.01, 0.5)
+#: Nodes in predicted absolute Ks magnitude [mag], closer about the red clump, where most stars are and other
+#: giants look like its own; and in signal-to-noise ratio per pixel.
+ABS_KS = np.concatenate([np.arange(-8, -3, 0.5), np.arange(-3, -1, 0.25), np.arange(-1, 7.1, 0.5)])
 SNR = np.array([22.0, 40.0, 70.0, 120.0, 220.0, 400.0])
 
 #: So many stars at a node count as much as what the other nodes say.
