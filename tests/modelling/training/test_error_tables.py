@@ -176,7 +176,7 @@ def test_it_is_what_inference_says_of_them(seen):
 # > By missing pixels
 
 
-@pytest.mark.parametrize("share", [0.75, 0.9, 1.0])
+@pytest.mark.parametrize("share", [0.8, 1.0])
 @pytest.mark.parametrize("detector", [0, 1, 2])
 def test_a_detector_lacks_exactly_the_share_that_it_is_to_lack(seen, detector, share):
     chip = DETECTORS[detector]
@@ -185,7 +185,7 @@ def test_a_detector_lacks_exactly_the_share_that_it_is_to_lack(seen, detector, s
 
     before = np.mean((seen.pixel_flags[:, slice(*chip)] & MASKED_BITS) > 0, axis=1)
     after = np.mean((lost.pixel_flags[:, slice(*chip)] & MASKED_BITS) > 0, axis=1)
-    assert (before < 0.75).all()
+    assert (before < 0.8).all()
     np.testing.assert_allclose(after, share, atol=1e-3)
     elsewhere = np.ones(seen.flux.shape[1], bool)
     elsewhere[slice(*chip)] = False
@@ -196,7 +196,7 @@ def test_a_detector_lacks_exactly_the_share_that_it_is_to_lack(seen, detector, s
 def test_pixels_are_lost_in_one_stretch(seen):
     begin, end = DETECTORS[1]
 
-    lost = without(seen, (begin, end), 0.75, np.random.default_rng(0))
+    lost = without(seen, (begin, end), 0.8, np.random.default_rng(0))
 
     taken = (lost.e_flux > seen.e_flux)[:, begin:end]
     kept = ((lost.pixel_flags & MASKED_BITS) == 0)[:, begin:end]
@@ -207,14 +207,22 @@ def test_pixels_are_lost_in_one_stretch(seen):
 
 @pytest.mark.parametrize("extra", [0.0, 0.12])
 def test_the_cost_is_what_errors_lack_at_the_luminosity_that_suffers_most(extra):
-    honest = stars(20_000, abs_ks=(LIMITS[0], 5))
-    hurt = stars(20_000, error=np.hypot(0.1, extra), abs_ks=(-6, LIMITS[0] - 0.5), seed=1)
+    faint, bright = {"abs_ks": (LIMITS[0], 5)}, {"abs_ks": (-6, LIMITS[0] - 0.5)}
+    whole = Found.joined([stars(8_000, **faint), stars(8_000, seed=1, **bright)])
+    hurt = stars(8_000, error=np.hypot(0.1, extra), seed=1, **bright)
+    lost = Found.joined([stars(8_000, **faint), hurt])
 
-    assert cost_of(Found.joined([honest, hurt])) == pytest.approx(extra, abs=0.02 if extra else 0.04)
+    assert cost_of(lost, whole) == pytest.approx(extra, abs=0.03)
+
+
+def test_what_whole_spectra_lack_is_no_cost():
+    whole = stars(8_000, stated=0.06)
+
+    assert cost_of(whole, whole) == 0
 
 
 def test_where_the_median_is_off_results_become_unreliable():
-    assert cost_of(stars(3_000, bias=0.09, stated=0.3)) == UNRELIABLE
+    assert cost_of(stars(3_000, bias=0.09, stated=0.3), stars(3_000, stated=0.3)) == UNRELIABLE
 
 
 def test_costs_rise_with_what_is_missing_and_begin_at_what_real_masks_have(seen, monkeypatch):
@@ -223,14 +231,13 @@ def test_costs_rise_with_what_is_missing_and_begin_at_what_real_masks_have(seen,
     def find(lost):
         flux, e_flux = rectify(lost.flux, lost.e_flux, lost.pixel_flags)
         asked.append(missing_shares(flux, e_flux).max(axis=0))
-        return len(asked)
 
     costs = iter([0.1, 0.05, 0.3] * 3)
-    monkeypatch.setattr(error_tables, "cost_of", lambda found: next(costs))
+    monkeypatch.setattr(error_tables, "cost_of", lambda lost, whole: next(costs))
 
     fitted = fit_missing(seen, find, np.random.default_rng(0))
 
     for shares, errors in vars(fitted).values():
         assert shares.tolist() == [ORDINARY, *SHARES]
         assert errors.tolist() == [0, 0.1, 0.1, 0.3]
-    assert [int(np.argmax(shares)) for shares in asked] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert [int(np.argmax(shares)) for shares in asked[1:]] == [0, 0, 0, 1, 1, 1, 2, 2, 2]

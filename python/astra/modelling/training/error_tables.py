@@ -56,11 +56,11 @@ FLAGGED = 0.1
 #: Share of errors beyond three times the stated one that is aimed at, and by how much that may widen errors.
 OUTLIERS, WIDEST = 0.008, 1.06
 
-#: Up to this share, a detector without pixels is one as any other: masks of real spectra reach it.
-ORDINARY = 0.7
+#: Up to this share of missing pixels a detector is whole: of real spectra, few have larger masks.
+ORDINARY = 0.6
 
 #: Missing shares whose cost is measured.
-SHARES = (0.8, 0.9, 1.0)
+SHARES = (0.75, 0.9, 1.0)
 
 #: Limits between luminosities whose cost is measured by itself [mag]: bright giants, the clump and its
 #: neighbours, dwarfs and subgiants.
@@ -231,9 +231,9 @@ def fit_missing(stars: Sample, find: Callable[[Sample], Found], rng: np.random.G
         find: Gives what the model says of such stars, calibrated.
         rng: Where on a detector pixels are lost.
     """
-    tables = {}
+    tables, whole = {}, find(stars)
     for name, chip in zip(DETECTORS, grid.DETECTORS, strict=True):
-        costs = [cost_of(find(without(stars, chip, share, rng))) for share in SHARES]
+        costs = [cost_of(find(without(stars, chip, share, rng)), whole) for share in SHARES]
         rising = np.maximum.accumulate([0.0, *costs])
         tables[name] = np.array([ORDINARY, *SHARES]), np.round(rising, _DIGITS)
     return MissingPixels(**tables)
@@ -262,21 +262,33 @@ def without(stars: Sample, chip: tuple[int, int], share: float, rng: np.random.G
     return replace(stars, flux=flux, e_flux=e_flux, pixel_flags=flags)
 
 
-def cost_of(found: Found) -> float:
-    """The relative error to add in quadrature so that errors hold at each luminosity.
+def cost_of(lost: Found, whole: Found) -> float:
+    """The relative error to add in quadrature so that errors hold as well as before, at each luminosity.
 
     They hold if 68.27 % of the stars are within the stated error, and ``WITHIN_THREE`` within three times it.
     Where the median is off by more than ``BIAS``, it is at least what makes a result unreliable.
+
+    Args:
+        lost: What the model says of stars whose spectra lack pixels.
+        whole: The same of their whole spectra, for which nothing is to be added.
     """
-    error = np.abs(found.fakemag - found.true) / found.fakemag
-    stated, ratio = found.e_fakemag / found.fakemag, np.log(found.true / found.fakemag)
-    group = np.searchsorted(LIMITS, 5 * np.log10(found.true) - 10)
+    group = np.searchsorted(LIMITS, 5 * np.log10(lost.true) - 10)
     costs = [0.0]
     for rows in (group == number for number in np.unique(group)):
-        for level, width in ((ONE_SIGMA, 1.0), (WITHIN_THREE, 3.0)):
-            # The error to add that would just hold this star.
-            needed = np.sqrt(np.clip((error[rows] / width) ** 2 - stated[rows] ** 2, 0, None))
-            costs.append(float(np.quantile(needed, level)))
-        if abs(np.median(ratio[rows])) > BIAS:
+        some = lost.take(rows)
+        more = _lacking(some) ** 2 - _lacking(whole.take(rows)) ** 2
+        costs += np.sqrt(np.maximum(more, 0)).tolist()
+        if abs(np.median(np.log(some.true / some.fakemag))) > BIAS:
             costs.append(UNRELIABLE)
     return max(costs)
+
+
+def _lacking(found: Found) -> np.ndarray:
+    """What errors lack in quadrature so that each of the two conditions on them is met, shape (2,)."""
+    error, stated = (values / found.fakemag for values in (found.fakemag - found.true, found.e_fakemag))
+    lacking = []
+    for level, width in ((ONE_SIGMA, 1.0), (WITHIN_THREE, 3.0)):
+        # Of each star, what would just do.
+        needed = np.sqrt(np.maximum((error / width) ** 2 - stated**2, 0))
+        lacking.append(np.quantile(needed, level))
+    return np.array(lacking)
