@@ -8,10 +8,11 @@ off by no more than about half of what they differ by.
 
 At a node, stars count by the weight that interpolation gives the node for them, and next to nothing if they
 are flagged: their luminosity is unknown. The shift is the weighted median of ln(L_true / L). The factor is
-such that 68.27 % of the errors are within the stated one; a little larger, at all signal-to-noise ratios,
-where more than ``OUTLIERS`` of some set would be beyond three times it, because the wings of stars that look
-like another kind are wider than those of a normal distribution. Where stars are few, both approach what they
-are at all signal-to-noise ratios, and where there are none, no correction.
+such that 68.27 % of the errors are within the stated one. At luminosities and at signal-to-noise ratios
+where more than ``OUTLIERS`` of some set would be beyond three times it, it is larger, but so that no set has
+pulls narrower than ``NARROWEST``: the wings of stars that look like another kind are wider than those of a
+normal distribution. Where stars are few, the table approaches what it is at all signal-to-noise ratios, and
+where there are none, no correction.
 
 **By missing pixels.** Stars lose a stretch of one detector after the other, from a pixel chosen at random
 on. What has to be added to their stated errors in quadrature, so that these hold again, is the cost: that of
@@ -53,8 +54,9 @@ PASSES = 3
 #: How much a flagged star counts.
 FLAGGED = 0.1
 
-#: Share of errors beyond three times the stated one that is aimed at, and by how much that may widen errors.
-OUTLIERS, WIDEST = 0.008, 1.06
+#: Share of errors beyond three times the stated one that is aimed at; and how narrow, for that, the pulls of
+#: a set may become.
+OUTLIERS, NARROWEST = 0.008, 0.92
 
 #: Up to this share of missing pixels a detector is whole: of real spectra, few have larger masks.
 ORDINARY = 0.6
@@ -164,7 +166,8 @@ def fit_calibration(sets: Sequence[Found]) -> Calibration:
     stars, part = Found.joined(sets), np.repeat(np.arange(len(sets)), [len(each) for each in sets])
     both = node_shares(ABS_KS, SNR, stars.fakemag, stars.snr)
     both *= np.where(unreliable(stars.fakemag, stars.e_fakemag), FLAGGED, 1.0)[:, None]
-    by_magnitude = both.reshape(len(stars), len(ABS_KS), len(SNR)).sum(axis=2)
+    cells = both.reshape(len(stars), len(ABS_KS), len(SNR))
+    by_magnitude, by_noise = cells.sum(axis=2), cells.sum(axis=1)
     levels = (by_magnitude, *PASSES * (both,))
 
     shift, left = np.zeros((len(ABS_KS), len(SNR))), np.log(stars.true / stars.fakemag)
@@ -177,11 +180,15 @@ def fit_calibration(sets: Sequence[Found]) -> Calibration:
     for shares in levels:
         more = at_nodes(left, ONE_SIGMA, shares, part)
         factor, left = factor + _spread(more), left - _interpolated(more, shares)
-    wings = [
-        at_nodes(left[rows] - np.log(3), 1 - OUTLIERS, by_magnitude[rows], 0 * part[rows])
-        for rows in (np.flatnonzero(part == number) for number in range(len(sets)))
-    ]
-    factor += _spread(np.clip(np.max(wings, axis=0), 0, np.log(WIDEST)))
+    apart = [np.flatnonzero(part == number) for number in range(len(sets))]
+    for shares in (by_magnitude, by_noise):
+        one, three = (
+            [at_nodes(left[rows] - np.log(width), level, shares[rows], 0 * part[rows]) for rows in apart]
+            for level, width in ((ONE_SIGMA, 1), (1 - OUTLIERS, 3))
+        )
+        room = np.min(one, axis=0) - np.log(NARROWEST)
+        more = np.clip(np.max(three, axis=0), 0, np.maximum(room, 0))
+        factor, left = factor + _spread(more), left - _interpolated(more, shares)
     return Calibration(ABS_KS, SNR, np.round(shift, _DIGITS), np.round(np.exp(factor), _DIGITS))
 
 
@@ -209,8 +216,9 @@ def _interpolated(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
-    """Values at the nodes in magnitude, or at all of them, as (M, S)."""
-    return np.broadcast_to(values.reshape(len(ABS_KS), -1), (len(ABS_KS), len(SNR)))
+    """Values at the nodes in magnitude, at those in S/N, or at all of them, as (M, S)."""
+    shape = {len(ABS_KS): (-1, 1), len(SNR): (1, -1)}.get(len(values), (len(ABS_KS), len(SNR)))
+    return np.broadcast_to(values.reshape(shape), (len(ABS_KS), len(SNR)))
 
 
 def quantile(values: np.ndarray, weight: np.ndarray, level: float) -> float:
