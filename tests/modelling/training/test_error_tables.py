@@ -96,12 +96,13 @@ def test_sets_count_the_same_however_many_their_stars_are():
     assert np.median(fitted.shift[inside]) == pytest.approx(0.01, abs=0.012)
 
 
-def test_a_luminosity_that_no_star_has_is_not_corrected():
+def test_at_a_luminosity_that_no_star_has_only_wings_at_its_noise_may_widen_errors():
     fitted = fit_calibration([stars(5_000, bias=0.1, stated=0.05, abs_ks=(-4, 2))])
 
     far = (ABS_KS < -4.6) | (ABS_KS > 2.6)
     assert (fitted.shift[far] == 0).all()
-    assert (fitted.factor[far] == 1).all()
+    assert (fitted.factor[far] >= 1).all()
+    assert (fitted.factor[far] <= 1 / NARROWEST).all()
 
 
 def test_wings_of_any_set_widen_the_errors_but_by_no_more_than_is_allowed():
