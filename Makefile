@@ -68,7 +68,7 @@ bench-training: $(TEST)    ## a training step against the same step in torch
 compact-simulator: $(TEST)    ## fit the simulator of the package again, from the emulators and isochrones in DATA
 	@$(VENV)/bin/python bin/fit-compact-simulator "$(DATA)/spectra_models" "$(DATA)/isochrones/padova_jhk"
 
-default-model: $(TEST)    ## train the embedded model again, from DATA, to build/ (an hour on two cores, 7 GB of disk; goes on after a kill)
+default-model: $(TEST)    ## train the embedded model again, from DATA, to build/ (over an hour on two cores, 9 GB of disk; goes on after a kill)
 	@mkdir -p build/default-model
 	@$(VENV)/bin/astra train astronn_dist --from simulator --seed $(SEED) \
 	  --spectra-models "$(DATA)/spectra_models" --isochrones "$(DATA)/isochrones/padova_jhk" \

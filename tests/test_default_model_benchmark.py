@@ -133,6 +133,32 @@ def test_the_limits_of_a_curve_are_numbers_of_json(module):
     assert curve[0] == {"limit": 0.05, "kept": 0.0, "median_abs_r": None, "flag": False}
 
 
+def measured(module, n, bias, stated):
+    """Single stars of one luminosity, off by a bias and a normal error of 10 per cent."""
+    random = np.random.default_rng(2)
+    fakemag, nothing = np.full(n, 50.0), np.zeros(n)
+    true = fakemag * (1 + bias + 0.1 * random.standard_normal(n))
+    snr = np.where(np.arange(n) % 2, 30.0, 300.0)
+    stars = stars_of(nothing, nothing, nothing, nothing)
+    return module("measuring").Measured(stars, nothing, nothing, snr, true, fakemag, stated * fakemag)
+
+
+@pytest.mark.parametrize(
+    ("bias", "stated", "met"),
+    [(0, 0.1, [True, True, True]), (0.05, 0.1, [False, True, True]), (0, 0.07, [True, False, False])],
+)
+def test_the_worst_bin_of_luminosity_decides_and_small_ones_do_not_count(module, bias, stated, met):
+    in_bins = module("in_bins")
+
+    bins = in_bins.bins_of(measured(module, 8_000, bias, stated))
+
+    of_luminosity = [each for each in bins if each.axis == "M_Ks" and each.n]
+    assert [(each.low, each.high, each.n) for each in of_luminosity] == [(-2, -1.5, 8_000)]
+    lines = in_bins.bin_lines(bins)
+    assert [line.met for line in lines if "M_Ks" in line.measure] == met
+    assert in_bins.bin_lines(in_bins.bins_of(measured(module, 900, bias, stated))) == []
+
+
 def test_wrong_usage_is_one_line():
     done = subprocess.run(
         [sys.executable, str(FOLDER), "--n", "0"], capture_output=True, text=True, check=False

@@ -10,6 +10,7 @@ JSON, and plots, go to the folder of --out.
     measuring.py         the model; predictions for simulated spectra
     table.py             lines, sections, the table, the JSON
     held_out.py          simulated stars of another seed
+    in_bins.py           the same in bins of predicted luminosity and S/N; spectra without a detector
     isochrone_labels.py  what isochrones say of a star with given labels
     catalogs.py          stars with real labels and real luminosities
     clusters.py          published distances of clusters
@@ -96,6 +97,7 @@ def _measured(model, arguments: argparse.Namespace) -> list:
     """All sections, one part after the other; plots on the way."""
     import plots
     from held_out import held_out_section, measured_held_out
+    from in_bins import in_bins_section, lost_section
     from isochrone_labels import draw_neighbours
     from mean_spectrum import mean_section
     from model_file import file_section
@@ -107,6 +109,7 @@ def _measured(model, arguments: argparse.Namespace) -> list:
     from astra.modelling.simulator.published import full_simulator
     from astra.modelling.simulator.sample import simulate
     from astra.modelling.simulator.simulator import Conditions
+    from astra.modelling.training.from_simulator import LUMINOSITIES
 
     data, out, seed = arguments.shared / "data", arguments.out, arguments.seed
     n = min(arguments.n, FEW) if arguments.quick else arguments.n
@@ -116,6 +119,9 @@ def _measured(model, arguments: argparse.Namespace) -> list:
     real = real_section(model, data / "apstar")
     found = measured_held_out(model, simulator, patterns, n, seed)
     plots.plot_held_out(found, out)
+    drawn = (model, simulator, patterns)
+    in_bins = [in_bins_section(*drawn, n, seed + 1 + i, name) for i, name in enumerate(LUMINOSITIES)]
+    in_bins.append(lost_section(*drawn, n, seed))
 
     isochrones = draw_neighbours(simulator.population, seed)
     measurer = RealLabels(model, simulator, isochrones, patterns, seed)
@@ -132,7 +138,15 @@ def _measured(model, arguments: argparse.Namespace) -> list:
     )
     plots.plot_mean(spectra, out)
     few = simulate(simulator, 8, seed=seed, conditions=Conditions(), patterns=patterns)
-    return [held_out_section(found), *of_labels, *of_second, real, of_mean, file_section(model, few)]
+    return [
+        held_out_section(found),
+        *in_bins,
+        *of_labels,
+        *of_second,
+        real,
+        of_mean,
+        file_section(model, few),
+    ]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from astra.modelling.simulator.sample import Sample
 from astra.modelling.simulator.stars import StarColumns, Stars
 from astra.modelling.training.evaluate import distance_error, pulls
 from astra.pipelines.astronn_dist.distances.distance import unreliable
-from astra.pipelines.astronn_dist.network.sampling import Network, Prediction, network_on, sample, widened
+from astra.pipelines.astronn_dist.network.sampling import Network, Prediction, corrected, network_on, sample
 from astra.pipelines.astronn_dist.weights.files import Weights, load_weights
 from astra.pipelines.astronn_dist.weights.library import find_weights
 from astra.spectra.rectify import rectify
@@ -35,8 +35,7 @@ class Model:
         flux, e_flux = rectify(spectra.flux, spectra.e_flux, spectra.pixel_flags)
         identities = [f"{name}/{number}" for number in range(len(flux))]
         found = sample(self.network, flux, identities, n_draws=N_DRAWS)
-        validity = self.weights.validity
-        return found if validity is None else widened(found, flux, e_flux, validity)
+        return corrected(found, flux, e_flux, self.weights)
 
 
 def load_model(named: str | None) -> Model:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from table import Table
 
-from astra.pipelines.astronn_dist.network.sampling import network_on, sample, widened
+from astra.pipelines.astronn_dist.network.sampling import corrected, network_on, sample
 from astra.pipelines.astronn_dist.task import BATCH
 from astra.pipelines.astronn_dist.weights.files import Weights
 from astra.spectra.apstar import CombinedSpectrum, read_combined
@@ -50,7 +50,7 @@ def measure(table: Table, weights: Weights, originals: list[Path]) -> float:
         "sampling": lambda: sample(network, flux, names),
     }
     if weights.validity is not None:
-        stages["distance from the training"] = lambda: widened(found, flux, e_flux, weights.validity)
+        stages["distance from the training"] = lambda: corrected(found, flux, e_flux, weights)
     seconds = {name: _median(stage) / BATCH for name, stage in stages.items()}
     for name, value in seconds.items():
         table.add("Stages of a spectrum, one thread", name, 1e3 * value, "ms")

@@ -1,5 +1,6 @@
 """``astra models``: what there is, what is known of it, and how another model gets a name."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -7,8 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from astra.pipelines.astronn_dist.weights.files import SHAPES, load_weights
+from astra.pipelines.astronn_dist.weights.calibration import Calibration
+from astra.pipelines.astronn_dist.weights.files import SHAPES, load_weights, save_weights
 from astra.pipelines.astronn_dist.weights.formats import to_safetensors
+from astra.pipelines.astronn_dist.weights.missing import MissingPixels
 
 
 @pytest.fixture
@@ -105,6 +108,25 @@ def test_show_tells_all_in_words(astra, models_dir):
     assert "  metrics:\n    rgb:\n      median: 0.0123457\n      n: 5000\n    seeds: 1, 2, 3\n" in out
     assert "  runs:\n    1:\n      seed: 1\n    2: none\n" in out
     assert out.endswith("to use it: astra run astronn_dist --weights mine\n")
+
+
+def test_show_says_what_a_model_knows_of_its_own_errors_and_its_tables_are_for_json(astra, models_dir):
+    plain = load_weights(a_model(models_dir / "plain.safetensors"))
+    curve = np.array([0.7, 1.0]), np.array([0.0, 0.31])
+    table = Calibration(np.array([-1.0, 1.0]), np.array([50.0]), np.zeros((2, 1)), np.ones((2, 1)))
+    knowing = dataclasses.replace(plain, missing=MissingPixels(curve, curve, curve), calibration=table)
+    save_weights(knowing, models_dir / "knowing.safetensors")
+
+    out, without = (astra("models", "show", name)[1] for name in ("knowing", "plain"))
+
+    assert "adds for a lost detector: blue 31%, green 31%, red 31%\n" in out
+    assert "calibrated by luminosity and S/N: yes (at 2 nodes)\n" in out
+    assert "factor" not in out
+    assert "adds for a lost detector: nothing\n" in without
+    assert "calibrated by luminosity and S/N: no\n" in without
+    told = json.loads(astra("models", "show", "knowing", "--json")[1])
+    assert told["details"]["calibration"]["factor"] == [[1.0], [1.0]]
+    assert told["cost_of_a_detector"] == {"blue": 0.31, "green": 0.31, "red": 0.31}
 
 
 def test_show_without_a_name_is_the_model_in_force(astra, models_dir, embedded_folder):

@@ -130,9 +130,16 @@ def _say_table(rows: list[list[str]]) -> None:
 
 
 def _say_model(found: dict[str, Any]) -> None:
+    from astra.pipelines.astronn_dist.weights import calibration, missing
+
     chosen = f" (in force: {found['chosen_by']})" if found["chosen_by"] else ""
     earlier = " (earlier default)" if found["earlier_default"] else ""
     widens = f"yes ({found['components']} components)" if found["widens_errors"] else "no"
+    costs, nodes = found["cost_of_a_detector"], found["calibration_nodes"]
+    lost = "nothing" if costs is None else ", ".join(f"{name} {cost:.0%}" for name, cost in costs.items())
+    # The tables themselves are for --json.
+    tables = calibration.TABLE, missing.TABLE
+    details = {name: value for name, value in found["details"].items() if name not in tables}
     facts = {
         "name": found["name"] + earlier + chosen,
         "sha256": found["sha256"],
@@ -142,7 +149,9 @@ def _say_model(found: dict[str, Any]) -> None:
         "labels_std": f"{found['labels_std']:.6g} mas",
         "range of validity": found["range"] or "not stated",
         "widens errors out of range": widens,
-        "details": found["details"] or "its maker noted none",
+        "adds for a lost detector": lost,
+        "calibrated by luminosity and S/N": f"yes (at {nodes} nodes)" if nodes else "no",
+        "details": details or "its maker noted none",
     }
     say("\n".join(line for name, value in facts.items() for line in _lines(name, value)))
     say(f"to use it: {_clean(found['use'])}")

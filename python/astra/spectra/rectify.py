@@ -104,6 +104,18 @@ def usable(flux: np.ndarray, e_flux: np.ndarray, pixel_flags: np.ndarray) -> np.
     return np.any(seen, axis=0)
 
 
+def seen(flux: np.ndarray, e_flux: np.ndarray) -> np.ndarray:
+    """Which pixels of rectified spectra hold a measurement: finite in flux and error, and not masked.
+
+    Args:
+        flux, e_flux: As :func:`rectify` returns them, of any shape.
+
+    Returns:
+        bool of the same shape.
+    """
+    return np.isfinite(flux) & np.isfinite(e_flux) & ~((flux == FILL) & (e_flux == FILL))
+
+
 def _on_detectors(
     flux: np.ndarray, e_flux: np.ndarray, pixel_flags: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

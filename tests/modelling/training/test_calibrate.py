@@ -6,9 +6,17 @@ import torch
 
 from astra.errors import ConfigError
 from astra.modelling.training import calibrate as calibrate_module
-from astra.modelling.training.calibrate import HEADS, calibrate, fit_errors, fit_prediction, summarised
+from astra.modelling.training.calibrate import (
+    HEADS,
+    begin_of_doubt,
+    calibrate,
+    fit_errors,
+    fit_prediction,
+    summarised,
+)
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
 from astra.pipelines.astronn_dist.network.sampling import summarise
+from astra.pipelines.astronn_dist.weights.validity import beyond
 
 
 def simulated(n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, list[torch.Tensor]]:
@@ -124,3 +132,33 @@ def test_examples_that_cannot_be_used_are_refused(make_examples, tensors):
 
     with pytest.raises(ConfigError, match="calibration examples: 1 of fakemag"):
         calibrate(tensors, examples, examples)
+
+
+# > Where doubt begins
+
+
+def scatters(understated: float, seed: int, n: int = 6_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scatter, stated noise and S/N of spectra that differ by 0.01 or so from what the components give."""
+    random = np.random.default_rng(seed)
+    snr = np.exp(random.uniform(*np.log((20, 500)), n))
+    own = 0.01 * random.lognormal(0, 0.3, n)
+    noise = understated / snr * random.uniform(0.97, 1.03, n)
+    return np.hypot(own, noise), 1 / snr, snr
+
+
+@pytest.mark.parametrize("truly", [1.0, 1.3])
+def test_noise_larger_than_its_errors_is_no_doubt(truly):
+    understated, begins = begin_of_doubt(*scatters(truly, 0))
+
+    scatter, noise, snr = scatters(truly, 1)
+    doubted = beyond(scatter, noise, understated) > begins
+    assert truly - 0.03 < understated < truly + 0.1
+    assert doubted[snr < 60].mean() < 0.02
+    assert 0.005 < doubted[snr > 100].mean() < 0.02
+
+
+def test_a_spectrum_unlike_the_training_is_doubted_all_the_same():
+    understated, begins = begin_of_doubt(*scatters(1.3, 0))
+
+    scatter, noise, snr = scatters(1.3, 1)
+    assert (beyond(np.hypot(scatter, 0.06), noise, understated) > begins)[snr > 25].all()

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,7 +21,7 @@ from astra.modelling.training.from_simulator import (
 )
 from astra.modelling.training.loop import CHECKPOINT
 from astra.modelling.training.request import Origin, SimulatorArguments, TrainingRequest
-from astra.pipelines.astronn_dist.network.sampling import network_on, sample, widened
+from astra.pipelines.astronn_dist.network.sampling import corrected, network_on, sample
 from astra.pipelines.astronn_dist.weights.files import load_weights
 from astra.pipelines.astronn_dist.weights.library import embedded_default
 from astra.pipelines.astronn_dist.weights.validity import excess
@@ -59,6 +60,7 @@ def few_stars():
         for module in (sample_module, simulated, from_simulator):
             patch.setattr(module, "CHUNK", 64)
         patch.setattr(simulated, "_workers", simulating_here)
+        patch.setattr(from_simulator, "LOST", 8)
         yield
 
 
@@ -81,6 +83,8 @@ def test_the_file_says_what_it_was_made_from_and_for(made):
     assert details["options"]["epochs"] == 2
     assert "giants" in weights.range
     assert weights.validity is not None
+    assert weights.calibration.shift.shape == weights.calibration.factor.shape
+    assert weights.missing.blue[1][0] == 0
     assert {"rgb", "dwarf", "all"} <= details["metrics"]["single"].keys()
     assert json.loads(json.dumps(details)) == details
 
@@ -104,6 +108,16 @@ def test_predictions_are_for_dwarfs_and_subgiants_stranger_than_those_learnt_fro
     assert error.foreign == learnt.foreign
 
 
+def test_the_tables_of_errors_are_for_single_stars_of_both_luminosity_functions():
+    flat, natural, error = (conditions_of(name) for name in ("flat", "natural", "error"))
+
+    assert not any(flat.companions.values())
+    assert flat.warm_companions == 0
+    assert replace(flat, companions=error.companions, warm_companions=error.warm_companions) == error
+    # Where the simulation knows a luminosity function like that of the sky, one of the sets has it.
+    assert getattr(natural, "natural", True)
+
+
 def test_a_report_lies_beside_it(made):
     _, path = made
 
@@ -119,6 +133,7 @@ def test_doubt_begins_at_the_last_hundredth_of_unseen_stars(made):
 
     begins, unknown = validity.excess
     assert 0.005 < begins < 0.05
+    assert 1 <= validity.understated <= 2
     assert unknown == pytest.approx(1.5 * begins)
     assert validity.relative_error.tolist() == [0, 1]
 
@@ -149,7 +164,7 @@ def test_another_seed_learns_otherwise_from_the_same_stars(made, tmp_path, monke
 
     second = train_from_simulator(other)
 
-    assert {recipe.seed for recipe in drawn} == {101, 102, 103, 106}
+    assert {recipe.seed for recipe in drawn} == {101, 102, 103, 106, 107, 108}
     first, second = load_weights(path), load_weights(second)
     assert not np.array_equal(first.tensors["dense_1.weight"], second.tensors["dense_1.weight"])
     np.testing.assert_array_equal(first.validity.components, second.validity.components)
@@ -203,7 +218,7 @@ def test_they_are_those_of_the_network_with_what_the_model_adds_for_strange_spec
     stars = Sample.joined(chunks).take(slice(N))
     flux, e_flux = rectify(stars.flux, stars.e_flux, stars.pixel_flags)
     plain = sample(network_on("cpu", weights), flux, [f"test {number}" for number in range(N)])
-    expected = widened(plain, flux, e_flux, weights.validity)
+    expected = corrected(plain, flux, e_flux, weights)
 
     for name in ("fakemag", "e_fakemag", "e_model_fakemag"):
         np.testing.assert_allclose(found[name], getattr(expected, name), rtol=FLOAT32)

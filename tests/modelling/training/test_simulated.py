@@ -19,7 +19,7 @@ from astra.errors import AstraError, StorageError
 from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, simulate
 from astra.modelling.simulator.simulator import Conditions
 from astra.modelling.training import simulated
-from astra.modelling.training.simulated import Recipe, mask_rows, rectified, simulated_examples
+from astra.modelling.training.simulated import Recipe, examples_of, mask_rows, simulated_examples
 from astra.spectra.grid import N_PIXELS
 from astra.spectra.rectify import rectify
 from astra.system import processes
@@ -69,7 +69,7 @@ def test_examples_are_whole_chunks_of_the_simulated_stars_in_their_order(example
     assert np.array_equal(examples.fakemag, sample.fakemag.astype(np.float32))
     assert np.array_equal(examples.kind, sample.stars.kind)
     assert np.array_equal(examples.snr, sample.snr.astype(np.float32))
-    assert np.allclose(examples.flux, rectified(sample, masked=False), atol=1e-3)
+    assert np.allclose(examples.flux, examples_of(sample, observed=False).flux, atol=1e-3)
     assert examples.flux.dtype == np.float16
     assert not examples.e_fakemag.any()
     assert len(set(examples.star)) == len(examples)
@@ -100,7 +100,7 @@ def test_without_its_masks_a_spectrum_keeps_what_lies_below_them():
     sample = simulate(toy_simulator(), 6, seed=5, conditions=FRESH.conditions)
     masked = np.unpackbits(mask_rows(sample.pixel_flags), axis=1, count=N_PIXELS).astype(bool)
 
-    with_masks, without = rectified(sample, masked=True), rectified(sample, masked=False)
+    with_masks, without = (examples_of(sample, observed=observed).flux for observed in (True, False))
 
     assert np.array_equal(with_masks[~masked], without[~masked])
     assert (without[masked] != 0).mean() > 0.95

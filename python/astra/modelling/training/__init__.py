@@ -12,6 +12,7 @@ From what is asked for, by what is learnt from, to what comes out:
     network.py, convolution.py             weights before the first step; the pass of a batch through it
     losses.py, loop.py                     likelihoods; epochs, averaged weights, early stopping
     calibrate.py, checked_calibration.py   the heads fitted again to what inference makes of them; validity
+    error_tables.py                        corrections by luminosity and noise; what missing pixels cost
     evaluate.py                            how good predictions are
     report/                                the page that shows it
 """

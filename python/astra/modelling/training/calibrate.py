@@ -27,7 +27,8 @@ from astra.modelling.training.examples import Examples
 from astra.modelling.training.losses import THREE_SIGMA, quantile, robust
 from astra.modelling.training.network import PART_SIZE, Forward, compute_threads, network_of
 from astra.pipelines.astronn_dist.network.bcnn import ApogeeDistBCNN
-from astra.pipelines.astronn_dist.weights.validity import Validity, excess
+from astra.pipelines.astronn_dist.weights.calibration import seen_snr
+from astra.pipelines.astronn_dist.weights.validity import Validity, beyond, scatter_and_noise
 
 #: Draws of each example. ``astra run`` takes more, whose mean scatters less, by 0.3 % of the errors.
 N_DRAWS = 30
@@ -54,6 +55,13 @@ TRUSTED_PERCENTILE = 99.0
 
 #: Where nothing is known any more, in units of where doubt begins.
 UNKNOWN = 1.5
+
+#: By how much noise may exceed the stated errors, at most; and what is tried.
+UNDERSTATED = np.arange(1.0, 2.001, 0.02)
+
+#: Below the first signal-to-noise ratio its noise decides the scatter of a spectrum, above the second what
+#: kind of a spectrum it is.
+NOISY, CLEAR = 60.0, 100.0
 
 
 def calibrate(
@@ -206,9 +214,13 @@ def summarised(features: Tensor, heads: list[Tensor]) -> tuple[Tensor, Tensor]:
 def fit_validity(examples: Examples, flux: np.ndarray, e_flux: np.ndarray) -> Validity:
     """The main directions of variation of spectra before noise and masks, and where doubt begins.
 
-    Doubt begins at the excess scatter that ``TRUSTED_PERCENTILE`` per cent of these spectra do not exceed.
-    From there on the relative error that is added rises to 1, at ``UNKNOWN`` times that: of spectra that no
-    star of the training resembles, the luminosity is unknown.
+    Doubt begins at the excess scatter that ``TRUSTED_PERCENTILE`` per cent of the ``CLEAR`` ones of these
+    spectra do not exceed. From there on the relative error that is added rises to 1, at ``UNKNOWN`` times
+    that: of spectra that no star of the training resembles, the luminosity is unknown.
+
+    A spectrum is not doubted for its noise, though this may be larger than its errors say: these are
+    multiplied with the least number with which no more of the ``NOISY`` spectra are doubted than of the clear
+    ones.
 
     Args:
         examples: The training examples.
@@ -221,5 +233,24 @@ def fit_validity(examples: Examples, flux: np.ndarray, e_flux: np.ndarray) -> Va
         _, _, vectors = torch.svd_lowrank(torch.from_numpy(sample - mean), q=2 * COMPONENTS, niter=4)
     mean = mean.astype(np.float16)
     components = vectors[:, :COMPONENTS].T.contiguous().numpy().astype(np.float16)
-    begins = float(np.percentile(excess(flux, e_flux, mean, components), TRUSTED_PERCENTILE))
-    return Validity(mean, components, np.array([begins, UNKNOWN * begins]), np.array([0.0, 1.0]))
+    understated, begins = begin_of_doubt(
+        *scatter_and_noise(flux, e_flux, mean, components), seen_snr(flux, e_flux)
+    )
+    return Validity(mean, components, np.array([begins, UNKNOWN * begins]), np.array([0.0, 1.0]), understated)
+
+
+def begin_of_doubt(scatter: np.ndarray, noise: np.ndarray, snr: np.ndarray) -> tuple[float, float]:
+    """What stated errors are to be multiplied with, and the excess at which doubt begins.
+
+    Args:
+        scatter, noise: As of ``validity.scatter_and_noise``, shape (N,).
+        snr: Signal-to-noise ratios as the errors state them, shape (N,); if none is clear, all count as such.
+    """
+    noisy, clear = snr < NOISY, snr >= CLEAR
+    clear = clear if clear.any() else np.ones(len(snr), bool)
+    for understated in UNDERSTATED:
+        excess = beyond(scatter, noise, understated)
+        begins = float(np.percentile(excess[clear], TRUSTED_PERCENTILE))
+        if not noisy.any() or np.mean(excess[noisy] > begins) <= 1 - TRUSTED_PERCENTILE / 100:
+            break
+    return float(round(understated, 2)), begins

@@ -14,16 +14,23 @@ from astra.modelling.simulator.masks import read_patterns
 from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, Sample, simulate_chunks
 from astra.modelling.simulator.simulator import Conditions, Simulator, with_pairs
 from astra.modelling.training.calibrate import N_DRAWS, WINGS, calibrate, fit_validity
+from astra.modelling.training.error_tables import (
+    ORDINARY,
+    Found,
+    fit_calibration,
+    fit_missing,
+    found_for,
+)
 from astra.modelling.training.evaluate import LEAST_SNR, evaluate
 from astra.modelling.training.examples import Examples, Progress
 from astra.modelling.training.loop import Trained
 from astra.modelling.training.report.data import Columns
 from astra.modelling.training.request import TrainingRequest
 from astra.modelling.training.session import Session, StageProgress, session
-from astra.modelling.training.simulated import Recipe, digest_of, simulated_examples
-from astra.pipelines.astronn_dist.network.sampling import network_on, sample, widened
+from astra.modelling.training.simulated import Recipe, digest_of, examples_of, simulated_examples
+from astra.pipelines.astronn_dist.network.sampling import corrected, network_on, sample
 from astra.pipelines.astronn_dist.weights.files import Weights
-from astra.pipelines.astronn_dist.weights.validity import excess
+from astra.pipelines.astronn_dist.weights.missing import missing_shares
 from astra.spectra.rectify import rectify
 
 log = logging.getLogger("astra")
@@ -32,17 +39,26 @@ N_STARS = 400_000
 OPTIONS = {"loss": "logarithmic", "epochs": 14, "learning_rate": 1.5e-3}
 
 #: Stars of the other sets; of a smaller training, each is at most a quarter of it, or 64.
-SIZES = {"validation": 5_000, "prediction": 32_000, "error": 32_000, "doubt": 4_000, "test": 28_000}
+SIZES = {"validation": 5_000, "prediction": 32_000, "error": 32_000, "doubt": 8_000, "test": 28_000}
+SIZES |= {"flat": 40_000, "natural": 40_000}
 
 # All trainings see the same stars, so that the reports of several seeds can be compared.
 SEEDS = {"training": 101, "validation": 102, "prediction": 106, "error": 103, "doubt": 104, "test": 105}
+SEEDS |= {"flat": 107, "natural": 108}
+
+#: The sets that the tables of errors are fitted to, and the luminosity function of each.
+LUMINOSITIES: dict[str, dict[str, bool]] = {"flat": {}, "natural": {}}
+
+#: Stars whose detectors are lost one after the other, to see what that costs.
+LOST = 2_000
 
 #: Companions of the stars that each head is fitted to, as a part of those that the network learns from, and
 #: the share of dwarfs and subgiants above 6000 K that have one. Real cool dwarfs have more than that; but
 #: errors that allow for every companion that nobody notices would be much too large for single stars. Most
 #: F stars have a companion, and their few broad lines hardly show it: both heads are a compromise between
-#: pairs and single stars.
-PAIRS = {"prediction": (1 / 3, 0.5), "error": (1 / 3, 0.35)}
+#: pairs and single stars. The tables are for single stars: the share of pairs in a bin of luminosity differs
+#: from survey to survey.
+PAIRS = {"prediction": (1 / 3, 0.5), "error": (1 / 3, 0.35)} | dict.fromkeys(LUMINOSITIES, (0.0, 0.0))
 
 #: The predictions are fitted to stars that no emulator knows exactly: all have broader lines than those
 #: learnt from, and all of these classes have spectra on the way to another emulator. So they depend little on
@@ -92,8 +108,8 @@ def conditions_of(name: str) -> Conditions:
     if name not in PAIRS:
         return conditions
     conditions = with_pairs(conditions, *PAIRS[name])
-    if name == "error":
-        return conditions
+    if name != "prediction":
+        return replace(conditions, **LUMINOSITIES.get(name, {}))
     return replace(conditions, broad=BROAD, foreign=conditions.foreign | dict.fromkeys(STRANGERS, 1.0))
 
 
@@ -136,16 +152,33 @@ def train_from_simulator(
 
 
 def _calibrated(current: Session, sets: StarSets, trained: Trained, training: Examples) -> Weights:
-    """The trained network with errors that fit stars it has not learnt from, and its range of validity."""
+    """The trained network with errors that fit stars it has not learnt from, and what it knows of these."""
     predictions, errors = sets.examples("prediction"), sets.examples("error")
     current.progress("calibration", 0, None)
     seed, name = current.request.seed, current.request.output.stem
     tensors = calibrate(trained.tensors, predictions, errors, seed=seed, device=current.device)
+    weights = Weights(name, "", tensors)
+    find = partial(found_for, weights, seed=seed, device=current.device)
+    tables = {which: sets.examples(which) for which in LUMINOSITIES}
+    found = [
+        find(examples, on_progress=partial(current.progress, f"{which} luminosities"))
+        for which, examples in tables.items()
+    ]
+    calibration = fit_calibration(found)
     current.progress("doubt stars", 0, None)
     stars = Sample.joined(list(sets.chunks("doubt"))).take(slice(sets.size("doubt")))
-    spectra = rectify(stars.flux, stars.e_flux, stars.pixel_flags)
-    validity = fit_validity(training, *spectra)
-    return Weights(name, "", tensors, validity=validity)
+    flux, e_flux = rectify(stars.flux, stars.e_flux, stars.pixel_flags)
+    whole = (missing_shares(flux, e_flux) <= ORDINARY).all(axis=1)
+    validity = fit_validity(training, flux[whole], e_flux[whole])
+
+    def find_lost(lost: Sample) -> Found:
+        current.progress("lost detectors", 0, None)
+        return find(examples_of(lost, observed=True)).calibrated(calibration)
+
+    missing = fit_missing(
+        stars.take(whole).take(slice(LOST)), find_lost, np.random.default_rng(SEEDS["doubt"])
+    )
+    return replace(weights, validity=validity, missing=missing, calibration=calibration)
 
 
 # > How good it is
@@ -162,7 +195,7 @@ def predicted(
     """Predict, as ``astra run`` does, for stars that the network has not learnt from, a few at a time.
 
     Args:
-        weights: The network, with its range of validity.
+        weights: The network, with its range of validity and its other corrections.
         samples: Simulated stars, at least ``n`` in all.
         n: How many of them to predict.
         device: Where the network is computed, as torch calls it.
@@ -173,7 +206,7 @@ def predicted(
         companion together; the stated error is wider for spectra unlike those of the training.
     """
     on_progress(0, n)
-    network, validity = network_on(device, weights), weights.validity
+    network = network_on(device, weights)
     parts, done = [], 0
     for seen in samples:
         flux, e_flux = rectify(seen.flux, seen.e_flux, seen.pixel_flags)
@@ -187,8 +220,8 @@ def predicted(
             "flux_ratio": seen.flux_ratio,
             "teff": seen.stars.teff,
             "logg": seen.stars.logg,
-            **vars(widened(found, flux, e_flux, validity)),
-            "excess": excess(flux, e_flux, validity.mean, validity.components),
+            **vars(corrected(found, flux, e_flux, weights)),
+            "excess": weights.validity.excess_of(flux, e_flux),
         }
         parts.append(columns)
         done = min(done + len(seen), n)
@@ -234,7 +267,7 @@ def _details(current: Session, sets: StarSets, trained: Trained, found: Columns)
             "real_masks": len(sets.patterns),
             "conditions": asdict(Conditions()),
             "calibration": {"pairs": PAIRS, "strangers": STRANGERS, "broad": BROAD}
-            | {"wings": WINGS, "draws": N_DRAWS},
+            | {"wings": WINGS, "draws": N_DRAWS, "luminosities": LUMINOSITIES},
         },
         "metrics": metrics_of(found) | trained.summary(),
         **current.provenance(),

@@ -22,6 +22,7 @@ from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, Sample, simulat
 from astra.modelling.simulator.simulator import Conditions, Simulator
 from astra.modelling.training.examples import Examples, Progress
 from astra.modelling.training.work_folder import ROW, STORED, check_space, explained
+from astra.pipelines.astronn_dist.weights.calibration import seen_snr
 from astra.spectra.grid import N_PIXELS
 from astra.spectra.rectify import FILL, MASKED_BITS, rectify
 from astra.system.atomic import replaced
@@ -80,11 +81,26 @@ def simulated_examples(
         return _gathered(folder, n_chunks)
 
 
-def rectified(sample: Sample, *, masked: bool) -> np.ndarray:
-    """Rectified flux minus 1 of a sample, float16 of shape (N, 7514); with or without its masks."""
-    flags = sample.pixel_flags if masked else sample.pixel_flags & ~MASKED_BITS
-    flux, _ = rectify(sample.flux, sample.e_flux, flags)
-    return (flux - FILL).astype(np.float16)
+def examples_of(sample: Sample, *, observed: bool) -> Examples:
+    """Examples of a sample.
+
+    Args:
+        sample: The stars.
+        observed: With their masks, and ``snr`` as the errors of the spectra state it; or such that they get
+            noise and masks at each use.
+    """
+    flags = sample.pixel_flags if observed else sample.pixel_flags & ~MASKED_BITS
+    flux, e_flux = rectify(sample.flux, sample.e_flux, flags)
+    snr, noise = (seen_snr(flux, e_flux), 0 * sample.snr) if observed else (sample.snr, 1 / sample.snr)
+    return Examples(
+        flux=(flux - FILL).astype(np.float16),
+        fakemag=sample.fakemag.astype(np.float32),
+        e_fakemag=np.zeros(len(sample), np.float32),
+        star=np.arange(len(sample)),
+        kind=sample.stars.kind,
+        snr=snr.astype(np.float32),
+        noise=noise.astype(np.float32),
+    )
 
 
 def mask_rows(flags: np.ndarray) -> np.ndarray:
@@ -125,15 +141,11 @@ def _chunk(index: int) -> tuple[int, np.ndarray, dict[str, np.ndarray]]:
     simulator, recipe, patterns = _context
     sample = simulate_chunk(simulator, recipe.seed, index, recipe.conditions, patterns)
     fresh = not recipe.conditions.noise
-    labels = {
-        "fakemag": sample.fakemag.astype(np.float32),
-        "kind": sample.stars.kind,
-        "snr": sample.snr.astype(np.float32),
-        "noise": (fresh / sample.snr).astype(np.float32),
-    }
+    examples = examples_of(sample, observed=not fresh)
+    labels = {name: getattr(examples, name) for name in ("fakemag", "kind", "snr", "noise")}
     if fresh:
         labels["masks"] = mask_rows(sample.pixel_flags)
-    return index, rectified(sample, masked=not fresh), labels
+    return index, examples.flux, labels
 
 
 # > Files
@@ -145,6 +157,7 @@ _SOURCES = (
     *(f"modelling/simulator/{name}.py" for name in ("published", "sample", "stars")),
     *(f"spectra/{name}.py" for name in ("grid", "rectify")),
     "modelling/training/simulated.py",
+    "pipelines/astronn_dist/weights/calibration.py",
 )
 
 

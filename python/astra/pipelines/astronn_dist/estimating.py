@@ -12,8 +12,10 @@ from astra.pipelines.astronn_dist.distances.distance import Stars
 from astra.pipelines.astronn_dist.distances.results import Columns, WeightsFrom, derive
 from astra.pipelines.astronn_dist.network import sampling
 from astra.pipelines.astronn_dist.network.sampling import Network, Prediction
+from astra.pipelines.astronn_dist.weights.calibration import Calibration
 from astra.pipelines.astronn_dist.weights.files import identify, load_weights
 from astra.pipelines.astronn_dist.weights.library import chosen_weights
+from astra.pipelines.astronn_dist.weights.missing import MissingPixels
 from astra.pipelines.astronn_dist.weights.validity import Validity
 from astra.spectra.combined import CombinedSpectrum
 from astra.spectra.coverage import Coverage, coverage_of
@@ -31,10 +33,14 @@ class Model:
     Attributes:
         network: Draws luminosities.
         validity: Describes its training spectra, where the weights hold that.
+        missing: What missing pixels cost it, likewise.
+        calibration: Corrections by luminosity and signal-to-noise ratio, likewise.
     """
 
     network: Network
     validity: Validity | None
+    missing: MissingPixels | None = None
+    calibration: Calibration | None = None
 
     def estimate(
         self,
@@ -87,15 +93,17 @@ class Model:
             seed: With the identity, decides what is dropped.
 
         Returns:
-            The pseudo-luminosities, with errors that are wider for spectra unlike those of the training; and
-            the draws that they are the means of, shape (N, n_draws) [mas].
+            The pseudo-luminosities, with all that the model knows of its own errors; and the draws that they
+            are the means of, moved by its calibration like these, shape (N, n_draws) [mas].
         """
         unit = self.network.labels_std
         draws = sampling.drawn(self.network, flux, identities, n_draws=n_draws, seed=seed)
-        found = sampling.summarise(draws[:, 0], draws[:, 1], unit)
-        if self.validity is not None:
-            found = sampling.widened(found, flux, e_flux, self.validity)
-        return found, unit * draws[:, 0]
+        plain = sampling.summarise(draws[:, 0], draws[:, 1], unit)
+        found = sampling.corrected(plain, flux, e_flux, self)
+        if self.calibration is None:
+            return found, unit * draws[:, 0]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return found, unit * draws[:, 0] * (found.fakemag / plain.fakemag)[:, None]
 
 
 def load_model(weights: str | None, device: str) -> Model:
@@ -123,4 +131,5 @@ def model_of(path: Path, device: str) -> Model:
         ConfigError: The weights cannot be used, or there is no such device.
     """
     weights = load_weights(path)
-    return Model(sampling.network_on(device, weights), weights.validity)
+    network = sampling.network_on(device, weights)
+    return Model(network, weights.validity, weights.missing, weights.calibration)

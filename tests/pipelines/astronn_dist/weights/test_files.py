@@ -1,5 +1,6 @@
 """Weights: three formats, one meaning; and one line for whatever is wrong with them."""
 
+import dataclasses
 import hashlib
 import os
 import pickle
@@ -17,6 +18,7 @@ import torch
 from weights_files import HDF5, JSON, write_checkpoint, write_folder
 
 from astra.errors import ConfigError
+from astra.pipelines.astronn_dist.weights.calibration import Calibration
 from astra.pipelines.astronn_dist.weights.files import (
     SHAPES,
     Weights,
@@ -26,6 +28,7 @@ from astra.pipelines.astronn_dist.weights.files import (
     save_weights,
 )
 from astra.pipelines.astronn_dist.weights.formats import to_safetensors
+from astra.pipelines.astronn_dist.weights.missing import MissingPixels
 from astra.pipelines.astronn_dist.weights.validity import Validity
 
 
@@ -289,6 +292,34 @@ def test_equal_models_with_validity_have_equal_files(tmp_path, tensors):
     assert one.read_bytes() == other.read_bytes() == again.read_bytes()
 
 
+def test_the_other_parts_come_back_as_well_and_so_does_their_absence(tmp_path, tensors):
+    validity = dataclasses.replace(a_validity(), understated=1.3)
+    curve = np.array([0.5, 1.0]), np.array([0.0, 0.3])
+    calibration = Calibration(np.array([-1.0]), np.array([50.0]), np.array([[0.1]]), np.array([[0.9]]))
+    whole = Weights("", "", tensors, {}, validity, MissingPixels(curve, curve, curve), calibration)
+    path = tmp_path / "model.safetensors"
+    save_weights(whole, path)
+
+    read = load_weights(path)
+
+    assert read.validity.understated == 1.3
+    np.testing.assert_array_equal(read.missing.green, curve)
+    for name, values in vars(calibration).items():
+        np.testing.assert_array_equal(getattr(read.calibration, name), values)
+    assert read.details.keys() == {"validity", "missing_pixels", "calibration"}
+    save_weights(read, tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+    plain = load_weights(write_safetensors(path, tensors))
+    assert plain.missing is None
+    assert plain.calibration is None
+
+
+@pytest.mark.parametrize("name", ["missing_pixels", "calibration"])
+def test_a_table_that_stands_in_the_details_alone_is_not_written(tmp_path, tensors, name):
+    with pytest.raises(ConfigError, match=f"a table {name} that the weights themselves do not have"):
+        write_safetensors(tmp_path / "model.safetensors", tensors, {name: {}})
+
+
 TABLE = {"excess": [0.0, 1.0], "relative_error": [0.0, 1.0]}
 
 
@@ -324,6 +355,8 @@ TABLE = {"excess": [0.0, 1.0], "relative_error": [0.0, 1.0]}
         ({}, {"excess": [False, True], "relative_error": [0, 1]}, "something other than numbers"),
         ({}, {"excess": [0, [1]], "relative_error": [0, 1]}, "something other than numbers"),
         ({}, {"excess": [0, 10**400], "relative_error": [0, 1]}, "a number too large"),
+        ({}, TABLE | {"understated": 0.9}, "understated is 0.9, not a number from 1 on"),
+        ({}, TABLE | {"understated": "1"}, "understated is '1', not a number from 1 on"),
     ],
 )
 def test_half_a_validity_is_refused(tmp_path, tensors, change, table, words):

@@ -19,8 +19,10 @@ from typing import Protocol
 import numpy as np
 
 from astra.errors import ConfigError, UsageError
+from astra.pipelines.astronn_dist.weights.calibration import Calibration, seen_snr
 from astra.pipelines.astronn_dist.weights.files import Weights
-from astra.pipelines.astronn_dist.weights.validity import Validity, excess
+from astra.pipelines.astronn_dist.weights.missing import MissingPixels, cost, missing_shares
+from astra.pipelines.astronn_dist.weights.validity import Validity
 from astra.spectra.grid import N_PIXELS
 
 #: Device files of drivers (NVIDIA, NVIDIA in WSL, AMD): to look for them is faster than to load torch.
@@ -132,6 +134,62 @@ def summarise(prediction: np.ndarray, log_variance: np.ndarray, labels_std: floa
     return Prediction(*(np.where(np.isfinite(value), value, np.nan) for value in scaled))
 
 
+# > What a model knows of its own errors
+
+
+class Corrections(Protocol):
+    """What a file of weights may hold beside its tensors; ``None`` for what it does not."""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Corrections by luminosity and signal-to-noise ratio."""
+
+    @property
+    def missing(self) -> MissingPixels | None:
+        """What missing pixels cost."""
+
+    @property
+    def validity(self) -> Validity | None:
+        """Describes the training spectra."""
+
+
+def corrected(prediction: Prediction, flux: np.ndarray, e_flux: np.ndarray, model: Corrections) -> Prediction:
+    """The prediction with all that the model knows of its own errors.
+
+    First the calibration moves the pseudo-luminosity and both its errors, and scales the total one. Then what
+    missing pixels and an unusual spectrum cost is added to that in quadrature.
+
+    Args:
+        prediction: Of N spectra, as of :func:`summarise`.
+        flux, e_flux: Their rectified flux and error, shape (N, 7514).
+        model: The weights, or a model made from them. Without any corrections, nothing changes.
+    """
+    if model.calibration is not None:
+        prediction = calibrated(prediction, seen_snr(flux, e_flux), model.calibration)
+    if model.missing is not None:
+        prediction = _with_error(prediction, cost(missing_shares(flux, e_flux), model.missing))
+    if model.validity is not None:
+        prediction = widened(prediction, flux, e_flux, model.validity)
+    return prediction
+
+
+def calibrated(prediction: Prediction, snr: np.ndarray, calibration: Calibration) -> Prediction:
+    """The prediction moved by the calibration, with a total error that it scales.
+
+    Args:
+        prediction: Of N spectra.
+        snr: Their signal-to-noise ratios as of :func:`~..weights.calibration.seen_snr`, shape (N,).
+        calibration: The table.
+    """
+    shift, factor = calibration.at(prediction.fakemag, snr)
+    moved = np.exp(shift)
+    return Prediction(
+        prediction.fakemag * moved,
+        prediction.e_fakemag * moved * factor,
+        prediction.e_model_fakemag * moved,
+    )
+
+
 def widened(prediction: Prediction, flux: np.ndarray, e_flux: np.ndarray, validity: Validity) -> Prediction:
     """The prediction with a larger total error where a spectrum is unlike those of the training.
 
@@ -142,6 +200,10 @@ def widened(prediction: Prediction, flux: np.ndarray, e_flux: np.ndarray, validi
         flux, e_flux: Their rectified flux and error, shape (N, 7514).
         validity: Describes the training spectra.
     """
-    measured = excess(flux, e_flux, validity.mean, validity.components)
-    extra = np.interp(measured, validity.excess, validity.relative_error) * prediction.fakemag
+    measured = validity.excess_of(flux, e_flux)
+    return _with_error(prediction, np.interp(measured, validity.excess, validity.relative_error))
+
+
+def _with_error(prediction: Prediction, relative: np.ndarray) -> Prediction:
+    extra = relative * prediction.fakemag
     return dataclasses.replace(prediction, e_fakemag=np.hypot(prediction.e_fakemag, extra))

@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist.weights import formats, validity
+from astra.pipelines.astronn_dist.weights import calibration, formats, missing, validity
+from astra.pipelines.astronn_dist.weights.calibration import Calibration
 from astra.pipelines.astronn_dist.weights.formats import FOLDER_FILES, READERS, WrongWeights
+from astra.pipelines.astronn_dist.weights.missing import MissingPixels
 from astra.pipelines.astronn_dist.weights.validity import Validity
 from astra.system.atomic import replaced
 
@@ -65,6 +67,12 @@ class Weights:
 
     validity: Validity | None = None
     """What it needs to notice spectra unlike its training's; its table is in ``details`` as well."""
+
+    missing: MissingPixels | None = None
+    """What missing pixels cost it; in ``details`` as well."""
+
+    calibration: Calibration | None = None
+    """Its corrections by luminosity and signal-to-noise ratio; in ``details`` as well."""
 
     @property
     def range(self) -> str | None:
@@ -121,7 +129,8 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
         extra = {name: tensors[name] for name in (validity.MEAN, validity.COMPONENTS) if name in tensors}
         checked = _checked({name: tensor for name, tensor in tensors.items() if name not in extra})
         _stated_range(details)
-        return Weights(name, sha256, checked, details, validity.from_file(extra, details))
+        parts = validity.from_file(extra, details), missing.from_file(details), calibration.from_file(details)
+        return Weights(name, sha256, checked, details, *parts)
 
 
 def _identity(path: Path) -> tuple[str, str]:
@@ -197,6 +206,13 @@ def _content(weights: Weights) -> bytes:
         tensors |= extra
     elif validity.TABLE in details:
         raise WrongWeights("its details have a table of validity without the tensors that belong to it")
+    for kind, part in ((missing, weights.missing), (calibration, weights.calibration)):
+        if part is not None:
+            details[kind.TABLE] = kind.to_file(part)
+        elif kind.TABLE in details:
+            raise WrongWeights(
+                f"its details have a table {kind.TABLE} that the weights themselves do not have"
+            )
     return formats.to_safetensors(tensors, details)
 
 

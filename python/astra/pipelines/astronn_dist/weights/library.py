@@ -273,7 +273,7 @@ def describe_model(value: str | None, settings: Settings, in_force: InForce | No
 
 def _described(path: Path, weights: Weights, settings: Settings, chosen: Chosen | None) -> dict[str, Any]:
     sizes = [tensor.size for name, tensor in weights.tensors.items() if name not in _NORMALISATION]
-    validity = weights.validity
+    validity, missing, calibration = weights.validity, weights.missing, weights.calibration
     return {
         "name": weights.name,
         "sha256": weights.sha256,
@@ -287,6 +287,10 @@ def _described(path: Path, weights: Weights, settings: Settings, chosen: Chosen 
         "range": weights.range,
         "widens_errors": validity is not None,
         "components": 0 if validity is None else len(validity.components),
+        "cost_of_a_detector": None
+        if missing is None
+        else {n: c[1][-1].item() for n, c in vars(missing).items()},
+        "calibration_nodes": 0 if calibration is None else calibration.shift.size,
         "details": {name: value for name, value in weights.details.items() if name != "range"},
         "use": f"astra run astronn_dist --weights {shlex.quote(value_for(path, settings))}",
     }

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from astra.pipelines.astronn_dist.weights.formats import WrongWeights
+from astra.pipelines.astronn_dist.weights.tables import curve
 from astra.spectra.grid import N_PIXELS
-from astra.spectra.rectify import FILL
+from astra.spectra.rectify import seen
 
 #: Pixels that each component needs; of a spectrum with fewer nothing is said.
 PIXELS_PER_COMPONENT = 10
@@ -24,6 +25,7 @@ SIGMA_PER_MAD = 1.4826
 
 MEAN, COMPONENTS, TABLE = "validity.mean", "validity.components", "validity"
 COLUMNS = ("excess", "relative_error")
+UNDERSTATED = "understated"
 
 # Spectra computed together: their products of matrices take a fifth of the time of one at a time.
 TOGETHER = 64
@@ -48,11 +50,24 @@ class Validity:
     relative_error: np.ndarray
     """Error of the pseudo-luminosity at these, relative to it, shape (M,)."""
 
+    understated: float = 1.0
+    """By how much the noise of a spectrum may exceed the errors that it states; at least 1."""
+
+    def excess_of(self, flux: np.ndarray, e_flux: np.ndarray) -> np.ndarray:
+        """The excess of spectra beyond the noise that this model allows for; as of :func:`excess`."""
+        return excess(flux, e_flux, self.mean, self.components, self.understated)
+
 
 # > At inference
 
 
-def excess(flux: np.ndarray, e_flux: np.ndarray, mean: np.ndarray, components: np.ndarray) -> np.ndarray:
+def excess(
+    flux: np.ndarray,
+    e_flux: np.ndarray,
+    mean: np.ndarray,
+    components: np.ndarray,
+    understated: float = 1.0,
+) -> np.ndarray:
     """Scatter about the best combination of the components, beyond the noise of the spectrum.
 
     The combination is that of least squares, each pixel with the same weight. A pixel counts if its flux and
@@ -62,33 +77,50 @@ def excess(flux: np.ndarray, e_flux: np.ndarray, mean: np.ndarray, components: n
         flux, e_flux: Rectified flux and error, shape (N, 7514).
         mean: Mean of flux minus 1, shape (7514,).
         components: Shape (K, 7514); they need not be orthogonal.
+        understated: What the stated errors are multiplied with, u.
 
     Returns:
-        ``sqrt(max(0, (1.4826 MAD)^2 - median(e_flux)^2))`` in rectified flux, float64 of shape (N,);
+        ``sqrt(max(0, (1.4826 MAD)^2 - (u median(e_flux))^2))`` in rectified flux, float64 of shape (N,);
         infinity where fewer than 10 K pixels count, or the scatter is not a number.
     """
-    mean, components = np.asarray(mean, float), np.asarray(components, float)
-    found = np.empty(len(flux))
+    return beyond(*scatter_and_noise(flux, e_flux, mean, components), understated)
+
+
+def beyond(scatter: np.ndarray, noise: np.ndarray, understated: float) -> np.ndarray:
+    """The excess of spectra with this scatter and this noise, as of :func:`scatter_and_noise`."""
     with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(flux), TOGETHER):
-            part = slice(start, start + TOGETHER)
-            found[part] = _excess(np.asarray(flux[part], float), e_flux[part], mean, components)
+        found = np.sqrt(np.maximum(0.0, scatter**2 - (understated * noise) ** 2))
     return np.where(np.isfinite(found), found, np.inf)
 
 
-def _excess(flux: np.ndarray, e_flux: np.ndarray, mean: np.ndarray, components: np.ndarray) -> np.ndarray:
+def scatter_and_noise(
+    flux: np.ndarray, e_flux: np.ndarray, mean: np.ndarray, components: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """``1.4826 MAD`` and ``median(e_flux)`` of :func:`excess`, both (N,); arguments as there."""
+    mean, components = np.asarray(mean, float), np.asarray(components, float)
+    scatter, noise = np.empty(len(flux)), np.empty(len(flux))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(flux), TOGETHER):
+            part = slice(start, start + TOGETHER)
+            spectra = np.asarray(flux[part], float), e_flux[part]
+            scatter[part], noise[part] = _scatter(*spectra, mean, components)
+    return scatter, noise
+
+
+def _scatter(
+    flux: np.ndarray, e_flux: np.ndarray, mean: np.ndarray, components: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     e_flux = np.asarray(e_flux, float)
-    good = np.isfinite(flux) & np.isfinite(e_flux) & ~((flux == FILL) & (e_flux == FILL))
+    good = seen(flux, e_flux)
     target = np.where(good, flux - 1 - mean, 0.0)
     solution = np.linalg.pinv(_gram(good, components), rcond=SINGULAR, hermitian=True)
     coefficients = np.einsum("nkl,nl->nk", solution, target @ components.T)
     residual = target - coefficients @ components
-    found = np.full(len(flux), np.inf)
+    scatter, noise = np.full(len(flux), np.inf), np.zeros(len(flux))
     for row in np.flatnonzero(good.sum(axis=1) >= PIXELS_PER_COMPONENT * len(components)):
-        left, noise = residual[row, good[row]], np.median(e_flux[row, good[row]])
-        scatter = SIGMA_PER_MAD * np.median(np.abs(left - np.median(left)))
-        found[row] = np.sqrt(np.maximum(0.0, scatter**2 - noise**2))
-    return found
+        left, noise[row] = residual[row, good[row]], np.median(e_flux[row, good[row]])
+        scatter[row] = SIGMA_PER_MAD * np.median(np.abs(left - np.median(left)))
+    return scatter, noise
 
 
 def _gram(good: np.ndarray, components: np.ndarray) -> np.ndarray:
@@ -104,13 +136,15 @@ def _gram(good: np.ndarray, components: np.ndarray) -> np.ndarray:
 # > In a file of weights
 
 
-def to_file(validity: Validity) -> tuple[dict[str, np.ndarray], dict[str, list[float]]]:
+def to_file(validity: Validity) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The tensors and the table of details that stand for it in a file.
 
     Raises:
         WrongWeights: A file of it could not be read.
     """
-    table = {name: np.asarray(getattr(validity, name), float).tolist() for name in COLUMNS}
+    table: dict[str, Any] = {name: np.asarray(getattr(validity, name), float).tolist() for name in COLUMNS}
+    if validity.understated != 1:
+        table[UNDERSTATED] = float(validity.understated)
     checked = from_file({MEAN: validity.mean, COMPONENTS: validity.components}, {TABLE: table})
     return {MEAN: checked.mean, COMPONENTS: checked.components}, table
 
@@ -139,7 +173,12 @@ def from_file(tensors: Mapping[str, np.ndarray], details: Mapping[str, Any]) -> 
     mean = _halves(tensors[MEAN], MEAN)
     if mean.shape != (N_PIXELS,):
         raise WrongWeights(f"{MEAN} has shape {mean.shape}, not ({N_PIXELS},)")
-    return Validity(mean, components, *_table(details[TABLE]))
+    table, where = details[TABLE], f"{TABLE} in the details"
+    columns = curve(table, COLUMNS, where, "excesses and errors")
+    understated = table.get(UNDERSTATED, 1.0)
+    if type(understated) not in (int, float) or not 1 <= understated < np.inf:
+        raise WrongWeights(f"{where}: {UNDERSTATED} is {understated!r}, not a number from 1 on")
+    return Validity(mean, components, *columns, float(understated))
 
 
 def _halves(tensor: Any, name: str) -> np.ndarray:
@@ -151,22 +190,3 @@ def _halves(tensor: Any, name: str) -> np.ndarray:
     if not np.isfinite(array).all():
         raise WrongWeights(f"{name} holds NaN or infinity, or more than float16 can")
     return array
-
-
-def _table(table: Any) -> tuple[np.ndarray, np.ndarray]:
-    if not isinstance(table, dict) or not all(isinstance(table.get(name), list) for name in COLUMNS):
-        raise WrongWeights(f"{TABLE} in the details has no lists {' and '.join(COLUMNS)}")
-    numbers = [table[name] for name in COLUMNS]
-    if not all(type(value) in (int, float) for column in numbers for value in column):
-        raise WrongWeights(f"{TABLE} in the details holds something other than numbers")
-    try:
-        abscissae, errors = (np.array(column, dtype=float) for column in numbers)
-    except OverflowError:
-        raise WrongWeights(f"{TABLE} in the details holds a number too large") from None
-    if len(abscissae) != len(errors) or len(abscissae) == 0:
-        raise WrongWeights(f"{TABLE} in the details has {len(abscissae)} excesses and {len(errors)} errors")
-    if not np.isfinite([abscissae, errors]).all() or np.min([abscissae, errors]) < 0:
-        raise WrongWeights(f"{TABLE} in the details holds NaN, infinity or a negative number")
-    if (np.diff(abscissae) <= 0).any():
-        raise WrongWeights(f"{TABLE} in the details is not in ascending order of excess")
-    return abscissae, errors

@@ -1,0 +1,145 @@
+"""Held-out stars in bins of predicted luminosity and of S/N; and spectra that lack a detector."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from measuring import Measured, Model, measure
+from table import Line, Section
+
+from astra.modelling.simulator.sample import Sample, simulate_chunks
+from astra.modelling.simulator.simulator import Conditions, Simulator
+from astra.modelling.training.error_tables import without
+from astra.modelling.training.evaluate import LARGEST_PULL, half_width
+from astra.modelling.training.from_simulator import LUMINOSITIES
+from astra.spectra.grid import DETECTORS
+
+#: Edges in predicted absolute Ks magnitude [mag] and in signal-to-noise ratio.
+EDGES = {"M_Ks": np.arange(-8.0, 8.1, 0.5), "S/N": np.array([20.0, 40, 60, 100, 200, 500])}
+
+#: A bin with fewer stars says nothing of the bias and the width; one with fewer, nothing of the wings.
+FEWEST, FEWEST_FOR_WINGS = 1_000, 3_000
+
+BIAS, WIDTH, OUTLIERS = 0.03, (0.9, 1.1), 0.01
+
+#: Range of S/N in which noise alone must not flag, and the share of flagged stars there.
+NOISY, MOST_FLAGGED = (20.0, 60.0), 0.3
+
+#: Stars that lose a detector; and the bias of what is left unflagged of them, if it is more than a few.
+N_LOST, BIAS_OF_LOST, A_FEW = 2_000, 0.1, 5
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Unflagged single stars in a bin; plain numbers."""
+
+    axis: str
+    low: float
+    high: float
+    n: int
+    median_r: float
+    pull_width: float
+    outliers: float
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it has enough stars."""
+        return self.n >= FEWEST
+
+    def __str__(self) -> str:
+        return f"{self.axis} {self.low:g} to {self.high:g}, {self.n:,} stars"
+
+
+def bins_of(found: Measured) -> list[Bin]:
+    """All bins of the unflagged single stars."""
+    good = found.take(found.single & ~found.flagged)
+    values = {"M_Ks": 5 * np.log10(good.fakemag) - 10, "S/N": good.snr}
+    return [
+        _bin(axis, low, high, good.take((values[axis] >= low) & (values[axis] < high)))
+        for axis, edges in EDGES.items()
+        for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+    ]
+
+
+def _bin(axis: str, low: float, high: float, part: Measured) -> Bin:
+    if not len(part):
+        return Bin(axis, low, high, 0, math.nan, math.nan, math.nan)
+    outliers = float(np.mean(~(np.abs(part.pull) <= LARGEST_PULL)))
+    return Bin(axis, low, high, len(part), float(np.median(part.r)), half_width(part.pull), outliers)
+
+
+def most_outliers(n: int) -> float:
+    """The share beyond three errors that ``n`` stars may have where it is ``OUTLIERS``: two sigma more."""
+    return OUTLIERS + 2 * math.sqrt(OUTLIERS * (1 - OUTLIERS) / n)
+
+
+def bin_lines(bins: list[Bin]) -> list[Line]:
+    """The worst bins of each axis."""
+    lines = []
+    for axis in EDGES:
+        shown = [each for each in bins if each.axis == axis and each.is_shown]
+        if not shown:
+            continue
+        biased = max(shown, key=lambda each: abs(each.median_r))
+        off = max(shown, key=lambda each: abs(math.log(each.pull_width)))
+        lines += [
+            Line(f"worst bin of {axis}: median r", biased.median_r, -BIAS, BIAS, "+.3f", str(biased)),
+            Line(f"worst bin of {axis}: width of the pulls", off.pull_width, *WIDTH, ".2f", str(off)),
+        ]
+        if large := [each for each in shown if each.n >= FEWEST_FOR_WINGS]:
+            far = max(large, key=lambda each: each.outliers / most_outliers(each.n))
+            limit = most_outliers(far.n)
+            lines.append(
+                Line(f"worst bin of {axis}: |pull| > 3", far.outliers, high=limit, form=".2%", note=str(far))
+            )
+    return lines
+
+
+def in_bins_section(
+    model: Model, simulator: Simulator, patterns: np.ndarray, n: int, seed: int, luminosity: str
+) -> Section:
+    """Draw stars of one of the luminosity functions with all S/N, predict, and look at them in bins."""
+    conditions = replace(Conditions(), **LUMINOSITIES[luminosity])
+    name = f"{luminosity} luminosities"
+    found = measure(model, simulate_chunks(simulator, n, seed, conditions, patterns), n, f"{name} {seed}")
+    kinds = dict(zip(*np.unique(found.stars.kind, return_counts=True), strict=True))
+    mix = ", ".join(f"{kind} {number / n:.1%}" for kind, number in kinds.items())
+    bins, single = bins_of(found), found.take(found.single)
+    noisy = single.take((single.snr >= NOISY[0]) & (single.snr < NOISY[1]))
+    good = found.take(~found.flagged)
+    lines = [
+        *bin_lines(bins),
+        Line("with pairs: |pull| > 3", np.mean(np.abs(good.pull) > LARGEST_PULL), high=0.015, form=".2%"),
+        Line(
+            f"flagged at S/N {NOISY[0]:g} to {NOISY[1]:g}",
+            noisy.flagged.mean(),
+            high=MOST_FLAGGED,
+            form=".0%",
+        ),
+    ]
+    title = f"{name}: {n:,} held-out stars ({mix}); single and not flagged if not said"
+    return Section(title, lines, {"bins": [vars(each) for each in bins if each.n]})
+
+
+def lost_section(model: Model, simulator: Simulator, patterns: np.ndarray, n: int, seed: int) -> Section:
+    """Take a detector after the other from single stars."""
+    lines, n = [], min(n, N_LOST)
+    for name, chip in zip(("blue", "green", "red"), DETECTORS, strict=True):
+        chunks = simulate_chunks(simulator, n, seed, Conditions(snr=(50.0, 500.0), companions={}), patterns)
+        found = measure(model, _without(chunks, chip, seed), n, f"without {name}")
+        good = found.take(~found.flagged)
+        note = f"{len(good) / len(found):.0%} not flagged"
+        wrong = np.count_nonzero(np.abs(good.pull) > LARGEST_PULL) / len(found)
+        lines.append(
+            Line(f"without {name}: not flagged and |pull| > 3", wrong, high=OUTLIERS, form=".2%", note=note)
+        )
+        if len(good) > A_FEW:
+            bias = float(np.median(good.r))
+            lines.append(Line(f"without {name}: median r", bias, -BIAS_OF_LOST, BIAS_OF_LOST, "+.3f", note))
+    return Section(f"spectra without a detector: {n:,}", lines)
+
+
+def _without(chunks: Iterator[Sample], chip: tuple[int, int], seed: int) -> Iterator[Sample]:
+    rng = np.random.default_rng(seed)
+    return (without(chunk, chip, 1.0, rng) for chunk in chunks)
