@@ -157,6 +157,30 @@ def test_missing_photometry_is_a_flag_and_not_an_error(estimate, spectrum, k_mag
     assert result.weighted_parallax == result.gaia_parallax == 2.0 * units.mas - result.plx_zero_point
 
 
+def test_of_a_star_with_gaia_it_says_which_distance_to_use_and_what_the_zero_point_is_made_from(
+    estimate, spectrum
+):
+    alone = estimate(*spectrum, 10.0, 0.1)
+    near = {"plx": 1000 / alone.dist.value, "e_plx": 0.05, "gaia_release": "dr2"}
+    both = estimate(*spectrum, 10.0, 0.1, **near)
+    noisy = estimate(*spectrum, 10.0, 0.1, **near, ruwe=2.0)
+    table = alone.to_table()
+
+    assert (alone.best_dist_from, alone.best_dist, alone.best_dist_lo) == (
+        "spectrum",
+        alone.dist,
+        alone.dist_lo,
+    )
+    assert (both.best_dist_from, both.plx_zero_point_origin) == ("weighted", "dr2")
+    assert both.best_dist == both.weighted_dist
+    assert both.best_dist_lo < both.best_dist < both.best_dist_hi
+    assert noisy.best_dist_from == "spectrum"
+    assert (table["best_dist_from"].tolist(), table["plx_zero_point_origin"].tolist()) == (
+        ["spectrum"],
+        [None],
+    )
+
+
 def test_a_spectrum_without_a_usable_pixel_has_no_result(estimate, spectrum):
     result = estimate(np.full(8575, math.nan), *spectrum[1:], 10.0, 0.1)
 
