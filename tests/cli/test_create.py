@@ -46,7 +46,7 @@ def test_json_has_the_path_and_the_counts(astra, db):
     found = json.loads(out)
 
     assert code == 0
-    assert (found["path"], found["columns"], found["mixed"]) == (f"{NAME}.fits", 101, False)
+    assert (found["path"], found["columns"], found["mixed"]) == (f"{NAME}.fits", 104, False)
     assert found["weights"] == {"name": "survey", "sha256": "ab" * 32}
     assert found["spectra"] == found["good"] == len(Table.read(f"{NAME}.fits", hdu=2))
     assert (found["bad"], found["flags"]["flag_no_result"]) == (0, 0)

@@ -34,7 +34,6 @@ class Stars:
     coordinates [deg], effective wavenumbers [um-1].
     """
 
-    j_mag: np.ndarray
     k_mag: np.ndarray
     e_k_mag: np.ndarray
     ebv: np.ndarray
@@ -43,6 +42,7 @@ class Stars:
     e_plx: np.ndarray
     ra: np.ndarray
     dec: np.ndarray
+    j_mag: np.ndarray
     g_mag: np.ndarray
     bp_mag: np.ndarray
     rp_mag: np.ndarray
