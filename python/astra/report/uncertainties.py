@@ -72,7 +72,7 @@ def _against(
 def gaia(contents: Contents) -> str:
     """Spectroscopic parallaxes minus those of Gaia, and what that says of both errors."""
     stars = contents.parallaxes
-    counted = macros(RESULTS).choices(choices(contents.rows), len(contents.rows))
+    counted = macros(RESULTS).choices(choices(contents.rows))
     if not len(stars.index):
         return macros(RESULTS).gaia(stars) + counted
     pulls, differences = _pulls("gaia", stars.pull, "stars"), _differences(stars)
