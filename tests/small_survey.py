@@ -31,7 +31,10 @@ def a_measured(
     parallax = 1000 / dist
     spectrum = a_spectrum(source, snr=snr, telescope=telescope, v_rad=33.9)
     gaia = {"gaia_parallax": parallax + 0.05, "e_gaia_parallax": 0.05, "plx_zero_point": -0.03}
-    gaia |= {"plx_zero_point_origin": "bp_rp", "parallax_pull": -0.05 / math.hypot(0.05, relative * parallax)}
+    gaia |= {
+        "plx_zero_point_origin": "nu_eff",
+        "parallax_pull": -0.05 / math.hypot(0.05, relative * parallax),
+    }
     combined = {"weighted_parallax": parallax + 0.04, "e_weighted_parallax": 0.04}
     best = {f"best_dist{part}": factor * dist for part, factor in (("", 1), ("_lo", 0.95), ("_hi", 1.05))}
     found = {
