@@ -73,39 +73,43 @@ def _by_the_docs(origin, zero_point, fakemag, e_fakemag):
     return found, best
 
 
-@pytest.fixture(params=STARS)
-def star(request, db, tmp_path):
-    """A star, by the origin of its zero-point, and its row, from a luminosity that is stored."""
-    gaia, _ = STARS[request.param]
-    spectrum = a_spectrum(a_source(**INPUTS | gaia), write_apstar(tmp_path / "apStar-dr17-star.fits"))
-    row = a_result(spectrum, L_fakemag=19.0, e_L_fakemag=1.5, e_model_L_fakemag=0.5)
-    rederive([row], [spectrum.source])
-    row.save()
-    return request.param, spectrum
+@pytest.fixture
+def rows(db, tmp_path):
+    """The rows of these stars in the view, from luminosities that are stored, in their order."""
+    for number, (gaia, _) in enumerate(STARS.values()):
+        path = write_apstar(tmp_path / f"apStar-dr17-star{number}.fits")
+        spectrum = a_spectrum(a_source(**INPUTS | gaia), path)
+        row = a_result(spectrum, L_fakemag=19.0, e_L_fakemag=1.5, e_model_L_fakemag=0.5)
+        rederive([row], [spectrum.source])
+        row.save()
+    return list(Distance.select().order_by(Distance.spectrum_pk))
+
+
+def _value(row, name):
+    return float(np.ma.filled(row[name], np.nan))
 
 
 @on_sqlite
-def test_every_distance_in_sql_and_in_both_catalogues_equals_its_formula(star, tmp_path):
-    origin, spectrum = star
-    row = Distance.get(spectrum_pk=spectrum.spectrum_pk)
-    expected, best = _by_the_docs(origin, row.plx_zero_point, 19.0, 1.5)
+def test_every_distance_in_sql_and_in_both_catalogues_equals_its_formula(rows, tmp_path):
     files = {}
     for names in Names:
         request = CatalogueRequest(output=tmp_path / f"{names}.fits", names=names, mixed=True)
         with StopRequest() as stop:
-            files[names] = Table.read(create(request, database, stop).path, hdu=2)[0]
+            files[names] = Table.read(create(request, database, stop).path, hdu=2)
 
-    in_sql = {name: getattr(row, name) for name in expected}
-    ours = {name: float(np.ma.filled(files[Names.ASTRA][name], np.nan)) for name in expected}
-    theirs = {name: float(np.ma.filled(files[Names.DR19][DR19.get(name, name)], np.nan)) for name in expected}
+    for origin, row, ours, theirs in zip(STARS, rows, *files.values(), strict=True):
+        expected, best = _by_the_docs(origin, row.plx_zero_point, 19.0, 1.5)
+        published = {name: expected[name] if origin == "nu_eff" else math.nan for name in OF_DR3}
 
-    for found in (in_sql, ours, theirs):
-        assert found == pytest.approx(expected, rel=1e-4, nan_ok=True)
-    assert (row.plx_zero_point_origin, row.best_dist_from) == (origin, best)
-    is_exact = origin == "nu_eff"
-    for name, published in OF_DR3.items():
-        value = float(np.ma.filled(files[Names.DR19][published], np.nan))
-        assert value == pytest.approx(expected[name] if is_exact else math.nan, rel=1e-4, nan_ok=True)
+        found = [{name: getattr(row, name) for name in expected}]
+        found.append({name: _value(ours, name) for name in expected})
+        found.append({name: _value(theirs, DR19.get(name, name)) for name in expected})
+
+        for each in found:
+            assert each == pytest.approx(expected, rel=1e-4, nan_ok=True)
+        of_dr3 = {name: _value(theirs, name_there) for name, name_there in OF_DR3.items()}
+        assert of_dr3 == pytest.approx(published, rel=1e-4, nan_ok=True)
+        assert (row.plx_zero_point_origin, row.best_dist_from) == (origin, best)
 
 
 @pytest.mark.parametrize("origin", STARS)
