@@ -40,7 +40,11 @@ STARS = {
     "ra": [10.0, 83.0, 132.8, 200.0, 250.0, 266.4, 300.0, 320.0, 340.0, 355.0],
     "dec": [41.0, -5.0, 11.8, 28.0, 36.0, -29.0, 30.0, -45.0, 60.0, -1.0],
     "g_mag": [10.5, 13.5, 15.5, 12.5, 13.0, 12.0, 14.0, 16.0, 11.0, 17.0],
-    "nu_eff_used_in_astrometry": [1.5, 1.4, None, 1.55, 1.6, 1.45, 1.5, 1.3, 1.5, 1.4],
+    "bp_mag": [11.0, 14.2, 16.3, 13.1, 13.6, 12.8, 14.7, None, 11.6, 18.0],
+    "rp_mag": [9.9, 12.7, 14.7, 11.8, 12.3, 11.2, 13.3, 14.0, 10.4, 16.1],
+    "j_mag": [8.1, 10.8, 13.2, None, 10.0, 9.7, 11.8, 11.7, 8.6, 13.9],
+    "ruwe": [1.0, 1.1, None, 0.9, 1.0, 1.0, 1.0, 1.0, 1.0, 1.6],
+    "nu_eff_used_in_astrometry": [1.5, 1.4, None, 1.55, 1.6, 1.45, 1.5, None, 1.5, None],
     "pseudocolour": [None, None, 1.4, None, None, None, None, None, None, None],
     "astrometric_params_solved": [31, 31, 95, 31, 31, 31, 31, 31, 31, 31],
     "gaia_release": ["dr3", "dr3", "Gaia DR3", "edr3", "dr2", "dr3", None, "dr3", "dr3", "dr3"],
@@ -86,7 +90,7 @@ def small_weights() -> Weights:
 
 
 def computed() -> dict[str, dict[str, list]]:
-    """The columns of all results, by network: numbers, ``None`` where there is none, and flags."""
+    """The columns of all results, by network: numbers and texts, ``None`` where there is none, and flags."""
     embedded = load_weights(embedded_models()[EMBEDDED])
     pixels, names = spectra(embedded.tensors["input_mean"]), [f"star {n}" for n in range(COUNT)]
     found = {}
@@ -98,7 +102,7 @@ def computed() -> dict[str, dict[str, list]]:
 
 
 def _plain(values: np.ndarray) -> list:
-    if values.dtype == bool:
+    if values.dtype in (bool, object):
         return values.tolist()
     return [float(f"{value:.10g}") if np.isfinite(value) else None for value in values.tolist()]
 
@@ -116,7 +120,7 @@ def differences(recorded: dict, found: dict) -> list[str]:
 def _same(before: list, after: list) -> bool:
     return len(before) == len(after) and all(
         one == other
-        if isinstance(one, bool) or None in (one, other)
+        if isinstance(one, bool | str) or None in (one, other)
         else abs(one - other) <= FLOAT32 * abs(one)
         for one, other in zip(before, after, strict=True)
     )

@@ -31,7 +31,12 @@ def a_measured(
     parallax = 1000 / dist
     spectrum = a_spectrum(source, snr=snr, telescope=telescope, v_rad=33.9)
     gaia = {"gaia_parallax": parallax + 0.05, "e_gaia_parallax": 0.05, "plx_zero_point": -0.03}
+    gaia |= {
+        "plx_zero_point_origin": "nu_eff",
+        "parallax_pull": -0.05 / math.hypot(0.05, relative * parallax),
+    }
     combined = {"weighted_parallax": parallax + 0.04, "e_weighted_parallax": 0.04}
+    best = {f"best_dist{part}": factor * dist for part, factor in (("", 1), ("_lo", 0.95), ("_hi", 1.05))}
     found = {
         "L_fakemag": 100 * parallax,
         "e_L_fakemag": 100 * parallax * relative,
@@ -46,7 +51,7 @@ def a_measured(
         "e_weighted_dist": dist * 0.02,
         "run_pk": run.pk,
     }
-    return a_result(spectrum, **(found | gaia | combined | values))
+    return a_result(spectrum, **(found | gaia | combined | best | {"best_dist_from": "weighted"} | values))
 
 
 def fill_survey() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import astra
 from astra.catalogue import as_fits
 from astra.catalogue.as_fits import Checksum, encoded
-from astra.catalogue.columns import Kind, columns
+from astra.catalogue.columns import OF_GAIA_DR3, Kind, columns
 from astra.catalogue.options import Format, Names
 from astra.catalogue.query import Summary
 from astra.catalogue.table import Table as Catalogue
@@ -117,9 +117,28 @@ def test_published_names_are_those_of_dr19(survey, create, in_sql):
     read = Table.read(create(names=Names.DR19).path, hdu=2)
 
     published = {"k_mag": "source_k_mag", "ebv": "source_ebv", "k_mag_used": "k_mag", "nn_dist": "dist"}
-    published |= {"L_fakemag_err": "e_l_fakemag", "gdr3_parallax_w_zp": "gaia_parallax"}
+    published |= {"L_fakemag_err": "e_l_fakemag", "gaia_parallax": "gaia_parallax"}
     for name, key in published.items():
         assert from_array(read[name]) == list(expected[key]), name
+
+
+def test_only_exact_zero_points_of_gaia_dr3_stand_under_the_names_that_mean_it(db, create):
+    origins = ("nu_eff", "pseudocolour", "bp_rp", "j_ks", "typical_colour", "no_g", "no_position", "dr2")
+    for origin in origins:
+        gaia = {"plx_zero_point": -0.04, "gaia_parallax": 0.3, "e_gaia_parallax": 0.02}
+        a_result(a_spectrum(a_source()), plx_zero_point_origin=origin, **gaia)
+    # Of a version that did not say what a zero-point is made from: exact, or none.
+    a_result(a_spectrum(a_source()), plx_zero_point=-0.04, gaia_parallax=0.3, e_gaia_parallax=0.02)
+    a_result(a_spectrum(a_source()), gaia_parallax=0.3, e_gaia_parallax=0.02)
+
+    read = Table.read(create(names=Names.DR19).path, hdu=2)
+
+    is_exact = [True, True, *[False] * 6, True, False]
+    for ours, theirs in OF_GAIA_DR3.items():
+        values = from_array(read[ours])
+        expected = [value if exact else None for value, exact in zip(values, is_exact, strict=True)]
+        assert from_array(read[theirs]) == expected
+    assert from_array(read["gaia_parallax"]) == [0.3] * len(is_exact)
 
 
 def test_only_rows_that_meet_the_condition_are_written_and_counted(survey, create, in_sql):

@@ -101,7 +101,7 @@ def test_pulls_against_gaia_are_of_both_errors(survey):
     rows = ask(survey, "Against Gaia parallaxes")
 
     assert len(rows) == 5
-    for _, nn_parallax, gaia_parallax, _, pull in rows:
+    for _, nn_parallax, gaia_parallax, pull, *_ in rows:
         expected = (nn_parallax - gaia_parallax) / math.hypot(0.05, 0.05 * nn_parallax)
         assert pull == pytest.approx(expected)
 

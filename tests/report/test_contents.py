@@ -77,7 +77,7 @@ def test_pulls_and_the_zero_point_are_those_of_plain_python(survey):
     np.testing.assert_allclose(sorted(compared.pull), sorted(pulls), rtol=1e-12)
     whole, *others = parts(rows, compared)
     assert whole.difference.median == pytest.approx(median(differences))
-    for group in ("class", "S/N", "A_Ks", "telescope"):
+    for group in ("class", "M_Ks", "S/N", "A_Ks", "telescope"):
         assert sum(part.pull.n for part in others if part.group == group) == len(found)
 
 
@@ -102,11 +102,30 @@ def test_the_section_on_gaia_says_where_there_is_no_zero_point_and_weighted_dist
     both = gaia(now(gather))
 
     assert "as published" not in corrected
-    assert "For 1 of them, Gaia's parallax has the zero-point" in both
+    assert "For 1 of them, Gaia's parallax has its zero-point taken off" in both
     assert (
         "Where the zero-point is not known (1 stars), it is as published, and\n<code>weighted_parallax</code>"
         in both
     )
+
+
+def test_the_section_on_gaia_counts_origins_distances_to_use_and_large_pulls(db):
+    rows = (
+        ("bp_rp", "weighted", 0.5),
+        ("bp_rp", None, -6.0),
+        ("dr2", "spectrum", 3.5),
+        (None, "gaia", math.nan),
+    )
+    for origin, best_dist_from, pull in rows:
+        gaia_columns = {"gaia_parallax": 0.24, "e_gaia_parallax": 0.02, "plx_zero_point_origin": origin}
+        a_result(a_spectrum(a_source()), **gaia_columns, best_dist_from=best_dist_from, parallax_pull=pull)
+
+    counted, shown = agreement.choices(now(read_rows)), gaia(now(gather))
+
+    assert counted.origins == {"bp_rp": 2, "dr2": 1, "": 1}
+    assert counted.chosen == {"weighted": 1, "": 1, "spectrum": 1, "gaia": 1}
+    assert (counted.pulls, counted.beyond) == (3, (2, 1))
+    assert "3 good stars have one, 2 beyond ±3,\n1 beyond ±5" in shown
 
 
 def test_spectra_of_one_star_are_paired_with_its_best_one(db):

@@ -23,6 +23,7 @@ from astra.database.connection import database, now, writing
 from astra.errors import MissingSpectrum, UnreadableSpectrum
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source, TaskRun, TaskTrial
 from astra.pipelines.astronn_dist import astronn_dist
+from astra.pipelines.astronn_dist.distances.best import BEST
 from astra.running.ending import reporting
 from astra.running.fill import carry_out
 from astra.running.request import Request
@@ -31,7 +32,7 @@ from astra.running.runs import Report
 from astra.spectra.apstar import read_combined
 from astra.spectra.coverage import Coverage, coverage_of
 from astra.tasks.contract import task
-from astra.tasks.pending import Selection
+from astra.tasks.pending import Selection, anything_pending
 from astra.tasks.withheld import Withheld, note
 
 FILLED = {*Coverage._fields, "modified"}
@@ -271,7 +272,7 @@ def test_columns_of_later_are_derived_and_only_they_and_only_where_the_star_is_a
     rows = _rows(3, dist=1.0)
     star, changed, _ = (Source.get_by_id(row.source_pk) for row in rows)
     for source in (star, changed):
-        source.plx, source.e_plx = 1.0, 0.1
+        source.plx, source.e_plx = 0.2, 0.1
         for name, value in ZERO_POINT.items():
             setattr(source, name, value)
         source.save()
@@ -291,12 +292,38 @@ def test_columns_of_later_are_derived_and_only_they_and_only_where_the_star_is_a
     assert math.isnan(left.dist_lo)
     assert without_gaia.dist_lo < without_gaia.dist_hi
     filled = [getattr(found, name) for name in columns]
-    assert not any(map(math.isnan, filled))
+    assert not any(value is None or value != value for value in filled)
+    assert found.plx_zero_point_origin == "nu_eff"
     AstroNNdist.update(source_modified=None, source_read=None).where(
         AstroNNdist.task_pk == found.task_pk
     ).execute()
     rederive(astronn_dist, [found.spectrum_pk])
     assert filled == [getattr(AstroNNdist.get_by_id(found.task_pk), name) for name in columns]
+
+
+def test_a_row_from_before_is_not_stale_and_gets_the_zero_point_that_can_be_estimated(db):
+    (row,) = _rows(1)
+    astronomy = {"plx": 0.2, "e_plx": 0.1, "gaia_release": "edr3", "ra": 10.0, "dec": 20.0}
+    astronomy |= {"g_mag": 13.0, "bp_mag": 13.6, "rp_mag": 12.4}
+    star = Source.get_by_id(row.source_pk)
+    for name, value in astronomy.items():
+        setattr(star, name, value)
+    star.save()
+    rederive(astronn_dist, [row.spectrum_pk])
+    # As the version before it made the row: without a zero-point the spectrum stood alone.
+    later = ("plx_zero_point", "plx_zero_point_origin", "parallax_pull", *BEST)
+    (now,) = AstroNNdist.select()
+    before = {"gaia_parallax": 1.0, "e_gaia_parallax": 0.1, "weighted_parallax": now.nn_parallax}
+    AstroNNdist.update(before | dict.fromkeys(later)).execute()
+
+    stale = anything_pending(Selection(astronn_dist))
+    report = _fill(astronn_dist, "distances")
+
+    (found,) = AstroNNdist.select()
+    assert (stale, report.tally.filled) == (False, 1)
+    assert found.plx_zero_point_origin == "bp_rp"
+    assert [getattr(found, name) for name in later] == [getattr(now, name) for name in later]
+    assert (found.e_gaia_parallax, found.weighted_parallax) == (now.e_gaia_parallax, now.weighted_parallax)
 
 
 # > What is refused

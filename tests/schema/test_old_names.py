@@ -75,6 +75,28 @@ def test_names_are_found_with_quotes_and_without(db, name):
     assert found == {"a": row.A_k_mag, "l": row.L_fakemag, "e": 1.0, "f": 20.0}[name.strip('"')[0].lower()]
 
 
+@pytest.mark.parametrize(
+    ("zero_point", "origin", "is_exact"),
+    [
+        (-0.04, "nu_eff", True),
+        (-0.04, "pseudocolour", True),
+        (-0.04, None, True),  # made by a version that did not say what it is made from
+        (-0.04, "bp_rp", False),
+        (-0.0523, "dr2", False),
+        (None, None, False),
+    ],
+)
+def test_names_that_mean_gaia_dr3_hold_exact_zero_points_of_it_alone(db, zero_point, origin, is_exact):
+    gaia = {"plx_zero_point": zero_point, "gaia_parallax": 0.3, "e_gaia_parallax": 0.02}
+    a_result(a_spectrum(a_source()), plx_zero_point_origin=origin, **gaia)
+
+    found = db.execute_sql(
+        "SELECT gdr3_zeropoint, gdr3_parallax_w_zp, gdr3_parallax_err FROM astro_nn_dist_upstream"
+    ).fetchone()
+
+    assert found == ((zero_point, 0.3, 0.02) if is_exact else (None, None, None))
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_nothing_is_written_through_a_view(db, view):
     a_result(a_spectrum(a_source()))

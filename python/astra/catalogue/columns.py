@@ -11,8 +11,10 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import peewee
+from peewee import fn
 
 from astra.catalogue.options import Names
+from astra.ingest.values import EXACT_ZERO_POINTS
 from astra.models import AstroNNdist, Distance, PipelineOutputModel, Source, TaskRun, filters
 from astra.models.base import BaseModel
 from astra.models.fields import Kind, kind_of
@@ -80,14 +82,19 @@ PUBLISHED = {
     "e_model_dist": "nn_dist_model_err",
     "e_nn_parallax": "nn_parallax_err",
     "e_model_nn_parallax": "nn_parallax_model_err",
-    "plx_zero_point": "gdr3_zeropoint",
-    "gaia_parallax": "gdr3_parallax_w_zp",
-    "e_gaia_parallax": "gdr3_parallax_err",
     "e_weighted_parallax": "weighted_parallax_err",
     "e_weighted_dist": "weighted_dist_err",
     # Not published; the published k_mag and ebv are those of the source, so these need other names.
     "k_mag": "k_mag_used",
     "ebv": "ebv_used",
+}
+
+#: Names there that mean Gaia DR3, likewise. Such a column stands beside ours, and holds its values where the
+#: zero-point is exact: neither a parallax of DR2 nor an estimated zero-point.
+OF_GAIA_DR3 = {
+    "plx_zero_point": "gdr3_zeropoint",
+    "gaia_parallax": "gdr3_parallax_w_zp",
+    "e_gaia_parallax": "gdr3_parallax_err",
 }
 
 _DISTANCE = "pos.distance"
@@ -162,9 +169,16 @@ UCDS = {
     "dist_hi": f"{_DISTANCE};stat.max",
     "nn_parallax": _PARALLAX,
     "plx_zero_point": f"arith.zp;{_PARALLAX}",
+    "plx_zero_point_origin": "meta.code",
+    "parallax_pull": "stat.fit.residual",
     "gaia_parallax": _PARALLAX,
     "weighted_parallax": f"{_PARALLAX};stat.mean",
     "weighted_dist": f"{_DISTANCE};stat.mean",
+    # > The distance to use
+    "best_dist": _DISTANCE,
+    "best_dist_lo": f"{_DISTANCE};stat.min",
+    "best_dist_hi": f"{_DISTANCE};stat.max",
+    "best_dist_from": "meta.code",
     # > Coverage
     **dict.fromkeys(("coverage", "coverage_blue", "coverage_green", "coverage_red"), "stat.filling"),
     # > Quality
@@ -207,8 +221,20 @@ def columns(task: Task, names: Names = Names.ASTRA, *, mixed: bool = False) -> t
     """
     found = _of_distances() if rows_of(task) is Distance else _of_results(task)
     shown = found if mixed else found[: -len(TaskRun.IDENTITY)]
-    published = PUBLISHED if names is Names.DR19 else {}
-    return tuple(replace(column, name=published.get(column.key, column.key)) for column in shown)
+    return tuple(shown) if names is Names.ASTRA else tuple(_as_published(shown))
+
+
+def _as_published(found: Iterable[Column]) -> Iterator[Column]:
+    """The columns with the names of DR19."""
+    is_exact = fn.COALESCE(Distance.plx_zero_point_origin, EXACT_ZERO_POINTS[0]) << EXACT_ZERO_POINTS
+    for column in found:
+        yield replace(column, name=PUBLISHED.get(column.key, column.key))
+        if name := OF_GAIA_DR3.get(column.key):
+            # A version that did not say what a zero-point is made from made none but exact ones.
+            is_of_dr3 = Distance.plx_zero_point.is_null(False) & is_exact
+            node = peewee.Case(None, [(is_of_dr3, column.node)], None)
+            text = f"{column.description}; of Gaia DR3 alone, and with an exact zero-point"
+            yield replace(column, name=name, key=name, description=text, node=node)
 
 
 def identity(task: Task) -> tuple[Column, ...]:

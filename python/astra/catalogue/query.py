@@ -3,7 +3,7 @@
 import functools
 import json
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,9 +12,10 @@ import peewee
 from peewee import JOIN, fn
 
 from astra.catalogue.columns import Column, Kind, columns, identity, rows_of
+from astra.catalogue.options import Names
 from astra.database.sql import all_rows, octets
 from astra.errors import ConfigError
-from astra.models import FlaggedOutputModel, Source, TaskRun
+from astra.models import Distance, FlaggedOutputModel, Source, TaskRun
 from astra.models.base import BaseModel
 from astra.models.filters import Filter
 from astra.models.pipeline import is_newest
@@ -204,10 +205,16 @@ def _of_spectra(task: Task, spectra: type[BaseModel]) -> peewee.ModelSelect:
 
 def _with_source_and_run(task: Task, spectra: type[BaseModel] | None = None) -> peewee.ModelSelect:
     rows = rows_of(task)
-    nodes = {column.key: _node_of(column, task, spectra) for column in columns(task, mixed=True)}
+    known = {column.key: column for name in _names_of(task) for column in columns(task, name, mixed=True)}
+    nodes = {key: _node_of(column, task, spectra) for key, column in known.items()}
     query = rows.select(*(node.alias(key) for key, node in nodes.items()))
     query = query.join(Source, JOIN.LEFT_OUTER, on=(Source.pk == rows.source_pk))
     return query.join_from(rows, TaskRun, JOIN.LEFT_OUTER, on=(TaskRun.pk == rows.run_pk))
+
+
+def _names_of(task: Task) -> Iterable[Names]:
+    """The names that the columns of a task can have; each kind of names may have columns of its own."""
+    return Names if rows_of(task) is Distance else (Names.ASTRA,)
 
 
 def _node_of(column: Column, task: Task, spectra: type[BaseModel] | None) -> peewee.ColumnBase:

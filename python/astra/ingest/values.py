@@ -30,6 +30,10 @@ LARGEST_PARALLAX, LARGEST_PARALLAX_ERROR = 999.0, 9999.0
 
 #: The releases of Gaia that share the numbers of sources and the zero-point of parallaxes.
 GAIA_DR3 = ("edr3", "dr3")
+
+#: What the zero-point of such a parallax is made from where it is no estimate: the colour of Gaia's solution.
+EXACT_ZERO_POINTS = ("nu_eff", "pseudocolour")
+
 _RELEASE = re.compile(r"e?dr\d+")
 
 _MAGNITUDE, _ERROR_OF_MAGNITUDE = (SMALLEST_K_MAG, FILLER), (0.0, LARGEST_MAGNITUDE_ERROR)

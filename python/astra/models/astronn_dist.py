@@ -27,10 +27,16 @@ class AstroNNdist(FlaggedOutputModel):
 
     # > Parallax
     nn_parallax, e_nn_parallax, e_model_nn_parallax = fields.floats(3)
-    plx_zero_point, gaia_parallax, e_gaia_parallax = fields.floats(3)
+    plx_zero_point = fields.FloatField()
+    plx_zero_point_origin = fields.TextField(null=True)
+    gaia_parallax, e_gaia_parallax, parallax_pull = fields.floats(3)
 
     # > Spectrum and Gaia together
     weighted_parallax, e_weighted_parallax, weighted_dist, e_weighted_dist = fields.floats(4)
+
+    # > The distance to use
+    best_dist, best_dist_lo, best_dist_hi = fields.floats(3)
+    best_dist_from = fields.TextField(null=True)
 
     # > Coverage
     coverage, coverage_blue, coverage_green, coverage_red = fields.floats(4)
@@ -100,10 +106,16 @@ class Distance(BaseModel):
 
     # > Parallax
     nn_parallax, e_nn_parallax, e_model_nn_parallax = fields.floats(3)
-    plx_zero_point, gaia_parallax, e_gaia_parallax = fields.floats(3)
+    plx_zero_point = fields.FloatField()
+    plx_zero_point_origin = fields.TextField(null=True)
+    gaia_parallax, e_gaia_parallax, parallax_pull = fields.floats(3)
 
     # > Spectrum and Gaia together
     weighted_parallax, e_weighted_parallax, weighted_dist, e_weighted_dist = fields.floats(4)
+
+    # > The distance to use
+    best_dist, best_dist_lo, best_dist_hi = fields.floats(3)
+    best_dist_from = fields.TextField(null=True)
 
     # > Coverage
     coverage, coverage_blue, coverage_green, coverage_red = fields.floats(4)
@@ -151,6 +163,8 @@ APPENDED = (
     *("weighted_parallax", "e_weighted_parallax", "weighted_dist", "e_weighted_dist"),
     *("filetype", "apred", "apstar", "obj", "prefix", "commissioning", "n_visits", "v_rad", "e_v_rad"),
     *("coverage", "coverage_blue", "coverage_green", "coverage_red"),
+    *("plx_zero_point_origin", "parallax_pull"),
+    *("best_dist", "best_dist_lo", "best_dist_hi", "best_dist_from"),
 )
 
 # What one kind of spectra lacks.

@@ -137,9 +137,23 @@ class Glossary:
     nn_parallax = "Parallax from the spectrum: L_fakemag 10^(-0.2 (k_mag - A_k_mag)) [mas]"
     e_nn_parallax = "Error on nn_parallax, from the errors of L_fakemag, Ks and E(B-V) [mas]"
     e_model_nn_parallax = "Model part of the error on nn_parallax, from e_model_L_fakemag alone [mas]"
-    plx_zero_point = "Zero-point of the Gaia parallax, Lindegren et al. (2021); only of (E)DR3 [mas]"
+    plx_zero_point = (
+        "What the Gaia parallax is too large by (it is negative): of (E)DR3 Lindegren et al. (2021), of DR2 "
+        "-0.0523; plx_zero_point_origin says what it is made from [mas]"
+    )
+    plx_zero_point_origin = (
+        "What plx_zero_point is made from: nu_eff or pseudocolour (exact); an estimate by the colour bp_rp, "
+        "j_ks or typical_colour; the median (no_g, no_position); or dr2"
+    )
     gaia_parallax = "Gaia parallax minus plx_zero_point; where that is absent, as published [mas]"
-    e_gaia_parallax = "Error on gaia_parallax: that on the Gaia parallax [mas]"
+    e_gaia_parallax = (
+        "Error on gaia_parallax: e_plx times the factor by which such errors are too small, and the error of "
+        "an estimated plx_zero_point [mas]"
+    )
+    parallax_pull = (
+        "nn_parallax minus gaia_parallax, over both errors in quadrature: positive where the spectrum puts "
+        "the star nearer than Gaia does"
+    )
     weighted_parallax = (
         "Mean, with weights 1 / error^2, of nn_parallax (not of flag_bad) and gaia_parallax (only where "
         "plx_zero_point is not absent) [mas]"
@@ -147,6 +161,15 @@ class Glossary:
     e_weighted_parallax = "Error on weighted_parallax [mas]"
     weighted_dist = "Distance 1000 / weighted_parallax, where that is positive [pc]"
     e_weighted_dist = "Error on weighted_dist to first order: weighted_dist e / weighted_parallax [pc]"
+    best_dist = (
+        "Distance to use: weighted_dist where spectrum and Gaia agree, else that of the usable one; absent "
+        "where they contradict each other or neither is usable [pc]"
+    )
+    best_dist_lo = "16th percentile of the distance to use [pc]"
+    best_dist_hi = "84th percentile of the distance to use [pc]"
+    best_dist_from = (
+        "Which distance best_dist is: spectrum (dist), weighted (weighted_dist), gaia (of it alone)"
+    )
     coverage = "Share of the pixels of the network that are finite, not 0 and not masked; absent if unknown"
     coverage_blue = "Share of the pixels of the blue detector that can be used"
     coverage_green = "Share of the pixels of the green detector that can be used"

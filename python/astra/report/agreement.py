@@ -18,6 +18,7 @@ LARGEST_RUWE = 1.4
 
 SNR_EDGES = (0, 50, 100, 200, np.inf)
 A_K_EDGES = (0, 0.05, 0.15, 0.4, np.inf)  # mag
+M_KS_EDGES = (-np.inf, -5, -4, -3, -2, -1, 1, 3, np.inf)  # mag
 
 # > Against Gaia
 
@@ -86,12 +87,13 @@ def parallaxes(rows: Rows) -> Parallaxes:
 
 
 def parts(rows: Rows, stars: Parallaxes) -> list[Part]:
-    """All stars, and those of each class, signal-to-noise ratio, extinction and telescope, if any."""
+    """All stars, and those of each class, M_Ks, signal-to-noise ratio, extinction and telescope, if any."""
     kind, telescope = rows.kind[stars.index], rows["telescope"][stars.index]
-    telescopes = sorted(rows.telescopes.items())
+    telescopes = sorted(rows.codes["telescope"].items())
     groups = [
         ("all", "all", np.ones(len(stars.index), bool)),
         *by_class(kind),
+        *ranges("M_Ks", rows["m_ks_abs"][stars.index], M_KS_EDGES),
         *ranges("S/N", rows["snr"][stars.index], SNR_EDGES),
         *ranges("A_Ks", rows["A_k_mag"][stars.index], A_K_EDGES),
         *(("telescope", name or "not given", telescope == code) for name, code in telescopes),
@@ -119,6 +121,36 @@ def ranges(group: str, values: np.ndarray, edges: Sequence[float]) -> Iterator[t
         elif np.isinf(low):
             name = f"below {high:g}"
         yield group, name, (values >= low) & (values < high)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the results say of spectrum and Gaia: of all spectra, and of good stars by their best spectrum.
+
+    Attributes:
+        origins: How many spectra have a zero-point of each origin; "" is none.
+        chosen: How many spectra have a distance to use from each source; "" is none.
+        pulls: How many good stars have a pull.
+        beyond: How many of these have one beyond ±3, and beyond ±5.
+    """
+
+    origins: dict[str, int]
+    chosen: dict[str, int]
+    pulls: int
+    beyond: tuple[int, int]
+
+
+def choices(rows: Rows) -> Choices:
+    """Count them."""
+    pull = np.abs(rows["parallax_pull"][rows.science])
+    beyond = (int((pull > 3).sum()), int((pull > 5).sum()))
+    has_parallax = np.isfinite(rows["gaia_parallax"])
+    return Choices(
+        rows.counts("plx_zero_point_origin", has_parallax),
+        rows.counts("best_dist_from"),
+        int(np.isfinite(pull).sum()),
+        beyond,
+    )
 
 
 # > Spectra of one star

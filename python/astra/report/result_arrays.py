@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import peewee
@@ -14,8 +14,9 @@ from astra.report.arrays import Arrays, keys, moments, numbers, read_arrays, tru
 _NUMBERS = (
     *("l", "b", "snr", "k_mag", "ebv", "A_k_mag", "L_fakemag", "e_L_fakemag", "e_model_L_fakemag"),
     *("m_ks_abs", "dist", "e_dist", "plx", "e_plx", "ruwe"),
-    *("e_nn_parallax", "plx_zero_point", "gaia_parallax", "e_gaia_parallax"),
+    *("e_nn_parallax", "plx_zero_point", "gaia_parallax", "e_gaia_parallax", "parallax_pull"),
 )
+_TEXTS = ("telescope", "plx_zero_point_origin", "best_dist_from")
 _KEYS = ("spectrum_pk", "source_pk", "result_flags", "spectrum_flags", "run_pk", "v_astra")
 _TRUTHS = ("good", "primary_spectrum", "flag_warn", "flag_bad")
 
@@ -25,10 +26,10 @@ class Rows(Arrays):
     """N distances: columns of the view, ``j_mag`` of the source, and ``is_combined``: of an mwmStar file.
 
     Attributes:
-        telescopes: The code of each telescope in ``values``; an absent one is "".
+        codes: The code of each text of a column in ``values``, by the column; an absent text is "".
     """
 
-    telescopes: dict[str, int]
+    codes: dict[str, dict[str, int]]
 
     @cached_property
     def colour(self) -> np.ndarray:
@@ -39,6 +40,12 @@ class Rows(Arrays):
     def kind(self) -> np.ndarray:
         """Codes of ``CLASSES``."""
         return kinds(self["m_ks_abs"], self["j_mag"], self["k_mag"], self["A_k_mag"])
+
+    def counts(self, column: str, chosen: np.ndarray | slice = slice(None)) -> dict[str, int]:
+        """How many of some rows have each text of a column, the most frequent first."""
+        found = np.bincount(self[column][chosen], minlength=len(self.codes[column])).tolist()
+        known = zip(self.codes[column], found, strict=True)
+        return dict(sorted(((text, n) for text, n in known if n), key=lambda each: -each[1]))
 
     @property
     def science(self) -> np.ndarray:
@@ -52,12 +59,13 @@ def read_rows(spectra: Sequence[int] | None = None) -> Rows:
     Args:
         spectra: Keys of few spectra; ``None`` takes all.
     """
-    telescopes: dict[str, int] = {}
+    codes: dict[str, dict[str, int]] = {name: {} for name in _TEXTS}
 
-    def codes(column: Iterable[str | None]) -> np.ndarray:
-        return np.array([telescopes.setdefault(word or "", len(telescopes)) for word in column], np.int16)
+    def coded(name: str, column: Iterable[str | None]) -> np.ndarray:
+        known = codes[name]
+        return np.array([known.setdefault(word or "", len(known)) for word in column], np.int16)
 
-    columns = {"telescope": codes, "modified": moments}
+    columns = {name: partial(coded, name) for name in _TEXTS} | {"modified": moments}
     for names, convert in (_NUMBERS, numbers), (_KEYS, keys), (_TRUTHS, truths):
         columns |= dict.fromkeys(names, convert)
     others = {"j_mag": numbers, "is_combined": truths}
@@ -67,7 +75,7 @@ def read_rows(spectra: Sequence[int] | None = None) -> Rows:
     )
     if spectra is not None:
         query = query.where(Distance.spectrum_pk << list(spectra))
-    return Rows(read_arrays(query, columns | others), telescopes)
+    return Rows(read_arrays(query, columns | others), codes)
 
 
 # > Classes of stars, by absolute magnitude and colour alone

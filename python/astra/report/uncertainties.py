@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
-from astra.report.agreement import LARGEST_RUWE, Parallaxes, parts
+from astra.report.agreement import LARGEST_RUWE, Parallaxes, choices, parts
 from astra.report.contents import Contents
 from astra.report.figures import add_histogram, add_line, add_running, embed, log_ticks, plot, plot_density
 from astra.report.page import RESULTS, macros
@@ -72,10 +72,12 @@ def _against(
 def gaia(contents: Contents) -> str:
     """Spectroscopic parallaxes minus those of Gaia, and what that says of both errors."""
     stars = contents.parallaxes
+    counted = macros(RESULTS).choices(choices(contents.rows))
     if not len(stars.index):
-        return macros(RESULTS).gaia(stars)
+        return macros(RESULTS).gaia(stars) + counted
     pulls, differences = _pulls("gaia", stars.pull, "stars"), _differences(stars)
-    return macros(RESULTS).gaia(stars, f"{LARGEST_RUWE:g}", pulls, differences, parts(contents.rows, stars))
+    compared = parts(contents.rows, stars)
+    return macros(RESULTS).gaia(stars, f"{LARGEST_RUWE:g}", pulls, differences, compared) + counted
 
 
 def _pulls(name: str, values: np.ndarray, what: str) -> dict[str, Any]:

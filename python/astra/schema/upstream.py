@@ -14,12 +14,23 @@ from astra.database.connection import is_postgresql, one_line, translated
 from astra.database.schemas import is_view_of, replace_view
 from astra.database.waiting import patiently
 from astra.errors import DatabaseUnreachable
+from astra.ingest.values import EXACT_ZERO_POINTS
 
 log = logging.getLogger("astra")
 
 
 def _same(*names: str) -> dict[str, str]:
     return {name: name for name in names}
+
+
+def _of_dr3(column: str) -> str:
+    """A column where the zero-point of the parallax is exact, which is one of Gaia DR3."""
+    exact = ", ".join(f"'{origin}'" for origin in EXACT_ZERO_POINTS)
+    # A version that did not say what a zero-point is made from made none but exact ones.
+    return (
+        f"CASE WHEN plx_zero_point IS NOT NULL AND COALESCE(plx_zero_point_origin, '{EXACT_ZERO_POINTS[0]}') "
+        f"IN ({exact}) THEN {column} END"
+    )
 
 
 _SPECTRA = {
@@ -50,9 +61,9 @@ _RESULTS = {
     "nn_parallax": "nn_parallax",
     "nn_parallax_err": "e_nn_parallax",
     "nn_parallax_model_err": "e_model_nn_parallax",
-    "gdr3_parallax_w_zp": "gaia_parallax",
-    "gdr3_parallax_err": "e_gaia_parallax",
-    "gdr3_zeropoint": "plx_zero_point",
+    "gdr3_parallax_w_zp": _of_dr3("gaia_parallax"),
+    "gdr3_parallax_err": _of_dr3("e_gaia_parallax"),
+    "gdr3_zeropoint": _of_dr3("plx_zero_point"),
     "weighted_parallax": "weighted_parallax",
     "weighted_parallax_err": "e_weighted_parallax",
     "weighted_dist": "weighted_dist",

@@ -48,10 +48,16 @@ def estimate(toy_weights):
 
 
 def _numbers(result, index=None):
-    return {
-        name: getattr(result, name).value if index is None else getattr(result, name).value[index]
-        for name in RESULTS
-    }
+    values = {name: getattr(result, name) for name in RESULTS}
+    plain = {name: getattr(value, "value", value) for name, value in values.items()}
+    return plain if index is None else {name: value[index] for name, value in plain.items()}
+
+
+def _agree(found, expected):
+    """Whether numbers are as good as the same, and texts are the same."""
+    texts = [name for name, value in expected.items() if value is None or isinstance(value, str)]
+    assert {name: found.pop(name) for name in texts} == {name: expected.pop(name) for name in texts}
+    assert found == pytest.approx(expected, rel=1e-5, nan_ok=True)
 
 
 def _rows(folder, catalog, weights):
@@ -82,7 +88,7 @@ def test_the_spectra_of_a_survey_have_the_numbers_of_their_rows(db, apstars, toy
         result = astra.distance_from_apstar(folder / name, weights=weights, **star)
 
         expected = {column: getattr(rows[name], column) for column in RESULTS}
-        assert _numbers(result) == pytest.approx(expected, rel=1e-5, nan_ok=True)
+        _agree(_numbers(result), expected)
         assert result.result_flags == rows[name].result_flags
 
 
@@ -99,7 +105,7 @@ def test_an_array_has_the_numbers_of_its_stars_one_by_one(estimate, spectrum):
     for index in (0, 31, 32, 39):
         of_one = (flux[index], spectrum[1], spectrum[2], k_mag[index], 0.1)
         alone = estimate(*of_one, identity=names[index], plx=plx[index], e_plx=0.1)
-        assert _numbers(alone) == pytest.approx(_numbers(together, index), rel=1e-5, nan_ok=True)
+        _agree(_numbers(alone), _numbers(together, index))
 
 
 def test_without_a_name_equal_pixels_have_equal_numbers_and_others_other_draws(estimate, spectrum):
@@ -155,6 +161,30 @@ def test_missing_photometry_is_a_flag_and_not_an_error(estimate, spectrum, k_mag
     assert result.flag_missing_photometry
     assert result.flag_bad
     assert result.weighted_parallax == result.gaia_parallax == 2.0 * units.mas - result.plx_zero_point
+
+
+def test_of_a_star_with_gaia_it_says_which_distance_to_use_and_what_the_zero_point_is_made_from(
+    estimate, spectrum
+):
+    alone = estimate(*spectrum, 10.0, 0.1)
+    near = {"plx": 1000 / alone.dist.value, "e_plx": 0.05, "gaia_release": "dr2"}
+    both = estimate(*spectrum, 10.0, 0.1, **near)
+    noisy = estimate(*spectrum, 10.0, 0.1, **near, ruwe=2.0)
+    table = alone.to_table()
+
+    assert (alone.best_dist_from, alone.best_dist, alone.best_dist_lo) == (
+        "spectrum",
+        alone.dist,
+        alone.dist_lo,
+    )
+    assert (both.best_dist_from, both.plx_zero_point_origin) == ("weighted", "dr2")
+    assert both.best_dist == both.weighted_dist
+    assert both.best_dist_lo < both.best_dist < both.best_dist_hi
+    assert noisy.best_dist_from == "spectrum"
+    assert (table["best_dist_from"].tolist(), table["plx_zero_point_origin"].tolist()) == (
+        ["spectrum"],
+        [None],
+    )
 
 
 def test_a_spectrum_without_a_usable_pixel_has_no_result(estimate, spectrum):

@@ -12,6 +12,7 @@ from astra.modelling.simulator import TARGETS, TRUTH, compact
 from astra.modelling.simulator.apstar_files import file_name
 from astra.modelling.simulator.survey import write_survey
 from astra.pipelines.astronn_dist.distances.distance import Stars
+from astra.pipelines.astronn_dist.distances.gaia_errors import factor_of_dr3
 from astra.pipelines.astronn_dist.distances.zero_point import zero_point
 
 STARS = 1000
@@ -33,13 +34,14 @@ def test_pulls_of_the_weighted_parallax_of_simulated_stars_have_a_width_of_1(tmp
         list(csv.DictReader((folder / name).read_text().splitlines())) for name in (TARGETS, TRUTH)
     )
     parallax = np.array([1000 / float(row["dist_pc"]) for row in truth])
-    (offset,) = zero_point(Stars.of(ZERO_POINT | {"plx": 1.0, "e_plx": FAINT}, 1))
+    (offset,) = zero_point(Stars.of(ZERO_POINT | {"plx": 1.0, "e_plx": FAINT}, 1)).value
     random = np.random.default_rng(12)
     for row, true in zip(targets[::2], parallax[::2], strict=True):
         row["plx"], row["e_plx"] = true + random.normal(0, FAINT), FAINT
-    # As in the catalogue of Gaia.
+    # As in the catalogue of Gaia, whose errors are too small.
     for row in targets:
         row["plx"] = float(row["plx"]) + offset
+        row["e_plx"] = float(row["e_plx"]) / factor_of_dr3(ZERO_POINT["g_mag"])
 
     results = [
         astra.distance_from_apstar(

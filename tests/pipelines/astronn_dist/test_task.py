@@ -331,7 +331,7 @@ def test_a_row_has_full_errors_and_parallaxes_of_its_own_star(a_star_with_a_file
     assert row.gaia_parallax == 0.9 - row.plx_zero_point
     assert without.e_nn_parallax / without.nn_parallax == pytest.approx(without.e_dist / without.dist)
     assert math.isnan(without.gaia_parallax)
-    weights = [row.e_nn_parallax**-2, 0.05**-2]
+    weights = [row.e_nn_parallax**-2, row.e_gaia_parallax**-2]
     if row.flag_bad:
         weights[0] = 0
     mean = np.average([row.nn_parallax, row.gaia_parallax], weights=weights)

@@ -61,8 +61,9 @@ def distance(
         weights_from: Which error of the spectrum counts in ``weighted_parallax``: the ``"total"`` one, or
             the ``"model"`` part, as in upstream's catalogue.
         **star: Whatever else is known, named as in the table of sources: ``e_k_mag``, ``e_ebv``, ``plx``,
-            ``e_plx``, ``gaia_release``, ``ra``, ``dec``, ``g_mag``, ``nu_eff_used_in_astrometry``,
-            ``pseudocolour``, ``astrometric_params_solved``.
+            ``e_plx``, ``gaia_release``, ``ruwe``, and what the zero-point of the parallax follows from:
+            ``ra``, ``dec``, ``g_mag``, ``nu_eff_used_in_astrometry``, ``pseudocolour``,
+            ``astrometric_params_solved``, ``bp_mag``, ``rp_mag``, ``j_mag``.
 
     Raises:
         ValueError: An array has another shape, or holds no numbers; the seed is not one.
@@ -147,8 +148,8 @@ class StarDistance:
     """Distance, parallaxes and flags of one star, or of N stars.
 
     Every attribute but ``meta`` is named like the column of the results that it equals. Numbers are
-    quantities, NaN where absent, flags are bool and ``result_flags`` holds their bits: scalars for one star,
-    arrays of shape (N,) for N.
+    quantities, NaN where absent, texts are ``None`` where absent, flags are bool and ``result_flags`` holds
+    their bits: scalars for one star, arrays of shape (N,) for N.
 
     Attributes:
         meta: What the numbers depend on besides the spectrum and the star: weights, their SHA-256, seed,
@@ -171,12 +172,18 @@ class StarDistance:
     e_nn_parallax: "Quantity"
     e_model_nn_parallax: "Quantity"
     plx_zero_point: "Quantity"
+    plx_zero_point_origin: str | np.ndarray | None
     gaia_parallax: "Quantity"
     e_gaia_parallax: "Quantity"
+    parallax_pull: "Quantity"
     weighted_parallax: "Quantity"
     e_weighted_parallax: "Quantity"
     weighted_dist: "Quantity"
     e_weighted_dist: "Quantity"
+    best_dist: "Quantity"
+    best_dist_lo: "Quantity"
+    best_dist_hi: "Quantity"
+    best_dist_from: str | np.ndarray | None
     coverage: "Quantity"
     coverage_blue: "Quantity"
     coverage_green: "Quantity"
@@ -199,7 +206,9 @@ class StarDistance:
         bad, warn = ((bits & mask) != 0 for mask in (AstroNNdist.BAD, AstroNNdist.WARN))
         values = {}
         for name, array in {**columns, "result_flags": bits, "flag_bad": bad, "flag_warn": warn}.items():
-            if "flag" in name:
+            if array.dtype == object:
+                values[name] = array[0] if single else array
+            elif "flag" in name:
                 values[name] = array[0].item() if single else array
             else:
                 values[name] = Quantity(array[0] if single else array, AstroNNdist._meta.fields[name].unit)
@@ -207,11 +216,14 @@ class StarDistance:
 
     def to_table(self) -> "QTable":
         """A table of one row for each star, with units and descriptions; ``meta`` goes into its ``meta``."""
-        from astropy.table import QTable
+        from astropy.table import MaskedColumn, QTable
 
         table = QTable(meta=dict(self.meta))
         for field in dataclasses.fields(self)[:-1]:
-            table[field.name] = np.atleast_1d(getattr(self, field.name))
+            values = np.atleast_1d(getattr(self, field.name))
+            if values.dtype.kind in "OU":  # a column of objects cannot be written to a file
+                values = MaskedColumn([text or "" for text in values], mask=[not text for text in values])
+            table[field.name] = values
             column = getattr(AstroNNdist, field.name)
             table[field.name].info.description = getattr(column, "help_text", None)
         return table

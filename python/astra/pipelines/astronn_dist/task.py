@@ -40,10 +40,10 @@ from astra.tasks.options import Option
 log = logging.getLogger("astra")
 
 PRECISION = "float32"
-#: What distances have had since there are full errors and parallaxes (migration 0005).
+#: What distances have had since there are full errors and parallaxes (migrations 0005 and 0014).
 ADDED = (
     *("e_dist_full", "dist_lo", "dist_hi", "nn_parallax", "e_nn_parallax", "e_model_nn_parallax"),
-    *OF_GAIA,
+    *(*OF_GAIA, "parallax_pull"),
 )
 _WITHOUT_EFFECT = "Without effect: a keyword of upstream."
 
@@ -196,7 +196,8 @@ def cover(spectrum: ApogeeSpectrum) -> Coverage:
 
 
 @astronn_dist.noted_by(
-    "weighted_* of {:,} results leave Gaia out: no zero-point (not EDR3 or DR3, or its inputs not known)"
+    "weighted_* of {:,} results leave Gaia out: no zero-point (unknown release, G or colour out of range, or "
+    "made before zero-points were estimated: `astra run astronn_dist --fill distances`)"
 )
 def without_zero_point() -> peewee.Expression:
     """Whether the star of a result has a Gaia parallax with an unknown zero-point."""

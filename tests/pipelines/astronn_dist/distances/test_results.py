@@ -9,20 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astra.errors import UsageError
-from astra.pipelines.astronn_dist.distances.distance import Stars
+from astra.pipelines.astronn_dist.distances.distance import NUMBERS, Stars
+from astra.pipelines.astronn_dist.distances.gaia_errors import factor_of_dr3
 from astra.pipelines.astronn_dist.distances.results import OF_GAIA, derive
-from astra.pipelines.astronn_dist.distances.zero_point import zero_point
+from astra.pipelines.astronn_dist.distances.zero_point import DR2, ERRORS, zero_point
 
 ABSENT = [math.nan, math.inf, -math.inf, -9999.0, -999999.0, 99.0, 999999.0]
-#: The zero-point of a star with these values, whatever its parallax [mas].
-(OFFSET,) = zero_point(Stars.of(ZERO_POINT | {"plx": 1.0, "e_plx": 0.1}, 1))
+#: The zero-point of a star with these values, whatever its parallax [mas]; and the factor of its error.
+(OFFSET,) = zero_point(Stars.of(ZERO_POINT | {"plx": 1.0, "e_plx": 0.1}, 1)).value
+FACTOR = factor_of_dr3(ZERO_POINT["g_mag"]).item()
 
 
 def _derived(luminosity=(20.0, 2.0, 1.0), measured=True, weights_from="total", **star):
     """The results of one star, as plain numbers."""
     stars = Stars.of({"k_mag": 10.0, "ebv": 0.1} | star, 1)
     found = derive(np.array([luminosity], float).T, np.array([measured]), stars, weights_from)
-    return {name: values[0].item() for name, values in found.items()}
+    return {name: values.tolist()[0] for name, values in found.items()}
 
 
 # > The weighted parallax
@@ -55,7 +57,9 @@ def _by_hand(
             parts.append((parallax, error))
     has_parallax = is_number(plx) and abs(plx) < 999 and is_number(e_plx) and 0 < e_plx < 9999
     if has_parallax and gaia_release == "dr3":
-        parts.append((plx - OFFSET, e_plx))
+        parts.append((plx - OFFSET, FACTOR * e_plx))
+    elif has_parallax and gaia_release == "dr2":
+        parts.append((plx - DR2, math.hypot(1.08 * e_plx, ERRORS["dr2"])))
     if not parts:
         return (math.nan,) * 4
     weight = sum(1 / error**2 for _, error in parts)
@@ -141,7 +145,7 @@ def test_honest_errors_give_pulls_of_width_1_with_negative_parallaxes_among_them
     luminosity = parallax * 10 ** (0.2 * (k_mag - 0.3517 * ebv))
     e_luminosity = random.uniform(0.05, 0.15, n) * luminosity
     e_plx = random.uniform(0.01, 0.2, n)
-    plx = parallax + OFFSET + random.normal(0, e_plx)
+    plx = parallax + OFFSET + random.normal(0, FACTOR * e_plx)
     seen = np.stack([luminosity + random.normal(0, e_luminosity), e_luminosity, 0.5 * e_luminosity])
     stars = Stars.of(
         ZERO_POINT
@@ -169,7 +173,8 @@ def test_honest_errors_give_pulls_of_width_1_with_negative_parallaxes_among_them
 def test_a_negative_weighted_parallax_is_kept_and_has_no_distance():
     found = _derived(k_mag=math.nan, plx=-0.4, e_plx=0.1, **ZERO_POINT)
 
-    assert (found["weighted_parallax"], found["e_weighted_parallax"]) == pytest.approx((-0.4 - OFFSET, 0.1))
+    assert found["weighted_parallax"] == pytest.approx(-0.4 - OFFSET)
+    assert found["e_weighted_parallax"] == pytest.approx(0.1 * FACTOR)
     assert math.isnan(found["weighted_dist"])
     assert math.isnan(found["e_weighted_dist"])
 
@@ -183,9 +188,9 @@ FLAGGED = {
 flagged_spectra = pytest.mark.parametrize("flagged", FLAGGED.values(), ids=FLAGGED)
 #: Why a star has no zero-point.
 NO_ZERO_POINT = {
-    "another release": {"gaia_release": "dr2"},
+    "another release": {"gaia_release": "dr1"},
     "an unknown release": {"gaia_release": None},
-    "no colour": {"nu_eff_used_in_astrometry": math.nan},
+    "a colour out of range": {"nu_eff_used_in_astrometry": 1.95},
     "too bright": {"g_mag": 5.0},
 }
 no_zero_points = pytest.mark.parametrize("lacking", NO_ZERO_POINT.values(), ids=NO_ZERO_POINT)
@@ -196,7 +201,8 @@ def test_a_flagged_spectrum_never_enters_and_gaia_stands_alone(flagged):
     found = _derived(plx=2.0, e_plx=0.5, **ZERO_POINT, **flagged)
 
     assert found["weighted_parallax"] == found["gaia_parallax"] == 2.0 - OFFSET
-    assert (found["e_weighted_parallax"], found["weighted_dist"]) == pytest.approx((0.5, 1000 / (2 - OFFSET)))
+    assert found["e_weighted_parallax"] == pytest.approx(0.5 * FACTOR)
+    assert found["weighted_dist"] == pytest.approx(1000 / (2 - OFFSET))
     alone = _derived(**flagged)
     assert math.isnan(alone["weighted_parallax"])
     assert math.isnan(alone["e_weighted_parallax"])
@@ -239,15 +245,25 @@ def test_the_zero_point_is_subtracted_where_it_is_known():
     found = _derived(plx=1.0, e_plx=0.02, **ZERO_POINT)
 
     assert -0.06 < found["plx_zero_point"] < -0.01
+    assert found["plx_zero_point_origin"] == "nu_eff"
     assert found["gaia_parallax"] == 1.0 - found["plx_zero_point"]
-    assert found["e_gaia_parallax"] == 0.02
+    assert found["e_gaia_parallax"] == pytest.approx(0.02 * FACTOR)
 
 
-def test_a_parallax_of_dr2_stays_as_it_is():
+def test_a_parallax_of_dr2_has_the_zero_point_and_the_error_that_are_published_for_it():
     found = _derived(plx=1.0, e_plx=0.02, **ZERO_POINT | {"gaia_release": "dr2"})
 
-    assert math.isnan(found["plx_zero_point"])
+    assert (found["plx_zero_point"], found["plx_zero_point_origin"]) == (-0.0523, "dr2")
+    assert found["gaia_parallax"] == pytest.approx(1.0523)
+    # It covers the value of quasars as well, -0.029 mas.
+    assert found["e_gaia_parallax"] == pytest.approx(math.hypot(1.08 * 0.02, 0.0523 - 0.029), rel=0.02)
+
+
+def test_a_parallax_of_an_unknown_release_stays_as_it_is():
+    found = _derived(plx=1.0, e_plx=0.02, **ZERO_POINT | {"gaia_release": None})
+
     assert (found["gaia_parallax"], found["e_gaia_parallax"]) == (1.0, 0.02)
+    assert found["plx_zero_point_origin"] is None
 
 
 @pytest.mark.parametrize("e_plx", [*ABSENT[:5], 0.0, -1.0, 999999.0])
@@ -292,7 +308,8 @@ def test_a_spectrum_without_a_result_has_what_gaia_says_and_no_other_number():
     found = _derived(measured=False, plx=1.0, e_plx=0.02, **ZERO_POINT)
 
     numbers = {name for name, value in found.items() if isinstance(value, float) and not math.isnan(value)}
-    assert numbers == set(OF_GAIA)
+    texts = {name for name, value in found.items() if isinstance(value, str)}
+    assert numbers | texts == set(OF_GAIA)
     assert {name for name, value in found.items() if value is True} == {"flag_no_result"}
 
 
@@ -301,12 +318,13 @@ NUMBER = st.floats() | st.sampled_from([0.0, -1.0, 1e308, 5e-324, *ABSENT])
 
 @given(
     st.lists(NUMBER, min_size=3, max_size=3),
-    st.dictionaries(st.sampled_from(Stars.__match_args__[:-1]), NUMBER),
+    st.dictionaries(st.sampled_from(NUMBERS), NUMBER),
 )
 def test_no_number_makes_it_warn_and_no_result_is_infinite(luminosity, star):
     found = _derived(luminosity, **star)
 
-    derived = set(found) - {"L_fakemag", "e_L_fakemag", "e_model_L_fakemag"}
-    assert not any(math.isinf(found[name]) for name in derived)
+    given_back = {"L_fakemag", "e_L_fakemag", "e_model_L_fakemag"}
+    derived = {name: value for name, value in found.items() if isinstance(value, float)}
+    assert not any(math.isinf(derived[name]) for name in derived.keys() - given_back)
     for name in ("dist", "dist_lo", "dist_hi", "weighted_dist", "nn_parallax"):
         assert math.isnan(found[name]) or found[name] >= 0

@@ -42,7 +42,11 @@ class Stars:
     e_plx: np.ndarray
     ra: np.ndarray
     dec: np.ndarray
+    j_mag: np.ndarray
     g_mag: np.ndarray
+    bp_mag: np.ndarray
+    rp_mag: np.ndarray
+    ruwe: np.ndarray
     nu_eff_used_in_astrometry: np.ndarray
     pseudocolour: np.ndarray
     astrometric_params_solved: np.ndarray
@@ -50,12 +54,13 @@ class Stars:
 
     @classmethod
     def of(cls, values: Mapping[str, Any], count: int) -> "Stars":
-        """Stars from values by name, each one number for all stars or N of them; ``None`` is absent."""
+        """Stars from values by name, each one value for all stars or N of them; ``None`` is absent."""
 
-        def column(name: str, kind: type) -> np.ndarray:
+        def column(name: str) -> np.ndarray:
+            kind = object if name in TEXTS else float
             return np.broadcast_to(np.asarray(values.get(name), kind), (count,))
 
-        return cls(*(column(name, float) for name in NUMBERS), column("gaia_release", object))
+        return cls(*map(column, NAMES))
 
     def __getitem__(self, part: slice) -> "Stars":
         """Some of the stars."""
@@ -67,14 +72,21 @@ class Stars:
         measured &= np.abs(self.plx) < values.LARGEST_PARALLAX
         return np.where(measured, self.plx, np.nan), np.where(measured, self.e_plx, np.nan)
 
+    def known(self, name: str) -> np.ndarray:
+        """The numbers of a column, by its name; NaN for fillers, outside the range of true values."""
+        low, high = values.RANGES[name]
+        numbers = getattr(self, name)
+        return np.where((numbers > low) & (numbers < high), numbers, np.nan)
+
     def astrometry_of(self, *releases: str) -> np.ndarray:
         """Whether the astrometry is of one of some releases, e.g. ``"dr3"``, also spelled ``Gaia DR3``."""
         return np.array([values.gaia_release(text) in releases for text in self.gaia_release], bool)
 
 
-#: All that is used of a star; all but the release are numbers.
+#: All that is used of a star; what is no text is a number.
 NAMES = tuple(field.name for field in dataclasses.fields(Stars))
-NUMBERS = NAMES[:-1]
+TEXTS = ("gaia_release",)
+NUMBERS = tuple(name for name in NAMES if name not in TEXTS)
 
 
 def usable_k_mag(k_mag: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -4,10 +4,14 @@ A parallax is linear in the luminosity: where the distance is skewed, its error 
 mean of parallaxes is not biased, negative ones among them.
 """
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from astra.pipelines.astronn_dist.distances.distance import LARGEST_DISTANCE, Stars
+from astra.pipelines.astronn_dist.distances.gaia_errors import inflated
 from astra.pipelines.astronn_dist.distances.zero_point import zero_point
 
 
@@ -30,16 +34,46 @@ def spectroscopic_parallax(fakemag: ArrayLike, k_mag: ArrayLike, a_k_mag: ArrayL
         return np.where((fakemag > 0) & np.isfinite(parallax), parallax, np.nan)
 
 
-def gaia_parallax(stars: Stars) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gaia parallaxes, as far as possible without their zero-point.
+class GaiaParallax(NamedTuple):
+    """Gaia parallaxes of N stars, arrays of shape (N,)."""
+
+    zero_point: np.ndarray
+    """[mas]; NaN where there is none."""
+
+    origin: np.ndarray
+    """What the zero-point comes from; ``None`` where there is none."""
+
+    parallax: np.ndarray
+    """[mas], without the zero-point where there is one, else as published."""
+
+    error: np.ndarray
+    """Its error [mas]: that of the catalogue, as large as it should be, and that of the zero-point."""
+
+
+def gaia_parallax(stars: Stars) -> GaiaParallax:
+    """Gaia parallaxes, as far as possible without their zero-point, with errors that hold."""
+    parallax, e_parallax = stars.parallax()
+    offset, e_offset, origin = zero_point(stars)
+    corrected = parallax - np.where(np.isnan(offset), 0.0, offset)
+    return GaiaParallax(offset, origin, corrected, np.hypot(inflated(stars, e_parallax), e_offset))
+
+
+def parallax_pull(found: Mapping[str, np.ndarray]) -> np.ndarray:
+    """How far the parallax of the spectrum is from that of Gaia, in units of both errors together.
+
+    ``(nn_parallax - gaia_parallax) / sqrt(e_nn_parallax^2 + e_gaia_parallax^2)``: positive where the spectrum
+    puts the star nearer than Gaia does. Both parallaxes count, flagged or not.
+
+    Args:
+        found: These four columns by name, shape (N,) [mas].
 
     Returns:
-        Zero-points, NaN where there is none; parallaxes, from which it was subtracted where it is known; and
-        their errors, which are those of the catalogue [mas].
+        Pulls; NaN where one of the four is absent, or both errors are 0.
     """
-    parallax, e_parallax = stars.parallax()
-    offset = zero_point(stars)
-    return offset, parallax - np.where(np.isnan(offset), 0.0, offset), e_parallax
+    with np.errstate(all="ignore"):
+        both = np.hypot(found["e_nn_parallax"], found["e_gaia_parallax"])
+        pull = (found["nn_parallax"] - found["gaia_parallax"]) / both
+    return np.where(np.isfinite(pull), pull, np.nan)
 
 
 def weighted_parallax(*measurements: tuple[ArrayLike, ArrayLike]) -> tuple[np.ndarray, np.ndarray]:

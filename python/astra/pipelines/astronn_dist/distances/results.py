@@ -6,6 +6,7 @@ import numpy as np
 
 from astra.errors import UsageError
 from astra.pipelines.astronn_dist.distances import distance, full_errors, parallaxes
+from astra.pipelines.astronn_dist.distances.best import BEST, best
 from astra.pipelines.astronn_dist.distances.distance import Stars, plausible
 
 #: Which error of the luminosity decides how much the spectrum counts beside Gaia.
@@ -13,8 +14,9 @@ WeightsFrom = Literal["total", "model"]
 
 #: Columns that a star has even where its spectrum gave no result, from Gaia alone.
 OF_GAIA = (
-    *("plx_zero_point", "gaia_parallax", "e_gaia_parallax"),
+    *("plx_zero_point", "plx_zero_point_origin", "gaia_parallax", "e_gaia_parallax"),
     *("weighted_parallax", "e_weighted_parallax", "weighted_dist", "e_weighted_dist"),
+    *BEST,
 )
 
 Columns = dict[str, np.ndarray]
@@ -34,7 +36,8 @@ def derive(
             catalogue did, by the model part of it. A parallax of Gaia counts only without its zero-point.
 
     Returns:
-        The columns of the results and their flags, by name; shape (N,).
+        The columns of the results and their flags, by name; shape (N,). Texts are objects, ``None`` where
+        absent.
 
     Raises:
         UsageError: ``weights_from`` is neither.
@@ -86,13 +89,24 @@ def _spectroscopic(found: Columns, no_k_mag: np.ndarray, e_magnitude: np.ndarray
 
 
 def _with_gaia(found: Columns, stars: Stars, flags: Columns, weights_from: WeightsFrom) -> Columns:
-    offset, parallax, e_parallax = parallaxes.gaia_parallax(stars)
+    gaia = parallaxes.gaia_parallax(stars)
     bad = flags["flag_fakemag_unreliable"] | flags["flag_missing_photometry"]
     e_spectroscopic = found["e_nn_parallax" if weights_from == "total" else "e_model_nn_parallax"]
     mean, e_mean = parallaxes.weighted_parallax(
         (np.where(bad, np.nan, found["nn_parallax"]), e_spectroscopic),
         # With its zero-point, a small parallax is wrong by more than its error: such a mean is biased.
-        (np.where(np.isnan(offset), np.nan, parallax), e_parallax),
+        (np.where(np.isnan(gaia.zero_point), np.nan, gaia.parallax), gaia.error),
     )
-    values = (offset, parallax, e_parallax, mean, e_mean, *parallaxes.inverted(mean, e_mean))
-    return dict(zip(OF_GAIA, values, strict=True))
+    weighted_dist, e_weighted_dist = parallaxes.inverted(mean, e_mean)
+    of_gaia = {
+        "plx_zero_point": gaia.zero_point,
+        "plx_zero_point_origin": gaia.origin,
+        "gaia_parallax": gaia.parallax,
+        "e_gaia_parallax": gaia.error,
+        "weighted_parallax": mean,
+        "e_weighted_parallax": e_mean,
+        "weighted_dist": weighted_dist,
+        "e_weighted_dist": e_weighted_dist,
+    }
+    of_gaia["parallax_pull"] = parallaxes.parallax_pull(found | of_gaia)
+    return of_gaia | best(found | of_gaia, bad, stars.known("ruwe"))
