@@ -31,7 +31,7 @@ class Stars:
     """What catalogues say of N stars; arrays of shape (N,), NaN (or an empty text) where they say nothing.
 
     Names and numbers are those of the table of sources: magnitudes and E(B-V) [mag], parallaxes [mas],
-    coordinates [deg], effective wavenumbers [um-1].
+    coordinates [deg], effective wavenumbers [um-1]. Bits are numbers, too; ``TEXTS`` are texts.
     """
 
     k_mag: np.ndarray
@@ -46,6 +46,14 @@ class Stars:
     nu_eff_used_in_astrometry: np.ndarray
     pseudocolour: np.ndarray
     astrometric_params_solved: np.ndarray
+    j_mag: np.ndarray
+    e_j_mag: np.ndarray
+    h_mag: np.ndarray
+    e_h_mag: np.ndarray
+    ebv_flags: np.ndarray
+    ruwe: np.ndarray
+    ph_qual: np.ndarray
+    cc_flg: np.ndarray
     gaia_release: np.ndarray
 
     @classmethod
@@ -55,7 +63,7 @@ class Stars:
         def column(name: str, kind: type) -> np.ndarray:
             return np.broadcast_to(np.asarray(values.get(name), kind), (count,))
 
-        return cls(*(column(name, float) for name in NUMBERS), column("gaia_release", object))
+        return cls(**{name: column(name, object if name in TEXTS else float) for name in NAMES})
 
     def __getitem__(self, part: slice) -> "Stars":
         """Some of the stars."""
@@ -72,9 +80,9 @@ class Stars:
         return np.array([values.gaia_release(text) in releases for text in self.gaia_release], bool)
 
 
-#: All that is used of a star; all but the release are numbers.
+#: All that is used of a star, and what of it is text.
 NAMES = tuple(field.name for field in dataclasses.fields(Stars))
-NUMBERS = NAMES[:-1]
+TEXTS = ("ph_qual", "cc_flg", "gaia_release")
 
 
 def usable_k_mag(k_mag: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,8 @@ A parallax is linear in the luminosity: where the distance is skewed, its error 
 mean of parallaxes is not biased, negative ones among them.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -40,6 +42,20 @@ def gaia_parallax(stars: Stars) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     parallax, e_parallax = stars.parallax()
     offset = zero_point(stars)
     return offset, parallax - np.where(np.isnan(offset), 0.0, offset), e_parallax
+
+
+def parallax_pull(found: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The difference of the parallaxes of spectrum and Gaia in units of its error; NaN without both.
+
+    ``(nn_parallax - gaia_parallax) / sqrt(e_nn_parallax^2 + e_gaia_parallax^2)``
+
+    Args:
+        found: Columns of results by name, shape (N,).
+    """
+    error = np.hypot(found["e_nn_parallax"], found["e_gaia_parallax"])
+    with np.errstate(all="ignore"):
+        pull = (found["nn_parallax"] - found["gaia_parallax"]) / error
+    return np.where(np.isfinite(pull), pull, np.nan)
 
 
 def weighted_parallax(*measurements: tuple[ArrayLike, ArrayLike]) -> tuple[np.ndarray, np.ndarray]:
