@@ -31,7 +31,7 @@ from astra.running.runs import Report
 from astra.spectra.apstar import read_combined
 from astra.spectra.coverage import Coverage, coverage_of
 from astra.tasks.contract import task
-from astra.tasks.pending import Selection
+from astra.tasks.pending import Selection, count_pending
 from astra.tasks.withheld import Withheld, note
 
 FILLED = {*Coverage._fields, "modified"}
@@ -297,6 +297,32 @@ def test_columns_of_later_are_derived_and_only_they_and_only_where_the_star_is_a
     ).execute()
     rederive(astronn_dist, [found.spectrum_pk])
     assert filled == [getattr(AstroNNdist.get_by_id(found.task_pk), name) for name in columns]
+
+
+def test_reasons_of_old_rows_are_filled_and_derived_again_once_their_coverage_is_known(db, tmp_path):
+    path = write_apstar(tmp_path / "whole.fits")
+    old, covered = _rows(2, path, tag="old")
+    AstroNNdist.update(dict.fromkeys(Coverage._fields, 0.9)).where(
+        AstroNNdist.task_pk == covered.task_pk
+    ).execute()
+    assert count_pending(Selection(astronn_dist)) == 0
+
+    assert _fill(astronn_dist, "distances").tally.filled == 2
+    without, whole = AstroNNdist.select().order_by(AstroNNdist.task_pk)
+    assert without.flag_not_clean_coverage
+    assert without.flag_not_checked_coverage
+    assert not whole.flag_not_clean_coverage
+    assert not whole.flag_not_checked_coverage
+    assert count_pending(Selection(astronn_dist)) == 0
+
+    _fill(astronn_dist, "coverage")
+    assert count_pending(Selection(astronn_dist)) == 1
+    rederive(astronn_dist, [old.spectrum_pk])
+
+    found = AstroNNdist.get_by_id(old.task_pk)
+    assert not found.flag_not_clean_coverage
+    assert not found.flag_not_checked_coverage
+    assert count_pending(Selection(astronn_dist)) == 0
 
 
 # > What is refused

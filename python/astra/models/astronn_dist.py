@@ -63,9 +63,7 @@ class AstroNNdist(FlaggedOutputModel):
     flag_not_clean_coverage = not_clean.flag(
         2**6, "Fewer than half of the pixels of a detector can be used, or it is not known how many"
     )
-    flag_not_clean_gaia = not_clean.flag(
-        2**7, "The parallaxes of spectrum and Gaia are 3 errors or more apart"
-    )
+    flag_not_clean_gaia = not_clean.flag(2**7, "Spectrum and Gaia disagree: |parallax_pull| is 3 or more")
     flag_not_clean_ruwe = not_clean.flag(2**8, "RUWE is 1.4 or more: more than one star, or bad astrometry")
 
     not_checked = fields.BitField(null=True, default=None)
@@ -87,9 +85,9 @@ class AstroNNdist(FlaggedOutputModel):
         indexes = (FlaggedOutputModel.UNIQUE, (("inputs_read",), False))
 
     @classmethod
-    def flag_names(cls) -> list[str]:
-        """The flags of ``result_flags``, which are counted; those of ``not_clean`` are reasons."""
-        return list(fields.flags_of(cls, "result_flags"))
+    def counted_flags(cls) -> dict[str, fields.Flag]:
+        """Those of ``result_flags``; the bits of ``not_clean`` are reasons."""
+        return fields.flags_of(cls, "result_flags")
 
 
 class Distance(BaseModel):
