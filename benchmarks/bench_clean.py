@@ -14,19 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
-from astra.modelling.simulator.compact import choose_simulator
+from astra.modelling.simulator.compact import choose_simulator, load
 from astra.modelling.simulator.masks import read_patterns
 from astra.modelling.simulator.observables import draw_observables
-from astra.modelling.simulator.sample import CHUNK, Sample, simulate_chunks
+from astra.modelling.simulator.sample import CHUNK, Sample, simulate, simulate_chunks
 from astra.modelling.simulator.simulator import Conditions
 from astra.modelling.simulator.stars import KINDS
 from astra.models import Source
 from astra.pipelines.astronn_dist.distances.clean import Criterion
-from astra.pipelines.astronn_dist.distances.distance import Stars
+from astra.pipelines.astronn_dist.distances.distance import Stars, unreliable
 from astra.pipelines.astronn_dist.distances.results import derive
 from astra.pipelines.astronn_dist.estimating import Model, load_model
 from astra.spectra.combined import CombinedSpectrum
 from astra.spectra.coverage import coverage_of
+from astra.spectra.grid import BADPIX, DETECTORS
 from astra.spectra.rectify import rectify
 
 #: Distances are wrong from these factors on.
@@ -35,6 +36,7 @@ _RELEASES = {
     "complete": (),
     "DR17: no qualities, no RUWE, no origin of E(B-V)": ("ph_qual", "cc_flg", "ruwe", "ebv_flags", "e_ebv"),
     "DR19: no qualities, no RUWE": ("ph_qual", "cc_flg", "ruwe"),
+    "DR19's allStar alone: no E(B-V) either": (*("ph_qual", "cc_flg", "ruwe", "ebv_flags", "e_ebv", "ebv"),),
     "DR10 to DR14: no Gaia either": ("ph_qual", "cc_flg", "ruwe", "ebv_flags", "e_ebv", "plx", "e_plx"),
 }
 
@@ -237,6 +239,31 @@ def lost(survey: Survey) -> None:
     print(f"\nall: good {share(found.good, everyone)}, clean {share(found.clean, everyone)}")
 
 
+def gaps(seed: int, count: int = 192, draws: int = 30) -> None:
+    """What a distance of a giant costs that a part of a detector is lost in one piece."""
+    model, conditions = (
+        load_model(None, "cpu"),
+        Conditions(mix={"rgb": 0.7, "red_clump": 0.3}, snr=(100, 300)),
+    )
+    giants, rows = simulate(load(), count, seed=seed, conditions=conditions), []
+    names = [f"gaps/{number}" for number in range(count)]
+    for detector, (begin, end) in zip(("blue", "green", "red"), DETECTORS, strict=True):
+        for lost in (0.4, 0.6, 0.7, 0.85, 1.0):
+            flags = giants.pixel_flags.copy()
+            flags[:, begin : begin + int(lost * (end - begin))] |= 1 << BADPIX
+            flux, e_flux = rectify(giants.flux, giants.e_flux, flags)
+            found, _ = model.predict(flux, e_flux, names, n_draws=draws, seed=0)
+            kept = ~unreliable(found.fakemag, found.e_fakemag)
+            factor = (giants.fakemag / found.fakemag)[kept]
+            beyond = np.abs(factor - 1) > 3 * (found.e_fakemag / found.fakemag)[kept]
+            rows.append(
+                [detector, f"{lost:.0%}", f"{kept.mean():.0%}", f"{np.median(factor) - 1:+.1%}",
+                 f"{beyond.mean():.1%}"]
+            )  # fmt: skip
+    heads = ["detector", "lost in one piece", "not flagged", "median error", "beyond 3 errors"]
+    table("Giants with S/N 100 to 300", heads, rows)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
@@ -247,7 +274,11 @@ def main() -> None:
     parser.add_argument(
         "--predictions", type=Path, help="where they are kept, or taken from if they are there"
     )
+    parser.add_argument("--gaps", action="store_true", help="only what lost parts of a detector cost")
     asked = parser.parse_args()
+    if asked.gaps:
+        gaps(asked.seed)
+        return
     if asked.predictions and asked.predictions.exists():
         with np.load(asked.predictions) as file:
             survey = Survey(**file)

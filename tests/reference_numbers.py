@@ -44,6 +44,14 @@ STARS = {
     "pseudocolour": [None, None, 1.4, None, None, None, None, None, None, None],
     "astrometric_params_solved": [31, 31, 95, 31, 31, 31, 31, 31, 31, 31],
     "gaia_release": ["dr3", "dr3", "Gaia DR3", "edr3", "dr2", "dr3", None, "dr3", "dr3", "dr3"],
+    "j_mag": [8.2, 11.1, 12.9, 9.0, 9.5, 9.6, None, 11.9, 8.7, 14.2],
+    "h_mag": [7.6, 10.3, 12.6, 8.5, 9.1, 9.1, 11.1, 10.9, 8.1, 13.3],
+    "e_j_mag": [0.02, 0.03, 0.05, None, 0.02, 9.99, 0.03, 0.02, 0.02, 0.04],
+    "e_h_mag": [0.02, 0.03, 0.05, 0.03, None, 0.02, 0.03, 0.02, 0.02, 0.04],
+    "ebv_flags": [2, 16, 8, 9, 8, 2, 16, 32, None, 0],
+    "ruwe": [1.0, 1.39, 1.4, None, 1.1, 25.0, 1.0, 0.9, 1.2, 1.0],
+    "ph_qual": ["AAA", "AAA", "AAB", "AAA", None, "AAC", "AAA", "DDD", "AAA", ""],
+    "cc_flg": ["000", "000", "cc0", "00c", "000", "000", None, "000", "000", "000"],
 }
 COUNT = len(STARS["k_mag"])
 

@@ -55,13 +55,15 @@ class AstroNNdist(FlaggedOutputModel):
     )
     flag_not_clean_k_range = not_clean.flag(2**1, "Ks is outside the range of 2MASS, 4 to 14.3 mag")
     flag_not_clean_colour = not_clean.flag(2**2, "J - Ks and H - Ks, dereddened, are not those of a star")
-    flag_not_clean_extinction = not_clean.flag(2**3, "The extinction is not known")
+    flag_not_clean_extinction = not_clean.flag(
+        2**3, "The extinction is not known, and the star is not out of the plane, |b| > 30 deg"
+    )
     flag_not_clean_upper_limit = not_clean.flag(2**4, "E(B-V) is an upper limit")
     flag_not_clean_sfd = not_clean.flag(
         2**5, "E(B-V) is that of all dust (SFD), and the star is not out of the plane, |b| > 30 deg"
     )
     flag_not_clean_coverage = not_clean.flag(
-        2**6, "Fewer than half of the pixels of a detector can be used, or it is not known how many"
+        2**6, "Fewer than 50 % of the pixels of the blue detector, or 30 % of another one, can be used"
     )
     flag_not_clean_gaia = not_clean.flag(2**7, "Spectrum and Gaia disagree: |parallax_pull| is 3 or more")
     flag_not_clean_ruwe = not_clean.flag(2**8, "RUWE is 1.4 or more: more than one star, or bad astrometry")
@@ -69,6 +71,7 @@ class AstroNNdist(FlaggedOutputModel):
     not_checked = fields.BitField(null=True, default=None)
     flag_not_checked_k_mag = not_checked.flag(2**0, "No ph_qual or no cc_flg; the error of Ks decides")
     flag_not_checked_colour = not_checked.flag(2**2, "No J, H, Ks or E(B-V); passes")
+    flag_not_checked_extinction = not_checked.flag(2**3, "No E(B-V); passes out of the plane, |b| > 30 deg")
     flag_not_checked_upper_limit = not_checked.flag(2**4, "Not known where E(B-V) comes from; passes")
     flag_not_checked_sfd = not_checked.flag(2**5, "Not known where E(B-V) comes from; passes")
     flag_not_checked_coverage = not_checked.flag(2**6, "Not known how many pixels can be used; does not pass")

@@ -75,12 +75,14 @@ def _flags(column):
         ({"k_mag": 9.6}, "colour"),
         ({"ebv": NAN}, "extinction"),
         ({"ebv": 99.9}, "extinction"),
+        ({"ebv": NAN, "ra": NAN}, "extinction"),
         ({"ebv": -0.4, "e_ebv": 0.3}, "extinction"),
         ({"ebv_flags": 1 | 16}, "upper_limit"),
         ({"ebv_flags": 8}, "sfd"),
         ({"ebv_flags": 8, "ra": NAN}, "sfd"),
         ({"coverage": (0.0, 0.95, 0.95)}, "coverage"),
-        ({"coverage": (0.95, 0.95, 0.45)}, "coverage"),
+        ({"coverage": (0.49, 0.95, 0.95)}, "coverage"),
+        ({"coverage": (0.95, 0.95, 0.29)}, "coverage"),
         ({"pull": 3.0}, "gaia"),
         ({"pull": -3.1}, "gaia"),
         ({"ruwe": 1.4}, "ruwe"),
@@ -98,7 +100,7 @@ def test_each_of_these_is_the_one_reason(star, reason):
         {"e_k_mag": NAN},
         {"ebv": -0.2, "e_ebv": 0.1},
         {"ebv_flags": 8, "ra": 192.8, "dec": 27.1},
-        {"coverage": (0.5, 0.5, 0.5)},
+        {"coverage": (0.5, 0.3, 0.3)},
         {"pull": 2.9},
     ],
     ids=str,
@@ -119,7 +121,9 @@ def test_none_of_these_is_a_reason(star):
         ({"pull": NAN}, NONE, ("gaia",)),
         ({"ruwe": NAN}, NONE, ("ruwe",)),
         ({"ruwe": 25.0, "pull": 8.0}, ("ruwe",), ("gaia",)),
-        ({"ebv": NAN}, ("extinction",), ("colour",)),
+        ({"ebv": NAN}, ("extinction",), ("colour", "extinction")),
+        ({"ebv": NAN, "ra": 192.8, "dec": 27.1}, NONE, ("extinction",)),
+        ({"ebv": -0.4}, ("extinction",), ("colour",)),
     ],
     ids=str,
 )
@@ -169,4 +173,5 @@ TEXTS = st.one_of(st.none(), st.text(max_size=5))
 def test_whatever_the_values_are_nothing_is_raised_and_a_lost_detector_is_never_clean(star, coverage, pull):
     reasons, _ = _judged(coverage=coverage, pull=pull, **star)
 
-    assert ("coverage" in reasons) == (not all(part >= LEAST_COVERAGE for part in coverage))
+    enough = all(part >= least for part, least in zip(coverage, LEAST_COVERAGE, strict=True))
+    assert ("coverage" in reasons) != enough

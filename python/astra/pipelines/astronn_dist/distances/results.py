@@ -29,7 +29,7 @@ def derive(
     stars: Stars,
     weights_from: WeightsFrom = "total",
     *,
-    detectors: np.ndarray,
+    detectors: np.ndarray | None = None,
 ) -> Columns:
     """Compute the results of N stars from luminosities, photometry, reddening and Gaia parallaxes.
 
@@ -40,7 +40,8 @@ def derive(
         stars: What is known of the stars.
         weights_from: Whether ``weighted_parallax`` weighs the spectrum by its total error or, as upstream's
             catalogue did, by the model part of it. A parallax of Gaia counts only without its zero-point.
-        detectors: Share of the pixels of each detector that can be used, shape (3, N); NaN: not known.
+        detectors: Share of the pixels of each detector that can be used, shape (3, N), NaN where not
+            known; ``None``: of no spectrum.
 
     Returns:
         The columns of the results and their flags, by name; shape (N,). ``not_clean`` and ``not_checked`` are
@@ -69,6 +70,7 @@ def derive(
     for name in found.keys() - OF_GAIA:
         found[name] = np.where(measured, found[name], np.nan)
     raised = {name: values & measured for name, values in flags.items()}
+    detectors = np.full((3, len(measured)), np.nan) if detectors is None else detectors
     bits = clean.judge(stars, detectors, parallaxes.parallax_pull(found))
     return found | raised | {"flag_no_result": ~measured} | dict(zip(OF_CLEAN, bits, strict=True))
 
