@@ -119,7 +119,10 @@ def distance_from_apstar(
     specified = star_values({"k_mag": k_mag, "ebv": ebv} | star, 1)
     known = {name: value for name, value in record.star.items() if name in NAMES}
     # As in a catalogue: what is blank leaves the value of the header.
-    known |= {name: each for name, each in specified.items() if clean(name, np.ravel(each)[0]) is not None}
+    given = {name: each for name, each in specified.items() if clean(name, np.ravel(each)[0]) is not None}
+    # What describes a reddening goes with it.
+    of_header = {"e_ebv", "ebv_flags"} if "ebv" in given else set()
+    known = {name: each for name, each in known.items() if name not in of_header} | given
     stars = Stars.of(known, 1)
     options = {"n_draws": n_draws, "seed": seed, "weights_from": weights_from}
     found = _estimated([spectrum], [record.product.product_id], stars, True, weights, device, **options)

@@ -67,8 +67,8 @@ SMALLEST_EBV = -0.1 / A_K_PER_EBV
 HIGH_LATITUDE = 30.0
 
 #: Least share of the pixels of the blue, the green and the red detector. Pixels that are lost here and there
-#: cost nothing down to 0.3. A part in one piece does: without 60 % of the blue detector, giants come out 13 %
-#: too near, without 70 % of another one 3 % too far (``benchmarks/bench_clean.py --gaps``).
+#: cost nothing down to 0.3. A part in one piece does: without 60 % of the blue detector, giants come out 10 %
+#: too near, without 70 % of another one 2 % too far (``benchmarks/bench_clean.py --gaps``).
 LEAST_COVERAGE = (0.5, 0.3, 0.3)
 
 #: From this difference on, in units of its error, the parallaxes of spectrum and Gaia disagree.
