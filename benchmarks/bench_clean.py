@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+from astropy.table import Table
 
 from astra.modelling.simulator.compact import choose_simulator, load
 from astra.modelling.simulator.masks import read_patterns
@@ -21,7 +22,7 @@ from astra.modelling.simulator.sample import CHUNK, Sample, simulate, simulate_c
 from astra.modelling.simulator.simulator import Conditions
 from astra.modelling.simulator.stars import KINDS
 from astra.models import Source
-from astra.pipelines.astronn_dist.distances.clean import Criterion
+from astra.pipelines.astronn_dist.distances.clean import Criterion, judge
 from astra.pipelines.astronn_dist.distances.distance import Stars, unreliable
 from astra.pipelines.astronn_dist.distances.results import derive
 from astra.pipelines.astronn_dist.estimating import Model, load_model
@@ -166,16 +167,14 @@ def kept(survey: Survey) -> None:
         rows.append([name, share(outcome(survey, catalogue).clean, right)])
     table("The same with less", ["inputs", "clean keeps"], rows)
     latitude, rows = np.abs(survey.b), []
+    wrong = {name: value for name, value in survey.catalogue().items() if name != "e_ebv"}
+    too_large = outcome(survey, wrong | {"ebv": 1.4 * wrong["ebv"]})
+    too_small = outcome(survey, wrong | {"ebv": 0.8 * wrong["ebv"]})
     for low, high in ((0, 5), (5, 10), (10, 20), (20, 40), (40, 90)):
-        inside = (latitude >= low) & (latitude < high)
-        coloured = found.not_clean & Criterion.COLOUR.value > 0
-        single = right & inside & (survey.flux_ratio == 0)
-        rows.append(
-            [f"{low}-{high}", share(found.clean, right & inside), share(found.clean, single),
-             share(coloured, right & inside)]
-        )  # fmt: skip
-    heads = ["abs(b) [deg]", "clean keeps", "of single stars", "lost by their colours"]
-    table("Against latitude, E(B-V) as measured", heads, rows)
+        inside = right & (latitude >= low) & (latitude < high)
+        rows.append([f"{low}-{high}", *(share(each.clean, inside) for each in (found, too_small, too_large))])
+    heads = ["abs(b) [deg]", "E(B-V) as measured", "20 % too small, no error", "40 % too large, no error"]
+    table("Against latitude, clean keeps", heads, rows)
 
 
 def swapped(survey: Survey, bands: str, seed: int) -> Outcome:
@@ -239,6 +238,36 @@ def lost(survey: Survey) -> None:
     print(f"\nall: good {share(found.good, everyone)}, clean {share(found.clean, everyone)}")
 
 
+def real_colours(data: Path, seed: int) -> None:
+    """What the colours say of real, near stars, and of the same with Ks from each other."""
+    rows = Table.read(data / "catalogs" / "APOGEE-allStar-v603-Hipparcos.fits.gz")
+    rows = rows[np.unique(np.asarray(rows["APOGEE_ID"]), return_index=True)[1]]
+    known = {f"{e}{band}_mag": f"{band.upper()}{e and '_ERR'}" for band in "jhk" for e in ("", "e_")}
+    values = {name: np.asarray(rows[column], float) for name, column in known.items()}
+    other = np.random.default_rng(seed).permutation(len(rows))
+    change = np.abs(values["k_mag"][other] - values["k_mag"])
+    swapped_k = {name: values[name][other] for name in ("k_mag", "e_k_mag")}
+    fine = np.all([values[f"e_{band}_mag"] < 0.1 for band in "jhk"], axis=0) & (values["k_mag"] > 4)
+
+    def rejected(values: dict[str, np.ndarray], ebv: np.ndarray | float, members: np.ndarray) -> list[str]:
+        found = Stars.of(values | {"ebv": ebv}, len(rows))
+        bits, unknown = judge(found, np.ones((3, len(rows))), np.zeros(len(rows)))
+        looked = members & fine & (unknown & Criterion.COLOUR.value == 0)
+        return [share(bits & Criterion.COLOUR.value > 0, looked)]
+
+    everyone, sfd = np.ones(len(rows), bool), 0.884 * np.asarray(rows["SFD_EBV"], float)
+    table(
+        "Stars of Hipparcos in DR12, E(B-V) taken for 0 if not said",
+        ["stars", "rejected by their colours"],
+        [
+            ["as they are", *rejected(values, 0.0, everyone)],
+            ["with E(B-V) of SFD", *rejected(values, sfd, everyone)],
+            ["with another's Ks, 0.57 mag or more", *rejected(values | swapped_k, 0.0, change >= 0.57)],
+            ["with another's Ks, 1.5 mag or more", *rejected(values | swapped_k, 0.0, change >= 1.5)],
+        ],
+    )
+
+
 def gaps(seed: int, count: int = 192, draws: int = 30) -> None:
     """What a distance of a giant costs that a part of a detector is lost in one piece."""
     model, conditions = (
@@ -267,7 +296,9 @@ def gaps(seed: int, count: int = 192, draws: int = 30) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("data", type=Path, help="the folder with spectra_models, isochrones and apstar")
+    parser.add_argument(
+        "data", type=Path, help="folder of spectra_models, isochrones, apstar, catalogs"
+    )
     parser.add_argument("--stars", type=int, default=6144)
     parser.add_argument("--seed", type=int, default=4711)
     parser.add_argument("--draws", type=int, default=50, help="Monte Carlo draws per spectrum")
@@ -288,6 +319,7 @@ def main() -> None:
             asked.predictions.parent.mkdir(parents=True, exist_ok=True)
             np.savez(asked.predictions, **vars(survey))
     kept(survey)
+    real_colours(asked.data, asked.seed)
     swaps(survey)
     lost(survey)
 
