@@ -296,9 +296,7 @@ def gaps(seed: int, count: int = 192, draws: int = 30) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument(
-        "data", type=Path, help="folder of spectra_models, isochrones, apstar, catalogs"
-    )
+    parser.add_argument("data", type=Path, help="folder of spectra_models, isochrones, apstar, catalogs")
     parser.add_argument("--stars", type=int, default=6144)
     parser.add_argument("--seed", type=int, default=4711)
     parser.add_argument("--draws", type=int, default=50, help="Monte Carlo draws per spectrum")
