@@ -110,6 +110,8 @@ def _results(
     table["source_pk"] = [star + 1 for star in of_star]
     table["spectrum_pk"] = [key + 1 for key in keys]
     table |= {"run_pk": [run] * count, "v_astra": [1000] * count, "tag": [None] * count}
+    table["not_clean"] = [(0, None, 128, 68, 0)[key % 5] for key in keys]
+    table["not_checked"] = [(0, None, 0, 64, 128)[key % 5] for key in keys]
     return table | _times(keys)
 
 

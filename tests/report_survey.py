@@ -50,6 +50,8 @@ def fill(folder: Path, weights: Path, stars: int = 40) -> None:
                 e_dist=dist * error / fakemag,
                 flag_fakemag_unreliable=number == 10,
                 flag_missing_extinction=number == 11,
+                not_clean=None if number == 12 else 2**7 if number % 6 == 5 else 0,
+                not_checked=None if number == 12 else 0 if number % 5 else 2**7,
             )
     void = dict.fromkeys(("L_fakemag", "e_L_fakemag", "e_model_L_fakemag", "dist", "e_dist", "e_model_dist"))
     lost = a_spectrum(a_source(sdss4_apogee_id=f"2M{HOSTILE}"), path=f"/nowhere/{HOSTILE}.fits")

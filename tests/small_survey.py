@@ -50,6 +50,8 @@ def a_measured(
         "weighted_dist": 1000 / (parallax + 0.04),
         "e_weighted_dist": dist * 0.02,
         "run_pk": run.pk,
+        "not_clean": 0,
+        "not_checked": 0,
     }
     return a_result(spectrum, **(found | gaia | combined | best | {"best_dist_from": "weighted"} | values))
 
@@ -67,7 +69,7 @@ def fill_survey() -> None:
     a_measured(a_star(3, 900.0, ebv=None), 900.0, new, flag_missing_extinction=True)
     a_measured(a_star(4, 850.0, k_mag=None), 1.0, new, flag_missing_photometry=True)
     a_measured(a_star(5, 850.0), 850.0, new, flag_fakemag_unreliable=True, telescope="lco25m")
-    a_measured(a_star(6, 820.0), 820.0, new, telescope="lco25m")
+    a_measured(a_star(6, 820.0), 820.0, new, telescope="lco25m", not_clean=2**7)
     lost = {"L_fakemag": None, "flag_no_result": True, "no_result_reason": "truncated"}
     a_measured(a_star(7, 850.0), math.nan, new, **lost)
     unread = {"task": "astronn_dist", "spectrum_pk": a_spectrum(a_star(8, 850.0)).spectrum_pk}

@@ -97,7 +97,13 @@ def test_the_primary_header_says_what_the_rows_come_from(survey, written, in_sql
     assert (header["NSPECTRA"], header["NSTARS"]) == (SPECTRA, len(set(expected["source_pk"]) - {None}))
     assert (header["MIXED"], header["NAMES"]) == (False, "astra")
     assert header["DATE"] == str(max(expected["modified"]))[:19].replace(" ", "T")
-    counts = {"NGOOD": "good", "NBAD": "flag_bad", "NWARN": "flag_warn", "NFLAG11": "flag_no_result"}
+    counts = {
+        "NGOOD": "good",
+        "NCLEAN": "clean",
+        "NBAD": "flag_bad",
+        "NWARN": "flag_warn",
+        "NFLAG11": "flag_no_result",
+    }
     counts |= {"NFLAG1": "flag_missing_photometry", "NFLAG2": "flag_missing_extinction"}
     for card, key in counts.items():
         assert header[card] == sum(expected[key]), card

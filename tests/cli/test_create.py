@@ -32,7 +32,7 @@ def test_it_says_what_it_wrote_and_where(astra, db):
 
     assert code == 0
     first, second = out.splitlines()
-    assert first == f"{NAME}.fits: 80 spectra of 60 stars, 101 columns"
+    assert first == f"{NAME}.fits: 80 spectra of 60 stars, 105 columns"
     assert second.startswith("good ")
     assert " MB in " in err
     assert 'the rows are in HDU 2, "APOGEE"' in err
@@ -46,7 +46,7 @@ def test_json_has_the_path_and_the_counts(astra, db):
     found = json.loads(out)
 
     assert code == 0
-    assert (found["path"], found["columns"], found["mixed"]) == (f"{NAME}.fits", 104, False)
+    assert (found["path"], found["columns"], found["mixed"]) == (f"{NAME}.fits", 108, False)
     assert found["weights"] == {"name": "survey", "sha256": "ab" * 32}
     assert found["spectra"] == found["good"] == len(Table.read(f"{NAME}.fits", hdu=2))
     assert (found["bad"], found["flags"]["flag_no_result"]) == (0, 0)

@@ -117,12 +117,17 @@ def test_the_bits_that_are_said_are_the_value(value):
 
 @pytest.mark.parametrize(
     ("kind", "model"),
-    [("result_flags", AstroNNdist), ("spectrum_flags", ApogeeCoaddedSpectrumInApStar), ("ebv_flags", Source)],
+    [
+        ("result_flags", AstroNNdist),
+        ("not_clean", AstroNNdist),
+        ("not_checked", AstroNNdist),
+        ("spectrum_flags", ApogeeCoaddedSpectrumInApStar),
+        ("ebv_flags", Source),
+    ],
 )
 def test_every_flag_of_a_model_is_known(kind, model):
-    named = [
-        name for name in dir(model) if name.startswith("flag_") and hasattr(getattr(model, name), "value")
-    ]
+    flags = {name: getattr(model, name) for name in dir(model) if name.startswith("flag_")}
+    named = [name for name, flag in flags.items() if hasattr(flag, "value") and flag.field.name == kind]
 
     assert sorted(known_flags(kind)) == sorted(named)
 
@@ -168,6 +173,7 @@ def test_the_flags_of_another_task_are_said_in_its_words(lines, astra):
             "flag_warn": False,
             "flag_bad": True,
             "not_good": False,
+            "not_clean": False,
         }
     ]
 

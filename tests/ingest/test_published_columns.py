@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from astropy.io import fits
+from builders import on_sqlite
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,8 @@ from astra.ingest.allstar import ingest_allstar
 from astra.ingest.apstar import ingest_apstar
 from astra.ingest.source_rows import VALUE_COLUMNS
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source
+from astra.pipelines.astronn_dist.distances.clean import Criterion, judge
+from astra.pipelines.astronn_dist.distances.distance import NAMES, Stars
 
 _numbers = itertools.count(1)
 _CODES = {"bool": "L", "int16": "I", "int32": "J", "int64": "K", "int63": "K", "float32": "E", "float64": "D"}
@@ -176,3 +179,30 @@ def test_columns_that_are_not_there_leave_their_values_absent(db, published, tmp
     without = data.draw(st.sets(st.sampled_from(sorted({*table[3].values()}))), label="without")
 
     _ingested(published, tmp_path, table, without=without)
+
+
+# > What the columns suffice for
+
+#: A giant out of the plane, in the columns that its release has.
+_GIANT = {"ra": 192.8, "dec": 27.1, "l": 122.0, "b": 89.9, "snr": 150.0, "spectrum_flags": 0}
+_GIANT |= {"j_mag": 9.66, "h_mag": 9.09, "k_mag": 9.0, "e_j_mag": 0.02, "e_h_mag": 0.02, "e_k_mag": 0.02}
+_GIANT |= {"ph_qual": "AAA", "cc_flg": "000", "ebv": 0.01, "e_ebv": 0.01, "ebv_flags": 2}
+_GIANT |= {"plx": 0.5, "e_plx": 0.02, "g_mag": 12.0, "bp_mag": 12.6, "rp_mag": 11.3}
+
+
+@on_sqlite
+@pytest.mark.parametrize("table", SPECTRA, ids=_label)
+def test_in_no_release_a_star_is_unclean_for_what_is_not_published(db, published, tmp_path, table):
+    kind, release, hdu, columns = table
+    layout = published(kind)[release]["hdus"][hdu]["columns"]
+    values, obj = _values(columns, 1), "2M00000001+0000000"
+    values |= {name: value for name, value in _GIANT.items() if name in columns}
+    given = _given(release, columns, values, obj) | {"SFD_EBV": 0.01}
+
+    ingest_allstar(_written(tmp_path / f"{kind}.fits", kind, release, layout, given), release="dr19")
+
+    star = Source.get(Source.sdss4_apogee_id == obj)
+    stars = Stars.of({name: getattr(star, name) for name in NAMES}, 1)
+    not_clean, not_checked = judge(stars, np.full((3, 1), 0.9), np.zeros(1))
+    assert Criterion(int(not_clean[0])) == Criterion(0)
+    assert (Criterion.EXTINCTION in Criterion(int(not_checked[0]))) == ("ebv" not in columns)

@@ -46,16 +46,18 @@ def test_counts_are_those_of_sql(survey):
 
     counted = survey.execute_sql(
         "SELECT count(*), count(DISTINCT source_pk), count(CASE WHEN good THEN 1 END), "
+        "count(CASE WHEN clean THEN 1 END), "
         "count(CASE WHEN flag_bad THEN 1 END), count(CASE WHEN flag_warn THEN 1 END) FROM distances"
     ).fetchone()
     rows = contents.rows
     found = (
         len(rows),
         contents.stars,
-        *(int(rows[name].sum()) for name in ("good", "flag_bad", "flag_warn")),
+        *(int(rows[name].sum()) for name in ("good", "clean", "flag_bad", "flag_warn")),
     )
     assert found == tuple(counted)
     assert counted[0] > counted[2] > 40
+    assert counted[2] > counted[3] > 0
 
 
 def test_pulls_and_the_zero_point_are_those_of_plain_python(survey):

@@ -93,6 +93,16 @@ def test_the_head_says_database_version_weights_and_seed(page):
 # > The command
 
 
+def test_pages_say_what_is_clean_and_why_the_others_are_not(pages):
+    report, star = (" ".join(Page(path.read_text(encoding="utf-8")).text.split()) for path in pages)
+
+    assert "Why good distances are not clean" in report
+    assert AstroNNdist.flag_not_clean_gaia.help_text in report
+    assert "2 good ones come from before there was clean" in report
+    assert "Why it is not clean" in star
+    assert AstroNNdist.flag_not_clean_k_mag.help_text in star
+
+
 def test_a_star_without_a_result_says_what_is_pending(db, tmp_path, astra):
     star = a_source()
     a_spectrum(star)
@@ -138,7 +148,7 @@ def test_the_command_tells_a_program_what_it_wrote(db, tmp_path, astra):
         "spectra": 3,
         "stars": 2,
     }
-    assert [said[name] for name in ("good", "warn", "bad")] == [1, 1, 2]
+    assert [said[name] for name in ("good", "clean", "warn", "bad")] == [1, 0, 1, 2]
     assert {name for name, count in said["flags"].items() if count == 1} == {
         "flag_missing_photometry",
         "flag_missing_extinction",

@@ -64,7 +64,8 @@ def test_the_page_of_any_task_has_counts_flags_reasons_and_columns(lines, tmp_pa
     said, text = json.loads(out), text_of(tmp_path / "here" / "line_width-report.html")
     assert (code, err) == (0, "")
     assert list(said) == [
-        *("task", "output", "bytes", "spectra", "stars", "good", "warn", "bad", "flags", "weights", "elapsed")
+        *("task", "output", "bytes", "spectra", "stars", "good", "clean", "warn", "bad", "flags", "weights"),
+        "elapsed",
     ]
     assert [said[name] for name in ("task", "spectra", "stars", "good", "warn", "bad")] == [
         *("line_width", 4, 2, None, 0, 2)

@@ -32,7 +32,7 @@ from astra.running.runs import Report
 from astra.spectra.apstar import read_combined
 from astra.spectra.coverage import Coverage, coverage_of
 from astra.tasks.contract import task
-from astra.tasks.pending import Selection, anything_pending
+from astra.tasks.pending import Selection, anything_pending, count_pending
 from astra.tasks.withheld import Withheld, note
 
 FILLED = {*Coverage._fields, "modified"}
@@ -324,6 +324,32 @@ def test_a_row_from_before_is_not_stale_and_gets_the_zero_point_that_can_be_esti
     assert found.plx_zero_point_origin == "bp_rp"
     assert [getattr(found, name) for name in later] == [getattr(now, name) for name in later]
     assert (found.e_gaia_parallax, found.weighted_parallax) == (now.e_gaia_parallax, now.weighted_parallax)
+
+
+def test_reasons_of_old_rows_are_filled_and_derived_again_once_their_coverage_is_known(db, tmp_path):
+    path = write_apstar(tmp_path / "whole.fits")
+    old, covered = _rows(2, path, tag="old")
+    AstroNNdist.update(dict.fromkeys(Coverage._fields, 0.9)).where(
+        AstroNNdist.task_pk == covered.task_pk
+    ).execute()
+    assert count_pending(Selection(astronn_dist)) == 0
+
+    assert _fill(astronn_dist, "distances").tally.filled == 2
+    without, whole = AstroNNdist.select().order_by(AstroNNdist.task_pk)
+    assert without.flag_not_clean_coverage
+    assert without.flag_not_checked_coverage
+    assert not whole.flag_not_clean_coverage
+    assert not whole.flag_not_checked_coverage
+    assert count_pending(Selection(astronn_dist)) == 0
+
+    _fill(astronn_dist, "coverage")
+    assert count_pending(Selection(astronn_dist)) == 1
+    rederive(astronn_dist, [old.spectrum_pk])
+
+    found = AstroNNdist.get_by_id(old.task_pk)
+    assert not found.flag_not_clean_coverage
+    assert not found.flag_not_checked_coverage
+    assert count_pending(Selection(astronn_dist)) == 0
 
 
 # > What is refused

@@ -1,7 +1,7 @@
 """The reference, made from the code whenever the site is built, so that it cannot drift.
 
     {reference} columns MODEL   the columns of a table or a view
-    {reference} flags MODEL     its bits
+    {reference} flags MODEL [COLUMN]   its bits
     {reference} exit-codes      what the program ends with
     {reference} settings        what can be set, and where
     {reference} options TASK    what a task takes beside the options of its command
@@ -30,7 +30,7 @@ class Reference(SphinxDirective):
     """A part of the reference, by its name."""
 
     required_arguments = 1
-    optional_arguments = 1
+    optional_arguments = 2
 
     def run(self) -> list[nodes.Node]:
         """The part as it is now."""

@@ -46,12 +46,13 @@ def columns(model_name: str) -> str:
     return table(("column", "type", "unit", "meaning"), rows)
 
 
-def flags(model_name: str) -> str:
-    """The bits of a table, each with its name; what they make of a row where the model says so."""
+def flags(model_name: str, column: str | None = None) -> str:
+    """The bits of a table, or of a column, each with its name; what they make of a row where that is said."""
     model = getattr(astra.models, model_name)
-    summaries = {mask: getattr(model, mask, None) for mask in ("BAD", "WARN")}
+    is_result = column in (None, "result_flags")
+    summaries = {mask: getattr(model, mask, None) if is_result else None for mask in ("BAD", "WARN")}
     rows = []
-    for name, flag in flags_of(model).items():
+    for name, flag in flags_of(model, column).items():
         sets = [f"`flag_{mask.lower()}`" for mask, bits in summaries.items() if bits and flag.value & bits]
         rows.append((f"`{name}`", str(flag.bit), str(flag.value), flag.help_text, *sets))
     heads = ("flag", "bit", "value", "meaning", *(["sets"] if summaries["BAD"] else []))

@@ -186,6 +186,7 @@ UCDS = {
     "no_result_reason": "meta.note",
     "primary_spectrum": "meta.code",
     "good": _FLAG,
+    **dict.fromkeys(("not_clean", "not_checked", "gaia_checked", "clean"), _FLAG),
     # > Provenance
     "task_pk": "meta.record",
     "run_pk": "meta.id.assoc",

@@ -131,6 +131,7 @@ class Created:
             "spectra": summary.rows,
             "stars": summary.stars,
             "good": true["good"] if rows_of(self.table.task) is Distance else None,
+            "clean": true["clean"] if rows_of(self.table.task) is Distance else None,
             "bad": true.get("flag_bad"),
             "warn": true.get("flag_warn"),
             "flags": {name: true[name] for name in flag_bits(self.table.task)},

@@ -123,6 +123,11 @@ class Table:
                 true["good"] if self._are_distances else None,
                 "Spectra with a result fit for science: good",
             ),
+            (
+                "NCLEAN",
+                true["clean"] if self._are_distances else None,
+                "Spectra with one fit for single stars: clean",
+            ),
             ("NBAD", true.get("flag_bad"), "Spectra with flag_bad"),
             ("NWARN", true.get("flag_warn"), "Spectra with flag_warn"),
             *(

@@ -79,7 +79,7 @@ def _say(made: "Created", *, filtered: bool) -> None:
     found = made.as_dict()
     rows = f"{found['spectra']:,} spectra of {found['stars']:,} stars, {found['columns']} columns"
     say(f"{found['path']}: {rows}")
-    counts = [] if found["good"] is None else [f"good {found['good']:,}"]
+    counts = [f"{name} {found[name]:,}" for name in ("good", "clean") if found[name] is not None]
     counts += [] if found["bad"] is None else [quality(found)]
     if counts:
         say(", ".join(counts))

@@ -47,7 +47,7 @@ def report(
     if as_json:
         say_json(made.as_json())
         return
-    counted = {"good": made.good, "warn": made.warn, "bad": made.bad}
+    counted = {"good": made.good, "clean": made.clean, "warn": made.warn, "bad": made.bad}
     known = [f"{name} {count:,}" for name, count in counted.items() if count is not None]
     say(f"spectra {made.spectra:,}, stars {made.stars:,}" + (f": {', '.join(known)}" if known else ""))
     say(f"written: {made.output} ({made.bytes / 1e6:.1f} MB, {made.elapsed:.1f} s)")

@@ -16,6 +16,9 @@ import numpy as np
 #: Nidever 2011 (ApJ 739, 25, equation 1), and E(B-V) = 2.61 E(H - [4.5 um]).
 A_K_PER_EBV = 0.3517
 
+#: A_J / A_K and A_H / A_K (Indebetouw et al. 2005, ApJ 619, 931, abstract).
+A_J_PER_A_K, A_H_PER_A_K = 2.50, 1.55
+
 #: A usable Ks magnitude is larger than this: catalogues write -9999 where there is none [mag].
 SMALLEST_K_MAG = -1.0
 

@@ -5,6 +5,7 @@ coadd is preferred as the primary spectrum, whatever the signal-to-noise ratios.
 """
 
 from astra.models import fields
+from astra.models.apogee import ApogeeSpectrum
 from astra.models.base import BaseModel
 from astra.models.mwm import APOGEE
 from astra.models.pipeline import FlaggedOutputModel
@@ -52,12 +53,50 @@ class AstroNNdist(FlaggedOutputModel):
     # Bits 3-10 stay free, and 11 is flag_no_result: published bits are never renumbered.
     no_result_reason = fields.TextField(null=True)
 
+    # > Fit for single stars
+    # Both have the same bits. They are NULL in results from before there were any.
+    not_clean = fields.BitField(null=True, default=None)
+    flag_not_clean_k_mag = not_clean.flag(
+        2**0, "Ks is not fit for use: ph_qual not A or B, cc_flg not 0, or an error above 0.1 mag or unknown"
+    )
+    flag_not_clean_k_range = not_clean.flag(2**1, "Ks is outside the range of 2MASS, 4 to 14.3 mag")
+    flag_not_clean_colour = not_clean.flag(2**2, "J - Ks and H - Ks, dereddened, are not those of a star")
+    flag_not_clean_extinction = not_clean.flag(
+        2**3, "The extinction is not known, and the star is not out of the plane, |b| > 30 deg"
+    )
+    flag_not_clean_upper_limit = not_clean.flag(2**4, "E(B-V) is an upper limit")
+    flag_not_clean_sfd = not_clean.flag(
+        2**5, "E(B-V) is that of all dust (SFD), and the star is not out of the plane, |b| > 30 deg"
+    )
+    flag_not_clean_coverage = not_clean.flag(
+        2**6, "Fewer than 50 % of the pixels of the blue detector, or 30 % of another one, can be used"
+    )
+    flag_not_clean_gaia = not_clean.flag(2**7, "Spectrum and Gaia disagree: |parallax_pull| is 3 or more")
+    flag_not_clean_ruwe = not_clean.flag(2**8, "RUWE is 1.4 or more: more than one star, or bad astrometry")
+
+    not_checked = fields.BitField(null=True, default=None)
+    flag_not_checked_k_mag = not_checked.flag(2**0, "No ph_qual or no cc_flg; the error of Ks decides")
+    flag_not_checked_colour = not_checked.flag(2**2, "No J, H, Ks or E(B-V); passes")
+    flag_not_checked_extinction = not_checked.flag(2**3, "No E(B-V); passes out of the plane, |b| > 30 deg")
+    flag_not_checked_upper_limit = not_checked.flag(2**4, "Not known where E(B-V) comes from; passes")
+    flag_not_checked_sfd = not_checked.flag(2**5, "Not known where E(B-V) comes from; passes")
+    flag_not_checked_coverage = not_checked.flag(2**6, "Not known how many pixels can be used; does not pass")
+    flag_not_checked_gaia = not_checked.flag(
+        2**7, "No parallax of spectrum or Gaia, or RUWE is 1.4 or more; passes"
+    )
+    flag_not_checked_ruwe = not_checked.flag(2**8, "No RUWE; passes")
+
     BAD = FlaggedOutputModel.BAD | 2**0 | 2**1
     WARN = 2**2
 
     class Meta:
         table_name = "astro_nn_dist"
         indexes = (FlaggedOutputModel.UNIQUE, (("inputs_read",), False))
+
+    @classmethod
+    def counted_flags(cls) -> dict[str, fields.Flag]:
+        """Those of ``result_flags``; the bits of ``not_clean`` are reasons."""
+        return fields.flags_of(cls, "result_flags")
 
 
 class Distance(BaseModel):
@@ -136,6 +175,15 @@ class Distance(BaseModel):
     good = fields.BooleanField(
         help_text="Fit for science: not flag_bad, and STARFLAG bits 0, 3 and 4 are not set"
     )
+    not_clean = fields.BigIntegerField(null=True)
+    not_checked = fields.BigIntegerField(null=True)
+    gaia_checked = fields.BooleanField(
+        help_text="Whether the parallax of Gaia could be compared with that of the spectrum for clean"
+    )
+    clean = fields.BooleanField(
+        help_text="Fit for single stars: good, not_clean is 0, and none of the STARFLAG bits that say "
+        "that the spectrum is not that of one star, taken and combined as it should be"
+    )
 
     # > Provenance
     task_pk = fields.BigIntegerField()
@@ -153,6 +201,28 @@ class Distance(BaseModel):
         primary_key = False
 
 
+# > STARFLAG bits that keep a result from being clean
+
+_OF_EVERY_RELEASE = (
+    ApogeeSpectrum.flag_commissioning,
+    ApogeeSpectrum.flag_persist_jump_pos,
+    ApogeeSpectrum.flag_persist_jump_neg,
+)
+# Velocities from two templates are compared up to DR16 alone; since DR17 all visits are fitted together, and
+# the peaks of the cross-correlation are counted (documentation of ``apogee_drp``, Radial Velocities).
+_UP_TO_DR16 = (*_OF_EVERY_RELEASE, ApogeeSpectrum.flag_bad_rv_combination)
+_SINCE_DR17 = (*_OF_EVERY_RELEASE, ApogeeSpectrum.flag_multiple_suspect, ApogeeSpectrum.flag_rv_failure)
+_OLD_RELEASES = tuple(f"dr{number}" for number in range(10, 17))
+
+
+def not_clean_starflags(release: str | None = None) -> int:
+    """The bits of STARFLAG that keep a result of a release from being clean; of ``None``, those of any."""
+    old, new = (sum(flag.value for flag in flags) for flags in (_UP_TO_DR16, _SINCE_DR17))
+    if release is None:
+        return old | new
+    return old if release in _OLD_RELEASES else new
+
+
 # > The SQL of the view
 
 #: The columns that came later, in the order in which they came: a view only grows at its end.
@@ -165,6 +235,7 @@ APPENDED = (
     *("coverage", "coverage_blue", "coverage_green", "coverage_red"),
     *("plx_zero_point_origin", "parallax_pull"),
     *("best_dist", "best_dist_lo", "best_dist_hi", "best_dist_from"),
+    *("not_clean", "not_checked", "gaia_checked", "clean"),
 )
 
 # What one kind of spectra lacks.
@@ -177,6 +248,11 @@ def _has(bits: int) -> str:
     return f"(result.result_flags & {bits}) <> 0"
 
 
+_GOOD = f"""((result.result_flags & {AstroNNdist.BAD}) = 0
+        AND (spectrum.spectrum_flags & {Distance.NOT_GOOD}) = 0)"""
+_STARFLAG_CLEAN = f"""(spectrum.spectrum_flags & CASE WHEN spectrum.release IN {_OLD_RELEASES}
+        THEN {not_clean_starflags(_OLD_RELEASES[0])} ELSE {not_clean_starflags("")} END) = 0"""
+
 _EXPRESSIONS = {
     "sdss_id": "source.sdss_id",
     "source_pk": "spectrum.source_pk",
@@ -185,11 +261,13 @@ _EXPRESSIONS = {
     # 5 / ln(10) = 2.1715: the error of 5 log10(x) per relative error of x.
     "e_m_ks_abs": "CASE WHEN result.l_fakemag > 0 "
     "THEN 2.171472409516259 * result.e_l_fakemag / result.l_fakemag END",
-    **{name: _has(flag.value) for name, flag in fields.flags_of(AstroNNdist).items()},
+    **{name: _has(flag.value) for name, flag in fields.flags_of(AstroNNdist, "result_flags").items()},
     "flag_warn": _has(AstroNNdist.WARN),
     "flag_bad": _has(AstroNNdist.BAD),
-    "good": f"((result.result_flags & {AstroNNdist.BAD}) = 0 "
-    f"AND (spectrum.spectrum_flags & {Distance.NOT_GOOD}) = 0)",
+    "good": _GOOD,
+    # A row from before there were reasons is not known to be clean.
+    "gaia_checked": f"COALESCE((result.not_checked & {AstroNNdist.flag_not_checked_gaia.value}) = 0, FALSE)",
+    "clean": f"COALESCE({_GOOD} AND result.not_clean = 0 AND {_STARFLAG_CLEAN}, FALSE)",
 }
 
 

@@ -9,6 +9,7 @@ import peewee
 
 from astra.errors import UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, FlaggedOutputModel, Source
+from astra.models.astronn_dist import not_clean_starflags
 from astra.models.base import BaseModel
 from astra.models.fields import flags_of
 
@@ -32,6 +33,7 @@ class Flag:
         flag_warn: Whether it sets ``flag_warn``; only of ``result_flags``.
         flag_bad: Whether it sets ``flag_bad``; only of ``result_flags``.
         not_good: Whether a distance with it is not ``good``.
+        not_clean: Whether one with it is not ``clean``, of a bit of STARFLAG in one release at least.
     """
 
     bit: int
@@ -40,10 +42,12 @@ class Flag:
     flag_warn: bool
     flag_bad: bool
     not_good: bool
+    not_clean: bool
 
     def line(self) -> str:
         """All of it on one line."""
         named = {"flag_bad": self.flag_bad, "flag_warn": self.flag_warn, "not good": self.not_good}
+        named |= {"not clean": self.not_clean and not self.not_good}
         effects = [word for word, applies in named.items() if applies]
         effect = f" [{', '.join(effects)}]" if effects else ""
         return f"bit {self.bit:>2}  {self.name or 'unknown'}{effect}: {self.meaning}"
@@ -138,7 +142,8 @@ def _model_of(kind: str, models: Sequence[type[BaseModel]]) -> type[BaseModel]:
 
 
 def _flag(kind: str, models: Sequence[type[BaseModel]], bit: int, name: str | None, meaning: str) -> Flag:
-    masks = dict.fromkeys(_SUMMARIES, 0) | _summaries(kind, models) | {"not_good": _not_good(kind, models)}
+    masks = dict.fromkeys(_SUMMARIES, 0) | _summaries(kind, models)
+    masks |= {"not_good": _not_good(kind, models), "not_clean": _not_clean(kind, models)}
     return Flag(bit, name, meaning, **{effect: bool(mask >> bit & 1) for effect, mask in masks.items()})
 
 
@@ -154,6 +159,13 @@ def _not_good(kind: str, models: Sequence[type[BaseModel]]) -> int:
     """The bits of a column that keep a distance from being good."""
     bits = {"result_flags": AstroNNdist.BAD, "spectrum_flags": Distance.NOT_GOOD}
     return bits.get(kind, 0) if AstroNNdist in models else 0
+
+
+def _not_clean(kind: str, models: Sequence[type[BaseModel]]) -> int:
+    """The bits of a column that keep a distance from being clean."""
+    every = sum(flag.value for flag in flags_of(AstroNNdist, "not_clean").values())
+    bits = {"spectrum_flags": not_clean_starflags(), "not_clean": every}
+    return _not_good(kind, models) | (bits.get(kind, 0) if AstroNNdist in models else 0)
 
 
 def _value(word: str, kind: str, named: dict[str, Flag], summaries: dict[str, int]) -> int:

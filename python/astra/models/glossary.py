@@ -174,5 +174,7 @@ class Glossary:
     coverage_blue = "Share of the pixels of the blue detector that can be used"
     coverage_green = "Share of the pixels of the green detector that can be used"
     coverage_red = "Share of the pixels of the red detector that can be used"
+    not_clean = "Why the result is not fit for single stars (bits); absent if it was not looked at"
+    not_checked = "What of that could not be looked at, so that a fallback decided (the same bits)"
     result_flags = "Flags describing the result (bits)"
     no_result_reason = "Why there is no result"

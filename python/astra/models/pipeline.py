@@ -225,8 +225,13 @@ class PipelineOutputModel(BaseModel):
 
     @classmethod
     def flag_names(cls) -> list[str]:
-        """The names of the flags of one bit each, in the order of their bits."""
-        return list(fields.flags_of(cls))
+        """The names of the flags that are counted, in the order of their bits."""
+        return list(cls.counted_flags())
+
+    @classmethod
+    def counted_flags(cls) -> dict[str, fields.Flag]:
+        """The flags of one bit each that runs, status and reports count, by their names."""
+        return fields.flags_of(cls)
 
 
 #: What newer versions of upstream call it.

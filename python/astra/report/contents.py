@@ -63,10 +63,11 @@ class TaskContents:
         return len(np.unique(sources[sources > 0])) + int((sources == 0).sum())
 
     def flags(self, model: type[peewee.Model], column: str | None = None) -> list[tuple[str, str, int]]:
-        """The flags of a model, or of a column of it: name, meaning, and the number of spectra with it."""
+        """The flags that are counted, or all of a column: name, meaning, number of spectra with it."""
+        named = model.counted_flags() if column is None else flags_of(model, column)
         return [
             (name, flag.help_text, int(np.count_nonzero(self.rows[flag.field.name] & flag.value)))
-            for name, flag in flags_of(model, column).items()
+            for name, flag in named.items()
         ]
 
 

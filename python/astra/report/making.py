@@ -28,7 +28,7 @@ class Made:
     """What was written.
 
     Attributes:
-        good: How many distances are good; ``None`` for another task.
+        good, clean: How many distances are good, and clean; ``None`` for another task.
         warn, bad: How many results have these summaries of their flags; ``None`` if they have no flags.
         flags: How many spectra have each flag of a result.
         weights: Name and sha256 of each set of weights that the results come from.
@@ -40,6 +40,7 @@ class Made:
     spectra: int
     stars: int
     good: int | None
+    clean: int | None
     warn: int | None
     bad: int | None
     flags: dict[str, int]
@@ -111,7 +112,9 @@ def make_report(
     rows = contents.rows
     weights = {(kind.origin.weights_name, kind.origin.weights_sha256) for kind in contents.kinds}
     # A column of another task may be called good as well.
-    counts = (rows.values["good"] if task.output_model is AstroNNdist else None,)
+    counts = tuple(
+        rows.values[name] if task.output_model is AstroNNdist else None for name in ("good", "clean")
+    )
     counts += tuple(rows.values.get(name) for name in ("flag_warn", "flag_bad"))
     return Made(
         task.name,

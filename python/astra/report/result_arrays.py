@@ -7,7 +7,7 @@ from functools import cached_property, partial
 import numpy as np
 import peewee
 
-from astra.ingest.values import FILLER, SMALLEST_K_MAG
+from astra.ingest.values import A_J_PER_A_K, FILLER, SMALLEST_K_MAG
 from astra.models import ApogeeCombinedSpectrum, Distance, Source
 from astra.report.arrays import Arrays, keys, moments, numbers, read_arrays, truths
 
@@ -15,10 +15,12 @@ _NUMBERS = (
     *("l", "b", "snr", "k_mag", "ebv", "A_k_mag", "L_fakemag", "e_L_fakemag", "e_model_L_fakemag"),
     *("m_ks_abs", "dist", "e_dist", "plx", "e_plx", "ruwe"),
     *("e_nn_parallax", "plx_zero_point", "gaia_parallax", "e_gaia_parallax", "parallax_pull"),
+    # Bits, but absent in results from before there were any.
+    "not_clean",
 )
 _TEXTS = ("telescope", "plx_zero_point_origin", "best_dist_from")
 _KEYS = ("spectrum_pk", "source_pk", "result_flags", "spectrum_flags", "run_pk", "v_astra")
-_TRUTHS = ("good", "primary_spectrum", "flag_warn", "flag_bad")
+_TRUTHS = ("good", "clean", "gaia_checked", "primary_spectrum", "flag_warn", "flag_bad")
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,6 @@ def read_rows(spectra: Sequence[int] | None = None) -> Rows:
 
 
 # > Classes of stars, by absolute magnitude and colour alone
-
-#: A_J / A_Ks (Indebetouw et al. 2005, ApJ 619, 931, table 1).
-A_J_PER_A_K = 2.5
 
 #: Ks magnitude of the red clump, with how far from it a star is taken to be in it [mag]
 #: (Hawkins et al. 2017, MNRAS 471, 722: -1.61, with a scatter of 0.17).

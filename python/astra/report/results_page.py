@@ -8,11 +8,13 @@ import numpy as np
 from astra.config import Settings
 from astra.models import AstroNNdist, Distance
 from astra.models.apogee import ApogeeSpectrum
+from astra.models.fields import flags_of
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.report import population, uncertainties
 from astra.report.agreement import NO_RESULT, WORST
 from astra.report.contents import Contents
 from astra.report.page import RESULTS, Section, macros, page, share
+from astra.report.result_arrays import Rows
 from astra.report.star_details import Detail, Drawing, read_details
 from astra.report.star_page import NUMBERS_REMAIN, draw_spectrum, flags_set, weights
 from astra.report.task_page import own_sections
@@ -61,6 +63,7 @@ def _head(contents: Contents) -> str:
         "spectra with a result row": f"{len(rows):,}",
         "stars": f"{contents.stars:,}",
         "good": count("good"),
+        "clean": count("clean"),
         "look twice (flag_warn)": count("flag_warn"),
         "discard (flag_bad)": count("flag_bad"),
     }
@@ -73,7 +76,25 @@ def _flags(contents: Contents) -> str:
     of_results = contents.flags(AstroNNdist, "result_flags")
     of_results += [(name, getattr(Distance, name).help_text, int(rows[name].sum())) for name in _SUMS]
     of_spectra = contents.flags(ApogeeSpectrum, "spectrum_flags")
-    return macros(RESULTS).flags(of_results, [entry for entry in of_spectra if entry[2]], len(rows))
+    entries = of_results, [entry for entry in of_spectra if entry[2]], len(rows)
+    return macros(RESULTS).flags(*entries) + _reasons(rows)
+
+
+def _reasons(rows: Rows) -> str:
+    """Why good distances are not clean, and of how many that is not known."""
+    good = rows["not_clean"][rows["good"]]
+    looked_at = np.nan_to_num(good).astype(np.int64)
+    entries = [
+        (flag.help_text, int(np.count_nonzero(looked_at & flag.value)))
+        for flag in flags_of(AstroNNdist, "not_clean").values()
+    ]
+    counts = {
+        "good": len(good),
+        "clean": int(rows["clean"].sum()),
+        "unknown": int(np.isnan(good).sum()),
+        "gaia": int((rows["clean"] & rows["gaia_checked"]).sum()),
+    }
+    return macros(RESULTS).reasons([entry for entry in entries if entry[1]], counts)
 
 
 def _outliers(contents: Contents, details: list[Detail]) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from astra.config import Settings
+from astra.models.astronn_dist import AstroNNdist, Distance, not_clean_starflags
 from astra.models.base import BaseModel
 from astra.models.fields import flags_of
 from astra.report.contents import Contents
@@ -69,7 +70,8 @@ def draw_spectrum(detail: Detail, pull: float, key: str, drawing: Drawing, every
         "The run that measured it": detail.run,
     }
     fields = {title: row and _fields(row) for title, row in columns.items()}
-    return macros(STAR).spectrum(detail, _place(detail), pull, flags_set(detail), figures, fields)
+    words = flags_set(detail), why_not_clean(detail)
+    return macros(STAR).spectrum(detail, _place(detail), pull, *words, figures, fields)
 
 
 def _place(detail: Detail) -> list[str]:
@@ -94,6 +96,23 @@ def flags_set(detail: Detail) -> dict[str, str]:
         for name, flag in flags_of(type(row), column).items()
         if (getattr(row, column) or 0) & flag.value
     }
+
+
+def why_not_clean(detail: Detail) -> list[str]:
+    """The reasons why a distance is not clean, in words; none where it is, or was not looked at."""
+    result, spectrum = detail.result, detail.spectrum
+    starflags = not_clean_starflags(spectrum.release) | Distance.NOT_GOOD
+    columns = (
+        (result, "result_flags", AstroNNdist.BAD),
+        (result, "not_clean", -1),
+        (spectrum, "spectrum_flags", starflags),
+    )
+    return [
+        flag.help_text
+        for row, column, bits in columns
+        for flag in flags_of(type(row), column).values()
+        if (getattr(row, column) or 0) & flag.value & bits
+    ]
 
 
 def _fields(row: BaseModel) -> list[tuple[str, str, str, str]]:

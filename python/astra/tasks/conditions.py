@@ -14,7 +14,7 @@ import peewee
 from astra.errors import UsageError
 from astra.models import FlaggedOutputModel, PipelineOutputModel, Source
 from astra.models.base import BaseModel
-from astra.models.fields import Kind, flags_of, kind_of
+from astra.models.fields import Kind, kind_of
 from astra.models.filters import Column, Filter
 from astra.tasks.contract import Task
 
@@ -147,7 +147,7 @@ def measured_fields(results: type[PipelineOutputModel]) -> Iterator[peewee.Field
 
 def summarized_flags(results: type[PipelineOutputModel]) -> dict[str, tuple[peewee.ColumnBase, str]]:
     """The flags of results and what several of them make: for each a condition, and its meaning."""
-    said = {name: (flag, flag.help_text or "") for name, flag in flags_of(results).items()}
+    said = {name: (flag, flag.help_text or "") for name, flag in results.counted_flags().items()}
     if issubclass(results, FlaggedOutputModel):
         for name, (_, text) in results.summaries().items():
             said.setdefault(name, (getattr(results, name), text))

@@ -15,7 +15,8 @@ import astra
 from astra.cli import main
 from astra.errors import ConfigError, SpectrumError, UsageError
 from astra.ingest.headers import read_record
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist
+from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance
+from astra.models.fields import FloatField
 from astra.pipelines.astronn_dist.direct import StarDistance
 from astra.spectra.apstar import read_combined
 from astra.spectra.grid import wavelength
@@ -23,7 +24,7 @@ from astra.spectra.grid import wavelength
 RESULTS = [
     field.name
     for field in AstroNNdist._meta.sorted_fields
-    if field.name in StarDistance.__dataclass_fields__ and field.name != "result_flags"
+    if field.name in StarDistance.__dataclass_fields__ and isinstance(field, FloatField)
 ]
 
 
@@ -72,10 +73,11 @@ def _rows(folder, catalog, weights):
 
 
 def _catalogued(targets):
-    names = ("k_mag", "ebv", "e_ebv", "plx", "e_plx", "ra", "dec")
+    names = ("k_mag", "ebv", "e_ebv", "plx", "e_plx", "ra", "dec", "j_mag", "e_j_mag", "h_mag", "e_h_mag")
+    names += ("e_k_mag", "ruwe")
     for row in csv.DictReader(targets.read_text().splitlines()):
         file = row.get("file") or f"apStar-dr17-{row['apogee_id']}.fits"
-        yield file, {name: float(row[name]) for name in names if row[name]}
+        yield file, {name: float(row[name]) for name in names if row.get(name)}
 
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
@@ -90,6 +92,32 @@ def test_the_spectra_of_a_survey_have_the_numbers_of_their_rows(db, apstars, toy
         expected = {column: getattr(rows[name], column) for column in RESULTS}
         _agree(_numbers(result), expected)
         assert result.result_flags == rows[name].result_flags
+        reasons = (result.not_clean, result.not_checked)
+        assert reasons == (rows[name].not_clean, rows[name].not_checked)
+        assert result.clean is Distance.get(Distance.spectrum_pk == rows[name].spectrum_pk).clean
+
+
+@pytest.mark.parametrize(
+    ("release", "starflag", "clean"),
+    [
+        ("dr17", 0, True),
+        ("dr17", 2**17, True),
+        ("dr17", 2**21, False),
+        ("dr17", 2**3, False),
+        ("r8", 2**21, True),
+    ],
+)
+def test_starflag_of_a_file_counts_in_clean_by_its_release(
+    tmp_path, toy_weights, monkeypatch, release, starflag, clean
+):
+    path = tmp_path / f"apStar-{release}-2M00000001+0000001.fits"
+    write_apstar(path, header={"STARFLAG": starflag})
+    monkeypatch.setattr("astra.pipelines.astronn_dist.distances.distance.UNRELIABLE", np.inf)
+    star = {"j_mag": 10.66, "h_mag": 10.09, "k_mag": 10.0, "e_k_mag": 0.02, "ebv": 0.01}
+
+    result = astra.distance_from_apstar(path, weights=str(toy_weights), device="cpu", **star)
+
+    assert (result.not_clean, result.clean) == (0, clean)
 
 
 def test_an_array_has_the_numbers_of_its_stars_one_by_one(estimate, spectrum):
@@ -133,7 +161,7 @@ def test_results_have_units_flags_and_say_what_they_rest_on(estimate, spectrum):
 
 
 def test_a_result_is_named_like_the_columns_of_the_table():
-    flags = {*AstroNNdist.flag_names(), "flag_bad", "flag_warn"}
+    flags = {*AstroNNdist.flag_names(), "flag_bad", "flag_warn", "gaia_checked", "clean"}
     fields = AstroNNdist._meta.sorted_fields
     start = [field.name for field in fields].index("k_mag")
     columns = {field.name for field in fields[start:]} - {"no_result_reason"}

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astra.ingest.values import A_K_PER_EBV
+from astra.ingest.values import A_H_PER_A_K, A_J_PER_A_K, A_K_PER_EBV
 from astra.modelling.simulator.stars import StarColumns
-
-#: A_J / A_K and A_H / A_K (Indebetouw et al. 2005, ApJ 619, 931, abstract).
-A_J_PER_A_K, A_H_PER_A_K = 2.50, 1.55
 
 #: H magnitudes of the survey's targets [mag] (Zasowski et al. 2013, AJ 146, 81).
 H_BRIGHT, H_FAINT = 7.0, 13.8

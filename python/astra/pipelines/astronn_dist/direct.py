@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astra.models.astronn_dist import AstroNNdist
+from astra.models.astronn_dist import AstroNNdist, Distance, not_clean_starflags
 from astra.models.fields import flags_of
 from astra.pipelines.astronn_dist.distances.distance import NAMES, Stars
 from astra.pipelines.astronn_dist.distances.results import WeightsFrom
@@ -61,9 +61,11 @@ def distance(
         weights_from: Which error of the spectrum counts in ``weighted_parallax``: the ``"total"`` one, or
             the ``"model"`` part, as in upstream's catalogue.
         **star: Whatever else is known, named as in the table of sources: ``e_k_mag``, ``e_ebv``, ``plx``,
-            ``e_plx``, ``gaia_release``, ``ruwe``, and what the zero-point of the parallax follows from:
-            ``ra``, ``dec``, ``g_mag``, ``nu_eff_used_in_astrometry``, ``pseudocolour``,
-            ``astrometric_params_solved``, ``bp_mag``, ``rp_mag``, ``j_mag``.
+            ``e_plx``, ``gaia_release``, what the zero-point of the parallax follows from (``ra``, ``dec``,
+            ``g_mag``, ``nu_eff_used_in_astrometry``, ``pseudocolour``, ``astrometric_params_solved``,
+            ``bp_mag``, ``rp_mag``, ``j_mag``), and what ``clean`` looks at besides (``e_j_mag``, ``h_mag``,
+            ``e_h_mag``, ``ph_qual``, ``cc_flg``, ``ebv_flags``, ``ruwe``). STARFLAG is not known, and counts
+            as 0 in ``clean``.
 
     Raises:
         ValueError: An array has another shape, or holds no numbers; the seed is not one.
@@ -95,7 +97,7 @@ def distance_from_apstar(
 
     Magnitudes, coordinates and, from DR14 to DR17, the reddening come from the header, as far as they are
     not specified; the identity is the ``product_id`` that ``astra ingest apstar`` assigns to the file. So
-    the numbers equal those of ``astra run``.
+    the numbers equal those of ``astra run``. STARFLAG of the header counts in ``clean``.
 
     Args:
         path: The file, named as in the survey.
@@ -118,10 +120,16 @@ def distance_from_apstar(
     specified = star_values({"k_mag": k_mag, "ebv": ebv} | star, 1)
     known = {name: value for name, value in record.star.items() if name in NAMES}
     # As in a catalogue: what is blank leaves the value of the header.
-    known |= {name: each for name, each in specified.items() if clean(name, np.ravel(each)[0]) is not None}
+    given = {name: each for name, each in specified.items() if clean(name, np.ravel(each)[0]) is not None}
+    # What describes a reddening goes with it.
+    of_header = {"e_ebv", "ebv_flags"} if "ebv" in given else set()
+    known = {name: each for name, each in known.items() if name not in of_header} | given
     stars = Stars.of(known, 1)
     options = {"n_draws": n_draws, "seed": seed, "weights_from": weights_from}
-    return _estimated([spectrum], [record.product.product_id], stars, True, weights, device, **options)
+    found = _estimated([spectrum], [record.product.product_id], stars, True, weights, device, **options)
+    unfit = Distance.NOT_GOOD | not_clean_starflags(record.product.release)
+    starflag = record.spectrum.get("spectrum_flags") or 0
+    return dataclasses.replace(found, clean=found.clean and starflag & unfit == 0)
 
 
 def _estimated(
@@ -147,9 +155,10 @@ def _estimated(
 class StarDistance:
     """Distance, parallaxes and flags of one star, or of N stars.
 
-    Every attribute but ``meta`` is named like the column of the results that it equals. Numbers are
-    quantities, NaN where absent, texts are ``None`` where absent, flags are bool and ``result_flags`` holds
-    their bits: scalars for one star, arrays of shape (N,) for N.
+    Every attribute but ``meta`` is named like the column of the view ``distances`` that it equals. Numbers
+    are quantities, NaN where absent, texts are ``None`` where absent, flags are bool and ``result_flags``
+    holds their bits, as ``not_clean`` and ``not_checked`` do those of the reasons: scalars for one star,
+    arrays of shape (N,) for N.
 
     Attributes:
         meta: What the numbers depend on besides the spectrum and the star: weights, their SHA-256, seed,
@@ -195,6 +204,10 @@ class StarDistance:
     flag_no_result: bool | np.ndarray
     flag_bad: bool | np.ndarray
     flag_warn: bool | np.ndarray
+    not_clean: int | np.ndarray
+    not_checked: int | np.ndarray
+    gaia_checked: bool | np.ndarray
+    clean: bool | np.ndarray
     meta: Mapping[str, Any]
 
     @classmethod
@@ -202,16 +215,24 @@ class StarDistance:
         """From the columns that ``derive`` returns, shape (N,); with scalars if there is a single star."""
         from astropy.units import Quantity
 
-        bits = sum(flag.value * columns[name] for name, flag in flags_of(AstroNNdist).items())
+        flags = flags_of(AstroNNdist, "result_flags")
+        bits = sum(flag.value * columns[name] for name, flag in flags.items())
         bad, warn = ((bits & mask) != 0 for mask in (AstroNNdist.BAD, AstroNNdist.WARN))
+        summaries = {
+            "result_flags": bits,
+            "flag_bad": bad,
+            "flag_warn": warn,
+            "gaia_checked": columns["not_checked"] & AstroNNdist.flag_not_checked_gaia.value == 0,
+            "clean": ~bad & (columns["not_clean"] == 0),
+        }
         values = {}
-        for name, array in {**columns, "result_flags": bits, "flag_bad": bad, "flag_warn": warn}.items():
+        for name, array in {**columns, **summaries}.items():
             if array.dtype == object:
                 values[name] = array[0] if single else array
-            elif "flag" in name:
-                values[name] = array[0].item() if single else array
-            else:
+            elif array.dtype.kind == "f":
                 values[name] = Quantity(array[0] if single else array, AstroNNdist._meta.fields[name].unit)
+            else:
+                values[name] = array[0].item() if single else array
         return cls(**values, meta=MappingProxyType(dict(meta)))
 
     def to_table(self) -> "QTable":
@@ -224,6 +245,6 @@ class StarDistance:
             if values.dtype.kind in "OU":  # a column of objects cannot be written to a file
                 values = MaskedColumn([text or "" for text in values], mask=[not text for text in values])
             table[field.name] = values
-            column = getattr(AstroNNdist, field.name)
+            column = getattr(AstroNNdist, field.name, None) or getattr(Distance, field.name)
             table[field.name].info.description = getattr(column, "help_text", None)
         return table

@@ -79,7 +79,8 @@ class Model:
             luminosity[:, measured] = found.fakemag, found.e_fakemag, found.e_model_fakemag
             coverage[:, measured] = np.transpose(list(map(coverage_of, itertools.compress(pixels, measured))))
         covered = dict(zip(Coverage._fields, coverage, strict=True))
-        return derive(luminosity, measured, stars, weights_from) | covered
+        found = derive(luminosity, measured, stars, weights_from, detectors=coverage[1:])
+        return found | covered
 
     def predict(
         self, flux: np.ndarray, e_flux: np.ndarray, identities: Sequence[str], *, n_draws: int, seed: int

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from astra.models.source import Source
-from astra.pipelines.astronn_dist.distances.distance import NAMES, NUMBERS
+from astra.pipelines.astronn_dist.distances.distance import NAMES, TEXTS
 from astra.spectra.combined import CombinedSpectrum
 from astra.spectra.grid import BADPIX, N_GRID, wavelength
 
@@ -16,6 +16,7 @@ FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
 #: The pixel mask of a pixel that a boolean mask hides.
 MASKED = 1 << BADPIX
 
+_EXAMPLES = {"gaia_release": "dr3", "ph_qual": "AAA", "cc_flg": "000"}
 # A twentieth of a pixel.
 _SAME_WAVELENGTH = 7e-7
 
@@ -59,7 +60,7 @@ def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
 
     Raises:
         TypeError: There is no such name.
-        ValueError: A value is not a number (a text, for ``gaia_release``), or not one for each star.
+        ValueError: A value is not a number (a text, for one of ``TEXTS``), or not one for each star.
     """
     if unknown := sorted(set(values) - set(NAMES)):
         raise TypeError(f"unknown keyword {unknown[0]!r}; of a star, give any of {', '.join(NAMES)}")
@@ -67,10 +68,10 @@ def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
     for name, value in values.items():
         if value is None:
             continue
-        if name in NUMBERS:
+        if name not in TEXTS:
             value = _numbers(name, value, Source._meta.fields[name].unit)
         elif not all(text is None or isinstance(text, str) for text in np.ravel(np.asarray(value, object))):
-            raise ValueError(f"{name}: {value!r}; give a text, e.g. 'dr3'")
+            raise ValueError(f"{name}: {value!r}; give a text, e.g. {_EXAMPLES[name]!r}")
         shape = np.shape(value)
         if shape not in ((), (1,), (count,)):
             raise ValueError(f"{name} has shape {shape}; give one value, or one for each of {count} stars")

@@ -24,7 +24,7 @@ from astra.models.mwm import ApogeeCombinedSpectrum
 from astra.models.pipeline import TaskRun
 from astra.models.source import Source
 from astra.pipelines.astronn_dist.distances.distance import NAMES, Stars
-from astra.pipelines.astronn_dist.distances.results import OF_GAIA, Columns, derive
+from astra.pipelines.astronn_dist.distances.results import OF_CLEAN, OF_GAIA, Columns, derive
 from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, load_model
 from astra.pipelines.astronn_dist.network.sampling import choose_device
 from astra.pipelines.astronn_dist.weights import former
@@ -40,10 +40,11 @@ from astra.tasks.options import Option
 log = logging.getLogger("astra")
 
 PRECISION = "float32"
-#: What distances have had since there are full errors and parallaxes (migrations 0005 and 0014).
+#: What distances have had since there are full errors and parallaxes (migrations 0005 and 0014), and reasons
+#: why they are not clean (0015).
 ADDED = (
     *("e_dist_full", "dist_lo", "dist_hi", "nn_parallax", "e_nn_parallax", "e_model_nn_parallax"),
-    *(*OF_GAIA, "parallax_pull"),
+    *(*OF_GAIA, "parallax_pull", *OF_CLEAN),
 )
 _WITHOUT_EFFECT = "Without effect: a keyword of upstream."
 
@@ -145,7 +146,13 @@ def _check(weights: str | None = None, device: str = "auto", model_path: str | N
 
 def to_correct() -> peewee.Expression:
     """Whether a result rests on other values than it should, though nobody has said that its star changed."""
-    return changed_by_hand() | has_raw_mean()
+    return changed_by_hand() | has_raw_mean() | has_unseen_coverage()
+
+
+def has_unseen_coverage() -> peewee.Expression:
+    """Whether the coverage of a result was filled in after its ``not_clean`` was derived without it."""
+    unseen = fn.COALESCE(AstroNNdist.flag_not_checked_coverage, False)
+    return unseen & AstroNNdist.coverage.is_null(False)
 
 
 def has_raw_mean() -> peewee.Expression:
@@ -186,7 +193,8 @@ def rederive(rows: list[AstroNNdist], sources: list[Source | None]) -> None:
     names = ("L_fakemag", "e_L_fakemag", "e_model_L_fakemag")
     luminosity = np.array([[getattr(row, name) for row in rows] for name in names], float)
     measured = np.array([not row.flag_no_result for row in rows], bool)
-    _fill(rows, derive(luminosity, measured, _stars(sources)))
+    detectors = np.array([[getattr(row, name) for row in rows] for name in Coverage._fields[1:]], float)
+    _fill(rows, derive(luminosity, measured, _stars(sources), detectors=detectors))
 
 
 @astronn_dist.filled_by("coverage", columns=Coverage._fields)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from astra.models import FlaggedOutputModel, PipelineOutputModel
-from astra.models.fields import flags_of
 from astra.report.paired.pairs import Pairs, compared_columns
 
 #: Percentiles between which nine of ten differences lie.
@@ -100,7 +99,7 @@ def percentiles(values: np.ndarray, which: tuple[float, ...]) -> list[float]:
 
 def flag_differences(model: type[PipelineOutputModel], pairs: Pairs) -> Iterator[FlagDifference]:
     """Compare each flag in the order of the bits, then ``flag_warn`` and ``flag_bad``."""
-    for name, flag in flags_of(model).items():
+    for name, flag in model.counted_flags().items():
         one, other = (side[flag.field.name] & flag.value != 0 for side in (pairs.production, pairs.trial))
         yield flag_difference(name, flag.help_text or "", one, other)
     if issubclass(model, FlaggedOutputModel):

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from astra.models import AstroNNdist
-from astra.models.fields import flags_of
 from astra.report.page import number
 from astra.report.paired.comparing import Comparison, Listed
 from astra.report.paired.differences import FlagDifference
@@ -298,5 +297,5 @@ def _largest_table(rows: Sequence[Listed]) -> Table:
 
 def flag_words(flags: int) -> str:
     """The names of the flags of a distance, without their prefix; a dash without any."""
-    named = flags_of(AstroNNdist).items()
+    named = AstroNNdist.counted_flags().items()
     return ", ".join(name.removeprefix("flag_") for name, flag in named if flags & flag.value) or "–"

@@ -31,7 +31,7 @@ class Stars:
     """What catalogues say of N stars; arrays of shape (N,), NaN (or an empty text) where they say nothing.
 
     Names and numbers are those of the table of sources: magnitudes and E(B-V) [mag], parallaxes [mas],
-    coordinates [deg], effective wavenumbers [um-1].
+    coordinates [deg], effective wavenumbers [um-1]. Bits are numbers, too; ``TEXTS`` are texts.
     """
 
     k_mag: np.ndarray
@@ -50,6 +50,12 @@ class Stars:
     nu_eff_used_in_astrometry: np.ndarray
     pseudocolour: np.ndarray
     astrometric_params_solved: np.ndarray
+    e_j_mag: np.ndarray
+    h_mag: np.ndarray
+    e_h_mag: np.ndarray
+    ebv_flags: np.ndarray
+    ph_qual: np.ndarray
+    cc_flg: np.ndarray
     gaia_release: np.ndarray
 
     @classmethod
@@ -60,7 +66,7 @@ class Stars:
             kind = object if name in TEXTS else float
             return np.broadcast_to(np.asarray(values.get(name), kind), (count,))
 
-        return cls(*map(column, NAMES))
+        return cls(**{name: column(name) for name in NAMES})
 
     def __getitem__(self, part: slice) -> "Stars":
         """Some of the stars."""
@@ -83,10 +89,9 @@ class Stars:
         return np.array([values.gaia_release(text) in releases for text in self.gaia_release], bool)
 
 
-#: All that is used of a star; what is no text is a number.
+#: All that is used of a star, and what of it is text.
 NAMES = tuple(field.name for field in dataclasses.fields(Stars))
-TEXTS = ("gaia_release",)
-NUMBERS = tuple(name for name in NAMES if name not in TEXTS)
+TEXTS = ("ph_qual", "cc_flg", "gaia_release")
 
 
 def usable_k_mag(k_mag: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from astra.errors import UsageError
-from astra.pipelines.astronn_dist.distances import distance, full_errors, parallaxes
+from astra.pipelines.astronn_dist.distances import clean, distance, full_errors, parallaxes
 from astra.pipelines.astronn_dist.distances.best import BEST, best
 from astra.pipelines.astronn_dist.distances.distance import Stars, plausible
 
@@ -19,11 +19,19 @@ OF_GAIA = (
     *BEST,
 )
 
+#: Why a distance is not fit for single stars, and what could not be looked at.
+OF_CLEAN = ("not_clean", "not_checked")
+
 Columns = dict[str, np.ndarray]
 
 
 def derive(
-    luminosity: np.ndarray, measured: np.ndarray, stars: Stars, weights_from: WeightsFrom = "total"
+    luminosity: np.ndarray,
+    measured: np.ndarray,
+    stars: Stars,
+    weights_from: WeightsFrom = "total",
+    *,
+    detectors: np.ndarray | None = None,
 ) -> Columns:
     """Compute the results of N stars from luminosities, photometry, reddening and Gaia parallaxes.
 
@@ -34,10 +42,12 @@ def derive(
         stars: What is known of the stars.
         weights_from: Whether ``weighted_parallax`` weighs the spectrum by its total error or, as upstream's
             catalogue did, by the model part of it. A parallax of Gaia counts only without its zero-point.
+        detectors: Share of the pixels of each detector that can be used, shape (3, N), NaN where not
+            known; ``None``: of no spectrum.
 
     Returns:
         The columns of the results and their flags, by name; shape (N,). Texts are objects, ``None`` where
-        absent.
+        absent; ``not_clean`` and ``not_checked`` are bits, and there for every star.
 
     Raises:
         UsageError: ``weights_from`` is neither.
@@ -62,7 +72,9 @@ def derive(
     for name in found.keys() - OF_GAIA:
         found[name] = np.where(measured, found[name], np.nan)
     raised = {name: values & measured for name, values in flags.items()}
-    return found | raised | {"flag_no_result": ~measured}
+    detectors = np.full((3, len(measured)), np.nan) if detectors is None else detectors
+    bits = clean.judge(stars, detectors, found["parallax_pull"])
+    return found | raised | {"flag_no_result": ~measured} | dict(zip(OF_CLEAN, bits, strict=True))
 
 
 def _distances(found: Columns, e_magnitude: np.ndarray) -> Columns:
