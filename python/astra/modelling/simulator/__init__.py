@@ -8,6 +8,7 @@ published.py        the simulator from the files of published models
 emulators.py        published emulators: spectra of giants and dwarfs, and synthetic ones, from labels
 sample.py           many stars, with unresolved companions, their spectra and their true labels
 observe.py          from the spectrum of a star to the one that a survey stores
+noise.py            noise like that of real spectra, and the errors that these state
 masks.py            pixel masks
 observables.py      magnitudes, reddening and parallaxes
 survey.py           a simulated survey on disk

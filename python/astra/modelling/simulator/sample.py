@@ -48,6 +48,9 @@ class Sample(StarColumns):
     n_visits: np.ndarray
     """Number of visits that the spectrum combines."""
 
+    understated: np.ndarray
+    """How many times larger the noise is than stated on each detector, shape (N, 3)."""
+
     @property
     def fakemag(self) -> np.ndarray:
         """Pseudo-luminosity of the star and its companion together [mas], shape (N,)."""
