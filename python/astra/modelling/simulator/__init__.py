@@ -1,6 +1,7 @@
 """Simulated stars, their spectra, and files of these.
 
 stars.py            stars as rows of labels, and how they are drawn from isochrones
+selection.py        which stars a survey looks at, and so how many of each luminosity it has
 isochrones.py       isochrones from their files
 simulator.py        what a simulation is made from: a population, an emulator, conditions
 compact.py          the simulator that comes with the package, and its fit; choosing one of the two

@@ -51,6 +51,9 @@ _BELOW_SKY, _LATEST = 20.0, 1 / 3
 
 _ORDER = len(PROFILE[0]) - 1
 
+# Pixels between the end of a stretch and its beginning, which transforms take for neighbours.
+_APART = 200
+
 
 def correlated(n: int, rng: Generator) -> np.ndarray:
     """Noise of unit variance, float32 of shape (n, 8575); 0 between the detectors."""
@@ -72,7 +75,7 @@ def stretches(number: int, n: int, size: int, rng: Generator) -> np.ndarray:
     Returns:
         float32 of shape (n, size).
     """
-    length = fft.next_fast_len(size, real=True)
+    length = fft.next_fast_len(size + _APART, real=True)
     return _coloured(n, length, _amplitude(number, length), rng)[:, :size]
 
 

@@ -44,6 +44,7 @@ _GAPS = np.delete(np.arange(N_GRID), COVERED)
 
 # Differences of real spectra from emulated ones, by class, in units of the scatter of giants.
 _MISMATCH = {"rgb": 1.0, "red_clump": 1.0, "subgiant": 1.3, "dwarf": 1.3, "m_dwarf": 2.0, "hot": 2.0}
+_MISMATCH |= {"young": 2.0}
 
 # Standard deviation of the curve by which residuals of sky lines fall beyond their masks [pixels].
 _SKY_WING = 2.0
@@ -53,6 +54,7 @@ _BROAD = 2.5
 
 # Typical rotation [km/s]: scale of an exponential distribution, by class. Every twentieth star spins faster.
 _ROTATION = {"rgb": 0.7, "red_clump": 0.7, "subgiant": 4.0, "dwarf": 2.5, "m_dwarf": 3.0, "hot": 70.0}
+_ROTATION |= {"young": 12.0}
 
 
 def observe(
@@ -90,6 +92,7 @@ def observe(
     flux += _sky_residuals(flags, snr, rng, conditions)
     counts = np.float32(COUNTS) * _continuum(n, rng, conditions)
     sigma, understated = _sigma(flags, snr, rng), draw_understatement(n, rng)
+    e_flux = counts * sigma * inflation(flags, rng)
     if conditions.noise:
         noise = sigma * correlated(n, rng)
         for number, (pixels, _) in enumerate(_DETECTORS):
@@ -98,7 +101,6 @@ def observe(
         noise[(flags & MASKED_BITS) > 0] *= 1.5
         flux += noise
     flux *= counts
-    e_flux = counts * sigma * inflation(flags, rng)
     if conditions.noise:
         # Pixels that no visit measured: of a single visit all bad ones, else few.
         affected = rng.random(n) < np.where(n_visits == 1, 0.95, 0.15)
