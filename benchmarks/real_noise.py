@@ -21,7 +21,7 @@ import numpy as np
 from astropy.io import fits
 from scipy.ndimage import median_filter, percentile_filter
 
-from astra.modelling.simulator.noise import correlated, draw_noise, draw_profiles
+from astra.modelling.simulator.noise import correlated, draw_profiles, draw_understatement
 from astra.spectra.grid import DETECTORS, LITTROW, PERSIST_HIGH, PERSIST_LOW, PERSIST_MED, TELLURIC
 from astra.spectra.rectify import MASKED_BITS
 
@@ -230,7 +230,7 @@ def draw_figure(files: list[File], path: Path) -> None:
 
     figure, axes = plt.subplots(3, 3, figsize=(11, 8), sharey="row", layout="constrained")
     rng = np.random.default_rng(0)
-    shapes, drawn = np.log(draw_profiles(200, rng)), draw_noise(2000, rng)
+    shapes, drawn = np.log(draw_profiles(200, rng)), draw_understatement(2000, rng)
     for number, name in enumerate(NAMES):
         correlations, understatements = measured(files, number)
         top, middle, bottom = axes[:, number]
