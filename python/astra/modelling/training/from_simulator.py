@@ -12,6 +12,7 @@ import numpy as np
 from astra.modelling.simulator.compact import choose_simulator
 from astra.modelling.simulator.masks import read_patterns
 from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, Sample, simulate_chunks
+from astra.modelling.simulator.selection import mix_line
 from astra.modelling.simulator.simulator import Conditions, Simulator, with_pairs
 from astra.modelling.training.calibrate import N_DRAWS, WINGS, calibrate, fit_validity
 from astra.modelling.training.evaluate import LEAST_SNR, evaluate
@@ -240,6 +241,7 @@ def _details(current: Session, sets: StarSets, trained: Trained, found: Columns)
             "seeds": SEEDS,
             "real_masks": len(sets.patterns),
             "conditions": asdict(Conditions()),
+            "test_mix": mix_line(found["kind"]),
             "calibration": {"pairs": PAIRS, "strangers": STRANGERS, "broad": BROAD}
             | {"wings": WINGS, "draws": N_DRAWS},
         },
