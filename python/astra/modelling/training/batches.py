@@ -29,7 +29,7 @@ AHEAD = 2
 
 # Places in the pool of noise of each detector, of which each example draws one; and how many different errors
 # along the pixels there are. More would not fit into the caches of processors.
-NOISE_POOL, SIZES = 1 << 19, 128
+NOISE_POOL, SIZES = 1 << 18, 64
 
 # Of rectified flux minus 1: noise makes no flux negative.
 LEAST = np.float32(-1)
