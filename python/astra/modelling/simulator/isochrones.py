@@ -7,18 +7,21 @@ import numpy as np
 
 from astra.errors import ConfigError
 from astra.modelling.simulator.simulator import reading
-from astra.modelling.simulator.stars import GIANT_LOGG, Stars, Tracks, classify
+from astra.modelling.simulator.stars import COVERED_TEFF, GIANT_LOGG, Stars, Tracks, classify, is_young
 
 #: Columns of the files of CMD 2.3 (Marigo et al. 2008, A&A 482, 883) with J, H, Ks after six other bands.
 COLUMNS = {"log_age": 0, "initial_mass": 1, "mass": 2, "log_l": 3, "log_teff": 4, "logg": 5}
 COLUMNS |= {"abs_j": 13, "abs_h": 14, "abs_ks": 15}
 
-#: From 300 million to 13 billion years: before, dwarfs are still on their way to the main sequence.
-LOG_AGES = (8.475, 10.15)
+#: From 1 million to 13 billion years.
+LOG_AGES = (5.99, 10.15)
 
 # The last stages on the asymptotic giant branch have neither emulators nor reliable magnitudes. Stars that
 # have lost their envelope are left out as well.
 COOLEST, BRIGHTEST_KS = 3400.0, -7.5
+
+# No emulator knows hotter stars.
+HOTTEST = COVERED_TEFF[1]
 
 # Into how many parts a segment between two classes is cut, unless the star jumps over it [dex of luminosity].
 _PARTS, _JUMP = 8, 0.3
@@ -48,11 +51,15 @@ def _read(path: Path) -> list[tuple[Stars, np.ndarray]]:
         if not rows:
             raise ValueError("it has no rows")
         table = np.loadtxt(rows, usecols=tuple(COLUMNS.values()), ndmin=2)
-        columns = dict(zip(COLUMNS, table.T, strict=True))
+        # These isochrones know no stars that still contract: those of low mass are there as they will be.
+        arrived = ~is_young(
+            table[:, list(COLUMNS).index("initial_mass")], table[:, list(COLUMNS).index("log_age")]
+        )
+        columns = dict(zip(COLUMNS, table[arrived].T, strict=True))
         ages = np.unique(columns["log_age"])
         ages = ages[(ages > LOG_AGES[0]) & (ages < LOG_AGES[1])]
         if not len(ages):
-            raise ValueError("it has no isochrone of 300 million to 13 billion years")
+            raise ValueError("it has no isochrone of 1 million to 13 billion years")
     return [_isochrone(columns, metallicity, age) for age in ages]
 
 
@@ -68,7 +75,7 @@ def _isochrone(columns: dict[str, np.ndarray], metallicity: float, age: float) -
     mass = part["initial_mass"]
     number = np.diff(mass) * _mass_function(0.5 * (mass[1:] + mass[:-1]))
     stripped = (part["mass"] < 0.7 * mass) & (teff > 5000)
-    outside = (teff < COOLEST) | (part["abs_ks"] < BRIGHTEST_KS) | stripped
+    outside = (teff < COOLEST) | (teff > HOTTEST) | (part["abs_ks"] < BRIGHTEST_KS) | stripped
     number[outside[1:] | outside[:-1] | (kind[1:] != kind[:-1])] = 0.0
     return stars, np.clip(number, 0, None) * 10 ** (age - 9)
 

@@ -1,26 +1,39 @@
 """Stars as rows of labels, and how they are drawn from isochrones."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
+
+from astra.modelling.simulator.selection import seen
 
 #: The columns of :meth:`Stars.labels`: [K], [dex], [dex], [dex].
 TEFF, LOGG, METALLICITY, ALPHA = range(4)
 
 #: The classes that results are reported by; :func:`classify` says what they are.
-KINDS = ("rgb", "red_clump", "subgiant", "dwarf", "m_dwarf", "hot")
+KINDS = ("rgb", "red_clump", "subgiant", "dwarf", "m_dwarf", "hot", "young")
 
-#: Share of each class among the stars that are drawn: every class well represented, not as in the sky.
-MIX = {"rgb": 0.38, "red_clump": 0.18, "subgiant": 0.15, "dwarf": 0.22, "m_dwarf": 0.04, "hot": 0.03}
+#: Share of each class among the stars that are drawn: every class well represented, not as in the sky. Where
+#: there are no stars of a class, it is left out.
+MIX = dict(zip(KINDS, (0.38, 0.18, 0.15, 0.22, 0.04, 0.03, 0.02), strict=True))
 
 # Kelvin and dex, where one class ends and the next begins.
 HOT, GIANT_HOT, M_DWARF = 7000.0, 5500.0, 4150.0
 GIANT_LOGG, DWARF_LOGG = 3.5, 4.1
 
-# The number of stars in a range of luminosities is taken to this power; in the red clump, to another.
-_POWER, _CLUMP_POWER = 0.25, 0.85
+# Logarithm of the age [yr] at which stars of these masses [solar masses] have contracted to within 0.1 dex of
+# their largest gravity: to 0.1 dex, what MIST (Choi et al. 2016, ApJ 823, 102), PARSEC (Bressan et al. 2012,
+# MNRAS 427, 127) and Baraffe et al. 2015 (A&A 577, A42) give at solar metallicity.
+_CONTRACTED_MASS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 4.0)
+_CONTRACTED_LOG_AGE = (8.6, 8.25, 8.1, 7.9, 7.72, 7.53, 7.23, 6.95, 6.5, 6.2)
+
+#: What the emulators of real and of synthetic spectra cover: temperatures [K], and the poorest stars [dex].
+COVERED_TEFF, POOREST = (3500.0, 25_000.0), -2.0
+
+# The number of stars in a range of luminosities is taken to this power; of some classes, to another.
+_POWER, _POWERS = 0.25, {"red_clump": 0.85, "hot": 0.5}
 
 # Above this the thick disc has few stars, below it the thin disc [dex].
 DISCS_METALLICITY, DISCS_WIDTH = -0.35, 0.25
@@ -82,6 +95,17 @@ class Stars(StarColumns):
         """What an emulator needs: temperature, gravity, [Fe/H], [alpha/Fe], shape (N, 4)."""
         return np.stack([self.teff, self.logg, self.metallicity, self.alpha], axis=1)
 
+    @property
+    def beyond(self) -> np.ndarray:
+        """Whether a star lies outside what any emulator covers, bool of shape (N,).
+
+        Spectra of such stars are those at the edge. Young stars count as well: their spectra are emulated by
+        those of older ones of the same labels, without the spots and the emission that real ones have.
+        """
+        coldest, hottest = COVERED_TEFF
+        outside = (self.teff < coldest) | (self.teff > hottest) | (self.metallicity < POOREST)
+        return outside | (self.kind == "young")
+
 
 @dataclass(frozen=True)
 class Tracks:
@@ -96,30 +120,51 @@ class Tracks:
     number: np.ndarray
     """Stars born in the segment per unit of mass formed, times the time it stands for, shape (S,)."""
 
-    def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] = MIX) -> Stars:
+    def __getstate__(self) -> dict[str, object]:
+        """The fields alone: what was computed from them does not make it another population."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @cached_property
+    def kinds(self) -> np.ndarray:
+        """The class of each vertex."""
+        return np.where(is_young(self.stars.mass, self.stars.log_age), "young", self.stars.kind)
+
+    def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] | None = MIX) -> Stars:
         """Draw stars.
 
         Ages and masses are those of stars that form at a constant rate with Chabrier's mass function;
         metallicities are a wide normal distribution with a tail of poor stars. Within a class, rare
         luminosities are given more weight, so that the tip of the giant branch is nearly as well represented
-        as its foot; less so in the clump, which has a magnitude of its own.
+        as its foot; less so in the clump, which has a magnitude of its own, and among hot stars.
 
         Args:
             n: How many stars.
             rng: Source of randomness.
-            mix: Share of each class.
+            mix: Share of each class; ``None``: as many of each class and luminosity as a survey sees.
         """
+        if mix is None:
+            segments = rng.choice(len(self.start), size=n, p=self._seen)
+            return _enriched(_between(self, segments, rng), rng)
         magnitude = self.stars.abs_ks
         middles = 0.5 * (magnitude[self.start] + magnitude[self.start + 1])
         number = self.number * _abundance(self.stars.metallicity[self.start])
 
         def shares(kind: str, members: np.ndarray) -> np.ndarray:
-            power = _CLUMP_POWER if kind == "red_clump" else _POWER
-            weight = _evened(middles[members], number[members], power)
+            weight = _evened(middles[members], number[members], _POWERS.get(kind, _POWER))
             return weight / weight.sum()
 
-        segments = draw_by_class(self.stars.kind[self.start], n, rng, mix, shares)
+        segments = draw_by_class(self.kinds[self.start], n, rng, mix, shares)
         return _enriched(_between(self, segments, rng), rng)
+
+    @cached_property
+    def _seen(self) -> np.ndarray:
+        """Share of each segment among the stars that a survey sees."""
+        first, second = self.start, self.start + 1
+        j, h, ks = (
+            0.5 * (m[first] + m[second]) for m in (self.stars.abs_j, self.stars.abs_h, self.stars.abs_ks)
+        )
+        found = seen(self.number * _abundance(self.stars.metallicity[first]), h, j - ks)
+        return found / found.sum()
 
 
 def draw_by_class(
@@ -129,7 +174,7 @@ def draw_by_class(
     mix: dict[str, float],
     shares: Callable[[str, np.ndarray], np.ndarray | None] = lambda kind, members: None,
 ) -> np.ndarray:
-    """Draw n rows of a table of stars, each perhaps more than once.
+    """Draw n rows of a table of stars, each perhaps more than once; of a class without any, none.
 
     Args:
         kinds: The class of each row.
@@ -139,6 +184,7 @@ def draw_by_class(
         shares: The chance of each member of a class, from its name and the indices of its members; by default
             all are equal.
     """
+    mix = {kind: share for kind, share in mix.items() if (kinds == kind).any()}
     wanted = rng.choice(len(mix), size=n, p=np.array(list(mix.values())) / sum(mix.values()))
     rows = np.empty(n, np.int64)
     for index, kind in enumerate(mix):
@@ -164,6 +210,17 @@ def classify(teff: np.ndarray, logg: np.ndarray, burns_helium: np.ndarray) -> np
     return np.select(list(conditions.values()), list(conditions), default="dwarf").astype("U10")
 
 
+def is_young(mass: np.ndarray, log_age: np.ndarray) -> np.ndarray:
+    """Whether stars are still contracting towards the main sequence, bool.
+
+    Args:
+        mass: [solar masses].
+        log_age: Logarithm of the age in years [dex].
+    """
+    arrival = np.interp(np.log10(mass), np.log10(_CONTRACTED_MASS), _CONTRACTED_LOG_AGE)
+    return log_age < arrival
+
+
 def _abundance(metallicity: np.ndarray) -> np.ndarray:
     """Relative number of stars of a metallicity [M/H] [dex]; sums over equal steps."""
     return np.exp(-0.5 * ((metallicity + 0.2) / 0.4) ** 2) + 0.06
@@ -186,7 +243,7 @@ def _between(tracks: Tracks, segments: np.ndarray, rng: np.random.Generator) -> 
         for name, column in vars(tracks.stars).items()
         if name != "kind"
     }
-    return Stars(**values, kind=tracks.stars.kind[start])
+    return Stars(**values, kind=tracks.kinds[start])
 
 
 def _enriched(stars: Stars, rng: np.random.Generator) -> Stars:

@@ -12,7 +12,9 @@ import numpy as np
 from astra.modelling.simulator.compact import choose_simulator
 from astra.modelling.simulator.masks import read_patterns
 from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, Sample, simulate_chunks
+from astra.modelling.simulator.selection import mix_line
 from astra.modelling.simulator.simulator import Conditions, Simulator, with_pairs
+from astra.modelling.simulator.stars import MIX
 from astra.modelling.training.calibrate import N_DRAWS, WINGS, calibrate, fit_validity
 from astra.modelling.training.error_tables import (
     ORDINARY,
@@ -46,8 +48,11 @@ SIZES |= {"flat": 40_000, "natural": 40_000}
 SEEDS = {"training": 101, "validation": 102, "prediction": 106, "error": 103, "doubt": 104, "test": 105}
 SEEDS |= {"flat": 107, "natural": 108}
 
+# Stars that still contract are learnt from, but errors and doubt are those of all others.
+_GROWN = {"mix": {kind: share for kind, share in MIX.items() if kind != "young"}}
+
 #: The sets that the tables of errors are fitted to, and the luminosity function of each.
-LUMINOSITIES: dict[str, dict[str, bool]] = {"flat": {}, "natural": {}}
+LUMINOSITIES: dict[str, dict[str, Any]] = {"flat": _GROWN, "natural": {"natural": True}}
 
 #: Stars whose detectors are lost one after the other, to see what that costs.
 LOST = 2_000
@@ -106,7 +111,7 @@ def conditions_of(name: str) -> Conditions:
     if name == "training":
         return replace(conditions, noise=False)
     if name not in PAIRS:
-        return conditions
+        return replace(conditions, **_GROWN) if name == "doubt" else conditions
     conditions = with_pairs(conditions, *PAIRS[name])
     if name != "prediction":
         return replace(conditions, **LUMINOSITIES.get(name, {}))
@@ -147,6 +152,7 @@ def train_from_simulator(
         size, update = sets.size("test"), partial(current.progress, "test")
         found = predicted(weights, sets.chunks("test"), size, device=current.device, on_progress=update)
         weights = replace(weights, details=_details(current, sets, trained, found))
+        del found["beyond"]  # the report has classes alone
         current.finish(trained, weights, found)
     return request.output
 
@@ -220,6 +226,7 @@ def predicted(
             "flux_ratio": seen.flux_ratio,
             "teff": seen.stars.teff,
             "logg": seen.stars.logg,
+            "beyond": seen.stars.beyond,
             **vars(corrected(found, flux, e_flux, weights)),
             "excess": weights.validity.excess_of(flux, e_flux),
         }
@@ -232,10 +239,15 @@ def predicted(
 
 
 def metrics_of(found: Columns) -> dict[str, Any]:
-    """Figures by class of single stars and of those with a companion, from ``LEAST_SNR`` on; plain JSON."""
+    """Figures by class from ``LEAST_SNR`` on, plain JSON.
+
+    They are those of single stars, of stars with a companion, and, apart from these, of stars beyond the
+    emulators.
+    """
     metrics = {}
-    ratio = found["flux_ratio"]
-    for name, chosen in (("single", ratio == 0), ("with companion", ratio > 0)):
+    ratio, beyond = found["flux_ratio"], found["beyond"]
+    groups = {"single": ~beyond & (ratio == 0), "with companion": ~beyond & (ratio > 0), "beyond": beyond}
+    for name, chosen in groups.items():
         rows = chosen & (found["snr"] >= LEAST_SNR)
         columns = ("kind", "true", "fakemag", "e_fakemag", "snr")
         classes = evaluate(*(found[column][rows] for column in columns))
@@ -266,6 +278,7 @@ def _details(current: Session, sets: StarSets, trained: Trained, found: Columns)
             "seeds": SEEDS,
             "real_masks": len(sets.patterns),
             "conditions": asdict(Conditions()),
+            "test_mix": mix_line(found["kind"]),
             "calibration": {"pairs": PAIRS, "strangers": STRANGERS, "broad": BROAD}
             | {"wings": WINGS, "draws": N_DRAWS, "luminosities": LUMINOSITIES},
         },
