@@ -7,7 +7,7 @@ import numpy as np
 
 from astra.errors import ConfigError, UsageError
 from astra.modelling.simulator.simulator import Simulator
-from astra.modelling.simulator.stars import KINDS, MIX, TEFF, Stars, draw_by_class
+from astra.modelling.simulator.stars import KINDS, MIX, TEFF, Members, Stars, draw_by_class
 
 #: Written by :func:`fit_compact`.
 FILE = Path(__file__).with_name("compact.safetensors")
@@ -24,7 +24,8 @@ class StarTable:
 
     def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] = MIX) -> Stars:
         """Choose n stars, each perhaps more than once, with these shares of the classes."""
-        return self.stars.take(draw_by_class(self.stars.kind, n, rng, mix))
+        members = {kind: Members(np.flatnonzero(self.stars.kind == kind)) for kind in mix}
+        return self.stars.take(draw_by_class(members, n, rng, mix))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Stars as rows of labels, and how they are drawn from isochrones."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 
@@ -11,6 +12,9 @@ TEFF, LOGG, METALLICITY, ALPHA = range(4)
 
 #: The classes that results are reported by; :func:`classify` says what they are.
 KINDS = ("rgb", "red_clump", "subgiant", "dwarf", "m_dwarf", "hot")
+
+#: Stars that are still on their way to the main sequence are no part of these classes, or of any mix below.
+YOUNG = "young"
 
 #: Share of each class among the stars that are drawn: every class well represented, not as in the sky.
 MIX = {"rgb": 0.38, "red_clump": 0.18, "subgiant": 0.15, "dwarf": 0.22, "m_dwarf": 0.04, "hot": 0.03}
@@ -76,7 +80,7 @@ class Stars(StarColumns):
     """Absolute 2MASS Ks magnitude [mag]."""
 
     kind: np.ndarray
-    """One of ``KINDS``."""
+    """One of ``KINDS``, or ``YOUNG``."""
 
     def labels(self) -> np.ndarray:
         """What an emulator needs: temperature, gravity, [Fe/H], [alpha/Fe], shape (N, 4)."""
@@ -109,41 +113,78 @@ class Tracks:
             rng: Source of randomness.
             mix: Share of each class.
         """
-        magnitude = self.stars.abs_ks
+        segments = draw_by_class(self._members, n, rng, mix)
+        return _enriched(_between(self, segments, rng), rng)
+
+    def of(self, kinds: Sequence[str]) -> Self:
+        """The segments of these classes alone, in half the memory."""
+        start = self.start[np.isin(self.stars.kind[self.start], kinds)]
+        used = np.union1d(start, start + 1)
+        columns = vars(self.stars.take(used)).items()
+        narrow = {name: column if name == "kind" else column.astype(np.float32) for name, column in columns}
+        number = self.number[np.isin(self.start, start)]
+        return type(self)(Stars(**narrow), np.searchsorted(used, start), number)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The classes that there are segments of."""
+        return tuple(self._members)
+
+    @cached_property
+    def _members(self) -> "dict[str, Members]":
+        kinds, magnitude = self.stars.kind[self.start], self.stars.abs_ks
         middles = 0.5 * (magnitude[self.start] + magnitude[self.start + 1])
         number = self.number * _abundance(self.stars.metallicity[self.start])
+        members = {}
+        for kind in np.unique(kinds).tolist():
+            rows, power = np.flatnonzero(kinds == kind), _CLUMP_POWER if kind == "red_clump" else _POWER
+            members[kind] = Members.weighted(rows, _evened(middles[rows], number[rows], power))
+        return members
 
-        def shares(kind: str, members: np.ndarray) -> np.ndarray:
-            power = _CLUMP_POWER if kind == "red_clump" else _POWER
-            weight = _evened(middles[members], number[members], power)
-            return weight / weight.sum()
+    def __getstate__(self) -> dict[str, Any]:
+        # What was derived is left out: it is large, and the same tracks shall have the same digest.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
-        segments = draw_by_class(self.stars.kind[self.start], n, rng, mix, shares)
-        return _enriched(_between(self, segments, rng), rng)
+
+@dataclass(frozen=True)
+class Members:
+    """The rows of one class in a table of stars."""
+
+    rows: np.ndarray
+    """Shape (M,)."""
+
+    chance: np.ndarray | None = None
+    """The chance that it is this row or one before, shape (M,); ``None``: all are equal."""
+
+    @classmethod
+    def weighted(cls, rows: np.ndarray, weight: np.ndarray) -> Self:
+        """Rows that are drawn as often as these weights say."""
+        total = np.cumsum(weight / weight.sum())
+        return cls(rows, total / total[-1])
+
+    def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw n of the rows, each perhaps more than once."""
+        if self.chance is None:
+            return rng.choice(self.rows, size=n)
+        return self.rows[self.chance.searchsorted(rng.random(n), side="right")]
 
 
 def draw_by_class(
-    kinds: np.ndarray,
-    n: int,
-    rng: np.random.Generator,
-    mix: dict[str, float],
-    shares: Callable[[str, np.ndarray], np.ndarray | None] = lambda kind, members: None,
+    members: Mapping[str, Members], n: int, rng: np.random.Generator, mix: dict[str, float]
 ) -> np.ndarray:
     """Draw n rows of a table of stars, each perhaps more than once.
 
     Args:
-        kinds: The class of each row.
+        members: The rows of each class.
         n: How many.
         rng: Source of randomness.
         mix: Share of each class.
-        shares: The chance of each member of a class, from its name and the indices of its members; by default
-            all are equal.
     """
     wanted = rng.choice(len(mix), size=n, p=np.array(list(mix.values())) / sum(mix.values()))
     rows = np.empty(n, np.int64)
     for index, kind in enumerate(mix):
-        chosen, members = np.flatnonzero(wanted == index), np.flatnonzero(kinds == kind)
-        rows[chosen] = rng.choice(members, size=len(chosen), p=shares(kind, members))
+        chosen = np.flatnonzero(wanted == index)
+        rows[chosen] = members[kind].draw(len(chosen), rng)
     return rows
 
 
