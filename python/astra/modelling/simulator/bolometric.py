@@ -17,7 +17,9 @@ from astra.modelling.simulator.isochrones import Isochrone
 BANDS = ("abs_j", "abs_h", "abs_ks")
 
 # Nodes of the table: logarithm of the temperature, finer where molecules form; gravity; metallicity [dex].
-LOG_TEFF = np.concatenate([np.arange(3.48, 3.80, 0.01), np.arange(3.80, 4.0, 0.02), np.arange(4.0, 4.71, 0.1)])
+LOG_TEFF = np.concatenate(
+    [np.arange(3.48, 3.80, 0.01), np.arange(3.80, 4.0, 0.02), np.arange(4.0, 4.71, 0.1)]
+)
 LOGG = np.arange(-1.0, 6.01, 0.5)
 METALLICITY = np.array([-2.0, -1.5, -1.0, -0.6, -0.3, 0.0, 0.2])
 _NODES = (LOG_TEFF, LOGG, METALLICITY)
@@ -90,6 +92,8 @@ def _roughness() -> coo_array:
     total = 0
     for axis, size in enumerate(sizes):
         second = diags_array([1.0, -2.0, 1.0], offsets=[0, 1, 2], shape=(size - 2, size))
-        along = kron(kron(eye_array(int(np.prod(sizes[:axis]))), second), eye_array(int(np.prod(sizes[axis + 1 :]))))
+        along = kron(
+            kron(eye_array(int(np.prod(sizes[:axis]))), second), eye_array(int(np.prod(sizes[axis + 1 :])))
+        )
         total = total + along.T @ along
     return total

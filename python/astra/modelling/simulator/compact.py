@@ -1,5 +1,6 @@
 """The simulator that comes with the package: a table of stars, and a fit to the emulators."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -63,20 +64,27 @@ def network_labels(labels: np.ndarray) -> np.ndarray:
     return transformed
 
 
-def choose_simulator(spectra_models: Path | None, isochrones: Path | None) -> Simulator:
-    """The simulator of the package; or, if the two folders are named, the one from published models.
+def choose_simulator(
+    spectra_models: Path | None, *isochrones: Path, families: Sequence[str] | None = None
+) -> Simulator:
+    """The simulator of the package; or, if files are named, the one from published models.
+
+    Args:
+        spectra_models, isochrones, families: As in :func:`~.published.full_simulator`.
 
     Raises:
-        UsageError: One of the two folders is missing.
+        UsageError: Emulators are named without isochrones, or isochrones without emulators.
         ConfigError: A file is missing, or is not the published one.
     """
-    if (spectra_models is None) != (isochrones is None):
+    if (spectra_models is None) != (not isochrones):
         raise UsageError("--spectra-models and --isochrones go together: give both, or none of them")
     if spectra_models is None:
+        if families:
+            raise UsageError("--families has a meaning with --isochrones only")
         return load()
     from astra.modelling.simulator.published import full_simulator
 
-    return full_simulator(spectra_models, isochrones)
+    return full_simulator(spectra_models, *isochrones, families=families)
 
 
 def load(path: Path = FILE) -> Simulator:

@@ -1,8 +1,9 @@
 """Isochrones of several groups, and a population of stars that takes them in turn.
 
-Groups differ in opacities, mixing, overshooting and the abundances of the Sun, and nobody knows which of them is
-right. Stars drawn from all of them make the network unsure by as much as they differ. The package lachesis-grids
-of PyPI holds their temperatures, gravities and luminosities in one form; magnitudes are those of ``bolometric``.
+Groups differ in opacities, mixing, overshooting and the abundances of the Sun, and nobody knows which of them
+is right. Stars drawn from all of them make the network unsure by as much as they differ. The package
+lachesis-grids of PyPI holds their temperatures, gravities and luminosities in one form; the magnitudes are
+those of ``bolometric``.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from astra.errors import ConfigError, UsageError
+from astra.errors import UsageError
 from astra.modelling.simulator.bolometric import BANDS, BolometricCorrections
 from astra.modelling.simulator.isochrones import (
     CLUMP_HEIGHT,
@@ -42,7 +43,7 @@ class Family:
     """Below the folder of the wheel; ``None``: these are the isochrones that come with magnitudes."""
 
     kinds: tuple[str, ...]
-    """Classes that stars are drawn of: those that the isochrones hold in full, and that are like real stars."""
+    """Classes that stars are drawn of: those that it holds in full, and whose stars are like real ones."""
 
     last_phase: float = np.inf
     """Rows with a larger code of phase are left out: pulses on the asymptotic branch, and what follows."""
@@ -90,6 +91,9 @@ FAMILIES = {
 #: BaSTI is 0.11 magnitudes fainter than that of the neighbourhood of the Sun.
 LET_IN = _without("basti", tuple(FAMILIES))
 
+# The classes that most stars of a survey belong to.
+_SEEN = {"rgb", "red_clump", "subgiant", "dwarf"}
+
 #: Ages of the isochrones of these families, and the range of their metallicities [M/H], in steps of a tenth.
 LOG_AGES, METALLICITIES, STEP = (5.975, 10.15), (-2.5, 0.3), 0.1
 
@@ -110,14 +114,18 @@ class Families:
     names: tuple[str, ...]
     tracks: tuple[Tracks, ...]
 
-    def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] = MIX) -> Stars:
-        """As in :class:`~.stars.Tracks`: these shares of the classes, each from all that have it alike."""
-        serving = {kind: sum(kind in tracks.kinds for tracks in self.tracks) for kind in mix}
-        mixes = [
-            {kind: share / serving[kind] for kind, share in mix.items() if kind in tracks.kinds}
-            for tracks in self.tracks
-        ]
-        total = np.array([sum(part.values()) for part in mixes])
+    def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] | None = MIX) -> Stars:
+        """As in :class:`~.stars.Tracks`: these shares of the classes, each from all that have it alike.
+
+        What a survey sees, ``None``, is drawn from those that have all of its classes.
+        """
+        mixes = [mix if mix is None else self._part(tracks, mix) for tracks in self.tracks]
+        total = np.array(
+            [
+                float(_SEEN <= set(tracks.classes)) if part is None else sum(part.values())
+                for tracks, part in zip(self.tracks, mixes, strict=True)
+            ]
+        )
         which = rng.choice(len(self.tracks), size=n, p=total / total.sum())
         parts = [
             tracks.draw(int((which == number).sum()), rng, part)
@@ -125,6 +133,14 @@ class Families:
             if (which == number).any()
         ]
         return Stars.joined(parts).take(np.argsort(np.argsort(which, kind="stable"), kind="stable"))
+
+    def _part(self, tracks: Tracks, mix: dict[str, float]) -> dict[str, float]:
+        """What one of them adds to a mix."""
+        return {
+            kind: share / sum(kind in other.classes for other in self.tracks)
+            for kind, share in mix.items()
+            if kind in tracks.classes
+        }
 
 
 def read_families(padova: Path, wheel: Path, names: Sequence[str] = LET_IN) -> Families:
@@ -250,7 +266,7 @@ class _Grid:
 
 
 def _quiet(log_l: np.ndarray, burns: np.ndarray) -> np.ndarray:
-    """Where the luminosity is that of the clump or the horizontal branch, as the search of ``isochrones`` has it."""
+    """Where the luminosity is that of the clump or the horizontal branch, as in ``isochrones``."""
     return log_l < np.min(log_l, where=burns, initial=np.inf) + CLUMP_HEIGHT
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from astra.errors import ConfigError
 from astra.modelling.simulator.simulator import reading
-from astra.modelling.simulator.stars import GIANT_LOGG, YOUNG, Stars, Tracks, classify
+from astra.modelling.simulator.stars import GIANT_LOGG, YOUNG, Stars, Tracks, classify, is_young
 
 #: Columns of the files of CMD 2.3 (Marigo et al. 2008, A&A 482, 883) with J, H, Ks after six other bands.
 COLUMNS = {"log_age": 0, "initial_mass": 1, "mass": 2, "log_l": 3, "log_teff": 4, "logg": 5}
@@ -24,11 +24,6 @@ COOLEST, BRIGHTEST_KS = 3400.0, -7.5
 
 #: No emulator has hotter stars [K].
 HOTTEST = 25_000.0
-
-# Lowest mass of stars on the main sequence [solar masses], at the logarithms of some ages in years: where the
-# phase changes in MIST (Choi et al. 2016, ApJ 823, 102). Later, stars of 3400 K and more are there.
-_ARRIVAL_AGES = np.array([6.0, 6.5, 7.0, 7.5, 8.0, 8.475])
-_ARRIVAL_MASSES = np.array([4.77, 3.09, 1.89, 1.10, 0.67, 0.32])
 
 #: Core helium burning lasts until the luminosity has risen by this above its lowest [dex].
 CLUMP_HEIGHT = 0.25
@@ -99,7 +94,7 @@ def _read(path: Path) -> list[Isochrone]:
         ages = np.unique(columns["log_age"])
         if not ((ages > LOG_AGES[0]) & (ages < LOG_AGES[1])).any():
             raise ValueError("it has no isochrone of 300 million to 13 billion years")
-    arrived = ~before_main_sequence(columns["initial_mass"], columns["log_age"])
+    arrived = ~is_young(columns["initial_mass"], columns["log_age"])
     return [
         Isochrone(metallicity, age, 10 ** (age - 9), {name: column[rows] for name, column in columns.items()})
         for age in ages
@@ -107,17 +102,11 @@ def _read(path: Path) -> list[Isochrone]:
     ]
 
 
-def before_main_sequence(mass: np.ndarray, log_age: np.ndarray | float) -> np.ndarray:
-    """Which stars still contract towards the main sequence, by their mass [solar masses] and age [dex]."""
-    arrival = np.interp(log_age, _ARRIVAL_AGES, np.log(_ARRIVAL_MASSES), right=-np.inf)
-    return np.log(mass) < arrival
-
-
 def _vertices(isochrone: Isochrone) -> tuple[Stars, np.ndarray]:
     """Stars along one isochrone, in order of their initial mass, and the number in each segment."""
     part = _refined(isochrone.columns)
     teff, kind, n = 10 ** part["log_teff"], _kinds(part), len(part["log_teff"])
-    kind[before_main_sequence(part["initial_mass"], isochrone.log_age)] = YOUNG
+    kind[is_young(part["initial_mass"], isochrone.log_age)] = YOUNG
     copied = {name: part[name] for name in ("logg", "mass", "abs_j", "abs_h", "abs_ks")}
     same = {"metallicity": isochrone.metallicity, "alpha": 0.0, "log_age": isochrone.log_age}
     stars = Stars(teff=teff, kind=kind, **copied, **{name: np.full(n, value) for name, value in same.items()})

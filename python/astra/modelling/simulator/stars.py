@@ -23,6 +23,12 @@ MIX = {"rgb": 0.38, "red_clump": 0.18, "subgiant": 0.15, "dwarf": 0.22, "m_dwarf
 HOT, GIANT_HOT, M_DWARF = 7000.0, 5500.0, 4150.0
 GIANT_LOGG, DWARF_LOGG = 3.5, 4.1
 
+# Logarithm of the age [yr] at which stars of these masses [solar masses] have contracted to within 0.1 dex of
+# their largest gravity: to 0.1 dex, what MIST (Choi et al. 2016, ApJ 823, 102), PARSEC (Bressan et al. 2012,
+# MNRAS 427, 127) and Baraffe et al. 2015 (A&A 577, A42) give at solar metallicity.
+_CONTRACTED_MASS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 4.0)
+_CONTRACTED_LOG_AGE = (8.6, 8.25, 8.1, 7.9, 7.72, 7.53, 7.23, 6.95, 6.5, 6.2)
+
 # The number of stars in a range of luminosities is taken to this power; in the red clump, to another.
 _POWER, _CLUMP_POWER = 0.25, 0.85
 
@@ -126,7 +132,7 @@ class Tracks:
         return type(self)(Stars(**narrow), np.searchsorted(used, start), number)
 
     @property
-    def kinds(self) -> tuple[str, ...]:
+    def classes(self) -> tuple[str, ...]:
         """The classes that there are segments of."""
         return tuple(self._members)
 
@@ -203,6 +209,17 @@ def classify(teff: np.ndarray, logg: np.ndarray, burns_helium: np.ndarray) -> np
         "m_dwarf": teff < M_DWARF,
     }
     return np.select(list(conditions.values()), list(conditions), default="dwarf").astype("U10")
+
+
+def is_young(mass: np.ndarray, log_age: np.ndarray | float) -> np.ndarray:
+    """Whether stars are still contracting towards the main sequence, bool.
+
+    Args:
+        mass: [solar masses].
+        log_age: Logarithm of the age in years [dex].
+    """
+    arrival = np.interp(np.log10(mass), np.log10(_CONTRACTED_MASS), _CONTRACTED_LOG_AGE)
+    return log_age < arrival
 
 
 def _abundance(metallicity: np.ndarray) -> np.ndarray:
