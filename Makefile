@@ -82,8 +82,8 @@ validate: $(TEST) $(GRIDS)    ## measure the embedded model (or WEIGHTS) against
 	  --grids "$(GRIDS)" --out build/validation
 
 check-families: $(TEST) $(GRIDS)    ## train without each family of isochrones and measure on its stars, 20 minutes each (goes on after a kill)
-	@$(VENV)/bin/python benchmarks/families.py "$(GRIDS)" --shared "$(SHARED)"
-	@$(VENV)/bin/python benchmarks/leave_one_out.py "$(GRIDS)" --shared "$(SHARED)" --out build/check-families
+	@$(VENV)/bin/python benchmarks/default_model/families.py "$(GRIDS)" --shared "$(SHARED)"
+	@$(VENV)/bin/python benchmarks/default_model/leave_one_out.py "$(GRIDS)" --shared "$(SHARED)" --out build/check-families
 
 lint: $(TEST)    ## rules, format, which room imports from which, and code that nothing uses; changing nothing
 	@$(RUFF) check .

@@ -1,6 +1,7 @@
 """Measure a model against every figure that the default model must reach.
 
-    python benchmarks/default_model [--weights FILE_OR_NAME] [--shared DIR] [--grids WHEEL] [--n 20000] [--out DIR] [--quick]
+    python benchmarks/default_model [--weights FILE_OR_NAME] [--shared DIR] [--grids WHEEL] [--n 20000]
+        [--out DIR] [--quick]
 
 Ends with one table: what was measured, its value, its target, and whether it is met. Exit codes: 0 all met,
 1 a target is missed, 2 wrong usage, 70 a command of astra failed, 78 no model or no data. The same numbers as
@@ -21,6 +22,8 @@ JSON, and plots, go to the folder of --out.
     model_file.py        the file itself
     plots.py             PNG files
     seeds.py             a command of its own: whether trainings with several seeds agree
+    families.py          another: each family of isochrones against stars of known luminosity
+    leave_one_out.py     another: trainings without each family, measured on its stars
 """
 
 import argparse

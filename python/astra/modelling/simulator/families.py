@@ -87,7 +87,7 @@ FAMILIES = {
     "yapsi": Family("YaPSI: Spada et al. 2017, ApJ 838, 161", "yapsi.h5", ("subgiant", "dwarf")),
 }
 
-#: Those that agree with stars of known luminosity, as ``benchmarks/families.py`` measures it. The clump of
+#: Those that agree with stars of known luminosity (``benchmarks/default_model/families.py``). The clump of
 #: BaSTI is 0.11 magnitudes fainter than that of the neighbourhood of the Sun.
 LET_IN = _without("basti", tuple(FAMILIES))
 

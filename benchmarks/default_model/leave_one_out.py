@@ -1,12 +1,12 @@
 """Train without one family of isochrones, and measure on the stars of that family: `make check-families`.
 
-    python benchmarks/leave_one_out.py lachesis_grids-0.0.9-py3-none-any.whl [--shared DIR] [--out DIR]
+    python benchmarks/default_model/leave_one_out.py WHEEL [--shared DIR] [--out DIR]
         [--family NAME ...] [--n-stars N] [--epochs N] [--n N]
 
 Who knows all families but one is asked for the stars of that one, as if it were the truth. Each training is
-smaller than that of the default model, and takes at most twenty minutes on two cores. The same command goes on
-after a kill: models and figures that are there stay. Ends with one table; exit codes: 0 all met, 1 a target is
-missed, 2 wrong usage, 70 a training failed, 78 no data.
+smaller than that of the default model, and takes at most twenty minutes on two cores. The same command goes
+on after a kill: models and figures that are there stay. Ends with one table; exit codes: 0 all met, 1 a
+target is missed, 2 wrong usage, 70 a training failed, 78 no data. The wheel is that of lachesis-grids.
 """
 
 import argparse
@@ -19,21 +19,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from held_out import SNR, metrics_of, plain
+from measuring import Measured, load_model, measure
+from table import Line, Section, all_met, printed
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks" / "default_model"))
+from astra.errors import AstraError
+from astra.modelling.simulator.families import FAMILIES, LET_IN
+from astra.modelling.simulator.masks import read_patterns
+from astra.modelling.simulator.published import full_simulator
+from astra.modelling.simulator.sample import simulate_chunks
+from astra.modelling.simulator.simulator import Conditions
+from astra.modelling.simulator.stars import MIX, YOUNG
 
-from held_out import SNR, metrics_of, plain  # noqa: E402
-from measuring import Measured, load_model, measure  # noqa: E402
-from table import Line, Section, all_met, printed  # noqa: E402
-
-from astra.errors import AstraError  # noqa: E402
-from astra.modelling.simulator.families import FAMILIES, LET_IN  # noqa: E402
-from astra.modelling.simulator.masks import read_patterns  # noqa: E402
-from astra.modelling.simulator.published import full_simulator  # noqa: E402
-from astra.modelling.simulator.sample import simulate_chunks  # noqa: E402
-from astra.modelling.simulator.simulator import Conditions  # noqa: E402
-from astra.modelling.simulator.stars import MIX, YOUNG  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
 
 SEED = 10601
 

@@ -1,6 +1,6 @@
 """Measure the isochrones of each family against stars whose luminosity is known without them.
 
-    python benchmarks/families.py lachesis_grids-0.0.9-py3-none-any.whl [--shared DIR]
+    python benchmarks/default_model/families.py lachesis_grids-0.0.9-py3-none-any.whl [--shared DIR]
 
 Ends with one table. Exit codes: 0 all families that stars are drawn from meet all targets, 1 one does not,
 2 wrong usage, 78 no data. A family that misses a target is left out of ``LET_IN`` in the simulator's
@@ -24,11 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks" / "default_model"))
-
-from catalogs import (  # noqa: E402
+from catalogs import (
     APOKASC_ERRORS,
     HIPPARCOS_ERRORS,
     MESZAROS_ERRORS,
@@ -37,22 +33,24 @@ from catalogs import (  # noqa: E402
     read_hipparcos,
     read_meszaros,
 )
-from clusters import CLUSTERS  # noqa: E402
-from isochrone_labels import SOLAR_LOGG, SOLAR_TEFF, Neighbours, draw_neighbours  # noqa: E402
-from table import Line, Section, all_met, printed  # noqa: E402
+from clusters import CLUSTERS
+from isochrone_labels import SOLAR_LOGG, SOLAR_TEFF, Neighbours, draw_neighbours
+from table import Line, Section, all_met, printed
 
-from astra.errors import AstraError  # noqa: E402
-from astra.modelling.simulator.bolometric import BANDS, BolometricCorrections  # noqa: E402
-from astra.modelling.simulator.families import FAMILIES, LET_IN, Families, read_families  # noqa: E402
+from astra.errors import AstraError
+from astra.modelling.simulator.bolometric import BANDS, BolometricCorrections
+from astra.modelling.simulator.families import FAMILIES, LET_IN, Families, read_families
 from astra.modelling.simulator.isochrones import (
     BRIGHTEST_KS,
     COOLEST,
     Isochrone,
     padova_isochrones,
     tracks_along,
-)  # noqa: E402
-from astra.modelling.simulator.stars import Stars, Tracks, classify  # noqa: E402
-from astra.modelling.training.evaluate import distance_error  # noqa: E402
+)
+from astra.modelling.simulator.stars import Stars, Tracks, classify
+from astra.modelling.training.evaluate import distance_error
+
+ROOT = Path(__file__).resolve().parents[2]
 
 SEED = 77
 
