@@ -14,14 +14,16 @@ _MIDDLES = {
     "dwarf": (3.6, 5600, 4.5, 0.9),
     "m_dwarf": (5.5, 3700, 4.8, 0.5),
     "hot": (0.5, 9000, 4.1, 2.2),
+    "young": (4.0, 3900, 4.2, 0.6),
 }
 
 
 class ToyPopulation:
     """Stars around the middle of each kind."""
 
-    def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] = MIX) -> Stars:
-        """Draw n stars with these shares of the kinds."""
+    def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] | None = MIX) -> Stars:
+        """Draw n stars with these shares of the kinds; as a survey sees them, half are dwarfs."""
+        mix = mix or {"dwarf": 0.5, "rgb": 0.5}
         kinds = rng.choice(list(mix), size=n, p=np.array(list(mix.values())) / sum(mix.values()))
         abs_ks, teff, logg, mass = np.array([_MIDDLES[kind] for kind in kinds]).reshape(-1, 4).T
         abs_ks = abs_ks + rng.normal(0, 0.4, n)

@@ -29,7 +29,7 @@ from astra.modelling.simulator.masks import read_patterns
 from astra.modelling.simulator.published import full_simulator
 from astra.modelling.simulator.sample import simulate_chunks
 from astra.modelling.simulator.simulator import Conditions
-from astra.modelling.simulator.stars import MIX, YOUNG
+from astra.modelling.simulator.stars import MIX
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,7 +107,7 @@ def _measured(arguments: argparse.Namespace, name: str, path: Path) -> Measured:
     simulator = full_simulator(
         data / "spectra_models", data / "isochrones" / "padova_jhk", arguments.wheel, families=[name]
     )
-    mix = {kind: share for kind, share in MIX.items() if kind != YOUNG}
+    mix = {kind: share for kind, share in MIX.items() if kind != "young"}
     conditions = replace(Conditions(), snr=SNR, mix=mix)
     chunks = simulate_chunks(simulator, arguments.n, SEED, conditions, read_patterns(data / "apstar"))
     found = measure(load_model(str(path)), chunks, arguments.n, f"without {name}")

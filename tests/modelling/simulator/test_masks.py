@@ -14,6 +14,7 @@ from astra.spectra.grid import (
     BADFLAT,
     BADPIX,
     CRPIX,
+    DETECTORS,
     LITTROW,
     N_GRID,
     PERSIST_HIGH,
@@ -197,3 +198,16 @@ def test_a_damaged_file_is_named_in_one_line(folder, damage):
         read_patterns(folder)
 
     assert "\n" not in str(caught.value)
+
+
+def test_some_spectra_lack_a_detector_or_a_large_part_of_one():
+    masks = _drawn(MaskModel(NO_PATTERNS, lost_detector=0.5), np.tile(3, 200), 5)
+
+    # Bad pixels alone cover a few per cent.
+    covered = [((masks[:, begin:end] & (1 << BADPIX)) > 0).mean(axis=1) for begin, end in DETECTORS]
+    lost = np.array(covered) > 0.3
+    assert 0.4 < lost.any(axis=0).mean() < 0.6
+    assert 0.4 < (np.array(covered).max(axis=0) > 0.99).mean() / lost.any(axis=0).mean() < 0.8
+    assert 0 < (lost.sum(axis=0) == 2).mean() < 0.15
+    assert not lost.all(axis=0).any()
+    assert lost.any(axis=1).all()

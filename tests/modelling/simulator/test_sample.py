@@ -11,6 +11,7 @@ from astra.modelling.simulator.emulators import EMULATED
 from astra.modelling.simulator.sample import (
     LOWEST_MASS_RATIO,
     Sample,
+    _closest,
     _combined,
     _partners,
     _synchronous,
@@ -90,8 +91,8 @@ def test_systems_are_brighter_than_their_primaries(noisy):
     assert (noisy.abs_ks <= noisy.stars.abs_ks).all()
     assert ((noisy.abs_ks < noisy.stars.abs_ks) == (noisy.flux_ratio > 0)).all()
     giants = np.isin(noisy.stars.kind, ("rgb", "red_clump"))
-    assert not noisy.flux_ratio[giants].any()
-    assert 0.02 < (noisy.flux_ratio > 0).mean() < 0.12
+    assert 0 < (noisy.flux_ratio[giants] > 0).mean() < 0.15
+    assert 0.05 < (noisy.flux_ratio > 0).mean() < 0.2
 
 
 def test_conditions_decide_the_mix_and_the_signal_to_noise_ratio(toy):
@@ -240,13 +241,47 @@ def test_companions_are_born_with_their_stars(simulator, stars):
         600, np.random.default_rng(7), {"dwarf": 0.6, "m_dwarf": 0.2, "subgiant": 0.2}
     )
 
-    chosen = candidates.take(_partners(stars, candidates, np.random.default_rng(8)))
+    chosen = candidates.take(_closest(stars, candidates, np.random.default_rng(8)))
 
     ratio = chosen.mass / stars.mass
     assert (ratio <= 1).mean() > 0.98
     assert LOWEST_MASS_RATIO - 0.15 < np.percentile(ratio, 5) < 0.6
     assert np.median(np.abs(chosen.metallicity - stars.metallicity)) < 0.1
     assert np.median(np.abs(chosen.log_age - stars.log_age)) < 0.2
+
+
+def test_companions_of_giants_are_fainter_and_as_old_and_often_giants_themselves(simulator):
+    giants = simulator.population.draw(200, np.random.default_rng(1), {"rgb": 0.6, "red_clump": 0.4})
+
+    chosen = _partners(simulator, giants, np.random.default_rng(8))
+
+    assert (chosen.abs_ks > giants.abs_ks).all()
+    assert np.median(np.abs(chosen.log_age - giants.log_age)) < 0.2
+    assert np.median(np.abs(chosen.metallicity - giants.metallicity)) < 0.2
+    assert 0.2 < np.isin(chosen.kind, ("rgb", "red_clump")).mean() < 0.6
+    assert 0.3 < (chosen.kind == "subgiant").mean() < 0.7
+
+
+def test_giants_have_companions_but_no_twins(simulator):
+    giants = simulator.population.draw(200, np.random.default_rng(1), {"rgb": 0.6, "red_clump": 0.4})
+    flux = simulator.emulator.spectra(giants.labels())
+
+    pairs = add_companions(
+        simulator,
+        giants,
+        flux,
+        np.random.default_rng(2),
+        Conditions(companions={"rgb": 1.0, "red_clump": 1.0}),
+    )
+
+    assert (pairs.flux_ratio > 0).all()
+    assert (pairs.flux_ratio > 0.9).mean() < 0.1
+
+
+def test_stars_are_drawn_as_a_survey_sees_them_if_the_conditions_say_so(toy):
+    sample = simulate(toy, 256, seed=3, conditions=Conditions(natural=True))
+
+    assert set(sample.stars.kind) == {"dwarf", "rgb"}
 
 
 def test_the_spectra_that_are_passed_stay_as_they_are(pair, flux):

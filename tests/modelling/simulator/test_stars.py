@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra.modelling.simulator.stars import KINDS, MIX, classify
+from astra.modelling.simulator.stars import KINDS, MIX, Stars, Tracks, classify, is_young
 
 N = 60_000
 
@@ -40,9 +40,11 @@ def test_well_known_stars_are_of_the_kind_that_everyone_calls_them(teff, logg, b
 
 
 def test_the_classes_have_the_shares_that_were_asked_for(drawn):
+    total = sum(share for kind, share in MIX.items() if kind != "young")
     for kind, share in MIX.items():
-        expected = N * share
-        assert abs((drawn.kind == kind).sum() - expected) < 5 * np.sqrt(expected), kind
+        # These isochrones hold no stars that still contract.
+        expected = 0 if kind == "young" else N * share / total
+        assert abs((drawn.kind == kind).sum() - expected) <= 5 * np.sqrt(expected), kind
 
 
 def test_another_mix_draws_only_what_it_names(simulator):
@@ -100,6 +102,55 @@ def test_some_stars_can_be_taken_by_index_or_by_mask(drawn):
     assert set(hot.kind) == {"hot"}
     columns = (drawn.teff, drawn.logg, drawn.metallicity, drawn.alpha)
     assert twice.labels().tolist() == [[column[5] for column in columns]] * 2
+
+
+def test_a_survey_sees_mostly_giants_and_the_clump_and_hardly_any_subgiant(simulator):
+    kinds = simulator.population.draw(20_000, np.random.default_rng(0), None).kind
+
+    share = {kind: (kinds == kind).mean() for kind in KINDS}
+    assert 0.3 < share["rgb"] < 0.5
+    assert 0.2 < share["red_clump"] < 0.35
+    assert 0.15 < share["dwarf"] < 0.3
+    assert share["subgiant"] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("mass", "million_years", "young"),
+    [(0.5, 10, True), (0.5, 120, False), (1.0, 20, True), (1.0, 50, False), (3.0, 1, True), (3.0, 5, False)],
+)
+def test_stars_contract_the_longer_the_less_massive_they_are(mass, million_years, young):
+    assert is_young(np.array([mass]), np.log10(np.array([million_years * 1e6]))) == [young]
+
+
+def _stars(**columns):
+    ones = np.ones(len(next(iter(columns.values()))))
+    usual = {"teff": 5000, "logg": 4.6, "metallicity": 0, "alpha": 0, "mass": 0.8, "log_age": 9.5}
+    usual |= {"abs_j": 4.6, "abs_h": 4.1, "abs_ks": 4.0}
+    stars = {name: value * ones for name, value in usual.items()} | columns
+    return Stars(**{"kind": np.full(len(ones), "dwarf", "U10")} | stars)
+
+
+def test_stars_that_no_emulator_covers_are_known():
+    stars = _stars(
+        teff=np.array([5000, 3400, 30_000, 5000, 4000.0]),
+        metallicity=np.array([0, 0, 0, -2.3, 0]),
+        kind=np.array(["dwarf", "m_dwarf", "hot", "dwarf", "young"]),
+    )
+
+    assert stars.beyond.tolist() == [False, True, True, True, True]
+
+
+def test_stars_on_tracks_that_still_contract_are_a_class_of_their_own():
+    vertices = _stars(log_age=np.array([6.5, 6.5, 9.5, 9.5]), abs_ks=np.array([2.0, 2.1, 4.0, 4.1]))
+    tracks = Tracks(vertices, np.array([0, 2]), np.ones(2))
+
+    drawn = tracks.draw(200, np.random.default_rng(0), {"dwarf": 0.9, "young": 0.1})
+
+    young = drawn.kind == "young"
+    assert 0 < young.mean() < 0.25
+    assert (drawn.abs_ks[young] < 3).all()
+    assert (drawn.abs_ks[~young] > 3).all()
+    assert drawn.beyond[young].all()
 
 
 def test_the_same_generator_draws_the_same_stars(simulator):

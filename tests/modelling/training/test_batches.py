@@ -5,8 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from astra.modelling.simulator.noise import correlation
 from astra.modelling.training.batches import Batches, new_generator, random_bits
 from astra.pipelines.astronn_dist.network.dropout import DROPOUT_RATE, THRESHOLD
+from astra.spectra.grid import CHIPS
 
 
 def augmented(examples, seed: int = 0) -> np.ndarray:
@@ -20,14 +22,30 @@ def test_a_spectrum_that_lacks_nothing_is_left_as_it_is(make_examples):
     np.testing.assert_array_equal(augmented(examples), examples.flux.astype(np.float32))
 
 
-def test_each_spectrum_gets_white_noise_of_its_own_sigma(make_examples):
+def test_each_spectrum_gets_noise_of_its_own_scale_that_is_larger_than_stated(make_examples):
     examples = make_examples(40)
     examples.noise[:] = np.linspace(0, 0.1, 40)
 
     noise = augmented(examples) - examples.flux
 
-    np.testing.assert_allclose(noise.std(axis=1), examples.noise, rtol=0.05)
-    assert np.corrcoef(noise[1:])[~np.eye(39, dtype=bool)].std() < 0.03
+    assert not noise[0].any()
+    ratio = noise.std(axis=1)[1:] / examples.noise[1:]
+    assert 1.0 < ratio.min() < 1.2 < ratio.max() < 1.6
+    assert np.corrcoef(noise[1:])[~np.eye(39, dtype=bool)].std() < 0.06
+
+
+def test_noise_has_the_correlation_and_the_profile_of_simulated_spectra(make_examples):
+    examples = make_examples(400, noise=0.01)
+
+    noise = (augmented(examples) - examples.flux) / 0.01
+
+    for number, chip in enumerate(CHIPS):
+        part = noise[:, chip]
+        found = [np.mean(part[:, lag:] * part[:, :-lag]) for lag in (1, 2, 3, 10)] / np.mean(part**2)
+        np.testing.assert_allclose(found, correlation(number, np.array([1, 2, 3, 10])), atol=0.03)
+    blue, red = noise[:, CHIPS[0]], noise[:, CHIPS[2]]
+    assert red[:, -200:].std() > 1.3 * red[:, :200].std()
+    assert blue[:, :200].std() > 1.1 * blue[:, -200:].std()
 
 
 def test_noise_makes_no_negative_flux(make_examples):

@@ -1,6 +1,7 @@
 """Simulated stars, their spectra, and files of these.
 
 stars.py            stars as rows of labels, and how they are drawn from isochrones
+selection.py        which stars a survey looks at, and so how many of each luminosity it has
 isochrones.py       isochrones from their files
 families.py         isochrones of several groups, and a population of stars from all of them
 bolometric.py       magnitudes for isochrones without
@@ -10,6 +11,7 @@ published.py        the simulator from the files of published models
 emulators.py        published emulators: spectra of giants and dwarfs, and synthetic ones, from labels
 sample.py           many stars, with unresolved companions, their spectra and their true labels
 observe.py          from the spectrum of a star to the one that a survey stores
+noise.py            noise like that of real spectra, and the errors that these state
 masks.py            pixel masks
 observables.py      magnitudes, reddening and parallaxes
 survey.py           a simulated survey on disk

@@ -4,7 +4,7 @@ HDU 1 flux, 2 error, 3 mask, 4 sky, 5 its error, 6 telluric transmission, 7 its 
 for n visits, or of one dimension for a single one; 8 line spread function, 9 radial velocities.
 
 The combined row is the simulated spectrum. The visits are noisier copies whose weighted mean is the
-combined row, with noise that fits their errors. The same star gives the same bytes.
+combined row, with noise like that of real visits. The same star gives the same bytes.
 """
 
 import functools
@@ -23,6 +23,7 @@ from astra.modelling.simulator.apstar_cards import (
     draw_visits,
     primary_cards,
 )
+from astra.modelling.simulator.noise import correlated
 from astra.modelling.simulator.observables import Observables
 from astra.modelling.simulator.observe import NO_DATA
 from astra.modelling.simulator.sample import Sample
@@ -76,7 +77,10 @@ def render_apstar(sample: Sample, observables: Observables, index: int, *, seed:
     has_data = error < NO_DATA
     star = _described(sample, observables, index)
     visits = draw_visits(int(sample.n_visits[index]), star["snr"], star["v_helio"], rng)
-    images = _images(flux, error, flags, visits, rng)
+    noise = correlated(len(visits), rng)
+    for number, (begin, end) in enumerate(grid.DETECTORS):
+        noise[:, begin:end] *= sample.understated[index, number]
+    images = _images(flux, error, flags, visits, noise, rng)
     cards = primary_cards(star, visits, star_flags(flags, has_data, star["snr"]), has_data)
     parts = [fits.Header([*cards]).tostring().encode("ascii")]
     for name, rows in images.items():
@@ -135,9 +139,21 @@ def _described(sample: Sample, observables: Observables, index: int) -> dict[str
 
 
 def _images(
-    flux: np.ndarray, error: np.ndarray, flags: np.ndarray, visits: Visits, rng: np.random.Generator
+    flux: np.ndarray,
+    error: np.ndarray,
+    flags: np.ndarray,
+    visits: Visits,
+    noise: np.ndarray,
+    rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    """The rows of HDU 1 to 7, big-endian, shape (n + 2, 8575), or (1, 8575) for a single visit."""
+    """The rows of HDU 1 to 7, big-endian, shape (n + 2, 8575), or (1, 8575) for a single visit.
+
+    Args:
+        flux, error, flags: The combined spectrum.
+        visits: Its n visits.
+        noise: That of each visit, in units of its error, shape (n, 8575).
+        rng: Source of randomness.
+    """
     has_data = error < NO_DATA
     sky = np.where(flags & _mask([grid.SKYLINE]), 400.0, 20.0) * has_data
     telluric = np.where(flags & _mask([grid.TELLURIC]), 0.8, 1.0) * has_data
@@ -146,20 +162,20 @@ def _images(
     n = len(visits)
     images = {name: np.tile(values, (n + 2 if n > 1 else 1, 1)) for name, values in row.items()}
     if n > 1:
-        images["flux"][2:, has_data] += _visit_noise(error[has_data], visits.weight, rng)
+        images["flux"][2:, has_data] += _visit_noise(error[has_data], visits.weight, noise[:, has_data])
         images["error"][2:, has_data] = error[has_data] / np.sqrt(visits.weight)[:, None]
         images["mask"][2:] = seen = _visit_flags(flags, has_data, n, rng)
         images["mask"][1] = np.bitwise_and.reduce(seen)
     return {name: rows.astype(">i2" if name == "mask" else ">f4") for name, rows in images.items()}
 
 
-def _visit_noise(error: np.ndarray, weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _visit_noise(error: np.ndarray, weight: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Differences of the visits from their weighted mean, shape (n, pixels).
 
     The errors of visits are error / sqrt(weight); noise of that size, less its weighted mean, whose own
     variance is error^2 and which is in the combined spectrum already.
     """
-    noise = rng.standard_normal((len(weight), len(error)), dtype=np.float32) / np.sqrt(weight)[:, None]
+    noise = noise / np.sqrt(weight)[:, None]
     return error * (noise - weight @ noise)
 
 

@@ -22,10 +22,17 @@ class StarTable:
     """A table of stars that were drawn from isochrones."""
 
     stars: Stars
+    """Stars of all classes and luminosities."""
 
-    def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] = MIX) -> Stars:
-        """Choose n stars, each perhaps more than once, with these shares of the classes."""
-        members = {kind: Members(np.flatnonzero(self.stars.kind == kind)) for kind in mix}
+    natural: Stars
+    """Stars as a survey sees them."""
+
+    def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] | None = MIX) -> Stars:
+        """Choose n stars, each perhaps more than once: with these shares, or as a survey has them."""
+        if mix is None:
+            return self.natural.take(rng.integers(len(self.natural), size=n))
+        rows = {kind: np.flatnonzero(self.stars.kind == kind) for kind in mix}
+        members = {kind: Members(places) for kind, places in rows.items() if len(places)}
         return self.stars.take(draw_by_class(members, n, rng, mix))
 
 
@@ -100,15 +107,20 @@ def load(path: Path = FILE) -> Simulator:
         arrays = load_file(path)
     except (OSError, SafetensorError) as error:
         raise ConfigError(f"compact simulator: {path}: {error}; install astra again") from error
-    columns = dict(zip(COLUMNS, arrays["stars"].T.astype(float), strict=True))
-    stars = Stars(**columns, kind=np.array(KINDS)[arrays["kinds"]])
+    stars, natural = (
+        Stars(
+            **dict(zip(COLUMNS, arrays[name].T.astype(float), strict=True)),
+            kind=np.array(KINDS)[arrays[f"{name}.kinds"]],
+        )
+        for name in ("stars", "natural")
+    )
     count = sum(name.startswith("weight.") for name in arrays)
     layers = tuple((arrays[f"weight.{k}"], arrays[f"bias.{k}"]) for k in range(count))
     components, mean, scatter = (
         arrays[name].astype(np.float32) for name in ("components", "mean", "scatter")
     )
     emulator = CompactEmulator(layers, arrays["centre"], arrays["scale"], mean, components)
-    return Simulator(StarTable(stars), emulator, scatter, "compact simulator")
+    return Simulator(StarTable(stars, natural), emulator, scatter, "compact simulator")
 
 
 # > The fit
@@ -149,7 +161,7 @@ def fit_compact(
         simulator: The full one.
         path: Where to write the ``.safetensors`` file.
         seed: Decides the stars and the fit.
-        stars: Rows of the table of stars.
+        stars: Rows of the table of stars; half as many are those that a survey sees.
         spectra: Spectra that are fitted; a tenth as many test the fit.
         components: Principal components.
         epochs: Passes of the fit of the network.
@@ -172,10 +184,9 @@ def fit_compact(
     layers = _fit_network((labels - centre) / scale, coefficients, spectra, epochs)
     emulator = CompactEmulator(layers, centre, scale, mean, basis)
     difference = np.sqrt(((emulator.spectra(fitted[spectra:]) - flux[spectra:]) ** 2).mean(axis=1))
-    table = simulator.population.draw(stars, rng, FITTED_MIX)
     arrays = {
-        "stars": np.stack([getattr(table, name) for name in COLUMNS], axis=1).astype(np.float32),
-        "kinds": np.array([KINDS.index(kind) for kind in table.kind], np.uint8),
+        **_table("stars", simulator.population.draw(stars, rng, FITTED_MIX)),
+        **_table("natural", simulator.population.draw(stars // 2, rng, None)),
         "centre": centre,
         "scale": scale,
         "mean": mean.astype(np.float16),
@@ -187,6 +198,14 @@ def fit_compact(
     save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, path)
     rms = float(np.sqrt((difference**2).mean()))
     return Fit(rms, float(np.percentile(difference, 99)), stars, path.stat().st_size)
+
+
+def _table(name: str, stars: Stars) -> dict[str, np.ndarray]:
+    """Stars as arrays of a file."""
+    return {
+        name: np.stack([getattr(stars, column) for column in COLUMNS], axis=1).astype(np.float32),
+        f"{name}.kinds": np.array([KINDS.index(kind) for kind in stars.kind], np.uint8),
+    }
 
 
 def _fit_network(

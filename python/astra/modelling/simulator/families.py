@@ -26,7 +26,7 @@ from astra.modelling.simulator.isochrones import (
     tracks_along,
 )
 from astra.modelling.simulator.simulator import reading
-from astra.modelling.simulator.stars import DWARF_LOGG, HOT, KINDS, MIX, YOUNG, Stars, Tracks
+from astra.modelling.simulator.stars import DWARF_LOGG, HOT, KINDS, MIX, Stars, Tracks
 
 #: The wheel, its sha256, and where its files are.
 WHEEL = "lachesis_grids-0.0.9-py3-none-any.whl"
@@ -65,19 +65,19 @@ def _without(kind: str, kinds: tuple[str, ...]) -> tuple[str, ...]:
 #: The families by name. Not listed: BHAC15 has one metallicity; STAREVOL has gravities with two decimals, and
 #: Geneva ends where the giant branch begins, as YaPSI does, but has no [M/H] below -0.33.
 FAMILIES = {
-    # Its M dwarfs are fainter by a magnitude than real ones of the same temperature.
+    # It has no stars that still contract, and its M dwarfs are fainter by a magnitude than real ones.
     "padova": Family("Marigo et al. 2008, A&A 482, 883", None, _without("m_dwarf", KINDS)),
     "mist": Family(
         "MIST 2.5, v/v_crit 0.4: Choi et al. 2016, ApJ 823, 102; Dotter 2016, ApJS 222, 8",
         "mist_v2.5_vvcrit0.4.h5",
-        (*KINDS, YOUNG),
+        KINDS,
         last_phase=4,
         helium=(2, 3),
     ),
     "parsec": Family(
         "PARSEC 1.2S: Bressan et al. 2012, MNRAS 427, 127; Chen et al. 2014, MNRAS 444, 2525",
         "parsec_v1.25.h5",
-        (*KINDS, YOUNG),
+        KINDS,
         helium=(3, 6),
     ),
     "basti": Family("BaSTI: Hidalgo et al. 2018, ApJ 856, 125", "basti.h5", _OLD, every=4),

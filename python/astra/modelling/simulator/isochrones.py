@@ -9,21 +9,28 @@ import numpy as np
 
 from astra.errors import ConfigError
 from astra.modelling.simulator.simulator import reading
-from astra.modelling.simulator.stars import GIANT_LOGG, YOUNG, Stars, Tracks, classify, is_young
+from astra.modelling.simulator.stars import (
+    COVERED_TEFF,
+    GIANT_LOGG,
+    Stars,
+    Tracks,
+    classify,
+    is_young,
+)
 
 #: Columns of the files of CMD 2.3 (Marigo et al. 2008, A&A 482, 883) with J, H, Ks after six other bands.
 COLUMNS = {"log_age": 0, "initial_mass": 1, "mass": 2, "log_l": 3, "log_teff": 4, "logg": 5}
 COLUMNS |= {"abs_j": 13, "abs_h": 14, "abs_ks": 15}
 
-#: From 300 million to 13 billion years: before, dwarfs are still on their way to the main sequence.
-LOG_AGES = (8.475, 10.15)
+#: From 1 million to 13 billion years.
+LOG_AGES = (5.99, 10.15)
 
 # The last stages on the asymptotic giant branch have neither emulators nor reliable magnitudes. Stars that
 # have lost their envelope are left out as well.
 COOLEST, BRIGHTEST_KS = 3400.0, -7.5
 
-#: No emulator has hotter stars [K].
-HOTTEST = 25_000.0
+#: No emulator knows hotter stars [K].
+HOTTEST = COVERED_TEFF[1]
 
 #: Core helium burning lasts until the luminosity has risen by this above its lowest [dex].
 CLUMP_HEIGHT = 0.25
@@ -90,15 +97,18 @@ def _read(path: Path) -> list[Isochrone]:
         if not rows:
             raise ValueError("it has no rows")
         table = np.loadtxt(rows, usecols=tuple(COLUMNS.values()), ndmin=2)
-        columns = dict(zip(COLUMNS, table.T, strict=True))
+        # These isochrones know no stars that still contract: those of low mass are there as they will be.
+        arrived = ~is_young(
+            table[:, list(COLUMNS).index("initial_mass")], table[:, list(COLUMNS).index("log_age")]
+        )
+        columns = dict(zip(COLUMNS, table[arrived].T, strict=True))
         ages = np.unique(columns["log_age"])
         if not ((ages > LOG_AGES[0]) & (ages < LOG_AGES[1])).any():
-            raise ValueError("it has no isochrone of 300 million to 13 billion years")
-    arrived = ~is_young(columns["initial_mass"], columns["log_age"])
+            raise ValueError("it has no isochrone of 1 million to 13 billion years")
     return [
         Isochrone(metallicity, age, 10 ** (age - 9), {name: column[rows] for name, column in columns.items()})
         for age in ages
-        for rows in [(columns["log_age"] == age) & arrived]
+        for rows in [columns["log_age"] == age]
     ]
 
 
@@ -106,7 +116,7 @@ def _vertices(isochrone: Isochrone) -> tuple[Stars, np.ndarray]:
     """Stars along one isochrone, in order of their initial mass, and the number in each segment."""
     part = _refined(isochrone.columns)
     teff, kind, n = 10 ** part["log_teff"], _kinds(part), len(part["log_teff"])
-    kind[is_young(part["initial_mass"], isochrone.log_age)] = YOUNG
+    kind[is_young(part["initial_mass"], isochrone.log_age)] = "young"
     copied = {name: part[name] for name in ("logg", "mass", "abs_j", "abs_h", "abs_ks")}
     same = {"metallicity": isochrone.metallicity, "alpha": 0.0, "log_age": isochrone.log_age}
     stars = Stars(teff=teff, kind=kind, **copied, **{name: np.full(n, value) for name, value in same.items()})

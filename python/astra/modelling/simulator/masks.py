@@ -30,6 +30,9 @@ _PIXEL, _DARK, _FLAT, _COSMIC = (1 << bit for bit in (grid.BADPIX, grid.BADDARK,
 _FAULTS = np.array([_PIXEL | _DARK | _FLAT, _COSMIC, _PIXEL | _FLAT, _PIXEL | _DARK, _PIXEL], np.int32)
 _FAULT_SHARES = (0.62, 0.17, 0.10, 0.09, 0.02)
 
+# Of spectra without a detector: how many lack a part of it only, and how many lack another one as well.
+_LOST_IN_PART, _LOST_TWO = 0.4, 0.1
+
 
 @dataclass(frozen=True)
 class MaskModel:
@@ -43,6 +46,9 @@ class MaskModel:
 
     sky_cover: tuple[float, float] = (0.14, 0.8)
     """Median of the share of pixels below a sky line, and the scatter of its logarithm."""
+
+    lost_detector: float = 0.0
+    """Share of spectra without a detector, or without a large part of one."""
 
     def draw(self, n_visits: np.ndarray, shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Masks of N spectra.
@@ -62,7 +68,7 @@ class MaskModel:
         if len(self.patterns):
             for row in np.flatnonzero(rng.uniform(size=n) < self.real_share):
                 flags[row] = self._pattern(rng) & ~(1 << grid.TELLURIC)
-        return flags | telluric
+        return flags | telluric | _lost_detectors(n, self.lost_detector, rng)
 
     def _sky_lines(self, n_visits: np.ndarray, shift: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         sky, _ = _atmosphere()
@@ -155,6 +161,19 @@ def _bad_pixels(n_visits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for offset in range(_RUN_LENGTHS[-1]):
         long = length > offset
         np.bitwise_or.at(flags, (row[long], start[long] + offset), fault[long])
+    return flags
+
+
+def _lost_detectors(n: int, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Bad pixels over a whole detector, or over a third of it or more from one end; seldom over two."""
+    flags = np.zeros((n, grid.N_GRID), np.int32)
+    for row in np.flatnonzero(rng.uniform(size=n) < share):
+        for number in rng.permutation(3)[: 1 + (rng.uniform() < _LOST_TWO)]:
+            begin, end = grid.DETECTORS[number]
+            if rng.uniform() < _LOST_IN_PART:
+                length = int(rng.uniform(1 / 3, 1) * (end - begin))
+                begin, end = (begin, begin + length) if rng.uniform() < 0.5 else (end - length, end)
+            flags[row, begin:end] = 1 << grid.BADPIX
     return flags
 
 

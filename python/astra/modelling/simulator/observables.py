@@ -9,16 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from astra.ingest.values import A_K_PER_EBV
+from astra.modelling.simulator.selection import FARTHEST, H_BRIGHT, H_FAINT, MIDDLE_H, WIDTH_H, latitudes
 from astra.modelling.simulator.stars import StarColumns
 
 #: A_J / A_K and A_H / A_K (Indebetouw et al. 2005, ApJ 619, 931, abstract).
 A_J_PER_A_K, A_H_PER_A_K = 2.50, 1.55
-
-#: H magnitudes of the survey's targets [mag] (Zasowski et al. 2013, AJ 146, 81).
-H_BRIGHT, H_FAINT = 7.0, 13.8
-
-#: No star is put further away, as long as it is not brighter than ``H_BRIGHT`` there [pc].
-FARTHEST = 25_000.0
 
 #: Largest reddening [mag].
 LARGEST_EBV = 1.5
@@ -171,8 +166,7 @@ def _places(across: np.ndarray, along: np.ndarray) -> dict[str, np.ndarray]:
     from astropy import units as u
     from astropy.coordinates import SkyCoord
 
-    longitude = 360 * along
-    latitude = -15 * np.log1p(-np.abs(2 * across - 1) * (1 - np.exp(-6.0))) * np.sign(across - 0.5)
+    longitude, latitude = 360 * along, latitudes(across)
     place = SkyCoord(l=longitude * u.deg, b=latitude * u.deg, frame="galactic").icrs
     chosen = np.argmax(place.dec.deg > _SOUTHERN_LIMIT, axis=1)[:, None]
     drawn = {"l": longitude, "b": latitude, "ra": place.ra.deg, "dec": place.dec.deg}
@@ -180,8 +174,8 @@ def _places(across: np.ndarray, along: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _h_magnitude(absolute_h: np.ndarray, snr: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """H magnitudes: logistic, around 11.7 mag at S/N = 100, within the range of the survey."""
-    middle, width = 11.7 - 1.2 * np.log10(np.maximum(snr, 1.0) / 100), 0.75
+    """H magnitudes: logistic, around a middle that is fainter at low S/N, within the range of the survey."""
+    middle, width = MIDDLE_H - 1.2 * np.log10(np.maximum(snr, 1.0) / 100), WIDTH_H
     faintest = np.clip(absolute_h + 5 * np.log10(FARTHEST) - 5, H_BRIGHT + 0.1, H_FAINT)
     below = [1 / (1 + np.exp((middle - limit) / width)) for limit in (H_BRIGHT, faintest)]
     share = below[0] + (below[1] - below[0]) * uniform

@@ -4,9 +4,11 @@ import functools
 
 import numpy as np
 from numpy.random import Generator
+from scipy.ndimage import gaussian_filter1d
 
 from astra.modelling.simulator.emulators import EDGES, NOT_EMULATED
 from astra.modelling.simulator.masks import COVERED, SHIFT, MaskModel, telluric_depth
+from astra.modelling.simulator.noise import correlated, draw_profiles, draw_understatement, inflation, smooth
 from astra.modelling.simulator.simulator import Conditions
 from astra.modelling.simulator.stars import Stars
 from astra.spectra.grid import BADPIX, DETECTORS, LOG_WAVELENGTH_STEP, N_GRID, PERSIST_HIGH, SKYLINE
@@ -42,6 +44,7 @@ _GAPS = np.delete(np.arange(N_GRID), COVERED)
 
 # Differences of real spectra from emulated ones, by class, in units of the scatter of giants.
 _MISMATCH = {"rgb": 1.0, "red_clump": 1.0, "subgiant": 1.3, "dwarf": 1.3, "m_dwarf": 2.0, "hot": 2.0}
+_MISMATCH |= {"young": 2.0}
 
 # Standard deviation of the curve by which residuals of sky lines fall beyond their masks [pixels].
 _SKY_WING = 2.0
@@ -51,6 +54,7 @@ _BROAD = 2.5
 
 # Typical rotation [km/s]: scale of an exponential distribution, by class. Every twentieth star spins faster.
 _ROTATION = {"rgb": 0.7, "red_clump": 0.7, "subgiant": 4.0, "dwarf": 2.5, "m_dwarf": 3.0, "hot": 70.0}
+_ROTATION |= {"young": 12.0}
 
 
 def observe(
@@ -72,7 +76,7 @@ def observe(
         conditions: How strong each effect is.
 
     Returns:
-        The columns ``flux``, ``e_flux``, ``pixel_flags``, ``snr`` and ``n_visits`` of
+        The columns ``flux``, ``e_flux``, ``pixel_flags``, ``snr``, ``n_visits`` and ``understated`` of
         :class:`~astra.modelling.simulator.sample.Sample`.
     """
     n = len(flux)
@@ -87,14 +91,16 @@ def observe(
     flux += _persistence(flags, snr, rng, conditions)
     flux += _sky_residuals(flags, snr, rng, conditions)
     counts = np.float32(COUNTS) * _continuum(n, rng, conditions)
-    sigma = _sigma(flags, snr, rng)
+    sigma, understated = _sigma(flags, snr, rng), draw_understatement(n, rng)
+    e_flux = counts * sigma * inflation(flags, rng)
     if conditions.noise:
-        noise = rng.standard_normal(flux.shape, np.float32)
-        # Below sky lines and in bad pixels, the noise is larger than the stated error.
+        noise = sigma * correlated(n, rng)
+        for number, (pixels, _) in enumerate(_DETECTORS):
+            noise[:, pixels] *= understated[:, number, None]
+        # Below sky lines and in bad pixels, the noise is larger still.
         noise[(flags & MASKED_BITS) > 0] *= 1.5
-        flux += sigma * noise
+        flux += noise
     flux *= counts
-    e_flux = counts * sigma
     if conditions.noise:
         # Pixels that no visit measured: of a single visit all bad ones, else few.
         affected = rng.random(n) < np.where(n_visits == 1, 0.95, 0.15)
@@ -102,7 +108,8 @@ def observe(
         flux[lost], e_flux[lost] = 0.0, NO_DATA
     flux[:, _GAPS], e_flux[:, _GAPS] = 0.0, NO_DATA
     flags[:, _GAPS] |= 1 << BADPIX
-    return {"flux": flux, "e_flux": e_flux, "pixel_flags": flags, "snr": snr, "n_visits": n_visits}
+    seen = {"flux": flux, "e_flux": e_flux, "pixel_flags": flags}
+    return seen | {"snr": snr, "n_visits": n_visits, "understated": understated}
 
 
 # > The star
@@ -114,35 +121,15 @@ def _mismatched(
     """Spectra as real ones may differ: lines a little stronger or weaker, and unlike the emulator's."""
     n = len(flux)
     size = np.array([_MISMATCH[kind] for kind in stars.kind]) * rng.lognormal(-0.15, 0.5, n)
-    noise = _smoothed(rng.standard_normal(flux.shape, np.float32), 1.5)
-    flux = flux + noise * (scatter * np.float32(conditions.mismatch)) * size[:, None].astype(np.float32)
+    flux = flux + smooth(n, 1.5, rng) * (scatter * np.float32(conditions.mismatch)) * size[:, None].astype(
+        np.float32
+    )
     for begin, end in EDGES:
         flux[:, begin:end] *= 1 + np.float32(conditions.edges) * rng.standard_normal((n, 1), np.float32)
-    depth = _smoothed(rng.standard_normal(flux.shape, np.float32), 6.0) * np.float32(conditions.depth[1])
+    depth = smooth(n, 6.0, rng) * np.float32(conditions.depth[1])
     for pixels, _ in _DETECTORS:
         depth[:, pixels] += np.float32(conditions.depth[0]) * rng.standard_normal((n, 1), np.float32)
     return 1 - (1 - flux) * (1 + depth)
-
-
-def _smoothed(noise: np.ndarray, sigma: float) -> np.ndarray:
-    """White noise made coherent over some pixels, of unit variance."""
-    kernel = _bell(sigma)
-    return _convolved(noise, kernel / np.sqrt((kernel**2).sum()))
-
-
-def _bell(sigma: float) -> np.ndarray:
-    reach = int(3 * sigma)
-    return np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-
-
-def _convolved(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """Rows of float32 (N, M), each convolved with an odd number of weights; their ends wrap around."""
-    reach = len(kernel) // 2
-    padded = np.pad(values, ((0, 0), (reach, reach)), mode="wrap")
-    found = np.zeros_like(values)
-    for index, weight in enumerate(kernel.astype(np.float32)):
-        found += weight * padded[:, index : index + values.shape[1]]
-    return found
 
 
 def _broadened(flux: np.ndarray, stars: Stars, rng: Generator, conditions: Conditions) -> np.ndarray:
@@ -190,8 +177,13 @@ def _shift(frequency: np.ndarray, velocity: np.ndarray) -> np.ndarray:
     shifts = np.asarray(velocity, np.float32) / np.float32(PIXEL_KMS)
     shifts = shifts[:, None] if shifts.ndim == 1 else shifts
     total = np.zeros((len(shifts), len(frequency)), np.complex64)
+    # Frequencies are in equal steps: a product of two short tables is an exponential of all.
+    step, n_fine = -1j * float(frequency[1]), 64
+    fine, coarse = np.arange(n_fine), n_fine * np.arange(-(-len(frequency) // n_fine))
     for exposure in shifts.T:
-        total += np.exp(-1j * frequency * exposure[:, None]).astype(np.complex64)
+        tables = (np.exp(step * steps * exposure[:, None]).astype(np.complex64) for steps in (coarse, fine))
+        turned = np.einsum("nc,nf->ncf", *tables).reshape(len(shifts), -1)
+        total += turned[:, : len(frequency)]
     return total / np.float32(shifts.shape[1])
 
 
@@ -251,18 +243,14 @@ def _persistence(flags: np.ndarray, snr: np.ndarray, rng: Generator, conditions:
 def _sky_residuals(flags: np.ndarray, snr: np.ndarray, rng: Generator, conditions: Conditions) -> np.ndarray:
     """Residuals of sky lines: of full size below their masks, smaller beyond these, without a mask."""
     below = ((flags & (1 << SKYLINE)) > 0).astype(np.float32)
-    kernel = _bell(_SKY_WING)
-    wings = np.minimum(1.0, 2.0 * _convolved(below, kernel / kernel.sum()))
+    wings = np.minimum(1.0, 2.0 * gaussian_filter1d(below, _SKY_WING, axis=1, truncate=3.0, mode="wrap"))
     size = np.float32(conditions.sky) / snr[:, None].astype(np.float32)
-    return size * wings * _smoothed(rng.standard_normal(flags.shape, np.float32), 1.0)
+    return size * wings * smooth(len(flags), 1.0, rng)
 
 
 def _sigma(flags: np.ndarray, snr: np.ndarray, rng: Generator) -> np.ndarray:
-    """Standard deviation of the noise relative to the continuum, shape (N, 8575)."""
-    profile = np.ones(N_GRID, np.float32)
-    for pixels, x in _DETECTORS:
-        profile[pixels] = 0.92 + 0.3 * x**4
-    sigma = profile / snr[:, None].astype(np.float32)
+    """Error that the visits state together, relative to the continuum, shape (N, 8575)."""
+    sigma = draw_profiles(len(snr), rng) / snr[:, None].astype(np.float32)
     # As in real files: the error of bad pixels and below sky lines is a little larger than elsewhere.
     below_sky = (flags & (1 << SKYLINE)) > 0
     sigma = np.where(below_sky, sigma * rng.uniform(1.0, 1.6, (len(snr), 1)).astype(np.float32), sigma)

@@ -43,10 +43,14 @@ class Sample(StarColumns):
     """apStar mask bits, int32."""
 
     snr: np.ndarray
-    """Signal-to-noise ratio per pixel."""
+    """Signal-to-noise ratio per pixel that the visits state together; persistence makes that of the spectrum
+    smaller."""
 
     n_visits: np.ndarray
     """Number of visits that the spectrum combines."""
+
+    understated: np.ndarray
+    """How many times larger the noise is than stated on each detector, shape (N, 3)."""
 
     @property
     def fakemag(self) -> np.ndarray:
@@ -88,7 +92,7 @@ def simulate_chunk(
 ) -> Sample:
     """The ``CHUNK`` stars number ``index * CHUNK`` and following of a seed."""
     rng = np.random.default_rng([seed, index])
-    stars = simulator.population.draw(CHUNK, rng, conditions.mix)
+    stars = simulator.population.draw(CHUNK, rng, None if conditions.natural else conditions.mix)
     return observed(simulator, stars, rng, conditions, patterns)
 
 
@@ -102,7 +106,8 @@ def observed(
     """Observe these stars, some of them with a companion, as the conditions say."""
     flux = _emulated(simulator, stars, rng, conditions)
     pairs = add_companions(simulator, stars, flux, rng, conditions)
-    seen = observe(pairs.flux, stars, simulator.scatter, MaskModel(patterns), rng, conditions)
+    masks = MaskModel(patterns, lost_detector=conditions.lost_detector)
+    seen = observe(pairs.flux, stars, simulator.scatter, masks, rng, conditions)
     return Sample(stars=stars, **vars(pairs) | seen)
 
 
@@ -130,8 +135,15 @@ LOWEST_MASS_RATIO = 0.45
 #: Above this [K] more dwarfs and subgiants have companions.
 WARM = 6000.0
 
-# Candidates to choose companions from, for one batch of stars.
+# Candidates to choose companions from, for one batch of stars: of dwarfs and subgiants, and of each class of
+# giants. What is on an isochrone beside a giant, and adds to its light: seldom another giant, as that takes
+# nearly the same mass.
 _CANDIDATES = 600
+_PARTNERS = {"dwarf": 0.6, "m_dwarf": 0.2, "subgiant": 0.2}
+_GIANTS_PARTNERS = {
+    "rgb": {"rgb": 0.15, "red_clump": 0.02, "subgiant": 0.45, "dwarf": 0.38},
+    "red_clump": {"rgb": 0.45, "red_clump": 0.12, "subgiant": 0.43},
+}
 
 # Exposures in one spectrum that differ in the phase of the orbit.
 _MOST_EXPOSURES = 6
@@ -168,9 +180,10 @@ def add_companions(
     chance = np.where(warm & (chance > 0), np.maximum(chance, conditions.warm_companions), chance)
     rows = np.flatnonzero(rng.uniform(size=n) < chance)
     ratio, separation = np.zeros(n), np.zeros(n)
-    candidates = simulator.population.draw(_CANDIDATES, rng, {"dwarf": 0.6, "m_dwarf": 0.2, "subgiant": 0.2})
-    partners = candidates.take(_partners(stars.take(rows), candidates, rng))
-    is_twin = rng.uniform(size=len(rows)) < conditions.twins
+    partners = _partners(simulator, stars.take(rows), rng)
+    is_twin = (rng.uniform(size=len(rows)) < conditions.twins) & ~np.isin(
+        stars.kind[rows], list(_GIANTS_PARTNERS)
+    )
     twins = 10 ** (-0.4 * rng.uniform(0, 0.1, len(rows)))
     others = np.minimum(1.0, 10 ** (0.4 * (stars.abs_ks[rows] - partners.abs_ks)))
     ratio[rows] = np.where(is_twin, twins, others)
@@ -219,7 +232,32 @@ def _synchronous(separation: np.ndarray, rng: np.random.Generator) -> np.ndarray
     return np.where(size > 1.5, np.minimum(size, 100.0), 0.0)
 
 
-def _partners(stars: Stars, candidates: Stars, rng: np.random.Generator) -> np.ndarray:
+def _partners(simulator: Simulator, stars: Stars, rng: np.random.Generator) -> Stars:
+    """A companion of each star."""
+    candidates = simulator.population.draw(_CANDIDATES, rng, _PARTNERS)
+    chosen = _closest(stars, candidates, rng)
+    parts = [candidates]
+    for kind, mix in _GIANTS_PARTNERS.items():
+        rows = np.flatnonzero(stars.kind == kind)
+        if len(rows):
+            more = simulator.population.draw(_CANDIDATES, rng, mix)
+            chosen[rows] = sum(map(len, parts)) + _fainter(stars.take(rows), more, rng)
+            parts.append(more)
+    return Stars.joined(parts).take(chosen)
+
+
+def _fainter(stars: Stars, candidates: Stars, rng: np.random.Generator) -> np.ndarray:
+    """For each giant a fainter candidate of about its metallicity and age, of a few one by chance."""
+    distance = (
+        ((candidates.metallicity - stars.metallicity[:, None]) / 0.15) ** 2
+        + ((candidates.log_age - stars.log_age[:, None]) / 0.15) ** 2
+        + 2 * rng.exponential(size=(len(stars), len(candidates)))
+    )
+    distance[candidates.abs_ks <= stars.abs_ks[:, None]] += 1e3
+    return distance.argmin(axis=1)
+
+
+def _closest(stars: Stars, candidates: Stars, rng: np.random.Generator) -> np.ndarray:
     """For each star the candidate closest to a drawn mass and to its metallicity and age."""
     wanted = stars.mass * rng.uniform(LOWEST_MASS_RATIO, 1.0, len(stars))
     distance = (

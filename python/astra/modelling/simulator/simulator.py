@@ -22,8 +22,8 @@ _ERRORS += (zipfile.BadZipFile, zlib.error, SpectrumError)
 class Population(Protocol):
     """Where stars are drawn from."""
 
-    def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] = MIX) -> Stars:
-        """Draw n stars with these shares of the classes."""
+    def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] | None = MIX) -> Stars:
+        """Draw n stars with these shares of the classes; ``None``: as many of each as a survey sees."""
 
 
 class Emulator(Protocol):
@@ -57,6 +57,9 @@ class Conditions:
     mix: dict[str, float] = field(default_factory=lambda: dict(MIX))
     """Share of each class of stars."""
 
+    natural: bool = False
+    """Whether stars are drawn as a survey sees them instead, without a say in their classes."""
+
     snr: tuple[float, float] = (MIN_SNR, MAX_SNR)
     """Range of the signal-to-noise ratio per pixel, drawn evenly in its logarithm."""
 
@@ -73,6 +76,7 @@ class Conditions:
             "subgiant": 0.6,
             "dwarf": 0.8,
             "m_dwarf": 0.5,
+            "young": 0.5,
         }
     )
     """Share of stars of a class whose spectrum lies between the emulator's and that of an alternative one."""
@@ -110,16 +114,29 @@ class Conditions:
     persistence: float = 0.05
     """Scale of the light of earlier exposures in the affected pixels, at S/N 100."""
 
+    lost_detector: float = 0.04
+    """Share of spectra that lack a detector, or a large part of one."""
+
     companions: dict[str, float] = field(
-        default_factory=lambda: {"dwarf": 0.12, "m_dwarf": 0.1, "subgiant": 0.12, "hot": 0.15}
+        default_factory=lambda: {
+            "rgb": 0.07,
+            "red_clump": 0.04,
+            "dwarf": 0.12,
+            "m_dwarf": 0.1,
+            "subgiant": 0.12,
+            "hot": 0.15,
+        }
     )
-    """Share of stars of a class with an unresolved companion that matters."""
+    """Share of stars of a class with an unresolved companion that matters. Of giants, these are the shares
+    with a companion that adds more than a tenth of the light, along isochrones of 1 to 10 billion years: 46 %
+    have one (Raghavan et al. 2010, ApJS 190, 1), with evenly distributed ratios of the masses, and a tenth of
+    twins (Moe & Di Stefano 2017, ApJS 230, 15)."""
 
     warm_companions: float = 0.4
     """The same above 6000 K, of dwarfs and subgiants if these have companions at all; no less than those."""
 
     twins: float = 0.4
-    """Share of companions that are as bright as the star itself."""
+    """Share of companions that are as bright as the star itself; not of giants, which are never so alike."""
 
     double_lined: float = 0.7
     """Share of companions with separate lines: by 10 to 250 km/s when they are farthest apart."""

@@ -3,21 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+
+from astra.modelling.simulator.selection import seen
 
 #: The columns of :meth:`Stars.labels`: [K], [dex], [dex], [dex].
 TEFF, LOGG, METALLICITY, ALPHA = range(4)
 
 #: The classes that results are reported by; :func:`classify` says what they are.
-KINDS = ("rgb", "red_clump", "subgiant", "dwarf", "m_dwarf", "hot")
-
-#: Stars that are still on their way to the main sequence are no part of these classes, or of any mix below.
-YOUNG = "young"
+KINDS = ("rgb", "red_clump", "subgiant", "dwarf", "m_dwarf", "hot", "young")
 
 #: Share of each class among the stars that are drawn: every class well represented, not as in the sky.
 MIX = {"rgb": 0.38, "red_clump": 0.18, "subgiant": 0.15, "dwarf": 0.22, "m_dwarf": 0.04, "hot": 0.03}
+MIX |= {"young": 0.02}
 
 # Kelvin and dex, where one class ends and the next begins.
 HOT, GIANT_HOT, M_DWARF = 7000.0, 5500.0, 4150.0
@@ -29,8 +29,11 @@ GIANT_LOGG, DWARF_LOGG = 3.5, 4.1
 _CONTRACTED_MASS = (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 4.0)
 _CONTRACTED_LOG_AGE = (8.6, 8.25, 8.1, 7.9, 7.72, 7.53, 7.23, 6.95, 6.5, 6.2)
 
-# The number of stars in a range of luminosities is taken to this power; in the red clump, to another.
-_POWER, _CLUMP_POWER = 0.25, 0.85
+#: What the emulators of real and of synthetic spectra cover: temperatures [K], and the poorest stars [dex].
+COVERED_TEFF, POOREST = (3500.0, 25_000.0), -2.0
+
+# The number of stars in a range of luminosities is taken to this power; of some classes, to another.
+_POWER, _POWERS = 0.25, {"red_clump": 0.85, "hot": 0.5}
 
 # Above this the thick disc has few stars, below it the thin disc [dex].
 DISCS_METALLICITY, DISCS_WIDTH = -0.35, 0.25
@@ -92,6 +95,17 @@ class Stars(StarColumns):
         """What an emulator needs: temperature, gravity, [Fe/H], [alpha/Fe], shape (N, 4)."""
         return np.stack([self.teff, self.logg, self.metallicity, self.alpha], axis=1)
 
+    @property
+    def beyond(self) -> np.ndarray:
+        """Whether a star lies outside what any emulator covers, bool of shape (N,).
+
+        Spectra of such stars are those at the edge. Young stars count as well: their spectra are emulated by
+        those of older ones of the same labels, without the spots and the emission that real ones have.
+        """
+        coldest, hottest = COVERED_TEFF
+        outside = (self.teff < coldest) | (self.teff > hottest) | (self.metallicity < POOREST)
+        return outside | (self.kind == "young")
+
 
 @dataclass(frozen=True)
 class Tracks:
@@ -106,20 +120,27 @@ class Tracks:
     number: np.ndarray
     """Stars born in the segment per unit of mass formed, times the time it stands for, shape (S,)."""
 
-    def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] = MIX) -> Stars:
+    def __getstate__(self) -> dict[str, object]:
+        """The fields alone: what was computed from them does not make it another population."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] | None = MIX) -> Stars:
         """Draw stars.
 
         Ages and masses are those of stars that form at a constant rate with Chabrier's mass function;
         metallicities are a wide normal distribution with a tail of poor stars. Within a class, rare
         luminosities are given more weight, so that the tip of the giant branch is nearly as well represented
-        as its foot; less so in the clump, which has a magnitude of its own.
+        as its foot; less so in the clump, which has a magnitude of its own, and among hot stars.
 
         Args:
             n: How many stars.
             rng: Source of randomness.
-            mix: Share of each class.
+            mix: Share of each class; ``None``: as many of each class and luminosity as a survey sees.
         """
-        segments = draw_by_class(self._members, n, rng, mix)
+        if mix is None:
+            segments = self._seen.draw(n, rng)
+        else:
+            segments = draw_by_class(self._members, n, rng, mix)
         return _enriched(_between(self, segments, rng), rng)
 
     def of(self, kinds: Sequence[str]) -> Self:
@@ -143,13 +164,19 @@ class Tracks:
         number = self.number * _abundance(self.stars.metallicity[self.start])
         members = {}
         for kind in np.unique(kinds).tolist():
-            rows, power = np.flatnonzero(kinds == kind), _CLUMP_POWER if kind == "red_clump" else _POWER
+            rows, power = np.flatnonzero(kinds == kind), _POWERS.get(kind, _POWER)
             members[kind] = Members.weighted(rows, _evened(middles[rows], number[rows], power))
         return members
 
-    def __getstate__(self) -> dict[str, Any]:
-        # What was derived is left out: it is large, and the same tracks shall have the same digest.
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+    @cached_property
+    def _seen(self) -> "Members":
+        """The segments, as often as a survey sees their stars."""
+        first, second = self.start, self.start + 1
+        j, h, ks = (
+            0.5 * (m[first] + m[second]) for m in (self.stars.abs_j, self.stars.abs_h, self.stars.abs_ks)
+        )
+        number = self.number * _abundance(self.stars.metallicity[first])
+        return Members.weighted(np.arange(len(first)), seen(number, h, j - ks))
 
 
 @dataclass(frozen=True)
@@ -178,7 +205,7 @@ class Members:
 def draw_by_class(
     members: Mapping[str, Members], n: int, rng: np.random.Generator, mix: dict[str, float]
 ) -> np.ndarray:
-    """Draw n rows of a table of stars, each perhaps more than once.
+    """Draw n rows of a table of stars, each perhaps more than once; of a class without any, none.
 
     Args:
         members: The rows of each class.
@@ -186,6 +213,7 @@ def draw_by_class(
         rng: Source of randomness.
         mix: Share of each class.
     """
+    mix = {kind: share for kind, share in mix.items() if kind in members}
     wanted = rng.choice(len(mix), size=n, p=np.array(list(mix.values())) / sum(mix.values()))
     rows = np.empty(n, np.int64)
     for index, kind in enumerate(mix):

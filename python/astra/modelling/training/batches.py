@@ -14,10 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from astra.modelling.simulator.masks import COVERED
+from astra.modelling.simulator.noise import draw_profiles, draw_understatement, stretches
 from astra.modelling.training.convolution import Bits
 from astra.modelling.training.examples import Examples
 from astra.pipelines.astronn_dist.network.dropout import LAYERS
-from astra.spectra.grid import N_PIXELS
+from astra.spectra.grid import CHIPS, N_PIXELS
 
 # What random numbers are for; a part of their seed.
 ORDER, POOL, TRAINING, VALIDATION, MEAN, CALIBRATION = range(1, 7)
@@ -25,8 +27,9 @@ ORDER, POOL, TRAINING, VALIDATION, MEAN, CALIBRATION = range(1, 7)
 # Batches prepared ahead.
 AHEAD = 2
 
-# Numbers of the pool of noise; where in it an example starts is drawn.
-NOISE_POOL = 1 << 21
+# Places in the pool of noise of each detector, of which each example draws one; and how many different errors
+# along the pixels there are. More would not fit into the caches of processors.
+NOISE_POOL, SIZES = 1 << 19, 128
 
 # Of rectified flux minus 1: noise makes no flux negative.
 LEAST = np.float32(-1)
@@ -71,10 +74,7 @@ class Batches:
     def __post_init__(self) -> None:
         self.batch_size = min(self.batch_size, len(self.examples))
         self.part_size = self.part_size or self.batch_size
-        self._noise = None
-        if self.examples.noise.any():
-            pool = new_generator(self.seed, POOL).standard_normal(NOISE_POOL + N_PIXELS, dtype=np.float32)
-            self._noise = np.lib.stride_tricks.sliding_window_view(pool, N_PIXELS)
+        self._noise = FreshNoise(self.seed) if self.examples.noise.any() else None
 
     def __len__(self) -> int:
         """Batches per epoch."""
@@ -113,14 +113,39 @@ class Batches:
         # torch converts float16 ten times as fast as numpy.
         flux = torch.from_numpy(examples.flux[indices]).float().numpy()
         if self._noise is not None:
-            noise = self._noise[generator.integers(len(self._noise), size=len(indices))]
-            noise *= examples.noise[indices, None]
-            flux += noise
+            flux += self._noise.draw(examples.noise[indices], generator)
             np.maximum(flux, LEAST, out=flux)
         if examples.masks is not None:
             rows = examples.masks[generator.integers(len(examples.masks), size=len(indices))]
             flux *= np.unpackbits(~rows, axis=1, count=N_PIXELS)
         return flux
+
+
+class FreshNoise:
+    """Noise as :func:`~astra.modelling.simulator.observe.observe` adds it, drawn fast: from a pool.
+
+    Args:
+        seed: Decides the pool.
+    """
+
+    def __init__(self, seed: int) -> None:
+        generator = new_generator(seed, POOL)
+        self._sizes = draw_profiles(SIZES, generator)[:, COVERED]
+        understatement = draw_understatement(SIZES, generator)
+        self._pools = []
+        for number, chip in enumerate(CHIPS):
+            self._sizes[:, chip] *= understatement[:, number, None]
+            width = chip.stop - chip.start
+            pool = stretches(number, 1, NOISE_POOL + width - 1, generator)[0]
+            self._pools.append(np.lib.stride_tricks.sliding_window_view(pool, width))
+
+    def draw(self, scale: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Noise of spectra whose errors have this scale, (B,) -> float32 (B, 7514)."""
+        noise = self._sizes[generator.integers(SIZES, size=len(scale))]
+        noise *= scale[:, None]
+        for chip, pool in zip(CHIPS, self._pools, strict=True):
+            noise[:, chip] *= pool[generator.integers(NOISE_POOL, size=len(scale))]
+        return noise
 
 
 def new_generator(*key: int) -> np.random.Generator:

@@ -46,7 +46,8 @@ class Examples:
     """float32 (N,): signal-to-noise ratio per pixel."""
 
     noise: np.ndarray
-    """float32 (N,): sigma of the white noise that is still to be added, relative to the continuum."""
+    """float32 (N,): scale of the noise that is still to be added, the error that a spectrum states relative
+    to the continuum."""
 
     # The last field, as it is the only one without a row for each example: see take() and check().
     masks: np.ndarray | None = None

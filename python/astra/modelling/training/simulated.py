@@ -141,8 +141,9 @@ def _chunk(index: int) -> tuple[int, np.ndarray, dict[str, np.ndarray]]:
 
 # What the numbers of the examples come from, besides the arguments; below the package.
 _SOURCES = (
-    *(f"modelling/simulator/{name}.py" for name in ("compact", "emulators", "masks", "observe")),
-    *(f"modelling/simulator/{name}.py" for name in ("published", "sample", "stars")),
+    *(f"modelling/simulator/{name}.py" for name in ("compact", "emulators", "masks", "noise", "observe")),
+    *(f"modelling/simulator/{name}.py" for name in ("observables", "published")),
+    *(f"modelling/simulator/{name}.py" for name in ("sample", "selection", "stars")),
     *(f"spectra/{name}.py" for name in ("grid", "rectify")),
     "modelling/training/simulated.py",
 )

@@ -24,6 +24,7 @@ NAMES = {
     "dwarf": "FGK dwarfs",
     "m_dwarf": "M dwarfs",
     "hot": "hot stars",
+    "young": "young stars, still contracting",
     "": "of unknown class",
 }
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 R = "r = d / d_true − 1"
 
-_BY_CLASS = {"rgb": 1, "red_clump": 2, "subgiant": 3, "dwarf": 4, "m_dwarf": 5, "hot": 6}
+_BY_CLASS = {"rgb": 1, "red_clump": 2, "subgiant": 3, "dwarf": 4, "m_dwarf": 5, "hot": 6, "young": 7}
 
 #: Of a legend: a colour of the style sheet, how a mark of it looks, and what it means.
 Entry = tuple[str, str, str]
