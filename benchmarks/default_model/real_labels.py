@@ -27,7 +27,9 @@ from astra.modelling.simulator.stars import Stars, classify
 from astra.modelling.training.evaluate import distance_error
 
 #: The labels are those of the spectrum; nothing is known of companions.
-CONDITIONS = replace(Conditions(), snr=SNR, label_jitter=(0.0, 0.0, 0.0, 0.0), companions={})
+CONDITIONS = replace(
+    Conditions(), snr=SNR, label_jitter=(0.0, 0.0, 0.0, 0.0), lost_detector=0.0, companions={}
+)
 
 HOW = "real labels, simulated spectra; isochrones: from the same labels"
 

@@ -125,6 +125,8 @@ CHANGES = {
     "telluric": 0.016,
     "sky": 0.4,
     "persistence": 0.06,
+    "natural": True,
+    "lost_detector": 0.05,
     "companions": {"dwarf": 0.13},
     "warm_companions": 0.31,
     "twins": 0.26,

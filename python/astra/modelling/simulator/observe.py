@@ -43,8 +43,15 @@ _DETECTORS = [(slice(begin, end), np.linspace(-1, 1, end - begin)) for begin, en
 _GAPS = np.delete(np.arange(N_GRID), COVERED)
 
 # Differences of real spectra from emulated ones, by class, in units of the scatter of giants.
-_MISMATCH = {"rgb": 1.0, "red_clump": 1.0, "subgiant": 1.3, "dwarf": 1.3, "m_dwarf": 2.0, "hot": 2.0}
-_MISMATCH |= {"young": 2.0}
+_MISMATCH = {
+    "rgb": 1.0,
+    "red_clump": 1.0,
+    "subgiant": 1.3,
+    "dwarf": 1.3,
+    "m_dwarf": 2.0,
+    "hot": 2.0,
+    "young": 2.0,
+}
 
 # Standard deviation of the curve by which residuals of sky lines fall beyond their masks [pixels].
 _SKY_WING = 2.0
@@ -53,8 +60,15 @@ _SKY_WING = 2.0
 _BROAD = 2.5
 
 # Typical rotation [km/s]: scale of an exponential distribution, by class. Every twentieth star spins faster.
-_ROTATION = {"rgb": 0.7, "red_clump": 0.7, "subgiant": 4.0, "dwarf": 2.5, "m_dwarf": 3.0, "hot": 70.0}
-_ROTATION |= {"young": 12.0}
+_ROTATION = {
+    "rgb": 0.7,
+    "red_clump": 0.7,
+    "subgiant": 4.0,
+    "dwarf": 2.5,
+    "m_dwarf": 3.0,
+    "hot": 70.0,
+    "young": 12.0,
+}
 
 
 def observe(

@@ -15,9 +15,9 @@ TEFF, LOGG, METALLICITY, ALPHA = range(4)
 #: The classes that results are reported by; :func:`classify` says what they are.
 KINDS = ("rgb", "red_clump", "subgiant", "dwarf", "m_dwarf", "hot", "young")
 
-#: Share of each class among the stars that are drawn: every class well represented, not as in the sky.
-MIX = {"rgb": 0.38, "red_clump": 0.18, "subgiant": 0.15, "dwarf": 0.22, "m_dwarf": 0.04, "hot": 0.03}
-MIX |= {"young": 0.02}
+#: Share of each class among the stars that are drawn: every class well represented, not as in the sky. Where
+#: there are no stars of a class, it is left out.
+MIX = dict(zip(KINDS, (0.38, 0.18, 0.15, 0.22, 0.04, 0.03, 0.02), strict=True))
 
 # Kelvin and dex, where one class ends and the next begins.
 HOT, GIANT_HOT, M_DWARF = 7000.0, 5500.0, 4150.0

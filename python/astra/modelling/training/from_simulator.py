@@ -12,6 +12,7 @@ import numpy as np
 from astra.modelling.simulator.compact import choose_simulator
 from astra.modelling.simulator.masks import read_patterns
 from astra.modelling.simulator.sample import CHUNK, NO_PATTERNS, Sample, simulate_chunks
+from astra.modelling.simulator.selection import mix_line
 from astra.modelling.simulator.simulator import Conditions, Simulator, with_pairs
 from astra.modelling.training.calibrate import N_DRAWS, WINGS, calibrate, fit_validity
 from astra.modelling.training.evaluate import LEAST_SNR, evaluate
@@ -131,6 +132,7 @@ def train_from_simulator(
         size, update = sets.size("test"), partial(current.progress, "test")
         found = predicted(weights, sets.chunks("test"), size, device=current.device, on_progress=update)
         weights = replace(weights, details=_details(current, sets, trained, found))
+        del found["beyond"]  # the report has classes alone
         current.finish(trained, weights, found)
     return request.output
 
@@ -187,6 +189,7 @@ def predicted(
             "flux_ratio": seen.flux_ratio,
             "teff": seen.stars.teff,
             "logg": seen.stars.logg,
+            "beyond": seen.stars.beyond,
             **vars(widened(found, flux, e_flux, validity)),
             "excess": excess(flux, e_flux, validity.mean, validity.components),
         }
@@ -199,10 +202,15 @@ def predicted(
 
 
 def metrics_of(found: Columns) -> dict[str, Any]:
-    """Figures by class of single stars and of those with a companion, from ``LEAST_SNR`` on; plain JSON."""
+    """Figures by class from ``LEAST_SNR`` on, plain JSON.
+
+    They are those of single stars, of stars with a companion, and, apart from these, of stars beyond the
+    emulators.
+    """
     metrics = {}
-    ratio = found["flux_ratio"]
-    for name, chosen in (("single", ratio == 0), ("with companion", ratio > 0)):
+    ratio, beyond = found["flux_ratio"], found["beyond"]
+    groups = {"single": ~beyond & (ratio == 0), "with companion": ~beyond & (ratio > 0), "beyond": beyond}
+    for name, chosen in groups.items():
         rows = chosen & (found["snr"] >= LEAST_SNR)
         columns = ("kind", "true", "fakemag", "e_fakemag", "snr")
         classes = evaluate(*(found[column][rows] for column in columns))
@@ -233,6 +241,7 @@ def _details(current: Session, sets: StarSets, trained: Trained, found: Columns)
             "seeds": SEEDS,
             "real_masks": len(sets.patterns),
             "conditions": asdict(Conditions()),
+            "test_mix": mix_line(found["kind"]),
             "calibration": {"pairs": PAIRS, "strangers": STRANGERS, "broad": BROAD}
             | {"wings": WINGS, "draws": N_DRAWS},
         },
