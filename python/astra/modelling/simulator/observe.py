@@ -196,7 +196,7 @@ def _shift(frequency: np.ndarray, velocity: np.ndarray) -> np.ndarray:
     fine, coarse = np.arange(n_fine), n_fine * np.arange(-(-len(frequency) // n_fine))
     for exposure in shifts.T:
         tables = (np.exp(step * steps * exposure[:, None]).astype(np.complex64) for steps in (coarse, fine))
-        turned = np.einsum("nc,nf->ncf", *tables).reshape(len(shifts), -1)
+        turned = np.einsum("nc,nf->ncf", *tables).reshape(len(shifts), len(coarse) * n_fine)
         total += turned[:, : len(frequency)]
     return total / np.float32(shifts.shape[1])
 
