@@ -165,3 +165,20 @@ def test_wrong_usage_is_one_line():
     )
 
     assert (done.returncode, done.stderr) == (2, "default_model: error: --n 0: give 1 or more stars\n")
+
+
+def test_a_family_that_was_left_out_is_judged_where_it_has_enough_stars(module):
+    leave_one_out = module("leave_one_out")
+    entry = {"n": 500, "median_r": 0.06, "median_abs_r": 0.1, "within": 0.7}
+
+    section = leave_one_out._section("mist", {"rgb": entry, "hot": entry | {"n": 20, "median_r": 0.9}})
+
+    assert [line.met for line in section.lines] == [False, True, None, None]
+
+
+def test_real_m_dwarfs_have_the_magnitudes_of_the_published_relations(module):
+    # 0.3875 solar radii at 3500 K, which are those of a star of M_Ks = 6.40.
+    found = module("families").real_m_dwarfs(np.array([3500.0, 4000.0]))
+
+    assert found[0] == pytest.approx(6.40, abs=0.01)
+    assert np.polyval([0.01680, -0.3520, 1.9515], found[1]) == pytest.approx(0.6260, abs=1e-3)

@@ -1,6 +1,7 @@
 """Measure a model against every figure that the default model must reach.
 
-    python benchmarks/default_model [--weights FILE_OR_NAME] [--shared DIR] [--n 20000] [--out DIR] [--quick]
+    python benchmarks/default_model [--weights FILE_OR_NAME] [--shared DIR] [--grids WHEEL] [--n 20000]
+        [--out DIR] [--quick]
 
 Ends with one table: what was measured, its value, its target, and whether it is met. Exit codes: 0 all met,
 1 a target is missed, 2 wrong usage, 70 a command of astra failed, 78 no model or no data. The same numbers as
@@ -22,6 +23,8 @@ JSON, and plots, go to the folder of --out.
     model_file.py        the file itself
     plots.py             PNG files
     seeds.py             a command of its own: whether trainings with several seeds agree
+    families.py          another: each family of isochrones against stars of known luminosity
+    leave_one_out.py     another: trainings without each family, measured on its stars
 """
 
 import argparse
@@ -58,6 +61,7 @@ def _arguments() -> argparse.Namespace:
         "--shared", type=Path, default=os.environ.get("ASTRA_SHARED", ROOT.parent / "shared"),
         help="folder of public data (default: $ASTRA_SHARED, else ../shared)",
     )  # fmt: skip
+    parser.add_argument("--grids", type=Path, help="the wheel of lachesis-grids: stars of several isochrones")
     parser.add_argument("--n", type=int, default=20_000, help="held-out stars")
     parser.add_argument(
         "--seed", type=int, default=10501, help="of the stars; other than that of any training"
@@ -113,7 +117,8 @@ def _measured(model, arguments: argparse.Namespace) -> list:
 
     data, out, seed = arguments.shared / "data", arguments.out, arguments.seed
     n = min(arguments.n, FEW) if arguments.quick else arguments.n
-    simulator = full_simulator(data / "spectra_models", data / "isochrones" / "padova_jhk")
+    isochrones = [data / "isochrones" / "padova_jhk", *([arguments.grids] if arguments.grids else [])]
+    simulator = full_simulator(data / "spectra_models", *isochrones)
     patterns = read_patterns(data / "apstar")
 
     real = real_section(model, data / "apstar")
@@ -123,9 +128,9 @@ def _measured(model, arguments: argparse.Namespace) -> list:
     in_bins = [in_bins_section(*drawn, n, seed + 1 + i, name) for i, name in enumerate(LUMINOSITIES)]
     in_bins.append(lost_section(*drawn, n, seed))
 
-    isochrones = draw_neighbours(simulator.population, seed)
-    measurer = RealLabels(model, simulator, isochrones, patterns, seed)
-    of_labels, compared = label_sections(measurer, isochrones, data, FEW if arguments.quick else None)
+    neighbours = draw_neighbours(simulator.population, seed)
+    measurer = RealLabels(model, simulator, neighbours, patterns, seed)
+    of_labels, compared = label_sections(measurer, neighbours, data, FEW if arguments.quick else None)
     for name in ("Hipparcos", "APOKASC"):
         each = compared[name]
         plots.plot_comparison(name, each.catalog.fakemag, each.r, each.r_labels, each.catalog.group, out)

@@ -25,7 +25,9 @@ class _Arguments:
     spectra_models: Path | None = option(
         metavar="FOLDER", help="Published emulators of spectra, instead of our own."
     )
-    isochrones: Path | None = option(metavar="FOLDER", help="Padova isochrones, with --spectra-models.")
+    isochrones: list[Path] | None = option(
+        metavar="PATH", help="Padova isochrones, with --spectra-models; and the wheel of lachesis-grids."
+    )
     overwrite: bool = option("--overwrite", default=False, help="Replace an earlier simulation in DIR.")
 
 
@@ -42,7 +44,7 @@ def simulate(asked: _Arguments) -> None:
     from astra.modelling.simulator.stars import KINDS
     from astra.modelling.simulator.survey import write_survey
 
-    simulator = choose_simulator(asked.spectra_models, asked.isochrones)
+    simulator = choose_simulator(asked.spectra_models, *asked.isochrones or ())
     options = {"seed": asked.seed, "min_snr": asked.min_snr, "overwrite": asked.overwrite}
     with progress("stars") as update:
         survey = write_survey(asked.folder, simulator, asked.n, **options, on_progress=update)

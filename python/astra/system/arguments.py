@@ -85,7 +85,7 @@ def command_line(arguments: Any) -> tuple[str, ...]:
             continue
         # Where an option has a name of its own, typer keeps it as if it were the default.
         name = declared.default if isinstance(declared.default, str) else option_name(each.name)
-        options.append(_word(name, value))
+        options += [_word(name, one) for one in (value if isinstance(value, list) else [value])]
     return (*words, *options)
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astra.modelling.simulator.stars import KINDS, MIX, Stars, Tracks, classify, is_young
+from astra.modelling.simulator.stars import KINDS, MIX, Stars, classify, is_young
 
 N = 60_000
 
@@ -138,19 +138,6 @@ def test_stars_that_no_emulator_covers_are_known():
     )
 
     assert stars.beyond.tolist() == [False, True, True, True, True]
-
-
-def test_stars_on_tracks_that_still_contract_are_a_class_of_their_own():
-    vertices = _stars(log_age=np.array([6.5, 6.5, 9.5, 9.5]), abs_ks=np.array([2.0, 2.1, 4.0, 4.1]))
-    tracks = Tracks(vertices, np.array([0, 2]), np.ones(2))
-
-    drawn = tracks.draw(200, np.random.default_rng(0), {"dwarf": 0.9, "young": 0.1})
-
-    young = drawn.kind == "young"
-    assert 0 < young.mean() < 0.25
-    assert (drawn.abs_ks[young] < 3).all()
-    assert (drawn.abs_ks[~young] > 3).all()
-    assert drawn.beyond[young].all()
 
 
 def test_the_same_generator_draws_the_same_stars(simulator):

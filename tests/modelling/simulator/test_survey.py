@@ -288,7 +288,7 @@ def test_a_disk_that_fills_up_is_one_line(write, tmp_path, monkeypatch):
 
 def test_published_models_need_both_folders(tmp_path):
     with pytest.raises(UsageError, match="--spectra-models and --isochrones go together"):
-        choose_simulator(tmp_path, None)
+        choose_simulator(tmp_path)
 
 
 def test_the_full_simulator_is_made_from_published_models(shared):

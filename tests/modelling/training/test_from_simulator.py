@@ -185,7 +185,7 @@ def test_one_folder_of_published_data_without_the_other_is_refused(tmp_path):
 
 def test_a_folder_without_emulators_is_named(tmp_path):
     with pytest.raises(ConfigError, match="apg_rvsynthgrid.*give the folder of spectra models"):
-        train_from_simulator(request(tmp_path, spectra_models=tmp_path, isochrones=tmp_path))
+        train_from_simulator(request(tmp_path, spectra_models=tmp_path, isochrones=[tmp_path]))
 
 
 # > Predictions for stars that were not learnt from: as `astra run` makes them, a chunk at a time

@@ -1,12 +1,14 @@
 """What is asked of a training, and the options that follow from it."""
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from astra.errors import ConfigError
-from astra.modelling.training.request import Origin, TrainingOptions, TrainingRequest
+from astra.modelling.training.request import Origin, SimulatorArguments, TrainingOptions, TrainingRequest
+from astra.system.arguments import command_line
 
 asked_for = partial(TrainingRequest, origin=Origin.SIMULATOR)
 
@@ -47,3 +49,9 @@ def test_the_learning_rate_rises_and_then_falls():
     assert rates[100] < 1e-4
     assert (np.diff(rates[:26]) > 0).all()
     assert (np.diff(rates[25:]) < 0).all()
+
+
+def test_several_isochrones_and_families_are_written_as_one_word_each():
+    asked = SimulatorArguments(isochrones=[Path("padova"), Path("grids.whl")], families=["mist"])
+
+    assert command_line(asked) == ("--isochrones=padova", "--isochrones=grids.whl", "--families=mist")

@@ -3,6 +3,8 @@
 stars.py            stars as rows of labels, and how they are drawn from isochrones
 selection.py        which stars a survey looks at, and so how many of each luminosity it has
 isochrones.py       isochrones from their files
+families.py         isochrones of several groups, and a population of stars from all of them
+bolometric.py       magnitudes for isochrones without
 simulator.py        what a simulation is made from: a population, an emulator, conditions
 compact.py          the simulator that comes with the package, and its fit; choosing one of the two
 published.py        the simulator from the files of published models

@@ -1,5 +1,6 @@
 """The simulator that comes with the package: a table of stars, and a fit to the emulators."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from astra.errors import ConfigError, UsageError
 from astra.modelling.simulator.simulator import Simulator
-from astra.modelling.simulator.stars import KINDS, MIX, TEFF, Stars, draw_by_class
+from astra.modelling.simulator.stars import KINDS, MIX, TEFF, Members, Stars, draw_by_class
 
 #: Written by :func:`fit_compact`.
 FILE = Path(__file__).with_name("compact.safetensors")
@@ -30,7 +31,9 @@ class StarTable:
         """Choose n stars, each perhaps more than once: with these shares, or as a survey has them."""
         if mix is None:
             return self.natural.take(rng.integers(len(self.natural), size=n))
-        return self.stars.take(draw_by_class(self.stars.kind, n, rng, mix))
+        rows = {kind: np.flatnonzero(self.stars.kind == kind) for kind in mix}
+        members = {kind: Members(places) for kind, places in rows.items() if len(places)}
+        return self.stars.take(draw_by_class(members, n, rng, mix))
 
 
 @dataclass(frozen=True)
@@ -68,20 +71,27 @@ def network_labels(labels: np.ndarray) -> np.ndarray:
     return transformed
 
 
-def choose_simulator(spectra_models: Path | None, isochrones: Path | None) -> Simulator:
-    """The simulator of the package; or, if the two folders are named, the one from published models.
+def choose_simulator(
+    spectra_models: Path | None, *isochrones: Path, families: Sequence[str] | None = None
+) -> Simulator:
+    """The simulator of the package; or, if files are named, the one from published models.
+
+    Args:
+        spectra_models, isochrones, families: As in :func:`~.published.full_simulator`.
 
     Raises:
-        UsageError: One of the two folders is missing.
+        UsageError: Emulators are named without isochrones, or isochrones without emulators.
         ConfigError: A file is missing, or is not the published one.
     """
-    if (spectra_models is None) != (isochrones is None):
+    if (spectra_models is None) != (not isochrones):
         raise UsageError("--spectra-models and --isochrones go together: give both, or none of them")
     if spectra_models is None:
+        if families:
+            raise UsageError("--families has a meaning with --isochrones only")
         return load()
     from astra.modelling.simulator.published import full_simulator
 
-    return full_simulator(spectra_models, isochrones)
+    return full_simulator(spectra_models, *isochrones, families=families)
 
 
 def load(path: Path = FILE) -> Simulator:

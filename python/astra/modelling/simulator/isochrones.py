@@ -1,13 +1,22 @@
 """Reads isochrones from files."""
 
 import gzip
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from astra.errors import ConfigError
 from astra.modelling.simulator.simulator import reading
-from astra.modelling.simulator.stars import COVERED_TEFF, GIANT_LOGG, Stars, Tracks, classify, is_young
+from astra.modelling.simulator.stars import (
+    COVERED_TEFF,
+    GIANT_LOGG,
+    Stars,
+    Tracks,
+    classify,
+    is_young,
+)
 
 #: Columns of the files of CMD 2.3 (Marigo et al. 2008, A&A 482, 883) with J, H, Ks after six other bands.
 COLUMNS = {"log_age": 0, "initial_mass": 1, "mass": 2, "log_l": 3, "log_teff": 4, "logg": 5}
@@ -20,11 +29,31 @@ LOG_AGES = (5.99, 10.15)
 # have lost their envelope are left out as well.
 COOLEST, BRIGHTEST_KS = 3400.0, -7.5
 
-# No emulator knows hotter stars.
+#: No emulator knows hotter stars [K].
 HOTTEST = COVERED_TEFF[1]
+
+#: Core helium burning lasts until the luminosity has risen by this above its lowest [dex].
+CLUMP_HEIGHT = 0.25
 
 # Into how many parts a segment between two classes is cut, unless the star jumps over it [dex of luminosity].
 _PARTS, _JUMP = 8, 0.3
+
+
+@dataclass(frozen=True)
+class Isochrone:
+    """Stars of one age and metallicity in order of their initial mass."""
+
+    metallicity: float
+    """[M/H] [dex]."""
+
+    log_age: float
+    """Logarithm of the age in years [dex]."""
+
+    time: float
+    """Relative time that it stands for, to the isochrones next to it."""
+
+    columns: dict[str, np.ndarray]
+    """As in ``COLUMNS``, each of shape (n,); ``burns_helium`` (1 or 0) where the file says it."""
 
 
 def read_padova(folder: Path) -> Tracks:
@@ -33,17 +62,34 @@ def read_padova(folder: Path) -> Tracks:
     Raises:
         ConfigError: The folder holds none, or one of another format.
     """
+    isochrones = padova_isochrones(folder)
+    return tracks_along([each for each in isochrones if LOG_AGES[0] < each.log_age < LOG_AGES[1]])
+
+
+def padova_isochrones(folder: Path) -> list[Isochrone]:
+    """The isochrones of all ages, 4 million years and more, in the ``padova_<[M/H]>.dat.gz`` of a folder.
+
+    They begin on the main sequence; where stars do not yet live there, they have none.
+
+    Raises:
+        ConfigError: The folder holds none, or one of another format.
+    """
     paths = sorted(folder.glob("padova_*.dat.gz"))
     if not paths:
         raise ConfigError(f"isochrones: no padova_*.dat.gz in {folder}; give the folder that holds them")
-    stars, numbers = zip(*(isochrone for path in paths for isochrone in _read(path)), strict=True)
+    return [isochrone for path in paths for isochrone in _read(path)]
+
+
+def tracks_along(isochrones: Sequence[Isochrone]) -> Tracks:
+    """The segments between neighbouring stars of each isochrone."""
+    stars, numbers = zip(*map(_vertices, isochrones), strict=True)
     # Nothing is drawn between the last vertex of one isochrone and the first of the next.
     number = np.concatenate([np.append(number, 0.0) for number in numbers])
     start = np.flatnonzero(number > 0)
     return Tracks(Stars.joined(stars), start, number[start])
 
 
-def _read(path: Path) -> list[tuple[Stars, np.ndarray]]:
+def _read(path: Path) -> list[Isochrone]:
     with reading("isochrones", path, "give files of CMD 2.3 as published"):
         metallicity = float(path.name.removeprefix("padova_").removesuffix(".dat.gz"))
         with gzip.open(path, "rt") as lines:
@@ -57,19 +103,23 @@ def _read(path: Path) -> list[tuple[Stars, np.ndarray]]:
         )
         columns = dict(zip(COLUMNS, table[arrived].T, strict=True))
         ages = np.unique(columns["log_age"])
-        ages = ages[(ages > LOG_AGES[0]) & (ages < LOG_AGES[1])]
-        if not len(ages):
+        if not ((ages > LOG_AGES[0]) & (ages < LOG_AGES[1])).any():
             raise ValueError("it has no isochrone of 1 million to 13 billion years")
-    return [_isochrone(columns, metallicity, age) for age in ages]
+    return [
+        Isochrone(metallicity, age, 10 ** (age - 9), {name: column[rows] for name, column in columns.items()})
+        for age in ages
+        for rows in [columns["log_age"] == age]
+    ]
 
 
-def _isochrone(columns: dict[str, np.ndarray], metallicity: float, age: float) -> tuple[Stars, np.ndarray]:
+def _vertices(isochrone: Isochrone) -> tuple[Stars, np.ndarray]:
     """Stars along one isochrone, in order of their initial mass, and the number in each segment."""
-    rows = columns["log_age"] == age
-    part = _refined({name: column[rows] for name, column in columns.items()})
+    part = _refined(isochrone.columns)
     teff, kind, n = 10 ** part["log_teff"], _kinds(part), len(part["log_teff"])
-    copied = {name: part[name] for name in ("logg", "mass", "log_age", "abs_j", "abs_h", "abs_ks")}
-    stars = Stars(teff=teff, metallicity=np.full(n, metallicity), alpha=np.zeros(n), kind=kind, **copied)
+    kind[is_young(part["initial_mass"], isochrone.log_age)] = "young"
+    copied = {name: part[name] for name in ("logg", "mass", "abs_j", "abs_h", "abs_ks")}
+    same = {"metallicity": isochrone.metallicity, "alpha": 0.0, "log_age": isochrone.log_age}
+    stars = Stars(teff=teff, kind=kind, **copied, **{name: np.full(n, value) for name, value in same.items()})
     # Chabrier's mass function between neighbours; the file's own integral is rounded too coarsely on the
     # giant branch, where initial masses differ by 1e-10.
     mass = part["initial_mass"]
@@ -77,12 +127,12 @@ def _isochrone(columns: dict[str, np.ndarray], metallicity: float, age: float) -
     stripped = (part["mass"] < 0.7 * mass) & (teff > 5000)
     outside = (teff < COOLEST) | (teff > HOTTEST) | (part["abs_ks"] < BRIGHTEST_KS) | stripped
     number[outside[1:] | outside[:-1] | (kind[1:] != kind[:-1])] = 0.0
-    return stars, np.clip(number, 0, None) * 10 ** (age - 9)
+    return stars, np.clip(number, 0, None) * isochrone.time
 
 
 def _kinds(part: dict[str, np.ndarray]) -> np.ndarray:
-    teff = 10 ** part["log_teff"]
-    return classify(teff, part["logg"], _burns_helium(part))
+    burns_helium = part["burns_helium"] > 0.5 if "burns_helium" in part else _burns_helium(part)
+    return classify(10 ** part["log_teff"], part["logg"], burns_helium)
 
 
 def _refined(part: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -122,10 +172,10 @@ def _burns_helium(part: dict[str, np.ndarray]) -> np.ndarray:
     for top in candidates[0] + np.flatnonzero(np.diff(log_l[candidates[0] :]) < 0):
         rest = log_l[top + 1 :]
         lowest = np.argmin(rest[: _rise(rest)])
-        low = rest < rest[lowest] + 0.25
+        low = rest < rest[lowest] + CLUMP_HEIGHT
         begin, end = np.argmax(low), lowest + np.argmin(np.append(low[lowest:], False))
         duration = mass[top + end] - mass[top + 1 + begin]
-        if log_l[top] - rest[lowest] > 0.25 and duration > longest:
+        if log_l[top] - rest[lowest] > CLUMP_HEIGHT and duration > longest:
             longest = duration
             burns[:] = False
             burns[top + 1 + begin : top + 1 + end] = True

@@ -5,6 +5,7 @@ spectra replace those of the grid.
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import numpy as np
 from astropy.io import fits
 from scipy.interpolate import CubicSpline
 
+from astra.errors import UsageError
 from astra.modelling.simulator.emulators import NOT_EMULATED, read_emulators, rising
+from astra.modelling.simulator.families import LET_IN, read_families
 from astra.modelling.simulator.isochrones import read_padova
-from astra.modelling.simulator.simulator import Emulator, Simulator, reading
+from astra.modelling.simulator.simulator import Emulator, Population, Simulator, reading
 from astra.modelling.simulator.stars import LOGG, METALLICITY, TEFF
 from astra.spectra.fits_structure import structure_of
 from astra.spectra.grid import N_GRID, wavelength
@@ -23,19 +26,38 @@ from astra.spectra.grid import N_GRID, wavelength
 GIANT_LOGG, GRID_TEFF, COOL_DWARF_TEFF = (3.5, 4.0), (6800.0, 7500.0), (4150.0, 3900.0)
 
 
-def full_simulator(spectra_models: Path, isochrones: Path) -> Simulator:
+def full_simulator(
+    spectra_models: Path, *isochrones: Path, families: Sequence[str] | None = None
+) -> Simulator:
     """The simulator from the published isochrones and emulators.
 
     Args:
         spectra_models: Folder with ``cannon_giants``, ``main_sequence`` and ``apg_rvsynthgrid.fits``.
-        isochrones: Folder with ``padova_*.dat.gz``.
+        isochrones: Folder with ``padova_*.dat.gz``, and the wheel of lachesis-grids if stars of several
+            families of isochrones are wanted.
+        families: Which of them; by default those that agree with real stars.
 
     Raises:
         ConfigError: A file is missing, or is not the published one.
+        UsageError: There is not one folder and at most one file of isochrones, or a family is unknown.
     """
-    emulator, name = read_blended(spectra_models), "published isochrones and emulators"
+    emulator = read_blended(spectra_models)
+    population, name = _population(isochrones, families)
     alternatives = (emulator.synthetic, emulator.grid)
-    return Simulator(read_padova(isochrones), emulator, emulator.scatter, name, alternatives)
+    return Simulator(population, emulator, emulator.scatter, name, alternatives)
+
+
+def _population(isochrones: Sequence[Path], families: Sequence[str] | None) -> tuple[Population, str]:
+    wheels = [path for path in isochrones if path.suffix == ".whl"]
+    folders = [path for path in isochrones if path.suffix != ".whl"]
+    if len(folders) != 1 or len(wheels) > 1:
+        raise UsageError("--isochrones: give the folder of padova_*.dat.gz, and at most one .whl beside")
+    if wheels:
+        found = read_families(folders[0], wheels[0], families or LET_IN)
+        return found, f"published isochrones ({', '.join(found.names)}) and emulators"
+    if families:
+        raise UsageError("--families: give the wheel of lachesis-grids as a second --isochrones")
+    return read_padova(folders[0]), "published isochrones and emulators"
 
 
 # > All emulators as one

@@ -1,6 +1,6 @@
 """Stars as rows of labels, and how they are drawn from isochrones."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Self
@@ -89,7 +89,7 @@ class Stars(StarColumns):
     """Absolute 2MASS Ks magnitude [mag]."""
 
     kind: np.ndarray
-    """One of ``KINDS``."""
+    """One of ``KINDS``, or ``YOUNG``."""
 
     def labels(self) -> np.ndarray:
         """What an emulator needs: temperature, gravity, [Fe/H], [alpha/Fe], shape (N, 4)."""
@@ -124,11 +124,6 @@ class Tracks:
         """The fields alone: what was computed from them does not make it another population."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    @cached_property
-    def kinds(self) -> np.ndarray:
-        """The class of each vertex."""
-        return np.where(is_young(self.stars.mass, self.stars.log_age), "young", self.stars.kind)
-
     def draw(self, n: int, rng: np.random.Generator, mix: dict[str, float] | None = MIX) -> Stars:
         """Draw stars.
 
@@ -143,53 +138,87 @@ class Tracks:
             mix: Share of each class; ``None``: as many of each class and luminosity as a survey sees.
         """
         if mix is None:
-            segments = rng.choice(len(self.start), size=n, p=self._seen)
-            return _enriched(_between(self, segments, rng), rng)
-        magnitude = self.stars.abs_ks
-        middles = 0.5 * (magnitude[self.start] + magnitude[self.start + 1])
-        number = self.number * _abundance(self.stars.metallicity[self.start])
-
-        def shares(kind: str, members: np.ndarray) -> np.ndarray:
-            weight = _evened(middles[members], number[members], _POWERS.get(kind, _POWER))
-            return weight / weight.sum()
-
-        segments = draw_by_class(self.kinds[self.start], n, rng, mix, shares)
+            segments = self._seen.draw(n, rng)
+        else:
+            segments = draw_by_class(self._members, n, rng, mix)
         return _enriched(_between(self, segments, rng), rng)
 
+    def of(self, kinds: Sequence[str]) -> Self:
+        """The segments of these classes alone, in half the memory."""
+        start = self.start[np.isin(self.stars.kind[self.start], kinds)]
+        used = np.union1d(start, start + 1)
+        columns = vars(self.stars.take(used)).items()
+        narrow = {name: column if name == "kind" else column.astype(np.float32) for name, column in columns}
+        number = self.number[np.isin(self.start, start)]
+        return type(self)(Stars(**narrow), np.searchsorted(used, start), number)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that there are segments of."""
+        return tuple(self._members)
+
     @cached_property
-    def _seen(self) -> np.ndarray:
-        """Share of each segment among the stars that a survey sees."""
+    def _members(self) -> "dict[str, Members]":
+        kinds, magnitude = self.stars.kind[self.start], self.stars.abs_ks
+        middles = 0.5 * (magnitude[self.start] + magnitude[self.start + 1])
+        number = self.number * _abundance(self.stars.metallicity[self.start])
+        members = {}
+        for kind in np.unique(kinds).tolist():
+            rows, power = np.flatnonzero(kinds == kind), _POWERS.get(kind, _POWER)
+            members[kind] = Members.weighted(rows, _evened(middles[rows], number[rows], power))
+        return members
+
+    @cached_property
+    def _seen(self) -> "Members":
+        """The segments, as often as a survey sees their stars."""
         first, second = self.start, self.start + 1
         j, h, ks = (
             0.5 * (m[first] + m[second]) for m in (self.stars.abs_j, self.stars.abs_h, self.stars.abs_ks)
         )
-        found = seen(self.number * _abundance(self.stars.metallicity[first]), h, j - ks)
-        return found / found.sum()
+        number = self.number * _abundance(self.stars.metallicity[first])
+        return Members.weighted(np.arange(len(first)), seen(number, h, j - ks))
+
+
+@dataclass(frozen=True)
+class Members:
+    """The rows of one class in a table of stars."""
+
+    rows: np.ndarray
+    """Shape (M,)."""
+
+    chance: np.ndarray | None = None
+    """The chance that it is this row or one before, shape (M,); ``None``: all are equal."""
+
+    @classmethod
+    def weighted(cls, rows: np.ndarray, weight: np.ndarray) -> Self:
+        """Rows that are drawn as often as these weights say."""
+        total = np.cumsum(weight / weight.sum())
+        return cls(rows, total / total[-1])
+
+    def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw n of the rows, each perhaps more than once."""
+        if self.chance is None:
+            return rng.choice(self.rows, size=n)
+        return self.rows[self.chance.searchsorted(rng.random(n), side="right")]
 
 
 def draw_by_class(
-    kinds: np.ndarray,
-    n: int,
-    rng: np.random.Generator,
-    mix: dict[str, float],
-    shares: Callable[[str, np.ndarray], np.ndarray | None] = lambda kind, members: None,
+    members: Mapping[str, Members], n: int, rng: np.random.Generator, mix: dict[str, float]
 ) -> np.ndarray:
     """Draw n rows of a table of stars, each perhaps more than once; of a class without any, none.
 
     Args:
-        kinds: The class of each row.
+        members: The rows of each class.
         n: How many.
         rng: Source of randomness.
         mix: Share of each class.
-        shares: The chance of each member of a class, from its name and the indices of its members; by default
-            all are equal.
     """
-    mix = {kind: share for kind, share in mix.items() if (kinds == kind).any()}
+    mix = {kind: share for kind, share in mix.items() if kind in members}
     wanted = rng.choice(len(mix), size=n, p=np.array(list(mix.values())) / sum(mix.values()))
     rows = np.empty(n, np.int64)
     for index, kind in enumerate(mix):
-        chosen, members = np.flatnonzero(wanted == index), np.flatnonzero(kinds == kind)
-        rows[chosen] = rng.choice(members, size=len(chosen), p=shares(kind, members))
+        chosen = np.flatnonzero(wanted == index)
+        rows[chosen] = members[kind].draw(len(chosen), rng)
     return rows
 
 
@@ -210,7 +239,7 @@ def classify(teff: np.ndarray, logg: np.ndarray, burns_helium: np.ndarray) -> np
     return np.select(list(conditions.values()), list(conditions), default="dwarf").astype("U10")
 
 
-def is_young(mass: np.ndarray, log_age: np.ndarray) -> np.ndarray:
+def is_young(mass: np.ndarray, log_age: np.ndarray | float) -> np.ndarray:
     """Whether stars are still contracting towards the main sequence, bool.
 
     Args:
@@ -243,7 +272,7 @@ def _between(tracks: Tracks, segments: np.ndarray, rng: np.random.Generator) -> 
         for name, column in vars(tracks.stars).items()
         if name != "kind"
     }
-    return Stars(**values, kind=tracks.kinds[start])
+    return Stars(**values, kind=tracks.stars.kind[start])
 
 
 def _enriched(stars: Stars, rng: np.random.Generator) -> Stars:

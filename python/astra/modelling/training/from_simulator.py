@@ -140,7 +140,7 @@ def train_from_simulator(
     """
     request.options(**OPTIONS)  # one that is out of its range is refused before large files are read
     asked = request.simulator
-    simulator = choose_simulator(asked.spectra_models, asked.isochrones)
+    simulator = choose_simulator(asked.spectra_models, *asked.isochrones or (), families=asked.families)
     if asked.spectra_models is None:
         log.warning("training on the compact simulator: good for a trial; see --spectra-models")
     patterns = NO_PATTERNS if asked.masks_from is None else read_patterns(asked.masks_from)

@@ -38,7 +38,13 @@ class SimulatorArguments:
     spectra_models: Path | None = option(
         metavar="FOLDER", help="Simulator: published emulators, instead of our own."
     )
-    isochrones: Path | None = option(metavar="FOLDER", help="Simulator: isochrones, with --spectra-models.")
+    isochrones: list[Path] | None = option(
+        metavar="PATH",
+        help="Simulator: Padova isochrones, with --spectra-models; and the wheel of lachesis-grids.",
+    )
+    families: list[str] | None = option(
+        metavar="NAME", help="Simulator: families of isochrones, with that wheel; default: those that agree."
+    )
     masks_from: Path | None = option(metavar="FOLDER", help="Simulator: apStar files whose masks are used.")
 
 
