@@ -9,7 +9,7 @@ DATA ?= $(SHARED)/data
 # Isochrones of several groups, for default-model and validate: downloaded unless they are there.
 GRIDS ?= build/isochrones/lachesis_grids-0.0.9-py3-none-any.whl
 SEED ?= 0
-MODEL ?= simulated-5
+MODEL ?= simulated-6
 # Of the demonstration: weights other than the embedded ones (a path or a name).
 WEIGHTS ?=
 
