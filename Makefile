@@ -81,7 +81,7 @@ validate: $(TEST) $(GRIDS)    ## measure the embedded model (or WEIGHTS) against
 	@$(VENV)/bin/python benchmarks/default_model --shared "$(SHARED)" $(if $(WEIGHTS),--weights "$(WEIGHTS)") \
 	  --grids "$(GRIDS)" --out build/validation
 
-check-families: $(TEST) $(GRIDS)    ## train without each family of isochrones and measure on its stars, 20 minutes each (goes on after a kill)
+check-families: $(TEST) $(GRIDS)    ## train without each family of isochrones and measure on its stars (goes on after a kill)
 	@$(VENV)/bin/python benchmarks/default_model/families.py "$(GRIDS)" --shared "$(SHARED)"
 	@$(VENV)/bin/python benchmarks/default_model/leave_one_out.py "$(GRIDS)" --shared "$(SHARED)" --out build/check-families
 

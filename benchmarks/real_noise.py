@@ -22,6 +22,7 @@ from astropy.io import fits
 from scipy.ndimage import median_filter, percentile_filter
 
 from astra.modelling.simulator.noise import correlated, draw_profiles, draw_understatement
+from astra.pipelines.astronn_dist.weights.validity import SIGMA_PER_MAD
 from astra.spectra.grid import DETECTORS, LITTROW, PERSIST_HIGH, PERSIST_LOW, PERSIST_MED, TELLURIC
 from astra.spectra.rectify import MASKED_BITS
 
@@ -42,9 +43,6 @@ _FEWEST = 400
 
 _PERSISTENCE = {"HIGH": 1 << PERSIST_HIGH, "MED": 1 << PERSIST_MED, "LOW": 1 << PERSIST_LOW}
 _DOUBTFUL = MASKED_BITS | 1 << LITTROW | 1 << TELLURIC
-
-#: A normal distribution's standard deviation over its median absolute deviation.
-SIGMA_PER_MAD = 1.4826
 
 
 @dataclass(frozen=True)

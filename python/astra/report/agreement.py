@@ -9,12 +9,9 @@ import numpy as np
 from astra.models import AstroNNdist
 from astra.models.apogee import ApogeeSpectrum
 from astra.models.fields import flags_of
+from astra.pipelines.astronn_dist.distances.distance import BAD_RUWE
 from astra.report.result_arrays import CLASSES, UNKNOWN, Rows
 from astra.report.summaries import Summary, summary
-
-#: A larger RUWE says that Gaia's parallax may not be that of a single star (Lindegren 2018,
-#: GAIA-C3-TN-LU-LL-124).
-LARGEST_RUWE = 1.4
 
 SNR_EDGES = (0, 50, 100, 200, np.inf)
 A_K_EDGES = (0, 0.05, 0.15, 0.4, np.inf)  # mag
@@ -66,10 +63,10 @@ class Part:
 
 
 def parallaxes(rows: Rows) -> Parallaxes:
-    """The stars to compare: good, by their best spectrum, RUWE below ``LARGEST_RUWE`` or unknown."""
+    """The stars to compare: good, by their best spectrum, RUWE below ``BAD_RUWE`` or unknown."""
     has_own = np.isfinite(rows["gaia_parallax"]) & (rows["e_gaia_parallax"] > 0)
     has_plain = np.isfinite(rows["plx"]) & (rows["e_plx"] > 0)
-    well_fitted = ~(rows["ruwe"] >= LARGEST_RUWE)
+    well_fitted = ~(rows["ruwe"] >= BAD_RUWE)
     measured = (rows["dist"] > 0) & (rows["e_dist"] > 0)
     index = np.flatnonzero(rows.science & (has_own | has_plain) & well_fitted & measured)
     own, dist = has_own[index], rows["dist"][index]

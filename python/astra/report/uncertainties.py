@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
-from astra.report.agreement import LARGEST_RUWE, Parallaxes, choices, parts
+from astra.pipelines.astronn_dist.distances.distance import BAD_RUWE, UNRELIABLE
+from astra.report.agreement import Parallaxes, choices, parts
 from astra.report.contents import Contents
 from astra.report.figures import add_histogram, add_line, add_running, embed, log_ticks, plot, plot_density
 from astra.report.page import RESULTS, macros
@@ -77,7 +77,7 @@ def gaia(contents: Contents) -> str:
         return macros(RESULTS).gaia(stars) + counted
     pulls, differences = _pulls("gaia", stars.pull, "stars"), _differences(stars)
     compared = parts(contents.rows, stars)
-    return macros(RESULTS).gaia(stars, f"{LARGEST_RUWE:g}", pulls, differences, compared) + counted
+    return macros(RESULTS).gaia(stars, f"{BAD_RUWE:g}", pulls, differences, compared) + counted
 
 
 def _pulls(name: str, values: np.ndarray, what: str) -> dict[str, Any]:

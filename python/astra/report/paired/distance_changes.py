@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from astra.models import Distance
-from astra.report.agreement import A_K_EDGES, LARGEST_RUWE, SNR_EDGES, by_class, ranges
+from astra.pipelines.astronn_dist.distances.distance import BAD_RUWE
+from astra.report.agreement import A_K_EDGES, SNR_EDGES, by_class, ranges
 from astra.report.arrays import Arrays
 from astra.report.paired.differences import FlagDifference, flag_difference, percentiles
 from astra.report.paired.pairs import Pairs
@@ -236,7 +237,7 @@ def _pulls(pairs: Pairs, both_good: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Pulls against the parallax of Gaia in the row of the trial, the same for both."""
     gaia, e_gaia = (pairs.trial[name] for name in ("gaia_parallax", "e_gaia_parallax"))
     usable = both_good & (e_gaia > 0) & np.isfinite(pairs.trial["plx_zero_point"])
-    usable &= ~(pairs.stars["ruwe"] >= LARGEST_RUWE)
+    usable &= ~(pairs.stars["ruwe"] >= BAD_RUWE)
     found = []
     for side in (pairs.production, pairs.trial):
         error = np.hypot(side["e_nn_parallax"], e_gaia)

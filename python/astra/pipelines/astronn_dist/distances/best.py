@@ -4,15 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from astra.pipelines.astronn_dist.distances.distance import plausible
+from astra.pipelines.astronn_dist.distances.distance import BAD_RUWE, plausible
 from astra.pipelines.astronn_dist.distances.full_errors import percentiles
 from astra.pipelines.astronn_dist.distances.parallaxes import inverted
 
 #: The columns.
 BEST = ("best_dist", "best_dist_lo", "best_dist_hi", "best_dist_from")
-
-#: From here on Gaia's astrometry does not fit a single star (Lindegren 2018, GAIA-C3-TN-LU-LL-124).
-BAD_RUWE = 1.4
 
 #: A parallax of Gaia alone is inverted from this signal-to-noise ratio on, exclusively.
 LEAST_PARALLAX_SNR = 5.0

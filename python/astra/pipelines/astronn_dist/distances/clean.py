@@ -17,9 +17,9 @@ from astra.ingest.values import (
     A_K_PER_EBV,
     FILLER,
     LARGEST_MAGNITUDE_ERROR,
-    RANGES,
 )
-from astra.pipelines.astronn_dist.distances.distance import Stars, usable_ebv, usable_k_mag
+from astra.pipelines.astronn_dist.distances.distance import BAD_RUWE, Stars, usable_ebv, usable_k_mag
+from astra.pipelines.astronn_dist.distances.latitudes import galactic_latitude
 
 
 class Criterion(enum.IntFlag):
@@ -74,13 +74,8 @@ LEAST_COVERAGE = (0.5, 0.3, 0.3)
 #: From this difference on, in units of its error, the parallaxes of spectrum and Gaia disagree.
 LARGEST_PULL = 3.0
 
-#: From this on, the astrometry is not that of a single star (Lindegren 2018, GAIA-C3-TN-LU-LL-124).
-LARGEST_RUWE = 1.4
-
 # Bits of ``ebv_flags``; any of the first seven says where E(B-V) comes from.
 _LIMIT, _SFD, _KNOWN_ORIGIN = 1 << 0, 1 << 3, 0x7F
-# The northern pole of the Galaxy in ICRS, by the definition of its coordinates [deg].
-_POLE = (192.85948, 27.12825)
 
 #: Whether N stars fail a criterion, and whether it could not look.
 Judged = tuple[np.ndarray, np.ndarray]
@@ -100,11 +95,12 @@ def judge(stars: Stars, coverage: np.ndarray, parallax_pull: np.ndarray) -> tupl
         so that a fallback decided. Integers of shape (N,).
     """
     with np.errstate(all="ignore"):
+        extinction = _extinction(stars)
         found = {
             Criterion.K_MAG: _k_mag(stars),
             Criterion.K_RANGE: _k_range(stars),
-            Criterion.COLOUR: _colour(stars),
-            **_extinction(stars),
+            Criterion.COLOUR: _colour(stars, *extinction[Criterion.EXTINCTION]),
+            **extinction,
             Criterion.COVERAGE: _coverage(coverage),
             **_gaia(stars, parallax_pull),
         }
@@ -139,12 +135,17 @@ def _k_range(stars: Stars) -> Judged:
     return ~inside, np.zeros(inside.shape, bool)
 
 
-def _colour(stars: Stars) -> Judged:
-    """J - Ks and H - Ks without extinction, and what extinction does not change, within those of stars."""
+def _colour(stars: Stars, no_extinction: np.ndarray, assumed: np.ndarray) -> Judged:
+    """J - Ks and H - Ks without extinction, and what extinction does not change, within those of stars.
+
+    Args:
+        stars: The stars.
+        no_extinction: Whether nothing is known of it, not even by the latitude.
+        assumed: Whether it is not measured.
+    """
     magnitudes = [_measured(stars, band) for band in "jhk"]
     errors = [_or(getattr(stars, f"e_{band}_mag"), E_MAG, LARGEST_MAGNITUDE_ERROR) for band in "jhk"]
     ebv, _ = usable_ebv(stars.ebv)
-    no_extinction, assumed = _extinction(stars)[Criterion.EXTINCTION]
     known = ~no_extinction
     e_ebv = np.where(assumed, E_NO_EBV, _or(stars.e_ebv, E_EBV + E_EBV_PER_EBV * ebv, FILLER))
     ratios = np.array([A_J_PER_A_K, A_H_PER_A_K, 1.0])
@@ -180,23 +181,13 @@ def _extinction(stars: Stars) -> dict[Criterion, Judged]:
     known = ~missing & (stars.ebv >= SMALLEST_EBV)
     flags = np.nan_to_num(stars.ebv_flags).astype(np.int64)
     unknown = known & ((flags & _KNOWN_ORIGIN) == 0)
-    in_plane = ~(np.abs(_galactic_latitude(stars)) > HIGH_LATITUDE)
+    latitude = galactic_latitude(stars.known("ra"), stars.known("dec"))
+    in_plane = ~(np.abs(latitude) > HIGH_LATITUDE)
     return {
         Criterion.EXTINCTION: (~known & ~(missing & ~in_plane), missing),
         Criterion.UPPER_LIMIT: (known & ((flags & _LIMIT) != 0), unknown),
         Criterion.SFD: (known & ((flags & _SFD) != 0) & in_plane, unknown),
     }
-
-
-def _galactic_latitude(stars: Stars) -> np.ndarray:
-    """Galactic latitudes [deg]; NaN without a place."""
-    ra, dec = (
-        np.where((value > low) & (value < high), value, np.nan)
-        for value, (low, high) in ((stars.ra, RANGES["ra"]), (stars.dec, RANGES["dec"]))
-    )
-    ra, dec, pole_ra, pole_dec = map(np.radians, (ra, dec, *_POLE))
-    sine = np.sin(dec) * np.sin(pole_dec) + np.cos(dec) * np.cos(pole_dec) * np.cos(ra - pole_ra)
-    return np.degrees(np.arcsin(np.clip(sine, -1, 1)))
 
 
 def _coverage(coverage: np.ndarray) -> Judged:
@@ -206,7 +197,7 @@ def _coverage(coverage: np.ndarray) -> Judged:
 
 
 def _gaia(stars: Stars, parallax_pull: np.ndarray) -> dict[Criterion, Judged]:
-    disturbed = stars.ruwe >= LARGEST_RUWE
+    disturbed = stars.ruwe >= BAD_RUWE
     looked = np.isfinite(parallax_pull) & ~disturbed
     return {
         Criterion.GAIA: (looked & (np.abs(parallax_pull) >= LARGEST_PULL), ~looked),

@@ -22,6 +22,9 @@ from astra.ingest.values import A_K_PER_EBV
 #: From this relative error on, a pseudo-luminosity is unreliable.
 UNRELIABLE = 0.2
 
+#: From this RUWE on, Gaia's astrometry does not fit a single star (Lindegren 2018, GAIA-C3-TN-LU-LL-124).
+BAD_RUWE = 1.4
+
 #: No star is farther away [pc].
 LARGEST_DISTANCE = 1e10
 

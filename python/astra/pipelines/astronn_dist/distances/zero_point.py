@@ -16,6 +16,7 @@ import numpy as np
 
 from astra.ingest.values import EXACT_ZERO_POINTS, GAIA_DR3
 from astra.pipelines.astronn_dist.distances.distance import Stars
+from astra.pipelines.astronn_dist.distances.latitudes import ecliptic_latitude
 
 #: Values of ``astrometric_params_solved``: five parameters, and six, where the colour is one of them.
 FIVE, SIX = 31, 95
@@ -124,27 +125,11 @@ def _of_dr3(stars: Stars, rows: np.ndarray, value: np.ndarray, origin: np.ndarra
         & np.where(six, _within(colour, _PSEUDOCOLOUR), _within(colour, _NU_EFF))
     )
     if rows.any():
-        latitude = np.degrees(np.arcsin(_sine_of_ecliptic_latitude(stars.ra[rows], stars.dec[rows])))
+        latitude = ecliptic_latitude(stars.ra[rows], stars.dec[rows])
         parameters = np.where(six, SIX, FIVE)[rows]
         inputs = (g_mag[rows], colour[rows], colour[rows], latitude, parameters)
         value[rows] = _authors_function()(*inputs, _warnings=False)
         origin[rows] = np.array([*colours], object)[np.argmax(known, axis=0)][rows]
-
-
-def _sine_of_ecliptic_latitude(ra: np.ndarray, dec: np.ndarray) -> np.ndarray:
-    ra, dec = np.radians(ra), np.radians(dec)
-    direction = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
-    return np.clip(direction @ _ecliptic_pole(), -1, 1)
-
-
-@functools.cache
-def _ecliptic_pole() -> np.ndarray:
-    """The northern pole of the ecliptic of J2000 in ICRS, shape (3,)."""
-    from astropy import units
-    from astropy.coordinates import ICRS, BarycentricMeanEcliptic
-
-    pole = BarycentricMeanEcliptic(lon=0 * units.deg, lat=90 * units.deg).transform_to(ICRS())
-    return pole.cartesian.xyz.value
 
 
 @functools.cache
