@@ -1,6 +1,7 @@
 """Small rows and files for tests: valid as they are, with what a test is about given by keyword."""
 
 import itertools
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ ZERO_POINT = {
     "nu_eff_used_in_astrometry": 1.5,
     "astrometric_params_solved": 31,
 }
-_numbers = itertools.count(1)
+# Of each process of `pytest -n` its own: some databases are filled by one and go on in another.
+_numbers = itertools.count(1 + 10_000_000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
 
 on_sqlite = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize(
