@@ -11,7 +11,9 @@ JSON, and plots, go to the folder of --out.
     measuring.py         the model; predictions for simulated spectra
     table.py             lines, sections, the table, the JSON
     held_out.py          simulated stars of another seed
-    in_bins.py           the same in bins of predicted luminosity and S/N; spectra without a detector
+    in_bins.py           clean and good ones, by class and in bins of luminosity and S/N; lost detectors
+    beyond.py            stars beyond the emulators, and what flagging them costs
+    simulated_clusters.py  simulated clusters, by the SQL of the documentation
     isochrone_labels.py  what isochrones say of a star with given labels
     catalogs.py          stars with real labels and real luminosities
     clusters.py          published distances of clusters
@@ -40,8 +42,9 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Stars per part with --quick.
 FEW = 500
 
-#: Stars that the second simulator shows, and those whose mean spectrum is compared.
-N_SECOND, N_MEAN = 15_000, 2500
+#: Stars of the second simulator, those whose mean spectrum is compared, those of each group beyond the
+#: emulators; and simulated clusters.
+N_SECOND, N_MEAN, N_BEYOND, N_CLUSTERS = 15_000, 2500, 2000, 200
 
 
 def main() -> int:
@@ -100,14 +103,16 @@ def _validate(arguments: argparse.Namespace) -> int:
 def _measured(model, arguments: argparse.Namespace) -> list:
     """All sections, one part after the other; plots on the way."""
     import plots
+    from beyond import beyond_section
     from held_out import held_out_section, measured_held_out
-    from in_bins import in_bins_section, lost_section
+    from in_bins import in_bins_sections, lost_section
     from isochrone_labels import draw_neighbours
     from mean_spectrum import mean_section
     from model_file import file_section
     from real_labels import RealLabels, cluster_medians, label_sections
     from real_spectra import real_section
     from second_simulator import second_sections
+    from simulated_clusters import MEMBERS, cluster_section
 
     from astra.modelling.simulator.masks import read_patterns
     from astra.modelling.simulator.published import full_simulator
@@ -125,8 +130,12 @@ def _measured(model, arguments: argparse.Namespace) -> list:
     found = measured_held_out(model, simulator, patterns, n, seed)
     plots.plot_held_out(found, out)
     drawn = (model, simulator, patterns)
-    in_bins = [in_bins_section(*drawn, n, seed + 1 + i, name) for i, name in enumerate(LUMINOSITIES)]
+    in_bins = []
+    for number, luminosity in enumerate(LUMINOSITIES):
+        in_bins += in_bins_sections(*drawn, n, seed + 1 + number, luminosity)
     in_bins.append(lost_section(*drawn, n, seed))
+    in_bins.append(beyond_section(*drawn, min(n, N_BEYOND), seed))
+    in_bins.append(cluster_section(*drawn, FEW // MEMBERS if arguments.quick else N_CLUSTERS, seed))
 
     neighbours = draw_neighbours(simulator.population, seed)
     measurer = RealLabels(model, simulator, neighbours, patterns, seed)

@@ -59,6 +59,7 @@ def measured_held_out(
 
 def held_out_section(found: Measured) -> Section:
     """Figures of single stars class by class, then of those with companions."""
+    found = found.take(~found.stars.beyond & found.whole)
     single = found.take(found.single)
     metrics, metrics_all = metrics_of(single), metrics_of(found)
     lines = [line for kind in TARGETS if kind in metrics for line in _class_lines(kind, metrics[kind])]

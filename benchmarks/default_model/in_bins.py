@@ -1,4 +1,4 @@
-"""Held-out stars in bins of predicted luminosity and of S/N; and spectra that lack a detector."""
+"""Held-out stars of a survey's mix and of an even one, by class and in bins; spectra without a detector."""
 
 import math
 from collections.abc import Iterator
@@ -8,7 +8,8 @@ import numpy as np
 from measuring import Measured, Model, measure
 from table import Line, Section
 
-from astra.modelling.simulator.sample import Sample, simulate_chunks
+from astra.modelling.simulator.sample import WARM, Sample, simulate_chunks
+from astra.modelling.simulator.selection import mix_line
 from astra.modelling.simulator.simulator import Conditions, Simulator
 from astra.modelling.training.error_tables import without
 from astra.modelling.training.evaluate import LARGEST_PULL, half_width
@@ -17,6 +18,10 @@ from astra.spectra.grid import DETECTORS
 
 #: Edges in predicted absolute Ks magnitude [mag] and in signal-to-noise ratio.
 EDGES = {"M_Ks": np.arange(-8.0, 8.1, 0.5), "S/N": np.array([20.0, 40, 60, 100, 200, 500])}
+
+#: Largest median |r| of a class, and of dwarfs above ``WARM`` the largest |median r|.
+SCATTER = {"rgb": 0.10, "red_clump": 0.07, "subgiant": 0.09, "dwarf": 0.055}
+WARM_BIAS = 0.05
 
 #: A bin with fewer stars says nothing of the bias and the width; one with fewer, nothing of the wings.
 FEWEST, FEWEST_FOR_WINGS = 1_000, 3_000
@@ -32,7 +37,7 @@ N_LOST, BIAS_OF_LOST, A_FEW = 2_000, 0.1, 5
 
 @dataclass(frozen=True)
 class Bin:
-    """Unflagged single stars in a bin; plain numbers."""
+    """Stars in a bin; plain numbers."""
 
     axis: str
     low: float
@@ -52,11 +57,10 @@ class Bin:
 
 
 def bins_of(found: Measured) -> list[Bin]:
-    """All bins of the unflagged single stars."""
-    good = found.take(found.single & ~found.flagged)
-    values = {"M_Ks": 5 * np.log10(good.fakemag) - 10, "S/N": good.snr}
+    """All bins of these stars."""
+    values = {"M_Ks": 5 * np.log10(found.fakemag) - 10, "S/N": found.snr}
     return [
-        _bin(axis, low, high, good.take((values[axis] >= low) & (values[axis] < high)))
+        _bin(axis, low, high, found.take((values[axis] >= low) & (values[axis] < high)))
         for axis, edges in EDGES.items()
         for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
     ]
@@ -96,21 +100,37 @@ def bin_lines(bins: list[Bin]) -> list[Line]:
     return lines
 
 
-def in_bins_section(
+def in_bins_sections(
     model: Model, simulator: Simulator, patterns: np.ndarray, n: int, seed: int, luminosity: str
-) -> Section:
-    """Draw stars of one of the luminosity functions with all S/N, predict, and look at them in bins."""
+) -> list[Section]:
+    """Draw stars of one of the luminosity functions with all S/N, predict, and look at them.
+
+    Returns:
+        A section of clean stars, which has targets, and one of those that are good.
+    """
     conditions = replace(Conditions(), **LUMINOSITIES[luminosity])
     name = f"{luminosity} luminosities"
     found = measure(model, simulate_chunks(simulator, n, seed, conditions, patterns), n, f"{name} {seed}")
-    kinds = dict(zip(*np.unique(found.stars.kind, return_counts=True), strict=True))
-    mix = ", ".join(f"{kind} {number / n:.1%}" for kind, number in kinds.items())
-    bins, single = bins_of(found), found.take(found.single)
-    noisy = single.take((single.snr >= NOISY[0]) & (single.snr < NOISY[1]))
-    good = found.take(~found.flagged)
+    within = found.take(~found.stars.beyond)
+    title = f"{name}: {n:,} held-out stars ({mix_line(found.stars.kind)})"
+    return [
+        _section(f"{title}; single and clean if not said", within, within.clean),
+        _section(f"{name}, single and good", within, ~within.flagged, targets=False),
+    ]
+
+
+def _section(title: str, found: Measured, chosen: np.ndarray, *, targets: bool = True) -> Section:
+    """Figures of single ones of the chosen stars, and of all of these with their companions."""
+    part = found.take(chosen & found.single)
+    bins, whole = bins_of(part), found.take(found.single & found.whole)
+    noisy = whole.take((whole.snr >= NOISY[0]) & (whole.snr < NOISY[1]))
+    with_pairs = found.take(chosen)
     lines = [
+        *_class_lines(part),
         *bin_lines(bins),
-        Line("with pairs: |pull| > 3", np.mean(np.abs(good.pull) > LARGEST_PULL), high=0.015, form=".2%"),
+        Line(
+            "with pairs: |pull| > 3", np.mean(np.abs(with_pairs.pull) > LARGEST_PULL), high=0.015, form=".2%"
+        ),
         Line(
             f"flagged at S/N {NOISY[0]:g} to {NOISY[1]:g}",
             noisy.flagged.mean(),
@@ -118,8 +138,25 @@ def in_bins_section(
             form=".0%",
         ),
     ]
-    title = f"{name}: {n:,} held-out stars ({mix}); single and not flagged if not said"
+    if not targets:
+        lines = [replace(line, low=-math.inf, high=math.inf) for line in lines]
     return Section(title, lines, {"bins": [vars(each) for each in bins if each.n]})
+
+
+def _class_lines(part: Measured) -> list[Line]:
+    lines = []
+    for kind, largest in SCATTER.items():
+        some = part.take(part.stars.kind == kind)
+        if len(some):
+            rest = f"{len(some):,} stars; median r {np.median(some.r):+.3f}"
+            note = f"{rest}, width of the pulls {half_width(some.pull):.2f}"
+            name = f"{kind.replace('_', ' ')}: median |r|"
+            lines.append(Line(name, float(np.median(np.abs(some.r))), high=largest, note=note))
+    warm = part.take((part.stars.kind == "dwarf") & (part.stars.teff > WARM))
+    if len(warm):
+        note, bias = f"{len(warm):,} stars", float(np.median(warm.r))
+        lines.append(Line(f"dwarf above {WARM:.0f} K: median r", bias, -WARM_BIAS, WARM_BIAS, "+.3f", note))
+    return lines
 
 
 def lost_section(model: Model, simulator: Simulator, patterns: np.ndarray, n: int, seed: int) -> Section:

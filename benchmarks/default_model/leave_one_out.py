@@ -111,7 +111,7 @@ def _measured(arguments: argparse.Namespace, name: str, path: Path) -> Measured:
     conditions = replace(Conditions(), snr=SNR, mix=mix)
     chunks = simulate_chunks(simulator, arguments.n, SEED, conditions, read_patterns(data / "apstar"))
     found = measure(load_model(str(path)), chunks, arguments.n, f"without {name}")
-    return found.take(found.single)
+    return found.take(found.single & found.clean & ~found.stars.beyond)
 
 
 def _figures(found: Measured) -> dict[str, dict]:
@@ -132,7 +132,7 @@ def _section(name: str, figures: dict[str, dict]) -> Section:
         note = f"{entry['n']:,} stars; median |r| {entry['median_abs_r']:.3f}"
         lines.append(Line(f"{label}: median r", entry["median_r"], -bias, bias, form="+.3f", note=note))
         lines.append(Line(f"{label}: within one error", entry["within"], *within, form=".2f"))
-    return Section(f"{name}, by a model that does not know it; single stars", lines)
+    return Section(f"{name}, by a model that does not know it; single and clean stars", lines)
 
 
 if __name__ == "__main__":

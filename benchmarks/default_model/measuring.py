@@ -12,10 +12,12 @@ from astra.config import load_settings
 from astra.modelling.simulator.sample import Sample
 from astra.modelling.simulator.stars import StarColumns, Stars
 from astra.modelling.training.evaluate import distance_error, pulls
+from astra.pipelines.astronn_dist.distances.clean import LEAST_COVERAGE
 from astra.pipelines.astronn_dist.distances.distance import unreliable
 from astra.pipelines.astronn_dist.network.sampling import Network, Prediction, corrected, network_on, sample
 from astra.pipelines.astronn_dist.weights.files import Weights, load_weights
 from astra.pipelines.astronn_dist.weights.library import find_weights
+from astra.pipelines.astronn_dist.weights.missing import missing_shares
 from astra.spectra.rectify import rectify
 
 #: As in ``astra run``.
@@ -30,12 +32,20 @@ class Model:
     weights: Weights
     network: Network
 
-    def predict(self, spectra: Sample, name: str) -> Prediction:
-        """Predict as ``astra run`` does; the name identifies these spectra."""
+    def predict(self, spectra: Sample, name: str) -> tuple[Prediction, np.ndarray]:
+        """Predict as ``astra run`` does.
+
+        Args:
+            spectra: N spectra.
+            name: Identifies these spectra.
+
+        Returns:
+            The predictions; and the share of the pixels of each detector that was seen, shape (N, 3).
+        """
         flux, e_flux = rectify(spectra.flux, spectra.e_flux, spectra.pixel_flags)
         identities = [f"{name}/{number}" for number in range(len(flux))]
         found = sample(self.network, flux, identities, n_draws=N_DRAWS)
-        return corrected(found, flux, e_flux, self.weights)
+        return corrected(found, flux, e_flux, self.weights), 1 - missing_shares(flux, e_flux)
 
 
 def load_model(named: str | None) -> Model:
@@ -64,6 +74,9 @@ class Measured(StarColumns):
     fakemag: np.ndarray
     e_fakemag: np.ndarray
 
+    coverage: np.ndarray
+    """Share of the pixels of each detector that was seen, shape (N, 3)."""
+
     @property
     def r(self) -> np.ndarray:
         """Relative error of each distance."""
@@ -78,6 +91,16 @@ class Measured(StarColumns):
     def flagged(self) -> np.ndarray:
         """Which have a stated error that makes them unreliable."""
         return unreliable(self.fakemag, self.e_fakemag)
+
+    @property
+    def whole(self) -> np.ndarray:
+        """Which lack no more pixels than a clean result may."""
+        return (self.coverage >= LEAST_COVERAGE).all(axis=1)
+
+    @property
+    def clean(self) -> np.ndarray:
+        """Which are clean, if photometry and extinction are, and Gaia cannot look."""
+        return self.whole & ~self.flagged
 
     @property
     def single(self) -> np.ndarray:
@@ -98,11 +121,11 @@ def measure(model: Model, chunks: Iterator[Sample], total: int, name: str) -> Me
     with progress(name) as update:
         update(0, total)
         for number, chunk in enumerate(_ahead(chunks)):
-            found = model.predict(chunk, f"{name}/{number}")
+            found, coverage = model.predict(chunk, f"{name}/{number}")
             parts.append(
                 Measured(
                     chunk.stars, chunk.flux_ratio, chunk.separation, chunk.snr,
-                    chunk.fakemag, found.fakemag, found.e_fakemag,
+                    chunk.fakemag, found.fakemag, found.e_fakemag, coverage,
                 )
             )  # fmt: skip
             done += len(chunk)

@@ -22,7 +22,7 @@ def file_section(model: Model, spectra: Sample) -> Section:
     same = again.weights.sha256 == model.weights.sha256 and all(
         np.array_equal(again.weights.tensors[name], tensor) for name, tensor in model.weights.tensors.items()
     )
-    first, second = (which.predict(spectra, "file") for which in (model, again))
+    first, second = (which.predict(spectra, "file")[0] for which in (model, again))
     same_numbers = np.array_equal(first.fakemag, second.fakemag) and np.array_equal(
         first.e_fakemag, second.e_fakemag
     )

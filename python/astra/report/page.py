@@ -39,6 +39,7 @@ _COLOURS = {
     "class-4": ("#2c6cb0", "#74aceb"),
     "class-5": ("#7d4fb8", "#b793e6"),
     "class-6": ("#12818f", "#5cc3cf"),
+    "class-7": ("#a8457e", "#e58fc0"),
 }
 
 #: Palettes likewise, as colours to interpolate between. Cells with many stars are dark on a light screen and

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from astra.errors import ConfigError, UsageError
+from astra.modelling.simulator.stars import KINDS
 from astra.modelling.training.evaluate import ALL, LEAST_SNR, agreement, evaluate
 from astra.modelling.training.loop import Epoch
 from astra.modelling.training.report.data import Report, bins_of, running, scale
@@ -157,6 +158,14 @@ def test_figures_follow_the_colours_of_the_page_in_light_and_in_dark(text):
     for follows in ("line_color=ink", "fill_color=point", "line_color=class-1", "palette=errors"):
         assert follows in text
     assert "color: var(--class-1)" in text  # of the legend
+
+
+def test_every_class_that_is_simulated_has_a_colour(tmp_path):
+    kinds = np.resize(KINDS, N)
+
+    text = written(replace(simulated(), kind=kinds), tmp_path)
+
+    assert all(f"var(--class-{number})" in text for number in range(1, len(KINDS) + 1))
 
 
 def test_the_table_holds_the_metrics_of_single_stars_class_by_class(found):
