@@ -95,4 +95,5 @@ def test_the_page_of_a_star_lists_what_its_source_has():
     star = Source(r_med_geo=1000.0, r_lo_geo=900.0, r_hi_geo=1234.5)
 
     assert dict(of_star(star)) == {"geometric, Bailer-Jones et al. [pc]": "1,000 (900 to 1,234)"}
-    assert not dict(of_star(Source())) and not dict(of_star(None))
+    assert not dict(of_star(Source()))
+    assert not dict(of_star(None))
