@@ -36,9 +36,9 @@ def test_what_dr16_has_from_gaia_dr2_is_not_used(table, caplog):
 
 
 def test_units_are_converted_and_those_of_something_else_refused(table):
-    row = {"apogee_id": "2M1", "r_med_geo": 2.0005}
+    row = {"apogee_id": "2M1", "r_med_geo": 2.0}
 
-    assert values_of(table("kpc.fits", [row], units={"r_med_geo": "kpc"})) == {"r_med_geo": 2000.5}
+    assert values_of(table("kpc.fits", [row], units={"r_med_geo": "kpc"})) == {"r_med_geo": 2000.0}
     with pytest.raises(UsageError, match="column r_med_geo is taken for r_med_geo, but its unit mas"):
         values_of(table("mas.fits", [row], units={"r_med_geo": "mas"}))
 
@@ -51,9 +51,10 @@ def test_fillers_are_absent(table, filler):
 
 
 def test_no_result_becomes_stale_by_them_whatever_they_change_to(db, table, made_old):
-    star = a_source(sdss4_apogee_id="2M1")
+    spectrum = a_spectrum(a_source(sdss4_apogee_id="2M1"))
     made_old()
-    a_result(a_spectrum(star), source_modified=Source.get().modified)
+    versions = ("inputs_read", "spectrum_modified", "source_modified")
+    a_result(spectrum, **dict.fromkeys(versions, Source.get().modified))
     rows, task = list(AstroNNdist.select().tuples()), find_task("astronn_dist")
     before = effect_on(db, task)
 
@@ -64,6 +65,6 @@ def test_no_result_becomes_stale_by_them_whatever_they_change_to(db, table, made
 
     assert Source.get().modified.year == 2020
     assert effect_on(db, task) == before
-    assert (before.stale, repr(list(AstroNNdist.select().tuples()))) == (0, repr(rows))
+    assert (before.pending, before.stale, repr(list(AstroNNdist.select().tuples()))) == (0, 0, repr(rows))
     ingest_catalog(table("t.csv", [{"apogee_id": "2M1", "k_mag": 9.5}]))
     assert effect_on(db, task).stale == 1
