@@ -20,7 +20,8 @@ def a_star(number: int, dist: float, **values: Any) -> Source:
     place = {"ra": 132.85 + 0.01 * number, "dec": 11.81, "l": 215.7, "b": 31.9}
     motion = {"pmra": -10.97, "pmde": -2.92, "j_mag": 10.8, "ebv_origin": "SFD", "ebv_flags": 8}
     gaia = {"plx": 1000 / dist + 0.05, "e_plx": 0.05, "ruwe": 1.0}
-    return a_source(**(place | motion | gaia | values))
+    theirs = {f"r_{part}_{kind}": dist for part in ("med", "lo", "hi") for kind in ("geo", "photogeo")}
+    return a_source(**(place | motion | gaia | theirs | values))
 
 
 def a_measured(

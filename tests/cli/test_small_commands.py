@@ -23,6 +23,7 @@ def test_init_says_what_it_did_and_repeats_without_harm(astra, database_url, mon
         *("0010_combined_spectra", "0011_coverage", "0012_trials", "0013_nights"),
         "0014_gaia",
         "0015_clean",
+        "0016_bailer_jones",
     )
     applied = "".join(f"applied {name}\n" for name in names)
     assert first == (0, f"{database_url}: schema is ready\n", applied)

@@ -34,6 +34,8 @@ VALUES = {
 VALUES |= {"ra": 93.5, "dec": -1.0125, "l": 210.25, "b": -8.5, "ebv": 0.25, "e_ebv": 0.03125, "ebv_flags": 9}
 VALUES |= {"j_mag": 11.5, "e_j_mag": 0.02, "h_mag": 10.25, "e_h_mag": 0.021, "k_mag": 9.028, "e_k_mag": 0.022}
 VALUES |= {"plx": -0.125, "e_plx": 0.025, "pmra": -3.5, "e_pmra": 0.03, "pmde": 4.5, "e_pmde": 0.031}
+VALUES |= {"r_med_geo": 4100.5, "r_lo_geo": 3900.25, "r_hi_geo": 4400.5}
+VALUES |= {"r_med_photogeo": 4050.5, "r_lo_photogeo": 3950.25, "r_hi_photogeo": 4150.5}
 VALUES |= {"ph_qual": "AAA", "g_mag": 14.5, "bp_mag": 15.25, "rp_mag": 13.75}
 
 

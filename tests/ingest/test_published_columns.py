@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from astra.ingest.allstar import ingest_allstar
 from astra.ingest.apstar import ingest_apstar
 from astra.ingest.source_rows import VALUE_COLUMNS
+from astra.ingest.values import BAILER_JONES
 from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 from astra.pipelines.astronn_dist.distances.clean import Criterion, judge
 from astra.pipelines.astronn_dist.distances.distance import NAMES, Stars
@@ -42,12 +43,15 @@ _DR19 |= {"e_k_mag": "kerr", "v_rad": "vrad", "sdss_id": "sdss_id", "healpix": "
 _STARS = {name: name for name in ("sdss_id", "healpix", "ra", "dec", "l", "b", *_OF_GAIA)}
 _STARS |= {f"{e}{band}_mag": f"{e}{band}_mag" for e in ("", "e_") for band in "jhk"}
 _STARS |= {name: name for name in ("ph_qual", "cc_flg", "ebv", "e_ebv", "ebv_flags")}
+_STARS |= {name: name for name in BAILER_JONES}
 _MWM = _STARS | {name: name for name in ("n_visits", "snr", "spectrum_flags", "v_rad", "e_v_rad")}
 ALLSTAR = {
     **dict.fromkeys(("DR10", "DR12", "DR13", "DR14"), _SDSS4),
     # The identifiers of DR2 are other numbers than those of DR3.
     "DR16": _SDSS4 | {name: column for name, column in _gaia("GAIA_", _ARCHIVE).items() if "id" not in name},
-    "DR17": _SDSS4 | _gaia("GAIAEDR3_", _ARCHIVE),
+    "DR17": _SDSS4
+    | _gaia("GAIAEDR3_", _ARCHIVE)
+    | {name: f"GAIAEDR3_{name.upper()}" for name in BAILER_JONES},
     "DR19": _DR19,
 }
 #: The tables: their kind, their release, the HDU, and the columns.

@@ -17,8 +17,8 @@ of its file. The absent value of another origin erases nothing. What a weaker or
 is not kept, so it comes when that origin is read again.
 
 A label describes another value, and comes and goes with it: ``e_ebv``, ``ebv_flags`` and ``ebv_origin`` with
-``ebv``, ``e_plx`` and ``gaia_release`` with ``plx``. One exception: a parallax from a catalogue that does
-not state its release keeps the known release.
+``ebv``, ``e_plx`` and ``gaia_release`` with ``plx``, the percentiles of a distance with its median. One
+exception: a parallax from a catalogue that does not state its release keeps the known release.
 """
 
 import functools
@@ -37,7 +37,12 @@ _CATALOG = "catalog"
 # What stands behind the product_id, from weak to strong: the header of a file has nothing there.
 _MARKS = ("", "#allstar", "#mwmallstar", "#astra")
 #: The value that each label describes.
-LABELS = {"e_ebv": "ebv", "ebv_flags": "ebv", "ebv_origin": "ebv", "e_plx": "plx", "gaia_release": "plx"}
+LABELS = {
+    **dict.fromkeys(("e_ebv", "ebv_flags", "ebv_origin"), "ebv"),
+    **dict.fromkeys(("e_plx", "gaia_release"), "plx"),
+    **dict.fromkeys(("r_lo_geo", "r_hi_geo"), "r_med_geo"),
+    **dict.fromkeys(("r_lo_photogeo", "r_hi_photogeo"), "r_med_photogeo"),
+}
 _LABELS_OF = {about: [label for label, each in LABELS.items() if each == about] for about in LABELS.values()}
 # In texts of the first form: the most frequent origin; the mark of what may be from there or from a hand.
 _MOST, _PERHAPS = "*", "~"

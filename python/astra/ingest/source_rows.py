@@ -21,6 +21,7 @@ from astra.database.connection import database, moved_on_sql
 from astra.ingest import precedence
 from astra.ingest.precedence import Origins, Values
 from astra.ingest.records import Tally, stored_rows
+from astra.ingest.values import BAILER_JONES
 from astra.models import Source
 from astra.models.base import insert_rows, upsert
 
@@ -188,7 +189,7 @@ class Stars:
         changes = list(self.changes())
         self._insert([star for star in dict.fromkeys(map(Star.root, self._found)) if star.pk is None])
         changed = [{"pk": change.star.pk, **change.row} for change in changes if change.columns]
-        upsert(Source, changed, key=("pk",), uncounted=("origins",))
+        upsert(Source, changed, key=("pk",), uncounted=(*BAILER_JONES, "origins"))
         for star in dict.fromkeys(map(Star.root, self._found)):
             is_limit = bool((star.values.get("ebv_flags") or 0) & Source.flag_ebv_upper_limit.value)
             self._tally.limited(star.pk, is_limit=is_limit)

@@ -8,6 +8,8 @@ import difflib
 from collections.abc import Container, Iterable, Mapping
 from types import MappingProxyType
 
+from astra.ingest.values import BAILER_JONES
+
 Spellings = Mapping[str, tuple[str, ...]]
 
 #: Identifiers of a star.
@@ -35,6 +37,8 @@ STAR: Spellings = {
     ),
     "ph_qual": ("PH_QUAL", "QFLG"),
     "cc_flg": ("CC_FLG", "CFLG"),
+    # As Astra writes them, and DR17; what DR16 has of them is from Gaia DR2, and left out.
+    **{name: (name.upper(), f"GAIAEDR3_{name.upper()}") for name in BAILER_JONES},
 }
 #: What E(B-V) follows from, beside H: in tables, and in headers from DR14 to DR17.
 EXTINCTION: Spellings = {

@@ -31,6 +31,16 @@ LARGEST_MAGNITUDE_ERROR = 8.0
 #: Parallaxes, and their errors, from these values on are fillers [mas].
 LARGEST_PARALLAX, LARGEST_PARALLAX_ERROR = 999.0, 9999.0
 
+#: Distances from this value on are fillers, e.g. 999999 [pc].
+LARGEST_DISTANCE = 999_999.0
+
+#: The distances of Bailer-Jones et al. (2021, AJ 161, 147), from Gaia EDR3, to be compared with: no result
+#: rests on them, and none is stale when they change.
+BAILER_JONES = (
+    *("r_med_geo", "r_lo_geo", "r_hi_geo"),
+    *("r_med_photogeo", "r_lo_photogeo", "r_hi_photogeo"),
+)
+
 #: The releases of Gaia that share the numbers of sources and the zero-point of parallaxes.
 GAIA_DR3 = ("edr3", "dr3")
 
@@ -61,6 +71,7 @@ RANGES = {
     **dict.fromkeys(("e_pmra", "e_pmde", "ruwe", "e_v_rad"), _ERROR),
     **dict.fromkeys(("nu_eff_used_in_astrometry", "pseudocolour"), (0.0, 98.0)),
     "ref_epoch": (1990.0, 2100.0),
+    **dict.fromkeys(BAILER_JONES, (0.0, LARGEST_DISTANCE)),
     "snr": (0.0, 99_999.0),
     "v_rad": (-9998.0, 9998.0),
 }

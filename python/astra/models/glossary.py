@@ -42,6 +42,14 @@ class Glossary:
     pseudocolour = "Gaia astrometrically estimated effective wavenumber [um-1]"
     astrometric_params_solved = "Which Gaia astrometric parameters were solved for (bits)"
 
+    # > Distances of Bailer-Jones et al. (2021, AJ 161, 147), for comparison
+    r_med_geo = "Geometric distance of Bailer-Jones et al. (2021), from Gaia EDR3: median [pc]"
+    r_lo_geo = "16th percentile of the geometric distance of Bailer-Jones et al. (2021) [pc]"
+    r_hi_geo = "84th percentile of the geometric distance of Bailer-Jones et al. (2021) [pc]"
+    r_med_photogeo = "Photogeometric distance of Bailer-Jones et al. (2021), from Gaia EDR3: median [pc]"
+    r_lo_photogeo = "16th percentile of the photogeometric distance of Bailer-Jones et al. (2021) [pc]"
+    r_hi_photogeo = "84th percentile of the photogeometric distance of Bailer-Jones et al. (2021) [pc]"
+
     # > Photometry
     j_mag = "2MASS J-band apparent magnitude [mag]"
     e_j_mag = "Error on the 2MASS J-band magnitude [mag]"

@@ -44,6 +44,9 @@ class Source(BaseModel):
     g_mag, bp_mag, rp_mag, ruwe, nu_eff_used_in_astrometry, pseudocolour = fields.floats(6)
     astrometric_params_solved = fields.IntegerField(null=True)
 
+    # > Distances of Bailer-Jones et al. (2021), from Gaia EDR3 and a prior
+    r_med_geo, r_lo_geo, r_hi_geo, r_med_photogeo, r_lo_photogeo, r_hi_photogeo = fields.floats(6)
+
     # > Provenance
     origins = fields.TextField(null=True)
     created = fields.StampField()

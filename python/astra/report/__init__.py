@@ -10,6 +10,7 @@ star_details.py     single stars: their rows, their spectra, and their Monte Car
 page.py             HTML pages, which the training report shares: templates, style sheet and script
 figures.py          what all figures share: axes, colours, legends, hover
 population.py       sections on what the stars are, and where
+bailer_jones.py     distances beside those of Bailer-Jones et al.
 uncertainties.py    sections on whether errors are right
 results_page.py     the page of all distances
 star_page.py        the page of one star

@@ -7,14 +7,14 @@ from functools import cached_property, partial
 import numpy as np
 import peewee
 
-from astra.ingest.values import A_J_PER_A_K, FILLER, SMALLEST_K_MAG
+from astra.ingest.values import A_J_PER_A_K, BAILER_JONES, FILLER, SMALLEST_K_MAG
 from astra.models import ApogeeCombinedSpectrum, Distance, Source
 from astra.report.arrays import Arrays, keys, moments, numbers, read_arrays, truths
 
 _NUMBERS = (
     *("l", "b", "snr", "k_mag", "ebv", "A_k_mag", "L_fakemag", "e_L_fakemag", "e_model_L_fakemag"),
     *("m_ks_abs", "dist", "e_dist", "plx", "e_plx", "ruwe"),
-    *("e_nn_parallax", "plx_zero_point", "gaia_parallax", "e_gaia_parallax", "parallax_pull"),
+    *("e_nn_parallax", "plx_zero_point", "gaia_parallax", "e_gaia_parallax", "parallax_pull", "best_dist"),
     # Bits, but absent in results from before there were any.
     "not_clean",
 )
@@ -25,7 +25,9 @@ _TRUTHS = ("good", "clean", "gaia_checked", "primary_spectrum", "flag_warn", "fl
 
 @dataclass(frozen=True)
 class Rows(Arrays):
-    """N distances: columns of the view, ``j_mag`` of the source, and ``is_combined``: of an mwmStar file.
+    """N distances: columns of the view, ``j_mag`` and ``BAILER_JONES`` of the source, and ``is_combined``.
+
+    The last says whether the spectrum is that of an mwmStar file.
 
     Attributes:
         codes: The code of each text of a column in ``values``, by the column; an absent text is "".
@@ -70,9 +72,11 @@ def read_rows(spectra: Sequence[int] | None = None) -> Rows:
     columns = {name: partial(coded, name) for name in _TEXTS} | {"modified": moments}
     for names, convert in (_NUMBERS, numbers), (_KEYS, keys), (_TRUTHS, truths):
         columns |= dict.fromkeys(names, convert)
-    others = {"j_mag": numbers, "is_combined": truths}
+    of_source = ("j_mag", *BAILER_JONES)
+    others = dict.fromkeys(of_source, numbers) | {"is_combined": truths}
     is_combined = Distance.filetype == ApogeeCombinedSpectrum.filetype.default
-    query = Distance.select(*(getattr(Distance, name) for name in columns), Source.j_mag, is_combined).join(
+    chosen = [getattr(Distance, name) for name in columns] + [getattr(Source, name) for name in of_source]
+    query = Distance.select(*chosen, is_combined).join(
         Source, peewee.JOIN.LEFT_OUTER, on=(Distance.source_pk == Source.pk)
     )
     if spectra is not None:

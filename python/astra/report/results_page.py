@@ -12,6 +12,7 @@ from astra.models.fields import flags_of
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.report import population, uncertainties
 from astra.report.agreement import NO_RESULT, WORST
+from astra.report.bailer_jones import bailer_jones
 from astra.report.contents import Contents
 from astra.report.page import RESULTS, Section, macros, page, share
 from astra.report.result_arrays import Rows
@@ -46,6 +47,7 @@ def _sections(contents: Contents, details: list[Detail]) -> Iterator[Section]:
     yield Section("distances", "Distances", population.distances(contents))
     yield Section("errors", "Stated errors", uncertainties.stated(contents))
     yield Section("gaia", "Against Gaia parallaxes", uncertainties.gaia(contents))
+    yield Section("bailer-jones", "Beside Bailer-Jones et al.", bailer_jones(contents))
     yield Section("repeats", "Spectra of the same star", uncertainties.repeats(contents))
     yield Section("outliers", "Outliers", _outliers(contents, details))
     yield weights(contents)

@@ -8,6 +8,7 @@ from astra.config import Settings
 from astra.models.astronn_dist import AstroNNdist, Distance, not_clean_starflags
 from astra.models.base import BaseModel
 from astra.models.fields import flags_of
+from astra.report.bailer_jones import of_star
 from astra.report.contents import Contents
 from astra.report.figures import Embedded, add_histogram, add_line, embed, plot
 from astra.report.page import RESULTS, STAR, Section, macros, page
@@ -71,7 +72,8 @@ def draw_spectrum(detail: Detail, pull: float, key: str, drawing: Drawing, every
     }
     fields = {title: row and _fields(row) for title, row in columns.items()}
     words = flags_set(detail), why_not_clean(detail)
-    return macros(STAR).spectrum(detail, _place(detail), pull, *words, figures, fields)
+    beside = dict(of_star(detail.source))
+    return macros(STAR).spectrum(detail, _place(detail), pull, beside, *words, figures, fields)
 
 
 def _place(detail: Detail) -> list[str]:

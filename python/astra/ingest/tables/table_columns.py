@@ -13,7 +13,7 @@ import numpy as np
 from astra.errors import UsageError
 from astra.ingest import spellings
 from astra.ingest.records import Tally
-from astra.ingest.values import as_numbers, clean_column, inexact, unreadable
+from astra.ingest.values import BAILER_JONES, as_numbers, clean_column, inexact, unreadable
 
 # Fillers of columns in other units than ours, where the range of true values does not identify them.
 _FILLERS = (-9999.0, -9999.99, -999999.0)
@@ -34,6 +34,7 @@ UNITS = {
     **dict.fromkeys(("pmra", "e_pmra", "pmde", "e_pmde"), "mas/yr"),
     **dict.fromkeys(("nu_eff_used_in_astrometry", "pseudocolour"), "1/um"),
     **dict.fromkeys(("v_rad", "e_v_rad"), "km/s"),
+    **dict.fromkeys(BAILER_JONES, "pc"),
 }
 _NO_UNIT = {"", "-", "--", "---", "none", "null", "unknown", "[-]"}
 
