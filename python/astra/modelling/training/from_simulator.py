@@ -63,7 +63,7 @@ LOST = 2_000
 #: F stars have a companion, and their few broad lines hardly show it: both heads are a compromise between
 #: pairs and single stars. The tables are for single stars: the share of pairs in a bin of luminosity differs
 #: from survey to survey.
-PAIRS = {"prediction": (1 / 3, 0.5), "error": (1 / 3, 0.35)} | dict.fromkeys(LUMINOSITIES, (0.0, 0.0))
+PAIRS = {"prediction": (1 / 3, 0.15), "error": (1 / 3, 0.35)} | dict.fromkeys(LUMINOSITIES, (0.0, 0.0))
 
 #: The predictions are fitted to stars that no emulator knows exactly: all have broader lines than those
 #: learnt from, and all of these classes have spectra on the way to another emulator. So they depend little on
