@@ -13,6 +13,7 @@ from builders import write_apstar
 
 from astra.models import AstroNNdist
 from astra.pipelines.astronn_dist.weights.files import load_weights, save_weights
+from astra.pipelines.astronn_dist.weights.library import DEFAULT
 
 ROOT = Path(__file__).resolve().parents[1]
 DAGS = ROOT / "docs" / "airflow"
@@ -86,17 +87,17 @@ def test_the_dag_ingests_runs_checks_and_makes_what_others_read_and_another_wait
 
 @pytest.fixture
 def next_release(tmp_path) -> Path:
-    """A folder for Python's path with this package, but its default is simulated-6."""
+    """A folder for Python's path with this package, but its default is another model, the next."""
     package, weights = tmp_path / "next" / "astra", "pipelines/astronn_dist/weights"
     shutil.copytree(ROOT / "python/astra", package, ignore=shutil.ignore_patterns("__pycache__"))
     (package / "migrations").symlink_to(ROOT / "migrations")
     library = package / weights / "library.py"
-    former = 'DEFAULT = "simulated-5"'
+    former = f'DEFAULT = "{DEFAULT}"'
     assert library.read_text().count(former) == 1
-    library.write_text(library.read_text().replace(former, 'DEFAULT = "simulated-6"'))
-    old = load_weights(package / weights / "default/simulated-5.safetensors")
+    library.write_text(library.read_text().replace(former, 'DEFAULT = "next"'))
+    old = load_weights(package / weights / f"default/{DEFAULT}.safetensors")
     tensors = {**old.tensors, "labels_std": old.tensors["labels_std"] * 1.01}
-    save_weights(replace(old, tensors=tensors), package / weights / "default/simulated-6.safetensors")
+    save_weights(replace(old, tensors=tensors), package / weights / "default/next.safetensors")
     return package.parent
 
 
@@ -148,9 +149,10 @@ def test_the_night_after_an_upgrade_the_same_dag_measures_new_spectra_with_the_o
     said = done.stdout + done.stderr
     assert done.returncode == 0, said[-4000:]
     assert "2 measured + 0 no_result = 2 processed" in said
-    assert said.count("the default is now simulated-6 (sha256 ") == 1
+    assert said.count("the default is now next (sha256 ") == 1
     assert rows()[:3] == made
-    assert [weights for *_, weights in rows()] == ["simulated-5"] * 5
+    first = DEFAULT if made_by == "this version" else "simulated-5"
+    assert [weights for *_, weights in rows()] == [first] * 5
     assert len(fits.getdata(tmp_path / "distances.fits", "APOGEE")) == 5
 
 

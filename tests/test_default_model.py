@@ -12,7 +12,7 @@ import pytest
 from astra.modelling.simulator import compact
 from astra.modelling.simulator.sample import simulate
 from astra.pipelines.astronn_dist.distances.distance import unreliable
-from astra.pipelines.astronn_dist.network.sampling import network_on, sample, widened
+from astra.pipelines.astronn_dist.network.sampling import corrected, network_on, sample
 from astra.pipelines.astronn_dist.weights.files import load_weights
 from astra.pipelines.astronn_dist.weights.library import embedded_default
 from astra.spectra.apstar import read_combined
@@ -36,7 +36,7 @@ def predict(weights):
 
     def predict(pixels, names):
         flux, e_flux = rectify(*pixels)
-        return widened(sample(network, flux, names), flux, e_flux, weights.validity)
+        return corrected(sample(network, flux, names), flux, e_flux, weights)
 
     return predict
 

@@ -140,7 +140,8 @@ def measured(module, n, bias, stated):
     true = fakemag * (1 + bias + 0.1 * random.standard_normal(n))
     snr = np.where(np.arange(n) % 2, 30.0, 300.0)
     stars = stars_of(nothing, nothing, nothing, nothing)
-    return module("measuring").Measured(stars, nothing, nothing, snr, true, fakemag, stated * fakemag)
+    whole = np.full((n, 3), 0.95)
+    return module("measuring").Measured(stars, nothing, nothing, snr, true, fakemag, stated * fakemag, whole)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +158,28 @@ def test_the_worst_bin_of_luminosity_decides_and_small_ones_do_not_count(module,
     lines = in_bins.bin_lines(bins)
     assert [line.met for line in lines if "M_Ks" in line.measure] == met
     assert in_bins.bin_lines(in_bins.bins_of(measured(module, 900, bias, stated))) == []
+
+
+def test_a_clean_star_has_all_detectors_and_no_flag(module):
+    found = measured(module, 3, 0, 0.1)
+    found.coverage[1, 2], found.e_fakemag[2] = 0.1, found.fakemag[2]
+
+    assert found.clean.tolist() == [True, False, False]
+
+
+def test_the_documented_query_finds_the_distance_of_clean_members(module):
+    clusters = module("simulated_clusters")
+    parallax = np.array([1.9, 2.1, 9.0])
+    columns = {
+        "nn_parallax": parallax,
+        "e_nn_parallax": 0.1 * parallax,
+        "clean": np.array([True, True, False]),
+    }
+
+    members, dist, e_dist = clusters.distance_of(clusters.recipe(), columns, e_ebv=0.05)
+
+    assert (members, dist) == (2, pytest.approx(500.0))
+    assert e_dist / dist == pytest.approx(np.sqrt(0.1**2 / 2 + 0.03**2 + (0.162 * 0.05) ** 2))
 
 
 def test_wrong_usage_is_one_line():
