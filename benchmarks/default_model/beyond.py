@@ -17,12 +17,12 @@ from astra.modelling.training.evaluate import LARGEST_PULL
 #: Temperatures of K dwarfs [K], and the share of them that may be flagged.
 K_DWARF, MOST_FLAGGED = (M_DWARF, 5300.0), 0.01
 
-#: Between these [K], stars that contract are taken for dwarfs that are half as far away.
+#: Temperatures [K] at which a model that had learnt from no such stars put them at half their distances.
 COOL = (3700.0, 4400.0)
 
 #: Classes that each group is drawn from, and which of these stars belong to it.
 GROUPS: dict[str, tuple[dict[str, float], Callable[[Stars], np.ndarray]]] = {
-    "still contracting": ({"young": 1.0}, lambda stars: stars.teff > 0),
+    "still contracting": ({"young": 1.0}, lambda stars: stars.kind == "young"),
     f"still contracting, {COOL[0]:.0f} to {COOL[1]:.0f} K": (
         {"young": 1.0},
         lambda stars: (stars.teff > COOL[0]) & (stars.teff < COOL[1]),

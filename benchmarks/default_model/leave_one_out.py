@@ -4,9 +4,9 @@
         [--family NAME ...] [--n-stars N] [--epochs N] [--n N]
 
 Who knows all families but one is asked for the stars of that one, as if it were the truth. Each training is
-smaller than that of the default model, and takes at most twenty minutes on two cores. The same command goes
-on after a kill: models and figures that are there stay. Ends with one table; exit codes: 0 all met, 1 a
-target is missed, 2 wrong usage, 70 a training failed, 78 no data. The wheel is that of lachesis-grids.
+smaller than that of the default model. The same command goes on after a kill: models and figures that are
+there stay. Ends with one table; exit codes: 0 all met, 1 a target is missed, 2 wrong usage, 70 a training
+failed, 78 no data. The wheel is that of lachesis-grids.
 """
 
 import argparse

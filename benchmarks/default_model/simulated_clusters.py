@@ -50,7 +50,8 @@ class Cluster:
 def cluster_section(model: Model, simulator: Simulator, patterns: np.ndarray, n: int, seed: int) -> Section:
     """Draw clusters, each of the isochrones of one group, and find their distances."""
     rng, sql = np.random.default_rng([seed, 4]), recipe()
-    conditions = with_pairs_of(PAIRS)
+    companions = dict.fromkeys(KINDS, PAIRS)
+    conditions = replace(Conditions(), companions=companions, warm_companions=PAIRS)
     chunks = _members(simulator, n, rng, conditions, patterns)
     found = measure(model, chunks, n * MEMBERS, f"{n} clusters")
     rows = []
@@ -73,11 +74,6 @@ def recipe() -> str:
     """The SQL of the documentation."""
     text = DOCUMENT.read_text()
     return re.search(r"```sql\n(.*?)```", text[text.index(HEADING) :], re.DOTALL)[1]
-
-
-def with_pairs_of(share: float) -> Conditions:
-    """Ordinary conditions where this share of all stars has a companion."""
-    return replace(Conditions(), natural=True, companions=dict.fromkeys(KINDS, share), warm_companions=share)
 
 
 def distance_of(sql: str, columns: dict[str, np.ndarray], e_ebv: float) -> tuple[int, float, float]:
@@ -149,5 +145,4 @@ def _columns(found: Measured, cluster: Cluster, rng: np.random.Generator) -> dic
     }
     luminosity = np.stack([found.fakemag, found.e_fakemag, found.e_fakemag])
     derived = derive(luminosity, np.ones(n, bool), Stars.of(catalogue, n), detectors=found.coverage.T)
-    clean = found.clean & ~derived["flag_missing_photometry"]
-    return {name: derived[name] for name in ("nn_parallax", "e_nn_parallax")} | {"clean": clean}
+    return {name: derived[name] for name in ("nn_parallax", "e_nn_parallax")} | {"clean": found.clean}

@@ -77,7 +77,7 @@ def test_the_section_says_the_ratio_and_what_is_left_out(db):
     section = " ".join(bailer_jones(now()).split())
 
     assert "4 stars: <code>dist</code> is 1.105 ±" in section
-    assert "(and 1 good ones that were not looked at for <code>clean</code>)" in section
+    assert "(and 1 that are good and were not looked at for <code>clean</code>)" in section
     assert "is more than 5 times its error. Below that their prior decides" in section
     assert "best_dist / photogeometric" in section
 

@@ -22,7 +22,7 @@ from astra.report.result_arrays import Rows
 from astra.report.summaries import Summary, ends_of, log_steps, median, running, summary
 
 #: Gaia's parallax over its error is above this.
-LEAST_SNR = 5
+LEAST_SIGNIFICANCE = 5
 
 #: Their distances, by how the columns end.
 KINDS = {"geo": "geometric", "photogeo": "photogeometric"}
@@ -58,7 +58,7 @@ class Compared:
 def significant(rows: Rows, stars: Parallaxes) -> np.ndarray:
     """Which stars have a significant parallax, and are clean, or good where that was not looked at."""
     is_fit = rows["clean"] | np.isnan(rows["not_clean"])
-    return is_fit[stars.index] & (stars.gaia > LEAST_SNR * stars.e_gaia)
+    return is_fit[stars.index] & (stars.gaia > LEAST_SIGNIFICANCE * stars.e_gaia)
 
 
 def comparisons(rows: Rows, stars: Parallaxes) -> list[Compared]:
@@ -87,7 +87,7 @@ def bailer_jones(contents: Contents) -> str:
     figures = [_figure(each) for each in found if each.ours == "dist"]
     chosen = stars.index[significant(rows, stars)]
     unknown = int(np.isnan(rows["not_clean"][chosen]).sum())
-    return macros(RESULTS).bailer_jones(found, figures, unknown, LEAST_SNR, f"{BAD_RUWE:g}")
+    return macros(RESULTS).bailer_jones(found, figures, unknown, LEAST_SIGNIFICANCE, f"{BAD_RUWE:g}")
 
 
 def _figure(found: Compared) -> dict[str, Any]:

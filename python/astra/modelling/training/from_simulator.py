@@ -62,8 +62,8 @@ LOST = 2_000
 #: errors that allow for every companion that nobody notices would be much too large for single stars. Most
 #: F stars have a companion, and their few broad lines hardly show it: both heads are a compromise between
 #: pairs and single stars. Fitted to as many of either, the prediction would put single ones 15 % too far: it
-#: is nearer to these. The tables are for single stars: the share of pairs in a bin of
-#: luminosity differs from survey to survey.
+#: is nearer to these. The tables are for single stars: the share of pairs in a bin of luminosity differs from
+#: survey to survey.
 PAIRS = {"prediction": (1 / 3, 0.15), "error": (1 / 3, 0.35)} | dict.fromkeys(LUMINOSITIES, (0.0, 0.0))
 
 #: The predictions are fitted to stars that no emulator knows exactly: all have broader lines than those
