@@ -17,7 +17,7 @@ from astra.modelling.training.evaluate import LARGEST_PULL
 #: Temperatures of K dwarfs [K], and the share of them that may be flagged.
 K_DWARF, MOST_FLAGGED = (M_DWARF, 5300.0), 0.01
 
-#: Temperatures [K] at which a model that had learnt from no such stars put them at half their distances.
+#: Temperatures [K] at which simulated-5, which learnt from no such stars, puts them a third too near.
 COOL = (3700.0, 4400.0)
 
 #: Classes that each group is drawn from, and which of these stars belong to it.

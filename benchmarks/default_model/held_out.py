@@ -74,7 +74,7 @@ def held_out_section(found: Measured) -> Section:
         note = f"{entry.n:,} stars; {width}"
         lines.append(Line(f"{_named(kind)} with companions: median |r|", entry.median_abs_r, note=note))
     return Section(
-        f"held-out simulated stars: {len(found):,}, S/N >= {SNR[0]:.0f}, masked; single stars if not said",
+        f"held-out simulated stars: {len(found):,}, S/N >= {SNR[0]:.0f}, masked, no detector lost; single stars if not said",
         lines,
         {
             "single": plain(metrics),
