@@ -73,8 +73,9 @@ def held_out_section(found: Measured) -> Section:
         width = f"width of the pulls {entry.pull_width:.2f}, beyond 3 {entry.pull_outliers:.2%}"
         note = f"{entry.n:,} stars; {width}"
         lines.append(Line(f"{_named(kind)} with companions: median |r|", entry.median_abs_r, note=note))
+    spectra = f"{len(found):,}, S/N >= {SNR[0]:.0f}, masked, no detector lost"
     return Section(
-        f"held-out simulated stars: {len(found):,}, S/N >= {SNR[0]:.0f}, masked, no detector lost; single stars if not said",
+        f"held-out simulated stars: {spectra}; single stars if not said",
         lines,
         {
             "single": plain(metrics),
