@@ -21,7 +21,9 @@ from fitsverify import NoVerifier, check_installed, verdict
 SQL = """
 SELECT distances.*, source.healpix, source.pmra, source.e_pmra, source.pmde, source.e_pmde,
     source.nu_eff_used_in_astrometry, source.pseudocolour, source.astrometric_params_solved,
-    source.g_mag, source.bp_mag, source.rp_mag, source.j_mag, source.e_j_mag, source.h_mag, source.e_h_mag,
+    source.g_mag, source.bp_mag, source.rp_mag, source.r_med_geo, source.r_lo_geo, source.r_hi_geo,
+    source.r_med_photogeo, source.r_lo_photogeo, source.r_hi_photogeo,
+    source.j_mag, source.e_j_mag, source.h_mag, source.e_h_mag,
     source.k_mag AS source_k_mag, source.e_k_mag, source.ebv AS source_ebv, source.e_ebv, source.ebv_origin,
     s.filetype, s.apred, s.apstar, s.obj, s.prefix, s.commissioning, s.n_visits, s.v_rad, s.e_v_rad
 FROM distances

@@ -32,7 +32,7 @@ def test_it_says_what_it_wrote_and_where(astra, db):
 
     assert code == 0
     first, second = out.splitlines()
-    assert first == f"{NAME}.fits: 80 spectra of 60 stars, 105 columns"
+    assert first == f"{NAME}.fits: 80 spectra of 60 stars, 111 columns"
     assert second.startswith("good ")
     assert " MB in " in err
     assert 'the rows are in HDU 2, "APOGEE"' in err
@@ -46,7 +46,7 @@ def test_json_has_the_path_and_the_counts(astra, db):
     found = json.loads(out)
 
     assert code == 0
-    assert (found["path"], found["columns"], found["mixed"]) == (f"{NAME}.fits", 108, False)
+    assert (found["path"], found["columns"], found["mixed"]) == (f"{NAME}.fits", 114, False)
     assert found["weights"] == {"name": "survey", "sha256": "ab" * 32}
     assert found["spectra"] == found["good"] == len(Table.read(f"{NAME}.fits", hdu=2))
     assert (found["bad"], found["flags"]["flag_no_result"]) == (0, 0)
@@ -157,7 +157,7 @@ def test_the_catalogue_of_another_task_goes_by_its_name_or_by_that_of_its_result
     for product in ("astraallstarguestresult", "count_pixels", "guest_package.count_pixels"):
         code, out, err = astra("create", product, "--overwrite")
 
-        assert (code, out) == (0, f"{OTHER}.fits: 1 spectra of 0 stars, 60 columns\n"), err
+        assert (code, out) == (0, f"{OTHER}.fits: 1 spectra of 0 stars, 66 columns\n"), err
     assert list(Table.read(f"{OTHER}.fits", hdu=2)["pixels"]) == [5.0]
 
 

@@ -53,6 +53,7 @@ sdss_id sdss4_apogee_id gaia_dr3_source_id healpix source_pk spectrum_pk product
 filetype apred apstar obj telescope field prefix commissioning n_visits snr spectrum_flags v_rad e_v_rad
 ra dec l b gaia_release plx e_plx pmra e_pmra pmde e_pmde ruwe
 nu_eff_used_in_astrometry pseudocolour astrometric_params_solved g_mag bp_mag rp_mag
+r_med_geo r_lo_geo r_hi_geo r_med_photogeo r_lo_photogeo r_hi_photogeo
 j_mag e_j_mag h_mag e_h_mag source_k_mag e_k_mag ph_qual cc_flg source_ebv e_ebv ebv_flags ebv_origin
 """.split()
 # In `distances`, k_mag, ebv and their errors are the values that were used; there, 0 stands for absent ones.
@@ -143,6 +144,9 @@ UCDS = {
     "nu_eff_used_in_astrometry": "em.wavenumber",
     "pseudocolour": "em.wavenumber",
     "astrometric_params_solved": "meta.number",
+    **dict.fromkeys(("r_med_geo", "r_med_photogeo"), f"{_DISTANCE};stat.median"),
+    **dict.fromkeys(("r_lo_geo", "r_lo_photogeo"), f"{_DISTANCE};stat.min"),
+    **dict.fromkeys(("r_hi_geo", "r_hi_photogeo"), f"{_DISTANCE};stat.max"),
     # > Photometry
     "g_mag": "phot.mag;em.opt",
     "bp_mag": "phot.mag;em.opt.B",
