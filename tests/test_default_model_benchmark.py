@@ -160,6 +160,17 @@ def test_the_worst_bin_of_luminosity_decides_and_small_ones_do_not_count(module,
     assert in_bins.bin_lines(in_bins.bins_of(measured(module, 900, bias, stated))) == []
 
 
+def test_larger_errors_flag_more_stars_and_leave_fewer_beyond_three_of_them(module):
+    points = module("in_bins").trade_off(measured(module, 8_000, 0, 0.1))
+
+    by_scale = {point["scale"]: point for point in points}
+    assert (by_scale[1.5]["flagged"], by_scale[2.0]["flagged"]) == (0, 1)
+    assert by_scale[1.0]["within_one"] == pytest.approx(0.683, abs=0.02)
+    assert by_scale[0.7]["outliers"] == pytest.approx(0.036, abs=0.01)
+    assert by_scale[0.7]["outliers_with_pairs"] == by_scale[0.7]["outliers"]
+    assert by_scale[2.0]["outliers"] is None
+
+
 def test_a_clean_star_has_all_detectors_and_no_flag(module):
     found = measured(module, 3, 0, 0.1)
     found.coverage[1, 2], found.e_fakemag[2] = 0.1, found.fakemag[2]

@@ -133,6 +133,7 @@ def _measured(model, arguments: argparse.Namespace) -> list:
     in_bins = []
     for number, luminosity in enumerate(LUMINOSITIES):
         in_bins += in_bins_sections(*drawn, n, seed + 1 + number, luminosity)
+    plots.plot_trade_off(in_bins, out)
     in_bins.append(lost_section(*drawn, n, seed))
     in_bins.append(beyond_section(*drawn, min(n, N_BEYOND), seed))
     in_bins.append(cluster_section(*drawn, FEW // MEMBERS if arguments.quick else N_CLUSTERS, seed))

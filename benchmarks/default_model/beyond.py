@@ -14,14 +14,20 @@ from astra.modelling.simulator.simulator import Conditions, Simulator
 from astra.modelling.simulator.stars import M_DWARF, POOREST, Stars
 from astra.modelling.training.evaluate import LARGEST_PULL
 
-#: Temperatures of K dwarfs [K], and the share of them that may be flagged.
+#: Temperatures of K dwarfs [K], and the share of those of a survey that may be flagged.
 K_DWARF, MOST_FLAGGED = (M_DWARF, 5300.0), 0.01
 
 #: Temperatures [K] at which simulated-5, which learnt from no such stars, puts them a third too near.
 COOL = (3700.0, 4400.0)
 
-#: Classes that each group is drawn from, and which of these stars belong to it.
-GROUPS: dict[str, tuple[dict[str, float], Callable[[Stars], np.ndarray]]] = {
+
+def _is_k_dwarf(stars: Stars) -> np.ndarray:
+    warm_enough, cool_enough = stars.teff > K_DWARF[0], stars.teff < K_DWARF[1]
+    return (stars.kind == "dwarf") & warm_enough & cool_enough & ~stars.beyond
+
+
+#: Classes that each group is drawn from, ``None`` as a survey sees them, and which of these stars belong.
+GROUPS: dict[str, tuple[dict[str, float] | None, Callable[[Stars], np.ndarray]]] = {
     "still contracting": ({"young": 1.0}, lambda stars: stars.kind == "young"),
     f"still contracting, {COOL[0]:.0f} to {COOL[1]:.0f} K": (
         {"young": 1.0},
@@ -35,10 +41,8 @@ GROUPS: dict[str, tuple[dict[str, float], Callable[[Stars], np.ndarray]]] = {
         {"subgiant": 0.5, "dwarf": 0.5},
         lambda stars: stars.metallicity < POOREST,
     ),
-    "K dwarfs": (
-        {"dwarf": 1.0},
-        lambda stars: (stars.teff > K_DWARF[0]) & (stars.teff < K_DWARF[1]) & ~stars.beyond,
-    ),
+    "K dwarfs of a survey": (None, _is_k_dwarf),
+    "K dwarfs, as many of each metallicity": ({"dwarf": 1.0}, _is_k_dwarf),
 }
 
 # Stars that are drawn to choose from, for one chunk.
@@ -49,12 +53,14 @@ def beyond_section(model: Model, simulator: Simulator, patterns: np.ndarray, n: 
     """Draw single stars of each group with whole spectra, and predict."""
     lines = []
     for number, (name, (mix, chosen)) in enumerate(GROUPS.items()):
-        conditions = replace(Conditions(), snr=SNR, mix=mix, companions={}, lost_detector=0.0)
+        conditions = replace(Conditions(), snr=SNR, companions={}, lost_detector=0.0)
+        conditions = replace(conditions, natural=True) if mix is None else replace(conditions, mix=mix)
         chunks = itertools.islice(
             _chosen(simulator, seed + number, conditions, patterns, chosen), -(-n // CHUNK)
         )
         found = measure(model, chunks, n, name)
-        high = MOST_FLAGGED if name == "K dwarfs" else np.inf
+        found = found.take(found.whole)
+        high = MOST_FLAGGED if mix is None else np.inf
         lines.append(Line(f"{name}: flagged", found.flagged.mean(), high=high, form=".1%", note=_note(found)))
     return Section(f"beyond the emulators: {n:,} single stars of each group, S/N >= {SNR[0]:.0f}", lines)
 
@@ -78,7 +84,7 @@ def _chosen(
     index, waiting = 0, []
     while True:
         rng = np.random.default_rng([seed, 3, index])
-        stars = simulator.population.draw(_CANDIDATES, rng, conditions.mix)
+        stars = simulator.population.draw(_CANDIDATES, rng, None if conditions.natural else conditions.mix)
         waiting.append(stars.take(chosen(stars)))
         index += 1
         if sum(map(len, waiting)) >= CHUNK:

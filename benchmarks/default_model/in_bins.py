@@ -28,8 +28,14 @@ FEWEST, FEWEST_FOR_WINGS = 1_000, 3_000
 
 BIAS, WIDTH, OUTLIERS = 0.03, (0.9, 1.1), 0.01
 
+#: The share beyond three errors of all single stars, and of all with their pairs.
+MOST_BEYOND = (OUTLIERS, 0.015)
+
 #: Range of S/N in which noise alone must not flag, and the share of flagged stars there.
 NOISY, MOST_FLAGGED = (20.0, 60.0), 0.3
+
+#: Factors on all stated errors, for what another trade between flags and wings would cost.
+SCALES = (0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
 
 #: Stars that lose a detector; and the bias of what is left unflagged of them, if it is more than a few.
 N_LOST, BIAS_OF_LOST, A_FEW = 2_000, 0.1, 5
@@ -122,25 +128,55 @@ def in_bins_sections(
 def _section(title: str, found: Measured, chosen: np.ndarray, *, targets: bool = True) -> Section:
     """Figures of single ones of the chosen stars, and of all of these with their companions."""
     part = found.take(chosen & found.single)
-    bins, whole = bins_of(part), found.take(found.single & found.whole)
-    noisy = whole.take((whole.snr >= NOISY[0]) & (whole.snr < NOISY[1]))
-    with_pairs = found.take(chosen)
+    bins, with_pairs = bins_of(part), found.take(chosen)
     lines = [
         *_class_lines(part),
         *bin_lines(bins),
         Line(
-            "with pairs: |pull| > 3", np.mean(np.abs(with_pairs.pull) > LARGEST_PULL), high=0.015, form=".2%"
+            "with pairs: |pull| > 3",
+            np.mean(np.abs(with_pairs.pull) > LARGEST_PULL),
+            high=MOST_BEYOND[1],
+            form=".2%",
         ),
         Line(
             f"flagged at S/N {NOISY[0]:g} to {NOISY[1]:g}",
-            noisy.flagged.mean(),
+            _noisy(found).flagged.mean(),
             high=MOST_FLAGGED,
             form=".0%",
         ),
     ]
     if not targets:
         lines = [replace(line, low=-math.inf, high=math.inf) for line in lines]
-    return Section(title, lines, {"bins": [vars(each) for each in bins if each.n]})
+    details = {"bins": [vars(each) for each in bins if each.n], "trade_off": trade_off(found)}
+    return Section(title, lines, details)
+
+
+def trade_off(found: Measured) -> list[dict[str, float | None]]:
+    """What flags and wings would be if all stated errors were larger or smaller by one of ``SCALES``."""
+    points = []
+    for scale in SCALES:
+        scaled = replace(found, e_fakemag=scale * found.e_fakemag)
+        kept = scaled.take(scaled.clean)
+        pull, single = np.abs(kept.pull), np.abs(kept.pull[kept.single])
+        points.append(
+            {
+                "scale": scale,
+                "flagged": _share(_noisy(scaled).flagged),
+                "within_one": _share(single <= 1),
+                "outliers": _share(single > LARGEST_PULL),
+                "outliers_with_pairs": _share(pull > LARGEST_PULL),
+            }
+        )
+    return points
+
+
+def _share(rows: np.ndarray) -> float | None:
+    return float(rows.mean()) if len(rows) else None
+
+
+def _noisy(found: Measured) -> Measured:
+    """The single ones with noise that must not flag, and no detector lost."""
+    return found.take(found.single & found.whole & (found.snr >= NOISY[0]) & (found.snr < NOISY[1]))
 
 
 def _class_lines(part: Measured) -> list[Line]:

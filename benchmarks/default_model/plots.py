@@ -1,5 +1,6 @@
 """Plots of what was measured, as PNG files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -9,10 +10,13 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import numpy as np  # noqa: E402
 from held_out import EDGES, LIMITS, TARGETS, curve_of, of_kind  # noqa: E402
+from in_bins import MOST_BEYOND, MOST_FLAGGED, NOISY  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from matplotlib.ticker import PercentFormatter  # noqa: E402
 from mean_spectrum import COVERED, WAVELENGTH, MeanSpectra  # noqa: E402
 from measuring import Measured  # noqa: E402
+from table import Section  # noqa: E402
 
 from astra.modelling.training.evaluate import ALL, flagged_by_error  # noqa: E402
 from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE  # noqa: E402
@@ -100,6 +104,31 @@ def _plot_flags(single: Measured, folder: Path) -> None:
     left.legend(fontsize=8)
     middle.legend(fontsize=8)
     save(figure, folder, "held_out_flags")
+
+
+def plot_trade_off(sections: Sequence[Section], folder: Path) -> None:
+    """What larger or smaller errors would do to the flags at low S/N, and to the wings of what is kept."""
+    shown = [each for each in sections if "trade_off" in each.details and each.lines[0].target]
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), sharex=True, layout="constrained")
+    for section in shown:
+        points = [each for each in section.details["trade_off"] if each["outliers"] is not None]
+        name = section.title.partition(":")[0]
+        flagged = [point["flagged"] for point in points]
+        for axis, wings in zip(axes, ("outliers", "outliers_with_pairs"), strict=True):
+            shares = [point[wings] for point in points]
+            axis.plot(flagged, shares, "o-", label=name)
+            for point, *place in zip(points, flagged, shares, strict=True):
+                axis.annotate(f"{point['scale']:g}", place, xytext=(4, 4), textcoords="offset points")
+    for axis, title, limit in zip(axes, ("single stars", "with pairs"), MOST_BEYOND, strict=True):
+        axis.axhline(limit, color="grey", ls=":")
+        axis.axvline(MOST_FLAGGED, color="grey", ls=":", label="targets")
+        axis.set(title=title, xlabel=f"share flagged at S/N {NOISY[0]:g} to {NOISY[1]:g}", ylim=(0, None))
+        axis.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    axes[0].set_ylabel("share with |pull| > 3 of what is not flagged")
+    axes[0].legend(fontsize=8)
+    figure.suptitle("If all stated errors were multiplied with the number beside a point")
+    save(figure, folder, "trade_off")
 
 
 def plot_comparison(
