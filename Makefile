@@ -6,7 +6,7 @@ PYTHON ?= python3
 SHARED ?= ../shared
 # Of default-model and compact-simulator: the published emulators, isochrones and spectra.
 DATA ?= $(SHARED)/data
-# Isochrones of several groups, for default-model and validate: downloaded unless they are there.
+# Isochrones of several groups, for all that simulates: downloaded unless they are there.
 GRIDS ?= build/isochrones/lachesis_grids-0.0.9-py3-none-any.whl
 SEED ?= 0
 MODEL ?= simulated-6
@@ -67,8 +67,8 @@ bench: $(TEST)    ## speed and memory in one table, a few minutes (FULL=1: 10,00
 bench-training: $(TEST)    ## a training step against the same step in torch
 	@$(VENV)/bin/python benchmarks/bench_training.py
 
-compact-simulator: $(TEST)    ## fit the simulator of the package again, from the emulators and isochrones in DATA
-	@$(VENV)/bin/python bin/fit-compact-simulator "$(DATA)/spectra_models" "$(DATA)/isochrones/padova_jhk"
+compact-simulator: $(TEST) $(GRIDS)    ## fit the simulator of the package again, from the emulators in DATA and the isochrones of default-model
+	@$(VENV)/bin/python bin/fit-compact-simulator "$(DATA)/spectra_models" "$(DATA)/isochrones/padova_jhk" "$(GRIDS)"
 
 default-model: $(TEST) $(GRIDS)    ## train the embedded model again, from DATA, to build/ (over an hour on two cores, 9 GB of disk; goes on after a kill)
 	@mkdir -p build/default-model

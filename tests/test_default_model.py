@@ -61,6 +61,8 @@ def test_it_is_small_and_says_what_it_is_good_for(weights):
     assert weights.range
     assert weights.details["trained_on"]["stars"]["training"] > 100_000
     assert weights.validity is not None
+    assert weights.missing is not None
+    assert weights.calibration is not None
 
 
 def test_simulated_stars_get_their_distances_and_honest_errors(predict):
