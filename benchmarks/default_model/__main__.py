@@ -12,6 +12,7 @@ JSON, and plots, go to the folder of --out.
     table.py             lines, sections, the table, the JSON
     held_out.py          simulated stars of another seed
     in_bins.py           clean and good ones, by class and in bins of luminosity and S/N; lost detectors
+    expected.py          what to expect of a star, by its kind
     beyond.py            stars beyond the emulators, and what flagging them costs
     simulated_clusters.py  simulated clusters, by the SQL of the documentation
     isochrone_labels.py  what isochrones say of a star with given labels

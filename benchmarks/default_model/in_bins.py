@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from expected import expected_section
 from measuring import Measured, Model, measure
 from table import Line, Section
 
@@ -112,7 +113,7 @@ def in_bins_sections(
     """Draw stars of one of the luminosity functions with all S/N, predict, and look at them.
 
     Returns:
-        A section of clean stars, which has targets, and one of those that are good.
+        A section of clean stars, which has targets, one of those that are good, and one by kinds of stars.
     """
     conditions = replace(Conditions(), **LUMINOSITIES[luminosity])
     name = f"{luminosity} luminosities"
@@ -122,6 +123,7 @@ def in_bins_sections(
     return [
         _section(f"{title}; single and clean if not said", within, within.clean),
         _section(f"{name}, single and good", within, ~within.flagged, targets=False),
+        expected_section(name, within),
     ]
 
 

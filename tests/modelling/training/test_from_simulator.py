@@ -224,7 +224,8 @@ def test_they_are_those_of_the_network_with_what_the_model_adds_for_strange_spec
     for name in ("fakemag", "e_fakemag", "e_model_fakemag"):
         np.testing.assert_allclose(found[name], getattr(expected, name), rtol=FLOAT32)
     assert (found["e_fakemag"] > plain.e_fakemag).any()
-    strange = excess(flux, e_flux, weights.validity.mean, weights.validity.components)
+    validity = weights.validity
+    strange = excess(flux, e_flux, validity.mean, validity.components, validity.understated)
     np.testing.assert_allclose(found["excess"], strange, rtol=FLOAT64)
 
 
