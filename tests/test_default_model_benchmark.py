@@ -178,6 +178,17 @@ def test_a_clean_star_has_all_detectors_and_no_flag(module):
     assert found.clean.tolist() == [True, False, False]
 
 
+def test_the_documented_query_takes_the_median_of_members_by_their_weight(module):
+    clusters = module("simulated_clusters")
+    parallax = np.array([9.0, 2.0, 1.0, 3.0])
+    columns = {"nn_parallax": parallax, "e_nn_parallax": parallax * [1, 0.1, 1, 1], "clean": np.ones(4, bool)}
+
+    members, dist, _ = clusters.distance_of(clusters.recipe(), columns, e_ebv=0.0)
+
+    # The one of 2 mas weighs a hundred times as much as any other.
+    assert (members, dist) == (4, pytest.approx(500))
+
+
 def test_the_documented_query_finds_the_distance_of_clean_members(module):
     clusters = module("simulated_clusters")
     parallax = np.array([1.9, 2.1, 9.0])
@@ -190,7 +201,7 @@ def test_the_documented_query_finds_the_distance_of_clean_members(module):
     members, dist, e_dist = clusters.distance_of(clusters.recipe(), columns, e_ebv=0.05)
 
     assert (members, dist) == (2, pytest.approx(500.0))
-    assert e_dist / dist == pytest.approx(np.sqrt(0.1**2 / 2 + 0.03**2 + (0.162 * 0.05) ** 2))
+    assert e_dist / dist == pytest.approx(np.sqrt(1.57 * 0.1**2 / 2 + 0.03**2 + (0.162 * 0.05) ** 2))
 
 
 def test_wrong_usage_is_one_line():

@@ -81,13 +81,14 @@ def test_a_cone_is_round_on_the_sky(survey):
     assert 222.0 not in found
 
 
-def test_the_distance_of_a_cluster_is_that_of_the_mean_parallax_and_its_error_has_a_floor(survey):
+def test_the_distance_of_a_cluster_is_that_of_the_median_parallax_and_its_error_has_a_floor(survey):
     ((members, dist, e_dist),) = ask(survey, "The members of a cluster, and its distance")
 
-    # Their relative errors are all 5 %, and their weights are so alike.
-    parallax = [1000 / each for each in (400.0, 800.0, 450.0, 900.0)]
-    assert (members, dist) == (4, pytest.approx(1000 * 4 / sum(parallax)))
-    assert e_dist / dist == pytest.approx(math.hypot(0.05 / 2, 0.03, 0.162 * 0.1))
+    # Of 400, 450, 800 and 900 pc, with relative errors of 5 %, and so with the same weight.
+    middle = (1000 / 450 + 1000 / 800) / 2
+    assert (members, dist) == (4, pytest.approx(1000 / middle))
+    of_members = math.sqrt(1.57) * 0.05 / 2
+    assert e_dist / dist == pytest.approx(math.hypot(of_members, 0.03, 0.162 * 0.1))
 
 
 def test_a_star_of_ones_own_list_that_is_not_there_has_a_line_all_the_same(survey):
