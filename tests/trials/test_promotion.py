@@ -39,8 +39,8 @@ def sets(db):
 
 
 def content(database, table="astro_nn_dist"):
-    """All rows of a table by their spectra, without what moves with each change."""
-    cursor = database.execute_sql(f"SELECT * FROM {table}")
+    """All rows of a table in the order of their spectra, without what moves with each change."""
+    cursor = database.execute_sql(f"SELECT * FROM {table} ORDER BY spectrum_pk")
     names = [each[0] for each in cursor.description]
     rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     return {row["spectrum_pk"]: row | {"modified": None} for row in rows}
