@@ -52,6 +52,17 @@ def test_noise_makes_no_negative_flux(make_examples):
     assert augmented(make_examples(10, noise=2.0)).min() == -1
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_a_continuum_that_passes_through_zero_makes_no_flux_without_a_bound(make_examples, noise):
+    examples = make_examples(10, noise=noise)
+    examples.flux[3, 7290:7295] = [18, 24, 73, 8264, -8264]
+
+    flux = augmented(examples)[3, 7290:7295]
+
+    assert (flux[:4] == 10).all()
+    assert flux[4] == (-1 if noise else -10)
+
+
 def test_each_spectrum_gets_one_of_the_masks_over_its_noise(make_examples):
     examples = make_examples(30, noise=0.1, masked=0.3)
     patterns = np.unpackbits(examples.masks, axis=1, count=7514).astype(bool)

@@ -31,8 +31,9 @@ AHEAD = 2
 # along the pixels there are. More would not fit into the caches of processors.
 NOISE_POOL, SIZES = 1 << 18, 64
 
-# Of rectified flux minus 1: noise makes no flux negative.
-LEAST = np.float32(-1)
+# Of rectified flux minus 1. Noise makes no flux negative; and where a fitted continuum passes through zero,
+# rectified flux has no bound: one such pixel would spoil all weights.
+LEAST, LARGEST = np.float32(-1), np.float32(10)
 
 
 class Batch(NamedTuple):
@@ -115,6 +116,7 @@ class Batches:
         if self._noise is not None:
             flux += self._noise.draw(examples.noise[indices], generator)
             np.maximum(flux, LEAST, out=flux)
+        np.clip(flux, -LARGEST, LARGEST, out=flux)
         if examples.masks is not None:
             rows = examples.masks[generator.integers(len(examples.masks), size=len(indices))]
             flux *= np.unpackbits(~rows, axis=1, count=N_PIXELS)
