@@ -76,7 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--family", action="append", choices=tuple(FAMILIES), help="leave out this one; default: each in turn"
     )
-    parser.add_argument("--n-stars", type=int, default=80_000, help="stars of a training")
+    parser.add_argument("--n-stars", type=int, default=48_000, help="stars of a training")
     parser.add_argument("--epochs", type=int, default=12, help="epochs of a training")
     parser.add_argument("--n", type=int, default=10_000, help="stars of the family that is left out")
     return parser.parse_args()
