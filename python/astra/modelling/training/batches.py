@@ -113,10 +113,11 @@ class Batches:
         examples = self.examples
         # torch converts float16 ten times as fast as numpy.
         flux = torch.from_numpy(examples.flux[indices]).float().numpy()
+        least = -LARGEST
         if self._noise is not None:
             flux += self._noise.draw(examples.noise[indices], generator)
-            np.maximum(flux, LEAST, out=flux)
-        np.clip(flux, -LARGEST, LARGEST, out=flux)
+            least = LEAST
+        np.clip(flux, least, LARGEST, out=flux)
         if examples.masks is not None:
             rows = examples.masks[generator.integers(len(examples.masks), size=len(indices))]
             flux *= np.unpackbits(~rows, axis=1, count=N_PIXELS)
