@@ -25,6 +25,10 @@ from collections.abc import Iterable
 SEVERITY = (78, 70, 74, 69, 75, 0)
 
 
+class AstraWarning(UserWarning):
+    """Something in a result that a caller has to know, and that is not an error."""
+
+
 class AstraError(Exception):
     """Base class; the command line prints it on one line and exits with ``exit_code``."""
 

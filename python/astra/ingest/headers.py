@@ -52,6 +52,11 @@ def read_record(path: str | Path, *, release: str | None = None, extinction: Rul
             return record
     except SpectrumError as error:
         log.warning("registered from its name only: %s", error)
+    return record_of_name(path, release=release)
+
+
+def record_of_name(path: str | Path, *, release: str | None = None) -> Record:
+    """Describe a file by its name alone, otherwise as :func:`read_record`."""
     text, name = _named(path)
     return Record(identify(name, {}, release=release, what=text), stored(Path(text)), readable=False)
 

@@ -129,6 +129,32 @@ def known_flags(kind: str, models: Sequence[type[BaseModel]] = OF_DISTANCES) -> 
     }
 
 
+def flags_set(model: type[BaseModel], column: str, value: int, among: int = -1) -> dict[str, str]:
+    """The flags of a value of a column by their names, with their meanings.
+
+    Args:
+        model: The table.
+        column: The column of flags.
+        value: Its value; ``None`` counts as 0.
+        among: The bits to look at; others are left out.
+    """
+    bits = (value or 0) & among
+    return {name: flag.help_text for name, flag in flags_of(model, column).items() if bits & flag.value}
+
+
+def why_not_clean(
+    result_flags: int, not_clean: int | None, spectrum_flags: int | None, release: str | None
+) -> list[str]:
+    """The reasons why a distance is not clean, in words; none where it is, or was not looked at."""
+    starflags = not_clean_starflags(release) | Distance.NOT_GOOD
+    parts = (
+        flags_set(AstroNNdist, "result_flags", result_flags, AstroNNdist.BAD),
+        flags_set(AstroNNdist, "not_clean", not_clean),
+        flags_set(ApogeeCoaddedSpectrumInApStar, "spectrum_flags", spectrum_flags, starflags),
+    )
+    return [meaning for part in parts for meaning in part.values()]
+
+
 def _model_of(kind: str, models: Sequence[type[BaseModel]]) -> type[BaseModel]:
     columns: dict[str, type[BaseModel]] = {}
     for model in models:

@@ -17,7 +17,7 @@ from astra.report.contents import Contents
 from astra.report.page import RESULTS, Section, macros, page, share
 from astra.report.result_arrays import Rows
 from astra.report.star_details import Detail, Drawing, read_details
-from astra.report.star_page import NUMBERS_REMAIN, draw_spectrum, flags_set, weights
+from astra.report.star_page import NUMBERS_REMAIN, draw_spectrum, flags_of_detail, weights
 from astra.report.task_page import own_sections
 
 #: Pixels in one point of the spectra, of which the page shows many.
@@ -107,7 +107,7 @@ def _outliers(contents: Contents, details: list[Detail]) -> str:
 
 
 def _row(contents: Contents, why: str, detail: Detail) -> dict[str, Any]:
-    result, found = detail.result, flags_set(detail)
+    result, found = detail.result, flags_of_detail(detail)
     reason = result.no_result_reason if why == NO_RESULT else None
     return {
         "key": result.task_pk,

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 
 from astra.config import Settings
-from astra.models.astronn_dist import AstroNNdist, Distance, not_clean_starflags
 from astra.models.base import BaseModel
-from astra.models.fields import flags_of
+from astra.models.explain import flags_set, why_not_clean
 from astra.report.bailer_jones import of_star
 from astra.report.contents import Contents
 from astra.report.figures import Embedded, add_histogram, add_line, embed, plot
@@ -71,9 +70,12 @@ def draw_spectrum(detail: Detail, pull: float, key: str, drawing: Drawing, every
         "The run that measured it": detail.run,
     }
     fields = {title: row and _fields(row) for title, row in columns.items()}
-    words = flags_set(detail), why_not_clean(detail)
+    result, spectrum = detail.result, detail.spectrum
+    reasons = why_not_clean(result.result_flags, result.not_clean, spectrum.spectrum_flags, spectrum.release)
     beside = dict(of_star(detail.source))
-    return macros(STAR).spectrum(detail, _place(detail), pull, beside, *words, figures, fields)
+    return macros(STAR).spectrum(
+        detail, _place(detail), pull, beside, flags_of_detail(detail), reasons, figures, fields
+    )
 
 
 def _place(detail: Detail) -> list[str]:
@@ -89,32 +91,11 @@ def _place(detail: Detail) -> list[str]:
     return [part for part in found if part]
 
 
-def flags_set(detail: Detail) -> dict[str, str]:
+def flags_of_detail(detail: Detail) -> dict[str, str]:
     """The flags of a result and of its spectrum with their meanings."""
     columns = ((detail.result, "result_flags"), (detail.spectrum, "spectrum_flags"))
-    return {
-        name: flag.help_text
-        for row, column in columns
-        for name, flag in flags_of(type(row), column).items()
-        if (getattr(row, column) or 0) & flag.value
-    }
-
-
-def why_not_clean(detail: Detail) -> list[str]:
-    """The reasons why a distance is not clean, in words; none where it is, or was not looked at."""
-    result, spectrum = detail.result, detail.spectrum
-    starflags = not_clean_starflags(spectrum.release) | Distance.NOT_GOOD
-    columns = (
-        (result, "result_flags", AstroNNdist.BAD),
-        (result, "not_clean", -1),
-        (spectrum, "spectrum_flags", starflags),
-    )
-    return [
-        flag.help_text
-        for row, column, bits in columns
-        for flag in flags_of(type(row), column).values()
-        if (getattr(row, column) or 0) & flag.value & bits
-    ]
+    found = (flags_set(type(row), column, getattr(row, column)) for row, column in columns)
+    return {name: meaning for part in found for name, meaning in part.items()}
 
 
 def _fields(row: BaseModel) -> list[tuple[str, str, str, str]]:

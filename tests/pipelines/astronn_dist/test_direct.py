@@ -13,11 +13,11 @@ from builders import ZERO_POINT, write_apstar
 
 import astra
 from astra.cli import main
-from astra.errors import ConfigError, SpectrumError, UsageError
+from astra.errors import AstraWarning, ConfigError, SpectrumError, UsageError
 from astra.ingest.headers import read_record
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance
 from astra.models.fields import FloatField
-from astra.pipelines.astronn_dist.direct import StarDistance
+from astra.pipelines.astronn_dist.star_distance import StarDistance
 from astra.spectra.apstar import read_combined
 from astra.spectra.grid import wavelength
 
@@ -160,19 +160,22 @@ def test_results_have_units_flags_and_say_what_they_rest_on(estimate, spectrum):
         result.dist = 1 * units.pc
 
 
-def test_a_result_is_named_like_the_columns_of_the_table():
-    flags = {*AstroNNdist.flag_names(), "flag_bad", "flag_warn", "gaia_checked", "clean"}
+def test_a_result_is_named_like_the_columns_of_the_view():
+    names = set(StarDistance.__dataclass_fields__)
     fields = AstroNNdist._meta.sorted_fields
     start = [field.name for field in fields].index("k_mag")
-    columns = {field.name for field in fields[start:]} - {"no_result_reason"}
 
-    assert set(StarDistance.__dataclass_fields__) == columns | flags | {"meta"}
+    assert names - {"identity", "draws", "spectra", "meta"} <= {*Distance._meta.fields}
+    assert {field.name for field in fields[start:]} <= names
+    assert {*AstroNNdist.flag_names(), "flag_bad", "flag_warn", "gaia_checked", "clean", "good"} <= names
 
 
 def test_a_result_becomes_a_table_with_units_and_descriptions(estimate, spectrum, tmp_path):
     from astropy.table import QTable
 
-    table = estimate(*(np.stack([array] * 2) for array in spectrum), [10.0, math.nan], 0.1).to_table()
+    with pytest.warns(AstraWarning, match="of 1 of 2 stars is missing"):
+        stars = estimate(*(np.stack([array] * 2) for array in spectrum), [10.0, math.nan], 0.1)
+    table = stars.to_table()
     table.write(tmp_path / "stars.ecsv")
 
     again = QTable.read(tmp_path / "stars.ecsv")
@@ -184,7 +187,8 @@ def test_a_result_becomes_a_table_with_units_and_descriptions(estimate, spectrum
 
 @pytest.mark.parametrize("k_mag", [None, math.nan, math.inf, 99.0, -9999.0])
 def test_missing_photometry_is_a_flag_and_not_an_error(estimate, spectrum, k_mag):
-    result = estimate(*spectrum, k_mag, 0.1, plx=2.0, e_plx=0.1, **ZERO_POINT)
+    with pytest.warns(AstraWarning, match="the Ks magnitude is missing: its distance means nothing"):
+        result = estimate(*spectrum, k_mag, 0.1, plx=2.0, e_plx=0.1, **ZERO_POINT)
 
     assert result.flag_missing_photometry
     assert result.flag_bad
@@ -232,7 +236,8 @@ def test_values_may_have_units_of_their_own_and_be_masked(estimate, spectrum):
         (flux * unit).to("W / (m2 um)"), e_flux * unit, pixel_flags, 10 * units.mag, 0.1,
         identity="x", plx=2000 * units.uas, e_plx=0.1 * units.mas, **ZERO_POINT,
     )  # fmt: skip
-    hidden = estimate(*spectrum, np.ma.masked_array([10.0], [True]), 0.1)
+    with pytest.warns(AstraWarning):
+        hidden = estimate(*spectrum, np.ma.masked_array([10.0], [True]), 0.1)
 
     assert plain.weighted_parallax != alone.weighted_parallax
     assert with_units.weighted_parallax.value == pytest.approx(plain.weighted_parallax.value, rel=1e-5)

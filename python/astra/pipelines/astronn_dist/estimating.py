@@ -52,6 +52,7 @@ class Model:
         seed: int = 0,
         backend: str = "astra",
         weights_from: WeightsFrom = "total",
+        keep_draws: bool = False,
     ) -> Columns:
         """The columns and flags of the results of N spectra, as by ``derive``, and their coverage.
 
@@ -63,11 +64,14 @@ class Model:
             seed: With the identity, decides what is dropped.
             backend: Who rectifies, as in ``rectify``.
             weights_from: As in ``derive``.
+            keep_draws: Whether to return the draws too, as ``draws`` of shape (N, n_draws) [mas], NaN where
+                there is no result.
         """
         read = [spectrum for spectrum in pixels if spectrum is not None]
         measured = np.array([spectrum is not None for spectrum in pixels], bool)
         luminosity = np.full((3, len(pixels)), np.nan)
         coverage = np.full((len(Coverage._fields), len(pixels)), np.nan)
+        draws = np.full((len(pixels), n_draws if keep_draws else 0), np.nan)
         if read:
             columns = zip(*((one.flux, one.e_flux, one.pixel_flags) for one in read), strict=True)
             arrays = [np.stack(column) for column in columns]
@@ -75,12 +79,14 @@ class Model:
         if measured.any():
             names = list(itertools.compress(identities, measured))
             flux, e_flux = rectify(*(array[seen] for array in arrays), backend=backend)
-            found, _ = self.predict(flux, e_flux, names, n_draws=n_draws, seed=seed)
+            found, drawn = self.predict(flux, e_flux, names, n_draws=n_draws, seed=seed)
+            if keep_draws:
+                draws[measured] = drawn
             luminosity[:, measured] = found.fakemag, found.e_fakemag, found.e_model_fakemag
             coverage[:, measured] = np.transpose(list(map(coverage_of, itertools.compress(pixels, measured))))
         covered = dict(zip(Coverage._fields, coverage, strict=True))
         found = derive(luminosity, measured, stars, weights_from, detectors=coverage[1:])
-        return found | covered
+        return found | covered | ({"draws": draws} if keep_draws else {})
 
     def predict(
         self, flux: np.ndarray, e_flux: np.ndarray, identities: Sequence[str], *, n_draws: int, seed: int

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from astra.ingest.values import A_K_PER_EBV
 from astra.models.source import Source
 from astra.pipelines.astronn_dist.distances.distance import NAMES, TEXTS
 from astra.spectra.combined import CombinedSpectrum
@@ -17,6 +18,8 @@ FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
 MASKED = 1 << BADPIX
 
 _EXAMPLES = {"gaia_release": "dr3", "ph_qual": "AAA", "cc_flg": "000"}
+# Extinctions in Ks, and the reddenings that they stand for.
+_OF_EXTINCTION = {"a_k": "ebv", "e_a_k": "e_ebv"}
 # A twentieth of a pixel.
 _SAME_WAVELENGTH = 7e-7
 
@@ -25,9 +28,10 @@ def spectra_from(flux: Any, e_flux: Any, pixel_flags: Any) -> tuple[list[Combine
     """Spectra from arrays, or from an object that has a flux, an uncertainty and a spectral axis.
 
     Args:
-        flux: Array or quantity of shape (8575,) or (N, 8575), or a ``Spectrum`` of specutils.
-        e_flux: Errors of the same shape; ``None`` takes the uncertainty of a ``Spectrum``.
-        pixel_flags: APOGEE pixel mask of the same shape; ``None`` takes the mask of a ``Spectrum``.
+        flux: Array or quantity of shape (8575,) or (N, 8575), a ``Spectrum`` of specutils, or a combined
+            spectrum as it is read from a file.
+        e_flux: Errors of the same shape; ``None`` takes those of the object.
+        pixel_flags: APOGEE pixel mask of the same shape; ``None`` takes that of the object.
 
     Returns:
         The spectra, and whether this is one, not an array of them.
@@ -35,7 +39,10 @@ def spectra_from(flux: Any, e_flux: Any, pixel_flags: Any) -> tuple[list[Combine
     Raises:
         ValueError: The arrays do not hold spectra on the apStar grid.
     """
-    if hasattr(flux, "spectral_axis"):
+    if isinstance(flux, CombinedSpectrum):
+        e_flux = flux.e_flux if e_flux is None else e_flux
+        flux, pixel_flags = flux.flux, flux.pixel_flags if pixel_flags is None else pixel_flags
+    elif hasattr(flux, "spectral_axis"):
         flux, e_flux, pixel_flags = _unpacked(flux, e_flux, pixel_flags)
     if e_flux is None or pixel_flags is None:
         missing = "e_flux" if e_flux is None else "pixel_flags"
@@ -62,13 +69,19 @@ def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
         TypeError: There is no such name.
         ValueError: A value is not a number (a text, for one of ``TEXTS``), or not one for each star.
     """
-    if unknown := sorted(set(values) - set(NAMES)):
-        raise TypeError(f"unknown keyword {unknown[0]!r}; of a star, give any of {', '.join(NAMES)}")
+    known = (*NAMES, *_OF_EXTINCTION)
+    if unknown := sorted(set(values) - set(known)):
+        raise TypeError(f"unknown keyword {unknown[0]!r}; of a star, give any of {', '.join(known)}")
     checked = {}
     for name, value in values.items():
         if value is None:
             continue
-        if name not in TEXTS:
+        if name in _OF_EXTINCTION:
+            value = _numbers(name, value, "mag") / A_K_PER_EBV
+            extinction, name = name, _OF_EXTINCTION[name]
+            if values.get(name) is not None:
+                raise TypeError(f"{extinction} and {name} say the same: give one of them")
+        elif name not in TEXTS:
             value = _numbers(name, value, Source._meta.fields[name].unit)
         elif not all(text is None or isinstance(text, str) for text in np.ravel(np.asarray(value, object))):
             raise ValueError(f"{name}: {value!r}; give a text, e.g. {_EXAMPLES[name]!r}")

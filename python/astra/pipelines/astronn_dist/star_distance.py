@@ -1,0 +1,278 @@
+"""What ``astra.distance`` returns: the distance of one star or of N stars, with units, as one object."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from astra.models.astronn_dist import AstroNNdist, Distance, not_clean_starflags
+from astra.models.explain import flags_set, why_not_clean
+from astra.models.fields import flags_of
+from astra.spectra.combined import CombinedSpectrum
+
+if TYPE_CHECKING:
+    from astropy.coordinates import SkyCoord
+    from astropy.table import QTable
+    from astropy.units import Quantity
+
+    from astra.pipelines.astronn_dist.star_plot import StarPlot
+
+#: Attributes that are not columns: they are in no table.
+BESIDE = ("draws", "spectra", "meta")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StarDistance:
+    """Distance, parallaxes and flags of one star, or of N stars.
+
+    The result of N stars has a length, can be iterated, and is indexed like an array: ``stars[0]`` is the
+    result of one star, ``stars[stars.clean]`` that of some.
+
+    Attributes are named like the columns of the view ``distances`` that they equal. Numbers are quantities,
+    NaN where absent, texts are ``None`` where absent, flags are bool and ``result_flags`` holds their bits,
+    as ``not_clean`` and ``not_checked`` do those of the reasons: scalars for one star, arrays of shape (N,)
+    for N.
+
+    Attributes:
+        identity: The name of the spectrum that its draws depend on.
+        draws: The Monte Carlo draws that ``L_fakemag`` is the mean of, shape (draws,) or (N, draws) [mas].
+        spectra: The pixels or the path of the file that they are in, or an array of N of these.
+        meta: What the numbers depend on besides the spectrum and the star: weights, their SHA-256, seed,
+            draws, the version of Astra.
+    """
+
+    identity: str | np.ndarray
+    sdss4_apogee_id: str | np.ndarray | None
+    ra: "Quantity"
+    dec: "Quantity"
+    release: str | np.ndarray | None
+    spectrum_flags: int | np.ndarray
+    k_mag: "Quantity"
+    ebv: "Quantity"
+    A_k_mag: "Quantity"
+    L_fakemag: "Quantity"
+    e_L_fakemag: "Quantity"
+    e_model_L_fakemag: "Quantity"
+    dist: "Quantity"
+    e_dist: "Quantity"
+    e_model_dist: "Quantity"
+    e_dist_full: "Quantity"
+    dist_lo: "Quantity"
+    dist_hi: "Quantity"
+    nn_parallax: "Quantity"
+    e_nn_parallax: "Quantity"
+    e_model_nn_parallax: "Quantity"
+    plx_zero_point: "Quantity"
+    plx_zero_point_origin: str | np.ndarray | None
+    gaia_parallax: "Quantity"
+    e_gaia_parallax: "Quantity"
+    parallax_pull: "Quantity"
+    weighted_parallax: "Quantity"
+    e_weighted_parallax: "Quantity"
+    weighted_dist: "Quantity"
+    e_weighted_dist: "Quantity"
+    best_dist: "Quantity"
+    best_dist_lo: "Quantity"
+    best_dist_hi: "Quantity"
+    best_dist_from: str | np.ndarray | None
+    coverage: "Quantity"
+    coverage_blue: "Quantity"
+    coverage_green: "Quantity"
+    coverage_red: "Quantity"
+    result_flags: int | np.ndarray
+    no_result_reason: str | np.ndarray | None
+    flag_fakemag_unreliable: bool | np.ndarray
+    flag_missing_photometry: bool | np.ndarray
+    flag_missing_extinction: bool | np.ndarray
+    flag_no_result: bool | np.ndarray
+    flag_bad: bool | np.ndarray
+    flag_warn: bool | np.ndarray
+    good: bool | np.ndarray
+    not_clean: int | np.ndarray
+    not_checked: int | np.ndarray
+    gaia_checked: bool | np.ndarray
+    clean: bool | np.ndarray
+    draws: "Quantity"
+    spectra: CombinedSpectrum | str | np.ndarray
+    meta: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, columns: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Self:
+        """The result of N stars.
+
+        Args:
+            columns: What ``derive`` returns, and all else that is known of them, by the names of the
+                attributes; shape (N,), of the draws (N, draws).
+            meta: What the numbers depend on.
+        """
+        from astropy.units import Quantity
+
+        flags = flags_of(AstroNNdist, "result_flags")
+        bits = sum(flag.value * columns[name] for name, flag in flags.items())
+        bad, warn = ((bits & mask) != 0 for mask in (AstroNNdist.BAD, AstroNNdist.WARN))
+        good = ~bad & (columns["spectrum_flags"] & Distance.NOT_GOOD == 0)
+        unfit = np.array([not_clean_starflags(release) for release in columns["release"]], int)
+        summaries = {
+            "result_flags": bits,
+            "flag_bad": bad,
+            "flag_warn": warn,
+            "good": good,
+            "gaia_checked": columns["not_checked"] & AstroNNdist.flag_not_checked_gaia.value == 0,
+            "clean": good & (columns["not_clean"] == 0) & (columns["spectrum_flags"] & unfit == 0),
+        }
+        values = {
+            name: Quantity(array, _unit(name)) if array.dtype.kind == "f" else array
+            for name, array in {**columns, **summaries}.items()
+        }
+        return cls(**values, meta=dict(meta))
+
+    # > A sequence of stars
+
+    @property
+    def isscalar(self) -> bool:
+        """Whether this is the result of one star, and not that of N."""
+        return isinstance(self.identity, str)
+
+    def __len__(self) -> int:
+        return len(self._several("has no length").identity)
+
+    def __iter__(self) -> Iterator[Self]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: Any) -> Self:
+        """One of N stars by its number, or some of them by a slice, a mask or numbers."""
+        several = self._several("cannot be indexed")
+        if isinstance(index, str):
+            raise TypeError(f"a column is an attribute: .{index}; columns by name are those of .to_table()")
+        parts = {name: _item(getattr(several, name)[index]) for name in self._names(without=("meta",))}
+        return dataclasses.replace(self, **parts)
+
+    def _several(self, what: str) -> Self:
+        if self.isscalar:
+            raise TypeError(f"the result of one star {what}")
+        return self
+
+    def _stars(self) -> list[Self]:
+        return [self] if self.isscalar else list(self)
+
+    @classmethod
+    def _names(cls, without: Sequence[str] = BESIDE) -> list[str]:
+        return [field.name for field in dataclasses.fields(cls) if field.name not in without]
+
+    # > What follows from the columns
+
+    @property
+    def m_ks_abs(self) -> "Quantity":
+        """Absolute Ks magnitude, 5 log10(L_fakemag) - 10 [mag]; NaN where there is no luminosity."""
+        from astropy.units import mag
+
+        return (5 * np.log10(self._luminosity) - 10) * mag
+
+    @property
+    def e_m_ks_abs(self) -> "Quantity":
+        """Its error, from ``e_L_fakemag`` [mag]."""
+        from astropy.units import mag
+
+        return 5 / np.log(10) * self.e_L_fakemag.value / self._luminosity * mag
+
+    @property
+    def distmod(self) -> "Quantity":
+        """Distance modulus of ``dist`` [mag]; NaN where Ks is missing."""
+        from astropy.units import mag
+
+        dist = np.where(self.flag_missing_photometry | (self.dist.value == 0), np.nan, self.dist.value)
+        return (5 * np.log10(dist) - 5) * mag
+
+    @property
+    def _luminosity(self) -> np.ndarray:
+        return np.where(self.L_fakemag.value > 0, self.L_fakemag.value, np.nan)
+
+    @property
+    def skycoord(self) -> "SkyCoord":
+        """Where the stars are, at the distance ``best_dist`` (NaN where there is none).
+
+        Raises:
+            ValueError: The coordinates of no star are known.
+        """
+        from astropy.coordinates import SkyCoord
+
+        if not np.isfinite(self.ra.value + self.dec.value).any():
+            raise ValueError("the coordinates are not known: specify ra and dec [deg]")
+        return SkyCoord(ra=self.ra, dec=self.dec, distance=self.best_dist, frame="icrs")
+
+    @property
+    def flags(self) -> dict[str, str] | list[dict[str, str]]:
+        """The flags that are set, with their meanings; a list of N for N stars."""
+        found = [flags_set(AstroNNdist, "result_flags", star.result_flags) for star in self._stars()]
+        return found[0] if self.isscalar else found
+
+    @property
+    def why_not_clean(self) -> list[str] | list[list[str]]:
+        """Why a distance is not fit for work on single stars, in words; a list of N for N stars."""
+        columns = ("result_flags", "not_clean", "spectrum_flags")
+        found = [
+            why_not_clean(*(getattr(star, name) for name in columns), star.release) for star in self._stars()
+        ]
+        return found[0] if self.isscalar else found
+
+    # > Shown, written, drawn
+
+    def to_table(self) -> "QTable":
+        """A table of one row for each star, with units and descriptions; ``meta`` goes into its ``meta``."""
+        from astropy.table import MaskedColumn, QTable
+
+        table = QTable(meta=dict(self.meta))
+        names = self._names()
+        after = names.index("e_model_L_fakemag") + 1
+        for name in (*names[:after], "m_ks_abs", "e_m_ks_abs", *names[after:]):
+            values = np.atleast_1d(getattr(self, name))
+            if values.dtype.kind in "OU":  # a column of objects cannot be written to a file
+                values = MaskedColumn([text or "" for text in values], mask=[not text for text in values])
+            table[name] = values
+            table[name].info.description = _meaning(name)
+        return table
+
+    def plot(self) -> "StarPlot":
+        """Draw the result of one star: its spectrum, its draws, and its place among colours and luminosities.
+
+        Returns:
+            The figure of matplotlib and its axes.
+
+        Raises:
+            TypeError: This is the result of N stars.
+            ConfigError: matplotlib is not installed.
+        """
+        from astra.pipelines.astronn_dist.star_plot import plotted
+
+        return plotted(self)
+
+    def __repr__(self) -> str:
+        from astra.pipelines.astronn_dist.star_text import representation
+
+        return representation(self)
+
+    def _repr_html_(self) -> str:
+        from astra.pipelines.astronn_dist.star_text import as_html
+
+        return as_html(self)
+
+
+def _unit(name: str) -> str | None:
+    if name == "draws":
+        name = "L_fakemag"
+    return {**Distance._meta.fields, **AstroNNdist._meta.fields}[name].unit
+
+
+def _meaning(name: str) -> str:
+    if name == "identity":
+        return "Name of the spectrum that its draws depend on"
+    # Flags are attributes of the results; what sums them up is a column of the view alone.
+    of_results = None if name in ("flag_bad", "flag_warn") else getattr(AstroNNdist, name, None)
+    return (of_results or Distance._meta.fields[name]).help_text
+
+
+def _item(value: Any) -> Any:
+    """A number of Python for one of NumPy."""
+    return value.item() if isinstance(value, np.generic) else value
