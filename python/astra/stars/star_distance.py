@@ -249,12 +249,12 @@ class StarDistance:
         return plotted(self)
 
     def __repr__(self) -> str:
-        from astra.pipelines.astronn_dist.star_text import representation
+        from astra.stars.text import representation
 
         return representation(self)
 
     def _repr_html_(self) -> str:
-        from astra.pipelines.astronn_dist.star_text import as_html
+        from astra.stars.text import as_html
 
         return as_html(self)
 

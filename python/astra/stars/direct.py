@@ -12,12 +12,12 @@ from astra.errors import AstraWarning
 from astra.pipelines.astronn_dist.distances.distance import NAMES, Stars
 from astra.pipelines.astronn_dist.distances.results import Columns, WeightsFrom
 from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, Model, load_model
-from astra.pipelines.astronn_dist.inputs import identities_from, seed_from, spectra_from, star_values
-from astra.pipelines.astronn_dist.star_distance import StarDistance
-from astra.pipelines.astronn_dist.star_files import Files, StarOfFile
 from astra.pipelines.astronn_dist.weights.files import identify
 from astra.pipelines.astronn_dist.weights.library import chosen_weights
 from astra.spectra.combined import CombinedSpectrum
+from astra.stars.files import Files, StarOfFile
+from astra.stars.inputs import identities_from, seed_from, spectra_from, star_values
+from astra.stars.star_distance import StarDistance
 from astra.system.version import __version__
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from astra.pipelines.astronn_dist.star_distance import StarDistance
+    from astra.stars.star_distance import StarDistance
 
 #: What stands for a value that is absent.
 ABSENT = "–"

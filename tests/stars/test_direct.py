@@ -17,9 +17,9 @@ from astra.errors import AstraWarning, ConfigError, SpectrumError, UsageError
 from astra.ingest.headers import read_record
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance
 from astra.models.fields import FloatField
-from astra.pipelines.astronn_dist.star_distance import StarDistance
 from astra.spectra.apstar import read_combined
 from astra.spectra.grid import wavelength
+from astra.stars.star_distance import StarDistance
 
 RESULTS = [
     field.name

@@ -12,8 +12,8 @@ from builders import write_apstar
 import astra
 from astra.errors import AstraWarning, SpectrumError
 from astra.models import Distance
-from astra.pipelines.astronn_dist.star_distance import BESIDE
 from astra.spectra.apstar import read_combined
+from astra.stars.star_distance import BESIDE
 
 NAMED = {"OBJID": "2M00000001+0000001"}
 STAR = {"k_mag": 10.0, "e_k_mag": 0.02, "ra": 120.0, "dec": -30.0}
