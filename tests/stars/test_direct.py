@@ -165,7 +165,7 @@ def test_a_result_is_named_like_the_columns_of_the_view():
     fields = AstroNNdist._meta.sorted_fields
     start = [field.name for field in fields].index("k_mag")
 
-    assert names - {"identity", "draws", "spectra", "meta"} <= {*Distance._meta.fields}
+    assert names - {"identity", "draws", "spectrum", "j_mag", "meta"} <= {*Distance._meta.fields}
     assert {field.name for field in fields[start:]} <= names
     assert {*AstroNNdist.flag_names(), "flag_bad", "flag_warn", "gaia_checked", "clean", "good"} <= names
 

@@ -73,8 +73,8 @@ def distance(asked: _Arguments) -> None:
     """
     _check(asked)
     from astra.stars.direct import How, distances_of_files
-    from astra.stars.inputs import star_values
     from astra.stars.files import Files
+    from astra.stars.inputs import star_values
 
     try:
         values = star_values(specified(asked.star), 1)

@@ -7,7 +7,7 @@ as -9999 or 99.99 and of what has no logarithm; astroNN returns -9999. Called wi
 the value and its error, to first order; of absolute and of apparent magnitudes, astroNN returns another one.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from astra.stars.inputs import floats
 if TYPE_CHECKING:
     from astropy.units import Quantity
 
-    Found = Quantity | tuple[Quantity, Quantity]
+# A quantity, or, called with an error, two.
+Found: TypeAlias = Any
 
 
 def extinction_correction(mag: Any, extinction: Any) -> "Quantity":
@@ -26,7 +27,7 @@ def extinction_correction(mag: Any, extinction: Any) -> "Quantity":
     return _quantity("mag", _magnitude(mag) - np.where(found < -1, 0, found))
 
 
-def mag_to_fakemag(mag: Any, parallax: Any, parallax_err: Any = None) -> "Found":
+def mag_to_fakemag(mag: Any, parallax: Any, parallax_err: Any = None) -> Found:
     """Pseudo-luminosities [mas] from magnitudes [mag] and parallaxes [mas], or distances with a unit.
 
     That of a negative parallax is negative, as a likelihood needs it.
@@ -35,7 +36,7 @@ def mag_to_fakemag(mag: Any, parallax: Any, parallax_err: Any = None) -> "Found"
     return _scaled("mas", parallax * 10 ** (0.2 * _magnitude(mag)), relative)
 
 
-def mag_to_absmag(mag: Any, parallax: Any, parallax_err: Any = None) -> "Found":
+def mag_to_absmag(mag: Any, parallax: Any, parallax_err: Any = None) -> Found:
     """Absolute magnitudes [mag] from apparent ones [mag] and parallaxes [mas], or distances with a unit."""
     parallax, relative = _parallax(parallax, parallax_err)
     return _magnitudes(_magnitude(mag) + 5 * (_log10(parallax) - 2), relative)
@@ -56,21 +57,21 @@ def absmag_to_pc(absmag: Any, mag: Any) -> "Quantity":
     return _quantity("pc", 10 ** ((_magnitude(mag) - _magnitude(absmag)) / 5 + 1))
 
 
-def fakemag_to_pc(fakemag: Any, mag: Any, fakemag_err: Any = None) -> "Found":
+def fakemag_to_pc(fakemag: Any, mag: Any, fakemag_err: Any = None) -> Found:
     """Distances [pc] from pseudo-luminosities [mas] and apparent magnitudes [mag] free of extinction."""
     luminosity = _luminosity(fakemag)
     dist = 1000 * 10 ** (0.2 * _magnitude(mag)) / luminosity
     return _scaled("pc", dist, _relative(fakemag_err, luminosity))
 
 
-def fakemag_to_parallax(fakemag: Any, mag: Any, fakemag_err: Any = None) -> "Found":
+def fakemag_to_parallax(fakemag: Any, mag: Any, fakemag_err: Any = None) -> Found:
     """Parallaxes [mas] from pseudo-luminosities [mas] and apparent magnitudes [mag] free of extinction."""
     luminosity = _luminosity(fakemag)
     parallax = luminosity / 10 ** (0.2 * _magnitude(mag))
     return _scaled("mas", parallax, _relative(fakemag_err, luminosity))
 
 
-def fakemag_to_mag(fakemag: Any, pc: Any, pc_err: Any = None) -> "Found":
+def fakemag_to_mag(fakemag: Any, pc: Any, pc_err: Any = None) -> Found:
     """Magnitudes [mag] from pseudo-luminosities [mas] and distances [pc], or parallaxes with a unit."""
     parallax, relative = _parallax(_quantity("pc", pc), pc_err)
     return _magnitudes(5 * (_log10(_luminosity(fakemag)) - _log10(parallax)), relative)
@@ -118,13 +119,13 @@ def _relative(error: Any, luminosity: np.ndarray) -> np.ndarray | None:
     return None if error is None else floats("fakemag_err", error, "mas") / luminosity
 
 
-def _scaled(unit: str, values: np.ndarray, relative: np.ndarray | None) -> "Found":
+def _scaled(unit: str, values: np.ndarray, relative: np.ndarray | None) -> Found:
     """Values in a unit, with errors in it from relative ones."""
     found = _quantity(unit, values)
     return found if relative is None else (found, np.abs(found) * relative)
 
 
-def _magnitudes(values: np.ndarray, relative: np.ndarray | None) -> "Found":
+def _magnitudes(values: np.ndarray, relative: np.ndarray | None) -> Found:
     """Magnitudes, with errors from the relative ones of a parallax or a distance."""
     found = _quantity("mag", values)
     if relative is None:

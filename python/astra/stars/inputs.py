@@ -107,7 +107,7 @@ def floats(name: str, value: Any, unit: str | None) -> np.ndarray:
         except units.UnitConversionError as error:
             raise ValueError(f"{name} is in {own}, and not in {unit}") from error
     if isinstance(value, np.ma.MaskedArray):
-        value = value.astype(float).filled(np.nan)
+        value = np.ma.filled(value.astype(float), np.nan)
     try:
         value = np.asarray(value)
         if value.dtype.kind not in "iufO":
@@ -123,7 +123,7 @@ def seed_from(seed: Any) -> int:
     Raises:
         ValueError: It is not an integer from 0 to 2**63 - 1.
     """
-    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**63:
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= int(seed) < 2**63:
         raise ValueError(f"seed: {seed!r}; give a whole number from 0 to 2**63 - 1")
     return int(seed)
 
