@@ -147,7 +147,9 @@ def test_a_table_has_all_columns_with_identifiers(estimate):
     table = estimate(2).to_table()
 
     names = [name for name in table.colnames if name != "identity"]
-    assert {"m_ks_abs", "e_m_ks_abs", "sdss4_apogee_id", "ra"} <= {*names} <= {*Distance._meta.fields, "j_mag"}
+    assert (
+        {"m_ks_abs", "e_m_ks_abs", "sdss4_apogee_id", "ra"} <= {*names} <= {*Distance._meta.fields, "j_mag"}
+    )
     assert not {*BESIDE} & {*names}
     assert [name for name in table.colnames if not table[name].info.description] == []
     assert table["m_ks_abs"].unit == units.mag
