@@ -1,9 +1,9 @@
 """Spectral lines that an astronomer looks for in an APOGEE spectrum: name, vacuum wavelength, kind, source.
 
-``LINES: tuple[Line, ...]`` has all those on the detectors, in the order of their wavelengths. A :class:`Line` has
+``LINES: tuple[Line, ...]`` has all those on the detectors, in the order of their wavelengths. A ``Line`` has
 
     name         what it is called: "Mg I", "Br 11", "CO 6-3", "DIB"
-    wavelength   in vacuum, in the rest frame of what absorbs [Angstrom]; so is astra.spectra.grid.wavelength()
+    wavelength   in vacuum, in the rest frame of what absorbs [Angstrom], as grid.wavelength() is
     kind         "hydrogen", "atom", "molecule" or "interstellar"
     source       where the wavelength is from
     strong       whether to name it where there is room for few
@@ -14,12 +14,12 @@ Sources:
                     structure, left out, moves a line by less than 0.1 Angstrom
     H & H 1979      heads of the second overtone of 12CO from the constants of Huber & Herzberg 1979 (NIST
                     WebBook); right to 0.3 Angstrom for 3-0 to 6-3, to 1 Angstrom beyond
-    Smith 2013      Smith et al. 2013, ApJ 765, 16, tables 2, 4 and 5, in air; Na I from K. Cunha, and the
-                    decimals of Mn I and Al I 16755, as in Bovy 2016, ApJ 817, 49 (github.com/jobovy/apogee)
-    Shetrone        M. Shetrone, in vacuum, from the same program; the survey's whole list is Shetrone et al. 2015,
-                    ApJS 221, 24
-    Zasowski 2015   Zasowski et al. 2015, ApJ 798, 35: the diffuse interstellar band, in vacuum; it moves with the
-                    dust, so that in the rest frame of a star it may lie some Angstrom beside
+    Smith 2013      Smith et al. 2013, ApJ 765, 16, tables 2, 4 and 5, in air; Na I from K. Cunha, and
+                    the decimals of Mn I and Al I 16755, as in Bovy 2016, ApJ 817, 49 (jobovy/apogee)
+    Shetrone        M. Shetrone, in vacuum, from the same program; the survey's whole list is Shetrone et al.
+                    2015, ApJS 221, 24
+    Zasowski 2015   Zasowski et al. 2015, ApJ 798, 35: the diffuse interstellar band, in vacuum; it moves with
+                    the dust, so that in the rest frame of a star it may lie some Angstrom beside
 
 Each atomic line here has a minimum of its own, within a pixel or so, in the mean of the real spectra that the
 published DR17 network was trained with; those of the sources that have none were left out.
