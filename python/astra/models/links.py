@@ -26,24 +26,36 @@ class Coordinates:
     b: float
 
     def lines(self) -> dict[str, tuple[str, str]]:
-        """Each system with its two coordinates in degrees, and sexagesimal."""
-        from astropy.coordinates import Angle
-
-        def sexagesimal(angle: float, unit: str = "deg", *, sign: bool = False) -> str:
-            form = {"sep": "hms"} if unit == "hour" else {"format": "unicode"}
-            precision = 2 if unit == "hour" else 1
-            found = Angle(angle, "deg").to_string(unit, precision=precision, pad=True, alwayssign=sign, **form)
-            return found.replace("-", "−")
-
-        def degrees(*angles: float) -> str:
-            return ", ".join(f"{angle:.6f}°".replace("-", "−") for angle in angles)
-
-        icrs = f"{sexagesimal(self.ra, 'hour')} {sexagesimal(self.dec, sign=True)}"
-        galactic = f"{sexagesimal(self.l)} {sexagesimal(self.b, sign=True)}"
+        """Each system with its two coordinates, sexagesimal and in degrees."""
+        icrs = f"{in_hours(self.ra)} {in_degrees(self.dec, sign=True)}"
+        galactic = f"{in_degrees(self.l)} {in_degrees(self.b, sign=True)}"
         return {
-            "ICRS (RA, Dec)": (degrees(self.ra, self.dec), icrs),
-            "Galactic (l, b)": (degrees(self.l, self.b), galactic),
+            "ICRS (RA, Dec)": (icrs, f"{self.ra:.6f}°, {_minus(f'{self.dec:+.6f}')}°"),
+            "Galactic (l, b)": (galactic, f"{self.l:.6f}°, {_minus(f'{self.b:+.6f}')}°"),
         }
+
+
+def in_hours(angle: float) -> str:
+    """An angle [deg] in hours, minutes and seconds of time, as in ``17h33m42.54s``."""
+    hours, minutes, seconds = _parts(angle % 360 / 15, 2)
+    return f"{hours % 24:02d}h{minutes:02d}m{seconds}s"
+
+
+def in_degrees(angle: float, *, sign: bool = False) -> str:
+    """An angle [deg] in degrees, minutes and seconds of arc, as in ``−16°54′57.3″``."""
+    degrees, minutes, seconds = _parts(abs(angle), 1)
+    before = ("−" if angle < 0 else "+") if sign or angle < 0 else ""
+    return f"{before}{degrees:02d}°{minutes:02d}′{seconds}″"
+
+
+def _parts(units: float, digits: int) -> tuple[int, int, str]:
+    """Whole units, their sixtieths, and sixtieths of these with so many digits; rounded once, so never 60."""
+    minutes, rest = divmod(round(units * 3600 * 10**digits), 60 * 10**digits)
+    return *divmod(minutes, 60), f"{rest / 10**digits:0{3 + digits}.{digits}f}"
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
 
 
 def coordinates_of(source: Source | None) -> Coordinates | None:

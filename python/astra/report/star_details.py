@@ -47,17 +47,18 @@ class Star:
     Attributes:
         source: Its row; ``None`` if its spectra have none.
         details: Those with a result, the best spectrum first.
-        pending: How many spectra have no result.
+        pending: Those without one.
     """
 
     source: Source | None
     details: list[Detail]
-    pending: int
+    pending: list[ApogeeSpectrum]
 
     @property
     def is_simulated(self) -> bool:
         """Whether the simulator of this package made its spectra."""
-        return any(detail.summary.field == "simulated" for detail in self.details)
+        spectra = [*(detail.spectrum for detail in self.details), *self.pending]
+        return any(getattr(spectrum, "field", "") == "simulated" for spectrum in spectra)
 
 
 def read_details(spectrum_pks: Sequence[int]) -> list[Detail]:
@@ -91,7 +92,9 @@ def read_star(name: str) -> Star:
     keys = [key for query in chosen for (key,) in query.tuples()]
     details = read_details(keys)
     details.sort(key=lambda detail: (not detail.summary.primary_spectrum, detail.spectrum.spectrum_pk))
-    return Star(Source.get_or_none(Source.pk << sources), details, len(keys) - len(details))
+    waiting = sorted(set(keys) - {detail.spectrum.spectrum_pk for detail in details})
+    pending = [Spectrum(pk=key).resolve() for key in waiting]
+    return Star(Source.get_or_none(Source.pk << sources), details, pending)
 
 
 # > The spectrum

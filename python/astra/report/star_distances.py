@@ -5,12 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astra.models import AstroNNdist, Source, TaskRun
+from astra.models import AstroNNdist, Distance, Source, TaskRun
+from astra.pipelines.astronn_dist.distances.best import LARGEST_PULL
 from astra.pipelines.astronn_dist.distances.full_errors import percentiles
 from astra.pipelines.astronn_dist.distances.parallaxes import inverted
 from astra.report.bailer_jones import KINDS
+from astra.report.page import number
 from astra.report.star_details import Detail
 from astra.system.version import version_integer_to_string
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -35,6 +38,13 @@ class Estimate:
         """Half of the interval, relative."""
         return 0.5 * (self.high - self.low) / self.distance
 
+    @property
+    def form(self) -> str:
+        """How its numbers are written: with two digits of the error, whole parsecs at most."""
+        half = 0.5 * (self.high - self.low)
+        decimals = 1 - int(np.floor(np.log10(half))) if half > 0 and np.isfinite(half) else 0
+        return f",.{min(max(decimals, 0), 3)}f"
+
 
 def estimates(details: Sequence[Detail]) -> list[Estimate]:
     """All of a star whose spectra are given, the best first; those that are absent say so in their note."""
@@ -42,11 +52,18 @@ def estimates(details: Sequence[Detail]) -> list[Estimate]:
         return []
     return [
         *_best(details[0]),
-        *(part for detail in details for part in _of_spectrum(detail, several=len(details) > 1)),
+        *(part for name, detail in headings(details).items() for part in _of_spectrum(name, detail)),
         *_of_gaia(details[0].result, details[0].source),
         *_of_both(details[0].result),
         *_of_others(details[0].source),
     ]
+
+
+def headings(details: Sequence[Detail]) -> dict[str, Detail]:
+    """The spectra of a star by their names in its page."""
+    if len(details) == 1:
+        return {"Spectrum": details[0]}
+    return {f"Spectrum {number}": detail for number, detail in enumerate(details, start=1)}
 
 
 # > Where they come from
@@ -56,26 +73,35 @@ _FROM = {
     "spectrum": "the spectrum alone: there is no usable parallax",
     "gaia": "Gaia alone: the spectrum is not fit for science",
 }
-_CONTRADICT = "none is chosen: spectrum and Gaia contradict each other, or neither is fit for science"
 
 
 def _best(detail: Detail) -> Iterator[Estimate]:
     row = detail.summary
-    note = _FROM.get(row.best_dist_from, _CONTRADICT)
+    note = _FROM.get(row.best_dist_from) or _why_none(row)
     yield Estimate("Distance to use", note, row.best_dist, row.best_dist_lo, row.best_dist_hi, True)
 
 
-def _of_spectrum(detail: Detail, *, several: bool) -> Iterator[Estimate]:
-    result = detail.result
-    which = f"Spectrum, {detail.summary.telescope} {detail.summary.release}" if several else "Spectrum"
-    yield _spectroscopic(which, result, _weights_of(detail.run))
+def _why_none(row: Distance) -> str:
+    """Why there is no distance to use: the table of decisions of ``distances.best``."""
+    if not row.flag_bad and abs(row.parallax_pull) > LARGEST_PULL:
+        pull = number(abs(row.parallax_pull), ".1f")
+        return f"spectrum and Gaia contradict each other, by {pull} of their errors"
+    if row.flag_bad:
+        return "the spectrum is not fit for science, and Gaia alone not precise enough, or absent"
+    return "the result is from before there was one: run astra run astronn_dist"
+
+
+def _of_spectrum(name: str, detail: Detail) -> Iterator[Estimate]:
+    result, row = detail.result, detail.summary
+    about = f"{row.telescope}, {row.release}, S/N {number(row.snr, '.0f')}, {_weights_of(detail.run)}"
+    yield _spectroscopic(name, result, about)
     earlier = AstroNNdist.select().where(
         (AstroNNdist.spectrum_pk == result.spectrum_pk) & (AstroNNdist.task_pk != result.task_pk)
     )
-    for row in earlier.order_by(AstroNNdist.v_astra.desc()):
-        run = TaskRun.get_or_none(TaskRun.pk == row.run_pk)
-        note = f"astra {version_integer_to_string(row.v_astra)}, {_weights_of(run)}"
-        yield _spectroscopic(f"{which}, earlier", row, note)
+    for old in earlier.order_by(AstroNNdist.v_astra.desc()):
+        run = TaskRun.get_or_none(TaskRun.pk == old.run_pk)
+        note = f"astra {version_integer_to_string(old.v_astra)}, {_weights_of(run)}"
+        yield _spectroscopic(f"{name}, earlier result", old, note)
 
 
 def _weights_of(run: TaskRun | None) -> str:
@@ -98,27 +124,36 @@ def _spectroscopic(name: str, row: AstroNNdist, note: str) -> Estimate:
 
 
 def _of_gaia(row: AstroNNdist, source: Source | None) -> Iterator[Estimate]:
-    parallax, error, corrected = row.gaia_parallax, row.e_gaia_parallax, "its zero-point taken off"
+    parallax, error = row.gaia_parallax, row.e_gaia_parallax
     if not np.isfinite(parallax):
         parallax, error = (source.plx, source.e_plx) if source else (np.nan, np.nan)
-        corrected = "its zero-point not taken off"
     if not np.isfinite(parallax):
         yield Estimate("Gaia parallax, inverted", "no parallax", np.nan, np.nan, np.nan)
         return
-    note = f"parallax {parallax:.4f} ± {error:.4f} mas, {corrected}"
-    if not parallax > 0:
-        note += "; it is not positive, so it has no inverse"
-    yield _from_parallax("Gaia parallax, inverted", note.replace("-", "−"), parallax, error)
+    if np.isfinite(row.plx_zero_point):
+        note = f"zero-point {number(row.plx_zero_point)} mas taken off"
+    else:
+        note = "its zero-point is not known"
+    yield _from_parallax("Gaia parallax, inverted", note, parallax, error)
 
 
 def _of_both(row: AstroNNdist) -> Iterator[Estimate]:
-    if np.isfinite(row.weighted_parallax):
-        note = f"parallax {row.weighted_parallax:.4f} ± {row.e_weighted_parallax:.4f} mas".replace("-", "−")
-        yield _from_parallax("Weighted mean", note, row.weighted_parallax, row.e_weighted_parallax)
+    parallax = row.weighted_parallax
+    if not np.isfinite(parallax):
+        return
+    note = "of spectrum and Gaia"
+    if parallax == row.nn_parallax:
+        note = "the spectrum alone: Gaia is absent or not usable"
+    elif parallax == row.gaia_parallax:
+        note = "Gaia alone: the spectrum is not usable"
+    yield _from_parallax("Weighted mean", note, parallax, row.e_weighted_parallax)
 
 
 def _from_parallax(name: str, note: str, parallax: float, error: float) -> Estimate:
     """The inverse of a parallax [mas], with percentiles of a normal distribution of parallaxes above 0."""
+    note = f"parallax {number(parallax)} ± {number(error)} mas, {note}"
+    if not parallax > 0:
+        note += "; it is not positive, so it has no inverse"
     distance = float(inverted(parallax, error)[0])
     low, high = (distance * percentiles(error / parallax, 0.0)[:, 0]).tolist()
     return Estimate(name, note, distance, low, high)
@@ -165,13 +200,17 @@ class Axis:
 
     def ticks(self) -> list[tuple[str, float]]:
         """Labels and places of some round distances."""
-        decades = 10.0 ** np.arange(-3, 11)
-        candidates = [np.sort(np.outer(decades, factors).ravel()) for factors in ((1, 2, 5), (1, 3), (1,))]
-        if not self.logarithmic:
-            steps = [factor * decade for decade in decades for factor in (1, 2, 5)]
-            candidates = [step * np.arange(np.ceil(self.high / step)) for step in steps if step > self.low / 1e3]
-        inside = [values[(values >= self.low) & (values <= self.high)] for values in candidates]
-        chosen = next((values for values in inside if len(values) <= _MOST_TICKS), inside[-1])
+        decades = 10.0 ** np.arange(-6, 11)
+        if self.logarithmic:
+            series = [np.sort(np.outer(decades, factors).ravel()) for factors in ((1, 2, 5), (1, 3), (1,))]
+            candidates = [values[(values >= self.low) & (values <= self.high)] for values in series]
+        else:
+            steps = np.outer(decades, (1, 2, 5)).ravel()
+            steps = steps[steps > 0.1 * (self.high - self.low)]
+            candidates = [
+                step * np.arange(np.ceil(self.low / step), self.high // step + 1) for step in steps.tolist()
+            ]
+        chosen = next(values for values in candidates if len(values) <= _MOST_TICKS)
         return [(f"{value:,.10g}", self.place(value)) for value in chosen.tolist()]
 
 
@@ -189,3 +228,31 @@ def axis_of(found: Sequence[Estimate]) -> Axis | None:
         return Axis(low / margin, high * margin, True)
     margin = 0.08 * (high - low) or 0.1 * high
     return Axis(low - margin, high + margin, False)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """The interval of a distance on an axis.
+
+    Attributes:
+        start, end, at: Its ends and the distance [%].
+        before, beyond: Whether it goes on beyond an end of the axis.
+    """
+
+    start: float
+    end: float
+    at: float
+    before: bool
+    beyond: bool
+
+
+def bars(found: Sequence[Estimate], axis: Axis | None) -> list[Bar | None]:
+    """The intervals on an axis; ``None`` for what has none."""
+    return [
+        Bar(
+            *map(axis.place, (part.low, part.high, part.distance)), part.low < axis.low, part.high > axis.high
+        )
+        if axis and np.isfinite([part.distance, part.low, part.high]).all()
+        else None
+        for part in found
+    ]

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from astra.config import Settings
-from astra.models.base import BaseModel
+from astra.models.apogee import ApogeeSpectrum
 from astra.models.astronn_dist import AstroNNdist
+from astra.models.base import BaseModel
 from astra.models.explain import flags_set, why_not_clean
 from astra.models.links import coordinates_of, links_of
 from astra.report.bailer_jones import of_star
@@ -14,7 +15,7 @@ from astra.report.contents import Contents
 from astra.report.figures import add_histogram, add_line, embed, plot
 from astra.report.page import RESULTS, STAR, Section, macros, page
 from astra.report.star_details import SAME, Detail, Drawing, Pixels, Star, read_pixels
-from astra.report.star_distances import Estimate, axis_of, estimates
+from astra.report.star_distances import Estimate, axis_of, bars, estimates, headings
 from astra.report.star_place import Others, place, read_others
 from astra.report.star_spectrum import KINDS, rows, whole
 from astra.report.summaries import histogram, steps
@@ -48,15 +49,19 @@ def star_page(
     sections = []
     if star.details:
         sections.append(Section("distances", "Distances, side by side", _distances(found)))
-        among = place(star.details[0], read_others() if others is None else others)
-        body = macros(STAR).place(among) if among else ""
-        sections.append(Section("place", "Among the others of this database", body))
-    for detail in star.details:
+        among = macros(STAR).place(place(star.details[0], read_others() if others is None else others))
+        sections.append(Section("place", "Among the others of this database", among))
+    for heading, detail in headings(star.details).items():
         key, pull = f"spectrum-{detail.result.task_pk}", contents.pull_of(detail.summary.spectrum_pk)
-        sections.append(Section(key, detail.spectrum.product_id, draw_spectrum(detail, pull, key, drawing)))
+        sections.append(Section(key, heading, draw_spectrum(detail, pull, key, drawing, alone=False)))
+    for spectrum in star.pending:
+        key = f"pending-{spectrum.spectrum_pk}"
+        sections.append(Section(key, "Spectrum without a result", _pending(spectrum, key)))
     if star.details:
         sections.append(weights(contents))
-    return page(f"astra: {title}", _head(title, star, contents, found), sections, without_script=NUMBERS_REMAIN)
+    return page(
+        f"astra: {title}", _head(title, star, contents, found), sections, without_script=NUMBERS_REMAIN
+    )
 
 
 def _head(title: str, star: Star, contents: Contents, found: list[Estimate]) -> str:
@@ -70,20 +75,18 @@ def _head(title: str, star: Star, contents: Contents, found: list[Estimate]) -> 
 def _distances(found: list[Estimate]) -> str:
     """All of them in one table, each with its place on one axis."""
     axis = axis_of(found)
+    rows_of_table = list(zip(found, bars(found, axis), strict=True))
     ticks = axis.ticks() if axis else []
-    bars = [
-        {
-            "from": axis.place(part.low),
-            "to": axis.place(part.high),
-            "at": axis.place(part.distance),
-            "cut_low": part.low < axis.low,
-            "cut_high": part.high > axis.high,
-        }
-        if axis and np.isfinite([part.distance, part.low, part.high]).all()
-        else None
-        for part in found
-    ]
-    return macros(STAR).distances(list(zip(found, bars, strict=True)), ticks, bool(axis and axis.logarithmic))
+    return macros(STAR).distances(rows_of_table, ticks, bool(axis and axis.logarithmic))
+
+
+def _pending(spectrum: ApogeeSpectrum, key: str) -> str:
+    """A spectrum that has no result yet."""
+    said = macros(STAR).missing(f"{spectrum.product_id}: run `astra run astronn_dist` for its distance.")
+    pixels = read_pixels(spectrum)
+    if isinstance(pixels, str):
+        return said + macros(STAR).missing(pixels)
+    return said + _pixels(pixels, key, 1, spectrum.v_rad)
 
 
 def weights(contents: Contents) -> Section:
@@ -91,7 +94,9 @@ def weights(contents: Contents) -> Section:
     return Section("weights", "Weights", macros(RESULTS).weights(contents.kinds))
 
 
-def draw_spectrum(detail: Detail, pull: float, key: str, drawing: Drawing, every: int = 1) -> str:
+def draw_spectrum(
+    detail: Detail, pull: float, key: str, drawing: Drawing, every: int = 1, *, alone: bool = True
+) -> str:
     """All of one spectrum, without a heading, as HTML.
 
     Args:
@@ -99,7 +104,8 @@ def draw_spectrum(detail: Detail, pull: float, key: str, drawing: Drawing, every
         pull: Against Gaia; NaN where there is none.
         key: Begins the names of its figures; unique in the page.
         drawing: Repeats its draws.
-        every: Pixels in one point of its spectrum.
+        every: Pixels in one step of its spectrum.
+        alone: Whether nothing else in the page says the distances of the star.
     """
     pixels = read_pixels(detail.spectrum)
     if isinstance(pixels, str):
@@ -115,16 +121,26 @@ def draw_spectrum(detail: Detail, pull: float, key: str, drawing: Drawing, every
     fields = {title: row and _fields(row) for title, row in columns.items()}
     result, spectrum = detail.result, detail.spectrum
     reasons = why_not_clean(result.result_flags, result.not_clean, spectrum.spectrum_flags, spectrum.release)
-    unchecked = list(flags_set(AstroNNdist, "not_checked", result.not_checked).values())
-    beside = dict(of_star(detail.source))
+    unchecked = list(dict.fromkeys(flags_set(AstroNNdist, "not_checked", result.not_checked).values()))
+    beside = dict(of_star(detail.source)) if alone else {}
     return macros(STAR).spectrum(
-        detail, _place(detail), pull, beside, flags_of_detail(detail), reasons, unchecked, figures, fields
+        detail,
+        _place(detail),
+        pull,
+        alone,
+        beside,
+        flags_of_detail(detail),
+        reasons,
+        unchecked,
+        figures,
+        fields,
     )
 
 
 def _place(detail: Detail) -> list[str]:
     row = detail.summary
     found = [
+        row.product_id,
         row.telescope,
         f"field {row.field}" if row.field else "",
         row.release,
@@ -159,11 +175,13 @@ def _value(value: Any) -> str:
 
 
 def _pixels(pixels: Pixels, key: str, every: int, v_rad: float) -> str:
-    return macros(STAR).pixels(rows(pixels, key, every), whole(pixels, key, _WHOLE), KINDS, every, _dib(v_rad))
+    return macros(STAR).pixels(
+        rows(pixels, key, every), whole(pixels, key, _WHOLE), KINDS, every, _dib(v_rad)
+    )
 
 
 def _dib(v_rad: float) -> float:
-    """Where the interstellar band is, in the rest frame of a star, if its dust is at rest like the Sun [Angstrom]."""
+    """Where the interstellar band is in the frame of a star, if its dust moves like the Sun [Angstrom]."""
     (rest,) = (line.wavelength for line in LINES if line.kind == "interstellar")
     return rest * (1 - v_rad / _LIGHT)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astra.report.figures import FONT, add_text, coloured, embed, plot
+from astra.report.figures import FONT, coloured, embed, plot
 from astra.report.star_details import Pixels
 from astra.spectra.grid import CHIPS, LOG_WAVELENGTH_STEP
 from astra.spectra.lines import LINES, Line
@@ -117,7 +117,7 @@ def rows(pixels: Pixels, key: str, every: int = 1) -> dict[str, Any]:
     for name, chip, part in zip(NAMES, CHIPS, shown, strict=True):
         start = pixels.wavelength[chip][0] - _MARGIN
         canvas = plot(
-            "vacuum wavelength [Å]",
+            f"vacuum wavelength [Å], {name} detector",
             "flux / continuum",
             (float(start), float(start + widest)),
             (low, high + 0.36 * (high - low)),  # room for the names of lines
@@ -126,20 +126,12 @@ def rows(pixels: Pixels, key: str, every: int = 1) -> dict[str, Any]:
         canvas.min_border_left = _LEFT
         _draw(canvas, pixels, chip, part, "accent")
         _name_lines(canvas, pixels, chip)
-        used = pixels.measured[chip].mean()
-        add_text(
-            *(canvas, float(start + widest), low, f"{name} detector, {100 * used:.0f} % of its pixels used"),
-            colour="muted",
-            text_align="right",
-            text_baseline="bottom",
-        )
         plots.append(embed(f"{key}-{name}", canvas))
     return {
         "plots": plots,
         "median": np.median(pixels.rectified[pixels.measured]),
         "noise": np.median(pixels.e_rectified[pixels.measured]),
-        "masked": int((~pixels.measured).sum()),
-        "pixels": len(pixels.measured),
+        "used": {name: pixels.measured[chip].mean() for name, chip in zip(NAMES, CHIPS, strict=True)},
         "outside": outside,
     }
 
@@ -180,7 +172,7 @@ def _draw(canvas: "Figure", pixels: Pixels, chip: slice, part: Steps, colour: st
     line = canvas.line(*map(_short, part.line()), line_width=1)
     coloured(line.glyph, line=colour)
     tooltips = [("wavelength", "@x{0.00} Å"), (canvas.yaxis.axis_label.split(" [")[0], "@y{0.000}")]
-    canvas.add_tools(HoverTool(renderers=[line], tooltips=tooltips, line_policy="nearest", name="pixels"))
+    canvas.add_tools(HoverTool(renderers=[line], tooltips=tooltips, line_policy="nearest", visible=False))
 
 
 def _short(values: np.ndarray) -> np.ndarray:
@@ -210,8 +202,8 @@ def _name_lines(canvas: "Figure", pixels: Pixels, chip: slice) -> None:
         coloured(rule.glyph, line=colour)
         rules.append(rule)
     tooltips = [("@name", "@x{0.00} Å, @kind"), ("wavelength from", "@source")]
-    canvas.add_tools(HoverTool(renderers=rules, tooltips=tooltips, name="lines"))
-    always, on_wide = named(lines)
+    canvas.add_tools(HoverTool(renderers=rules, tooltips=tooltips, visible=False))
+    always, on_wide = names_with_room(lines)
     for chosen, tags in (always, []), (on_wide, [_WIDE_ONLY]):
         source = {"x": [line.wavelength for line in chosen], "text": [line.name for line in chosen]}
         labels = LabelSet(
@@ -231,7 +223,7 @@ def _name_lines(canvas: "Figure", pixels: Pixels, chip: slice) -> None:
         canvas.add_layout(labels)
 
 
-def named(lines: list[Line]) -> tuple[list[Line], list[Line]]:
+def names_with_room(lines: list[Line]) -> tuple[list[Line], list[Line]]:
     """The lines whose names have room on any screen, and those that have on a wide one besides.
 
     Strong lines come first, then those of hydrogen and the interstellar band.
