@@ -10,6 +10,7 @@ mwm.py             APOGEE spectra in mwmStar files
 pipeline.py        what all tasks share: runs, workers and their claims, trials, the base of all results
 astronn_dist.py    spectrophotometric distances, and the view ``distances`` with ``good``
 explain.py         flags in words
+links.py           a star elsewhere: coordinates as they are written, pages of others
 """
 
 from astra.models.apogee import ApogeeCoaddedSpectrumInApStar, Spectrum
