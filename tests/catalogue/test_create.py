@@ -104,7 +104,7 @@ def test_a_mixture_that_is_asked_for_says_so_and_which_row_comes_from_what(mixtu
 
     made = create(mixed=True)
 
-    read, header = Table.read(made.path, hdu=2), fits.getheader(made.path)
+    read, header = Table.read(made.path), fits.getheader(made.path)
     assert list(read["weights_name"]) == ["first", "first", "second"]
     assert list(read["seed"]) == [0, 0, 3]
     assert header["MIXED"] is True
@@ -172,7 +172,7 @@ def test_what_changes_while_it_is_written_is_not_in_it(db, create, monkeypatch):
     finally:
         other.close()
 
-    read = Table.read(made.path, hdu=2)
+    read = Table.read(made.path)
     assert seen == [(n, 80) for n in range(20, 81, 20)]
     assert len(read) == 80
     assert not (read["dist"] == -7).any()
@@ -199,7 +199,7 @@ def test_a_file_that_is_there_can_be_replaced(survey, create, tmp_path):
 
     create(overwrite=True)
 
-    assert len(Table.read(tmp_path / "catalogue.fits", hdu=2)) == SPECTRA
+    assert len(Table.read(tmp_path / "catalogue.fits")) == SPECTRA
 
 
 @of_sqlite

@@ -35,8 +35,7 @@ def test_it_says_what_it_wrote_and_where(astra, db):
     assert first == f"{NAME}.fits: 80 spectra of 60 stars, 111 columns"
     assert second.startswith("good ")
     assert " MB in " in err
-    assert 'the rows are in HDU 2, "APOGEE"' in err
-    assert len(Table.read(f"{NAME}.fits", hdu=2)) == 80
+    assert len(Table.read(f"{NAME}.fits")) == 80
 
 
 def test_json_has_the_path_and_the_counts(astra, db):
@@ -48,7 +47,7 @@ def test_json_has_the_path_and_the_counts(astra, db):
     assert code == 0
     assert (found["path"], found["columns"], found["mixed"]) == (f"{NAME}.fits", 114, False)
     assert found["weights"] == {"name": "survey", "sha256": "ab" * 32}
-    assert found["spectra"] == found["good"] == len(Table.read(f"{NAME}.fits", hdu=2))
+    assert found["spectra"] == found["good"] == len(Table.read(f"{NAME}.fits", hdu="APOGEE"))
     assert (found["bad"], found["flags"]["flag_no_result"]) == (0, 0)
     assert found["bytes"] == Path(f"{NAME}.fits").stat().st_size
 
@@ -158,7 +157,7 @@ def test_the_catalogue_of_another_task_goes_by_its_name_or_by_that_of_its_result
         code, out, err = astra("create", product, "--overwrite")
 
         assert (code, out) == (0, f"{OTHER}.fits: 1 spectra of 0 stars, 66 columns\n"), err
-    assert list(Table.read(f"{OTHER}.fits", hdu=2)["pixels"]) == [5.0]
+    assert list(Table.read(f"{OTHER}.fits")["pixels"]) == [5.0]
 
 
 @on_sqlite
