@@ -30,7 +30,7 @@ from astra.pipelines.astronn_dist import astronn_dist
 # Astropy's own writer uses these methods; there is no public function for the sum of bytes.
 ORACLE = fits.PrimaryHDU()
 #: The kinds of numpy by the types of the published description.
-TYPES = dict.fromkeys(("int64", "int32"), "i") | {"float32": "f", "char": "S", "bool": "b"}
+TYPES = dict.fromkeys(("int64", "int32"), "i") | {"float32": "f", "char": "U", "bool": "b"}
 
 
 def test_every_value_is_that_of_sql(survey, written, in_sql):
@@ -91,7 +91,7 @@ def test_names_of_dr19_make_the_layout_of_dr19(survey, create, verified, publish
         assert [hdu.header["EXTNAME"] for hdu in (boss, apogee)] == ["BOSS", "APOGEE"]
         assert boss.columns.names == apogee.columns.names
         assert (len(boss.data), len(apogee.data)) == (0, SPECTRA)
-        kinds = {column.name: column.dtype.kind for column in apogee.columns}
+        kinds = {name: apogee.data[name].dtype.kind for name in apogee.columns.names}
         theirs = {
             name: TYPES[kind.partition("[")[0]] for name, (kind, _) in layout["hdu2"]["columns"].items()
         }

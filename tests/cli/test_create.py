@@ -67,8 +67,19 @@ def test_without_a_format_the_name_of_the_file_decides(astra, db):
     assert astra("create", PRODUCT, "--output", "good.csv")[0] == 0
     assert Path("good.csv").read_text().startswith("sdss_id,")
 
-    assert astra("create", PRODUCT, "--output", "good.dat")[0] == 0
+    assert astra("create", PRODUCT, "--output", "good.dat", "--format", "fits")[0] == 0
     assert Path("good.dat").read_bytes().startswith(b"SIMPLE")
+
+
+def test_standard_output_has_the_rows_and_nothing_else(astra, db):
+    fill(db, 60)
+
+    code, out, err = astra("create", PRODUCT, "--output", "-")
+
+    assert astra("create", PRODUCT, "--output", "same.csv")[0] == code == 0
+    assert out == Path("same.csv").read_text()
+    assert err.startswith("standard output: 80 spectra of 60 stars, 111 columns\ngood ")
+    assert [path.name for path in Path().iterdir()] == ["same.csv"]
 
 
 @on_sqlite
@@ -109,6 +120,15 @@ def test_a_filter_that_no_row_meets_is_said(astra, db):
             2,
             "x.csv is the name of a csv file, not of fits: change --output or --format",
         ),
+        (
+            [PRODUCT, "--output", "x.dat"],
+            2,
+            "--output x.dat: its ending stands for no format; known are .fits, .fit, .parquet, .vot, "
+            ".votable, .xml, .ecsv, .csv, .txt, and these with .gz; or give --format",
+        ),
+        ([PRODUCT, "--output", "x"], 2, "--output x: its ending stands for no format"),
+        ([PRODUCT, "--output", "x.parquet.gz"], 2, "x.parquet.gz: Parquet is compressed already: leave out"),
+        ([PRODUCT, "--output", "-", "--json"], 2, "--json and --output - both write to standard output"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_leaves_nothing(astra, db, words, exit_code, said):
