@@ -46,14 +46,22 @@ def test_a_hundred_thousand_rows_are_those_of_sql_and_pass_every_checker(db, cre
         assert equal, column.name
 
 
+OUTPUTS = [
+    *((file_format, f"{{}}.{file_format.extension}") for file_format in Format),
+    (Format.FITS, "{}.fits.gz"),
+    *((file_format, "-") for file_format in Format),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("file_format", Format)
-def test_memory_does_not_grow_with_the_rows(db, file_format, tmp_path):
+@pytest.mark.parametrize(("file_format", "output"), OUTPUTS)
+def test_memory_does_not_grow_with_the_rows(db, file_format, output, tmp_path, monkeypatch):
     fill(db, STARS)
+    monkeypatch.chdir(tmp_path)
     words = ("--format", file_format.value, "--output")
 
-    few = peak_mb(*words, tmp_path / "few", "--where", f"spectrum_pk <= {SPECTRA // 10}")
-    many = peak_mb(*words, tmp_path / "many")
+    few = peak_mb(*words, output.format("few"), "--where", f"spectrum_pk <= {SPECTRA // 10}")
+    many = peak_mb(*words, output.format("many"))
 
     # Parquet keeps the values of one group of rows.
     assert many - few < (150 if file_format is Format.PARQUET else 15)

@@ -8,6 +8,7 @@ import debian_packages
 import duckdb
 import numpy as np
 import pandas
+import peewee
 import polars
 import pytest
 from astropy import units
@@ -15,13 +16,16 @@ from astropy.table import Table
 from builders import a_result, a_source, a_spectrum, on_sqlite
 from catalogue_values import from_sql, of_sqlite
 from conftest import CI
+from full_survey import fill
 
 from astra.catalogue.columns import columns
 from astra.catalogue.options import Format
+from astra.models import Source
 from astra.pipelines.astronn_dist import astronn_dist
 
-#: docs/catalogue.md: what pandas needs with CSV, where no file can say that integers with gaps are integers.
-PANDAS_CSV = {"dtype_backend": "numpy_nullable"}
+#: What pandas and polars cannot know of CSV: docs/catalogue.md.
+PANDAS_CSV = {"dtype_backend": "numpy_nullable", "dtype": {"cc_flg": "string"}}
+POLARS_CSV = {"infer_schema_length": None, "schema_overrides": {"cc_flg": polars.String}}
 
 
 def by_astropy(path):
@@ -39,7 +43,7 @@ def by_pandas(path):
 
 
 def by_polars(path):
-    read = polars.read_parquet(path) if path.suffix == ".parquet" else polars.read_csv(path)
+    read = polars.read_parquet(path) if path.suffix == ".parquet" else polars.read_csv(path, **POLARS_CSV)
     return read.to_dict(as_series=False)
 
 
@@ -150,3 +154,17 @@ def test_csv_is_opened_compressed_as_well(db, create, read):
     read_back = read(str(create("c.csv.gz").path))
 
     assert list(read_back.columns)[:2] == ["sdss_id", "sdss4_apogee_id"]
+
+
+@on_sqlite
+@pytest.mark.parametrize("reader", [by_pandas, by_polars, by_duckdb])
+def test_csv_that_looks_like_numbers_at_first_is_text(db, create, reader):
+    fill(db, 120)
+    last = Source.select(peewee.fn.MAX(Source.pk)).scalar()
+    Source.update(cc_flg="000", healpix=None).where(Source.pk != last).execute()
+    Source.update(cc_flg="0c0", healpix=7).where(Source.pk == last).execute()
+
+    read = reader(create("c.csv").path)
+
+    assert (read["cc_flg"][0], read["cc_flg"][-1]) == ("000", "0c0")
+    assert (plain(read["healpix"][0]), read["healpix"][-1]) == (None, 7)
