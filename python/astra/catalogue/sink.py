@@ -27,6 +27,10 @@ class OneWay(io.RawIOBase):
         """Write to this stream, which stays open."""
         self._stream, self.length = stream, 0
 
+    def writable(self) -> bool:
+        """It can be written to, which pyarrow asks."""
+        return True
+
     def write(self, content: bytes) -> int:
         """Write the next bytes; give back their number."""
         self._stream.write(content)
