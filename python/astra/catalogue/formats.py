@@ -10,6 +10,7 @@ import csv
 import io
 import itertools
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 # > VOTable 1.4, its rows in BINARY2
 
 _DATATYPES = {Kind.LONG: "long", Kind.INT: "int", Kind.DOUBLE: "double", Kind.LOGICAL: "boolean"}
+_DESCRIPTION = re.compile(rb"(?<=<DESCRIPTION>).*?(?=</DESCRIPTION>)", re.DOTALL)
 _END = b"  </TABLE>"
 _BEFORE = b'   <DATA>\n    <BINARY2>\n     <STREAM encoding="base64">\n'
 _AFTER = b"     </STREAM>\n    </BINARY2>\n   </DATA>\n"
@@ -77,7 +79,8 @@ def _document(table: Table, length: Callable[[Column], str]) -> bytes:
     content = io.BytesIO()
     with silenced():  # of units that the format advises against, such as Angstrom
         votable.to_xml(content)
-    return content.getvalue()
+    # Astropy breaks descriptions into lines, and does not put them together again.
+    return _DESCRIPTION.sub(lambda found: b" ".join(found[0].split()), content.getvalue())
 
 
 def _votable_field(votable: "VOTableFile", column: Column, length: Callable[[Column], str]) -> "Field":

@@ -56,10 +56,10 @@ def create(asked: _Arguments) -> None:
     """Write the catalogue: one row for each spectrum with a result row, at one moment of the database.
 
     There is one for each installed task, named after the model of its results: astraAllStarAstroNNdist is
-    that of astronn_dist. The file is there as a whole or not at all. Exit codes: 0 written, 2 wrong usage,
-    69 database not reachable, 74 the disk is full or refuses the file, 75 stopped before the end, 78 wrong
-    configuration or schema, what is wrong with the task, or a mixture of weights without --mixed, 130
-    stopped at once by a second Ctrl-C.
+    that of astronn_dist. The file is there as a whole or not at all; standard output ends early if something
+    fails. Exit codes: 0 written, 2 wrong usage, 69 database not reachable, 74 the disk is full or refuses the
+    file, 75 stopped before the end, 78 wrong configuration or schema, what is wrong with the task, or a
+    mixture of weights without --mixed, 130 stopped at once by a second Ctrl-C.
     """
     from astra.running.ending import Ending, reporting
 
