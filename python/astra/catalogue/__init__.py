@@ -7,6 +7,7 @@
     table.py       the catalogue as its writers get it: facts about all rows, and batches of rows
     as_fits.py     the writer of FITS
     formats.py     the writers of VOTable, Parquet, ECSV and CSV
+    sink.py        where the bytes go: a file, compressed or not, or standard output
     create.py      the command: from the database to a file
 
 The values are those of the results of a task, of ``astronn_dist`` those of the view ``distances``, and of the
