@@ -1,8 +1,6 @@
 """The one door to the database: connections, its clock, transactions, and errors that say who has to act."""
 
-import math
 import sqlite3
-from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,13 +10,12 @@ from typing import Any
 import peewee
 
 from astra.config import Settings, load_settings
+from astra.database.functions import give_functions
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageError, TryAgain
 
 SQLITE_WAIT_S = 60
 # Below SQLite's limit of 32,766 and PostgreSQL's of 65,535 parameters in one statement.
 MAX_PARAMETERS = 30_000
-#: The name of the aggregate that SQLite is given.
-MEDIAN = "astra_median"
 # Both ends notice within 40 s that the other one is gone: by keepalives [s], which are not sent while an
 # answer is due, or because that answer does not come [ms].
 _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 10, "keepalives_count": 3}
@@ -99,11 +96,7 @@ def _open_sqlite(file: Path, create: bool) -> peewee.Database:
         raise ConfigError(f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH")
     pragmas = {"foreign_keys": 1, "synchronous": "normal"}
     database = peewee.SqliteDatabase(str(file), pragmas=pragmas, timeout=SQLITE_WAIT_S)
-    # The view `distances` and what is watched need these; libraries built without SQLite's own mathematics
-    # lack them.
-    database.register_function(_log10, "log10", 1)
-    database.register_function(_sqrt, "sqrt", 1)
-    database.register_aggregate(_Median, MEDIAN, 1)
+    give_functions(database)
     try:
         database.connect()
     except peewee.OperationalError as error:
@@ -112,33 +105,6 @@ def _open_sqlite(file: Path, create: bool) -> peewee.Database:
     except peewee.DatabaseError as error:
         raise ConfigError(f"not a SQLite database: {file} ({one_line(error)})") from error
     return database
-
-
-def _log10(value: float | None) -> float | None:
-    return math.log10(value) if value is not None and value > 0 else None
-
-
-def _sqrt(value: float | None) -> float | None:
-    return math.sqrt(value) if value is not None and value >= 0 else None
-
-
-class _Median:
-    """An aggregate for SQLite, which keeps the numbers of one group as doubles."""
-
-    def __init__(self) -> None:
-        self.values = array("d")
-
-    def step(self, value: float | None) -> None:
-        """Take the number of one row."""
-        if value is not None:
-            self.values.append(value)
-
-    def finalize(self) -> float | None:
-        """The median, by the two in the middle where their number is even."""
-        if not self.values:
-            return None
-        ordered, half = sorted(self.values), len(self.values) // 2
-        return (ordered[half] + ordered[~half]) / 2
 
 
 def _open_postgresql(settings: Settings) -> peewee.Database:
