@@ -22,12 +22,15 @@ _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 10, "keepalives_cou
 _UNANSWERED = {"tcp_user_timeout": 40_000}
 
 
-def open_database(settings: Settings | None = None, *, create: bool = False) -> peewee.Database:
+def open_database(
+    settings: Settings | None = None, *, create: bool = False, read_only: bool = False
+) -> peewee.Database:
     """Connect to the database that the settings name.
 
     Args:
         settings: The settings; ``None`` loads those in force.
         create: Make a missing SQLite file (and its folder) instead of refusing it.
+        read_only: Let the database refuse every change.
 
     Raises:
         ConfigError: The SQLite file does not exist, or is not a database.
@@ -35,8 +38,8 @@ def open_database(settings: Settings | None = None, *, create: bool = False) -> 
     """
     settings = settings or load_settings()
     if (file := sqlite_file(settings)) is not None:
-        return _open_sqlite(file, create)
-    return _open_postgresql(settings)
+        return _open_sqlite(file, create, read_only)
+    return _open_postgresql(settings, read_only)
 
 
 class _ConfiguredDatabase(peewee.DatabaseProxy):
@@ -79,7 +82,7 @@ def _url(settings: Settings) -> str:
     return settings.database.url.get_secret_value() if settings.database.url else ""
 
 
-def _open_sqlite(file: Path, create: bool) -> peewee.Database:
+def _open_sqlite(file: Path, create: bool, read_only: bool) -> peewee.Database:
     if file.name == ":memory:":
         raise ConfigError(
             "database.path :memory: is gone when a command ends: name a file; in Python, bind models to a "
@@ -95,7 +98,9 @@ def _open_sqlite(file: Path, create: bool) -> peewee.Database:
     elif not file.exists():
         raise ConfigError(f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH")
     pragmas = {"foreign_keys": 1, "synchronous": "normal"}
-    database = peewee.SqliteDatabase(str(file), pragmas=pragmas, timeout=SQLITE_WAIT_S)
+    # As an address, the file is opened for reading alone.
+    name = f"{file.as_uri()}?mode=ro" if read_only else str(file)
+    database = peewee.SqliteDatabase(name, pragmas=pragmas, timeout=SQLITE_WAIT_S, uri=read_only)
     give_functions(database)
     try:
         database.connect()
@@ -107,7 +112,7 @@ def _open_sqlite(file: Path, create: bool) -> peewee.Database:
     return database
 
 
-def _open_postgresql(settings: Settings) -> peewee.Database:
+def _open_postgresql(settings: Settings, read_only: bool) -> peewee.Database:
     chosen, url = settings.database, _url(settings)
     if url and not url.startswith(("postgresql://", "postgres://")):
         # Not what stands there: that may hold a password.
@@ -117,6 +122,8 @@ def _open_postgresql(settings: Settings) -> peewee.Database:
         parameters["password"] = chosen.password.get_secret_value()
     servers = {f"tcp_{name}": value for name, value in _KEEPALIVES.items()} | _UNANSWERED
     options = {"search_path": chosen.schema_, "timezone": "UTC"} | servers
+    if read_only:
+        options["default_transaction_read_only"] = "on"
     database = peewee.PostgresqlDatabase(
         f"postgresql://{url.partition('://')[2]}" if url else chosen.dbname or chosen.user or "",
         options=" ".join(f"-c {name}={value}" for name, value in options.items()),

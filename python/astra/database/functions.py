@@ -21,16 +21,6 @@ RADIANS = math.pi / 180
 JUST_BELOW_1 = 1 - 1e-15
 
 
-def give_functions(database: peewee.SqliteDatabase) -> None:
-    """Register all of them; a connection that is opened later has them, too."""
-    functions = {"log10": (_log10, 1), "sqrt": (_sqrt, 1), f"{PREFIX}ln": (_ln, 1), f"{PREFIX}exp": (_exp, 1)}
-    functions |= {f"{PREFIX}least": (_least, -1), f"{PREFIX}greatest": (_greatest, -1)}
-    functions[f"{PREFIX}separation"] = (_separation, 4)
-    for name, (function, arguments) in functions.items():
-        database.register_function(function, name, arguments, deterministic=True)
-    database.register_aggregate(_Median, MEDIAN, 1)
-
-
 def _log10(value: float | None) -> float | None:
     return math.log10(value) if value is not None and value > 0 else None
 
@@ -65,6 +55,10 @@ def _separation(*places: float | None) -> float | None:
     return 2 * math.asin(math.sqrt(squared) * JUST_BELOW_1) / RADIANS
 
 
+#: Functions of one number that the view ``distances`` and SQL of others call by their plain names.
+SQLITE_FUNCTIONS = {"log10": _log10, "sqrt": _sqrt}
+
+
 class _Median:
     """An aggregate for SQLite, which keeps the numbers of one group as doubles."""
 
@@ -82,3 +76,14 @@ class _Median:
             return None
         ordered, half = sorted(self.values), len(self.values) // 2
         return (ordered[half] + ordered[~half]) / 2
+
+
+def give_functions(database: peewee.SqliteDatabase) -> None:
+    """Register all of them; a connection that is opened later has them, too."""
+    functions = {name: (function, 1) for name, function in SQLITE_FUNCTIONS.items()}
+    functions |= {f"{PREFIX}ln": (_ln, 1), f"{PREFIX}exp": (_exp, 1)}
+    functions |= {f"{PREFIX}least": (_least, -1), f"{PREFIX}greatest": (_greatest, -1)}
+    functions[f"{PREFIX}separation"] = (_separation, 4)
+    for name, (function, arguments) in functions.items():
+        database.register_function(function, name, arguments, deterministic=True)
+    database.register_aggregate(_Median, MEDIAN, 1)
