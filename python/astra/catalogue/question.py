@@ -40,6 +40,9 @@ _MEASURED = 6
 # Elsewhere a star multiplies.
 _PATTERN = re.compile(r"(?<![^,])\s*(all|\*[\w*]*|[\w*]+\*)\s*(?![^,])", re.IGNORECASE)
 
+# What a masked value is below its mask, else 0.
+_BLANKS = {Kind.DOUBLE: math.nan, Kind.LOGICAL: False, Kind.TEXT: "", Kind.TIME: ""}
+
 # Keys of the first part, and of the largest; each part has twice those of the last.
 _SMALLEST, _LARGEST = 1_000, 32_000
 
@@ -172,7 +175,6 @@ class Answer:
         self._formulas = question.wanted(database, self._rows.of)
         self._key = self._rows.of(next(each for each in question.known if each.key == "spectrum_pk"))
         self.columns = tuple(map(_described, self._formulas))
-        _refuse_twice([column.name for column in self.columns])
 
     @cached_property
     def batches(self) -> Iterator[Batch]:
@@ -246,31 +248,21 @@ def _described(formula: Any) -> Column:
     return Column(formula.name, formula.name, formula.kind, None, formula.name, "", True, formula.node)
 
 
-def _refuse_twice(names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise UsageError(f"--columns: {name} is there twice: leave one out, or write {name} as NAME")
-
-
 def table_of(answer: Answer) -> "Table":
     """All rows as a table of astropy, masked where they are absent, with units and descriptions."""
-    from astropy.table import MaskedColumn
+    from astropy.table import MaskedColumn, Table
 
-    table = empty_table(answer.columns)
     rows: Batch = [[] for _ in answer.columns]
     for batch in answer.batches:
         for found, more in zip(rows, batch, strict=True):
             found.extend(more)
+    empty, columns = empty_table(answer.columns), []
     for column, found in zip(answer.columns, rows, strict=True):
-        known = table[column.name]
-        absent = [value is None for value in found]
-        blank = {Kind.DOUBLE: math.nan, Kind.LOGICAL: False, Kind.TEXT: "", Kind.TIME: ""}.get(column.kind, 0)
+        known, blank = empty[column.name], _BLANKS.get(column.kind, 0)
+        # A text is as wide as the longest needs.
+        dtype = known.dtype if known.dtype.kind != "U" or not found else None
+        mask = [value is None for value in found]
         filled = [blank if value is None else value for value in found]
-        table[column.name] = MaskedColumn(
-            filled,
-            dtype=None if known.dtype.kind == "U" else known.dtype,
-            mask=absent,
-            unit=known.unit,
-            description=known.description,
-        )
-    return table
+        described = {"unit": known.unit, "description": known.description, "name": column.name}
+        columns.append(MaskedColumn(filled, dtype=dtype, mask=mask, **described))
+    return Table(columns)

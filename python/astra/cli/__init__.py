@@ -36,7 +36,7 @@ app = typer.Typer(
 )
 # In the order in which the help lists them.
 for _name in (
-    *("distance", "query", "init", "ingest", "fetch", "run", "srun", "status", "doctor", "report"),
+    *("distance", "show", "query", "init", "ingest", "fetch", "run", "srun", "status", "doctor", "report"),
     *("trials", "models", "simulate", "compare", "train", "create", "explain", "tasks", "config"),
 ):
     _module = import_module(f"astra.cli.{_name}")

@@ -1,5 +1,6 @@
 """``astra query``."""
 
+import io
 import json
 import math
 import os
@@ -127,7 +128,10 @@ def _write_json(answer: "Answer") -> None:
 def _write_fits(answer: "Answer") -> None:
     from astra.catalogue.question import table_of
 
-    table_of(answer).write(sys.stdout.buffer, format="fits")
+    # Not into the pipe itself: astropy wants to know where in the file it is.
+    written = io.BytesIO()
+    table_of(answer).write(written, format="fits")
+    sys.stdout.buffer.write(written.getbuffer())
 
 
 # > For people
@@ -135,11 +139,12 @@ def _write_fits(answer: "Answer") -> None:
 
 def _show(answer: "Answer") -> None:
     rows = [row for batch in answer.batches for row in zip(*batch, strict=True)]
-    made = _as_table(answer.columns, rows)
-    if rows and sys.stdout.isatty() and _width(made) > _columns_of_terminal():
-        _show_records(answer.columns, rows)
-    elif rows:
-        say_table(made)
+    if rows:
+        made = _as_table(answer.columns, rows)
+        if sys.stdout.isatty() and _width(made) > _columns_of_terminal():
+            _show_records(answer.columns, rows)
+        else:
+            say_table(made)
     found, is_all = answer.count(_COUNTING_S)
     found = max(found, len(rows))
     if not found and is_all:

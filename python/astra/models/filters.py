@@ -257,8 +257,14 @@ class Formulas(_Parsed):
     def _translate(
         self, database: peewee.Database, node: Callable[[Column], peewee.Node]
     ) -> tuple[Formula, ...]:
-        translation = self._translation(database, node)
-        return tuple(translation.formula(each, ordering=self._ordering) for each in self._tree.children)
+        translation, found = self._translation(database, node), {}
+        for each in self._tree.children:
+            formula = translation.formula(each, ordering=self._ordering)
+            if formula.name in found and not self._ordering:
+                what = f"{formula.name} is there twice: leave one out, or write {formula.name} as NAME"
+                raise _Fault(each.meta.start_pos, what)
+            found[formula.name] = formula
+        return tuple(found.values())
 
 
 @dataclass(frozen=True)
