@@ -34,7 +34,7 @@ _ROWS = 20
 # How long rows are counted that are not shown [s].
 _COUNTING_S = 0.5
 # Digits of the largest value of a column, and the least after the point, by the unit.
-_SIGNIFICANT, _AFTER_POINT = 5, {"mag": 3, "mas": 3, "deg": 5}
+_SIGNIFICANT, _AFTER_POINT = 4, {"mag": 3, "mas": 3, "deg": 5}
 _HUGE = 1e7
 _NULL = "NULL"
 

@@ -46,7 +46,7 @@ _SPECTRUM = (
 _SIMULATED = "simulated"
 
 _GAIA_NAME = re.compile(r"(?:gaia\s*)?(?:e?dr3\s*)?(\d+)", re.IGNORECASE)
-_TMASS_NAME = re.compile(r"(?:2mass\s*)?j?(?=\d{8}[+-]\d{7}$)", re.IGNORECASE)
+_2MASS_NAME = re.compile(r"(?:(?:2mass\s*)?j)?(\d{8}[+-]\d{7})", re.IGNORECASE)
 # Characters that names which are nearly right have in common with it at their beginning.
 _ALIKE = range(12, 3, -2)
 
@@ -83,8 +83,8 @@ def known_of(name: str) -> dict[str, Any]:
 def _found(name: str) -> tuple[list[int], str]:
     """The keys of its sources, and the name of its spectra without a source."""
     plain = name.strip()
-    twomass = _TMASS_NAME.sub("2M", plain.upper())
-    for candidate in dict.fromkeys((plain, plain.upper(), twomass)):
+    of_2mass = _2MASS_NAME.fullmatch(plain)
+    for candidate in dict.fromkeys((plain, plain.upper(), *([f"2M{of_2mass[1]}"] if of_2mass else []))):
         if found := sources_by_name([candidate]).get(candidate):
             return found, candidate
     if gaia := _GAIA_NAME.fullmatch(plain):
