@@ -26,7 +26,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from astra.errors import ConfigError
+from astra.errors import ConfigError, nearest
 
 #: Environment variable of each setting.
 ENVIRONMENT = {
@@ -175,7 +175,7 @@ class Settings(_Section):
             str(value).format(**PLACEHOLDERS)
         except KeyError as error:
             raise ValueError(
-                f"no placeholder {{{error.args[0]}}}; there are {', '.join(PLACEHOLDERS)}"
+                f"no placeholder {{{error.args[0]}}}{nearest(str(error.args[0]), PLACEHOLDERS)}"
             ) from None
         except (ValueError, IndexError, AttributeError) as error:
             raise ValueError(f"not a template of a path: {error}") from None
@@ -402,9 +402,12 @@ def _validate(chosen: _Layer) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         origin = nested["origins"].get(name, "settings")
-        known = ", ".join(sorted(name for name, _ in known_settings()))
-        hint = f"; known settings: {known}" if first["type"] == "extra_forbidden" else ""
-        raise ConfigError(f"setting {name!r} ({origin}): {first['msg'].lower()}{hint}") from None
+        if first["type"] != "extra_forbidden":
+            raise ConfigError(f"setting {name!r} ({origin}): {first['msg'].lower()}") from None
+        known = sorted(each for each, _ in known_settings())
+        raise ConfigError(
+            f"setting {name!r} ({origin}): no such setting{nearest(name, known, 'known settings:')}"
+        ) from None
 
 
 def _expanded(name: str, value: Any) -> Any:

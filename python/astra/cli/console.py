@@ -5,6 +5,7 @@ Results go to stdout; progress, logs and errors to stderr.
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -40,9 +41,16 @@ def examples(*lines: str) -> str:
 # > Output
 
 
+def colour() -> bool | None:
+    """Whether output has colours, as NO_COLOR and FORCE_COLOR say; ``None``: where it goes to a terminal."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return True if os.environ.get("FORCE_COLOR") else None
+
+
 def say(text: str) -> None:
     """Print a result."""
-    typer.echo(text)
+    typer.echo(text, color=colour())
 
 
 def say_json(content: Any) -> None:
@@ -71,12 +79,12 @@ def say_table(table: "Table") -> None:
 
 def note(text: str) -> None:
     """Print a note for a person, on stderr: it is not part of the result."""
-    typer.echo(text, err=True)
+    typer.echo(text, err=True, color=colour())
 
 
 def fail(message: str, exit_code: int, hint: str | None = None) -> int:
     """Print an error on one line, and a hint below it; give back the exit code."""
-    note(f"astra: error: {' '.join(message.split())}")
+    note(f"{typer.style('astra: error:', fg='red', bold=True)} {' '.join(message.split())}")
     if hint:
         note(f"Try `{hint}`.")
     return exit_code

@@ -5,7 +5,6 @@ the SQL. A condition means the same on SQLite and on PostgreSQL: an absent value
 with it is neither true nor false, so that the row is left out, also after NOT.
 """
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ import peewee
 from lark import Lark, Token, Tree, UnexpectedInput
 
 from astra.database.sql import by_code_point, like
-from astra.errors import UsageError
+from astra.errors import UsageError, nearest
 from astra.models.fields import Kind
 
 GRAMMAR = r"""
@@ -227,9 +226,7 @@ class _Translation:
             return column
         if name.lower() == "null":
             raise _fault(at, "nothing equals NULL: write IS NULL or IS NOT NULL")
-        close = difflib.get_close_matches(name.lower(), self.columns, n=3, cutoff=0.5)
-        meant = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(self.columns)}"
-        raise _fault(at, f"there is no column {name}; {meant}")
+        raise _fault(at, f"there is no column {name}{nearest(name, self.columns)}")
 
     def _side(self, operand: _Operand) -> peewee.Node:
         return peewee.Value(operand.value) if operand.column is None else self.node(operand.column)

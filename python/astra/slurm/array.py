@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astra.errors import UsageError
+from astra.errors import UsageError, nearest
 from astra.running.arguments import RunArguments, SharedArguments, TargetArguments
 from astra.system.arguments import option, option_name
 from astra.system.processes import THREAD_VARIABLES
@@ -134,8 +134,8 @@ class SrunArguments(TargetArguments):
         from astra.config import BUILT_IN_PROFILES, SlurmSettings
 
         if self.profile is not None and self.profile not in profiles:
-            known = ", ".join(sorted(profiles)) or "none"
-            raise UsageError(f"no profile {self.profile!r} under 'slurm' in the settings; there are: {known}")
+            there = nearest(self.profile, sorted(profiles), "there are:")
+            raise UsageError(f"no profile {self.profile!r} under 'slurm' in the settings{there}")
         layers: list[tuple[str, dict[str, Any]]] = [("default", _DEFAULTS)]
         for name in (_DEFAULT_PROFILE, self.profile):
             if name in profiles:
