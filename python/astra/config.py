@@ -404,7 +404,8 @@ def _validate(chosen: _Layer) -> Settings:
         origin = nested["origins"].get(name, "settings")
         if first["type"] != "extra_forbidden":
             raise ConfigError(f"setting {name!r} ({origin}): {first['msg'].lower()}") from None
-        known = sorted(each for each, _ in known_settings())
+        profile = name.split(".")[1] if _OF_A_PROFILE.match(name) else "PROFILE"
+        known = sorted(each.replace("PROFILE", profile) for each, _ in known_settings())
         raise ConfigError(
             f"setting {name!r} ({origin}): no such setting{nearest(name, known, 'known settings:')}"
         ) from None

@@ -29,7 +29,7 @@ SEVERITY = (78, 70, 74, 69, 75, 0)
 MEANT = "did you mean"
 
 # How alike a name and the one that is meant are, as difflib counts; and how much less alike others may be.
-_ALIKE, _NEARLY = 0.6, 0.1
+_ALIKE, _NEARLY = 0.65, 0.1
 
 
 class AstraWarning(UserWarning):
@@ -113,8 +113,8 @@ def nearest(word: str, known: Iterable[str], otherwise: str | None = "there are"
     """
     import difflib
 
-    names, word = list(dict.fromkeys(known)), word.lower()
-    alike = {name: difflib.SequenceMatcher(None, word, name.lower()).ratio() for name in names}
+    names, word = list(dict.fromkeys(known)), word.lower().lstrip("-")
+    alike = {name: difflib.SequenceMatcher(None, word, name.lower().lstrip("-")).ratio() for name in names}
     # A word that is a part of a name: "extinction" of "flag_missing_extinction".
     alike |= {name: max(alike[name], _ALIKE) for name in names if len(word) > 3 and word in name.lower()}
     enough = max(_ALIKE, max(alike.values(), default=0) - _NEARLY)

@@ -20,7 +20,9 @@ def show(as_json: AsJson = False) -> None:
     file = config_file()
     rows = [(name, str(value), origin) for name, value, origin in load_settings().flat()]
     if as_json:
-        say_json({name: {"value": value, "origin": origin} for name, value, origin in rows})
+        settings = {name: {"value": value, "origin": origin} for name, value, origin in rows}
+        # The settings at the top, as schema 1 had them.
+        say_json(settings | {"settings": settings, "settings_file": str(file)})
     else:
         widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
         for name, value, origin in rows:

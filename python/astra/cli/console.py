@@ -53,9 +53,17 @@ def say(text: str) -> None:
     typer.echo(text, color=colour())
 
 
-def say_json(content: Any) -> None:
-    """Print a result for a program; NaN is refused, as JSON has none."""
-    say(json.dumps(content, default=str, allow_nan=False))
+def say_json(content: Any, command: str | None = None) -> None:
+    """Print a result for a program; NaN is refused, as JSON has none.
+
+    Args:
+        content: An object, which gets the number of the schema, or a list.
+        command: The command, where json_output.py knows keys of it from before.
+    """
+    from astra.cli.json_output import with_schema
+
+    printed = with_schema(content, command) if isinstance(content, Mapping) else content
+    say(json.dumps(printed, default=str, allow_nan=False))
 
 
 def absent_as_null(content: Any) -> Any:
@@ -157,7 +165,7 @@ def database_session() -> "Iterator[Settings]":
 
 
 @contextmanager
-def reported(report: "Report | SlurmReport", *, as_json: bool) -> "Iterator[StopRequest]":
+def reported(report: "Report | SlurmReport", command: str, *, as_json: bool) -> "Iterator[StopRequest]":
     """Fill in how the work of this context ends, and print it for a program, whatever happens.
 
     Yields:
@@ -170,7 +178,7 @@ def reported(report: "Report | SlurmReport", *, as_json: bool) -> "Iterator[Stop
             yield stop
     finally:
         if as_json:
-            say_json(report.as_dict())
+            say_json(report.as_dict(), command)
 
 
 def say_sum(found: Mapping[str, Any]) -> None:

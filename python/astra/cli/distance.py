@@ -140,7 +140,9 @@ def _content(files: list[Path], found: "StarDistance") -> dict[str, Any]:
         {name: _plain(row[name]) for name in table.colnames} | {"flags": flags, "why_not_clean": reasons}
         for row, (flags, reasons) in zip(table, words, strict=True)
     ]
-    return dict(found.meta) | {"results": absent_as_null(rows)}
+    said = dict(found.meta)
+    weights = {"name": said.pop("weights"), "sha256": said.pop("weights_sha256")}
+    return {"weights": weights} | said | {"results": absent_as_null(rows)}
 
 
 def _table(files: list[Path], found: "StarDistance") -> Any:

@@ -8,7 +8,7 @@ import typer
 from astra.cli import completion
 from astra.cli.commands import AstraCommand
 from astra.cli.console import note
-from astra.errors import MEANT, AstraError, ConfigError
+from astra.errors import MEANT, AstraError, ConfigError, UsageError
 from astra.running.arguments import OF_EVERY_TASK, OF_SOME_TASKS
 from astra.system.arguments import option_name, takes
 
@@ -41,7 +41,8 @@ class TaskCommand(AstraCommand):
                 return super().parse_args(ctx, args)
             except typer.TyperException as wrong:
                 # A misspelt option leaves its value behind, which looks like a task.
-                raise wrong if MEANT in str(wrong) else error from None
+                is_spelling = isinstance(error, UsageError) and MEANT in str(wrong)
+                raise (wrong if is_spelling else error) from None
             except typer.Exit:  # the help was shown
                 note(f"astra: the options of the task are not shown: {error}")
                 raise

@@ -31,7 +31,7 @@ def list_trials(as_json: AsJson = False) -> None:
     with database_session():
         found = overview.list_trials()
     if as_json:
-        say_json({"trials": found})
+        say_json({"trials": found}, "trials list")
     elif found:
         _say_table(found)
     else:
@@ -87,7 +87,7 @@ def promote(
         swap = promotion.promote(task, chosen, allow_mixed=allow_mixed)
         differs = promotion.what_differs(task)
     if as_json:
-        say_json(swap.as_dict())
+        say_json(swap.as_dict(), "trials promote")
         return
     say(f"{swap.trial} is promoted: {swap.swapped:,} results replaced, {swap.moved:,} new in production")
     for number, what in (
@@ -115,7 +115,7 @@ def rollback(trial: Name, as_json: AsJson = False) -> None:
     with database_session():
         swap = promotion.rollback(*look_up(trial))
     if as_json:
-        say_json(swap.as_dict())
+        say_json(swap.as_dict(), "trials rollback")
         return
     say(
         f"{swap.trial} is rolled back: {swap.swapped:,} results restored, {swap.moved:,} moved into the trial"
