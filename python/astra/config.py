@@ -7,6 +7,7 @@ variables or ``astra.yml``.
 
 import functools
 import logging
+import multiprocessing
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,9 @@ ENVIRONMENT = {
     "from_url": "ASTRA_FROM_URL",
 }
 CONFIG_VARIABLE = "ASTRA_CONFIG"
+
+# Of our variables, those that others read: our tests, the DAGs of the documentation, modules of SDSS.
+_OF_OTHERS = re.compile(r"ASTRA_(SHARED|TEST_.+|COMMAND|PRODUCTS|SPECTRA|CATALOG|DIR|VER|VERSION)")
 
 #: Where the settings file is, and where upstream Astra has its own, which may hold more than we know.
 OWN_FILE = "~/.config/sdss/astra/astra.yml"
@@ -249,6 +253,9 @@ def load_settings(**options: Any) -> Settings:
     Raises:
         ConfigError: The file cannot be read, or a value is unknown, contradictory or of a wrong type.
     """
+    for name in sorted(os.environ):
+        if name.startswith("ASTRA_") and not _OF_OTHERS.fullmatch(name):
+            _say_unread(name)
     data = platformdirs.user_data_path("astra")
     variables = {name: (os.environ.get(variable), variable) for name, variable in ENVIRONMENT.items()}
     chosen: _Layer = {}
@@ -335,6 +342,14 @@ def _field(name: str) -> FieldInfo | None:
 @functools.cache
 def _say_ignored(path: Path, names: str) -> None:
     log.warning("settings file %s: ignored, because only SDSS Astra knows them: %s", path, names)
+
+
+@functools.cache
+def _say_unread(name: str) -> None:
+    ours = [each for each in (*ENVIRONMENT.values(), CONFIG_VARIABLE) if each.startswith("ASTRA_")]
+    # A run's workers have the same variables.
+    if name not in ours and multiprocessing.parent_process() is None:
+        log.warning("environment variable %s: nothing reads it%s", name, nearest(name, ours, None))
 
 
 def _of_file(content: Any, path: Path) -> dict[str, Any]:

@@ -18,8 +18,24 @@ from astra.errors import nearest
 #: Lines longer than this are hard to read.
 _WIDEST = 100
 
-# The words of a command line: what is in quotes is one.
-_WORD = re.compile(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""")
+# The words of a command line: what is in quotes is one, and an option goes with its value.
+_WORD = r"""(?:[^\s"']|"[^"]*"|'[^']*')+"""
+_WORDS = re.compile(rf"--[\w-]+ (?![-<>|&]){_WORD}|{_WORD}")
+_CODE = re.compile(r"`[^`]{,40}`")
+_EXIT_CODES = re.compile(r"(?<=\S)\s+(?=Exit codes: )")
+# How typer shows types and bounds, and how a person reads them.
+_READ = (
+    (re.compile(r" <int(?: range)?>"), " N"),
+    (re.compile(r" <float(?: range)?>"), " X"),
+    (re.compile(r" <str>"), " TEXT"),
+    (re.compile(r" <path>"), " PATH"),
+    (re.compile(r"\bx>=(\S+?)(?=[];])"), r"at least \1"),
+    (re.compile(r"\b(\S+?)<=x<=9223372036854775807"), r"at least \1"),
+    (re.compile(r"(?<=[ [])(\S+?)<=x<=(\S+?)(?=[];])"), r"\1 to \2"),
+    (re.compile(r"\] \[at least"), "; at least"),
+)
+#: Names longer than this stand on a line of their own.
+_LONG = 26
 
 
 class HelpPage:
@@ -53,15 +69,15 @@ class HelpPage:
 
     def write_text(self, text: str) -> None:
         """Paragraphs."""
-        for number, paragraph in enumerate(text.strip().split("\n\n")):
+        for number, paragraph in enumerate(_EXIT_CODES.sub("\n\n", text.strip()).split("\n\n")):
             if number:
                 self.write_paragraph()
             self._wrap(paragraph, "", "")
 
     def write_dl(self, rows: Iterable[tuple[str, str]]) -> None:
         """Names, and what each means."""
-        rows = list(rows)
-        column = 2 + min(30, max(len(name) for name, _ in rows))
+        rows = [(_read(name), _read(meaning)) for name, meaning in rows]
+        column = 2 + max((len(name) for name, _ in rows if len(name) <= _LONG), default=_LONG)
         for name, meaning in rows:
             head = f"{name:<{column}}"
             if len(name) + 2 > column:
@@ -72,7 +88,7 @@ class HelpPage:
     def write_command(self, line: str) -> None:
         """A command line to paste: one that is too long goes on in the next line after a backslash."""
         room, lines = self.width - self._indent - 2, [""]
-        for word in _WORD.findall(line):
+        for word in _WORDS.findall(line):
             if lines[-1] and len(lines[-1]) + 1 + len(word) > room:
                 lines.append("   ")
             lines[-1] = f"{lines[-1]} {word}" if lines[-1] else word
@@ -95,15 +111,26 @@ class HelpPage:
 
     def _wrap(self, text: str, first: str, others: str) -> None:
         margin = " " * self._indent
+        # What is in backticks stays together.
+        whole = _CODE.sub(lambda found: found[0].replace(" ", "\0"), " ".join(text.split()))
         lines = textwrap.wrap(
-            " ".join(text.split()),
+            whole,
             self.width,
             initial_indent=margin + first,
             subsequent_indent=margin + others,
             break_long_words=False,
             break_on_hyphens=False,
         )
-        self._lines += lines or [(margin + first).rstrip()]
+        self._lines += [line.replace("\0", " ") for line in lines] or [(margin + first).rstrip()]
+
+
+def _read(text: str) -> str:
+    """A name or its meaning as a person reads it. Of an argument, the name says what it is."""
+    if not text.startswith("-"):
+        text = re.sub(r"^(\S+) <(?:str|path|list\[\w+\])>$", r"\1", text)
+    for pattern, words in _READ:
+        text = pattern.sub(words, text)
+    return text
 
 
 class _Shown:
@@ -136,7 +163,8 @@ class _Shown:
 
     def get_short_help_str(self, limit: int = 0) -> str:
         """What it does, in the first sentence of its help; whole, whatever the limit."""
-        return " ".join((self.help or "").partition("\n\n")[0].split())
+        first = " ".join((self.help or "").partition("\n\n")[0].split())
+        return first.partition(". ")[0].rstrip(".") + "."
 
     def format_epilog(self, ctx: typer.Context, formatter: HelpPage) -> None:
         """The examples, each on a line of its own."""

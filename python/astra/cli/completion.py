@@ -34,7 +34,7 @@ class Shell(StrEnum):
 
 
 def completion(shell: Annotated[Shell, typer.Argument(help="Your shell.")]) -> None:
-    """Print what makes the Tab key complete commands, options and their values in a shell.
+    """Print the script with which the Tab key completes commands and values.
 
     For bash and fish, write it to a file, as the first two examples do: new shells read it. For zsh, put the
     line of the third example at the end of ~/.zshrc, below compinit. In bash and fish the same works for the

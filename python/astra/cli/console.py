@@ -43,7 +43,7 @@ def examples(*lines: str) -> str:
 
 def colour() -> bool | None:
     """Whether output has colours, as NO_COLOR and FORCE_COLOR say; ``None``: where it goes to a terminal."""
-    if os.environ.get("NO_COLOR"):
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return True if os.environ.get("FORCE_COLOR") else None
 

@@ -20,7 +20,10 @@ def help(  # noqa: A001 - the command is called so
         list[str] | None, typer.Argument(metavar="COMMAND", help="The command; without one, all are listed.")
     ] = None,
 ) -> None:
-    """Show the help of a command: `astra help run` is `astra run --help`."""
+    """Show the help of a command.
+
+    `astra help run` is `astra run --help`, and with a task, its options are shown as well.
+    """
     root = context.find_root()
     with root.command.make_context(root.info_name, [*(words or ()), "--help"], color=root.color) as again:
         root.command.invoke(again)

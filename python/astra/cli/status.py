@@ -82,7 +82,7 @@ def status(
     nights: Nights = None,
     metrics: Metrics = None,
 ) -> None:
-    """Show what is pending, done, flagged and in hand, how fast it goes, and the recent runs.
+    """Show what is pending, done and flagged, how fast it goes, and the last runs.
 
     A task that cannot be loaded, or whose table is missing, is one line among the others; named as TASK, it
     is an error. A package that has tables here and is not installed is one line as well. A limit is a number
