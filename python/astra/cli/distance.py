@@ -68,8 +68,8 @@ def distance(asked: _Arguments) -> None:
 
     No database is needed, and nothing is written. The numbers are those of `astra run`. Magnitudes,
     extinction and Gaia come from the header of a file, --catalog, or for one file from options; the last that
-    has a value counts. A file that cannot be read has a line that says why. Exit codes: 0 printed; 2 wrong usage, or a file is not there or not named as in
-    the survey; 78 the weights cannot be used.
+    has a value counts. A file that cannot be read has a line that says why. Exit codes: 0 printed; 2 wrong
+    usage, or a file is not there or not named as in the survey; 78 the weights cannot be used.
     """
     _check(asked)
     from astra.pipelines.astronn_dist.direct import How, distances_of_files
