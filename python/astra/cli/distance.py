@@ -11,7 +11,7 @@ from astra.errors import UsageError
 from astra.system.arguments import argument, option, option_name, specified, takes
 
 if TYPE_CHECKING:
-    from astra.pipelines.astronn_dist.star_distance import StarDistance
+    from astra.stars.star_distance import StarDistance
 
 EXAMPLES = examples(
     "astra distance apStar-dr17-2M06154934-0100415.fits",
@@ -72,9 +72,9 @@ def distance(asked: _Arguments) -> None:
     usage, or a file is not there or not named as in the survey; 78 the weights cannot be used.
     """
     _check(asked)
-    from astra.pipelines.astronn_dist.direct import How, distances_of_files
-    from astra.pipelines.astronn_dist.inputs import star_values
-    from astra.pipelines.astronn_dist.star_files import Files
+    from astra.stars.direct import How, distances_of_files
+    from astra.stars.files import Files
+    from astra.stars.inputs import star_values
 
     try:
         values = star_values(specified(asked.star), 1)
@@ -107,25 +107,25 @@ def _say(found: "StarDistance") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from astra.pipelines.astronn_dist import star_text
+    from astra.stars import text
 
     if len(found) == 1:
-        say(star_text.name_of(found[0]))
+        say(text.name_of(found[0]))
         lines = Table.grid(padding=(0, 2, 0, 0))
         lines.add_column(justify="right")
-        for line in star_text.lines_of(found[0]):
+        for line in text.lines_of(found[0]):
             lines.add_row(*map(Text, line))
         say_table(lines)
     else:
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-        for heading in star_text.HEADINGS:
+        for heading in text.HEADINGS:
             is_text = heading in ("star", "")
             table.add_column(Text(heading), justify="left" if is_text else "right", no_wrap=True)
         for star in found:
-            table.add_row(*map(Text, star_text.row(star)))
+            table.add_row(*map(Text, text.row(star)))
         say_table(table)
         remarks = Table.grid(padding=(0, 2, 0, 0))
-        for who, remark in star_text.remarks(found):
+        for who, remark in text.remarks(found):
             remarks.add_row(Text(who), Text(remark))
         say_table(remarks)
     note(f"weights {found.meta['weights']}, seed {found.meta['seed']}; errors are one standard deviation")

@@ -207,6 +207,10 @@ class Task:
             )
         return self._answered(spectra, self.checked(options))
 
+    def __reduce__(self) -> str:
+        """Pickled like a function: by where it is defined."""
+        return self.__wrapped__.__qualname__
+
     def _answered(self, spectra: Iterable[Any], options: Mapping[str, Any]) -> Iterator[Any]:
         source = iter(spectra)
         unanswered: collections.deque[Any] = collections.deque()
