@@ -5,6 +5,7 @@ Results go to stdout; progress, logs and errors to stderr.
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -40,14 +41,29 @@ def examples(*lines: str) -> str:
 # > Output
 
 
+def colour() -> bool | None:
+    """Whether output has colours, as NO_COLOR and FORCE_COLOR say; ``None``: where it goes to a terminal."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return True if os.environ.get("FORCE_COLOR") else None
+
+
 def say(text: str) -> None:
     """Print a result."""
-    typer.echo(text)
+    typer.echo(text, color=colour())
 
 
-def say_json(content: Any) -> None:
-    """Print a result for a program; NaN is refused, as JSON has none."""
-    say(json.dumps(content, default=str, allow_nan=False))
+def say_json(content: Any, command: str | None = None) -> None:
+    """Print a result for a program; NaN is refused, as JSON has none.
+
+    Args:
+        content: An object, which gets the number of the schema, or a list.
+        command: The command, where json_output.py knows keys of it from before.
+    """
+    from astra.cli.json_output import with_schema
+
+    printed = with_schema(content, command) if isinstance(content, Mapping) else content
+    say(json.dumps(printed, default=str, allow_nan=False))
 
 
 def absent_as_null(content: Any) -> Any:
@@ -71,12 +87,12 @@ def say_table(table: "Table") -> None:
 
 def note(text: str) -> None:
     """Print a note for a person, on stderr: it is not part of the result."""
-    typer.echo(text, err=True)
+    typer.echo(text, err=True, color=colour())
 
 
 def fail(message: str, exit_code: int, hint: str | None = None) -> int:
     """Print an error on one line, and a hint below it; give back the exit code."""
-    note(f"astra: error: {' '.join(message.split())}")
+    note(f"{typer.style('astra: error:', fg='red', bold=True)} {' '.join(message.split())}")
     if hint:
         note(f"Try `{hint}`.")
     return exit_code
@@ -152,7 +168,7 @@ def database_session(*, read_only: bool = False) -> "Iterator[Settings]":
 
 
 @contextmanager
-def reported(report: "Report | SlurmReport", *, as_json: bool) -> "Iterator[StopRequest]":
+def reported(report: "Report | SlurmReport", command: str, *, as_json: bool) -> "Iterator[StopRequest]":
     """Fill in how the work of this context ends, and print it for a program, whatever happens.
 
     Yields:
@@ -165,7 +181,7 @@ def reported(report: "Report | SlurmReport", *, as_json: bool) -> "Iterator[Stop
             yield stop
     finally:
         if as_json:
-            say_json(report.as_dict())
+            say_json(report.as_dict(), command)
 
 
 def say_sum(found: Mapping[str, Any]) -> None:

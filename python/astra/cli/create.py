@@ -81,7 +81,7 @@ def create(asked: _Arguments) -> None:
     if made is None:
         finish("create", ending)
     elif asked.as_json:
-        say_json(made.as_dict())
+        say_json(made.as_dict(), "create")
     else:
         _say(made, filtered=asked.request.condition is not None)
 

@@ -32,18 +32,18 @@ class _Star:
     """What is known of one star, as ``astra.distance`` takes it."""
 
     k_mag: float | None = option(help="2MASS Ks [mag], in place of that in the header.")
-    e_k_mag: float | None = option(help="Its error [mag].")
+    e_k_mag: float | None = option(help="Error of --k-mag [mag].")
     ebv: float | None = option(help="Reddening E(B-V) [mag].")
-    e_ebv: float | None = option(help="Its error [mag].")
+    e_ebv: float | None = option(help="Error of --ebv [mag].")
     a_k: float | None = option(help="Extinction in Ks [mag], in place of --ebv.")
-    e_a_k: float | None = option(help="Its error [mag].")
+    e_a_k: float | None = option(help="Error of --a-k [mag].")
     plx: float | None = option(help="Parallax of Gaia as published [mas].")
-    e_plx: float | None = option(help="Its error [mas].")
-    gaia_release: str | None = option(help="Of which release it is, e.g. dr3.")
-    ruwe: float | None = option(help="RUWE of Gaia.")
+    e_plx: float | None = option(help="Error of --plx [mas].")
+    gaia_release: str | None = option(help="The release of Gaia that --plx is from, e.g. dr3.")
+    ruwe: float | None = option(help="RUWE of Gaia, which says whether its astrometry is fit.")
     g_mag: float | None = option(help="G of Gaia [mag], for the zero-point of the parallax.")
-    bp_mag: float | None = option(help="BP of Gaia [mag], likewise.")
-    rp_mag: float | None = option(help="RP of Gaia [mag], likewise.")
+    bp_mag: float | None = option(help="BP of Gaia [mag], for the same.")
+    rp_mag: float | None = option(help="RP of Gaia [mag], for the same.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +64,12 @@ class _Arguments:
 
 @takes(_Arguments)
 def distance(asked: _Arguments) -> None:
-    """Print the distances of the stars of some files. No database is needed, and nothing is written.
+    """Print the distances of the stars of some files.
 
-    The numbers are those of `astra run`. Magnitudes, extinction and Gaia come from the header of a file,
-    --catalog, or for one file from options; the last that has a value counts. A file that cannot be read
-    has a line that says why. Exit codes: 0 printed; 2 wrong usage, or a file is not there or not named as in
-    the survey; 78 the weights cannot be used.
+    No database is needed, and nothing is written. The numbers are those of `astra run`. Magnitudes,
+    extinction and Gaia come from the header of a file, --catalog, or for one file from options; the last that
+    has a value counts. A file that cannot be read has a line that says why. Exit codes: 0 printed; 2 wrong
+    usage, or a file is not there or not named as in the survey; 78 the weights cannot be used.
     """
     _check(asked)
     from astra.stars.direct import How, distances_of_files
@@ -140,7 +140,9 @@ def _content(files: list[Path], found: "StarDistance") -> dict[str, Any]:
         {name: _plain(row[name]) for name in table.colnames} | {"flags": flags, "why_not_clean": reasons}
         for row, (flags, reasons) in zip(table, words, strict=True)
     ]
-    return dict(found.meta) | {"results": absent_as_null(rows)}
+    said = dict(found.meta)
+    weights = {"name": said.pop("weights"), "sha256": said.pop("weights_sha256")}
+    return {"weights": weights} | said | {"results": absent_as_null(rows)}
 
 
 def _table(files: list[Path], found: "StarDistance") -> Any:

@@ -57,7 +57,7 @@ def explain(flags: Flags, kind: Kind = "result_flags", task: OfTask = None, as_j
             raise UsageError(f"{error}; {' and '.join(others)} has it: give --task {others[0]}") from None
         raise
     if as_json:
-        say_json(found.as_dict())
+        say_json(found.as_dict(), "explain")
     else:
         say("\n".join(found.lines()))
 

@@ -44,7 +44,7 @@ class _Arguments:
 
 @takes(_Arguments)
 def fetch(asked: _Arguments) -> None:
-    """Fetch the apStar files of stars from the survey's archive, and register them.
+    """Fetch apStar files from the archive of the survey, and register them.
 
     They come to where the archive has them, below SAS_BASE_DIR. Which files those of a star are is known of
     stars that are registered, as by `astra ingest allstar`. A file is fetched if it is not there, or shorter

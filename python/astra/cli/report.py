@@ -45,7 +45,7 @@ def report(
     with database_session() as settings:
         made = making.make_report(output, settings, star, task=found, overwrite=overwrite)
     if as_json:
-        say_json(made.as_json())
+        say_json(made.as_json(), "report")
         return
     counted = {"good": made.good, "clean": made.clean, "warn": made.warn, "bad": made.bad}
     known = [f"{name} {count:,}" for name, count in counted.items() if count is not None]

@@ -39,7 +39,7 @@ def run(asked: RunArguments) -> None:
 
     asked = replace(asked, task=short_name(asked.task))
     report, remedy = Report(task=asked.task), None
-    with reported(report, as_json=asked.as_json) as stop:
+    with reported(report, "run", as_json=asked.as_json) as stop:
         remedy = _execute(asked, report, stop)
     if not asked.as_json:
         if report.fill and report.outcome not in ("dry_run", "nothing_pending"):

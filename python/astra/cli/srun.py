@@ -36,7 +36,7 @@ def srun(asked: SrunArguments) -> None:
 
     asked = replace(asked, task=short_name(asked.task))
     report = SlurmReport(task=asked.task)
-    with reported(report, as_json=asked.as_json) as stop:
+    with reported(report, "srun", as_json=asked.as_json) as stop:
         _execute(asked, report, stop)
     if not asked.as_json:
         _say(report)

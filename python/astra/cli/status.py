@@ -82,7 +82,7 @@ def status(
     nights: Nights = None,
     metrics: Metrics = None,
 ) -> None:
-    """Show what is pending, done, flagged and in hand, how fast it goes, and the recent runs.
+    """Show what is pending, done and flagged, how fast it goes, and the last runs.
 
     A task that cannot be loaded, or whose table is missing, is one line among the others; named as TASK, it
     is an error. A package that has tables here and is not installed is one line as well. A limit is a number
@@ -148,7 +148,7 @@ def status(
             usable = [chosen[each["task"]] for each in found if "error" not in each]
             raise typer.Exit(_checked(found, usable, limits, as_json))
     if as_json:
-        say_json({"tasks": found, "packages_not_installed": others})
+        say_json({"tasks": found, "packages_not_installed": others}, "status")
     else:
         say("\n".join([*_page(found), *([] if task else [*absent(others), *without_effect()])]))
 
@@ -158,7 +158,7 @@ def _explain(named: Any, tasks: Mapping[str, Any], star: str, as_json: bool) -> 
 
     found = why_of_all(tasks, star) if named is None else [why(named, star)]
     if as_json:
-        say_json({"tasks": found})
+        say_json({"tasks": found}, "status --why")
     else:
         say("\n".join(line for each in found for line in paragraphs(each)))
 
@@ -198,7 +198,7 @@ def _watch(look: Callable[[], list[dict[str, Any]]], every: float, as_json: bool
         while True:
             found = persistent(look)
             if as_json:
-                say_json({"tasks": found})
+                say_json({"tasks": found}, "status")
             else:
                 show([*_page(found), f"every {every:g} s; Ctrl-C ends it"], [line(each) for each in found])
             time.sleep(every)
@@ -211,7 +211,7 @@ def _checked(found: list[dict[str, Any]], usable: "list[Task]", limits: "Limits"
     verdict = judge(usable, limits, now(database))
     lines = [line for each in found for line in broken(each, limits.of_all)] + verdict.broken
     if as_json:
-        say_json({"tasks": found} | asdict(verdict) | {"broken": lines})
+        say_json({"tasks": found} | asdict(verdict) | {"broken": lines}, "status")
         return LIMIT_BROKEN if lines else 0
     if lines:
         say("\n".join(lines))

@@ -60,7 +60,7 @@ def compare(
     sentences = [sentence.translate(_PLAIN) for sentence in wording.in_sentences(found)]
     if as_json:
         written = {"output": output and str(output), "elapsed": time.monotonic() - started}
-        say_json(absent_as_null({"summary": sentences} | found.as_json() | written))
+        say_json(absent_as_null({"summary": sentences} | found.as_json() | written), "trials compare")
         return
     say("\n".join(sentences))
     for each in wording.tables(found).values():

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from astra.errors import ConfigError, UsageError
+from astra.errors import ConfigError, UsageError, nearest
 from astra.models import Source
 from astra.system.plugins import FOREIGN, raised
 
@@ -53,7 +53,7 @@ class DustMap:
             ConfigError: ``dustmaps`` or the data of the map are not installed.
         """
         if name not in _MAPS:
-            raise UsageError(f"unknown dust map: {name!r}; it is one of {', '.join(_MAPS)}")
+            raise UsageError(f"unknown dust map: {name!r}{nearest(name, _MAPS, 'it is one of')}")
         known = _MAPS[name]
         try:
             module = importlib.import_module(f"dustmaps.{name}")

@@ -1,13 +1,12 @@
 """Flags in words."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import peewee
 
-from astra.errors import UsageError
+from astra.errors import UsageError, nearest
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, FlaggedOutputModel, Source
 from astra.models.astronn_dist import not_clean_starflags
 from astra.models.base import BaseModel
@@ -205,10 +204,8 @@ def _value(word: str, kind: str, named: dict[str, Flag], summaries: dict[str, in
     try:
         value = int(lowered, 0 if lowered[:2] in ("0x", "0b", "0o") else 10)
     except ValueError:
-        known = [*named, *summaries]
-        close = difflib.get_close_matches(lowered, known, n=3, cutoff=0.4)
-        meant = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(known) or 'none'}"
-        raise UsageError(f"{word!r} is neither a number nor a flag of {kind}; {meant}") from None
+        meant = nearest(word, [*named, *summaries])
+        raise UsageError(f"{word!r} is neither a number nor a flag of {kind}{meant}") from None
     if not 0 <= value < 1 << _BITS:
         raise UsageError(f"not a value of {kind}: {word!r} is not between 0 and 2^{_BITS} - 1")
     return value

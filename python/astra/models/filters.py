@@ -6,7 +6,6 @@ is neither true nor false, so that the row is left out, also after NOT. Arithmet
 integers; what has no value, as a quotient by 0, is NULL.
 """
 
-import difflib
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from lark import Lark, Token, Tree, UnexpectedInput
 from astra.database import doubles
 from astra.database.doubles import Double
 from astra.database.sql import by_code_point, like
-from astra.errors import UsageError
+from astra.errors import UsageError, nearest
 from astra.models.fields import Kind
 
 GRAMMAR = r"""
@@ -410,9 +409,7 @@ class _Translation:
     def _computed(self, tree: Tree, depth: int) -> _Operand:
         name, *arguments = tree.children
         if name.lower() not in FUNCTIONS:
-            close = difflib.get_close_matches(name.lower(), FUNCTIONS, n=3, cutoff=0.5)
-            meant = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(FUNCTIONS)}"
-            raise _Fault(name.start_pos, f"there is no function {name}; {meant}")
+            raise _Fault(name.start_pos, f"there is no function {name}{nearest(name, FUNCTIONS)}")
         function, least, most = FUNCTIONS[name.lower()]
         operands = [self._operand(each, depth) for each in arguments if each is not None]
         if not least <= len(operands) <= most:
@@ -473,9 +470,7 @@ class _Translation:
             return column
         if name.lower() == "null":
             raise _Fault(at, "nothing equals NULL: write IS NULL or IS NOT NULL")
-        close = difflib.get_close_matches(name.lower(), self.columns, n=3, cutoff=0.5)
-        meant = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(self.columns)}"
-        raise _Fault(at, f"there is no column {name}; {meant}")
+        raise _Fault(at, f"there is no column {name}{nearest(name, self.columns)}")
 
     def _number(self, tree: Tree, depth: int) -> _Operand:
         value = _value_of(tree.children[0])

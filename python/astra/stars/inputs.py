@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from astra.errors import nearest
 from astra.ingest.values import A_K_PER_EBV
 from astra.models.source import Source
 from astra.pipelines.astronn_dist.distances.distance import NAMES, TEXTS
@@ -71,7 +72,8 @@ def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
     """
     known = (*NAMES, *_OF_EXTINCTION)
     if unknown := sorted(set(values) - set(known)):
-        raise TypeError(f"unknown keyword {unknown[0]!r}; of a star, give any of {', '.join(known)}")
+        there = nearest(unknown[0], known, "of a star, give any of")
+        raise TypeError(f"unknown keyword {unknown[0]!r}{there}")
     checked = {}
     for name, value in values.items():
         if value is None:

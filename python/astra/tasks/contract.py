@@ -23,7 +23,7 @@ from typing import Any
 
 import peewee
 
-from astra.errors import AstraError, MissingSpectrum, SpectrumError, UsageError
+from astra.errors import AstraError, MissingSpectrum, SpectrumError, UsageError, nearest
 from astra.models.base import BaseModel
 from astra.models.fields import flags_of
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
@@ -388,7 +388,7 @@ class Task:
         if not self.fills:
             raise UsageError(f"task {self.name} has no columns to fill: --fill {name}")
         if name not in self.fills:
-            raise UsageError(f"task {self.name} has no --fill {name}; it has {', '.join(self.fills)}")
+            raise UsageError(f"task {self.name} has no --fill {name}{nearest(name, self.fills, 'it has')}")
         return self.fills[name]
 
     def noted_by(self, text: str) -> Callable[[Callable], Callable]:

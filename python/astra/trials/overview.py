@@ -59,6 +59,7 @@ def _described(trial: TaskTrial) -> dict[str, Any]:
         "rolled_back": trial.rolled_back,
         **dict.fromkeys(("rows", "pending", "error")),
         "weights": [],
+        "weights_used": [],
     }
     try:
         with entered(find_task(trial.task), trial.name) as task:
@@ -74,5 +75,7 @@ def _counted(task: Task) -> dict[str, Any]:
     results = task.output_model
     run_pks = [pk for (pk,) in results.select(results.run_pk).distinct().tuples()]
     runs = TaskRun.select().where(TaskRun.pk << run_pks, TaskRun.weights_name.is_null(False))
-    weights = dict.fromkeys(weights_of(run) for run in runs.order_by(TaskRun.pk))
-    return {"rows": results.select(fn.COUNT(results.task_pk)).scalar(), "weights": list(weights)}
+    weights = {weights_of(run): run for run in runs.order_by(TaskRun.pk)}
+    used = [{"name": run.weights_name, "sha256": run.weights_sha256} for run in weights.values()]
+    rows = results.select(fn.COUNT(results.task_pk)).scalar()
+    return {"rows": rows, "weights": list(weights), "weights_used": used}

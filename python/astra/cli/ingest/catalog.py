@@ -55,7 +55,7 @@ def catalog(asked: _Arguments) -> None:
             on_progress=update,
         )
     if asked.as_json:
-        say_json(report.as_dict())
+        say_json(report.as_dict(), "ingest catalog")
         return
     if asked.dry_run:
         _say_columns(report)
