@@ -20,7 +20,7 @@ The rooms, from the ground up; each imports only from those above it in this lis
     catalogue/   results for other programs: FITS, VOTable, Parquet, text
     report/      results for people: pages and plots
     modelling/   simulated stars and training: nothing that a run imports
-    stars/       distances of single stars without a database
+    stars/       single stars: distances without a database, and all that the database knows of one
     cli/         one file per command
 
 Public names that only re-export what stands in a room:

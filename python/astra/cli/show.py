@@ -7,7 +7,7 @@ import typer
 from astra.cli.console import AsJson, database_session, examples, say, say_json, say_table
 
 if TYPE_CHECKING:
-    from astra.status.star import Line
+    from astra.stars.known import Line
 
 EXAMPLES = examples(
     "astra show 2M08511710+1148160",
@@ -30,16 +30,16 @@ def show(stars: Stars, as_json: AsJson = False) -> None:
     """
     from astra.database.connection import database
     from astra.database.sql import snapshot
-    from astra.status import star
+    from astra.stars import known
 
     with database_session(read_only=True), snapshot(database):
-        found = [star.known_of(name) for name in stars]
+        found = [known.known_of(name) for name in stars]
     if as_json:
         say_json({"stars": found})
         return
     for number, each in enumerate(found):
         say(("\n" if number else "") + each["name"])
-        _say_lines(star.lines(each))
+        _say_lines(known.lines(each))
         if each["is_simulated"]:
             say("\nsimulated: there is no such star on the sky")
         elif each["links"]:

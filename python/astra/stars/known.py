@@ -344,7 +344,7 @@ def _of_result(result: Mapping[str, Any]) -> Iterator[Line]:
 
 def _of_distance(result: Mapping[str, Any]) -> Iterator[Line]:
     """In the words of `astra distance`."""
-    from astra.pipelines.astronn_dist.star_text import lines_of
+    from astra.stars.text import lines_of
 
     names = {name.lower(): name for name in AstroNNdist._meta.fields}
     values = {
