@@ -78,7 +78,7 @@ def test_a_votable_has_units_ucds_descriptions_and_facts(survey, written):
     fields = document.get_first_table().fields
     for column, field in zip(columns(astronn_dist), fields, strict=True):
         assert (field.name, field.ucd) == (column.name, column.ucd)
-        assert " ".join(field.description.split()) == column.description
+        assert field.description == column.description
         assert field.unit == (units.Unit(column.unit) if column.unit else None)
     facts = {info.name: info.value for info in document.infos}
     assert (facts["WEIGHTS"], facts["SEED"], facts["NSPECTRA"]) == ("survey", "7", str(SPECTRA))

@@ -147,8 +147,11 @@ def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 @contextmanager
-def database_session() -> "Iterator[Settings]":
+def database_session(*, read_only: bool = False) -> "Iterator[Settings]":
     """Open the configured database, check its schema, and bind the models to it.
+
+    Args:
+        read_only: Let the database refuse every change.
 
     Raises:
         ConfigError: There is no such SQLite file, or its schema is not the one of this version.
@@ -159,7 +162,7 @@ def database_session() -> "Iterator[Settings]":
     from astra.schema import upgrade as schema
 
     settings = load_settings()
-    with bound_to(open_database(settings)) as database:
+    with bound_to(open_database(settings, read_only=read_only)) as database:
         schema.check(database)
         yield settings
 

@@ -11,10 +11,11 @@
   function recolour(view) {
     const style = getComputedStyle(root);
     for (const model of view.model.references()) {
-      // On a phone the tools would take a fifth of the width.
-      if (model.type === "Toolbar") model.visible = !isNarrow.matches;
+      // On a phone the tools would take a fifth of the width, and there is room for few names.
+      if (model.type === "Toolbar" || model.tags?.includes("wide-only")) model.visible = !isNarrow.matches;
       for (const tag of model.tags ?? []) {
         const [name, variable] = tag.split("=");
+        if (!variable) continue;
         const value = style.getPropertyValue(`--${variable}`).trim();
         model[name] = name === "palette" ? value.split(",") : value;
       }

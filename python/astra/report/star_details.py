@@ -12,8 +12,8 @@ from astra.config import Settings
 from astra.errors import ConfigError, SpectrumError, UsageError
 from astra.models import APOGEE, AstroNNdist, Distance, Source, Spectrum, TaskRun
 from astra.models.apogee import ApogeeSpectrum
-from astra.spectra.grid import CHIPS, DETECTORS, wavelength
-from astra.spectra.rectify import rectify, usable
+from astra.spectra.grid import DETECTORS, wavelength
+from astra.spectra.rectify import rectify, seen, usable
 from astra.tasks.pending import sources_of
 
 if TYPE_CHECKING:
@@ -45,12 +45,20 @@ class Star:
     """All spectra of one star.
 
     Attributes:
+        source: Its row; ``None`` if its spectra have none.
         details: Those with a result, the best spectrum first.
-        pending: How many spectra have no result.
+        pending: Those without one.
     """
 
+    source: Source | None
     details: list[Detail]
-    pending: int
+    pending: list[ApogeeSpectrum]
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the simulator of this package made its spectra."""
+        spectra = [*(detail.spectrum for detail in self.details), *self.pending]
+        return any(getattr(spectrum, "field", "") == "simulated" for spectrum in spectra)
 
 
 def read_details(spectrum_pks: Sequence[int]) -> list[Detail]:
@@ -84,7 +92,9 @@ def read_star(name: str) -> Star:
     keys = [key for query in chosen for (key,) in query.tuples()]
     details = read_details(keys)
     details.sort(key=lambda detail: (not detail.summary.primary_spectrum, detail.spectrum.spectrum_pk))
-    return Star(details, len(keys) - len(details))
+    waiting = sorted(set(keys) - {detail.spectrum.spectrum_pk for detail in details})
+    pending = [Spectrum(pk=key).resolve() for key in waiting]
+    return Star(Source.get_or_none(Source.pk << sources), details, pending)
 
 
 # > The spectrum
@@ -96,14 +106,20 @@ class Pixels:
 
     Attributes:
         wavelength: Vacuum wavelength in the rest frame of the star [Angstrom].
-        flux: As in the file [10^-17 erg / (s cm2 Angstrom)].
+        flux, e_flux: As in the file [10^-17 erg / (s cm2 Angstrom)].
         rectified, e_rectified: Divided by the continuum; 1 where a pixel is masked.
     """
 
     wavelength: np.ndarray
     flux: np.ndarray
+    e_flux: np.ndarray
     rectified: np.ndarray
     e_rectified: np.ndarray
+
+    @cached_property
+    def measured(self) -> np.ndarray:
+        """Whether a pixel can be used; where it cannot, its numbers mean nothing."""
+        return seen(self.rectified, self.e_rectified) & np.isfinite(self.e_flux) & (self.flux != 0)
 
 
 def read_pixels(spectrum: ApogeeSpectrum) -> Pixels | str:
@@ -116,23 +132,9 @@ def read_pixels(spectrum: ApogeeSpectrum) -> Pixels | str:
     if not usable(*arrays)[0]:
         return f"The spectrum has no usable pixel: {spectrum.path}"
     rectified, e_rectified = rectify(*arrays)
-    seen = np.concatenate([np.arange(first, end) for first, end in DETECTORS])
-    return Pixels(wavelength()[seen], read.flux[seen], rectified[0], e_rectified[0])
-
-
-def binned(values: np.ndarray, every: int) -> np.ndarray:
-    """Means of so many neighbouring pixels, with a gap (NaN) after each detector.
-
-    Args:
-        values: Shape (7514,).
-        every: Pixels in one mean; what is left over at the end of a detector is left out.
-    """
-    pieces = []
-    for chip in CHIPS:
-        part = values[chip]
-        part = part[: len(part) // every * every].reshape(-1, every)
-        pieces += [part.mean(axis=1), [np.nan]]
-    return np.concatenate(pieces)
+    on_detectors = np.concatenate([np.arange(first, end) for first, end in DETECTORS])
+    of_file = (each[on_detectors] for each in (wavelength(), read.flux, read.e_flux))
+    return Pixels(*of_file, rectified[0], e_rectified[0])
 
 
 # > The draws

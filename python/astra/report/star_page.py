@@ -5,42 +5,88 @@ from typing import Any
 import numpy as np
 
 from astra.config import Settings
+from astra.models.apogee import ApogeeSpectrum
+from astra.models.astronn_dist import AstroNNdist
 from astra.models.base import BaseModel
 from astra.models.explain import flags_set, why_not_clean
+from astra.models.links import coordinates_of, links_of
 from astra.report.bailer_jones import of_star
 from astra.report.contents import Contents
-from astra.report.figures import Embedded, add_histogram, add_line, embed, plot
+from astra.report.figures import add_histogram, add_line, embed, plot
 from astra.report.page import RESULTS, STAR, Section, macros, page
-from astra.report.star_details import SAME, Detail, Drawing, Pixels, Star, binned, read_pixels
+from astra.report.star_details import SAME, Detail, Drawing, Pixels, Star, read_pixels
+from astra.report.star_distances import Estimate, axis_of, bars, estimates, headings
+from astra.report.star_place import Others, place, read_others
+from astra.report.star_spectrum import KINDS, rows, whole
 from astra.report.summaries import histogram, steps
+from astra.spectra.lines import LINES
 
 #: What a page without its figures still has.
 NUMBERS_REMAIN = "Their numbers are said below each of them."
 
 _BINS = 20  # of the draws
+_WHOLE = 4  # pixels in a point of the figure of the whole spectrum
+_LIGHT = 299_792.458  # km/s
 _SAME = f"{SAME:.0e}".replace("e-0", "e-")
 _FORMATS = {"mas": ".4g", "mag": ".2f", "pc": ",.0f"}
 
 
-def star_page(name: str, star: Star, contents: Contents, settings: Settings) -> str:
-    """The HTML document.
+def star_page(
+    name: str, star: Star, contents: Contents, settings: Settings, others: Others | None = None
+) -> str:
+    """The HTML document; only within ``snapshot``.
 
     Args:
         name: What the star is called if it has no result.
         star: What the database has of it.
         contents: Of its spectra with a result.
         settings: Where weights and spectra are.
+        others: Those that it is put among; read anew if they are not given.
     """
     drawing = Drawing(settings)
     title = star.details[0].name if star.details else name
+    found = estimates(star.details)
     sections = []
-    for detail in star.details:
+    if star.details:
+        sections.append(Section("distances", "Distances, side by side", _distances(found)))
+        among = macros(STAR).place(place(star.details[0], read_others() if others is None else others))
+        sections.append(Section("place", "Among the others of this database", among))
+    for heading, detail in headings(star.details).items():
         key, pull = f"spectrum-{detail.result.task_pk}", contents.pull_of(detail.summary.spectrum_pk)
-        sections.append(Section(key, detail.spectrum.product_id, draw_spectrum(detail, pull, key, drawing)))
+        sections.append(Section(key, heading, draw_spectrum(detail, pull, key, drawing, alone=False)))
+    for spectrum in star.pending:
+        key = f"pending-{spectrum.spectrum_pk}"
+        sections.append(Section(key, "Spectrum without a result", _pending(spectrum, key)))
     if star.details:
         sections.append(weights(contents))
-    head = macros(STAR).head(title, star, contents)
-    return page(f"astra: {title}", head, sections, without_script=NUMBERS_REMAIN)
+    return page(
+        f"astra: {title}", _head(title, star, contents, found), sections, without_script=NUMBERS_REMAIN
+    )
+
+
+def _head(title: str, star: Star, contents: Contents, found: list[Estimate]) -> str:
+    """Name, the distance to use, where the star is, and who else knows it."""
+    coordinates = coordinates_of(star.source)
+    places = coordinates.lines() if coordinates else {}
+    links = {} if star.is_simulated else links_of(star.source)
+    return macros(STAR).head(title, star, contents, found[0] if found else None, places, links)
+
+
+def _distances(found: list[Estimate]) -> str:
+    """All of them in one table, each with its place on one axis."""
+    axis = axis_of(found)
+    rows_of_table = list(zip(found, bars(found, axis), strict=True))
+    ticks = axis.ticks() if axis else []
+    return macros(STAR).distances(rows_of_table, ticks, bool(axis and axis.logarithmic))
+
+
+def _pending(spectrum: ApogeeSpectrum, key: str) -> str:
+    """A spectrum that has no result yet."""
+    said = macros(STAR).missing(f"{spectrum.product_id}: run `astra run astronn_dist` for its distance.")
+    pixels = read_pixels(spectrum)
+    if isinstance(pixels, str):
+        return said + macros(STAR).missing(pixels)
+    return said + _pixels(pixels, key, 1, spectrum.v_rad)
 
 
 def weights(contents: Contents) -> Section:
@@ -48,7 +94,9 @@ def weights(contents: Contents) -> Section:
     return Section("weights", "Weights", macros(RESULTS).weights(contents.kinds))
 
 
-def draw_spectrum(detail: Detail, pull: float, key: str, drawing: Drawing, every: int = 1) -> str:
+def draw_spectrum(
+    detail: Detail, pull: float, key: str, drawing: Drawing, every: int = 1, *, alone: bool = True
+) -> str:
     """All of one spectrum, without a heading, as HTML.
 
     Args:
@@ -56,13 +104,14 @@ def draw_spectrum(detail: Detail, pull: float, key: str, drawing: Drawing, every
         pull: Against Gaia; NaN where there is none.
         key: Begins the names of its figures; unique in the page.
         drawing: Repeats its draws.
-        every: Pixels in one point of its spectrum.
+        every: Pixels in one step of its spectrum.
+        alone: Whether nothing else in the page says the distances of the star.
     """
     pixels = read_pixels(detail.spectrum)
     if isinstance(pixels, str):
         figures = macros(STAR).missing(pixels)
     else:
-        figures = _pixels(pixels, key, every) + _draws(detail, pixels, key, drawing)
+        figures = _pixels(pixels, key, every, detail.summary.v_rad) + _draws(detail, pixels, key, drawing)
     columns = {
         "The result": detail.result,
         "The spectrum": detail.spectrum,
@@ -72,20 +121,30 @@ def draw_spectrum(detail: Detail, pull: float, key: str, drawing: Drawing, every
     fields = {title: row and _fields(row) for title, row in columns.items()}
     result, spectrum = detail.result, detail.spectrum
     reasons = why_not_clean(result.result_flags, result.not_clean, spectrum.spectrum_flags, spectrum.release)
-    beside = dict(of_star(detail.source))
+    unchecked = list(dict.fromkeys(flags_set(AstroNNdist, "not_checked", result.not_checked).values()))
+    beside = dict(of_star(detail.source)) if alone else {}
     return macros(STAR).spectrum(
-        detail, _place(detail), pull, beside, flags_of_detail(detail), reasons, figures, fields
+        detail,
+        _place(detail),
+        pull,
+        alone,
+        beside,
+        flags_of_detail(detail),
+        reasons,
+        unchecked,
+        figures,
+        fields,
     )
 
 
 def _place(detail: Detail) -> list[str]:
     row = detail.summary
     found = [
-        f"sdss_id {row.sdss_id}" if row.sdss_id else "",
+        row.product_id,
         row.telescope,
         f"field {row.field}" if row.field else "",
         row.release,
-        f"l, b = {row.l:.3f}°, {row.b:.3f}°".replace("-", "−") if np.isfinite(row.l) else "",
+        f"{row.n_visits} {'visit' if row.n_visits == 1 else 'visits'}" if row.n_visits else "",
         "" if row.primary_spectrum else "not the best spectrum of its star",
     ]
     return [part for part in found if part]
@@ -115,30 +174,16 @@ def _value(value: Any) -> str:
 # > Figures
 
 
-def _pixels(pixels: Pixels, key: str, every: int) -> str:
-    rectified, flux = pixels.rectified, pixels.flux
-    masked = int(((rectified == 1) & (pixels.e_rectified == 1)).sum())
-    numbers = {"rectified": np.nanmedian(rectified), "flux": np.nanmedian(flux), "masked": masked}
+def _pixels(pixels: Pixels, key: str, every: int, v_rad: float) -> str:
     return macros(STAR).pixels(
-        _line(f"{key}-rectified", pixels, rectified, every, "flux / continuum", "accent", 260),
-        _line(f"{key}-flux", pixels, flux, every, "flux", "muted", 200),
-        numbers | {"pixels": len(rectified)},
-        every,
+        rows(pixels, key, every), whole(pixels, key, _WHOLE), KINDS, every, _dib(v_rad)
     )
 
 
-def _line(
-    name: str, pixels: Pixels, values: np.ndarray, every: int, label: str, colour: str, height: int
-) -> Embedded:
-    x, y = (binned(each, every).astype(np.float32) for each in (pixels.wavelength, values))
-    finite = y[np.isfinite(y)]
-    low, high = np.percentile(finite, (0.2, 99.8)) if len(finite) else (0.0, 1.0)
-    margin = 0.08 * (high - low) or 0.5
-    x_range = (float(np.nanmin(x)) - 20, float(np.nanmax(x)) + 20)
-    y_range = (float(low - margin), float(high + margin))
-    canvas = plot("vacuum wavelength [Å]", label, x_range, y_range, height=height)
-    add_line(canvas, x, y, colour, line_width=1)
-    return embed(name, canvas)
+def _dib(v_rad: float) -> float:
+    """Where the interstellar band is in the frame of a star, if its dust moves like the Sun [Angstrom]."""
+    (rest,) = (line.wavelength for line in LINES if line.kind == "interstellar")
+    return rest * (1 - v_rad / _LIGHT)
 
 
 def _draws(detail: Detail, pixels: Pixels, key: str, drawing: Drawing) -> str:

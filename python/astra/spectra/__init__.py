@@ -8,5 +8,6 @@ content.py           the bytes of a file, or the error of the operating system
 fits_structure.py    where the images of a FITS file lie, and whether its sizes are plausible
 grid.py              the pixels of an apStar spectrum: detectors, mask bits, continuum
 rectify.py           counts on 8575 pixels -> continuum-normalised flux on 7514
+lines.py             names and vacuum wavelengths of spectral lines
 coverage.py          how much of a spectrum the network sees
 """

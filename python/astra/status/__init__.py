@@ -6,5 +6,6 @@ nights.py      results, medians and throughput by night
 text.py        the status as lines for a person
 limits.py      the status, and nights, against limits for a scheduler
 metrics.py     the status as metrics for Prometheus
+star.py        all that the database knows of one star
 why.py         why the spectra of one star are pending, stale, done or withheld
 """

@@ -17,7 +17,6 @@ from astra.modelling.simulator.published import (
     METALLICITIES,
     _linear,
     _smooth,
-    _vacuum,
     read_blended,
     read_grid,
 )
@@ -71,15 +70,6 @@ def test_between_nodes_a_smooth_grid_is_nearer_to_the_truth_than_a_linear_one(em
         return np.sqrt(np.mean((found - truth) ** 2))
 
     assert rms(_smooth) < 0.7 * rms(_linear)
-
-
-def test_wavelengths_in_air_and_vacuum_differ_as_measured():
-    air = np.array([15_000.0, 16_000.0, 17_000.0])
-    inverse = (1e4 / air) ** 2
-    # Edlen 1966, Metrologia 2, 71: another fit to other measurements.
-    refractivity = 1e-8 * (8342.13 + 2406030 / (130 - inverse) + 15997 / (38.9 - inverse))
-
-    assert np.allclose(_vacuum(air), air * (1 + refractivity), rtol=2e-8)
 
 
 # > Real stars

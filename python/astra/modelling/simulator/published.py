@@ -21,6 +21,7 @@ from astra.modelling.simulator.simulator import Emulator, Population, Simulator,
 from astra.modelling.simulator.stars import LOGG, METALLICITY, TEFF
 from astra.spectra.fits_structure import structure_of
 from astra.spectra.grid import N_GRID, wavelength
+from astra.spectra.lines import to_vacuum
 
 # Where one emulator hands over to the next: its weight falls from 1 to 0 between the two values.
 GIANT_LOGG, GRID_TEFF, COOL_DWARF_TEFF = (3.5, 4.0), (6800.0, 7500.0), (4150.0, 3900.0)
@@ -177,21 +178,12 @@ def read_grid(path: Path) -> GridEmulator:
             header, flux = hdus[1].header, np.asarray(hdus[1].data.T, float)
             metallicity, teff, logg = (np.asarray(hdus[index].data) for index in (2, 3, 4))
             log_air = header["CRVAL2"] + header["CDELT2"] * np.arange(flux.shape[1])
-        spectra = _on_pixels(flux, _vacuum(10**log_air))
+        spectra = _on_pixels(flux, to_vacuum(10**log_air))
         nodes = itertools.product(COOL, LOGGS, METALLICITIES)
         cool = [spectra[(teff == t) & (logg == g) & (metallicity == m)][0] for t, g, m in nodes]
         hot = [spectra[(teff == t) & (np.abs(metallicity) < 0.1)][0] for t in HOT]
     shape = len(COOL), len(LOGGS), len(METALLICITIES), N_GRID
     return GridEmulator(np.array(cool, np.float32).reshape(shape), np.array(hot, np.float32))
-
-
-def _vacuum(air: np.ndarray) -> np.ndarray:
-    """Vacuum wavelength [Angstrom] of one in air (Ciddor 1996, Applied Optics 35, 1566)."""
-    vacuum = air
-    for _ in range(2):
-        wavenumber = (1e4 / vacuum) ** 2
-        vacuum = air * (1 + 0.05792105 / (238.0185 - wavenumber) + 0.00167917 / (57.362 - wavenumber))
-    return vacuum
 
 
 def _on_pixels(flux: np.ndarray, vacuum: np.ndarray) -> np.ndarray:
