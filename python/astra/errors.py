@@ -20,7 +20,6 @@ Of several workers, the failure that comes first in ``SEVERITY`` decides.
 """
 
 import os
-import re
 from collections.abc import Iterable
 
 #: Exit codes, beginning with the one that most needs somebody to act on it.
@@ -116,10 +115,11 @@ def nearest(word: str, known: Iterable[str], otherwise: str | None = "there are"
     import difflib
 
     names = list(dict.fromkeys(known))
-    # What all begin with, such as "--", makes none more alike than another.
-    shared = len(re.match(r"(.*[-_.])?", os.path.commonprefix(names).lower())[0]) if len(names) > 1 else 0
-    word = word.lower().removeprefix(names[0][:shared].lower() if names else "")
-    alike = {name: difflib.SequenceMatcher(None, word, name.lower()[shared:]).ratio() for name in names}
+    # What all begin with, such as "--" or "ASTRA_", makes none more alike than another.
+    shared = os.path.commonprefix([*(name.lower() for name in names), word.lower()])
+    at = len(shared) if len(names) > 1 and (len(shared) > 3 or not shared.isalnum()) else 0
+    word = word.lower()[at:]
+    alike = {name: difflib.SequenceMatcher(None, word, name.lower()[at:]).ratio() for name in names}
     # A word that is a part of a name: "extinction" of "flag_missing_extinction".
     alike |= {name: max(alike[name], _ALIKE) for name in names if len(word) > 3 and word in name.lower()}
     enough = max(_ALIKE, max(alike.values(), default=0) - _NEARLY)

@@ -89,7 +89,7 @@ def test_a_group_alone_says_what_is_missing(astra, group):
     code, _, err = astra(group)
 
     assert code == 2
-    assert err.startswith("astra: error: a command is missing; there are ")
+    assert err.startswith("astra: error: Missing command; there are ")
 
 
 # > The nearest name

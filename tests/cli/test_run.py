@@ -17,7 +17,7 @@ from astra.models import AstroNNdist, TaskRun
 from astra.pipelines.astronn_dist.weights.files import load_weights, save_weights
 
 KEYS = (
-    "task v_astra run_pk processed measured rederived no_result fill filled flags bad warn withheld "
+    "schema task v_astra run_pk processed measured rederived no_result fill filled flags bad warn withheld "
     "withheld_reasons kept pending elapsed_s spectra_per_s weights seed outcome exit_code error"
 ).split()
 
@@ -196,7 +196,7 @@ def test_two_workers_do_what_one_does(astra, three_stars, toy_weights):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["run", "astronn_dst"], "unknown task 'astronn_dst'; installed tasks: astronn_dist"),
+        (["run", "astronn_dst"], "unknown task 'astronn_dst'; did you mean astronn_dist?"),
         (["run", "astronn_dist", "ApogeeVisitSpectrumInApStar"], "works on combined spectra"),
         (["run", "astronn_dist", "apVisit"], "works on combined spectra"),
         (["run", "astronn_dist", "BossSpectrum"], "'BossSpectrum' is neither a model"),

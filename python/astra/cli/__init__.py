@@ -4,6 +4,7 @@
     console.py       what commands share: output, the configured database, one report for every ending
     task_options.py  the options of a task, which a command on it takes beside its own
     tables.py        tables of results
+    json_output.py   what --json prints: the names of its keys, and what they mean
 
 One file for each command, named after it, with a function of this name or, for a group, an `app`;
 `astra version` and the answer to `astra migrate` are here:

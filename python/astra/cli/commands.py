@@ -185,7 +185,7 @@ class AstraGroup(_Shown, TyperGroup):
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
         """Read the words of the command line; without any, say which commands there are."""
         if not args and not self.invoke_without_command and not ctx.resilient_parsing:
-            ctx.fail(f"a command is missing; there are {', '.join(self.commands)}")
+            ctx.fail(f"Missing command; there are {', '.join(self.commands)}")
         return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: typer.Context, formatter: HelpPage) -> None:

@@ -211,6 +211,12 @@ class Task:
         """Pickled like a function: by where it is defined."""
         return self.__wrapped__.__qualname__
 
+    def __copy__(self) -> "Task":
+        """Another object, whose attributes may be set: a trial has another key."""
+        made = object.__new__(type(self))
+        made.__dict__ |= self.__dict__
+        return made
+
     def _answered(self, spectra: Iterable[Any], options: Mapping[str, Any]) -> Iterator[Any]:
         source = iter(spectra)
         unanswered: collections.deque[Any] = collections.deque()

@@ -4,7 +4,7 @@ from typing import Any
 
 from peewee import fn
 
-from astra.errors import ConfigError, UsageError
+from astra.errors import ConfigError, UsageError, nearest
 from astra.models.pipeline import TaskRun, TaskTrial
 from astra.running.runs import weights_of
 from astra.tasks.contract import Task
@@ -39,7 +39,8 @@ def look_up(word: str) -> tuple[Task, TaskTrial]:
         return task, trial
     found = list(TaskTrial.select().where(TaskTrial.name == name).order_by(TaskTrial.task))
     if not found:
-        raise UsageError(f"no task has a {name}; `astra trials list` shows what there is")
+        near = nearest(name, [each.name for each in TaskTrial.select(TaskTrial.name)], None)
+        raise UsageError(f"no task has a {name}; `astra trials list` shows what there is{near}")
     if len(found) > 1:
         keys = " or ".join(f"{trial.task}@{name}" for trial in found)
         raise UsageError(f"several tasks have a {name}: give {keys}")
