@@ -10,7 +10,7 @@ One file for each command, named after it, with a function of this name or, for 
     distance.py
     init.py, ingest/, fetch.py, run.py, srun.py, status.py
     trials.py, trials_compare.py
-    create.py, report.py, explain.py
+    create.py, report.py, serve.py, explain.py
     models.py, simulate.py, train.py, compare.py
     config.py, doctor.py, tasks.py
 """
@@ -36,8 +36,8 @@ app = typer.Typer(
 )
 # In the order in which the help lists them.
 for _name in (
-    *("distance", "init", "ingest", "fetch", "run", "srun", "status", "doctor", "report", "trials", "models"),
-    *("simulate", "compare", "train", "create", "explain", "tasks", "config"),
+    *("distance", "init", "ingest", "fetch", "run", "srun", "status", "doctor", "report", "serve", "trials"),
+    *("models", "simulate", "compare", "train", "create", "explain", "tasks", "config"),
 ):
     _module = import_module(f"astra.cli.{_name}")
     if hasattr(_module, "app"):

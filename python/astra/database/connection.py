@@ -101,8 +101,8 @@ def _open_sqlite(file: Path, create: bool) -> peewee.Database:
     database = peewee.SqliteDatabase(str(file), pragmas=pragmas, timeout=SQLITE_WAIT_S)
     # The view `distances` and what is watched need these; libraries built without SQLite's own mathematics
     # lack them.
-    database.register_function(_log10, "log10", 1)
-    database.register_function(_sqrt, "sqrt", 1)
+    for name, function in SQLITE_FUNCTIONS.items():
+        database.register_function(function, name, 1)
     database.register_aggregate(_Median, MEDIAN, 1)
     try:
         database.connect()
@@ -120,6 +120,10 @@ def _log10(value: float | None) -> float | None:
 
 def _sqrt(value: float | None) -> float | None:
     return math.sqrt(value) if value is not None and value >= 0 else None
+
+
+#: Functions of one number that every connection to SQLite has.
+SQLITE_FUNCTIONS = {"log10": _log10, "sqrt": _sqrt}
 
 
 class _Median:
