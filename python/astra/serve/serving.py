@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import peewee
 import uvicorn
-from datasette import hookimpl
+from datasette import handle_exception, hookimpl
 from datasette.app import Datasette
 from datasette.database import Database
 from datasette.plugins import pm
@@ -35,6 +35,9 @@ from astra.serve.copying import Copy, copy_database
 from astra.serve.counting import CountedTogether
 from astra.serve.describing import described_models, description
 from astra.serve.rendering import Cells
+
+# Else a mistyped query fills the terminal with a traceback and all its variables; the page says what is wrong.
+handle_exception.rich = None
 
 HOST = "127.0.0.1"
 #: That of datasette; another one where it is taken, and none was asked for.
