@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import peewee
 import uvicorn
-from datasette import handle_exception, hookimpl
+from datasette import hookimpl
 from datasette.app import Datasette
 from datasette.database import Database
 from datasette.plugins import pm
@@ -35,9 +35,6 @@ from astra.serve.copying import Copy, copy_database
 from astra.serve.counting import CountedTogether
 from astra.serve.describing import described_models, description
 from astra.serve.rendering import Cells
-
-# Else a mistyped query fills the terminal with a traceback and all its variables; the page says what is wrong.
-handle_exception.rich = None
 
 HOST = "127.0.0.1"
 #: That of datasette; another one where it is taken, and none was asked for.
@@ -153,6 +150,11 @@ def serve(served: Served, port: int | None, on_ready: Callable[[str], None], *, 
 @contextmanager
 def site_of(served: Served) -> Iterator[Datasette]:
     """Datasette over what is served; at the end its connections are closed."""
+    # Imported only now: before datasette.app, it would not find its own plugins.
+    from datasette import handle_exception
+
+    # The page says what is wrong with a query; the terminal need not show it with every variable of datasette.
+    handle_exception.rich = None
     plugin = _Plugin(served.models)
     pm.register(plugin)
     site = Datasette(
