@@ -1,6 +1,5 @@
 """``astra create``: writes the catalogue from the database to a file."""
 
-import importlib.util
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -20,12 +19,13 @@ from astra.catalogue.query import Rows, refuse_mixture
 from astra.catalogue.table import Batch, Table, flag_bits, values
 from astra.database.connection import database as configured
 from astra.database.sql import batches, snapshot
-from astra.errors import AstraError, ConfigError, Interrupted, UsageError
+from astra.errors import AstraError, Interrupted, UsageError
 from astra.models import Distance
 from astra.models.filters import Filter
 from astra.running.ending import StopRequest
 from astra.schema.packages import check_task
 from astra.system.atomic import output_file, refuse_to_replace
+from astra.system.extras import require
 from astra.tasks.contract import Task
 
 _WRITERS = {
@@ -105,8 +105,8 @@ class Request:
             )
         refuse_to_replace(self.path, overwrite=self.overwrite)
         _ = self.wanted
-        if self.format is Format.PARQUET and importlib.util.find_spec("pyarrow") is None:
-            raise ConfigError("--format parquet needs pyarrow: pip install 'astra-distances[parquet]'")
+        if self.format is Format.PARQUET:
+            require("pyarrow", "--format parquet", "parquet")
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def site_of(served: Served) -> Iterator[Datasette]:
     # Imported only now: before datasette.app, it would not find its own plugins.
     from datasette import handle_exception
 
-    # The page says what is wrong with a query; the terminal need not show it with every variable of datasette.
+    # The page says what is wrong with a query; the terminal need not show it with all variables of datasette.
     handle_exception.rich = None
     plugin = _Plugin(served.models)
     pm.register(plugin)
@@ -262,8 +262,8 @@ class _ReadOnly(Database):
 def _cast(view: str, model: type[BaseModel]) -> str:
     """SQL for a view of one connection that takes the place of another, with types for what is computed.
 
-    An address has only texts. SQLite compares a text with a column of numbers as a number; what a view computes
-    is not a column, and any number would be less than any text.
+    An address has only texts. SQLite compares a text with a column of numbers as a number; what a view
+    computes is not a column, and any number would be less than any text.
     """
     types = {column: _CASTS.get(kind_of(field)) for column, field in model._meta.columns.items()}
     columns = [
