@@ -21,15 +21,14 @@ _NOT_IN_A_NAME = re.compile(r"[^\w.+-]")
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="The task.")]
 Star = Annotated[str | None, typer.Option(metavar="STAR", help="Only this star: an sdss_id or an APOGEE id.")]
 Output = Annotated[
-    Path | None, typer.Option(metavar="PATH", help="The file to write; else TASK-report.html or star-STAR.html.")
+    Path | None,
+    typer.Option(metavar="PATH", help="The file to write; else TASK-report.html, or star-STAR.html."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 
 
 def report(
-    task: _NOT_IN_A_NAME = re.compile(r"[^\w.+-]")
-
-TaskName = "astronn_dist",
+    task: TaskName = "astronn_dist",
     star: Star = None,
     output: Output = None,
     overwrite: Overwrite = False,
