@@ -118,7 +118,7 @@ $(VENV)/bin/python:
 $(RUN): $(INPUTS) | $(VENV)/bin/python
 	@echo "installing astra and what it needs"
 	@$(PIP) uninstall --yes astra
-	@$(PIP) install --editable . --constraint constraints.txt
+	@$(PIP) install --editable '.[report,serve]' --constraint constraints.txt
 	@touch $@
 
 # astroNN declares TensorFlow, which the normalisation never imports: without its dependencies, a gigabyte less.

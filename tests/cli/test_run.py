@@ -156,17 +156,20 @@ def test_the_embedded_default_is_taken_last_and_announced_with_its_range(
 ):
     weights = load_weights(toy_weights)
     path = embedded_folder / "sim1.safetensors"
-    save_weights(replace(weights, details={"range": "giants and dwarfs"}), path)
+    covered = "giants and dwarfs: to M_Ks = -7; not for pairs"
+    save_weights(replace(weights, details={"range": covered}), path)
 
     code, out, err = astra("run", "astronn_dist", "--json")
 
     sha256 = load_weights(path).sha256
-    said = f"sim1 (sha256 {sha256[:12]}); embedded default; range of validity: giants and dwarfs"
+    said = f"sim1 (sha256 {sha256[:12]}); embedded default"
     assert code == 0
     assert _said_of_weights(err) == [f"astra: INFO: weights {said}"]
-    assert json.loads(out)["weights"] == {"name": "sim1", "sha256": sha256, "range": "giants and dwarfs"}
+    # On one line of a terminal; `astra models show` has all of it.
+    assert "astra: INFO: valid: giants and dwarfs\n" in err
+    assert json.loads(out)["weights"] == {"name": "sim1", "sha256": sha256, "range": covered}
     record = TaskRun.get()
-    assert (record.weights_origin, record.weights_range) == ("embedded default", "giants and dwarfs")
+    assert (record.weights_origin, record.weights_range) == ("embedded default", covered)
     assert AstroNNdist.select().count() == 3
 
 

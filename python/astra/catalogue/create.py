@@ -1,6 +1,5 @@
 """``astra create``: writes the catalogue from the database to a file or to standard output."""
 
-import importlib.util
 import logging
 import sys
 import time
@@ -22,12 +21,13 @@ from astra.catalogue.sink import sink
 from astra.catalogue.table import Batch, Table, flag_bits, values
 from astra.database.connection import database as configured
 from astra.database.sql import batches, snapshot
-from astra.errors import AstraError, ConfigError, Interrupted, UsageError
+from astra.errors import AstraError, Interrupted, UsageError
 from astra.models import Distance
 from astra.models.filters import Filter
 from astra.running.ending import StopRequest
 from astra.schema.packages import check_task
 from astra.system.atomic import refuse_to_replace
+from astra.system.extras import require
 from astra.tasks.contract import Task
 
 _WRITERS = {
@@ -143,8 +143,7 @@ class Request:
         if self.written_as is Format.PARQUET:
             if is_compressed(self.path):
                 raise UsageError(f"{self.path}: Parquet is compressed already: leave out .gz")
-            if importlib.util.find_spec("pyarrow") is None:
-                raise ConfigError("--format parquet needs pyarrow: pip install 'astra-distances[parquet]'")
+            require("pyarrow", "--format parquet", "parquet")
         _ = self.wanted
 
 

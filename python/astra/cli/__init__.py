@@ -12,7 +12,7 @@ One file for each command, named after it, with a function of this name or, for 
     distance.py
     init.py, ingest/, fetch.py, run.py, srun.py, status.py
     trials.py, trials_compare.py
-    show.py, query.py, create.py, report.py, explain.py
+    show.py, query.py, create.py, report.py, serve.py, explain.py
     models.py, simulate.py, train.py, compare.py
     config.py, doctor.py, tasks.py, completion.py, help.py
 """
@@ -36,7 +36,7 @@ from astra.system.processes import set_up_logging
 COMMANDS = {
     "Distances": ("distance", "run", "srun", "status"),
     "The database": ("init", "ingest", "fetch", "trials"),
-    "Results": ("show", "query", "report", "create", "explain"),
+    "Results": ("show", "query", "report", "serve", "create", "explain"),
     "Models": ("models", "train", "simulate", "compare"),
     "The installation": ("doctor", "config", "tasks", "completion", "version", "help"),
 }

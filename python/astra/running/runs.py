@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -182,11 +183,16 @@ def _said(holder: TaskRun | Provenance, name: str) -> str:
 
 def announce(provenance: Provenance) -> None:
     """Say at the start of a run which weights it takes, why, and what they are good for."""
-    if provenance.weights_name is not None:
-        facts = [weights_of(provenance), provenance.weights_origin or ""]
-        if provenance.weights_range:
-            facts.append(f"range of validity: {provenance.weights_range}")
-        log.info("weights %s", "; ".join(filter(None, facts)))
+    if provenance.weights_name is None:
+        return
+    log.info("weights %s", "; ".join(filter(None, [weights_of(provenance), provenance.weights_origin])))
+    if provenance.weights_range:
+        log.info("valid: %s", _in_short(provenance.weights_range))
+
+
+def _in_short(text: str) -> str:
+    """The first part of a range of validity; `astra models show` has all of it."""
+    return re.split("[:;]", text, maxsplit=1)[0].strip()
 
 
 def this_process() -> dict[str, Any]:

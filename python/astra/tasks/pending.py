@@ -268,8 +268,19 @@ def sources_of(stars: Collection[str]) -> tuple[int, ...] | None:
 
 
 def sources_by_name(stars: Iterable[str]) -> dict[str, list[int]]:
-    """The sources of any number of stars, by their names as in ``sources_of``; without those not there."""
+    """The sources of any number of stars, by their names as in ``sources_of``; without those not there.
+
+    A name that is not there in lower case is looked for in capitals.
+    """
     names = set(stars)
+    found = _by_exact_name(names)
+    if capitals := {name: name.upper() for name in names - found.keys() if name != name.upper()}:
+        there = _by_exact_name(set(capitals.values()))
+        found |= {name: there[upper] for name, upper in capitals.items() if upper in there}
+    return found
+
+
+def _by_exact_name(names: set[str]) -> dict[str, list[int]]:
     texts = {name for name in names if not name.isdecimal()}
     # SQLite raises on a number that no column can hold, and Python on one of thousands of digits.
     short = (name for name in names - texts if len(name) <= _MOST_DIGITS)
