@@ -20,11 +20,12 @@ from full_survey import fill
 
 from astra.catalogue.columns import columns
 from astra.catalogue.options import Format
-from astra.models import Source
+from astra.models import ApogeeCoaddedSpectrumInApStar, Source
 from astra.pipelines.astronn_dist import astronn_dist
 
 #: What pandas and polars cannot know of CSV: docs/catalogue.md.
 PANDAS_CSV = {"dtype_backend": "numpy_nullable", "dtype": {"cc_flg": "string"}}
+PANDAS_CSV |= {"keep_default_na": False, "na_values": ""}
 POLARS_CSV = {"infer_schema_length": None, "schema_overrides": {"cc_flg": polars.String}}
 
 
@@ -163,8 +164,9 @@ def test_csv_that_looks_like_numbers_at_first_is_text(db, create, reader):
     last = Source.select(peewee.fn.MAX(Source.pk)).scalar()
     Source.update(cc_flg="000", healpix=None).where(Source.pk != last).execute()
     Source.update(cc_flg="0c0", healpix=7).where(Source.pk == last).execute()
+    ApogeeCoaddedSpectrumInApStar.update(field="NA").execute()
 
     read = reader(create("c.csv").path)
 
-    assert (read["cc_flg"][0], read["cc_flg"][-1]) == ("000", "0c0")
+    assert (read["cc_flg"][0], read["cc_flg"][-1], read["field"][0]) == ("000", "0c0", "NA")
     assert (plain(read["healpix"][0]), read["healpix"][-1]) == (None, 7)

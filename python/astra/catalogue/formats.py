@@ -190,6 +190,15 @@ def _write_rows(stream: BinaryIO, table: Table) -> None:
 
 
 def _lines(rows: Iterable[Iterable]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    lines = _Lines()
+    # A text is in quotes where it has a character of this end of a line: programs take either for one.
+    csv.writer(lines, lineterminator="\r\n").writerows(rows)
+    return "".join(lines).encode()
+
+
+class _Lines(list[str]):
+    """Lines that are written, each with a line feed at its end."""
+
+    def write(self, line: str) -> None:
+        """Keep a line."""
+        self.append(line.removesuffix("\r\n") + "\n")

@@ -37,7 +37,8 @@ class _RequestArguments:
         "Parquet needs astra-distances[parquet].",
     )
     names: Names = option(
-        default=Names.ASTRA, help="Names of columns: as in SQL, or those of DR19, and then its two tables."
+        default=Names.ASTRA,
+        help="Columns called as in SQL, or as DR19 published them; FITS then has its two tables.",
     )
     condition: str | None = option("--where", metavar="FILTER", help="Only such rows, in the words of SQL.")
     mixed: bool = option("--mixed", default=False, help="Accept results of different weights or versions.")
