@@ -93,7 +93,7 @@ def test_a_star_with_a_file_shows_its_spectrum_and_its_draws(wide):
         "[...document.querySelectorAll('dialog[open] [data-figure]')].every(e => e.dataset.drawn === 'done')"
     )
 
-    assert page.locator("dialog[open] [data-figure]").count() == 5
+    assert page.locator("dialog[open] [data-figure]").count() == 7
     assert page.locator("dialog[open] canvas").count() >= 5
     assert "equals the stored row to 1e-5" in page.text_content("dialog[open]")
     assert page.evaluate("(d => d.scrollWidth <= d.clientWidth)(document.querySelector('dialog[open]'))")
@@ -123,5 +123,5 @@ def test_the_skip_link_is_the_first_stop_of_the_keyboard(chromium, pages):
 
     assert opened.focus() == "Skip to the content"
     assert opened.page.evaluate("getComputedStyle(document.activeElement).left") == "8px"
-    assert opened.page.locator("main section").count() == 3  # two spectra, and the weights
+    assert opened.page.locator("main section").count() == 5  # distances, place, two spectra, weights
     opened.page.close()

@@ -13,7 +13,10 @@ population.py       sections on what the stars are, and where
 bailer_jones.py     distances beside those of Bailer-Jones et al.
 uncertainties.py    sections on whether errors are right
 results_page.py     the page of all distances
-star_page.py        the page of one star
+star_page.py        the page of one star: what is on it, and in which order
+star_distances.py   all distances of a star, side by side
+star_place.py       a star among the others of the database
+star_spectrum.py    the spectrum of a star: a row for each detector, gaps, errors, names of lines
 making.py           from the open database to a file
 paired/            results of a trial compared with those of production
 """

@@ -24,6 +24,7 @@ _APART, _APART_WIDE = 26.0, 8.0
 
 _ROW, _ONE = 236, 250  # pixels
 _LEFT = 74  # where the frames begin, so that rows are aligned
+_SHOWN = (0.03, 99.9)  # percentiles of the values that the axes hold: the cores of deep lines are some pixels
 _MARGIN = 4.0  # Angstrom beside the first and the last pixel
 
 # Half a pixel, relative to its wavelength.
@@ -153,7 +154,7 @@ def whole(pixels: Pixels, key: str, every: int) -> dict[str, Any]:
 def _ends(values: list[np.ndarray], include: float | None = None) -> tuple[float, float, int]:
     """Ends of an axis with nearly all values, and how many lie outside."""
     every = np.concatenate(values)
-    low, high = np.percentile(every, (0.1, 99.9))
+    low, high = np.percentile(every, _SHOWN)
     if include is not None:
         low, high = min(low, include), max(high, include)
     margin = 0.08 * (high - low) or 0.5
@@ -201,7 +202,7 @@ def _name_lines(canvas: "Figure", pixels: Pixels, chip: slice) -> None:
         rule = canvas.vspan(x="x", source=ColumnDataSource(source), line_dash=[2, 3], line_alpha=0.75)
         coloured(rule.glyph, line=colour)
         rules.append(rule)
-    tooltips = [("@name", "@x{0.00} Å, @kind"), ("wavelength from", "@source")]
+    tooltips = [("line", "@name (@kind)"), ("wavelength", "@x{0.00} Å, from @source")]
     canvas.add_tools(HoverTool(renderers=rules, tooltips=tooltips, visible=False))
     always, on_wide = names_with_room(lines)
     for chosen, tags in (always, []), (on_wide, [_WIDE_ONLY]):
