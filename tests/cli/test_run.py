@@ -545,9 +545,9 @@ def _wait_for_rows(count):
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal(astra, three_stars, toy_weights, monkeypatch):
-    from astra.cli import console
+    from astra.cli import progress
 
-    monkeypatch.setattr(console, "QUIET_S", 0.0)
+    monkeypatch.setattr(progress, "QUIET_S", 0.0)
 
     _, out, err = astra("run", "astronn_dist", "--weights", toy_weights, "--batch-size", 1, "--count")
 

@@ -1,6 +1,7 @@
 """The command line: no logic; torch and astropy load only where they are needed.
 
     console.py       what commands share: output, the configured database, one report for every ending
+    progress.py      how far a command is: a bar, plain lines, an answer to Ctrl-C
     task_options.py  the options of a task, which a command on it takes beside its own
     tables.py        tables of results
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astra.catalogue.options import Format, Names
-from astra.cli.console import database_session, examples, finish, note, progress, quality, say, say_json
+from astra.cli.console import database_session, examples, finish, note, quality, say, say_json
+from astra.cli.progress import progress
 from astra.system.arguments import argument, option, specified, takes
 
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from astra.cli.console import database_session, examples, progress, say, say_json
+from astra.cli.console import database_session, examples, say, say_json
 from astra.cli.ingest.shared import Extinction, say_counts
+from astra.cli.progress import progress
 from astra.errors import UsageError
 from astra.system.arguments import argument, option, takes
 

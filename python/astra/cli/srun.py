@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from astra.cli.console import database_session, examples, finish, note, progress, reported, say, say_sum
+from astra.cli.console import database_session, examples, finish, note, reported, say, say_sum
+from astra.cli.progress import progress
 from astra.cli.task_options import TaskCommand
 from astra.slurm.array import SrunArguments
 from astra.system.arguments import takes

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from astra.cli.console import AsJson, database_session, examples, note, redrawing, say, say_json
+from astra.cli.console import AsJson, database_session, examples, note, say, say_json
+from astra.cli.progress import redrawing
 
 if TYPE_CHECKING:
     from astra.errors import ConfigError

@@ -5,7 +5,8 @@ from contextlib import ExitStack, contextmanager
 
 import typer
 
-from astra.cli.console import database_session, note, progress, say
+from astra.cli.console import database_session, note, say
+from astra.cli.progress import progress
 from astra.modelling.training.request import Origin, TrainingRequest
 from astra.system.arguments import takes
 

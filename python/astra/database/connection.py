@@ -181,6 +181,13 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error.args[0] if error.args else error).split())
 
 
+def interrupt(connection: Any) -> None:
+    """End the query that another thread is waiting for on its connection, if it is."""
+    if connection is not None:
+        end = getattr(connection, "interrupt", None) or connection.cancel
+        end()
+
+
 def is_postgresql(database: peewee.Database) -> bool:
     """Whether this is PostgreSQL; else it is SQLite."""
     behind = database.opened() if isinstance(database, peewee.Proxy) else database

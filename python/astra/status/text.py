@@ -6,6 +6,7 @@ from typing import Any
 from astra.models import APOGEE, ApogeeCoaddedSpectrumInApStar
 from astra.models.base import BaseModel
 from astra.status.overview import DEAD, UNKNOWN
+from astra.system.pace import duration
 
 Found = Mapping[str, Any]
 
@@ -94,12 +95,3 @@ def _runs(found: Found) -> Iterator[str]:
         yield f"  run {run['run_pk']} of {started}, process {run['pid']} on {run['host']}: {outcome}"
         if run["outcome"]:
             yield f"    {counts}, {run['rederived']:,} derived again"
-
-
-def duration(seconds: float) -> str:
-    """A duration in its two largest units: ``3 h 12 min``."""
-    left, parts = max(0, round(seconds)), []
-    for unit, length in {"d": 86_400, "h": 3600, "min": 60, "s": 1}.items():
-        number, left = divmod(left, length)
-        parts += [f"{number} {unit}"] if number else []
-    return " ".join(parts[:2]) or "0 s"

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from astra.cli.console import database_session, examples, progress, say, say_json
+from astra.cli.console import database_session, examples, say, say_json
 from astra.cli.ingest.shared import say_counts
+from astra.cli.progress import progress
 from astra.system.arguments import option, takes
 
 EXAMPLES = examples(
