@@ -67,7 +67,8 @@ def say_table(table: "Table") -> None:
 
 def note(text: str) -> None:
     """Print a note for a person, on stderr: it is not part of the result."""
-    typer.echo(text, err=True)
+    # By name: where a bar stands in for stderr, `err=True` would write past it.
+    typer.echo(text, file=sys.stderr)
 
 
 def fail(message: str, exit_code: int, hint: str | None = None) -> int:

@@ -36,6 +36,7 @@ class Shown:
 
     def __init__(self, what: str, parallel: int, show: "Callable[[Shown], None]") -> None:
         self.what, self.pace, self._show = what, Pace(parallel), show
+        self.has_ended = False
         self._started = time.monotonic()
 
     def __call__(self, done: int, total: int | None = None) -> None:
@@ -45,8 +46,8 @@ class Shown:
 
     @property
     def is_over(self) -> bool:
-        """Whether all is done."""
-        return self.pace.total is not None and self.pace.done >= self.pace.total > 0
+        """Whether all is done, or no more will be."""
+        return self.has_ended or (self.pace.total is not None and self.pace.done >= self.pace.total > 0)
 
     def count(self) -> str:
         """What is done, of what: ``1,200 of 5,000``."""
@@ -109,6 +110,7 @@ def _lines(what: str, parallel: int) -> Iterator[Shown]:
 def _bar(what: str, parallel: int) -> Iterator[Shown]:
     from rich import progress as rich
     from rich.console import Console
+    from rich.constrain import Constrain
     from rich.table import Column
 
     class Words(rich.ProgressColumn):
@@ -127,12 +129,18 @@ def _bar(what: str, parallel: int) -> Iterator[Shown]:
         def render(self, task: rich.Task) -> Any:
             return super().render(task) if task.total else ""
 
+    class Narrow(rich.Progress):
+        """A line that leaves room for ``^C``, which the terminal writes behind it: else it would wrap."""
+
+        def get_renderable(self) -> Constrain:
+            return Constrain(super().get_renderable(), console.width - len("^C") - 1)
+
     def show(shown: Shown) -> None:
         bar.update(job, completed=shown.pace.done, total=shown.pace.total)
 
     shown, console = Shown(what, parallel, show), Console(stderr=True)
     is_wide = console.width > _WIDE
-    with rich.Progress(
+    with Narrow(
         rich.SpinnerColumn(),
         rich.TextColumn("{task.description}"),
         Bar(bar_width=_WIDE // 2 if is_wide else None),
@@ -144,6 +152,7 @@ def _bar(what: str, parallel: int) -> Iterator[Shown]:
         try:
             yield shown
         finally:
+            shown.has_ended = True
             # Where nothing was done, there is nothing to leave on the screen.
             bar.live.transient = not shown.pace.done
 

@@ -85,7 +85,7 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
         )
         with progress(task.key, asked.workers) as update:
             stop.waits_for = lambda: report.in_hand.in_words(update.pace.rate)
-            stop.again = "gives it back"
+            stop.again = "gives them back"
             carry_out = fill.carry_out if to_fill else runner.carry_out
             carry_out(request, report, stop, lambda now: update(now.done, now.total))
         models = targets.models or task.spectrum_models

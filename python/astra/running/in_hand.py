@@ -9,7 +9,7 @@ class InHand:
     """The chunks that were handed out and have not come back.
 
     Args:
-        on_change: Called when more of a chunk is measured.
+        on_change: Called when a worker gets a chunk, and when more of one is measured.
     """
 
     def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
@@ -30,6 +30,7 @@ class InHand:
     def take(self, chunk: Chunk) -> None:
         """A worker gets this chunk."""
         self._chunks[chunk.token] = len(chunk.keys), 0
+        self._on_change()
 
     def measure(self, token: int, done: int) -> None:
         """Of the chunk with this token, so many spectra are measured."""

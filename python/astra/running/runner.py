@@ -40,7 +40,7 @@ def run(request: Request, report: Report, on_progress: Progress = lambda report:
     Args:
         request: What to do.
         report: Where the counts and the outcome go.
-        on_progress: Called after every chunk, and when more of one is measured.
+        on_progress: Called before and after every chunk, and when more of one is measured.
 
     Raises:
         Exception: An internal error; the report is complete all the same.
@@ -175,7 +175,6 @@ class _Run:
             Counting(self.task, self.report, partial(pending.count_pending, selection), self.request.limit),
         ):
             try:
-                self.on_progress(self.report)
                 self._rederive()
                 if not self.cut_short:
                     self._process(claims, run_pk)
