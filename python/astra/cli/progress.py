@@ -162,7 +162,8 @@ def redrawing() -> Iterator[Callable[[list[str], list[str]], None]]:
     """Show something repeatedly: on a terminal in the same place, elsewhere line below line.
 
     Yields:
-        A function that takes the lines of a page for a terminal, and the lines for elsewhere.
+        A function that takes the lines of a page for a terminal, and the lines for elsewhere. What does not
+        fit on the screen is shown at the end.
     """
     if not sys.stdout.isatty():
         yield lambda page, lines: say("\n".join(lines))
@@ -170,7 +171,7 @@ def redrawing() -> Iterator[Callable[[list[str], list[str]], None]]:
     from rich.live import Live
     from rich.text import Text
 
-    with Live(auto_refresh=False, vertical_overflow="visible") as live:
+    with Live(auto_refresh=False, vertical_overflow="ellipsis") as live:
         yield lambda page, lines: live.update(Text("\n".join(page)), refresh=True)
 
 

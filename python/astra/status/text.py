@@ -25,6 +25,7 @@ def page(found: Found) -> list[str]:
         return [found["error"]]
     return [
         f"{found['task']} (version {found['version']})",
+        *([f"  {_pace(found)}"] if found["workers"] else []),
         *(f"  {name:<10} {found[name]:>12,}" for name in _COUNTED),
         *(f"    {name:<24} {count:>12,}" for name, count in found["flags"].items()),
         *(f"    no result: {reason} ({count:,})" for reason, count in found["no_result_reasons"].items()),
@@ -70,8 +71,6 @@ def _pace(found: Found) -> str:
 
 
 def _in_flight(found: Found) -> Iterator[str]:
-    if found["workers"]:
-        yield f"  {_pace(found)}"
     for worker in found["workers"]:
         hand = f"{worker['in_hand']:,} in hand"
         if worker["oldest_s"] is not None:
