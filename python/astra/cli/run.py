@@ -88,6 +88,9 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
             stop.again = "gives them back"
             carry_out = fill.carry_out if to_fill else runner.carry_out
             carry_out(request, report, stop, lambda now: update(now.done, now.total))
+            if report.outcome == "done":
+                # What others took, and what was too quick to be counted, is not left.
+                update(report.done, report.done)
         models = targets.models or task.spectrum_models
         if report.outcome == "nothing_pending" and not any(model.select().exists() for model in models):
             return f"no spectra are registered; {registers(models[0])}"
