@@ -58,7 +58,8 @@ def create(asked: _Arguments) -> None:
     from astra.running.ending import Ending, reporting
 
     ending, made, output = Ending(), None, asked.request.output
-    with reporting(ending) as stop:
+    with reporting(ending, note) as stop:
+        stop.waits_for = lambda: "ends with the rows in hand, and leaves no file"
         from astra.catalogue.create import Request
         from astra.catalogue.create import create as write
         from astra.database.connection import database

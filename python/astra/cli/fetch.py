@@ -62,13 +62,15 @@ def fetch(asked: _Arguments) -> None:
         if asked.dry_run:
             _say_missing(islice(wanted, asked.limit), asked.as_json)
             return
+        # How many are missing is known only when all disks were asked.
+        total = len(wanted) if isinstance(wanted, list) else asked.limit
         with progress("files") as update:
             report = fetch_files(
                 wanted,
                 limit=asked.limit,
                 archive=asked.archive,
                 extinction=asked.extinction,
-                on_progress=update,
+                on_progress=lambda done: update(done, total),
             )
     _say_done(report, asked.as_json)
     if report.error is not None:

@@ -5,12 +5,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from astra.cli.console import note, say
 from astra.system.pace import Pace, about
 from astra.system.signals import answered
+from astra.system.telling import listening
 
 #: Seconds between two lines of progress where there is no terminal.
 QUIET_S = 30.0
@@ -51,19 +52,24 @@ class Shown:
 
     def count(self) -> str:
         """What is done, of what: ``1,200 of 5,000``."""
+        done, total = self.pace.done, self.pace.total
         if not self.pace.has_begun:
             return "starting"
-        total = self.pace.total
-        return f"{self.pace.done:,}" + ("" if total is None else f" of {max(total, self.pace.done):,}")
+        if not done and total is None:
+            return ""
+        return f"{done:,}" + ("" if total is None else f" of {max(total, done):,}")
 
     def speed(self) -> str:
         """How fast it goes: ``45.2/s``, or ``3.1/min`` where that is slow; nothing at the end."""
         return "" if self.pace.rate is None or self.is_over else rate_in_words(self.pace.rate)
 
     def left(self) -> str:
-        """How long it will still take, ``3 min 20 s left``; at the end, how long it took."""
+        """How long it will still take, ``3 min 20 s left``; without a total, how long it took so far."""
+        took = about(time.monotonic() - self._started)
         if self.is_over:
-            return f"in {about(time.monotonic() - self._started)}"
+            return f"in {took}"
+        if self.pace.total is None:
+            return took
         seconds = self.pace.seconds_left(time.monotonic())
         return "" if seconds is None else f"{about(max(1.0, seconds))} left"
 
@@ -91,6 +97,28 @@ def progress(what: str, parallel: int = 1) -> Iterator[Shown]:
     """
     with _bar(what, parallel) if sys.stderr.isatty() else _lines(what, parallel) as shown, _ctrl_c_answered():
         yield shown
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show how far each stage of a command is, one after the other.
+
+    Yields:
+        A function that takes the name of a stage, what is done of it, and the total where it is known. Work
+        that tells whoever listens (``astra.system.telling``) need not be given it.
+    """
+    with ExitStack() as stack:
+        current, show = None, None
+
+        def update(what: str, done: int, total: int | None = None) -> None:
+            nonlocal current, show
+            if what != current:
+                stack.close()
+                current, show = what, stack.enter_context(progress(what))
+            show(done, total)
+
+        with listening(update):
+            yield update
 
 
 @contextmanager
@@ -136,6 +164,7 @@ def _bar(what: str, parallel: int) -> Iterator[Shown]:
             return Constrain(super().get_renderable(), console.width - len("^C") - 1)
 
     def show(shown: Shown) -> None:
+        bar.expand = not is_wide and shown.pace.total is not None
         bar.update(job, completed=shown.pace.done, total=shown.pace.total)
 
     shown, console = Shown(what, parallel, show), Console(stderr=True)
@@ -146,7 +175,6 @@ def _bar(what: str, parallel: int) -> Iterator[Shown]:
         Bar(bar_width=_WIDE // 2 if is_wide else None),
         *map(Words, (shown.count, shown.speed, shown.left)),
         console=console,
-        expand=not is_wide,
     ) as bar:
         job = bar.add_task(what, total=None)
         try:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from astra.cli.console import AsJson, database_session, examples, say, say_json
+from astra.cli.progress import stages
 from astra.system.arguments import expanded
 
 EXAMPLES = examples(
@@ -42,7 +43,7 @@ def report(
     task = short_name(task)
     output = expanded(output or Path(f"{task}-report.html"))
     found = making.check(task, output, star, overwrite=overwrite)
-    with database_session() as settings:
+    with database_session() as settings, stages():
         made = making.make_report(output, settings, star, task=found, overwrite=overwrite)
     if as_json:
         say_json(made.as_json())

@@ -38,6 +38,8 @@ def srun(asked: SrunArguments) -> None:
     asked = replace(asked, task=short_name(asked.task))
     report = SlurmReport(task=asked.task)
     with reported(report, as_json=asked.as_json) as stop:
+        stop.waits_for = lambda: "the tasks finish what they have in hand"
+        stop.again = "cancels them"
         _execute(asked, report, stop)
     if not asked.as_json:
         _say(report)
