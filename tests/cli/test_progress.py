@@ -30,7 +30,7 @@ from astra.cli.console import note
 
 def query():
     update(1, 10)
-    n = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4e6) SELECT count(*) FROM n"
+    n = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2e6) SELECT count(*) FROM n"
     sqlite3.connect(":memory:").execute(n).fetchone()
 """
 ALONE = (

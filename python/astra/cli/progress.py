@@ -182,7 +182,7 @@ def _bar(what: str, parallel: int) -> Iterator[Shown]:
         finally:
             shown.has_ended = True
             # Where nothing was done, there is nothing to leave on the screen.
-            bar.live.transient = not shown.pace.done
+            bar.update(job, visible=shown.pace.done > 0)
 
 
 @contextmanager
