@@ -175,6 +175,8 @@ def _bar(what: str, parallel: int) -> Iterator[Shown]:
         Bar(bar_width=_WIDE // 2 if is_wide else None),
         *map(Words, (shown.count, shown.speed, shown.left)),
         console=console,
+        # What a program reads from a pipe must not go to the terminal.
+        redirect_stdout=sys.stdout.isatty(),
     ) as bar:
         job = bar.add_task(what, total=None)
         try:
@@ -208,11 +210,16 @@ def _ctrl_c_answered() -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
+    from astra.database.connection import database, interrupt
+
     over = threading.Event()
+    # The one of this thread, which hears nothing while it waits for an answer.
+    connection = None if database.obj is None or database.is_closed() else database.connection()
 
     def answer(number: int) -> None:
         if number == signal.SIGINT and not over.wait(_PATIENT_S):
-            note("stopping: waits for the step in hand, a file or a query")
+            note("stopping: waits for the end of the step in hand")
+            interrupt(connection)
 
     with answered(answer):
         try:

@@ -4,12 +4,13 @@ import math
 import sqlite3
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import peewee
+import psycopg2
 
 from astra.config import Settings, load_settings
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageError, TryAgain
@@ -185,7 +186,8 @@ def interrupt(connection: Any) -> None:
     """End the query that another thread is waiting for on its connection, if it is."""
     if connection is not None:
         end = getattr(connection, "interrupt", None) or connection.cancel
-        end()
+        with suppress(sqlite3.Error, psycopg2.Error):  # it is closed meanwhile
+            end()
 
 
 def is_postgresql(database: peewee.Database) -> bool:

@@ -1,15 +1,12 @@
 """How much there is to do: counted beside the work, which never waits for it."""
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Self
 
 import peewee
-import psycopg2
 
 from astra.database.connection import database, interrupt
 from astra.database.reconnecting import hang_up
@@ -53,8 +50,7 @@ class Counting:
 
     def __exit__(self, *error: object) -> None:
         self._over.set()
-        with suppress(sqlite3.Error, psycopg2.Error):  # it has ended meanwhile
-            interrupt(self._connection)
+        interrupt(self._connection)
         self._thread.join(_END_S)
 
     def _go(self) -> None:
