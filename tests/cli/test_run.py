@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ import numpy as np
 import psycopg2
 import pytest
 from builders import a_source, a_spectrum, on_postgresql, on_sqlite, slow_on_sqlite, write_apstar
+from terminal import Terminal
 
 from astra.models import AstroNNdist, TaskRun
 from astra.pipelines.astronn_dist.weights.files import load_weights, save_weights
@@ -548,9 +550,9 @@ def _wait_for_rows(count):
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal(astra, three_stars, toy_weights, monkeypatch):
-    from astra.cli import console
+    from astra.cli import progress
 
-    monkeypatch.setattr(console, "QUIET_S", 0.0)
+    monkeypatch.setattr(progress, "QUIET_S", 0.0)
 
     _, out, err = astra("run", "astronn_dist", "--weights", toy_weights, "--batch-size", 1, "--count")
 
@@ -559,22 +561,11 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(astra, three_stars, 
 
 
 @slow_on_sqlite
-def test_progress_is_a_bar_on_a_terminal(three_stars, toy_weights):
-    import pty
+def test_progress_is_a_bar_on_a_terminal_above_the_last_lines(three_stars, toy_weights):
+    with Terminal("astra", "run", "astronn_dist", "--weights", toy_weights) as terminal:
+        assert terminal.wait() == 0
+        lines = terminal.lines()
 
-    parent, child = pty.openpty()
-    command = [sys.executable, "-m", "astra", "run", "astronn_dist", "--weights", str(toy_weights), "--count"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=child, text=True)
-    os.close(child)
-    seen = b""
-    while True:
-        try:
-            seen += os.read(parent, 4096)
-        except OSError:  # the other end is closed
-            break
-    out, _ = process.communicate(timeout=60)
-    os.close(parent)
-
-    assert "3 processed" in out
-    assert b"3/3" in seen
-    assert b"\x1b[" in seen
+    assert re.fullmatch(r"  astronn_dist ━+ 3 of 3 +in \d+ s", lines[-4])
+    assert lines[-3].startswith("3 measured + 0 no_result = 3 processed (")
+    assert re.fullmatch(r"run 1: done in [\d.]+ s, [\d.]+ spectra/s", lines[-1])

@@ -2,6 +2,7 @@
 
     commands.py      how commands show themselves: their help, and the nearest name to one that is wrong
     console.py       what commands share: output, the configured database, one report for every ending
+    progress.py      how far a command is: a bar, plain lines, an answer to Ctrl-C
     task_options.py  the options of a task, which a command on it takes beside its own
     tables.py        tables of results
     json_output.py   what --json prints: the names of its keys, and what they mean

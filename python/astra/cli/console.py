@@ -7,8 +7,7 @@ import json
 import math
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -28,9 +27,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 # Columns of a table that goes to a file or a pipe.
 _UNLIMITED = 10_000
-
-#: Seconds between two lines of progress where there is no terminal.
-QUIET_S = 10.0
 
 
 def examples(*lines: str) -> str:
@@ -87,7 +83,8 @@ def say_table(table: "Table") -> None:
 
 def note(text: str) -> None:
     """Print a note for a person, on stderr: it is not part of the result."""
-    typer.echo(text, err=True, color=colour())
+    # By name: where a bar stands in for stderr, `err=True` would write past it.
+    typer.echo(text, file=sys.stderr, color=colour())
 
 
 def fail(message: str, exit_code: int, hint: str | None = None) -> int:
@@ -96,51 +93,6 @@ def fail(message: str, exit_code: int, hint: str | None = None) -> int:
     if hint:
         note(f"Try `{hint}`.")
     return exit_code
-
-
-@contextmanager
-def redrawing() -> Iterator[Callable[[list[str], list[str]], None]]:
-    """Show something repeatedly: on a terminal in the same place, elsewhere line below line.
-
-    Yields:
-        A function that takes the lines of a page for a terminal, and the lines for elsewhere.
-    """
-    if not sys.stdout.isatty():
-        yield lambda page, lines: say("\n".join(lines))
-        return
-    from rich.live import Live
-    from rich.text import Text
-
-    with Live(auto_refresh=False, vertical_overflow="visible") as live:
-        yield lambda page, lines: live.update(Text("\n".join(page)), refresh=True)
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Show how far the work is: a bar on a terminal, a plain line now and then elsewhere.
-
-    Yields:
-        A function that takes what is done, and the total where it is known.
-    """
-    if sys.stderr.isatty():
-        from rich import progress as rich
-        from rich.console import Console
-
-        parts = (rich.SpinnerColumn(), rich.TextColumn("{task.description}"), rich.BarColumn())
-        counts = (rich.MofNCompleteColumn(), rich.TimeElapsedColumn())
-        with rich.Progress(*parts, *counts, console=Console(stderr=True)) as bar:
-            job = bar.add_task(what, total=None)
-            yield lambda done, total=None: bar.update(job, completed=done, total=total)
-        return
-    last = time.monotonic()
-
-    def update(done: int, total: int | None = None) -> None:
-        nonlocal last
-        if time.monotonic() - last >= QUIET_S:
-            last = time.monotonic()
-            note(f"{what}: {done:,}" + (f" of {total:,}" if total is not None else ""))
-
-    yield update
 
 
 # > The database, and how a run ends
@@ -177,7 +129,7 @@ def reported(report: "Report | SlurmReport", command: str, *, as_json: bool) -> 
     from astra.running.ending import reporting
 
     try:
-        with reporting(report) as stop:
+        with reporting(report, note) as stop:
             yield stop
     finally:
         if as_json:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astra.catalogue.options import STDOUT, Format, Names
-from astra.cli.console import database_session, examples, finish, note, progress, quality, say, say_json
+from astra.cli.console import database_session, examples, finish, note, quality, say, say_json
+from astra.cli.progress import progress
 from astra.errors import UsageError
 from astra.system.arguments import argument, option, specified, takes
 
@@ -65,7 +66,8 @@ def create(asked: _Arguments) -> None:
     from astra.running.ending import Ending, reporting
 
     ending, made = Ending(), None
-    with reporting(ending) as stop:
+    with reporting(ending, note) as stop:
+        stop.waits_for = lambda: "ends with the rows in hand, and leaves no file"
         from astra.catalogue.create import Request
         from astra.catalogue.create import create as write
         from astra.database.connection import database

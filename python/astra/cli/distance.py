@@ -6,7 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astra.cli.console import examples, note, progress, say, say_json, say_table
+from astra.cli.console import examples, note, say, say_json, say_table
+from astra.cli.progress import progress
 from astra.errors import UsageError
 from astra.system.arguments import argument, option, option_name, specified, takes
 

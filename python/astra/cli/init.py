@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from astra.cli.console import AsJson, examples, fail, note, say, say_json
+from astra.cli.progress import stages
 
 EXAMPLES = examples(
     "astra init",
@@ -74,7 +75,8 @@ def init(
             statements = creating(database, both) + granting(database, both)
             say("\n".join(f"{statement};" for statement in statements))
             return
-        done = schema.upgrade(database, settings)
+        with stages():
+            done = schema.upgrade(database, settings)
         lines = done.lines()
         for line in lines:
             note(line)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from astra.cli.console import AsJson, database_session, examples, say, say_json
+from astra.cli.progress import stages
 from astra.system.arguments import expanded
 
 EXAMPLES = examples(
@@ -47,7 +48,7 @@ def report(
     by_default = f"{task}-report.html" if star is None else f"star-{_NOT_IN_A_NAME.sub('_', star)}.html"
     output = expanded(output or Path(by_default))
     found = making.check(task, output, star, overwrite=overwrite)
-    with database_session() as settings:
+    with database_session() as settings, stages():
         made = making.make_report(output, settings, star, task=found, overwrite=overwrite)
     if as_json:
         say_json(made.as_json(), "report")

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from astra.cli.console import examples, progress, say
+from astra.cli.console import examples, say
+from astra.cli.progress import progress
 from astra.modelling.simulator import MAX_SNR, MIN_SNR, TARGETS
 from astra.system.arguments import argument, option, takes
 

@@ -1,15 +1,18 @@
 """``astra status``."""
 
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
+from queue import Queue
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from astra.cli.console import AsJson, database_session, examples, note, redrawing, say, say_json
+from astra.cli.console import AsJson, database_session, examples, note, say, say_json
+from astra.cli.progress import redrawing
 
 if TYPE_CHECKING:
     from astra.errors import ConfigError
@@ -190,18 +193,38 @@ def _page(found: list[dict[str, Any]]) -> list[str]:
 
 
 def _watch(look: Callable[[], list[dict[str, Any]]], every: float, as_json: bool) -> None:
-    from astra.database.reconnecting import persistent
     from astra.status.text import line
 
     # As with `watch`, Ctrl-C is how one ends it.
     with suppress(KeyboardInterrupt), redrawing() as show:
-        while True:
-            found = persistent(look)
+        for found in _looks(look, every):
             if as_json:
                 say_json({"tasks": found}, "status")
             else:
-                show([*_page(found), f"every {every:g} s; Ctrl-C ends it"], [line(each) for each in found])
-            time.sleep(every)
+                # At the top: a page that is longer than the screen is cut at its end.
+                show([f"every {every:g} s; Ctrl-C ends it", *_page(found)], [line(each) for each in found])
+
+
+def _looks(look: Callable[[], list[dict[str, Any]]], every: float) -> Iterator[list[dict[str, Any]]]:
+    """What is seen each time, from a thread: so Ctrl-C need not wait for the answer to a query."""
+    from astra.database.reconnecting import persistent
+
+    seen: Queue[list[dict[str, Any]] | BaseException] = Queue()
+
+    def go() -> None:
+        try:
+            while True:
+                seen.put(persistent(look))
+                time.sleep(every)
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            seen.put(error)
+
+    threading.Thread(target=go, name="astra-looking", daemon=True).start()
+    while True:
+        found = seen.get()
+        if isinstance(found, BaseException):
+            raise found
+        yield found
 
 
 def _checked(found: list[dict[str, Any]], usable: "list[Task]", limits: "Limits", as_json: bool) -> int:

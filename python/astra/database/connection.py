@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import peewee
+import psycopg2
 
 from astra.config import Settings, load_settings
 from astra.database.functions import give_functions
@@ -152,6 +153,14 @@ def _open_postgresql(settings: Settings, read_only: bool) -> peewee.Database:
 def one_line(error: Exception) -> str:
     """The message of a database error on one line; libpq spreads it over several."""
     return " ".join(str(error.args[0] if error.args else error).split())
+
+
+def interrupt(connection: Any) -> None:
+    """End the query that another thread is waiting for on its connection, if it is."""
+    if connection is not None:
+        end = getattr(connection, "interrupt", None) or connection.cancel
+        with suppress(sqlite3.Error, psycopg2.Error):  # it is closed meanwhile
+            end()
 
 
 def is_postgresql(database: peewee.Database) -> bool:

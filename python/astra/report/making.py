@@ -19,6 +19,7 @@ from astra.report.task_page import task_page
 from astra.schema.packages import check_task
 from astra.system.atomic import output_file, refuse_to_replace
 from astra.system.extras import require
+from astra.system.telling import tell
 from astra.tasks.contract import Task
 from astra.tasks.installed import find_task
 
@@ -100,9 +101,11 @@ def make_report(
             contents: TaskContents
             if task.output_model is not AstroNNdist:
                 contents = gather_results(task)
+                tell("drawing the page")
                 text = task_page(task, contents)
             elif star is None:
                 contents = gather()
+                tell("drawing the page")
                 text = results_page(contents, settings)
             else:
                 found = read_star(star)

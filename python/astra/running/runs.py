@@ -18,6 +18,7 @@ from astra.database.connection import database, now, writing
 from astra.errors import ConfigError
 from astra.models.pipeline import TaskRun, has_result, of_this_version
 from astra.running.ending import Ending
+from astra.running.in_hand import InHand
 from astra.running.rows import Tally
 from astra.system.arguments import option_name
 from astra.system.version import V_ASTRA, V_ASTRA_MAJOR_MINOR
@@ -42,7 +43,8 @@ class OtherOptions(ConfigError):
 class Report(Ending):
     """How a run went: what it did, and how it ended.
 
-    ``to_do`` is what was pending at the start, where it was counted; ``fill`` is the name of what was filled.
+    ``to_do`` is what was pending at the start, where it was counted; ``fill`` is the name of what was filled;
+    ``total`` is what is done and what is left for this run, as soon as that is known.
     """
 
     task: str
@@ -51,7 +53,14 @@ class Report(Ending):
     tally: Tally = field(default_factory=Tally)
     run_pk: int | None = None
     to_do: int | None = None
+    total: int | None = None
+    in_hand: InHand = field(default_factory=InHand)
     flag_names: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> int:
+        """The spectra that were dealt with, and those in hand that are measured and not yet written."""
+        return self.tally.done + self.in_hand.measured
 
     def as_dict(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""

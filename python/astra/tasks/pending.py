@@ -211,17 +211,22 @@ def stream_keys(
             left = None if left is None else left - len(chunk)
 
 
-def count_pending(selection: Selection) -> int:
-    """How many spectra are pending or stale."""
-    return sum(map(_count_pending, selection.of_each_model()))
+def count_pending(selection: Selection, limit: int | None = None) -> int:
+    """How many spectra are pending or stale; more than a limit are not counted."""
+    found = 0
+    for part in selection.of_each_model():
+        left = None if limit is None else max(0, limit - found)
+        found += _needing(part).limit(left).count()
+    return found
 
 
-def _count_pending(selection: Selection) -> int:
+def _needing(selection: Selection) -> peewee.ModelSelect:
+    """The keys of the spectra of one model that are pending or stale."""
     rederivation = selection.task.rederivation
     if rederivation is None or selection.overwrite:
-        return pending_query(selection).count()
+        return pending_query(selection)
     query, is_pending = with_need(selection)
-    return query.where(is_pending).count()
+    return query.where(is_pending)
 
 
 def with_need(selection: Selection) -> tuple[peewee.ModelSelect, peewee.Node]:
