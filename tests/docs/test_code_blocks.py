@@ -22,7 +22,11 @@ from documents import Shell, blocks, pages, stand_ins
 
 #: Blocks that no test runs, by their page: few, and each says why where it stands.
 NOT_TESTED = dict.fromkeys(
-    (f"docs/{name}.md" for name in ("contributing", "ingest", "model-card", "simulator", "sql", "tasks")), 1
+    (
+        f"docs/{name}.md"
+        for name in ("contributing", "ingest", "model-card", "postgresql", "simulator", "sql", "tasks")
+    ),
+    1,
 )
 RUN_BY_A_TEST = {"sh", "sql", "python", "yaml", "ini"}
 #: Samples of what the program prints (tests/test_operations.py), and what Sphinx fills in.
