@@ -22,7 +22,10 @@ from documents import Shell, blocks, pages, stand_ins
 
 #: Blocks that no test runs, by their page: few, and each says why where it stands.
 NOT_TESTED = dict.fromkeys(
-    (f"docs/{name}.md" for name in ("contributing", "ingest", "default-model", "simulator", "sql", "tasks")),
+    (
+        f"docs/{name}.md"
+        for name in ("contributing", "default-model", "ingest", "postgresql", "simulator", "sql", "tasks")
+    ),
     1,
 )
 RUN_BY_A_TEST = {"sh", "sql", "python", "yaml", "ini"}
