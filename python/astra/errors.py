@@ -123,7 +123,7 @@ def nearest(word: str, known: Iterable[str], otherwise: str | None = "there are"
     # A word that is a part of a name: "extinction" of "flag_missing_extinction".
     alike |= {name: max(alike[name], _ALIKE) for name in names if len(word) > 3 and word in name.lower()}
     enough = max(_ALIKE, max(alike.values(), default=0) - _NEARLY)
-    close = sorted((name for name in names if alike[name] >= enough), key=alike.get, reverse=True)[:3]
+    close = sorted((name for name in names if alike[name] >= enough), key=lambda name: -alike[name])[:3]
     if close:
         return f"; {MEANT} {' or '.join(close)}?"
     return "" if otherwise is None else f"; {otherwise} {', '.join(names) or 'none'}"

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from astra.cli.console import database_session, examples, note, progress, say
+from astra.cli.console import database_session, examples, note, say
+from astra.cli.progress import progress
 from astra.system.extras import require
 
 EXAMPLES = examples(
