@@ -85,18 +85,19 @@ check-families: $(TEST) $(GRIDS)    ## train without each family of isochrones a
 	@$(VENV)/bin/python benchmarks/default_model/families.py "$(GRIDS)" --shared "$(SHARED)"
 	@$(VENV)/bin/python benchmarks/default_model/leave_one_out.py "$(GRIDS)" --shared "$(SHARED)" --out build/check-families
 
-lint: $(TEST)    ## rules, format, which room imports from which, and code that nothing uses; changing nothing
+lint: $(TEST)    ## rules, format, which room imports from which, and code that nothing uses, types of the Python API; changing nothing
 	@$(RUFF) check .
 	@$(RUFF) format --check .
 	@$(VENV)/bin/lint-imports --no-logo --no-cache
 	@$(VENV)/bin/vulture
+	@$(VENV)/bin/mypy --no-error-summary
 
 format: $(TEST)    ## apply the format, and the fixes that are safe
 	@$(RUFF) check --fix .
 	@$(RUFF) format .
 
 clean:    ## remove all that is built, the environment too
-	rm -rf $(VENV) .venv-airflow demo build dist python/*.egg-info examples/*/build examples/*/*.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-airflow demo build dist python/*.egg-info examples/*/build examples/*/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The reader refuses any other than the one whose sha256 it knows.
@@ -117,7 +118,7 @@ $(VENV)/bin/python:
 $(RUN): $(INPUTS) | $(VENV)/bin/python
 	@echo "installing astra and what it needs"
 	@$(PIP) uninstall --yes astra
-	@$(PIP) install --editable . --constraint constraints.txt
+	@$(PIP) install --editable '.[report,serve]' --constraint constraints.txt
 	@touch $@
 
 # astroNN declares TensorFlow, which the normalisation never imports: without its dependencies, a gigabyte less.

@@ -1,10 +1,14 @@
 """The documentation site: ``make docs`` builds it to build/docs, to be read without a network."""
 
+import os
 import sys
+import sysconfig
 from importlib import metadata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+# For the notebook: the commands of the environment that builds.
+os.environ["PATH"] = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
 
 project = "astra"
 author = "The astra-distances developers"
@@ -12,7 +16,8 @@ copyright = author
 version = release = metadata.version("astra-distances")
 
 extensions = [
-    "myst_parser",
+    # Pages in Markdown, and notebooks, which are executed.
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
@@ -24,6 +29,13 @@ exclude_patterns = ["airflow"]
 nitpicky = True
 # Types of other packages: their documentation is on the network, and this site is read without one.
 nitpick_ignore_regex = [("py:.*", r".*")]
+
+# As a reader would: in an empty folder, and an error ends the build.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_merge_streams = True
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 # A page reads the same on the forge: its anchors are those of its headings.

@@ -12,7 +12,7 @@ DRAWN = "[...document.querySelectorAll('main [data-figure]')].every(e => e.datas
 
 
 class Opened:
-    """A page in the browser, with all that it complained of and asked for."""
+    """A page in the browser, a file or an address, with all that it complained of and asked for."""
 
     def __init__(self, chromium, path, theme="light", width=1280, *, whole=True):
         self.page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
@@ -22,7 +22,7 @@ class Opened:
         )
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
+        self.page.goto(path if isinstance(path, str) else path.as_uri())
         if whole:
             self.wait_for(f"{DRAWN} || dispatchEvent(new Event('beforeprint')) && false")
 

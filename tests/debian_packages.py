@@ -1,10 +1,12 @@
 """Installs programs that tests need and a new machine lacks, with Debian's package manager."""
 
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
+import pytest
 from filelock import FileLock
 
 #: Seconds to wait for a package manager that somebody else has started.
@@ -22,3 +24,16 @@ def install(*packages: str) -> None:
     with FileLock(Path(tempfile.gettempdir(), "astra-tests-packages.lock"), timeout=PATIENCE):
         for words in (["update"], ["install", *packages]):
             subprocess.run([*command, *words], check=True, env=environment, stdout=subprocess.DEVNULL)
+
+
+def needed(program: str, *, install_it: bool) -> None:
+    """Skip the test if a program is not there, which has a package of its name.
+
+    Args:
+        program: The program.
+        install_it: Install it where it is missing.
+    """
+    if shutil.which(program) is None and install_it:
+        install(program)
+    if shutil.which(program) is None:
+        pytest.skip(f"needs {program}: `apt-get install {program}`")

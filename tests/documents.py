@@ -6,6 +6,7 @@ stand_ins()         programs that a page calls and a test must not: pip, make, s
 Shell               runs the commands of a page
 """
 
+import glob
 import os
 import re
 import shlex
@@ -132,7 +133,8 @@ class Shell:
         for line in text.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if words and words[0] == "astra" and not {"&&", "|", ">"} & set(words):
-                self._astra([os.path.expandvars(word) for word in words[1:]], line)
+                expanded = [os.path.expandvars(word) for word in words[1:]]
+                self._astra([each for word in expanded for each in sorted(glob.glob(word)) or [word]], line)
             elif words:
                 self._bash(line)
 

@@ -1,30 +1,8 @@
 """The reference checker of FITS files, of HEASARC: Debian's package ``fitsverify``."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
-
-import debian_packages
-
-
-class NoVerifier(Exception):
-    """The program is not there."""
-
-
-def check_installed(*, install: bool) -> None:
-    """Look for the program.
-
-    Args:
-        install: Install it where it is missing.
-
-    Raises:
-        NoVerifier: It is not there.
-    """
-    if shutil.which("fitsverify") is None and install:
-        debian_packages.install("fitsverify")
-    if shutil.which("fitsverify") is None:
-        raise NoVerifier("no fitsverify: `apt-get install fitsverify`")
 
 
 def verdict(path: Path) -> str:

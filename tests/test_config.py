@@ -123,9 +123,9 @@ def test_two_databases_at_once_are_an_error_that_names_both(monkeypatch):
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("databse: {path: x}", "'databse'.*known settings: .*database.path"),
+        ("databse: {path: x}", "'databse'.*no such setting; did you mean database"),
         ("0: x", "'0'.*known settings"),
-        ("database: {pth: x}", "'database.pth'.*known settings"),
+        ("database: {pth: x}", "'database.pth'.*did you mean database.path"),
         ("database: x.db", "'database' a group of them"),
         ("- a list", "must hold 'name: value' lines"),
         ("database: {dbname: 'postgresql://me:geheim@h/d'}", "'database.dbname'"),
@@ -326,7 +326,7 @@ def test_databases_have_profiles_with_hidden_secrets(settings_file):
         ("databases: {survey: a.db}", "'databases' must hold profiles"),
         (
             "apstar_path: '/data/{apred}/{objekt}.fits'",
-            "'apstar_path'.*no placeholder {objekt}; there are release",
+            "'apstar_path'.*no placeholder {objekt}; did you mean obj",
         ),
         ("apstar_path: '/data/{}.fits'", "'apstar_path'.*not a template of a path"),
         ("apstar_path: '/data/{obj.fits'", "'apstar_path'.*not a template of a path"),

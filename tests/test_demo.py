@@ -1,6 +1,7 @@
 """The demonstration of `make run`: from nothing to distances beside the true ones."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,10 @@ def test_the_demonstration_needs_nothing_beside_the_project(checkout, toy_weight
     assert "spectra: 12 new" in ran.stdout
     assert "catalogue rows: 12 matched, 0 unmatched" in ran.stdout
     assert "12 measured + 0 no_result = 12 processed" in ran.stdout
-    assert ran.stdout.rstrip().splitlines()[-3].split()[:3] == ["all", "12", "12"]
+    (every,) = [line for line in ran.stdout.splitlines() if line.startswith("all ")]
+    assert every.split()[:3] == ["all", "12", "12"]
+    assert "  astra serve --open" in ran.stdout.rpartition("What to do next")[2].splitlines()[3]
+    assert re.search(r"^  astra report --star 2M\d{8}[+-]\d{7} --output", ran.stdout, re.MULTILINE)
     assert not (checkout / "demo" / "old").exists()
     assert len(list((checkout / "demo" / "spectra").glob("apStar-dr17-2M*.fits"))) == 12
 

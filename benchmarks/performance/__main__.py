@@ -50,7 +50,7 @@ def main() -> None:
     upstream = one_by_one(table, originals)
     with tempfile.TemporaryDirectory(prefix="astra-bench-") as folder:
         survey = Survey(Path(folder), originals, 10_000 if arguments.full else 1_000)
-        start_up(table)
+        start_up(table, originals)
         cost = whole_runs(table, survey, upstream, arguments.workers, full=arguments.full)
     database.measure(table, SPECTRA)
     table.save(arguments.out / "table.json")
@@ -66,7 +66,7 @@ def one_by_one(table: Table, originals: list[Path]) -> float:
     return draw + stages.measure(table, weights, originals)
 
 
-def start_up(table: Table) -> None:
+def start_up(table: Table, originals: list[Path]) -> None:
     """Measure commands that have little to do; the first run has to compile."""
     one = ("run", "astronn_dist", "--limit", "1")
     with tempfile.TemporaryDirectory() as folder:
@@ -76,6 +76,8 @@ def start_up(table: Table) -> None:
             ("run of one spectrum, nothing compiled", one),
             ("run of one spectrum", one),
             ("run of one spectrum, --workers 2", (*one, "--workers", "2")),
+            ("astra distance, one file", ("distance", str(originals[0]))),
+            (f"astra distance, {len(originals)} files", ("distance", *map(str, originals))),
         ):
             table.add("Start-up", what, astra(*arguments).wall, "s")
         del os.environ["NUMBA_CACHE_DIR"]

@@ -20,6 +20,7 @@ The rooms, from the ground up; each imports only from those above it in this lis
     catalogue/   results for other programs: FITS, VOTable, Parquet, text
     report/      results for people: pages and plots
     modelling/   simulated stars and training: nothing that a run imports
+    stars/       single stars: distances without a database, and all that the database knows of one
     cli/         one file per command
 
 Public names that only re-export what stands in a room:
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from astra.ingest.other_spectra import register_spectra
-    from astra.pipelines.astronn_dist.direct import distance, distance_from_apstar
+    from astra.stars.direct import distance, distance_from_apstar
     from astra.system.version import __version__
     from astra.tasks.contract import task
     from astra.tasks.options import Option
@@ -50,8 +51,8 @@ __all__ = [
 _HOMES = {
     "Option": "astra.tasks.options",
     "__version__": "astra.system.version",
-    "distance": "astra.pipelines.astronn_dist.direct",
-    "distance_from_apstar": "astra.pipelines.astronn_dist.direct",
+    "distance": "astra.stars.direct",
+    "distance_from_apstar": "astra.stars.direct",
     "generate_queries_for_task": "astra.tasks.queries",
     "register_spectra": "astra.ingest.other_spectra",
     "task": "astra.tasks.contract",

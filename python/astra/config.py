@@ -7,6 +7,7 @@ variables or ``astra.yml``.
 
 import functools
 import logging
+import multiprocessing
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from astra.errors import ConfigError
+from astra.errors import ConfigError, nearest
 
 #: Environment variable of each setting.
 ENVIRONMENT = {
@@ -42,6 +43,9 @@ ENVIRONMENT = {
     "from_url": "ASTRA_FROM_URL",
 }
 CONFIG_VARIABLE = "ASTRA_CONFIG"
+
+# Of our variables, those that others read: our tests, the DAGs of the documentation, modules of SDSS.
+_OF_OTHERS = re.compile(r"ASTRA_(SHARED|TEST_.+|COMMAND|PRODUCTS|SPECTRA|CATALOG|DIR|VER|VERSION)")
 
 #: Where the settings file is, and where upstream Astra has its own, which may hold more than we know.
 OWN_FILE = "~/.config/sdss/astra/astra.yml"
@@ -175,7 +179,7 @@ class Settings(_Section):
             str(value).format(**PLACEHOLDERS)
         except KeyError as error:
             raise ValueError(
-                f"no placeholder {{{error.args[0]}}}; there are {', '.join(PLACEHOLDERS)}"
+                f"no placeholder {{{error.args[0]}}}{nearest(str(error.args[0]), PLACEHOLDERS)}"
             ) from None
         except (ValueError, IndexError, AttributeError) as error:
             raise ValueError(f"not a template of a path: {error}") from None
@@ -249,6 +253,9 @@ def load_settings(**options: Any) -> Settings:
     Raises:
         ConfigError: The file cannot be read, or a value is unknown, contradictory or of a wrong type.
     """
+    for name in sorted(os.environ):
+        if name.startswith("ASTRA_") and not _OF_OTHERS.fullmatch(name):
+            _say_unread(name)
     data = platformdirs.user_data_path("astra")
     variables = {name: (os.environ.get(variable), variable) for name, variable in ENVIRONMENT.items()}
     chosen: _Layer = {}
@@ -337,6 +344,14 @@ def _say_ignored(path: Path, names: str) -> None:
     log.warning("settings file %s: ignored, because only SDSS Astra knows them: %s", path, names)
 
 
+@functools.cache
+def _say_unread(name: str) -> None:
+    ours = [each for each in (*ENVIRONMENT.values(), CONFIG_VARIABLE) if each.startswith("ASTRA_")]
+    # A run's workers have the same variables.
+    if name not in ours and multiprocessing.parent_process() is None:
+        log.warning("environment variable %s: nothing reads it%s", name, nearest(name, ours, None))
+
+
 def _of_file(content: Any, path: Path) -> dict[str, Any]:
     """The values of a settings file by the names of their settings."""
     if not isinstance(content, dict) or not isinstance(content.get("database") or {}, dict):
@@ -402,9 +417,13 @@ def _validate(chosen: _Layer) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         origin = nested["origins"].get(name, "settings")
-        known = ", ".join(sorted(name for name, _ in known_settings()))
-        hint = f"; known settings: {known}" if first["type"] == "extra_forbidden" else ""
-        raise ConfigError(f"setting {name!r} ({origin}): {first['msg'].lower()}{hint}") from None
+        if first["type"] != "extra_forbidden":
+            raise ConfigError(f"setting {name!r} ({origin}): {first['msg'].lower()}") from None
+        profile = name.split(".")[1] if _OF_A_PROFILE.match(name) else "PROFILE"
+        known = sorted(each.replace("PROFILE", profile) for each, _ in known_settings())
+        raise ConfigError(
+            f"setting {name!r} ({origin}): no such setting{nearest(name, known, 'known settings:')}"
+        ) from None
 
 
 def _expanded(name: str, value: Any) -> Any:

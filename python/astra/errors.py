@@ -19,10 +19,18 @@ runner stops when there are many, and later runs try again where there are few.
 Of several workers, the failure that comes first in ``SEVERITY`` decides.
 """
 
+import os
 from collections.abc import Iterable
 
 #: Exit codes, beginning with the one that most needs somebody to act on it.
 SEVERITY = (78, 70, 74, 69, 75, 0)
+
+
+#: What is in a message that knows which name is meant.
+MEANT = "did you mean"
+
+# How alike a name and the one that is meant are, as difflib counts; and how much less alike others may be.
+_ALIKE, _NEARLY = 0.65, 0.1
 
 
 class AstraWarning(UserWarning):
@@ -91,6 +99,34 @@ class MissingSpectrum(SpectrumError):
 
 class UnusableSpectrum(SpectrumError):
     """The spectrum was read, but not one pixel of it can be used."""
+
+
+def nearest(word: str, known: Iterable[str], otherwise: str | None = "there are") -> str:
+    """The end of a message about a name that is unknown.
+
+    Args:
+        word: The name.
+        known: Those that there are.
+        otherwise: The words before the list of all of them, where none is near; ``None``: no list.
+
+    Returns:
+        ``; did you mean flag_no_result?``, ``; there are dist, e_dist``, or nothing.
+    """
+    import difflib
+
+    names = list(dict.fromkeys(known))
+    # What all begin with, such as "--" or "ASTRA_", makes none more alike than another.
+    shared = os.path.commonprefix([*(name.lower() for name in names), word.lower()])
+    at = len(shared) if len(names) > 1 and (len(shared) > 3 or not shared.isalnum()) else 0
+    word = word.lower()[at:]
+    alike = {name: difflib.SequenceMatcher(None, word, name.lower()[at:]).ratio() for name in names}
+    # A word that is a part of a name: "extinction" of "flag_missing_extinction".
+    alike |= {name: max(alike[name], _ALIKE) for name in names if len(word) > 3 and word in name.lower()}
+    enough = max(_ALIKE, max(alike.values(), default=0) - _NEARLY)
+    close = sorted((name for name in names if alike[name] >= enough), key=lambda name: -alike[name])[:3]
+    if close:
+        return f"; {MEANT} {' or '.join(close)}?"
+    return "" if otherwise is None else f"; {otherwise} {', '.join(names) or 'none'}"
 
 
 def worst(codes: Iterable[int]) -> int:

@@ -4,6 +4,7 @@ import contextlib
 import resource
 import shutil
 
+import debian_packages
 import pytest
 from catalogue_values import SPECTRA, STARS
 from conftest import CI
@@ -15,7 +16,7 @@ from astra.config import Settings, load_settings
 from astra.database.connection import bound_to, database, open_database
 from astra.running.ending import StopRequest
 
-from fitsverify import NoVerifier, check_installed, verdict
+from fitsverify import verdict
 
 # The view, and beside it what the catalogue has from the tables; written by hand, not by the code under test.
 SQL = """
@@ -91,7 +92,7 @@ def written(_written, request, survey):
 
     def call(file_format):
         if (place, file_format) not in made:
-            asked = Request(output=folder / f"{place}.{file_format.value}", format=file_format)
+            asked = Request(output=folder / f"{place}.{file_format.extension}")
             made[place, file_format] = write(asked, database)
         return made[place, file_format]
 
@@ -129,10 +130,5 @@ def in_sql():
 @pytest.fixture
 def verified():
     """Runs fitsverify on a file; gives its verdict."""
-    try:
-        check_installed(install=CI)
-    except NoVerifier as error:
-        if CI:
-            raise
-        pytest.skip(str(error))
+    debian_packages.needed("fitsverify", install_it=CI)
     return verdict

@@ -1,7 +1,9 @@
 """From the database to a file: no mixtures, one moment, all or nothing."""
 
+import gzip
 import os
 import re
+from pathlib import Path
 
 import pytest
 from astropy.io import fits
@@ -12,12 +14,14 @@ from full_survey import fill
 
 from astra.catalogue import create as room
 from astra.catalogue.create import Request
-from astra.catalogue.options import Format, Names
+from astra.catalogue.create import create as write
+from astra.catalogue.options import STDOUT, Format, Names
 from astra.config import load_settings
 from astra.database import sql
 from astra.database.connection import open_database
 from astra.errors import AstraError, ConfigError, Interrupted, StorageError, UsageError
 from astra.models import AstroNNdist
+from astra.running.ending import StopRequest
 
 WEIGHTS = {
     "weights_name": "first",
@@ -104,7 +108,7 @@ def test_a_mixture_that_is_asked_for_says_so_and_which_row_comes_from_what(mixtu
 
     made = create(mixed=True)
 
-    read, header = Table.read(made.path, hdu=2), fits.getheader(made.path)
+    read, header = Table.read(made.path), fits.getheader(made.path)
     assert list(read["weights_name"]) == ["first", "first", "second"]
     assert list(read["seed"]) == [0, 0, 3]
     assert header["MIXED"] is True
@@ -172,11 +176,89 @@ def test_what_changes_while_it_is_written_is_not_in_it(db, create, monkeypatch):
     finally:
         other.close()
 
-    read = Table.read(made.path, hdu=2)
+    read = Table.read(made.path)
     assert seen == [(n, 80) for n in range(20, 81, 20)]
     assert len(read) == 80
     assert not (read["dist"] == -7).any()
     assert AstroNNdist.select().where(AstroNNdist.dist == -7).count() == 70
+
+
+# > Compressed, and to standard output
+
+
+@of_sqlite
+@pytest.mark.parametrize("name", ["c.csv.gz", "c.vot.gz", "c.txt.gz", "C.ECSV.GZ"])
+def test_what_is_compressed_is_the_same_file(survey, create, name):
+    packed, plain = create(name).path, create(name[:-3]).path
+
+    assert gzip.decompress(packed.read_bytes()) == plain.read_bytes()
+    assert create(name, overwrite=True).path.read_bytes() == packed.read_bytes()
+
+
+@of_sqlite
+@pytest.mark.parametrize("file_format", [Format.CSV, Format.ECSV, Format.VOTABLE, Format.PARQUET])
+def test_standard_output_is_the_same_file(survey, create, capfdbinary, file_format):
+    made = write(Request(output=STDOUT, format=file_format), survey)
+
+    expected = create(f"c.{file_format.extension}").path.read_bytes()
+    assert capfdbinary.readouterr().out == expected
+    assert made.bytes == len(expected)
+
+
+@of_sqlite
+def test_fits_that_cannot_be_written_twice_has_no_checksums_and_is_valid(
+    survey, create, capfdbinary, verified, tmp_path
+):
+    write(Request(output=STDOUT, format=Format.FITS), survey)
+
+    streamed = tmp_path / "streamed.fits"
+    streamed.write_bytes(capfdbinary.readouterr().out)
+    assert gzip.decompress(create("c.fits.gz").path.read_bytes()) == streamed.read_bytes()
+    assert verified(streamed) == "0 warning(s) and 0 error(s)."
+    with fits.open(streamed) as ours, fits.open(create().path) as whole:
+        for one, other in zip(ours, whole, strict=True):
+            cards = [card.image for card in other.header.cards if card.keyword not in ("CHECKSUM", "DATASUM")]
+            assert [card.image for card in one.header.cards] == cards
+        assert fits.TableDataDiff(ours[1].data, whole[1].data).identical
+
+
+@on_sqlite
+@pytest.mark.parametrize("file_format", [Format.FITS, Format.PARQUET])
+def test_a_terminal_gets_no_binary_file(db, monkeypatch, file_format):
+    monkeypatch.setattr(room.sys.stdout, "isatty", lambda: True, raising=False)
+
+    with pytest.raises(UsageError, match=f"{file_format} is not for a terminal: .* give --format csv"):
+        write(Request(output=STDOUT, format=file_format))
+
+
+@of_sqlite
+def test_what_is_stopped_on_standard_output_says_that_it_ends_early(survey, capfdbinary):
+    stop = StopRequest()
+    stop.reason = "SIGTERM"
+
+    with pytest.raises(Interrupted, match="0 of 160 rows; what was written ends early"):
+        write(Request(output=STDOUT), survey, stop)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "found"),
+    [
+        ("c.txt", {}, Format.ECSV),
+        ("c.txt", {"format": Format.CSV}, Format.CSV),
+        ("c.TXT.gz", {}, Format.ECSV),
+        ("c.fit", {}, Format.FITS),
+        ("c.xml", {}, Format.VOTABLE),
+        ("c-0.6.0", {"format": Format.FITS}, Format.FITS),
+    ],
+)
+def test_the_format_is_what_the_name_says(name, options, found):
+    assert Request(output=Path(name), **options).written_as is found
+
+
+@pytest.mark.parametrize("name", ["c", "c-0.6.0", ".csv", "c.gz", "c.fits.bz2", "c.tsv"])
+def test_a_name_that_says_nothing_is_refused(name):
+    with pytest.raises(UsageError, match=r"its ending stands for no format; known are \.fits, "):
+        _ = Request(output=Path(name)).written_as
 
 
 # > All or nothing
@@ -199,7 +281,7 @@ def test_a_file_that_is_there_can_be_replaced(survey, create, tmp_path):
 
     create(overwrite=True)
 
-    assert len(Table.read(tmp_path / "catalogue.fits", hdu=2)) == SPECTRA
+    assert len(Table.read(tmp_path / "catalogue.fits")) == SPECTRA
 
 
 @of_sqlite

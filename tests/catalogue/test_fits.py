@@ -29,13 +29,15 @@ from astra.pipelines.astronn_dist import astronn_dist
 
 # Astropy's own writer uses these methods; there is no public function for the sum of bytes.
 ORACLE = fits.PrimaryHDU()
+#: The kinds of numpy by the types of the published description.
+TYPES = dict.fromkeys(("int64", "int32"), "i") | {"float32": "f", "char": "U", "bool": "b"}
 
 
 def test_every_value_is_that_of_sql(survey, written, in_sql):
     path = written(Format.FITS).path
     expected = in_sql(survey)
 
-    read = Table.read(path, hdu="APOGEE")
+    read = Table.read(path)
 
     assert len(read) == SPECTRA
     for column in columns(astronn_dist):
@@ -44,7 +46,7 @@ def test_every_value_is_that_of_sql(survey, written, in_sql):
 
 @of_sqlite
 def test_columns_have_units_descriptions_types_and_masks(survey, written):
-    read = Table.read(written(Format.FITS).path, hdu=2)
+    read = Table.read(written(Format.FITS).path)
 
     assert read.colnames == [column.name for column in columns(astronn_dist)]
     types = {Kind.LONG: "i8", Kind.INT: "i4", Kind.DOUBLE: "f8", Kind.LOGICAL: "b1"}
@@ -71,25 +73,40 @@ def test_the_file_passes_fitsverify_and_astropy_without_a_warning(survey, create
     assert verified(path) == "0 warning(s) and 0 error(s)."
     with fits.open(path, checksum=True) as hdus:
         hdus.verify("exception")
-        assert [hdu.header["EXTNAME"] for hdu in hdus[1:]] == ["BOSS", "APOGEE"]
+        assert [hdu.header["EXTNAME"] for hdu in hdus[1:]] == ["APOGEE"]
         for hdu in hdus:
             assert (hdu.verify_checksum(), hdu.verify_datasum()) == (1, 1)
 
 
 @of_sqlite
-def test_the_table_of_boss_has_the_same_columns_and_no_rows(survey, written):
-    with fits.open(written(Format.FITS).path) as hdus:
-        boss, apogee = hdus[1], hdus[2]
+def test_names_of_dr19_make_the_layout_of_dr19(survey, create, verified, published):
+    layout = published("astraAllStarAstroNNdist")["DR19"]["hdus"]
 
+    path = create(names=Names.DR19).path
+
+    assert verified(path) == "0 warning(s) and 0 error(s)."
+    with fits.open(path) as hdus:
+        primary, boss, apogee = hdus
+        assert {card for card, _ in layout["hdu0"]["header"]} <= set(primary.header)
+        assert [hdu.header["EXTNAME"] for hdu in (boss, apogee)] == ["BOSS", "APOGEE"]
         assert boss.columns.names == apogee.columns.names
         assert (len(boss.data), len(apogee.data)) == (0, SPECTRA)
+        kinds = {name: apogee.data[name].dtype.kind for name in apogee.columns.names}
+        theirs = {
+            name: TYPES[kind.partition("[")[0]] for name, (kind, _) in layout["hdu2"]["columns"].items()
+        }
+    both = kinds.keys() & theirs.keys()
+    assert {"sdss_id", "k_mag", "nn_dist", "L_fakemag_err", "gdr3_parallax_w_zp", "flag_bad"} <= both
+    # A number here, a text there.
+    assert {name for name in both if kinds[name] != theirs[name]} == {"v_astra"}
 
 
-def test_the_primary_header_says_what_the_rows_come_from(survey, written, in_sql):
+@pytest.mark.parametrize("hdu", [0, 1])
+def test_the_headers_say_what_the_rows_come_from(survey, written, in_sql, hdu):
     made = written(Format.FITS)
     expected = in_sql(survey)
 
-    header = fits.getheader(made.path)
+    header = fits.getheader(made.path, hdu)
 
     assert (header["V_ASTRA"], header["PIPELINE"]) == (astra.__version__, "AstroNNdist")
     assert (header["WEIGHTS"], header["W_SHA256"]) == ("survey", "ab" * 32)
@@ -120,7 +137,7 @@ def test_the_same_database_gives_the_same_file_byte_for_byte(survey, written, cr
 def test_published_names_are_those_of_dr19(survey, create, in_sql):
     expected = in_sql(survey)
 
-    read = Table.read(create(names=Names.DR19).path, hdu=2)
+    read = Table.read(create(names=Names.DR19).path, hdu="APOGEE")
 
     published = {"k_mag": "source_k_mag", "ebv": "source_ebv", "k_mag_used": "k_mag", "nn_dist": "dist"}
     published |= {"L_fakemag_err": "e_l_fakemag", "gaia_parallax": "gaia_parallax"}
@@ -137,7 +154,7 @@ def test_only_exact_zero_points_of_gaia_dr3_stand_under_the_names_that_mean_it(d
     a_result(a_spectrum(a_source()), plx_zero_point=-0.04, gaia_parallax=0.3, e_gaia_parallax=0.02)
     a_result(a_spectrum(a_source()), gaia_parallax=0.3, e_gaia_parallax=0.02)
 
-    read = Table.read(create(names=Names.DR19).path, hdu=2)
+    read = Table.read(create(names=Names.DR19).path, hdu="APOGEE")
 
     is_exact = [True, True, *[False] * 6, True, False]
     for ours, theirs in OF_GAIA_DR3.items():
@@ -154,7 +171,7 @@ def test_only_rows_that_meet_the_condition_are_written_and_counted(survey, creat
     made = create(condition="good")
 
     header = fits.getheader(made.path)
-    assert list(Table.read(made.path, hdu=2)["spectrum_pk"]) == good
+    assert list(Table.read(made.path)["spectrum_pk"]) == good
     assert (header["FILTER"], header["NSPECTRA"], header["NBAD"]) == ("good", len(good), 0)
 
 
@@ -182,7 +199,7 @@ def test_a_filter_is_read_back_as_it_was_written(text):
 def test_no_rows_make_an_empty_table_without_a_date(db, create, verified):
     made = create()
 
-    assert len(Table.read(made.path, hdu=2)) == 0
+    assert len(Table.read(made.path)) == 0
     assert "DATE" not in fits.getheader(made.path)
     assert verified(made.path) == "0 warning(s) and 0 error(s)."
 
@@ -194,7 +211,7 @@ def test_text_that_fits_cannot_hold_is_escaped_and_never_cut(db, create, verifie
     a_result(spectrum, run_pk=run.pk, no_result_reason="broken:\n\tmañana")
 
     made = create()
-    (row,) = Table.read(made.path, hdu=2)
+    (row,) = Table.read(made.path)
 
     assert row["field"] == r"\u0394\U0001f31f\xe9" * 5
     assert row["no_result_reason"] == r"broken:  ma\xf1ana"
@@ -215,7 +232,7 @@ def test_an_integer_that_stands_for_absent_ones_is_an_error_and_leaves_no_file(d
 def test_zero_and_one_are_not_taken_for_absent_values(db, create):
     a_result(a_spectrum(a_source(sdss_id=0, healpix=0, plx=0.0)), dist=0.0)
 
-    read = Table.read(create().path, hdu=2)
+    read = Table.read(create().path)
 
     assert (read["sdss_id"][0], read["healpix"][0], read["plx"][0], read["dist"][0]) == (0, 0, 0.0, 0.0)
     assert np.isnan(read["pmra"].filled(np.nan)[0])

@@ -78,7 +78,7 @@ def test_a_votable_has_units_ucds_descriptions_and_facts(survey, written):
     fields = document.get_first_table().fields
     for column, field in zip(columns(astronn_dist), fields, strict=True):
         assert (field.name, field.ucd) == (column.name, column.ucd)
-        assert " ".join(field.description.split()) == column.description
+        assert field.description == column.description
         assert field.unit == (units.Unit(column.unit) if column.unit else None)
     facts = {info.name: info.value for info in document.infos}
     assert (facts["WEIGHTS"], facts["SEED"], facts["NSPECTRA"]) == ("survey", "7", str(SPECTRA))
@@ -153,11 +153,13 @@ def test_no_rows_make_an_empty_table(db, create, name):
 @pytest.mark.parametrize("name", ["parquet", "ecsv", "csv"])
 def test_text_comes_back_as_it_was_where_the_format_can_hold_it(db, create, name):
     odd = 'größe, "Δ🌟"'
-    a_result(a_spectrum(a_source(), field=odd), no_result_reason="one line\nand another")
+    # Astropy takes all breaks of lines for the same.
+    reason = "one line\nand another" if name == "ecsv" else "one line\nand another\rand\r\nmore"
+    a_result(a_spectrum(a_source(), field=odd), no_result_reason=reason)
 
     read = READERS[name](create(f"catalogue.{name}", format=Format(name)).path)
 
-    assert (read["field"], read["no_result_reason"]) == ([odd], ["one line\nand another"])
+    assert (read["field"], read["no_result_reason"]) == ([odd], [reason])
 
 
 @pytest.mark.parametrize("name", READERS)

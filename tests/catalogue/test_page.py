@@ -13,7 +13,7 @@ from astra.catalogue.options import Format
 from astra.cli import main
 from astra.pipelines.astronn_dist import astronn_dist
 
-_OF_ANY_FILE = {"BOSS", "APOGEE", "CHECKSUM", "DATASUM", "HISTORY"}
+_OF_ANY_FILE = {"BOSS", "APOGEE", "CREATED", "CHECKSUM", "DATASUM", "HISTORY"}
 PAGE = (ROOT / "docs" / "catalogue.md").read_text()
 
 
@@ -34,11 +34,13 @@ def test_every_block_runs(db, tmp_path, monkeypatch, capsys):
     names = {}
 
     for line in "".join(blocks("sh")).splitlines():
-        assert main(shlex.split(line)[1:]) == 0, line
+        assert main(shlex.split(line.partition(" > ")[0])[1:]) == 0, line
     for block in blocks("python"):
         exec(compile(block, "docs/catalogue.md", "exec"), names)
 
     assert "80 spectra of 60 stars, as of 2026-" in capsys.readouterr().out
+    assert names["of_pandas"]["gaia_dr3_source_id"].dtype == "Int64"
+    assert names["of_polars"]["cc_flg"].dtype.is_(names["polars"].String)
 
 
 def test_the_table_of_names_is_that_of_the_package():

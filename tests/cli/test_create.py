@@ -35,8 +35,7 @@ def test_it_says_what_it_wrote_and_where(astra, db):
     assert first == f"{NAME}.fits: 80 spectra of 60 stars, 111 columns"
     assert second.startswith("good ")
     assert " MB in " in err
-    assert 'the rows are in HDU 2, "APOGEE"' in err
-    assert len(Table.read(f"{NAME}.fits", hdu=2)) == 80
+    assert len(Table.read(f"{NAME}.fits")) == 80
 
 
 def test_json_has_the_path_and_the_counts(astra, db):
@@ -48,7 +47,7 @@ def test_json_has_the_path_and_the_counts(astra, db):
     assert code == 0
     assert (found["path"], found["columns"], found["mixed"]) == (f"{NAME}.fits", 114, False)
     assert found["weights"] == {"name": "survey", "sha256": "ab" * 32}
-    assert found["spectra"] == found["good"] == len(Table.read(f"{NAME}.fits", hdu=2))
+    assert found["spectra"] == found["good"] == len(Table.read(f"{NAME}.fits", hdu="APOGEE"))
     assert (found["bad"], found["flags"]["flag_no_result"]) == (0, 0)
     assert found["bytes"] == Path(f"{NAME}.fits").stat().st_size
 
@@ -68,8 +67,19 @@ def test_without_a_format_the_name_of_the_file_decides(astra, db):
     assert astra("create", PRODUCT, "--output", "good.csv")[0] == 0
     assert Path("good.csv").read_text().startswith("sdss_id,")
 
-    assert astra("create", PRODUCT, "--output", "good.dat")[0] == 0
+    assert astra("create", PRODUCT, "--output", "good.dat", "--format", "fits")[0] == 0
     assert Path("good.dat").read_bytes().startswith(b"SIMPLE")
+
+
+def test_standard_output_has_the_rows_and_nothing_else(astra, db):
+    fill(db, 60)
+
+    code, out, err = astra("create", PRODUCT, "--output", "-")
+
+    assert astra("create", PRODUCT, "--output", "same.csv")[0] == code == 0
+    assert out == Path("same.csv").read_text()
+    assert err.startswith("standard output: 80 spectra of 60 stars, 111 columns\ngood ")
+    assert [path.name for path in Path().iterdir()] == ["same.csv"]
 
 
 @on_sqlite
@@ -110,6 +120,15 @@ def test_a_filter_that_no_row_meets_is_said(astra, db):
             2,
             "x.csv is the name of a csv file, not of fits: change --output or --format",
         ),
+        (
+            [PRODUCT, "--output", "x.dat"],
+            2,
+            "--output x.dat: its ending stands for no format; known are .fits, .fit, .parquet, .vot, "
+            ".votable, .xml, .ecsv, .csv, .txt, and these with .gz; or give --format",
+        ),
+        ([PRODUCT, "--output", "x"], 2, "--output x: its ending stands for no format"),
+        ([PRODUCT, "--output", "x.parquet.gz"], 2, "x.parquet.gz: Parquet is compressed already: leave out"),
+        ([PRODUCT, "--output", "-", "--json"], 2, "--json and --output - both write to standard output"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_leaves_nothing(astra, db, words, exit_code, said):
@@ -158,7 +177,7 @@ def test_the_catalogue_of_another_task_goes_by_its_name_or_by_that_of_its_result
         code, out, err = astra("create", product, "--overwrite")
 
         assert (code, out) == (0, f"{OTHER}.fits: 1 spectra of 0 stars, 66 columns\n"), err
-    assert list(Table.read(f"{OTHER}.fits", hdu=2)["pixels"]) == [5.0]
+    assert list(Table.read(f"{OTHER}.fits")["pixels"]) == [5.0]
 
 
 @on_sqlite

@@ -63,7 +63,7 @@ def test_json_and_csv_have_all_columns_and_the_numbers_of_python(distance, files
         assert each["m_ks_abs"] == pytest.approx(star.m_ks_abs.value, rel=1e-6)
         assert (each["flags"], each["why_not_clean"]) == (star.flags, star.why_not_clean)
         assert each["best_dist_from"] == star.best_dist_from
-    assert found["weights"] == "toy"
+    assert found["weights"]["name"] == "toy"
 
 
 def test_options_go_before_the_catalogue_and_that_before_the_header(distance, files, tmp_path):

@@ -84,8 +84,47 @@ def test_the_flags_of_a_spectrum_and_of_a_reddening_are_known_too(astra):
 
 
 @pytest.mark.parametrize(
+    ("name", "bit"),
+    [
+        ("SUSPECT_RV_COMBINATION", "bit 16  flag_suspect_rv_combination"),
+        ("suspect_rv_combination", "bit 16  flag_suspect_rv_combination"),
+        ("RV_FAIL", "bit 22  flag_rv_failure"),
+        ("BAD_PIXELS", "bit  0  flag_bad_pixels [not good]"),
+        ("flag_ebv_from_sfd", "bit  3  flag_ebv_from_sfd"),
+        ("not_clean_gaia", "bit  7  flag_not_clean_gaia"),
+    ],
+)
+def test_a_name_is_enough_to_find_its_column_also_as_the_survey_calls_it(astra, name, bit):
+    code, out, _ = astra("explain", name)
+
+    assert code == 0
+    assert bit in out.splitlines()[1]
+
+
+def test_every_flag_of_starflag_is_known_by_the_name_of_the_survey(astra):
+    """Names and bits: sdss.org/dr17/irspec/apogee-bitmasks, APOGEE_STARFLAG."""
+    first = ["BAD_PIXELS", "COMMISSIONING", "BRIGHT_NEIGHBOR", "VERY_BRIGHT_NEIGHBOR", "LOW_SNR"]
+    persistence = [f"PERSIST_{kind}" for kind in ("HIGH", "MED", "LOW", "JUMP_POS", "JUMP_NEG")]
+    later = ["SUSPECT_RV_COMBINATION", "SUSPECT_BROAD_LINES", "BAD_RV_COMBINATION", "RV_REJECT", "RV_SUSPECT"]
+    later += ["MULTIPLE_SUSPECT", "RV_FAIL", "SUSPECT_ROTATION", "MTPFLUX_LT_75", "MTPFLUX_LT_50"]
+
+    for start, names in ((0, first), (9, persistence), (16, later)):
+        for bit, name in enumerate(names, start):
+            assert explain([name]).as_dict()["value"] == 1 << bit
+    assert astra("explain", "17", "--kind", "STARFLAG") == astra("explain", "17", "--kind", "spectrum_flags")
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
+        (
+            ["SUSPECT_RV_COMBINATON"],
+            "did you mean flag_suspect_rv_combination of spectrum_flags",
+        ),
+        (
+            ["no_result", "rv_reject"],
+            "'rv_reject' is neither a number nor a flag of result_flags; did you mean",
+        ),
         (
             ["no_resalt"],
             "neither a number nor a flag of result_flags; did you mean flag_no_result?",

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -12,12 +13,13 @@ import numpy as np
 import psycopg2
 import pytest
 from builders import a_source, a_spectrum, on_postgresql, on_sqlite, slow_on_sqlite, write_apstar
+from terminal import Terminal
 
 from astra.models import AstroNNdist, TaskRun
 from astra.pipelines.astronn_dist.weights.files import load_weights, save_weights
 
 KEYS = (
-    "task v_astra run_pk processed measured rederived no_result fill filled flags bad warn withheld "
+    "schema task v_astra run_pk processed measured rederived no_result fill filled flags bad warn withheld "
     "withheld_reasons kept pending elapsed_s spectra_per_s weights seed outcome exit_code error"
 ).split()
 
@@ -156,17 +158,20 @@ def test_the_embedded_default_is_taken_last_and_announced_with_its_range(
 ):
     weights = load_weights(toy_weights)
     path = embedded_folder / "sim1.safetensors"
-    save_weights(replace(weights, details={"range": "giants and dwarfs"}), path)
+    covered = "giants and dwarfs: to M_Ks = -7; not for pairs"
+    save_weights(replace(weights, details={"range": covered}), path)
 
     code, out, err = astra("run", "astronn_dist", "--json")
 
     sha256 = load_weights(path).sha256
-    said = f"sim1 (sha256 {sha256[:12]}); embedded default; range of validity: giants and dwarfs"
+    said = f"sim1 (sha256 {sha256[:12]}); embedded default"
     assert code == 0
     assert _said_of_weights(err) == [f"astra: INFO: weights {said}"]
-    assert json.loads(out)["weights"] == {"name": "sim1", "sha256": sha256, "range": "giants and dwarfs"}
+    # On one line of a terminal; `astra models show` has all of it.
+    assert "astra: INFO: valid: giants and dwarfs\n" in err
+    assert json.loads(out)["weights"] == {"name": "sim1", "sha256": sha256, "range": covered}
     record = TaskRun.get()
-    assert (record.weights_origin, record.weights_range) == ("embedded default", "giants and dwarfs")
+    assert (record.weights_origin, record.weights_range) == ("embedded default", covered)
     assert AstroNNdist.select().count() == 3
 
 
@@ -196,7 +201,7 @@ def test_two_workers_do_what_one_does(astra, three_stars, toy_weights):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["run", "astronn_dst"], "unknown task 'astronn_dst'; installed tasks: astronn_dist"),
+        (["run", "astronn_dst"], "unknown task 'astronn_dst'; did you mean astronn_dist?"),
         (["run", "astronn_dist", "ApogeeVisitSpectrumInApStar"], "works on combined spectra"),
         (["run", "astronn_dist", "apVisit"], "works on combined spectra"),
         (["run", "astronn_dist", "BossSpectrum"], "'BossSpectrum' is neither a model"),
@@ -545,9 +550,9 @@ def _wait_for_rows(count):
 
 
 def test_progress_is_plain_lines_where_there_is_no_terminal(astra, three_stars, toy_weights, monkeypatch):
-    from astra.cli import console
+    from astra.cli import progress
 
-    monkeypatch.setattr(console, "QUIET_S", 0.0)
+    monkeypatch.setattr(progress, "QUIET_S", 0.0)
 
     _, out, err = astra("run", "astronn_dist", "--weights", toy_weights, "--batch-size", 1, "--count")
 
@@ -556,22 +561,11 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(astra, three_stars, 
 
 
 @slow_on_sqlite
-def test_progress_is_a_bar_on_a_terminal(three_stars, toy_weights):
-    import pty
+def test_progress_is_a_bar_on_a_terminal_above_the_last_lines(three_stars, toy_weights):
+    with Terminal("astra", "run", "astronn_dist", "--weights", toy_weights) as terminal:
+        assert terminal.wait() == 0
+        lines = terminal.lines()
 
-    parent, child = pty.openpty()
-    command = [sys.executable, "-m", "astra", "run", "astronn_dist", "--weights", str(toy_weights), "--count"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=child, text=True)
-    os.close(child)
-    seen = b""
-    while True:
-        try:
-            seen += os.read(parent, 4096)
-        except OSError:  # the other end is closed
-            break
-    out, _ = process.communicate(timeout=60)
-    os.close(parent)
-
-    assert "3 processed" in out
-    assert b"3/3" in seen
-    assert b"\x1b[" in seen
+    assert re.fullmatch(r"  astronn_dist ━+ 3 of 3 +in \d+ s", lines[-4])
+    assert lines[-3].startswith("3 measured + 0 no_result = 3 processed (")
+    assert re.fullmatch(r"run 1: done in [\d.]+ s, [\d.]+ spectra/s", lines[-1])

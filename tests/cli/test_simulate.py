@@ -138,7 +138,7 @@ def test_comparing_with_nothing_is_one_line_and_a_hint(astra, db, tmp_path):
 
 
 def test_progress_is_on_stderr(astra, tmp_path, monkeypatch):
-    monkeypatch.setattr("astra.cli.console.QUIET_S", 0.0)
+    monkeypatch.setattr("astra.cli.progress.QUIET_S", 0.0)
 
     _, out, err = astra("simulate", tmp_path / "sim", "--n", 5)
 

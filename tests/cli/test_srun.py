@@ -117,7 +117,7 @@ def test_options_come_from_a_profile_and_the_command_line(astra, three_spectra, 
     assert "--account=B --time=30 --gres=gpu:1 --signal=B:TERM@120" in out
     code, _, err = astra("srun", "astronn_dist", "--dry-run", "--profile", "cpu")
     assert code == 2
-    assert "there are: default, gpu, sdss" in _error(err)
+    assert "did you mean gpu?" in _error(err)
     assert err.splitlines()[-1] == "Try `astra srun --help`."
 
 

@@ -15,7 +15,7 @@ LATER = {"inputs_read": "2999-01-01 00:00:00.000000"}
 
 KEYS = (
     "task version at spectra done pending withheld bad warn flags notes no_result_reasons withheld_reasons "
-    "in_hand workers suspects spectra_per_s seconds_left runs"
+    "in_hand workers suspects spectra_per_s seconds_left remaining_s runs"
 ).split()
 
 

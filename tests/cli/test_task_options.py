@@ -82,7 +82,7 @@ def test_without_options_the_defaults_are_in_force_and_recorded(astra, guest):
         (["--step", "x"], r"Invalid value for '--step': .*integer.* \(Pixels between two that count\)"),
         (["--step"], r"Option '--step' requires an argument.* \(Pixels between two that count\)"),
         (["--mode", "best"], r"Invalid value for '--mode': 'best' is not one of .* \(How to count\)"),
-        (["--stop", "1"], r"No such option: --stop \(Options of count_pixels: --step, --halve, --mode\)"),
+        (["--stop", "1"], r"No such option: --stop; did you mean --step\?"),
     ],
 )
 def test_a_wrong_option_ends_with_2_and_its_help(astra, guest, command, words, says):
@@ -100,12 +100,10 @@ def test_help_on_a_task_shows_its_options_in_a_section(astra, guest, command):
 
     assert (code, err) == (0, "")
     before, after = with_task.split("Options of count_pixels:")
-    assert "--step <int range> Pixels between two that count. [default: 1; 1<=x<=9]" in " ".join(
-        after.split()
-    )
+    assert "--step N Pixels between two that count. [default: 1; 1 to 9]" in " ".join(after.split())
     assert "--halve / --no-halve" in after
     assert "--mode <fast|good>" in after
-    assert after.endswith(without[without.index("  Examples:") :])
+    assert after.endswith(without[without.index("Examples:") :])
 
 
 @on_sqlite
@@ -116,7 +114,7 @@ def test_help_on_a_task_hides_the_options_of_others_that_it_does_not_take(astra,
         astra(command, *task, "--help")[1] for task in (("count_pixels",), ("astronn_dist",), ())
     )
 
-    shown = f"\n  {words[0]} <"
+    shown = f"\n  {words[0]} "
     assert shown not in of_guest
     assert shown in of_ours
     assert shown in of_all
@@ -160,7 +158,7 @@ def test_what_is_wrong_with_the_task_is_said_before_its_options(astra, guest):
 
     assert (broken[0], unknown[0]) == (78, 2)
     assert _error(broken[2]).startswith("task 'broken' cannot be loaded from guest_package:broken")
-    assert _error(unknown[2]).startswith("unknown task 'brocken'; installed tasks: astronn_dist, broken")
+    assert _error(unknown[2]).startswith("unknown task 'brocken'; did you mean broken?")
     assert json.loads(astra("run", "broken", "--json")[1])["exit_code"] == 78
     assert astra("run", "broken", "--help")[1] == astra("run", "--help")[1]
 

@@ -236,7 +236,7 @@ def test_without_bokeh_it_says_what_to_install(db, tmp_path, monkeypatch, astra)
     code, _, err = astra("report", "astronn_dist", "--output", tmp_path / "a.html")
 
     assert code == 78
-    assert "install the extra [report]" in err
+    assert "astra report needs bokeh: pip install 'astra-distances[report]'" in err
 
 
 # > The documentation

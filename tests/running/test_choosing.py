@@ -77,6 +77,7 @@ def test_a_whole_number_is_not_made_of_the_fraction_that_it_is_compared_with(db)
 
     assert taken(where="n_visits > 2.5") == {three}
     assert taken(where="n_visits < 2.5") == {two}
+    assert taken(where="n_visits / 2 >= 1.5") == taken(where="abs(2 - n_visits) > 0") == {three}
 
 
 def test_a_column_that_one_model_lacks_is_null_there(db):

@@ -177,7 +177,7 @@ def test_the_package_astronn_as_backend_gives_the_same(spectrum):
 def test_without_the_package_its_backend_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "astroNN.apogee", None)
 
-    with pytest.raises(ConfigError, match=r"install the extra \[astronn\]"):
+    with pytest.raises(ConfigError, match=r"needs astroNN \(.*\): pip install 'astra-distances\[astronn\]'"):
         rectify(*a_spectrum(), backend="astronn")
 
 

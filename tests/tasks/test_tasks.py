@@ -1,5 +1,6 @@
 """@task reads the models from the annotations; other packages add tasks by entry point."""
 
+import copy
 import itertools
 import subprocess
 import sys
@@ -323,3 +324,12 @@ def test_an_option_that_a_task_does_not_have_is_refused(db, with_toy_package):
 
     assert ran.returncode == 2
     assert "task count_pixels has no option --weights" in ran.stderr
+
+
+def test_a_copy_of_a_task_may_have_another_key_and_the_task_keeps_its_own():
+    production = find_task("astronn_dist")
+    within = copy.copy(production)
+    within.key = "astronn_dist@trial-x"
+
+    assert production.key == "astronn_dist"
+    assert (within.name, within.options) == (production.name, production.options)

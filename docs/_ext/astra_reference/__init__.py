@@ -3,6 +3,7 @@
     {reference} columns MODEL   the columns of a table or a view
     {reference} flags MODEL [COLUMN]   its bits
     {reference} exit-codes      what the program ends with
+    {reference} json-commands, json-keys, json-before   what --json prints
     {reference} settings        what can be set, and where
     {reference} options TASK    what a task takes beside the options of its command
     {reference} commands        every command with its arguments, options and examples
@@ -20,6 +21,9 @@ CONTENTS = {
     "columns": tables.columns,
     "flags": tables.flags,
     "exit-codes": tables.exit_codes,
+    "json-commands": tables.json_commands,
+    "json-keys": tables.json_keys,
+    "json-before": tables.json_before,
     "settings": tables.settings,
     "options": tables.options,
     "commands": commands.commands,

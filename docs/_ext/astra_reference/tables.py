@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 import astra.models
+from astra.cli import json_output
 from astra.config import CONFIG_VARIABLE, ENVIRONMENT, OWN_FILE, UPSTREAM_FILES, known_settings
 from astra.errors import AstraError
 from astra.models import fields
@@ -70,6 +71,27 @@ def exit_codes() -> str:
     found[KEYBOARD_INTERRUPT] = ("", "Stopped at once by a second Ctrl-C; the chunk in hand was not written")
     rows = [(str(code), *found[code][::-1]) for code in sorted(found)]
     return table(("code", "meaning", "raised as"), rows)
+
+
+def json_commands() -> str:
+    """The keys that each command prints with ``--json``."""
+    rows = [(f"`astra {command}`", " ".join(keys.split())) for command, keys in json_output.PRINTED.items()]
+    return table(("command", "keys"), rows)
+
+
+def json_keys() -> str:
+    """What the keys mean."""
+    return table(("key", "meaning"), [(f"`{key}`", text) for key, text in json_output.MEANINGS.items()])
+
+
+def json_before() -> str:
+    """The names of the schema before, and those of now."""
+    rows = [
+        (f"`astra {command}`", f"`{old}`", f"`{new}`")
+        for command, names in json_output.BEFORE.items()
+        for old, new in names.items()
+    ]
+    return table(("command", "before", "now"), rows)
 
 
 def settings() -> str:

@@ -1,7 +1,7 @@
-"""``astra create``: writes the catalogue from the database to a file."""
+"""``astra create``: writes the catalogue from the database to a file or to standard output."""
 
-import importlib.util
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,18 +14,20 @@ import peewee
 import astra
 from astra.catalogue import as_fits, formats
 from astra.catalogue.columns import columns, left_out, rows_of
-from astra.catalogue.options import Format, Names
+from astra.catalogue.options import ENDINGS, STDOUT, Format, Names, formats_of, is_compressed
 from astra.catalogue.product import find_product, product_of
 from astra.catalogue.query import Rows, refuse_mixture
+from astra.catalogue.sink import sink
 from astra.catalogue.table import Batch, Table, flag_bits, values
 from astra.database.connection import database as configured
 from astra.database.sql import batches, snapshot
-from astra.errors import AstraError, ConfigError, Interrupted, UsageError
+from astra.errors import AstraError, Interrupted, UsageError
 from astra.models import Distance
 from astra.models.filters import Filter
 from astra.running.ending import StopRequest
 from astra.schema.packages import check_task
-from astra.system.atomic import output_file, refuse_to_replace
+from astra.system.atomic import refuse_to_replace
+from astra.system.extras import require
 from astra.tasks.contract import Task
 
 _WRITERS = {
@@ -35,6 +37,8 @@ _WRITERS = {
     Format.ECSV: formats.write_ecsv,
     Format.CSV: formats.write_csv,
 }
+# Not for a terminal.
+_BINARY = (Format.FITS, Format.PARQUET)
 log = logging.getLogger("astra")
 
 
@@ -44,8 +48,10 @@ class Request:
 
     Attributes:
         product: Its name, or that of the task whose results it has.
-        output: The file; ``None`` names it after the catalogue and the version, in the current folder.
-        format: Its format.
+        output: The file, compressed if its name ends in ``.gz``, or ``-`` for standard output; ``None`` names
+            it after the catalogue and the version, in the current folder.
+        format: Its format; ``None`` takes the one that its name stands for, on standard output CSV, and FITS
+            where it has no name.
         names: Whose names the columns have.
         mixed: Whether to accept results of different weights, seeds, draws, precisions, options or versions.
         condition: The condition on the rows; ``None`` takes all.
@@ -54,7 +60,7 @@ class Request:
 
     product: str = "astronn_dist"
     output: Path | None = None
-    format: Format = Format.FITS
+    format: Format | None = None
     names: Names = Names.ASTRA
     mixed: bool = False
     condition: str | None = None
@@ -73,7 +79,35 @@ class Request:
     @property
     def path(self) -> Path:
         """The file."""
-        return self.output or Path(f"{product_of(self.task)}-{astra.__version__}.{self.format.extension}")
+        return self.output or Path(f"{product_of(self.task)}-{astra.__version__}.{self.written_as.extension}")
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether it goes to standard output."""
+        return self.output == STDOUT
+
+    @property
+    def written_as(self) -> Format:
+        """The format that it is written in.
+
+        Raises:
+            UsageError: The name of the file stands for another format, or for none.
+        """
+        if self.output is None or self.to_stdout:
+            return self.format or (Format.CSV if self.to_stdout else Format.FITS)
+        said = formats_of(self.output)
+        if self.format is None and not said:
+            known = ", ".join(ENDINGS)
+            raise UsageError(
+                f"--output {self.output}: its ending stands for no format; known are {known}, and these with "
+                ".gz; or give --format"
+            )
+        if self.format and said and self.format not in said:
+            raise UsageError(
+                f"{self.output} is the name of a {said[0]} file, not of {self.format}: change --output or "
+                "--format"
+            )
+        return self.format or said[0]
 
     @cached_property
     def wanted(self) -> Filter | None:
@@ -91,22 +125,26 @@ class Request:
 
         Raises:
             UsageError: There is no such product, or none with these names; the file exists, its folder does
-                not, its name stands for another format, or the condition is not valid.
+                not, its name stands for another format or for none, standard output is a terminal that the
+                format is not for, or the condition is not valid.
             ConfigError: The task is broken, or a package that the format needs is not installed.
         """
         if self.names is Names.DR19 and rows_of(self.task) is not Distance:
             raise UsageError(
                 f"--names dr19: DR19 has no names for the results of {self.task.name}; leave it out"
             )
-        said = Format.of(self.path)
-        if said not in (None, self.format):
+        if not self.to_stdout:
+            refuse_to_replace(self.path, overwrite=self.overwrite)
+        elif sys.stdout.isatty() and self.written_as in _BINARY:
             raise UsageError(
-                f"{self.path} is the name of a {said} file, not of {self.format}: change --output or --format"
+                f"{self.written_as} is not for a terminal: send it to a program or a file, or give "
+                "--format csv"
             )
-        refuse_to_replace(self.path, overwrite=self.overwrite)
+        if self.written_as is Format.PARQUET:
+            if is_compressed(self.path):
+                raise UsageError(f"{self.path}: Parquet is compressed already: leave out .gz")
+            require("pyarrow", "--format parquet", "parquet")
         _ = self.wanted
-        if self.format is Format.PARQUET and importlib.util.find_spec("pyarrow") is None:
-            raise ConfigError("--format parquet needs pyarrow: pip install 'astra-distances[parquet]'")
 
 
 @dataclass(frozen=True)
@@ -175,32 +213,30 @@ def create(
             "task %s: no format can hold these columns, which are left out: %s", task.name, ", ".join(lost)
         )
     chosen = columns(task, request.names, mixed=request.mixed)
-    with output_file(request.path, overwrite=request.overwrite) as stream, snapshot(database):
+    with sink(request.path, overwrite=request.overwrite) as stream, snapshot(database):
         rows = Rows(database, task, chosen, request.wanted)
         origins = rows.origins()
         if not request.mixed:
             refuse_mixture(origins)
         summary = rows.summary()
-        read = _read(rows, summary.rows, stop, on_progress)
+        left = "what was written ends early" if request.to_stdout else "nothing was written"
+        read = _read(rows, summary.rows, left, stop, on_progress)
         table = Table(task, chosen, summary, origins, request.names, request.condition or "", read)
-        _WRITERS[request.format](stream, table)
-    size = request.path.stat().st_size
-    return Created(request.path, request.format, size, table, time.monotonic() - started)
+        _WRITERS[request.written_as](stream, table)
+    size = stream.length if request.to_stdout else request.path.stat().st_size
+    return Created(request.path, request.written_as, size, table, time.monotonic() - started)
 
 
 def _read(
-    rows: Rows, total: int, stop: StopRequest | None, on_progress: Callable[[int, int], None]
+    rows: Rows, total: int, left: str, stop: StopRequest | None, on_progress: Callable[[int, int], None]
 ) -> Iterator[Batch]:
+    """The batches of rows; ``left`` says what a failure leaves behind."""
     done = 0
     for batch in batches(rows.database, rows.select()):
         if stop and stop.reason:
-            raise Interrupted(
-                f"stopped by {stop.reason} after {done:,} of {total:,} rows; nothing was written"
-            )
+            raise Interrupted(f"stopped by {stop.reason} after {done:,} of {total:,} rows; {left}")
         yield values(batch, rows.columns)
         done += len(batch)
         on_progress(done, total)
     if done != total:
-        raise AstraError(
-            f"the database gave {done:,} rows where it had counted {total:,}; nothing was written"
-        )
+        raise AstraError(f"the database gave {done:,} rows where it had counted {total:,}; {left}")

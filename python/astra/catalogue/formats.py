@@ -9,7 +9,9 @@ import base64
 import csv
 import io
 import itertools
-from collections.abc import Callable, Iterable
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from astra.catalogue.columns import Column, Kind, empty_table
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 # > VOTable 1.4, its rows in BINARY2
 
 _DATATYPES = {Kind.LONG: "long", Kind.INT: "int", Kind.DOUBLE: "double", Kind.LOGICAL: "boolean"}
+_DESCRIPTION = re.compile(rb"(?<=<DESCRIPTION>).*?(?=</DESCRIPTION>)", re.DOTALL)
 _END = b"  </TABLE>"
 _BEFORE = b'   <DATA>\n    <BINARY2>\n     <STREAM encoding="base64">\n'
 _AFTER = b"     </STREAM>\n    </BINARY2>\n   </DATA>\n"
@@ -76,7 +79,8 @@ def _document(table: Table, length: Callable[[Column], str]) -> bytes:
     content = io.BytesIO()
     with silenced():  # of units that the format advises against, such as Angstrom
         votable.to_xml(content)
-    return content.getvalue()
+    # Astropy breaks descriptions into lines, and does not put them together again.
+    return _DESCRIPTION.sub(lambda found: b" ".join(found[0].split()), content.getvalue())
 
 
 def _votable_field(votable: "VOTableFile", column: Column, length: Callable[[Column], str]) -> "Field":
@@ -97,7 +101,8 @@ def _votable_field(votable: "VOTableFile", column: Column, length: Callable[[Col
 
 # > Parquet, with units, descriptions and UCDs in three forms. pyarrow reads them from the metadata of each
 # field. In the metadata of the file, programs that know VOParquet 1.0 (IVOA) read them from a VOTable without
-# rows, and astropy from YAML, with the lengths of texts.
+# rows, and astropy from YAML, with the lengths of texts. There pandas, too, finds that integers and truth
+# values stay what they are where some are absent: else it takes floats, which have no room for 19 digits.
 
 # Batches in a group of rows, which is written and read in one piece.
 _GROUP = 50_000 // BATCH
@@ -129,7 +134,19 @@ def _metadata(table: Table) -> dict[str, str]:
     metadata["IVOA.VOTable-Parquet.version"] = "1.0"
     content = _document(table, lambda column: lengths[column.key])
     metadata["IVOA.VOTable-Parquet.content"] = content.decode()
+    metadata["pandas"] = json.dumps({"index_columns": [], "columns": list(_for_pandas(table.columns))})
     return metadata
+
+
+_PANDAS = {Kind.LONG: "Int64", Kind.INT: "Int32", Kind.LOGICAL: "boolean"}
+
+
+def _for_pandas(columns: Iterable[Column]) -> Iterator[dict[str, str | None]]:
+    """The types of pandas in which a value can be absent, as its own writer describes them."""
+    for column in columns:
+        if column.kind in _PANDAS and column.nullable:
+            known = {"pandas_type": column.kind.value, "numpy_type": _PANDAS[column.kind], "metadata": None}
+            yield {"name": column.name, "field_name": column.name} | known
 
 
 def _array(values: list, field: "pyarrow.Field") -> "pyarrow.Array":
@@ -173,6 +190,15 @@ def _write_rows(stream: BinaryIO, table: Table) -> None:
 
 
 def _lines(rows: Iterable[Iterable]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    lines = _Lines()
+    # A text is in quotes where it has a character of this end of a line: programs take either for one.
+    csv.writer(lines, lineterminator="\r\n").writerows(rows)
+    return "".join(lines).encode()
+
+
+class _Lines(list[str]):
+    """Lines that are written, each with a line feed at its end."""
+
+    def write(self, line: str) -> None:
+        """Keep a line."""
+        self.append(line.removesuffix("\r\n") + "\n")

@@ -3,6 +3,10 @@
 import enum
 from pathlib import Path
 
+#: The name of a file that stands for standard output.
+STDOUT = Path("-")
+_GZIP = ".gz"
+
 
 class Format(enum.StrEnum):
     """The format of the file."""
@@ -18,10 +22,29 @@ class Format(enum.StrEnum):
         """The extension of its files, without a dot."""
         return "vot" if self is Format.VOTABLE else self.value
 
-    @classmethod
-    def of(cls, path: Path) -> "Format | None":
-        """The format that the name of a file stands for, or ``None``."""
-        return next((each for each in cls if path.suffix.lower() == f".{each.extension}"), None)
+
+#: What the endings of names stand for; the first of two is taken unless the user says the other.
+ENDINGS = {
+    ".fits": (Format.FITS,),
+    ".fit": (Format.FITS,),
+    ".parquet": (Format.PARQUET,),
+    ".vot": (Format.VOTABLE,),
+    ".votable": (Format.VOTABLE,),
+    ".xml": (Format.VOTABLE,),
+    ".ecsv": (Format.ECSV,),
+    ".csv": (Format.CSV,),
+    ".txt": (Format.ECSV, Format.CSV),
+}
+
+
+def formats_of(path: Path) -> tuple[Format, ...]:
+    """The formats that the name of a file can stand for; none if its ending is unknown."""
+    return ENDINGS.get(Path(path.name.lower().removesuffix(_GZIP)).suffix, ())
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether the name of a file says that it is compressed with gzip."""
+    return path.name.lower().endswith(_GZIP)
 
 
 class Names(enum.StrEnum):

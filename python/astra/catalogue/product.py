@@ -1,6 +1,6 @@
 """The products: a catalogue for each installed task, named after the model of its results, as upstream."""
 
-from astra.errors import UsageError
+from astra.errors import UsageError, nearest
 from astra.tasks.contract import Task
 from astra.tasks.installed import find_task, installed_tasks, short_name, task_names
 
@@ -32,7 +32,5 @@ def find_product(name: str) -> Task:
     if found:
         raise UsageError(f"{name} is the product of {' and '.join(found)}: give the name of the task")
     broken = [each for each in installed if each not in products]
-    known = ", ".join(
-        [*sorted(set(products.values())), *(f"that of {each}, which cannot be loaded" for each in broken)]
-    )
-    raise UsageError(f"there is no product {name}; there is {known or 'none'}")
+    known = [*sorted(set(products.values())), *(f"that of {each}, which cannot be loaded" for each in broken)]
+    raise UsageError(f"there is no product {name}{nearest(name, known, 'there is')}")

@@ -117,12 +117,12 @@ class Rows:
         self.database, self.columns = database, columns
         self._task, self._from = task, _joined(task).alias("catalogue")
         self._node = self._from.c
-        self._where = chosen.expression(database, self._of) if chosen else None
+        self._where = chosen.expression(database, self.of) if chosen else None
 
     def select(self) -> peewee.Select:
         """All values, in the order of the spectra."""
-        chosen = [self._of(column) for column in self.columns]
-        return self._query(*chosen).order_by(self._node.spectrum_pk)
+        chosen = [self.of(column) for column in self.columns]
+        return self.query(*chosen).order_by(self._node.spectrum_pk)
 
     def summary(self) -> Summary:
         """Count the rows, and find the widths of their texts, in one pass."""
@@ -130,9 +130,9 @@ class Rows:
         text = [column for column in self.columns if column.kind is Kind.TEXT]
         wanted = [fn.COUNT(peewee.SQL("*")), fn.COUNT(self._node.source_pk.distinct())]
         wanted.append(fn.MAX(self._node.modified))
-        wanted += [fn.SUM(peewee.Case(None, [(self._of(column), 1)], 0)) for column in logical]
+        wanted += [fn.SUM(peewee.Case(None, [(self.of(column), 1)], 0)) for column in logical]
         wanted += [fn.MAX(self._width(column)) for column in text]
-        [(rows, stars, newest, *rest)] = all_rows(self.database, self._query(*wanted))
+        [(rows, stars, newest, *rest)] = all_rows(self.database, self.query(*wanted))
         numbers = [int(value or 0) for value in rest]
         return Summary(
             rows=rows,
@@ -144,23 +144,25 @@ class Rows:
 
     def origins(self) -> list[Origin]:
         """The origins of the results, most rows first; rows without a result have none."""
-        same = [*map(self._of, identity(self._task)), self._node.v_astra / PATCHES]
-        query = self._query(*same, fn.COUNT(peewee.SQL("*"))).group_by(*same)
+        same = [*map(self.of, identity(self._task)), self._node.v_astra / PATCHES]
+        query = self.query(*same, fn.COUNT(peewee.SQL("*"))).group_by(*same)
         if issubclass(self._task.output_model, FlaggedOutputModel):
             query = query.where(peewee.NodeList((peewee.SQL("NOT"), self._node.flag_no_result)))
         found = [Origin(*values, self._task) for values in all_rows(self.database, query)]
         return sorted(found, key=lambda origin: (-origin.rows, str(origin)))
 
-    def _of(self, column: Column) -> peewee.Column:
+    def of(self, column: Column) -> peewee.Column:
+        """A column in the query."""
         return self._node[column.key]
 
-    def _query(self, *wanted: Any) -> peewee.Select:
+    def query(self, *wanted: Any) -> peewee.Select:
+        """What is wanted of the rows, in no particular order."""
         query = peewee.Select((self._from,), wanted)
         return query if self._where is None else query.where(self._where)
 
     def _width(self, column: Column) -> peewee.Node:
         # A character of n bytes becomes an escape of at most 5 n + 1.
-        node = self._of(column)
+        node = self.of(column)
         return fn.length(node) + 5 * (octets(self.database, node) - fn.length(node))
 
 

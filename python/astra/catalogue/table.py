@@ -88,6 +88,12 @@ class Table:
         return self.summary.newest and self.summary.newest.isoformat(timespec="seconds")
 
     @property
+    def _created(self) -> str | None:
+        if self.names is not Names.DR19 or not self.summary.newest:
+            return None
+        return self.summary.newest.strftime("%y-%m-%d %H:%M:%S")
+
+    @property
     def mixed(self) -> bool:
         """Whether the results come from different weights, seeds, draws, precisions, options or versions."""
         return is_mixed(self.origins)
@@ -104,6 +110,7 @@ class Table:
             ("PIPELINE", self.pipeline, "Pipeline name"),
             ("V_ASTRA", astra.__version__, "Version of Astra that wrote this"),
             ("DATE", self.date, "When a value of a row last changed (UTC)"),
+            ("CREATED", self._created, "The same, as DR19 calls and writes it"),
             ("MIXED", self.mixed, "Whether weights, seeds or versions differ"),
         ]
         if origin := self.origin:

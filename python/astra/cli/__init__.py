@@ -1,8 +1,11 @@
 """The command line: no logic; torch and astropy load only where they are needed.
 
+    commands.py      how commands show themselves: their help, and the nearest name to one that is wrong
     console.py       what commands share: output, the configured database, one report for every ending
+    progress.py      how far a command is: a bar, plain lines, an answer to Ctrl-C
     task_options.py  the options of a task, which a command on it takes beside its own
     tables.py        tables of results
+    json_output.py   what --json prints: the names of its keys, and what they mean
 
 One file for each command, named after it, with a function of this name or, for a group, an `app`;
 `astra version` and the answer to `astra migrate` are here:
@@ -10,44 +13,67 @@ One file for each command, named after it, with a function of this name or, for 
     distance.py
     init.py, ingest/, fetch.py, run.py, srun.py, status.py
     trials.py, trials_compare.py
-    create.py, report.py, explain.py
+    show.py, query.py, create.py, report.py, serve.py, explain.py
     models.py, simulate.py, train.py, compare.py
-    config.py, doctor.py, tasks.py
+    config.py, doctor.py, tasks.py, completion.py, help.py
 """
 
 import logging
+import os
 import sys
+from functools import partial
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from astra.cli.console import fail, say
+from astra.cli import completion
+from astra.cli.commands import AstraCommand, AstraGroup, LazyCommands, command_of
+from astra.cli.console import colour, fail, say
 from astra.errors import AstraError, ConfigError, UsageError
 from astra.system.processes import set_up_logging
 
+#: The commands, in the order in which the help lists them, and the headings that they stand below.
+COMMANDS = {
+    "Distances": ("distance", "run", "srun", "status"),
+    "The database": ("init", "ingest", "fetch", "trials"),
+    "Results": ("show", "query", "report", "serve", "create", "explain"),
+    "Models": ("models", "train", "simulate", "compare"),
+    "The installation": ("doctor", "config", "tasks", "completion", "version", "help"),
+}
+
+
+class _Astra(AstraGroup):
+    """The command line. A command is loaded when it is needed: the Tab key waits for it."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        names = (name for part in COMMANDS.values() for name in part)
+        self.commands = LazyCommands([*names, *self.commands], self.commands, _load)
+
+
+def _load(name: str) -> Any:
+    """The command, or the group of commands, that a module of this package has."""
+    module = import_module(f"astra.cli.{name}")
+    command = command_of(module, name)
+    command.rich_help_panel = next(heading for heading, names in COMMANDS.items() if name in names)
+    return command
+
+
 app = typer.Typer(
     name="astra",
+    cls=_Astra,
     help="Spectrophotometric distances from APOGEE spectra.",
+    epilog="Examples: astra help run",
+    context_settings={"help_option_names": ["-h", "--help"]},
     invoke_without_command=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-# In the order in which the help lists them.
-for _name in (
-    *("distance", "init", "ingest", "fetch", "run", "srun", "status", "doctor", "report", "trials", "models"),
-    *("simulate", "compare", "train", "create", "explain", "tasks", "config"),
-):
-    _module = import_module(f"astra.cli.{_name}")
-    if hasattr(_module, "app"):
-        app.add_typer(_module.app, name=_name)
-    else:
-        _class = getattr(_module, "COMMAND", None)
-        app.command(cls=_class, epilog=_module.EXAMPLES)(getattr(_module, _name))
 
 
-@app.command(epilog="Example: astra version")
+@app.command(cls=AstraCommand, epilog="Example: astra version", rich_help_panel="The installation")
 def version() -> None:
     """Print the version of Astra."""
     from astra import __version__
@@ -56,6 +82,7 @@ def version() -> None:
 
 
 @app.command(
+    cls=AstraCommand,
     hidden=True,
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
     epilog="Example: astra ingest --help",
@@ -92,8 +119,11 @@ def main(arguments: list[str] | None = None) -> int:
         The exit code.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    run = partial(app, arguments, standalone_mode=False, prog_name="astra", color=colour())
+    if os.environ.get(completion.VARIABLE):
+        return completion.answer(run)
     try:
-        return app(arguments, standalone_mode=False) or 0
+        return run() or 0
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         hint = f"{' '.join(_path_of(context)) if context else 'astra'} --help"

@@ -49,7 +49,8 @@ def compare(folder: Folder, only_summary: OnlySummary = False, as_json: AsJson =
         rows = comparison.compare(expanded(folder))
     kinds = comparison.summarise(rows)
     if as_json:
-        say_json(absent_as_null({"stars": list(map(asdict, rows)), "kinds": list(map(asdict, kinds))}))
+        content = {"stars": list(map(asdict, rows)), "kinds": list(map(asdict, kinds))}
+        say_json(absent_as_null(content), "compare")
         return
     if not only_summary:
         say_table(_stars(rows))

@@ -5,9 +5,9 @@ Results go to stdout; progress, logs and errors to stderr.
 
 import json
 import math
+import os
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -28,9 +28,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 # Columns of a table that goes to a file or a pipe.
 _UNLIMITED = 10_000
 
-#: Seconds between two lines of progress where there is no terminal.
-QUIET_S = 10.0
-
 
 def examples(*lines: str) -> str:
     """The end of the help of a command: command lines to copy."""
@@ -40,14 +37,29 @@ def examples(*lines: str) -> str:
 # > Output
 
 
+def colour() -> bool | None:
+    """Whether output has colours, as NO_COLOR and FORCE_COLOR say; ``None``: where it goes to a terminal."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return True if os.environ.get("FORCE_COLOR") else None
+
+
 def say(text: str) -> None:
     """Print a result."""
-    typer.echo(text)
+    typer.echo(text, color=colour())
 
 
-def say_json(content: Any) -> None:
-    """Print a result for a program; NaN is refused, as JSON has none."""
-    say(json.dumps(content, default=str, allow_nan=False))
+def say_json(content: Any, command: str | None = None) -> None:
+    """Print a result for a program; NaN is refused, as JSON has none.
+
+    Args:
+        content: An object, which gets the number of the schema, or a list.
+        command: The command, where json_output.py knows keys of it from before.
+    """
+    from astra.cli.json_output import with_schema
+
+    printed = with_schema(content, command) if isinstance(content, Mapping) else content
+    say(json.dumps(printed, default=str, allow_nan=False))
 
 
 def absent_as_null(content: Any) -> Any:
@@ -71,68 +83,27 @@ def say_table(table: "Table") -> None:
 
 def note(text: str) -> None:
     """Print a note for a person, on stderr: it is not part of the result."""
-    typer.echo(text, err=True)
+    # By name: where a bar stands in for stderr, `err=True` would write past it.
+    typer.echo(text, file=sys.stderr, color=colour())
 
 
 def fail(message: str, exit_code: int, hint: str | None = None) -> int:
     """Print an error on one line, and a hint below it; give back the exit code."""
-    note(f"astra: error: {' '.join(message.split())}")
+    note(f"{typer.style('astra: error:', fg='red', bold=True)} {' '.join(message.split())}")
     if hint:
         note(f"Try `{hint}`.")
     return exit_code
-
-
-@contextmanager
-def redrawing() -> Iterator[Callable[[list[str], list[str]], None]]:
-    """Show something repeatedly: on a terminal in the same place, elsewhere line below line.
-
-    Yields:
-        A function that takes the lines of a page for a terminal, and the lines for elsewhere.
-    """
-    if not sys.stdout.isatty():
-        yield lambda page, lines: say("\n".join(lines))
-        return
-    from rich.live import Live
-    from rich.text import Text
-
-    with Live(auto_refresh=False, vertical_overflow="visible") as live:
-        yield lambda page, lines: live.update(Text("\n".join(page)), refresh=True)
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Show how far the work is: a bar on a terminal, a plain line now and then elsewhere.
-
-    Yields:
-        A function that takes what is done, and the total where it is known.
-    """
-    if sys.stderr.isatty():
-        from rich import progress as rich
-        from rich.console import Console
-
-        parts = (rich.SpinnerColumn(), rich.TextColumn("{task.description}"), rich.BarColumn())
-        counts = (rich.MofNCompleteColumn(), rich.TimeElapsedColumn())
-        with rich.Progress(*parts, *counts, console=Console(stderr=True)) as bar:
-            job = bar.add_task(what, total=None)
-            yield lambda done, total=None: bar.update(job, completed=done, total=total)
-        return
-    last = time.monotonic()
-
-    def update(done: int, total: int | None = None) -> None:
-        nonlocal last
-        if time.monotonic() - last >= QUIET_S:
-            last = time.monotonic()
-            note(f"{what}: {done:,}" + (f" of {total:,}" if total is not None else ""))
-
-    yield update
 
 
 # > The database, and how a run ends
 
 
 @contextmanager
-def database_session() -> "Iterator[Settings]":
+def database_session(*, read_only: bool = False) -> "Iterator[Settings]":
     """Open the configured database, check its schema, and bind the models to it.
+
+    Args:
+        read_only: Let the database refuse every change.
 
     Raises:
         ConfigError: There is no such SQLite file, or its schema is not the one of this version.
@@ -143,13 +114,13 @@ def database_session() -> "Iterator[Settings]":
     from astra.schema import upgrade as schema
 
     settings = load_settings()
-    with bound_to(open_database(settings)) as database:
+    with bound_to(open_database(settings, read_only=read_only)) as database:
         schema.check(database)
         yield settings
 
 
 @contextmanager
-def reported(report: "Report | SlurmReport", *, as_json: bool) -> "Iterator[StopRequest]":
+def reported(report: "Report | SlurmReport", command: str, *, as_json: bool) -> "Iterator[StopRequest]":
     """Fill in how the work of this context ends, and print it for a program, whatever happens.
 
     Yields:
@@ -158,11 +129,11 @@ def reported(report: "Report | SlurmReport", *, as_json: bool) -> "Iterator[Stop
     from astra.running.ending import reporting
 
     try:
-        with reporting(report) as stop:
+        with reporting(report, note) as stop:
             yield stop
     finally:
         if as_json:
-            say_json(report.as_dict())
+            say_json(report.as_dict(), command)
 
 
 def say_sum(found: Mapping[str, Any]) -> None:

@@ -6,12 +6,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astra.cli.console import examples, note, progress, say, say_json, say_table
+from astra.cli.console import examples, note, say, say_json, say_table
+from astra.cli.progress import progress
 from astra.errors import UsageError
 from astra.system.arguments import argument, option, option_name, specified, takes
 
 if TYPE_CHECKING:
-    from astra.pipelines.astronn_dist.star_distance import StarDistance
+    from astra.stars.star_distance import StarDistance
 
 EXAMPLES = examples(
     "astra distance apStar-dr17-2M06154934-0100415.fits",
@@ -32,18 +33,18 @@ class _Star:
     """What is known of one star, as ``astra.distance`` takes it."""
 
     k_mag: float | None = option(help="2MASS Ks [mag], in place of that in the header.")
-    e_k_mag: float | None = option(help="Its error [mag].")
+    e_k_mag: float | None = option(help="Error of --k-mag [mag].")
     ebv: float | None = option(help="Reddening E(B-V) [mag].")
-    e_ebv: float | None = option(help="Its error [mag].")
+    e_ebv: float | None = option(help="Error of --ebv [mag].")
     a_k: float | None = option(help="Extinction in Ks [mag], in place of --ebv.")
-    e_a_k: float | None = option(help="Its error [mag].")
+    e_a_k: float | None = option(help="Error of --a-k [mag].")
     plx: float | None = option(help="Parallax of Gaia as published [mas].")
-    e_plx: float | None = option(help="Its error [mas].")
-    gaia_release: str | None = option(help="Of which release it is, e.g. dr3.")
-    ruwe: float | None = option(help="RUWE of Gaia.")
+    e_plx: float | None = option(help="Error of --plx [mas].")
+    gaia_release: str | None = option(help="The release of Gaia that --plx is from, e.g. dr3.")
+    ruwe: float | None = option(help="RUWE of Gaia, which says whether its astrometry is fit.")
     g_mag: float | None = option(help="G of Gaia [mag], for the zero-point of the parallax.")
-    bp_mag: float | None = option(help="BP of Gaia [mag], likewise.")
-    rp_mag: float | None = option(help="RP of Gaia [mag], likewise.")
+    bp_mag: float | None = option(help="BP of Gaia [mag], for the same.")
+    rp_mag: float | None = option(help="RP of Gaia [mag], for the same.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,17 +65,17 @@ class _Arguments:
 
 @takes(_Arguments)
 def distance(asked: _Arguments) -> None:
-    """Print the distances of the stars of some files. No database is needed, and nothing is written.
+    """Print the distances of the stars of some files.
 
-    The numbers are those of `astra run`. Magnitudes, extinction and Gaia come from the header of a file,
-    --catalog, or for one file from options; the last that has a value counts. A file that cannot be read
-    has a line that says why. Exit codes: 0 printed; 2 wrong usage, or a file is not there or not named as in
-    the survey; 78 the weights cannot be used.
+    No database is needed, and nothing is written. The numbers are those of `astra run`. Magnitudes,
+    extinction and Gaia come from the header of a file, --catalog, or for one file from options; the last that
+    has a value counts. A file that cannot be read has a line that says why. Exit codes: 0 printed; 2 wrong
+    usage, or a file is not there or not named as in the survey; 78 the weights cannot be used.
     """
     _check(asked)
-    from astra.pipelines.astronn_dist.direct import How, distances_of_files
-    from astra.pipelines.astronn_dist.inputs import star_values
-    from astra.pipelines.astronn_dist.star_files import Files
+    from astra.stars.direct import How, distances_of_files
+    from astra.stars.files import Files
+    from astra.stars.inputs import star_values
 
     try:
         values = star_values(specified(asked.star), 1)
@@ -107,25 +108,25 @@ def _say(found: "StarDistance") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from astra.pipelines.astronn_dist import star_text
+    from astra.stars import text
 
     if len(found) == 1:
-        say(star_text.name_of(found[0]))
+        say(text.name_of(found[0]))
         lines = Table.grid(padding=(0, 2, 0, 0))
         lines.add_column(justify="right")
-        for line in star_text.lines_of(found[0]):
+        for line in text.lines_of(found[0]):
             lines.add_row(*map(Text, line))
         say_table(lines)
     else:
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-        for heading in star_text.HEADINGS:
+        for heading in text.HEADINGS:
             is_text = heading in ("star", "")
             table.add_column(Text(heading), justify="left" if is_text else "right", no_wrap=True)
         for star in found:
-            table.add_row(*map(Text, star_text.row(star)))
+            table.add_row(*map(Text, text.row(star)))
         say_table(table)
         remarks = Table.grid(padding=(0, 2, 0, 0))
-        for who, remark in star_text.remarks(found):
+        for who, remark in text.remarks(found):
             remarks.add_row(Text(who), Text(remark))
         say_table(remarks)
     note(f"weights {found.meta['weights']}, seed {found.meta['seed']}; errors are one standard deviation")
@@ -140,7 +141,9 @@ def _content(files: list[Path], found: "StarDistance") -> dict[str, Any]:
         {name: _plain(row[name]) for name in table.colnames} | {"flags": flags, "why_not_clean": reasons}
         for row, (flags, reasons) in zip(table, words, strict=True)
     ]
-    return dict(found.meta) | {"results": absent_as_null(rows)}
+    said = dict(found.meta)
+    weights = {"name": said.pop("weights"), "sha256": said.pop("weights_sha256")}
+    return {"weights": weights} | said | {"results": absent_as_null(rows)}
 
 
 def _table(files: list[Path], found: "StarDistance") -> Any:

@@ -10,9 +10,11 @@ EXAMPLES = examples(
     "astra doctor && astra run astronn_dist",
 )
 
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
+
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check the set-up of astra run: one line for each thing, with what to do about it.
+    """Check the set-up: one line for each thing, with what to do about it.
 
     ok: as it should be; warn: a run works, but look at it; fail: a run would fail. Nothing is changed in
     the database. Exit codes: 0 if nothing fails, else the one of the first failure, as of a run: 69
@@ -26,7 +28,7 @@ def doctor(as_json: AsJson = False) -> None:
     for found in examine():
         findings.append(found)
         if not as_json:
-            say(found.line())
+            say(typer.style(found.level, fg=_COLOURS[found.level]) + found.line().removeprefix(found.level))
     exit_code = exit_code_of(findings)
     if as_json:
         say_json({"findings": [found.as_dict() for found in findings], "exit_code": exit_code})

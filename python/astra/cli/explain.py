@@ -10,6 +10,7 @@ EXAMPLES = examples(
     "astra explain 2049",
     "astra explain 0x5",
     "astra explain flag_no_result flag_missing_extinction",
+    "astra explain SUSPECT_RV_COMBINATION",
     "astra explain 17 --kind spectrum_flags",
     "astra explain 9 --kind ebv_flags",
     "astra explain 5 --task astronn_dist",
@@ -20,11 +21,12 @@ Flags = Annotated[
     list[str], typer.Argument(metavar="FLAGS", help="A number (decimal, 0x…, 0b…), or names of flags.")
 ]
 Kind = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--kind",
-        metavar="<result_flags|spectrum_flags|ebv_flags>",
-        help="The column that the flags stand in; with --task, any of its results or spectra.",
+        metavar="<result_flags|spectrum_flags|ebv_flags|…>",
+        help="The column that the flags are in; with --task, any of its results or spectra. Default: the one "
+        "that has these names, and result_flags for numbers alone.",
     ),
 ]
 OfTask = Annotated[
@@ -33,10 +35,11 @@ OfTask = Annotated[
 ]
 
 
-def explain(flags: Flags, kind: Kind = "result_flags", task: OfTask = None, as_json: AsJson = False) -> None:
+def explain(flags: Flags, kind: Kind = None, task: OfTask = None, as_json: AsJson = False) -> None:
     """Say in words what flags mean, and whether they make a result bad or one to look at twice.
 
-    Several numbers or names count together. Exit codes: 0 said; 2 no such number, flag, column or task; 78
+    Several numbers or names count together. Names may be those of the survey, and STARFLAG names
+    spectrum_flags. Exit codes: 0 said; 2 no such number, flag, column or task; 78
     the task cannot be loaded.
     """
     from astra.errors import UsageError
@@ -57,7 +60,7 @@ def explain(flags: Flags, kind: Kind = "result_flags", task: OfTask = None, as_j
             raise UsageError(f"{error}; {' and '.join(others)} has it: give --task {others[0]}") from None
         raise
     if as_json:
-        say_json(found.as_dict())
+        say_json(found.as_dict(), "explain")
     else:
         say("\n".join(found.lines()))
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from astra.cli.console import database_session, examples, progress, say, say_json
+from astra.cli.console import database_session, examples, say, say_json
 from astra.cli.ingest.shared import Extinction, say_counts
+from astra.cli.progress import progress
 from astra.errors import UsageError
 from astra.system.arguments import argument, option, takes
 
@@ -44,7 +45,7 @@ class _Arguments:
 
 @takes(_Arguments)
 def fetch(asked: _Arguments) -> None:
-    """Fetch the apStar files of stars from the survey's archive, and register them.
+    """Fetch apStar files from the archive of the survey, and register them.
 
     They come to where the archive has them, below SAS_BASE_DIR. Which files those of a star are is known of
     stars that are registered, as by `astra ingest allstar`. A file is fetched if it is not there, or shorter
@@ -61,13 +62,15 @@ def fetch(asked: _Arguments) -> None:
         if asked.dry_run:
             _say_missing(islice(wanted, asked.limit), asked.as_json)
             return
+        # How many are missing is known only when all disks were asked.
+        total = len(wanted) if isinstance(wanted, list) else asked.limit
         with progress("files") as update:
             report = fetch_files(
                 wanted,
                 limit=asked.limit,
                 archive=asked.archive,
                 extinction=asked.extinction,
-                on_progress=update,
+                on_progress=lambda done: update(done, total),
             )
     _say_done(report, asked.as_json)
     if report.error is not None:

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from astra.cli.console import AsJson, examples, fail, note, say, say_json
+from astra.cli.progress import stages
 
 EXAMPLES = examples(
     "astra init",
@@ -64,7 +65,7 @@ def init(
     if plan:
         with bound_to(open_database(settings)) as database:
             found = planned(database)
-        say_json(found.as_dict()) if as_json else say("\n".join(found.lines()))
+        say_json(found.as_dict(), "init --plan") if as_json else say("\n".join(found.lines()))
         return
     if roles:
         check_possible(settings, role_prefix)
@@ -74,7 +75,8 @@ def init(
             statements = creating(database, both) + granting(database, both)
             say("\n".join(f"{statement};" for statement in statements))
             return
-        done = schema.upgrade(database, settings)
+        with stages():
+            done = schema.upgrade(database, settings)
         lines = done.lines()
         for line in lines:
             note(line)
@@ -92,5 +94,5 @@ def init(
                 say(f"roles are ready; to grant one: GRANT {both.writer} TO …; or GRANT {both.reader} TO …;")
     exit_code = worst(error.exit_code for error in done.refused)
     if as_json:
-        say_json({"database": place, **done.as_dict(), "roles": names, "exit_code": exit_code})
+        say_json({"database": place, **done.as_dict(), "roles": names, "exit_code": exit_code}, "init")
     raise typer.Exit(exit_code)

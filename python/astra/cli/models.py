@@ -43,7 +43,9 @@ def list_models(as_json: AsJson = False) -> None:
     found = library.list_models(settings, _in_force(settings))
     if as_json:
         models = [dataclasses.asdict(model) for model in found.models]
-        say_json({"models_dir": settings.models_dir, "models": models, "problem": found.problem})
+        say_json(
+            {"models_dir": settings.models_dir, "models": models, "problem": found.problem}, "models list"
+        )
         return
     if found.models:
         _say_table([_row(model) for model in found.models])

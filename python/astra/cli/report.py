@@ -1,24 +1,29 @@
 """``astra report``."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from astra.cli.console import AsJson, database_session, examples, say, say_json
+from astra.cli.progress import stages
 from astra.system.arguments import expanded
 
 EXAMPLES = examples(
     "astra report astronn_dist",
     "astra report astronn_dist --output distances.html --overwrite",
-    "astra report --star 2M17334253-1654573 --output star.html",
+    "astra report --star 2M17334253-1654573",
     "astra report astronn_dist --json",
 )
+
+_NOT_IN_A_NAME = re.compile(r"[^\w.+-]")
 
 TaskName = Annotated[str, typer.Argument(metavar="TASK", help="The task.")]
 Star = Annotated[str | None, typer.Option(metavar="STAR", help="Only this star: an sdss_id or an APOGEE id.")]
 Output = Annotated[
-    Path | None, typer.Option(metavar="PATH", help="The file to write; else TASK-report.html.")
+    Path | None,
+    typer.Option(metavar="PATH", help="The file to write; else TASK-report.html, or star-STAR.html."),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 
@@ -40,12 +45,13 @@ def report(
     from astra.tasks.installed import short_name
 
     task = short_name(task)
-    output = expanded(output or Path(f"{task}-report.html"))
+    by_default = f"{task}-report.html" if star is None else f"star-{_NOT_IN_A_NAME.sub('_', star)}.html"
+    output = expanded(output or Path(by_default))
     found = making.check(task, output, star, overwrite=overwrite)
-    with database_session() as settings:
+    with database_session() as settings, stages():
         made = making.make_report(output, settings, star, task=found, overwrite=overwrite)
     if as_json:
-        say_json(made.as_json())
+        say_json(made.as_json(), "report")
         return
     counted = {"good": made.good, "clean": made.clean, "warn": made.warn, "bad": made.bad}
     known = [f"{name} {count:,}" for name, count in counted.items() if count is not None]

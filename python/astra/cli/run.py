@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from astra.cli.console import database_session, examples, finish, note, progress, reported, say, say_sum
+from astra.cli.console import database_session, examples, finish, note, reported, say, say_sum
+from astra.cli.progress import progress
 from astra.cli.task_options import TaskCommand
 from astra.running.arguments import RunArguments
 from astra.system.arguments import specified, takes
@@ -39,7 +40,7 @@ def run(asked: RunArguments) -> None:
 
     asked = replace(asked, task=short_name(asked.task))
     report, remedy = Report(task=asked.task), None
-    with reported(report, as_json=asked.as_json) as stop:
+    with reported(report, "run", as_json=asked.as_json) as stop:
         remedy = _execute(asked, report, stop)
     if not asked.as_json:
         if report.fill and report.outcome not in ("dry_run", "nothing_pending"):
@@ -82,9 +83,14 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
             fill=to_fill,
             arguments=specified(asked),
         )
-        with progress(task.key) as update:
+        with progress(task.key, asked.workers) as update:
+            stop.waits_for = lambda: report.in_hand.in_words(update.pace.rate)
+            stop.again = "gives them back"
             carry_out = fill.carry_out if to_fill else runner.carry_out
-            carry_out(request, report, stop, lambda now: update(now.tally.done, now.to_do))
+            carry_out(request, report, stop, lambda now: update(now.done, now.total))
+            if report.outcome == "done":
+                # What others took, and what was too quick to be counted, is not left.
+                update(report.done, report.done)
         models = targets.models or task.spectrum_models
         if report.outcome == "nothing_pending" and not any(model.select().exists() for model in models):
             return f"no spectra are registered; {registers(models[0])}"

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from astra.cli.console import examples, progress, say
+from astra.cli.console import examples, say
+from astra.cli.progress import progress
 from astra.modelling.simulator import MAX_SNR, MIN_SNR, TARGETS
 from astra.system.arguments import argument, option, takes
 
@@ -16,7 +17,9 @@ EXAMPLES = examples(
 
 @dataclass(frozen=True, kw_only=True)
 class _Arguments:
-    folder: Path = argument(Path("simulated"), metavar="DIR", help="Where to; made if it is not there.")
+    folder: Path = argument(
+        Path("simulated"), metavar="DIR", help="The folder to write to; it is made if it is not there."
+    )
     n: int = option("--n", default=200, help="How many stars.")
     seed: int = option(default=0, help="The same seed gives the same files.")
     min_snr: float = option(
@@ -33,10 +36,10 @@ class _Arguments:
 
 @takes(_Arguments)
 def simulate(asked: _Arguments) -> None:
-    """Simulate stars: apStar files, a table for the catalogue (targets.csv), and the truth (truth.csv).
+    """Simulate stars: their files, a table for the catalogue, and the truth.
 
-    The files have the layout of the survey's own, and say that they are simulated. `astra compare DIR`
-    compares the distances in the database with the truth.
+    That is apStar files, targets.csv and truth.csv. The files have the layout of the survey's own, and say
+    that they are simulated. `astra compare DIR` compares the distances in the database with the truth.
     """
     import shlex
 

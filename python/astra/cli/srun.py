@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from astra.cli.console import database_session, examples, finish, note, progress, reported, say, say_sum
+from astra.cli.console import database_session, examples, finish, note, reported, say, say_sum
+from astra.cli.progress import progress
 from astra.cli.task_options import TaskCommand
 from astra.slurm.array import SrunArguments
 from astra.system.arguments import takes
@@ -36,7 +37,9 @@ def srun(asked: SrunArguments) -> None:
 
     asked = replace(asked, task=short_name(asked.task))
     report = SlurmReport(task=asked.task)
-    with reported(report, as_json=asked.as_json) as stop:
+    with reported(report, "srun", as_json=asked.as_json) as stop:
+        stop.waits_for = lambda: "the tasks finish what they have in hand"
+        stop.again = "cancels them"
         _execute(asked, report, stop)
     if not asked.as_json:
         _say(report)

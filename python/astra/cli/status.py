@@ -1,15 +1,18 @@
 """``astra status``."""
 
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
+from queue import Queue
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from astra.cli.console import AsJson, database_session, examples, note, redrawing, say, say_json
+from astra.cli.console import AsJson, database_session, examples, note, say, say_json
+from astra.cli.progress import redrawing
 
 if TYPE_CHECKING:
     from astra.errors import ConfigError
@@ -82,7 +85,7 @@ def status(
     nights: Nights = None,
     metrics: Metrics = None,
 ) -> None:
-    """Show what is pending, done, flagged and in hand, how fast it goes, and the recent runs.
+    """Show what is pending, done and flagged, how fast it goes, and the last runs.
 
     A task that cannot be loaded, or whose table is missing, is one line among the others; named as TASK, it
     is an error. A package that has tables here and is not installed is one line as well. A limit is a number
@@ -148,7 +151,7 @@ def status(
             usable = [chosen[each["task"]] for each in found if "error" not in each]
             raise typer.Exit(_checked(found, usable, limits, as_json))
     if as_json:
-        say_json({"tasks": found, "packages_not_installed": others})
+        say_json({"tasks": found, "packages_not_installed": others}, "status")
     else:
         say("\n".join([*_page(found), *([] if task else [*absent(others), *without_effect()])]))
 
@@ -158,7 +161,7 @@ def _explain(named: Any, tasks: Mapping[str, Any], star: str, as_json: bool) -> 
 
     found = why_of_all(tasks, star) if named is None else [why(named, star)]
     if as_json:
-        say_json({"tasks": found})
+        say_json({"tasks": found}, "status --why")
     else:
         say("\n".join(line for each in found for line in paragraphs(each)))
 
@@ -190,18 +193,38 @@ def _page(found: list[dict[str, Any]]) -> list[str]:
 
 
 def _watch(look: Callable[[], list[dict[str, Any]]], every: float, as_json: bool) -> None:
-    from astra.database.reconnecting import persistent
     from astra.status.text import line
 
     # As with `watch`, Ctrl-C is how one ends it.
     with suppress(KeyboardInterrupt), redrawing() as show:
-        while True:
-            found = persistent(look)
+        for found in _looks(look, every):
             if as_json:
-                say_json({"tasks": found})
+                say_json({"tasks": found}, "status")
             else:
-                show([*_page(found), f"every {every:g} s; Ctrl-C ends it"], [line(each) for each in found])
-            time.sleep(every)
+                # At the top: a page that is longer than the screen is cut at its end.
+                show([f"every {every:g} s; Ctrl-C ends it", *_page(found)], [line(each) for each in found])
+
+
+def _looks(look: Callable[[], list[dict[str, Any]]], every: float) -> Iterator[list[dict[str, Any]]]:
+    """What is seen each time, from a thread: so Ctrl-C need not wait for the answer to a query."""
+    from astra.database.reconnecting import persistent
+
+    seen: Queue[list[dict[str, Any]] | BaseException] = Queue()
+
+    def go() -> None:
+        try:
+            while True:
+                seen.put(persistent(look))
+                time.sleep(every)
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            seen.put(error)
+
+    threading.Thread(target=go, name="astra-looking", daemon=True).start()
+    while True:
+        found = seen.get()
+        if isinstance(found, BaseException):
+            raise found
+        yield found
 
 
 def _checked(found: list[dict[str, Any]], usable: "list[Task]", limits: "Limits", as_json: bool) -> int:
@@ -211,7 +234,7 @@ def _checked(found: list[dict[str, Any]], usable: "list[Task]", limits: "Limits"
     verdict = judge(usable, limits, now(database))
     lines = [line for each in found for line in broken(each, limits.of_all)] + verdict.broken
     if as_json:
-        say_json({"tasks": found} | asdict(verdict) | {"broken": lines})
+        say_json({"tasks": found} | asdict(verdict) | {"broken": lines}, "status")
         return LIMIT_BROKEN if lines else 0
     if lines:
         say("\n".join(lines))

@@ -4,10 +4,11 @@ import inspect
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
+from astra.cli import completion
+from astra.cli.commands import AstraCommand
 from astra.cli.console import note
-from astra.errors import AstraError, ConfigError
+from astra.errors import MEANT, AstraError, ConfigError, UsageError
 from astra.running.arguments import OF_EVERY_TASK, OF_SOME_TASKS
 from astra.system.arguments import option_name, takes
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from astra.tasks.options import TaskOption
 
 
-class TaskCommand(TyperCommand):
+class TaskCommand(AstraCommand):
     """A command on a task, made by ``takes``, that takes the options of this task beside its own."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
@@ -26,7 +27,8 @@ class TaskCommand(TyperCommand):
             ConfigError: An option of the task is called as one of the command.
         """
         words = self._words(ctx, args)
-        if not words:
+        # To complete a command line, the options are known without the task.
+        if not words or ctx.resilient_parsing:
             return super().parse_args(ctx, args)
         from astra.tasks.installed import find_task, task_names
 
@@ -37,13 +39,21 @@ class TaskCommand(TyperCommand):
             # The command says so in its report, if it can be reached without options of this task.
             try:
                 return super().parse_args(ctx, args)
-            except typer.TyperException:
-                raise error from None
+            except typer.TyperException as wrong:
+                # A misspelt option leaves its value behind, which looks like a task.
+                is_spelling = isinstance(error, UsageError) and MEANT in str(wrong)
+                raise (wrong if is_spelling else error) from None
             except typer.Exit:  # the help was shown
                 note(f"astra: the options of the task are not shown: {error}")
                 raise
         ctx.command = self._with_options_of(task)
         return ctx.command.parse_args(ctx, args)
+
+    def shell_complete(self, ctx: typer.Context, incomplete: str) -> list[Any]:
+        """The options that begin as what is there, those of the task among them."""
+        own = super().shell_complete(ctx, incomplete)
+        of_task = completion.options_of(ctx.params.get("task") or "", incomplete)
+        return [*own, *(each for each in of_task if each.value not in {one.value for one in own})]
 
     def _words(self, context: typer.Context, args: list[str]) -> list[str]:
         """The words among which the name of the task is, as long as its options are unknown."""
@@ -75,7 +85,7 @@ class TaskCommand(TyperCommand):
         return command
 
 
-class _CommandOnOneTask(TyperCommand):
+class _CommandOnOneTask(AstraCommand):
     """A command that has options of a task: they have a section of their own in its help."""
 
     task: str | None = None
@@ -90,7 +100,7 @@ class _CommandOnOneTask(TyperCommand):
     def format_options(self, ctx: typer.Context, formatter: Any) -> None:
         of_task = self._of_task()
         own = [each for each in self.params if each not in of_task]
-        TyperCommand(self.name, params=own).format_options(ctx, formatter)
+        AstraCommand(self.name, params=own, rich_markup_mode=None).format_options(ctx, formatter)
         if of_task:
             with formatter.section(of_task[0].rich_help_panel):
                 formatter.write_dl([each.get_help_record(ctx) for each in of_task])
@@ -102,6 +112,8 @@ class _CommandOnOneTask(TyperCommand):
         """What helps with a wrong option: its help, or which there are."""
         of_task = self._of_task()
         if hasattr(error, "possibilities"):  # there is no such option
+            if MEANT in error.message:
+                return ""
             names = ", ".join(each.opts[0] for each in of_task)
             return f" ({of_task[0].rich_help_panel}: {names})" if of_task else ""
         named = {getattr(error, "option_name", None), *getattr(getattr(error, "param", None), "opts", ())}

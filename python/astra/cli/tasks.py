@@ -42,9 +42,12 @@ def list_tasks(as_json: AsJson = False) -> None:
 
     found = installed_tasks()
     if as_json:
-        say_json(
-            {name: _facts(each) if isinstance(each, Task) else str(each) for name, each in found.items()}
-        )
+        facts = {name: _facts(each) if isinstance(each, Task) else str(each) for name, each in found.items()}
+        tasks = [
+            _listed(each) if isinstance(each, Task) else _refused(name, each) for name, each in found.items()
+        ]
+        # The tasks at the top, as schema 1 had them.
+        say_json(facts | {"tasks": tasks})
         return
     from rich.table import Table
 
@@ -70,7 +73,7 @@ def show(
 
     task = find_task(name)
     if as_json:
-        say_json(_facts(task) | _details(task))
+        say_json(_facts(task) | _listed(task) | _details(task), "tasks show")
         return
     from astra.models.fields import flags_of
 
@@ -103,6 +106,21 @@ def new(
     say("next:")
     say(f"  pip install --editable '{folder}[test]' && pytest {folder}")
     say(f"  astra init && astra run {name}")
+
+
+def _listed(task: "Task") -> dict[str, Any]:
+    models = [model.__name__ for model in task.spectrum_models]
+    facts = _facts(task)
+    return {
+        "task": task.name,
+        "summary": facts["summary"],
+        "spectrum_models": models,
+        "table": facts["table"],
+    }
+
+
+def _refused(name: str, error: Exception) -> dict[str, Any]:
+    return {"task": name, "error": str(error)}
 
 
 def _facts(task: "Task") -> dict[str, Any]:

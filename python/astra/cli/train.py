@@ -1,11 +1,9 @@
 """``astra train``."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-
 import typer
 
-from astra.cli.console import database_session, note, progress, say
+from astra.cli.console import database_session, note, say
+from astra.cli.progress import stages
 from astra.modelling.training.request import Origin, TrainingRequest
 from astra.system.arguments import takes
 
@@ -42,30 +40,14 @@ def astronn_dist(request: TrainingRequest) -> None:
     if request.origin is Origin.SIMULATOR:
         from astra.modelling.training.from_simulator import train_from_simulator
 
-        with _stages() as update:
+        with stages() as update:
             train_from_simulator(request, update)
     else:
         from astra.modelling.training.from_database import train_from_database
 
-        with database_session() as settings, _stages() as update:
+        with database_session() as settings, stages() as update:
             place = {name: str(value) for name, value, _ in settings.flat() if name in PLACE}
             train_from_database(request, place, update)
     say(f"weights: {request.output}")
     say(f"report:  {report_path(request.output)}")
     note(f"examples are kept in {request.folder} for the next training; remove it if there is none")
-
-
-@contextmanager
-def _stages() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Show how far each stage of a training is, one after the other."""
-    with ExitStack() as stack:
-        current, show = None, None
-
-        def update(what: str, done: int, total: int | None = None) -> None:
-            nonlocal current, show
-            if what != current:
-                stack.close()
-                current, show = what, stack.enter_context(progress(what))
-            show(done, total)
-
-        yield update

@@ -7,9 +7,7 @@ import typer
 from astra.cli import trials_compare
 from astra.cli.console import AsJson, database_session, examples, note, say, say_json, say_table
 
-app = typer.Typer(
-    help="Results beside production: make, list, compare, promote, roll back and drop.", rich_markup_mode=None
-)
+app = typer.Typer(help="Make, compare, promote and drop results beside production.", rich_markup_mode=None)
 
 EXAMPLES_LIST = examples("astra trials list", "astra trials list --json")
 EXAMPLES_NEW = examples(
@@ -25,13 +23,13 @@ Name = Annotated[str, typer.Argument(metavar="TRIAL", help="trial-NAME, or TASK@
 
 @app.command("list", epilog=EXAMPLES_LIST)
 def list_trials(as_json: AsJson = False) -> None:
-    """Show all trials: their state, results and weights, what is pending, since when, and by whom."""
+    """Show all trials: state, results, weights, what is pending, since when, and by whom."""
     from astra.trials import overview
 
     with database_session():
         found = overview.list_trials()
     if as_json:
-        say_json({"trials": found})
+        say_json({"trials": found}, "trials list")
     elif found:
         _say_table(found)
     else:
@@ -41,7 +39,7 @@ def list_trials(as_json: AsJson = False) -> None:
 @app.command(epilog=EXAMPLES_NEW)
 def new(
     task: Annotated[str, typer.Argument(help="The task.")],
-    name: Annotated[str, typer.Argument(metavar="trial-NAME", help="Of a-z, 0-9 and hyphens.")],
+    name: Annotated[str, typer.Argument(metavar="trial-NAME", help="The name, of a-z, 0-9 and hyphens.")],
     ebv_from: Annotated[
         str | None,
         typer.Option(metavar="COLUMN|TABLE", help="E(B-V) from this column of source, or this file."),
@@ -87,7 +85,7 @@ def promote(
         swap = promotion.promote(task, chosen, allow_mixed=allow_mixed)
         differs = promotion.what_differs(task)
     if as_json:
-        say_json(swap.as_dict())
+        say_json(swap.as_dict(), "trials promote")
         return
     say(f"{swap.trial} is promoted: {swap.swapped:,} results replaced, {swap.moved:,} new in production")
     for number, what in (
@@ -115,7 +113,7 @@ def rollback(trial: Name, as_json: AsJson = False) -> None:
     with database_session():
         swap = promotion.rollback(*look_up(trial))
     if as_json:
-        say_json(swap.as_dict())
+        say_json(swap.as_dict(), "trials rollback")
         return
     say(
         f"{swap.trial} is rolled back: {swap.swapped:,} results restored, {swap.moved:,} moved into the trial"
@@ -127,7 +125,9 @@ def rollback(trial: Name, as_json: AsJson = False) -> None:
 @app.command(epilog=EXAMPLES_DROP)
 def drop(
     trial: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Also if it has results, which are lost.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Drop it also if it has results, which are lost.")
+    ] = False,
 ) -> None:
     """Remove a trial and its results for ever.
 

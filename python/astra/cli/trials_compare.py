@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from astra.cli.console import AsJson, absent_as_null, database_session, examples, say, say_json, say_table
+from astra.cli.progress import stages
 from astra.cli.tables import table, text
 from astra.system.arguments import expanded
 
@@ -48,7 +49,7 @@ def compare(
     output = output and expanded(output)
     if output:
         comparing.check_page(output, overwrite=overwrite)
-    with database_session():
+    with database_session(), stages():
         task, chosen = look_up(trial)
         promoted = chosen.state == chosen.PROMOTED
         names = (production_table(chosen), chosen.table_name)
@@ -60,7 +61,7 @@ def compare(
     sentences = [sentence.translate(_PLAIN) for sentence in wording.in_sentences(found)]
     if as_json:
         written = {"output": output and str(output), "elapsed": time.monotonic() - started}
-        say_json(absent_as_null({"summary": sentences} | found.as_json() | written))
+        say_json(absent_as_null({"summary": sentences} | found.as_json() | written), "trials compare")
         return
     say("\n".join(sentences))
     for each in wording.tables(found).values():

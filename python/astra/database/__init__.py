@@ -2,6 +2,8 @@
 
 connection.py      opening it, its clock, transactions, and errors that say who has to act
 reconnecting.py    operations that survive a lost connection
+functions.py       functions that SQLite is given
+doubles.py         arithmetic that means the same on both, and fails on neither
 sql.py             SQL that the two spell differently, and many rows inserted or read
 waiting.py         changes of tables that others use: short waits for locks, tried again
 locks.py           who may change something now, and which workers live

@@ -1,36 +1,37 @@
 """The one door to the database: connections, its clock, transactions, and errors that say who has to act."""
 
-import math
 import sqlite3
-from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import peewee
+import psycopg2
 
 from astra.config import Settings, load_settings
+from astra.database.functions import give_functions
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageError, TryAgain
 
 SQLITE_WAIT_S = 60
 # Below SQLite's limit of 32,766 and PostgreSQL's of 65,535 parameters in one statement.
 MAX_PARAMETERS = 30_000
-#: The name of the aggregate that SQLite is given.
-MEDIAN = "astra_median"
 # Both ends notice within 40 s that the other one is gone: by keepalives [s], which are not sent while an
 # answer is due, or because that answer does not come [ms].
 _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 10, "keepalives_count": 3}
 _UNANSWERED = {"tcp_user_timeout": 40_000}
 
 
-def open_database(settings: Settings | None = None, *, create: bool = False) -> peewee.Database:
+def open_database(
+    settings: Settings | None = None, *, create: bool = False, read_only: bool = False
+) -> peewee.Database:
     """Connect to the database that the settings name.
 
     Args:
         settings: The settings; ``None`` loads those in force.
         create: Make a missing SQLite file (and its folder) instead of refusing it.
+        read_only: Let the database refuse every change.
 
     Raises:
         ConfigError: The SQLite file does not exist, or is not a database.
@@ -38,8 +39,8 @@ def open_database(settings: Settings | None = None, *, create: bool = False) -> 
     """
     settings = settings or load_settings()
     if (file := sqlite_file(settings)) is not None:
-        return _open_sqlite(file, create)
-    return _open_postgresql(settings)
+        return _open_sqlite(file, create, read_only)
+    return _open_postgresql(settings, read_only)
 
 
 class _ConfiguredDatabase(peewee.DatabaseProxy):
@@ -82,7 +83,7 @@ def _url(settings: Settings) -> str:
     return settings.database.url.get_secret_value() if settings.database.url else ""
 
 
-def _open_sqlite(file: Path, create: bool) -> peewee.Database:
+def _open_sqlite(file: Path, create: bool, read_only: bool) -> peewee.Database:
     if file.name == ":memory:":
         raise ConfigError(
             "database.path :memory: is gone when a command ends: name a file; in Python, bind models to a "
@@ -98,12 +99,10 @@ def _open_sqlite(file: Path, create: bool) -> peewee.Database:
     elif not file.exists():
         raise ConfigError(f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH")
     pragmas = {"foreign_keys": 1, "synchronous": "normal"}
-    database = peewee.SqliteDatabase(str(file), pragmas=pragmas, timeout=SQLITE_WAIT_S)
-    # The view `distances` and what is watched need these; libraries built without SQLite's own mathematics
-    # lack them.
-    database.register_function(_log10, "log10", 1)
-    database.register_function(_sqrt, "sqrt", 1)
-    database.register_aggregate(_Median, MEDIAN, 1)
+    # As an address, the file is opened for reading alone.
+    name = f"{file.as_uri()}?mode=ro" if read_only else str(file)
+    database = peewee.SqliteDatabase(name, pragmas=pragmas, timeout=SQLITE_WAIT_S, uri=read_only)
+    give_functions(database)
     try:
         database.connect()
     except peewee.OperationalError as error:
@@ -114,34 +113,7 @@ def _open_sqlite(file: Path, create: bool) -> peewee.Database:
     return database
 
 
-def _log10(value: float | None) -> float | None:
-    return math.log10(value) if value is not None and value > 0 else None
-
-
-def _sqrt(value: float | None) -> float | None:
-    return math.sqrt(value) if value is not None and value >= 0 else None
-
-
-class _Median:
-    """An aggregate for SQLite, which keeps the numbers of one group as doubles."""
-
-    def __init__(self) -> None:
-        self.values = array("d")
-
-    def step(self, value: float | None) -> None:
-        """Take the number of one row."""
-        if value is not None:
-            self.values.append(value)
-
-    def finalize(self) -> float | None:
-        """The median, by the two in the middle where their number is even."""
-        if not self.values:
-            return None
-        ordered, half = sorted(self.values), len(self.values) // 2
-        return (ordered[half] + ordered[~half]) / 2
-
-
-def _open_postgresql(settings: Settings) -> peewee.Database:
+def _open_postgresql(settings: Settings, read_only: bool) -> peewee.Database:
     chosen, url = settings.database, _url(settings)
     if url and not url.startswith(("postgresql://", "postgres://")):
         # Not what stands there: that may hold a password.
@@ -151,6 +123,8 @@ def _open_postgresql(settings: Settings) -> peewee.Database:
         parameters["password"] = chosen.password.get_secret_value()
     servers = {f"tcp_{name}": value for name, value in _KEEPALIVES.items()} | _UNANSWERED
     options = {"search_path": chosen.schema_, "timezone": "UTC"} | servers
+    if read_only:
+        options["default_transaction_read_only"] = "on"
     database = peewee.PostgresqlDatabase(
         f"postgresql://{url.partition('://')[2]}" if url else chosen.dbname or chosen.user or "",
         options=" ".join(f"-c {name}={value}" for name, value in options.items()),
@@ -179,6 +153,14 @@ def _open_postgresql(settings: Settings) -> peewee.Database:
 def one_line(error: Exception) -> str:
     """The message of a database error on one line; libpq spreads it over several."""
     return " ".join(str(error.args[0] if error.args else error).split())
+
+
+def interrupt(connection: Any) -> None:
+    """End the query that another thread is waiting for on its connection, if it is."""
+    if connection is not None:
+        end = getattr(connection, "interrupt", None) or connection.cancel
+        with suppress(sqlite3.Error, psycopg2.Error):  # it is closed meanwhile
+            end()
 
 
 def is_postgresql(database: peewee.Database) -> bool:

@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from astra.database import waiting
 from astra.database.connection import is_postgresql, writing
 from astra.errors import ConfigError, Interrupted, StorageError
+from astra.system.locking import locked_file
 
 log = logging.getLogger("astra")
 
@@ -68,7 +69,7 @@ def changing_schema(database: peewee.Database) -> Iterator[None]:
         return
     file = Path(database.database)
     try:
-        with FileLock(file.with_name(f".{file.name}.init.lock"), timeout=waiting.PATIENCE_S):
+        with locked_file(file.with_name(f".{file.name}.init.lock"), waiting.PATIENCE_S):
             yield
     except Timeout as error:
         raise _too_long("another process") from error
@@ -236,7 +237,7 @@ class LockFiles(Liveness):
         if not self._path(worker).exists():
             return False
         try:
-            with FileLock(self._path(worker), timeout=0):
+            with locked_file(self._path(worker), 0):
                 return False
         except Timeout:
             return True

@@ -10,7 +10,8 @@ from typing import Any
 
 import peewee
 
-from astra.database.connection import MAX_PARAMETERS, MEDIAN, is_postgresql, translated
+from astra.database.connection import MAX_PARAMETERS, is_postgresql, translated
+from astra.database.functions import MEDIAN
 
 #: Rows of one INSERT on PostgreSQL, whose size is limited by memory alone.
 ROWS = 5000

@@ -15,6 +15,7 @@ import tenacity
 
 from astra.database.connection import is_postgresql
 from astra.errors import Interrupted
+from astra.system.telling import tell
 
 log = logging.getLogger("astra")
 
@@ -179,6 +180,7 @@ def in_batches(
     """
     low, last = database.execute_sql(f"SELECT min({key}) - 1, max({key}) FROM {table}").fetchone() or (0, 0)
     low, last = low or 0, last or 0
+    first = low
     about = f"/* {BATCH_KEYS:,} keys at a time */ "
     while True:
         part = statement.format(batch=f"{key} > {low} AND {key} <= {low + BATCH_KEYS}")
@@ -189,6 +191,7 @@ def in_batches(
 
         patiently(database, f"the change of {table}", change)
         low += BATCH_KEYS
+        tell(table, min(low, last) - first, last - first)
         if low >= last:
             return
         if not is_postgresql(database):

@@ -21,7 +21,6 @@ from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from http.client import HTTPException, HTTPResponse
-from importlib.util import find_spec
 from netrc import NetrcParseError
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -31,6 +30,7 @@ from urllib.request import urlopen
 
 from astra.errors import ArchiveUnreachable, AstraError, ConfigError, Interrupted, StorageError
 from astra.system.atomic import replaced
+from astra.system.extras import require
 from astra.system.plugins import raised
 from astra.system.processes import die_with
 
@@ -91,8 +91,7 @@ def check_installed() -> None:
     Raises:
         ConfigError: It is not installed.
     """
-    if find_spec("sdss_access") is None:
-        raise ConfigError("astra fetch needs sdss-access: pip install 'astra-distances[sas]'")
+    require("sdss_access", "astra fetch", "sas")
 
 
 def download(paths: Sequence[str], *, base: Path, release: str, archive: str | None) -> Iterator[Answer]:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from astra.errors import ConfigError, UsageError
+from astra.errors import ConfigError, UsageError, nearest
 from astra.models import Source
+from astra.system.extras import require
 from astra.system.plugins import FOREIGN, raised
 
 #: E(B-V) for an SFD value of 1: A_B - A_V = 3.626 - 2.742 in Landolt's bands (Schlafly & Finkbeiner 2011,
@@ -53,13 +54,11 @@ class DustMap:
             ConfigError: ``dustmaps`` or the data of the map are not installed.
         """
         if name not in _MAPS:
-            raise UsageError(f"unknown dust map: {name!r}; it is one of {', '.join(_MAPS)}")
+            raise UsageError(f"unknown dust map: {name!r}{nearest(name, _MAPS, 'it is one of')}")
         known = _MAPS[name]
+        require(f"dustmaps.{name}", "--dust-map", "dustmaps")
         try:
             module = importlib.import_module(f"dustmaps.{name}")
-        except ImportError as error:
-            raise ConfigError("--dust-map needs dustmaps: pip install 'astra-distances[dustmaps]'") from error
-        try:
             # It prints what to do about absent data, which the error says.
             with contextlib.redirect_stdout(io.StringIO()):
                 self._query = getattr(module, known.query)()

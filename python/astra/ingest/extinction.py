@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from astra.errors import UsageError
+from astra.errors import UsageError, nearest
 from astra.ingest.dust_maps import EBV_PER_SFD, DustMap
 from astra.ingest.records import Tally
 from astra.ingest.values import A_K_PER_EBV, RANGES
@@ -118,7 +118,7 @@ def rule_of(name: str, dust_map: str | None = None) -> Rule:
     """
     known = get_args(RuleName)
     if name not in known:
-        raise UsageError(f"unknown extinction: {name!r}; it is one of {', '.join(known)}")
+        raise UsageError(f"unknown extinction: {name!r}{nearest(name, known, 'it is one of')}")
     if dust_map is not None and name != "auto":
         raise UsageError(f"--extinction {name} takes no dust map: leave out --dust-map, or take auto")
     return Rule(name, DustMap(dust_map) if dust_map is not None else None)

@@ -2,7 +2,7 @@
 
 base.py            the base of all models; upsert: many rows at once, new ones inserted, known ones updated
 fields.py          columns that know their help text and unit; NaN in Python is NULL in SQL
-filters.py         a condition on columns, from text to a query that holds none of the text
+filters.py         conditions on columns, and arithmetic, from text to a query that holds none of the text
 glossary.py        the wording of every column
 source.py          stars: photometry, extinction, astrometry
 apogee.py          APOGEE spectra, and what all spectra share

@@ -1,13 +1,12 @@
 """Flags in words."""
 
-import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import peewee
 
-from astra.errors import UsageError
+from astra.errors import UsageError, nearest
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance, FlaggedOutputModel, Source
 from astra.models.astronn_dist import not_clean_starflags
 from astra.models.base import BaseModel
@@ -15,6 +14,10 @@ from astra.models.fields import flags_of
 
 #: The models of the distances: results, spectra, stars.
 OF_DISTANCES = (AstroNNdist, ApogeeCoaddedSpectrumInApStar, Source)
+
+#: What the survey calls a column, and flags that are called otherwise here (bitmasks of DR17).
+_COLUMNS_OF_THE_SURVEY = {"STARFLAG": "spectrum_flags"}
+_FLAGS_OF_THE_SURVEY = {"rv_fail": "flag_rv_failure"}
 
 # The columns have room for so many.
 _BITS = 63
@@ -84,24 +87,26 @@ class Explained:
 
 
 def explain(
-    words: Sequence[str], kind: str = "result_flags", models: Sequence[type[BaseModel]] = OF_DISTANCES
+    words: Sequence[str], kind: str | None = None, models: Sequence[type[BaseModel]] = OF_DISTANCES
 ) -> Explained:
     """Say what the flags of a value mean.
 
     Args:
-        words: Numbers (decimal, 0x…, 0b…, 0o…) or names of flags, which count together; flag_warn and
-            flag_bad are all bits of result_flags that make them.
-        kind: The column.
+        words: Numbers (decimal, 0x…, 0b…, 0o…) or names of flags, also those of the survey, which count
+            together; flag_warn and flag_bad are all bits of result_flags that make them.
+        kind: The column; ``None`` takes the one that has these names, and ``result_flags`` for numbers alone.
         models: What it is looked for in: the results of a task, its spectra, and stars.
 
     Raises:
         UsageError: A word is neither, or no model has such a column of flags.
     """
-    named = known_flags(kind, models)
-    summaries = _summaries(kind, models)
+    others = _all_flags(models) if kind is None else {}
+    kind = kind or _kind_of(words, models)
+    kind = _COLUMNS_OF_THE_SURVEY.get(kind.upper(), kind)
+    named, summaries = known_flags(kind, models), _summaries(kind, models)
     value = 0
     for word in words:
-        value |= _value(word, kind, named, summaries)
+        value |= _value(word, kind, named, summaries, others)
     by_bit = {flag.bit: flag for flag in named.values()}
     set_bits = [bit for bit in range(_BITS) if value >> bit & 1]
     unknown = "this version of Astra knows no such flag"
@@ -155,12 +160,39 @@ def why_not_clean(
     return [meaning for part in parts for meaning in part.values()]
 
 
-def _model_of(kind: str, models: Sequence[type[BaseModel]]) -> type[BaseModel]:
+def _columns(models: Sequence[type[BaseModel]]) -> dict[str, type[BaseModel]]:
+    """The columns of flags, each with the first model that has it."""
     columns: dict[str, type[BaseModel]] = {}
     for model in models:
         for field in model._meta.sorted_fields:
             if isinstance(field, peewee.BitField):
                 columns.setdefault(field.name, model)
+    return columns
+
+
+def _kind_of(words: Sequence[str], models: Sequence[type[BaseModel]]) -> str:
+    """The column whose flags are named; that of results where none is, or no column has all of them."""
+    for kind in _columns(models):
+        known = {name.lower() for name in (*known_flags(kind, models), *_summaries(kind, models))}
+        names = {_spelled(word, known) for word in words if not word[:1].isdecimal()}
+        if names and names <= known:
+            return kind
+    return "result_flags"
+
+
+def _all_flags(models: Sequence[type[BaseModel]]) -> dict[str, str]:
+    """The names of all flags, with their columns."""
+    return {name: kind for kind in _columns(models) for name in known_flags(kind, models)}
+
+
+def _spelled(word: str, known: Collection[str]) -> str:
+    """A flag as it is called here, in lower case."""
+    name = _FLAGS_OF_THE_SURVEY.get(word.lower(), word.lower())
+    return f"flag_{name}" if f"flag_{name}" in known else name
+
+
+def _model_of(kind: str, models: Sequence[type[BaseModel]]) -> type[BaseModel]:
+    columns = _columns(models)
     if kind not in columns:
         names = ", ".join(model.__name__ for model in models)
         raise UsageError(f"no column of flags {kind!r} in any of {names}; give --kind {' or '.join(columns)}")
@@ -194,21 +226,20 @@ def _not_clean(kind: str, models: Sequence[type[BaseModel]]) -> int:
     return _not_good(kind, models) | (bits.get(kind, 0) if AstroNNdist in models else 0)
 
 
-def _value(word: str, kind: str, named: dict[str, Flag], summaries: dict[str, int]) -> int:
-    lowered = word.lower()
-    if lowered in summaries:
-        return summaries[lowered]
-    bits = {name.lower(): flag.bit for name, flag in named.items()}
-    for name in (lowered, f"flag_{lowered}"):
-        if name in bits:
-            return 1 << bits[name]
+def _value(
+    word: str, kind: str, named: dict[str, Flag], summaries: dict[str, int], others: dict[str, str]
+) -> int:
+    """The bits of one word; ``others`` are flags with their columns, which may have been meant."""
+    bits = {name.lower(): 1 << flag.bit for name, flag in named.items()} | summaries
+    if (name := _spelled(word, bits)) in bits:
+        return bits[name]
     try:
-        value = int(lowered, 0 if lowered[:2] in ("0x", "0b", "0o") else 10)
+        value = int(name, 0 if name[:2] in ("0x", "0b", "0o") else 10)
     except ValueError:
-        known = [*named, *summaries]
-        close = difflib.get_close_matches(lowered, known, n=3, cutoff=0.4)
-        meant = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(known) or 'none'}"
-        raise UsageError(f"{word!r} is neither a number nor a flag of {kind}; {meant}") from None
+        known = dict.fromkeys([*named, *summaries])
+        elsewhere = [f"{flag} of {column}" for flag, column in others.items() if flag not in known]
+        meant = nearest(word, [*known, *elsewhere])
+        raise UsageError(f"{word!r} is neither a number nor a flag of {kind}{meant}") from None
     if not 0 <= value < 1 << _BITS:
         raise UsageError(f"not a value of {kind}: {word!r} is not between 0 and 2^{_BITS} - 1")
     return value

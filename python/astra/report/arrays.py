@@ -11,6 +11,7 @@ from astra.database.connection import database
 from astra.database.sql import batches
 from astra.models import FlaggedOutputModel, Source
 from astra.models.pipeline import is_newest
+from astra.system.telling import is_heard, tell
 from astra.tasks.contract import Task
 
 #: Makes an array of some values of a column, as the driver gives them.
@@ -41,7 +42,10 @@ class Arrays:
 def read_arrays(query: peewee.Select, columns: Mapping[str, Convert]) -> dict[str, np.ndarray]:
     """The columns of a query, in their order, by the names that they get; only within ``snapshot``."""
     pieces = {name: [convert(())] for name, convert in columns.items()}
+    done, total = 0, query.count(database) if is_heard() else None
     for batch in batches(database, query):
+        done += len(batch)
+        tell("rows", done, total)
         for name, column in zip(pieces, zip(*batch, strict=True), strict=True):
             pieces[name].append(columns[name](column))
     return {name: np.concatenate(pieces.pop(name)) for name in list(pieces)}

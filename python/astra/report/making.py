@@ -12,13 +12,14 @@ from astra.errors import UsageError
 from astra.models import AstroNNdist
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.report.contents import TaskContents, gather, gather_results
-from astra.report.page import require_bokeh
 from astra.report.results_page import results_page
 from astra.report.star_details import read_star
 from astra.report.star_page import star_page
 from astra.report.task_page import task_page
 from astra.schema.packages import check_task
 from astra.system.atomic import output_file, refuse_to_replace
+from astra.system.extras import require
+from astra.system.telling import tell
 from astra.tasks.contract import Task
 from astra.tasks.installed import find_task
 
@@ -67,7 +68,7 @@ def check(name: str, output: Path, star: str | None = None, *, overwrite: bool) 
     if star is not None and task.output_model is not AstroNNdist:
         raise UsageError(f"--star is for {astronn_dist.name}: leave it out to get all results of {name}")
     refuse_to_replace(output, overwrite=overwrite)
-    require_bokeh("the report", "report")
+    require("bokeh", "astra report", "report")
     return task
 
 
@@ -100,9 +101,11 @@ def make_report(
             contents: TaskContents
             if task.output_model is not AstroNNdist:
                 contents = gather_results(task)
+                tell("drawing the page")
                 text = task_page(task, contents)
             elif star is None:
                 contents = gather()
+                tell("drawing the page")
                 text = results_page(contents, settings)
             else:
                 found = read_star(star)

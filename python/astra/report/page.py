@@ -13,8 +13,6 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from astra.errors import ConfigError
-
 if TYPE_CHECKING:
     from jinja2 import Environment
     from jinja2.environment import TemplateModule
@@ -105,24 +103,6 @@ def macros(template: str) -> "TemplateModule":
         template: Package and file, as in ``astra.report/results.html``.
     """
     return _templates().get_template(template).module
-
-
-def require_bokeh(page_name: str, extra: str) -> None:
-    """Check that figures can be drawn.
-
-    Args:
-        page_name: The page that has them.
-        extra: The extra of the package that installs Bokeh.
-
-    Raises:
-        ConfigError: Bokeh is missing.
-    """
-    try:
-        import bokeh  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(
-            f"{page_name} needs Bokeh ({error}): install the extra [{extra}] of astra-distances, or bokeh"
-        ) from error
 
 
 @cache

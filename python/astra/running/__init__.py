@@ -11,6 +11,8 @@ What is where:
     fill.py       fills columns of rows that are there, without measuring anything again
     runs.py       what is on record of it: report and row; the rule that weights do not mix
     workers.py    where chunks are processed: here, or in several local processes, any of which may die
+    in_hand.py    the chunks that workers have, and how far they are with them
+    counting.py   how much there is to do, counted beside the work
     supply.py     the chunks that a run hands out within its limits; whether the disk is lost or single files
     claims.py     which worker holds which spectra; what becomes of those of dead workers, and of poison
     loop.py       what each worker does: one chunk after the other, written while the next is computed

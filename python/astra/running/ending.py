@@ -1,13 +1,14 @@
 """How a command that works for long ends: signals, an outcome, an exit code, and one line of error.
 
 The first Ctrl-C or SIGTERM asks it to drain: to finish what is in hand. The second Ctrl-C stops it at once.
+Both are answered when they come, though the answer may be all that can happen at once.
 """
 
 import logging
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Self
@@ -18,6 +19,7 @@ from astra.database.connection import translated
 from astra.database.reconnecting import draining
 from astra.errors import AstraError, Interrupted
 from astra.system.plugins import raised
+from astra.system.signals import answered
 
 log = logging.getLogger("astra")
 
@@ -44,21 +46,42 @@ class Ending:
 
 
 class StopRequest:
-    """A context in which signals are noted; ``reason`` says which came, or is ``None``."""
+    """A context in which signals are noted and answered; ``reason`` says which came, or is ``None``.
 
-    def __init__(self) -> None:
+    Args:
+        tell: Prints the answer, from a thread of its own.
+
+    Attributes:
+        waits_for: Says what the command does before it stops.
+        again: Says what another Ctrl-C would do.
+    """
+
+    def __init__(self, tell: Callable[[str], None] = log.info) -> None:
         self.reason: str | None = None
+        self.waits_for: Callable[[], str] = lambda: "finishes what is in hand"
+        self.again = "stops at once"
+        self._tell = tell
+        self._heard: set[int] = set()
+        self._answering = ExitStack()
 
     def __enter__(self) -> Self:
         stopping = (signal.SIGINT, signal.SIGTERM)
         self._previous = {number: signal.signal(number, self._note) for number in stopping}
         draining.clear()
+        self._answering.enter_context(answered(self._answer))
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._answering.close()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
         draining.clear()
+
+    def _answer(self, number: int) -> None:
+        if number in self._previous and number not in self._heard:
+            self._heard.add(number)
+            again = f"; Ctrl-C again {self.again}" if number == signal.SIGINT else ""
+            self._tell(f"stopping: {self.waits_for()}{again}")
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT and self.reason == "SIGINT":
@@ -68,8 +91,12 @@ class StopRequest:
 
 
 @contextmanager
-def reporting(ending: Ending) -> Iterator[StopRequest]:
+def reporting(ending: Ending, tell: Callable[[str], None] = log.info) -> Iterator[StopRequest]:
     """Fill in how the work of this context ends; signals are noted from its start on.
+
+    Args:
+        ending: What to fill in.
+        tell: Prints the answer to a signal.
 
     Yields:
         What the signals ask for.
@@ -78,7 +105,7 @@ def reporting(ending: Ending) -> Iterator[StopRequest]:
         Exception: An internal error; all others end here, in the ending.
     """
     try:
-        with StopRequest() as stop:
+        with StopRequest(tell) as stop:
             yield stop
     except Interrupted as error:
         ending.end("stopped", error.exit_code, str(error))

@@ -23,8 +23,10 @@ from astra.errors import AstraError, Interrupted, MissingSpectrum, SpectrumError
 from astra.models.base import BaseModel, update_rows
 from astra.models.pipeline import PipelineOutputModel, of_this_version
 from astra.models.source import Source
+from astra.running.counting import Counting
 from astra.running.ending import StopRequest
-from astra.running.loop import Job
+from astra.running.in_hand import InHand
+from astra.running.loop import Job, Told, tell_nobody
 from astra.running.request import Request
 from astra.running.rows import Chunk, ChunkResult, Tally, read_inputs
 from astra.running.runner import Progress, check_paths
@@ -74,8 +76,13 @@ def carry_out(request: Request, report: Report, stop: StopRequest, on_progress: 
     check_task(task)
     report.fill, report.flag_names = fill.name, tuple(task.output_model.flag_names())
     parts = request.selection.of_each_model()
+    report.in_hand = InHand(lambda: on_progress(report))
+
+    def count(most: int | None = None) -> int:
+        return sum(unfilled_query(fill, part).limit(most).count() for part in parts)
+
     if request.count or request.dry_run:
-        report.to_do = sum(unfilled_query(fill, part).count() for part in parts)
+        report.to_do = count()
     if request.dry_run:
         report.end("dry_run", 0)
         return
@@ -88,12 +95,13 @@ def carry_out(request: Request, report: Report, stop: StopRequest, on_progress: 
         return stop.reason or (f"--max-runtime {request.max_runtime:g} s" if over else None)
 
     supply, watch = _Supply(request, why_stop), DiskWatch(request.how_to_go_on)
-    for result in run_chunks(task, supply, Filling(fill.name), request.workers):
-        report.tally.add(result.tally)
-        # What it holds back is not asked for again: nothing is written of a file that cannot be read.
-        for lost in result.lost:
-            watch.see(lost)
-        on_progress(report)
+    with Counting(task, report, count, request.limit):
+        for result in run_chunks(task, supply, Filling(fill.name), request.workers, report.in_hand):
+            report.tally.add(result.tally)
+            # What it holds back is not asked for again: nothing is written of a file that cannot be read.
+            for lost in result.lost:
+                watch.see(lost)
+            on_progress(report)
     if supply.cut_short:
         raise Interrupted(f"stopped before the end ({supply.cut_short}); {request.how_to_go_on}")
     report.end("done" if supply.any_taken else "nothing_pending", 0)
@@ -143,7 +151,7 @@ class Filling(Job):
         """As in :class:`Job`."""
         task.fill(self.name)
 
-    def work(self, task: Task, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]:
+    def work(self, task: Task, chunks: Iterable[Chunk], tell: Told = tell_nobody) -> Iterator[ChunkResult]:
         """As in :class:`Job`."""
         fill = task.fill(self.name)
         return (_filled(task, fill, chunk) for chunk in chunks)

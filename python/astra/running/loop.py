@@ -1,8 +1,10 @@
 """What every worker does: one chunk after the other, each written while the next is computed."""
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +23,16 @@ log = logging.getLogger("astra")
 
 Options = Mapping[str, Any]
 
+#: Told of a chunk, by its token, how many of its spectra are measured.
+Told = Callable[[int, int], None]
+
+# They are told so often [s].
+_OFTEN_S = 0.2
+
+
+def tell_nobody(token: int, measured: int) -> None:
+    """Nobody wants to know how far a chunk is."""
+
 
 class Job(Protocol):
     """What workers do with chunks of spectra; it travels to each of them."""
@@ -28,7 +40,7 @@ class Job(Protocol):
     def prepare(self, task: Task) -> None:
         """Load what the job needs, before the first chunk is asked for."""
 
-    def work(self, task: Task, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]:
+    def work(self, task: Task, chunks: Iterable[Chunk], tell: Told = tell_nobody) -> Iterator[ChunkResult]:
         """Do it, and yield what became of each chunk, in order, when it is written."""
 
     def recovered(self, task: Task, chunk: Chunk, unwritten: Collection[int]) -> ChunkResult:
@@ -51,16 +63,18 @@ class Measuring(Job):
         """As in :class:`Job`."""
         task.prepare(**self.options)
 
-    def work(self, task: Task, chunks: Iterable[Chunk]) -> Iterator[ChunkResult]:
+    def work(self, task: Task, chunks: Iterable[Chunk], tell: Told = tell_nobody) -> Iterator[ChunkResult]:
         """As in :class:`Job`."""
-        return work(task, chunks, self.options, self.run_pk)
+        return work(task, chunks, self.options, self.run_pk, tell)
 
     def recovered(self, task: Task, chunk: Chunk, unwritten: Collection[int]) -> ChunkResult:
         """As in :class:`Job`."""
         return recovered(task, chunk, self.run_pk, unwritten)
 
 
-def work(task: Task, chunks: Iterable[Chunk], options: Options, run_pk: int | None) -> Iterator[ChunkResult]:
+def work(
+    task: Task, chunks: Iterable[Chunk], options: Options, run_pk: int | None, tell: Told = tell_nobody
+) -> Iterator[ChunkResult]:
     """Process chunks of spectra, and yield what became of each, in order, when it is written.
 
     Two chunks are in hand: one that is computed, and one that is written in a thread that has its own
@@ -83,7 +97,7 @@ def work(task: Task, chunks: Iterable[Chunk], options: Options, run_pk: int | No
             for chunk in chunks:
                 if chunk.alone:
                     yield from written()
-                rows = measure(task, chunk, options, run_pk)
+                rows = measure(task, chunk, options, run_pk, tell)
                 yield from written()
                 in_hand.append(writer.submit(store, task, chunk, rows))
                 if chunk.alone:
@@ -97,7 +111,9 @@ def work(task: Task, chunks: Iterable[Chunk], options: Options, run_pk: int | No
             writer.submit(database.close)
 
 
-def measure(task: Task, chunk: Chunk, options: Options, run_pk: int | None) -> list[PipelineOutputModel]:
+def measure(
+    task: Task, chunk: Chunk, options: Options, run_pk: int | None, tell: Told = tell_nobody
+) -> list[PipelineOutputModel]:
     """Run a task on some spectra; nothing is written.
 
     Raises:
@@ -105,8 +121,12 @@ def measure(task: Task, chunk: Chunk, options: Options, run_pk: int | None) -> l
         DatabaseUnreachable: The database cannot be read, and did not come back.
     """
     inputs_read, spectra = persistent(lambda: read_inputs(task, chunk.keys))
+    rows: list[PipelineOutputModel] = []
     try:
-        rows = list(task(spectra, **options))
+        with _repeated(lambda: tell(chunk.token, len(rows))):
+            # One by one, so that it is known how many there are.
+            for row in task(spectra, **options):
+                rows.append(row)  # noqa: PERF402
     except (AstraError, peewee.PeeweeException, MemoryError):
         raise
     except Exception as error:  # whatever a foreign package raises
@@ -122,6 +142,25 @@ def measure(task: Task, chunk: Chunk, options: Options, run_pk: int | None) -> l
         row.run_pk = run_pk
         row.made_from(spectrum, inputs_read)
     return rows
+
+
+@contextmanager
+def _repeated(call: Callable[[], None]) -> Iterator[None]:
+    """Call a function now and then, in a thread, and once at the end."""
+    over = threading.Event()
+
+    def go() -> None:
+        while not over.wait(_OFTEN_S):
+            call()
+
+    thread = threading.Thread(target=go, name="astra-telling", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    call()
 
 
 def store(task: Task, chunk: Chunk, rows: list[PipelineOutputModel]) -> ChunkResult:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 import peewee
 
@@ -13,8 +14,10 @@ from astra.errors import AstraError, ConfigError, Interrupted
 from astra.models.pipeline import TaskRun, TaskWorker
 from astra.running import runs, workers
 from astra.running.claims import Claims
+from astra.running.counting import Counting
 from astra.running.ending import StopRequest, reporting
 from astra.running.going_on import settle
+from astra.running.in_hand import InHand
 from astra.running.loop import Measuring
 from astra.running.request import Request
 from astra.running.rows import rederive
@@ -37,7 +40,7 @@ def run(request: Request, report: Report, on_progress: Progress = lambda report:
     Args:
         request: What to do.
         report: Where the counts and the outcome go.
-        on_progress: Called after every chunk.
+        on_progress: Called before and after every chunk, and when more of one is measured.
 
     Raises:
         Exception: An internal error; the report is complete all the same.
@@ -89,6 +92,7 @@ class _Run:
         self.deadline = None if request.max_runtime is None else report.started + request.max_runtime
         self.watch = DiskWatch(request.how_to_go_on)
         self.cut_short: str | None = None
+        report.in_hand = InHand(lambda: on_progress(report))
 
     def go(self) -> None:
         request, report = self.request, self.report
@@ -166,7 +170,10 @@ class _Run:
 
     def _work(self, run_pk: int) -> None:
         tally, selection = self.report.tally, self.request.selection
-        with Claims(selection, run_pk, self._check_again) as claims:
+        with (
+            Claims(selection, run_pk, self._check_again) as claims,
+            Counting(self.task, self.report, partial(pending.count_pending, selection), self.request.limit),
+        ):
             try:
                 self._rederive()
                 if not self.cut_short:
@@ -197,7 +204,7 @@ class _Run:
         request, report = self.request, self.report
         supply = Supply(claims, request, self.watch, self._reason_to_stop, report.tally.done)
         job = Measuring(dict(request.options), run_pk)
-        for result in workers.run_chunks(self.task, supply, job, request.workers):
+        for result in workers.run_chunks(self.task, supply, job, request.workers, report.in_hand):
             report.tally.add(result.tally)
             supply.take_back(result)
             self.on_progress(report)

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from astra.database.connection import database, now, writing
 from astra.errors import ConfigError
 from astra.models.pipeline import TaskRun, has_result, of_this_version
 from astra.running.ending import Ending
+from astra.running.in_hand import InHand
 from astra.running.rows import Tally
 from astra.system.arguments import option_name
 from astra.system.version import V_ASTRA, V_ASTRA_MAJOR_MINOR
@@ -41,7 +43,8 @@ class OtherOptions(ConfigError):
 class Report(Ending):
     """How a run went: what it did, and how it ended.
 
-    ``to_do`` is what was pending at the start, where it was counted; ``fill`` is the name of what was filled.
+    ``to_do`` is what was pending at the start, where it was counted; ``fill`` is the name of what was filled;
+    ``total`` is what is done and what is left for this run, as soon as that is known.
     """
 
     task: str
@@ -50,7 +53,14 @@ class Report(Ending):
     tally: Tally = field(default_factory=Tally)
     run_pk: int | None = None
     to_do: int | None = None
+    total: int | None = None
+    in_hand: InHand = field(default_factory=InHand)
     flag_names: tuple[str, ...] = ()
+
+    @property
+    def done(self) -> int:
+        """The spectra that were dealt with, and those in hand that are measured and not yet written."""
+        return self.tally.done + self.in_hand.measured
 
     def as_dict(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""
@@ -182,11 +192,16 @@ def _said(holder: TaskRun | Provenance, name: str) -> str:
 
 def announce(provenance: Provenance) -> None:
     """Say at the start of a run which weights it takes, why, and what they are good for."""
-    if provenance.weights_name is not None:
-        facts = [weights_of(provenance), provenance.weights_origin or ""]
-        if provenance.weights_range:
-            facts.append(f"range of validity: {provenance.weights_range}")
-        log.info("weights %s", "; ".join(filter(None, facts)))
+    if provenance.weights_name is None:
+        return
+    log.info("weights %s", "; ".join(filter(None, [weights_of(provenance), provenance.weights_origin])))
+    if provenance.weights_range:
+        log.info("valid: %s", _in_short(provenance.weights_range))
+
+
+def _in_short(text: str) -> str:
+    """The first part of a range of validity; `astra models show` has all of it."""
+    return re.split("[:;]", text, maxsplit=1)[0].strip()
 
 
 def this_process() -> dict[str, Any]:

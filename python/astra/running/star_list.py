@@ -9,8 +9,8 @@ from pathlib import Path
 from astra.errors import UsageError
 from astra.ingest.tables.table import PIECE, opened, read_errors
 
-#: What names a star: an sdss_id, or an APOGEE id.
-STAR = re.compile(r"\d+|(2M|AP)[\w.+-]+")
+#: What names a star: an sdss_id, or an APOGEE id. In lower case a number follows: models are called Apogee….
+STAR = re.compile(r"\d+|(2M|AP)[\w.+-]+|(2m|ap)\d[\w.+-]*")
 
 #: The name of a file that stands for the standard input.
 STDIN = Path("-")

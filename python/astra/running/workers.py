@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from astra.database.connection import database
 from astra.database.reconnecting import persistent
 from astra.errors import AstraError, graver
+from astra.running.in_hand import InHand
 from astra.running.loop import Job
 from astra.running.rows import Chunk, ChunkResult
 from astra.system.plugins import raised
@@ -40,6 +41,14 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 _NEXT, _DONE = "next", "done"
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """How many spectra of a chunk are measured; a child sends that between its results."""
+
+    token: int
+    number: int
+
+
 @dataclass
 class _Child:
     process: BaseProcess
@@ -57,19 +66,31 @@ class ChunkSupply(Protocol):
         """Note that a worker died that had these chunks; gives the spectra of which nothing was written."""
 
 
-def run_chunks(task: Task, supply: ChunkSupply, job: Job, workers: int) -> Iterator[ChunkResult]:
+def run_chunks(
+    task: Task, supply: ChunkSupply, job: Job, workers: int, in_hand: InHand | None = None
+) -> Iterator[ChunkResult]:
     """Process chunks of spectra, and yield what became of each, as they are done.
 
     A chunk is taken only when a worker is about to need it.
+
+    Args:
+        task: The task.
+        supply: Where the chunks come from.
+        job: What to do with them.
+        workers: How many local processes.
+        in_hand: Learns what workers have, and how far they are.
 
     Raises:
         StorageError: The database refused a chunk.
         AstraError: Worker processes die one after the other without doing anything.
     """
+    in_hand = in_hand or InHand()
     if workers == 1:
-        yield from job.work(task, iter(supply.take, None))
+        for result in job.work(task, in_hand.taking(supply.take), in_hand.measure):
+            in_hand.give_back(result.chunk)
+            yield result
         return
-    crew, at_once = _Crew(task, job, workers), True
+    crew, at_once = _Crew(task, job, workers, in_hand), True
     try:
         yield from crew.results(supply)
         at_once = False
@@ -80,8 +101,8 @@ def run_chunks(task: Task, supply: ChunkSupply, job: Job, workers: int) -> Itera
 class _Crew:
     """Child processes that work on chunks."""
 
-    def __init__(self, task: Task, job: Job, workers: int) -> None:
-        self._task, self._job, self._workers = task, job, workers
+    def __init__(self, task: Task, job: Job, workers: int, in_hand: InHand) -> None:
+        self._task, self._job, self._workers, self._in_hand = task, job, workers, in_hand
         self._arguments = (task.key, job, os.getpid(), log.getEffectiveLevel())
         self._children: dict[Connection, _Child] = {}
         self._deaths = 0
@@ -129,7 +150,10 @@ class _Crew:
         if isinstance(message, ChunkResult):
             self._deaths = 0
             child.in_hand = [chunk for chunk in child.in_hand if chunk.token != message.chunk.token]
+            self._in_hand.give_back(message.chunk)
             yield message
+        elif isinstance(message, _Measured):
+            self._in_hand.measure(message.token, message.number)
         elif message == _NEXT:
             self._hand_out(pipe, child, supply)
         elif message is None:
@@ -148,6 +172,7 @@ class _Crew:
                 self._failure = graver(self._failure, error)
         if chunk is not None:
             child.in_hand.append(chunk)
+            self._in_hand.take(chunk)
         with suppress(BrokenPipeError):  # reading from it will show that it died
             pipe.send(chunk)
 
@@ -160,6 +185,7 @@ class _Crew:
             # In this order: it waits for what the database still commits for the dead.
             unwritten = supply.orphan(child.in_hand)
             for chunk in child.in_hand:
+                self._in_hand.give_back(chunk)
                 yield self._job.recovered(self._task, chunk, unwritten)
         except Exception as error:  # noqa: BLE001 - it is raised when the others are done
             self._failure = graver(self._failure, error)
@@ -214,12 +240,15 @@ def _serve(pipe: Connection, task_key: str, job: Job, parent: int, log_level: in
         pipe.send(_NEXT)
         return pipe.recv()
 
+    def tell(token: int, measured: int) -> None:
+        pipe.send(_Measured(token, measured))
+
     try:
         persistent(database.opened)
         with task_of(task_key) as task:
             # Before it asks for a chunk: a worker that dies while it loads has no spectrum to blame.
             job.prepare(task)
-            for result in job.work(task, iter(next_chunk, None)):
+            for result in job.work(task, iter(next_chunk, None), tell):
                 pipe.send(result)
         pipe.send(_DONE)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to know

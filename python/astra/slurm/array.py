@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astra.errors import UsageError
+from astra.errors import UsageError, nearest
 from astra.running.arguments import RunArguments, SharedArguments, TargetArguments
 from astra.system.arguments import option, option_name
 from astra.system.processes import THREAD_VARIABLES
@@ -64,12 +64,12 @@ class SrunArguments(TargetArguments):
     procs: int | None = option(min=1, help="Processes of each, a core each.  [default: 1]")
     limit: int | None = option(min=1, help="Stop after this many spectra in all.")
     profile: str | None = option(metavar="NAME", help="Options under `slurm` in the settings, or sdss.")
-    partition: str | None = option(help="For Slurm.")
-    account: str | None = option(help="For Slurm.")
-    qos: str | None = option(help="For Slurm.")
-    time: str | None = option(help="For Slurm: longest time of a task, e.g. 48:00:00.")
-    mem: str | None = option(help="For Slurm: memory of a task, MB or e.g. 16G.")
-    gres: str | None = option(help="For Slurm, e.g. gpu:v100.")
+    partition: str | None = option(help="The partition of Slurm.")
+    account: str | None = option(help="The account at Slurm.")
+    qos: str | None = option(help="The quality of service of Slurm.")
+    time: str | None = option(help="The longest time of a task, e.g. 48:00:00.")
+    mem: str | None = option(help="The memory of a task, in MB or e.g. 16G.")
+    gres: str | None = option(help="Generic resources of Slurm, e.g. gpu:v100.")
     array_limit: int | None = option(min=1, help="Tasks that may run at the same time.")
     logs: Path | None = option(metavar="DIR", help="Folder of logs.  [default: astra-logs]")
     no_wait: bool = option("--no-wait", default=False, help="Print the job's number, and do not wait.")
@@ -134,8 +134,8 @@ class SrunArguments(TargetArguments):
         from astra.config import BUILT_IN_PROFILES, SlurmSettings
 
         if self.profile is not None and self.profile not in profiles:
-            known = ", ".join(sorted(profiles)) or "none"
-            raise UsageError(f"no profile {self.profile!r} under 'slurm' in the settings; there are: {known}")
+            there = nearest(self.profile, sorted(profiles), "there are:")
+            raise UsageError(f"no profile {self.profile!r} under 'slurm' in the settings{there}")
         layers: list[tuple[str, dict[str, Any]]] = [("default", _DEFAULTS)]
         for name in (_DEFAULT_PROFILE, self.profile):
             if name in profiles:

@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from astra.config import apstar_path, sas_base_dir
-from astra.errors import ConfigError, UnreadableSpectrum, UsageError
+from astra.errors import ConfigError, UnreadableSpectrum, UsageError, nearest
 
 #: Data release of each reduction in SDSS-III and SDSS-IV; later ones are published in several releases.
 RELEASES = {"r3": "dr10", "r5": "dr12", "r6": "dr13", "r8": "dr14", "r12": "dr16", "dr17": "dr17"}
@@ -279,7 +279,7 @@ def published(obj: str, release: str, telescope: str, place: str) -> str:
             "register its allStar table with `astra ingest allstar`"
         )
     if telescope not in TELESCOPES:
-        raise UsageError(f"not a telescope: {telescope!r}; there are {', '.join(TELESCOPES)}")
+        raise UsageError(f"not a telescope: {telescope!r}{nearest(telescope, TELESCOPES)}")
     if not re.fullmatch(r"(2M|AP)[\w.+-]+", obj):
         raise UsageError(f"not an APOGEE id: {obj!r}; with --field give 2M… or AP…")
     by_location = _by_location(apred, telescope)

@@ -128,7 +128,7 @@ def _all() -> list[Line]:
         kind = "atom" if " " in name else "molecule"
         for air in wavelengths.split():
             vacuum = to_vacuum(float(air.rstrip("*")))
-            found.append(Line(name, vacuum, kind, "Smith 2013", air.endswith("*")))
+            found.append(Line(name, float(vacuum), kind, "Smith 2013", air.endswith("*")))
     found += [Line(name, at, "atom", "Shetrone") for name, places in _SHETRONE.items() for at in places]
     return [*found, Line("DIB", 15272.42, "interstellar", "Zasowski 2015", True)]
 

@@ -22,6 +22,7 @@ from numpy.polynomial.polyutils import mapdomain
 
 from astra.errors import ConfigError
 from astra.spectra.grid import BADPIX, CHIPS, CONTINUUM, DETECTORS, N_GRID, NOSKY, SKYLINE
+from astra.system.extras import require
 from astra.system.processes import silenced
 
 #: Bits of the pixel mask whose pixels are replaced.
@@ -144,13 +145,9 @@ def _normalise(flux: np.ndarray, e_flux: np.ndarray) -> tuple[np.ndarray, np.nda
 def _normalise_with_astronn(flux: np.ndarray, e_flux: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # Warnings of setuptools at the import, and of polynomials that the data do not determine.
     with silenced():
-        try:
-            from astroNN.apogee import apogee_continuum
-        except ImportError as error:
-            raise ConfigError(
-                f"rectify backend 'astronn': astroNN is not importable ({error}); "
-                "install the extra [astronn] of astra-distances"
-            ) from error
+        require("astroNN.apogee", "--backend astronn", "astronn")
+        from astroNN.apogee import apogee_continuum
+
         return apogee_continuum(flux, e_flux, dr=17)
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from astra.errors import ConfigError, UsageError
+from astra.errors import ConfigError, UsageError, nearest
 from astra.status.nights import (
     FEW,
     Median,
@@ -166,8 +166,8 @@ class Limits:
         watched = {name for task in tasks for name in task.watched}
         for limit in self.medians:
             if limit.name not in watched:
-                there = ", ".join(sorted(watched)) or "nothing"
-                raise UsageError(f"no median of {limit.name!r} is watched; there is {there}")
+                there = nearest(limit.name, sorted(watched), "there is")
+                raise UsageError(f"no median of {limit.name!r} is watched{there}")
 
 
 def read_limits(texts: Mapping[str, str | None]) -> list[Limit]:

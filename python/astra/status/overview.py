@@ -21,6 +21,7 @@ from astra.models.pipeline import PipelineOutputModel, TaskClaim, TaskRun, TaskW
 from astra.running.claims import POISON_DEATHS
 from astra.running.runs import COUNTED
 from astra.schema.packages import check_task
+from astra.system.pace import Pace
 from astra.tasks.contract import Task
 from astra.tasks.pending import Selection, count_pending
 from astra.tasks.withheld import count_noted
@@ -168,14 +169,21 @@ def flags_in(results: type[PipelineOutputModel], values: Iterable[int | None]) -
 
 
 def recent_rate(task: Task, moment: datetime) -> float | None:
-    """Results per second in the last minutes before a moment; ``None`` if there are none."""
-    results = task.output_model
-    since = results.inputs_read >= moment - timedelta(seconds=RECENT_S)
-    first = fn.MIN(results.inputs_read).converter(results.inputs_read.python_value)
-    query = results.select(fn.COUNT(results.task_pk), first).where(of_this_version(results), since)
-    ((number, first),) = query.tuples()
-    seconds = (moment - first).total_seconds() if number else 0
-    return number / seconds if seconds > 0 else None
+    """Results per second in the last minutes before a moment, without pauses; ``None`` if there are none."""
+    results, start = task.output_model, moment - timedelta(seconds=RECENT_S)
+    chunks = (
+        results.select(results.inputs_read, fn.COUNT(results.task_pk))
+        .where(of_this_version(results), results.inputs_read >= start)
+        .group_by(results.inputs_read)
+        .order_by(results.inputs_read)
+    )
+    in_hand = TaskClaim.select(TaskClaim.token).where(TaskClaim.task == task.key).distinct()
+    pace, done = Pace(max(1, in_hand.count())), 0
+    for begun, number in chunks.tuples():
+        pace.update((begun - start).total_seconds(), done)
+        done += number
+    pace.update(RECENT_S, done)
+    return pace.rate
 
 
 def common_reasons(results: type[BaseModel], *chosen: peewee.Expression) -> dict[str, int]:

@@ -6,6 +6,7 @@ from typing import Any
 from astra.models import APOGEE, ApogeeCoaddedSpectrumInApStar
 from astra.models.base import BaseModel
 from astra.status.overview import DEAD, UNKNOWN
+from astra.system.pace import duration
 
 Found = Mapping[str, Any]
 
@@ -24,6 +25,7 @@ def page(found: Found) -> list[str]:
         return [found["error"]]
     return [
         f"{found['task']} (version {found['version']})",
+        *([f"  {_pace(found)}"] if found["workers"] else []),
         *(f"  {name:<10} {found[name]:>12,}" for name in _COUNTED),
         *(f"    {name:<24} {count:>12,}" for name, count in found["flags"].items()),
         *(f"    no result: {reason} ({count:,})" for reason, count in found["no_result_reasons"].items()),
@@ -69,8 +71,6 @@ def _pace(found: Found) -> str:
 
 
 def _in_flight(found: Found) -> Iterator[str]:
-    if found["workers"]:
-        yield f"  {_pace(found)}"
     for worker in found["workers"]:
         hand = f"{worker['in_hand']:,} in hand"
         if worker["oldest_s"] is not None:
@@ -94,12 +94,3 @@ def _runs(found: Found) -> Iterator[str]:
         yield f"  run {run['run_pk']} of {started}, process {run['pid']} on {run['host']}: {outcome}"
         if run["outcome"]:
             yield f"    {counts}, {run['rederived']:,} derived again"
-
-
-def duration(seconds: float) -> str:
-    """A duration in its two largest units: ``3 h 12 min``."""
-    left, parts = max(0, round(seconds)), []
-    for unit, length in {"d": 86_400, "h": 3600, "min": 60, "s": 1}.items():
-        number, left = divmod(left, length)
-        parts += [f"{number} {unit}"] if number else []
-    return " ".join(parts[:2]) or "0 s"

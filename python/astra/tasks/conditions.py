@@ -5,13 +5,12 @@ here: one of the results keeps its name, one of another table is called after th
 name is taken.
 """
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import peewee
 
-from astra.errors import UsageError
+from astra.errors import UsageError, nearest
 from astra.models import FlaggedOutputModel, PipelineOutputModel, Source
 from astra.models.base import BaseModel
 from astra.models.fields import Kind, kind_of
@@ -81,11 +80,10 @@ class Condition(Filter):
     def _refusal(self, name: str) -> str:
         others = [column.name for column in self.columns if column.table != "result"]
         same = [other for other in others if other in (f"source_{name}", f"spectrum_{name}")]
-        close = same or difflib.get_close_matches(name, others, n=3, cutoff=0.6)
-        meant = f"did you mean {', '.join(close)}?" if close else f"there are {', '.join(others)}"
+        meant = f"; did you mean {' or '.join(same)}?" if same else nearest(name, others)
         return (
             f"{name} is a column of the results, and a spectrum that is pending mostly has none: give "
-            f"--overwrite or --retry with it, or choose by spectra and stars; {meant}"
+            f"--overwrite or --retry with it, or choose by spectra and stars{meant}"
         )
 
 

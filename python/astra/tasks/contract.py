@@ -23,7 +23,7 @@ from typing import Any
 
 import peewee
 
-from astra.errors import AstraError, MissingSpectrum, SpectrumError, UsageError
+from astra.errors import AstraError, MissingSpectrum, SpectrumError, UsageError, nearest
 from astra.models.base import BaseModel
 from astra.models.fields import flags_of
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel
@@ -207,6 +207,16 @@ class Task:
             )
         return self._answered(spectra, self.checked(options))
 
+    def __reduce__(self) -> str:
+        """Pickled like a function: by where it is defined."""
+        return self.__wrapped__.__qualname__
+
+    def __copy__(self) -> "Task":
+        """Another object, whose attributes may be set: a trial has another key."""
+        made = object.__new__(type(self))
+        made.__dict__ |= self.__dict__
+        return made
+
     def _answered(self, spectra: Iterable[Any], options: Mapping[str, Any]) -> Iterator[Any]:
         source = iter(spectra)
         unanswered: collections.deque[Any] = collections.deque()
@@ -384,7 +394,7 @@ class Task:
         if not self.fills:
             raise UsageError(f"task {self.name} has no columns to fill: --fill {name}")
         if name not in self.fills:
-            raise UsageError(f"task {self.name} has no --fill {name}; it has {', '.join(self.fills)}")
+            raise UsageError(f"task {self.name} has no --fill {name}{nearest(name, self.fills, 'it has')}")
         return self.fills[name]
 
     def noted_by(self, text: str) -> Callable[[Callable], Callable]:

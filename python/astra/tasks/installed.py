@@ -7,7 +7,7 @@ import logging
 from importlib.metadata import EntryPoint
 from typing import Any
 
-from astra.errors import ConfigError, UsageError
+from astra.errors import ConfigError, UsageError, nearest
 from astra.system.plugins import FOREIGN, TASKS_GROUP, entry_points, load, misspelt, raised
 from astra.tasks.contract import Task
 
@@ -48,7 +48,7 @@ def find_task(name: str) -> Task:
     name = short_name(name)
     points = points_of(name)
     if not points:
-        raise UsageError(f"unknown task {name!r}; installed tasks: {', '.join(task_names()) or 'none'}")
+        raise UsageError(f"unknown task {name!r}{nearest(name, task_names(), 'installed tasks:')}")
     if len({point.value for point in points}) > 1:
         places = " and ".join(sorted(f"{point.dist.name} ({point.value})" for point in points))
         raise ConfigError(f"two packages offer the task {name!r}: {places}; uninstall one")

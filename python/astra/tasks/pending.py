@@ -211,17 +211,22 @@ def stream_keys(
             left = None if left is None else left - len(chunk)
 
 
-def count_pending(selection: Selection) -> int:
-    """How many spectra are pending or stale."""
-    return sum(map(_count_pending, selection.of_each_model()))
+def count_pending(selection: Selection, limit: int | None = None) -> int:
+    """How many spectra are pending or stale; more than a limit are not counted."""
+    found = 0
+    for part in selection.of_each_model():
+        left = None if limit is None else max(0, limit - found)
+        found += _needing(part).limit(left).count()
+    return found
 
 
-def _count_pending(selection: Selection) -> int:
+def _needing(selection: Selection) -> peewee.ModelSelect:
+    """The keys of the spectra of one model that are pending or stale."""
     rederivation = selection.task.rederivation
     if rederivation is None or selection.overwrite:
-        return pending_query(selection).count()
+        return pending_query(selection)
     query, is_pending = with_need(selection)
-    return query.where(is_pending).count()
+    return query.where(is_pending)
 
 
 def with_need(selection: Selection) -> tuple[peewee.ModelSelect, peewee.Node]:
@@ -268,8 +273,19 @@ def sources_of(stars: Collection[str]) -> tuple[int, ...] | None:
 
 
 def sources_by_name(stars: Iterable[str]) -> dict[str, list[int]]:
-    """The sources of any number of stars, by their names as in ``sources_of``; without those not there."""
+    """The sources of any number of stars, by their names as in ``sources_of``; without those not there.
+
+    A name that is not there in lower case is looked for in capitals.
+    """
     names = set(stars)
+    found = _by_exact_name(names)
+    if capitals := {name: name.upper() for name in names - found.keys() if name != name.upper()}:
+        there = _by_exact_name(set(capitals.values()))
+        found |= {name: there[upper] for name, upper in capitals.items() if upper in there}
+    return found
+
+
+def _by_exact_name(names: set[str]) -> dict[str, list[int]]:
     texts = {name for name in names if not name.isdecimal()}
     # SQLite raises on a number that no column can hold, and Python on one of thousands of digits.
     short = (name for name in names - texts if len(name) <= _MOST_DIGITS)

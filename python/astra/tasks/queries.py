@@ -7,7 +7,7 @@ from typing import Any
 import peewee
 
 from astra.database.sql import among
-from astra.errors import UsageError
+from astra.errors import UsageError, nearest
 from astra.models.base import BaseModel
 from astra.models.source import Source
 from astra.tasks.contract import Task
@@ -71,8 +71,8 @@ def _found_model(wanted: type[BaseModel] | str, task: Task) -> type[BaseModel]:
     for model in models:
         if is_named(model, wanted):
             return model
-    known = ", ".join(sorted(model.__name__ for model in models))
-    raise UsageError(f"unknown model {wanted!r}; models of spectra: {known}")
+    known = sorted(model.__name__ for model in models)
+    raise UsageError(f"unknown model {wanted!r}{nearest(wanted, known, 'models of spectra:')}")
 
 
 def _checked_stars(sdss_ids: Iterable[int] | None) -> list[int] | None:

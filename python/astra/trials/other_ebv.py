@@ -12,7 +12,7 @@ import peewee
 from peewee import fn
 
 from astra.database.connection import database, writing
-from astra.errors import UsageError
+from astra.errors import UsageError, nearest
 from astra.ingest.catalog_alone import values_of_sources
 from astra.models.base import insert_rows
 from astra.models.pipeline import TaskTrial, TaskTrialEbv
@@ -45,7 +45,8 @@ def read_ebv_from(task: Task, text: str) -> str:
             raise UsageError(f"--ebv-from {text}: that column of source holds {columns[text]}, not numbers")
         return from_column(text)
     if not Path(text).is_file():
-        raise UsageError(f"--ebv-from {text or repr(text)}: neither a column of the table source nor a file")
+        what = f"neither a column of the table source nor a file{nearest(text, columns, None)}"
+        raise UsageError(f"--ebv-from {text or repr(text)}: {what}")
     return from_table(str(Path(text).absolute()))
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from peewee import fn
 
-from astra.errors import ConfigError, UsageError
+from astra.errors import ConfigError, UsageError, nearest
 from astra.models.pipeline import TaskRun, TaskTrial
 from astra.running.runs import weights_of
 from astra.tasks.contract import Task
@@ -39,7 +39,8 @@ def look_up(word: str) -> tuple[Task, TaskTrial]:
         return task, trial
     found = list(TaskTrial.select().where(TaskTrial.name == name).order_by(TaskTrial.task))
     if not found:
-        raise UsageError(f"no task has a {name}; `astra trials list` shows what there is")
+        near = nearest(name, [each.name for each in TaskTrial.select(TaskTrial.name)], None)
+        raise UsageError(f"no task has a {name}; `astra trials list` shows what there is{near}")
     if len(found) > 1:
         keys = " or ".join(f"{trial.task}@{name}" for trial in found)
         raise UsageError(f"several tasks have a {name}: give {keys}")
@@ -59,6 +60,7 @@ def _described(trial: TaskTrial) -> dict[str, Any]:
         "rolled_back": trial.rolled_back,
         **dict.fromkeys(("rows", "pending", "error")),
         "weights": [],
+        "weights_used": [],
     }
     try:
         with entered(find_task(trial.task), trial.name) as task:
@@ -74,5 +76,7 @@ def _counted(task: Task) -> dict[str, Any]:
     results = task.output_model
     run_pks = [pk for (pk,) in results.select(results.run_pk).distinct().tuples()]
     runs = TaskRun.select().where(TaskRun.pk << run_pks, TaskRun.weights_name.is_null(False))
-    weights = dict.fromkeys(weights_of(run) for run in runs.order_by(TaskRun.pk))
-    return {"rows": results.select(fn.COUNT(results.task_pk)).scalar(), "weights": list(weights)}
+    weights = {weights_of(run): run for run in runs.order_by(TaskRun.pk)}
+    used = [{"name": run.weights_name, "sha256": run.weights_sha256} for run in weights.values()]
+    rows = results.select(fn.COUNT(results.task_pk)).scalar()
+    return {"rows": rows, "weights": list(weights), "weights_used": used}

@@ -95,7 +95,7 @@ def test_every_distance_in_sql_and_in_both_catalogues_equals_its_formula(rows, t
     for names in Names:
         request = CatalogueRequest(output=tmp_path / f"{names}.fits", names=names, mixed=True)
         with StopRequest() as stop:
-            files[names] = Table.read(create(request, database, stop).path, hdu=2)
+            files[names] = Table.read(create(request, database, stop).path, hdu="APOGEE")
 
     for origin, row, ours, theirs in zip(STARS, rows, *files.values(), strict=True):
         expected, best = _by_the_docs(origin, row.plx_zero_point, 19.0, 1.5)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from astra.cli.console import database_session, examples, progress
+from astra.cli.console import database_session, examples
 from astra.cli.ingest.shared import CatalogArguments, SharedArguments, say_counts
+from astra.cli.progress import progress
 from astra.system.arguments import argument, option, takes
 
 EXAMPLES = examples(

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from astra.cli.console import database_session, examples, progress, say, say_json
+from astra.cli.console import database_session, examples, say, say_json
 from astra.cli.ingest.shared import say_counts
+from astra.cli.progress import progress
 from astra.system.arguments import option, takes
 
 EXAMPLES = examples(
@@ -53,7 +54,7 @@ def astra(asked: _Arguments) -> None:
     since = checked_time(asked.since)
     with database_session() as settings:
         opened = open_upstream(upstream_settings(settings, asked.from_, asked.schema))
-        with closing(opened), progress("spectra") as update:
+        with closing(opened):
             upstream = look_at(opened, incremental=since is not None)
             if asked.dry_run:
                 spectra = upstream.count(upstream.query(since))
@@ -62,7 +63,8 @@ def astra(asked: _Arguments) -> None:
                 else:
                     say(f"{upstream.where}: {spectra:,} spectra")
                 return
-            done = ingest_astra(upstream, since=since, release=asked.release, on_progress=update)
+            with progress("spectra") as update:
+                done = ingest_astra(upstream, since=since, release=asked.release, on_progress=update)
     if asked.as_json:
         say_json(done.counts.as_dict() | {"modified_until": done.modified_until})
         return

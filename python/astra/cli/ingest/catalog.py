@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astra.cli.console import database_session, examples, progress, say, say_json, say_table
+from astra.cli.console import database_session, examples, say, say_json, say_table
 from astra.cli.ingest.shared import COLUMN, DUST_MAP, EXTINCTION, HDU, Extinction, say_catalog_counts
+from astra.cli.progress import progress
 from astra.system.arguments import argument, option, takes
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def catalog(asked: _Arguments) -> None:
             on_progress=update,
         )
     if asked.as_json:
-        say_json(report.as_dict())
+        say_json(report.as_dict(), "ingest catalog")
         return
     if asked.dry_run:
         _say_columns(report)

@@ -5,7 +5,7 @@ Its columns have the names of ``source``, or those of the survey, the Gaia archi
 identifier of Gaia DR3. Of several rows of one star, each value comes from the first that has one.
 
 Of several tables in a file, the one that lists the stars of the spectra is taken: the summary files of the
-survey have the stars of BOSS in the first table, our own catalogue an empty table for them.
+survey have the stars of BOSS in the first table, our own catalogue with the names of DR19 an empty table.
 """
 
 import functools

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from astra.errors import UsageError
+from astra.errors import UsageError, nearest
 from astra.ingest import spellings
 from astra.ingest.tables.table import Table
 
@@ -43,10 +43,8 @@ def checked_columns(columns: Mapping[str, str]) -> Mapping[str, str]:
     """
     for ours in columns:
         if ours not in spellings.NAMES:
-            alike = difflib.get_close_matches(ours.upper(), spellings.NAMES_BY_SPELLING, n=1, cutoff=0.5)
-            meant = f"did you mean {spellings.NAMES_BY_SPELLING[alike[0]]}?" if alike else ""
-            known = meant or f"there are {', '.join(spellings.NAMES)}"
-            raise UsageError(f"--column {ours}={columns[ours]}: no column {ours} of ours; {known}")
+            meant = nearest(ours, spellings.NAMES)
+            raise UsageError(f"--column {ours}={columns[ours]}: no column {ours} of ours{meant}")
     for theirs, count in Counter(columns.values()).items():
         if count > 1:
             named = " and ".join(ours for ours, other in columns.items() if other == theirs)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astra.errors import ConfigError
 from astra.ingest.tables.table import Table, check_unique, read_errors
+from astra.system.extras import require
 
 if TYPE_CHECKING:
     import pyarrow
@@ -27,11 +27,9 @@ class ParquetTable(Table):
             ConfigError: The package pyarrow is missing.
             UsageError: The file cannot be read, or is damaged.
         """
-        try:
-            from pyarrow import parquet
-        except ImportError as error:
-            message = f"{path} needs pyarrow: pip install 'astra-distances[parquet]', or save it as CSV"
-            raise ConfigError(message) from error
+        require("pyarrow", str(path), "parquet", "save it as CSV")
+        from pyarrow import parquet
+
         self._path = path
         with read_errors(path):
             # Buffered, without reading ahead: a group of rows may be as large as the file.

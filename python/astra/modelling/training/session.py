@@ -128,6 +128,7 @@ def session(request: TrainingRequest, on_progress: StageProgress, **of_recipe: A
         stack.enter_context(locked(request.folder))
         stack.enter_context(torch_threads(request.threads or torch.get_num_threads()))
         stop = stack.enter_context(StopRequest())
+        stop.waits_for = lambda: "ends with the step in hand; the same command goes on from there"
 
         def progress(what: str, done: int, total: int | None = None) -> None:
             if stop.reason:

@@ -3,17 +3,18 @@
 import errno
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from astra.errors import AstraError, ConfigError, StorageError
 from astra.spectra.grid import N_PIXELS
 from astra.system.atomic import replaced
+from astra.system.locking import locked_file
 
 #: A row of flux: float16, with the lowest byte first.
 STORED = np.dtype("<f2")
@@ -46,17 +47,15 @@ def locked(folder: Path) -> Iterator[None]:
     """
     with explained(folder, ConfigError, "give another --work"):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
+        held = ExitStack()
         try:
-            lock.acquire()
+            held.enter_context(locked_file(folder / ".lock", 0))
         except Timeout:
             raise ConfigError(
                 f"work folder {folder}: another training uses it; wait, or give another --work"
             ) from None
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 # > The state of a training

@@ -11,7 +11,6 @@ from astra.errors import UsageError
 from astra.models import AstroNNdist, Spectrum
 from astra.models.base import BaseModel
 from astra.report.contents import Kind, kinds_of
-from astra.report.page import require_bokeh
 from astra.report.paired.differences import (
     ColumnDifference,
     FlagDifference,
@@ -24,6 +23,7 @@ from astra.report.paired.distance_changes import DistanceChanges, distance_chang
 from astra.report.paired.pairs import Counts, Pairs, Tables, read_pairs
 from astra.schema.packages import check_task
 from astra.system.atomic import refuse_to_replace
+from astra.system.extras import require
 from astra.tasks.contract import Task
 
 
@@ -117,7 +117,7 @@ def check_page(output: Path, *, overwrite: bool) -> None:
         ConfigError: Bokeh is missing.
     """
     refuse_to_replace(output, overwrite=overwrite)
-    require_bokeh("the page", "report")
+    require("bokeh", "astra trials compare --output", "report")
 
 
 def compare(task: Task, names: Tables, trial: str, *, promoted: bool = False) -> Comparison:

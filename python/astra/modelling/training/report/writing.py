@@ -12,8 +12,9 @@ from astra.modelling.training.report import accuracy, tables, trust
 from astra.modelling.training.report.data import PRECISE, Report
 from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
 from astra.pipelines.astronn_dist.weights.validity import COLUMNS, TABLE
-from astra.report.page import Section, macros, number, page, require_bokeh
+from astra.report.page import Section, macros, number, page
 from astra.system.atomic import output_file
+from astra.system.extras import require
 
 _TEMPLATE = "astra.modelling.training.report/training.html"
 
@@ -27,7 +28,7 @@ def check_available() -> None:
     Raises:
         ConfigError: Bokeh is missing.
     """
-    require_bokeh("the report of a training", "train")
+    require("bokeh", "the report of a training", "train")
 
 
 def report_path(weights: Path) -> Path:

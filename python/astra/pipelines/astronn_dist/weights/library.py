@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from astra.config import Settings, expand_path, load_settings
-from astra.errors import ConfigError, UsageError
+from astra.errors import ConfigError, UsageError, nearest
 from astra.pipelines.astronn_dist.weights import files
 from astra.pipelines.astronn_dist.weights.files import SUFFIXES, Weights, load_weights, reason, shown
 from astra.pipelines.astronn_dist.weights.formats import FOLDER_FILES, WrongWeights
@@ -117,7 +117,14 @@ def named(value: str, origin: str, models_dir: Path) -> Path:
         candidates.append(embedded)
     if os.path.isdir(path):
         candidates.append(path)  # last: a folder that happens to lie here hides no model of that name
-    return _existing(candidates, origin, f"put the model there, or {remedy}")
+    near = nearest(value, names_of_models(models_dir), None)
+    return _existing(candidates, origin, f"put the model there, or {remedy}{near}")
+
+
+def names_of_models(models_dir: Path) -> list[str]:
+    """The names that ``--weights`` takes."""
+    there = sorted(models_dir.iterdir()) if models_dir.is_dir() else []
+    return [*embedded_models(), *(path.stem if path.suffix in SUFFIXES else path.name for path in there)]
 
 
 def is_path(value: str) -> bool:

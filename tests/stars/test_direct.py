@@ -17,9 +17,9 @@ from astra.errors import AstraWarning, ConfigError, SpectrumError, UsageError
 from astra.ingest.headers import read_record
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Distance
 from astra.models.fields import FloatField
-from astra.pipelines.astronn_dist.star_distance import StarDistance
 from astra.spectra.apstar import read_combined
 from astra.spectra.grid import wavelength
+from astra.stars.star_distance import StarDistance
 
 RESULTS = [
     field.name
@@ -165,7 +165,7 @@ def test_a_result_is_named_like_the_columns_of_the_view():
     fields = AstroNNdist._meta.sorted_fields
     start = [field.name for field in fields].index("k_mag")
 
-    assert names - {"identity", "draws", "spectra", "meta"} <= {*Distance._meta.fields}
+    assert names - {"identity", "draws", "spectrum", "j_mag", "meta"} <= {*Distance._meta.fields}
     assert {field.name for field in fields[start:]} <= names
     assert {*AstroNNdist.flag_names(), "flag_bad", "flag_warn", "gaia_checked", "clean", "good"} <= names
 

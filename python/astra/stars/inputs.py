@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from astra.errors import nearest
 from astra.ingest.values import A_K_PER_EBV
 from astra.models.source import Source
 from astra.pipelines.astronn_dist.distances.distance import NAMES, TEXTS
@@ -47,7 +48,7 @@ def spectra_from(flux: Any, e_flux: Any, pixel_flags: Any) -> tuple[list[Combine
     if e_flux is None or pixel_flags is None:
         missing = "e_flux" if e_flux is None else "pixel_flags"
         raise ValueError(f"{missing} is missing: give flux, e_flux and pixel_flags, or a Spectrum")
-    flux, e_flux = _numbers("flux", flux, FLUX_UNIT), _numbers("e_flux", e_flux, FLUX_UNIT)
+    flux, e_flux = floats("flux", flux, FLUX_UNIT), floats("e_flux", e_flux, FLUX_UNIT)
     pixel_flags = _bits(pixel_flags)
     shapes = [array.shape for array in (flux, e_flux, pixel_flags)]
     if len(set(shapes)) > 1 or len(shapes[0]) not in (1, 2) or shapes[0][-1] != N_GRID:
@@ -71,18 +72,19 @@ def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
     """
     known = (*NAMES, *_OF_EXTINCTION)
     if unknown := sorted(set(values) - set(known)):
-        raise TypeError(f"unknown keyword {unknown[0]!r}; of a star, give any of {', '.join(known)}")
+        there = nearest(unknown[0], known, "of a star, give any of")
+        raise TypeError(f"unknown keyword {unknown[0]!r}{there}")
     checked = {}
     for name, value in values.items():
         if value is None:
             continue
         if name in _OF_EXTINCTION:
-            value = _numbers(name, value, "mag") / A_K_PER_EBV
+            value = floats(name, value, "mag") / A_K_PER_EBV
             extinction, name = name, _OF_EXTINCTION[name]
             if values.get(name) is not None:
                 raise TypeError(f"{extinction} and {name} say the same: give one of them")
         elif name not in TEXTS:
-            value = _numbers(name, value, Source._meta.fields[name].unit)
+            value = floats(name, value, Source._meta.fields[name].unit)
         elif not all(text is None or isinstance(text, str) for text in np.ravel(np.asarray(value, object))):
             raise ValueError(f"{name}: {value!r}; give a text, e.g. {_EXAMPLES[name]!r}")
         shape = np.shape(value)
@@ -92,13 +94,38 @@ def star_values(values: Mapping[str, Any], count: int) -> dict[str, Any]:
     return checked
 
 
+def floats(name: str, value: Any, unit: str | None) -> np.ndarray:
+    """An array of floats in a unit, NaN where it is masked; a number without a unit is taken to be in it.
+
+    Raises:
+        ValueError: It is not made of numbers, or of another unit.
+    """
+    from astropy import units
+
+    own = getattr(value, "unit", None)
+    if own not in (None, units.dimensionless_unscaled) and unit is not None:
+        try:
+            value = units.Quantity(value).to_value(unit)
+        except units.UnitConversionError as error:
+            raise ValueError(f"{name} is in {own}, and not in {unit}") from error
+    if isinstance(value, np.ma.MaskedArray):
+        value = np.ma.filled(value.astype(float), np.nan)
+    try:
+        value = np.asarray(value)
+        if value.dtype.kind not in "iufO":
+            raise TypeError(f"values of type {value.dtype}")
+        return value.astype(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} is not made of numbers: {error}") from None
+
+
 def seed_from(seed: Any) -> int:
     """The seed of the dropout masks, in the range that ``astra run`` takes, too.
 
     Raises:
         ValueError: It is not an integer from 0 to 2**63 - 1.
     """
-    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= seed < 2**63:
+    if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or not 0 <= int(seed) < 2**63:
         raise ValueError(f"seed: {seed!r}; give a whole number from 0 to 2**63 - 1")
     return int(seed)
 
@@ -142,27 +169,6 @@ def _unpacked(spectrum: Any, e_flux: Any, pixel_flags: Any) -> tuple[Any, Any, A
             )
         pixel_flags = np.where(np.broadcast_to(spectrum.mask, spectrum.flux.shape), MASKED, 0)
     return spectrum.flux, e_flux, pixel_flags
-
-
-def _numbers(name: str, value: Any, unit: str | None) -> np.ndarray:
-    """An array of floats in a unit, NaN where it is masked; a number without a unit is taken to be in it."""
-    from astropy import units
-
-    own = getattr(value, "unit", None)
-    if own not in (None, units.dimensionless_unscaled) and unit is not None:
-        try:
-            value = units.Quantity(value).to_value(unit)
-        except units.UnitConversionError as error:
-            raise ValueError(f"{name} is in {own}, and not in {unit}") from error
-    if isinstance(value, np.ma.MaskedArray):
-        value = value.astype(float).filled(np.nan)
-    try:
-        value = np.asarray(value)
-        if value.dtype.kind not in "iufO":
-            raise TypeError(f"values of type {value.dtype}")
-        return value.astype(float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is not made of numbers: {error}") from None
 
 
 def _bits(pixel_flags: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from astra.pipelines.astronn_dist.star_distance import StarDistance
+    from astra.stars.star_distance import StarDistance
 
 #: What stands for a value that is absent.
 ABSENT = "–"
@@ -36,23 +36,26 @@ def name_of(star: "StarDistance") -> str:
     return star.sdss4_apogee_id or star.identity
 
 
+def distance_of(star: "StarDistance") -> str:
+    """The distance of one star from its spectrum, with its range."""
+    if star.no_result_reason:
+        return f"none: {star.no_result_reason}"
+    if star.flag_missing_photometry:
+        return "none: there is no Ks magnitude"
+    return _with_range(star.dist, star.dist_lo, star.dist_hi)
+
+
 def lines_of(star: "StarDistance") -> list[tuple[str, str]]:
     """What is known of one star, each with its label."""
-    lines = []
-    if star.no_result_reason:
-        lines.append(("no result", star.no_result_reason))
-    if star.flag_missing_photometry:
-        lines.append(("distance", "none: there is no Ks magnitude"))
-    else:
-        lines.append(("distance", _with_range(star.dist, star.dist_lo, star.dist_hi)))
-    lines += [
+    lines = [
+        ("distance", distance_of(star)),
         ("M_Ks", _with_error(star.m_ks_abs, star.e_m_ks_abs, ".2f", "mag")),
         ("Ks, A_K", f"{number(star.k_mag, '.3f')}, {number(star.A_k_mag, '.3f')} mag"),
     ]
     if math.isfinite(_plain(star.gaia_parallax)):
         lines.append(("Gaia", _of_gaia(star)))
     lines.append(("to use", _to_use(star)))
-    lines.append(("quality", _fitness(star)))
+    lines.append(("quality", fitness(star)))
     lines += [("", f"not clean: {reason}") for reason in star.why_not_clean]
     lines += [("flag", f"{name}: {meaning}") for name, meaning in star.flags.items()]
     return lines
@@ -90,16 +93,15 @@ def remarks(stars: "StarDistance") -> list[tuple[str, str]]:
 def representation(stars: "StarDistance") -> str:
     """Two lines: who and how far, then flags in words."""
     if stars.isscalar:
-        (_, distance), *_ = lines_of(stars)
-        words = "; ".join([_fitness(stars), *stars.flags.values()])
+        words = "; ".join([fitness(stars), *stars.flags.values()])
         luminosity = number(stars.m_ks_abs, ".2f", "mag")
-        return f"<StarDistance {name_of(stars)}: {distance}, M_Ks {luminosity}\n {words}>"
+        return f"<StarDistance {name_of(stars)}: {distance_of(stars)}, M_Ks {luminosity}\n {words}>"
     shown = ", ".join(row(star)[1] for star in stars[:_NAMED])
     more = ", …" if len(stars) > _NAMED else ""
     flags = Counter(meaning for each in stars.flags for meaning in each.values())
-    words = [f"{meaning} ({count:,})" for meaning, count in flags.most_common()]
+    often = [f"{meaning} ({count:,})" for meaning, count in flags.most_common()]
     counts = f"{int(stars.good.sum()):,} good, {int(stars.clean.sum()):,} clean"
-    return f"<StarDistance of {len(stars):,} stars: {shown}{more} pc\n {'; '.join([counts, *words])}>"
+    return f"<StarDistance of {len(stars):,} stars: {shown}{more} pc\n {'; '.join([counts, *often])}>"
 
 
 def as_html(stars: "StarDistance") -> str:
@@ -155,7 +157,7 @@ def _to_use(star: "StarDistance") -> str:
     return "no distance: " + ("spectrum and Gaia contradict each other" if contradict else "see the flags")
 
 
-def _fitness(star: "StarDistance") -> str:
+def fitness(star: "StarDistance") -> str:
     """Whether a result is good and clean, in words."""
     if star.flag_bad:
         return "bad: discard it"

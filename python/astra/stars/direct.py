@@ -12,12 +12,12 @@ from astra.errors import AstraWarning
 from astra.pipelines.astronn_dist.distances.distance import NAMES, Stars
 from astra.pipelines.astronn_dist.distances.results import Columns, WeightsFrom
 from astra.pipelines.astronn_dist.estimating import BATCH, N_DRAWS, Model, load_model
-from astra.pipelines.astronn_dist.inputs import identities_from, seed_from, spectra_from, star_values
-from astra.pipelines.astronn_dist.star_distance import StarDistance
-from astra.pipelines.astronn_dist.star_files import Files, StarOfFile
 from astra.pipelines.astronn_dist.weights.files import identify
 from astra.pipelines.astronn_dist.weights.library import chosen_weights
 from astra.spectra.combined import CombinedSpectrum
+from astra.stars.files import Files, StarOfFile
+from astra.stars.inputs import identities_from, seed_from, spectra_from, star_values
+from astra.stars.star_distance import StarDistance
 from astra.system.version import __version__
 
 
@@ -123,8 +123,8 @@ def distance_from_apstar(
             cannot be read.
         ValueError, TypeError, ConfigError: As for ``distance``.
     """
+    paths = [path] if isinstance(path, (str, Path)) else list(path)
     single = isinstance(path, (str, Path))
-    paths = [path] if single else list(path)
     specified = star_values({"k_mag": k_mag, "ebv": ebv} | star, len(paths))
     how = How(
         seed=seed_from(seed), weights=weights, n_draws=n_draws, device=device, weights_from=weights_from
@@ -189,7 +189,7 @@ _TEXTS = ("sdss4_apogee_id", "release", "no_result_reason")
 
 def _part_of(read: Sequence[StarOfFile]) -> _Part:
     stars = Stars.of({name: [star.values.get(name) for star in read] for name in NAMES}, len(read))
-    known = {
+    known: dict[str, list[Any]] = {
         "sdss4_apogee_id": [star.record.apogee_id for star in read],
         "release": [star.record.product.release for star in read],
         "spectrum_flags": [star.record.spectrum.get("spectrum_flags") or 0 for star in read],
@@ -213,10 +213,9 @@ def _estimated(parts: Iterable[_Part], how: How) -> StarDistance:
 def _columns(part: _Part, model: Model, options: Mapping[str, Any]) -> Columns:
     count = len(part.identities)
     texts = {name: part.known.get(name, [None] * count) for name in _TEXTS} | {"identity": part.identities}
-    objects = {name: _objects(values) for name, values in {**texts, "spectra": part.spectra}.items()}
+    objects = {name: _objects(values) for name, values in {**texts, "spectrum": part.spectra}.items()}
     numbers = {
-        "ra": part.stars.known("ra"),
-        "dec": part.stars.known("dec"),
+        **{name: part.stars.known(name) for name in ("ra", "dec", "j_mag")},
         "spectrum_flags": np.array(part.known.get("spectrum_flags", [0] * count), np.int64),
     }
     estimated = model.estimate(part.pixels, part.identities, part.stars, keep_draws=True, **options)

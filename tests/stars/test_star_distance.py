@@ -3,6 +3,8 @@
 import copy
 import multiprocessing
 import pickle
+import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -10,10 +12,10 @@ from astropy import units
 from builders import write_apstar
 
 import astra
-from astra.errors import AstraWarning, SpectrumError
+from astra.errors import AstraWarning, ConfigError, SpectrumError
 from astra.models import Distance
-from astra.pipelines.astronn_dist.star_distance import BESIDE
 from astra.spectra.apstar import read_combined
+from astra.stars.star_distance import BESIDE
 
 NAMED = {"OBJID": "2M00000001+0000001"}
 STAR = {"k_mag": 10.0, "e_k_mag": 0.02, "ra": 120.0, "dec": -30.0}
@@ -145,7 +147,9 @@ def test_a_table_has_all_columns_with_identifiers(estimate):
     table = estimate(2).to_table()
 
     names = [name for name in table.colnames if name != "identity"]
-    assert {"m_ks_abs", "e_m_ks_abs", "sdss4_apogee_id", "ra"} <= {*names} <= {*Distance._meta.fields}
+    assert (
+        {"m_ks_abs", "e_m_ks_abs", "sdss4_apogee_id", "ra"} <= {*names} <= {*Distance._meta.fields, "j_mag"}
+    )
     assert not {*BESIDE} & {*names}
     assert [name for name in table.colnames if not table[name].info.description] == []
     assert table["m_ks_abs"].unit == units.mag
@@ -212,3 +216,64 @@ def test_what_is_read_from_a_file_can_be_given_and_has_the_identity_of_its_pixel
 
     assert plain.identity == read.digest()
     assert named.L_fakemag == of_file.L_fakemag
+
+
+# > Drawn
+
+
+@pytest.fixture
+def pyplot():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    yield pyplot
+    pyplot.close("all")
+
+
+def drawn_as_lines(axis):
+    return np.concatenate([line.get_ydata() for line in axis.lines if len(line.get_ydata()) > 100])
+
+
+def test_a_plot_has_the_spectrum_without_masked_pixels_the_draws_and_the_place(estimate, pyplot):
+    spectrum = 100 + np.random.default_rng(3).normal(0, 1, 8575), np.ones(8575), np.zeros(8575, int)
+    spectrum[2][1000:1300] = 1
+    star = astra.distance(*spectrum, **STAR, j_mag=10.6, ebv=0.1)
+
+    axes = star.plot()
+
+    assert sorted(axes) == ["blue", "draws", "green", "place", "red"]
+    flux = drawn_as_lines(axes["blue"])
+    assert np.isnan(flux[1000 - 246 : 1300 - 246]).all()
+    assert np.isnan(flux).sum() == 300
+    assert not np.isnan(drawn_as_lines(axes["red"])).any()
+    assert {text.get_text() for text in axes["red"].texts} >= {"Al I", "Si I"}
+    assert sum(bar.get_height() for bar in axes["draws"].patches[:-1]) == 100
+    (point,) = [
+        container.lines[0].get_xydata()[0] for container in axes["place"].containers if container.lines
+    ]
+    extinction = star.A_k_mag.value
+    assert point == pytest.approx([0.6 - 1.5 * extinction, star.m_ks_abs.value], abs=0.02)
+    axes["place"].figure.canvas.draw()  # an axis that cannot be drawn says so only here
+
+
+@pytest.mark.parametrize("missing", [{"k_mag": None, "j_mag": 10.6}, {"j_mag": None}, {"ebv": None}])
+def test_a_star_of_which_less_is_known_is_drawn_as_well(estimate, pyplot, missing):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstraWarning)
+        star = estimate(**missing)
+
+    axes = star.plot()
+
+    labels = [text.get_text() for text in axes["place"].get_legend().get_texts()]
+    assert labels[0] == "simulated stars"
+    assert ("free of extinction" in axes["place"].get_xlabel()) == ("ebv" not in missing)
+    axes["place"].figure.canvas.draw()
+
+
+def test_several_stars_and_an_absent_matplotlib_are_one_clear_line(estimate, monkeypatch):
+    with pytest.raises(TypeError, match=r"these are 3: plot one of them, e\.g\. stars\[0\]"):
+        estimate(3).plot()
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ConfigError, match=r"astra-distances\[plot\]"):
+        estimate().plot()

@@ -3,24 +3,30 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 
 from astra.models.astronn_dist import AstroNNdist, Distance, not_clean_starflags
 from astra.models.explain import flags_set, why_not_clean
 from astra.models.fields import flags_of
+from astra.models.source import Source
 from astra.spectra.combined import CombinedSpectrum
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
     from astropy.table import QTable
     from astropy.units import Quantity
+    from matplotlib.axes import Axes
 
-    from astra.pipelines.astronn_dist.star_plot import StarPlot
+
+# Of one star a value, of N stars an array of them: which of the two, no checker of types can know.
+Texts: TypeAlias = Any
+Ints: TypeAlias = Any
+Bools: TypeAlias = Any
 
 #: Attributes that are not columns: they are in no table.
-BESIDE = ("draws", "spectra", "meta")
+BESIDE = ("draws", "spectrum", "meta")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,25 +36,26 @@ class StarDistance:
     The result of N stars has a length, can be iterated, and is indexed like an array: ``stars[0]`` is the
     result of one star, ``stars[stars.clean]`` that of some.
 
-    Attributes are named like the columns of the view ``distances`` that they equal. Numbers are quantities,
-    NaN where absent, texts are ``None`` where absent, flags are bool and ``result_flags`` holds their bits,
-    as ``not_clean`` and ``not_checked`` do those of the reasons: scalars for one star, arrays of shape (N,)
-    for N.
+    Attributes are named like the columns of the view ``distances``, or of the table of sources, that they
+    equal. Numbers are quantities, NaN where absent, texts are ``None`` where absent, flags are bool and
+    ``result_flags`` holds their bits, as ``not_clean`` and ``not_checked`` do those of the reasons: scalars
+    for one star, arrays of shape (N,) for N.
 
     Attributes:
         identity: The name of the spectrum that its draws depend on.
         draws: The Monte Carlo draws that ``L_fakemag`` is the mean of, shape (draws,) or (N, draws) [mas].
-        spectra: The pixels or the path of the file that they are in, or an array of N of these.
+        spectrum: The pixels or the path of the file that they are in, or an array of N of these.
         meta: What the numbers depend on besides the spectrum and the star: weights, their SHA-256, seed,
             draws, the version of Astra.
     """
 
-    identity: str | np.ndarray
-    sdss4_apogee_id: str | np.ndarray | None
+    identity: Texts
+    sdss4_apogee_id: Texts
     ra: "Quantity"
     dec: "Quantity"
-    release: str | np.ndarray | None
-    spectrum_flags: int | np.ndarray
+    release: Texts
+    spectrum_flags: Ints
+    j_mag: "Quantity"
     k_mag: "Quantity"
     ebv: "Quantity"
     A_k_mag: "Quantity"
@@ -65,7 +72,7 @@ class StarDistance:
     e_nn_parallax: "Quantity"
     e_model_nn_parallax: "Quantity"
     plx_zero_point: "Quantity"
-    plx_zero_point_origin: str | np.ndarray | None
+    plx_zero_point_origin: Texts
     gaia_parallax: "Quantity"
     e_gaia_parallax: "Quantity"
     parallax_pull: "Quantity"
@@ -76,26 +83,26 @@ class StarDistance:
     best_dist: "Quantity"
     best_dist_lo: "Quantity"
     best_dist_hi: "Quantity"
-    best_dist_from: str | np.ndarray | None
+    best_dist_from: Texts
     coverage: "Quantity"
     coverage_blue: "Quantity"
     coverage_green: "Quantity"
     coverage_red: "Quantity"
-    result_flags: int | np.ndarray
-    no_result_reason: str | np.ndarray | None
-    flag_fakemag_unreliable: bool | np.ndarray
-    flag_missing_photometry: bool | np.ndarray
-    flag_missing_extinction: bool | np.ndarray
-    flag_no_result: bool | np.ndarray
-    flag_bad: bool | np.ndarray
-    flag_warn: bool | np.ndarray
-    good: bool | np.ndarray
-    not_clean: int | np.ndarray
-    not_checked: int | np.ndarray
-    gaia_checked: bool | np.ndarray
-    clean: bool | np.ndarray
+    result_flags: Ints
+    no_result_reason: Texts
+    flag_fakemag_unreliable: Bools
+    flag_missing_photometry: Bools
+    flag_missing_extinction: Bools
+    flag_no_result: Bools
+    flag_bad: Bools
+    flag_warn: Bools
+    good: Bools
+    not_clean: Ints
+    not_checked: Ints
+    gaia_checked: Bools
+    clean: Bools
     draws: "Quantity"
-    spectra: CombinedSpectrum | str | np.ndarray
+    spectrum: "CombinedSpectrum | str | Any"
     meta: Mapping[str, Any]
 
     @classmethod
@@ -155,7 +162,7 @@ class StarDistance:
         return self
 
     def _stars(self) -> list[Self]:
-        return [self] if self.isscalar else list(self)
+        return [self] if self.isscalar else [*self]
 
     @classmethod
     def _names(cls, without: Sequence[str] = BESIDE) -> list[str]:
@@ -203,17 +210,17 @@ class StarDistance:
         return SkyCoord(ra=self.ra, dec=self.dec, distance=self.best_dist, frame="icrs")
 
     @property
-    def flags(self) -> dict[str, str] | list[dict[str, str]]:
-        """The flags that are set, with their meanings; a list of N for N stars."""
+    def flags(self) -> Any:
+        """The flags that are set, a dict of their meanings; a list of N for N stars."""
         found = [flags_set(AstroNNdist, "result_flags", star.result_flags) for star in self._stars()]
         return found[0] if self.isscalar else found
 
     @property
-    def why_not_clean(self) -> list[str] | list[list[str]]:
-        """Why a distance is not fit for work on single stars, in words; a list of N for N stars."""
-        columns = ("result_flags", "not_clean", "spectrum_flags")
+    def why_not_clean(self) -> Any:
+        """Why a distance is not fit for work on single stars, a list of texts; a list of N for N stars."""
         found = [
-            why_not_clean(*(getattr(star, name) for name in columns), star.release) for star in self._stars()
+            why_not_clean(star.result_flags, star.not_clean, star.spectrum_flags, star.release)
+            for star in self._stars()
         ]
         return found[0] if self.isscalar else found
 
@@ -234,27 +241,32 @@ class StarDistance:
             table[name].info.description = _meaning(name)
         return table
 
-    def plot(self) -> "StarPlot":
-        """Draw the result of one star: its spectrum, its draws, and its place among colours and luminosities.
+    def plot(self) -> dict[str, "Axes"]:
+        """Draw the result of one star with pyplot: spectrum, draws, place among colours and luminosities.
+
+        The spectrum is rectified, with its errors, on one axis for each detector. Masked pixels are grey,
+        and the strong lines of :mod:`astra.spectra.lines` are marked. The last axis has simulated stars, as
+        a survey sees them, and this one.
 
         Returns:
-            The figure of matplotlib and its axes.
+            The axes of matplotlib: ``blue``, ``green``, ``red``, ``draws`` and ``place``.
 
         Raises:
             TypeError: This is the result of N stars.
+            SpectrumError: The file of its spectrum cannot be read.
             ConfigError: matplotlib is not installed.
         """
-        from astra.pipelines.astronn_dist.star_plot import plotted
+        from astra.stars.plot import plotted
 
         return plotted(self)
 
     def __repr__(self) -> str:
-        from astra.pipelines.astronn_dist.star_text import representation
+        from astra.stars.text import representation
 
         return representation(self)
 
     def _repr_html_(self) -> str:
-        from astra.pipelines.astronn_dist.star_text import as_html
+        from astra.stars.text import as_html
 
         return as_html(self)
 
@@ -262,7 +274,7 @@ class StarDistance:
 def _unit(name: str) -> str | None:
     if name == "draws":
         name = "L_fakemag"
-    return {**Distance._meta.fields, **AstroNNdist._meta.fields}[name].unit
+    return _column(name).unit
 
 
 def _meaning(name: str) -> str:
@@ -270,7 +282,11 @@ def _meaning(name: str) -> str:
         return "Name of the spectrum that its draws depend on"
     # Flags are attributes of the results; what sums them up is a column of the view alone.
     of_results = None if name in ("flag_bad", "flag_warn") else getattr(AstroNNdist, name, None)
-    return (of_results or Distance._meta.fields[name]).help_text
+    return (of_results or _column(name)).help_text
+
+
+def _column(name: str) -> Any:
+    return {**Source._meta.fields, **Distance._meta.fields, **AstroNNdist._meta.fields}[name]
 
 
 def _item(value: Any) -> Any:

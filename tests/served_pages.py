@@ -1,0 +1,42 @@
+"""The pages of ``astra serve``, asked for in this process.
+
+uncounted()    in place of progress on a terminal
+opened()       the pages of what is served, without a server
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from astra.serve.serving import Served, site_of
+
+
+def uncounted() -> nullcontext:
+    return nullcontext(lambda done, total=None: None)
+
+
+class Pages:
+    """Asks for pages below that of the database."""
+
+    def __init__(self, site, served: Served, loop: asyncio.Runner) -> None:
+        self.database, self._ask = site.databases[served.name], site.client.get
+        self._start, self._loop = site.urls.database(served.name), loop
+
+    def get(self, address: str, **headers: str) -> Any:
+        return self._loop.run(self._ask(f"{self._start}{address}", headers=headers))
+
+    def json(self, address: str) -> dict[str, Any]:
+        page = self.get(address)
+        assert page.status_code == 200, page.text
+        return page.json()
+
+    def rows(self, address: str) -> list[dict[str, Any]]:
+        found = self.json(address)
+        return [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+
+
+@contextmanager
+def opened(served: Served) -> Iterator[Pages]:
+    with site_of(served) as site, asyncio.Runner() as loop:
+        yield Pages(site, served, loop)
