@@ -125,3 +125,34 @@ def test_the_skip_link_is_the_first_stop_of_the_keyboard(chromium, pages):
     assert opened.page.evaluate("getComputedStyle(document.activeElement).left") == "8px"
     assert opened.page.locator("main section").count() == 5  # distances, place, two spectra, weights
     opened.page.close()
+
+
+TOOLTIPS = """() => {
+  const texts = [];
+  const look = (root) => root.querySelectorAll("*").forEach((e) => {
+    if (e.matches(".bk-Tooltip") && e.shadowRoot) texts.push(e.shadowRoot.textContent);
+    if (e.shadowRoot) look(e.shadowRoot);
+  });
+  look(document);
+  return texts.join(" ");
+}"""
+
+
+def test_a_line_of_a_spectrum_says_its_name_and_its_wavelength_when_pointed_at(chromium, pages):
+    opened = Opened(chromium, pages[1], whole=False)
+    page = opened.page
+    figure = page.locator("[data-figure$=-blue]").first
+
+    figure.scroll_into_view_if_needed()
+    opened.wait_for("document.querySelector('[data-figure$=-blue]').dataset.drawn === 'done'")
+    box = figure.bounding_box()
+    said = ""
+    for step in range(0, 400, 2):
+        page.mouse.move(box["x"] + 200 + step, box["y"] + 60)
+        said = page.evaluate(TOOLTIPS)
+        if "from Smith 2013" in said:
+            break
+
+    assert "Å, from Smith 2013" in said
+    assert opened.faults == []
+    page.close()
