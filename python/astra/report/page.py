@@ -7,7 +7,7 @@ that several pages use; each kind of page has a template with one macro per sect
 import base64
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -73,6 +73,7 @@ def page(
     sections: Iterable[Section],
     *,
     dialogs: Iterable[tuple[str, str, str]] = (),
+    stars: Mapping[str, list[Any]] | None = None,
     without_script: str = "The text and the tables do not.",
 ) -> str:
     """The HTML document.
@@ -82,6 +83,7 @@ def page(
         head: HTML at the top.
         sections: In their order.
         dialogs: What opens over the page: the key of the buttons that open it, its title, and its HTML.
+        stars: Columns of the table of stars that points are of, if any can be hovered and clicked.
         without_script: What a browser without JavaScript says after "The figures need JavaScript".
     """
     from bokeh.resources import Resources
@@ -91,7 +93,8 @@ def page(
     scripts = {_digest(script): Markup(script) for script in (bokeh, _read("astra.report/page.js"))}
     style = Markup(_read("astra.report/page.css"))
     shown = [section for section in sections if section.body]
-    return macros("astra.report/page.html").page(title, head, shown, dialogs, without_script, style, scripts)
+    parts = (title, head, shown, dialogs, stars or {}, without_script, style, scripts)
+    return macros("astra.report/page.html").page(*parts)
 
 
 def _digest(script: str) -> str:
@@ -179,3 +182,8 @@ def number(value: float | None, form: str = ".3f") -> str:
 def share(value: float) -> str:
     """A fraction in per cent."""
     return f"{number(100 * value, '.1f')} %" if math.isfinite(value) else "–"
+
+
+def short(value: float) -> str:
+    """A number with three digits, and without an exponent."""
+    return number(float(f"{value:.3g}"), ",.9g")

@@ -10,6 +10,7 @@ import peewee
 from astra.ingest.values import A_J_PER_A_K, BAILER_JONES, FILLER, SMALLEST_K_MAG
 from astra.models import ApogeeCombinedSpectrum, Distance, Source
 from astra.report.arrays import Arrays, keys, moments, numbers, read_arrays, truths
+from astra.spectra.identity import SIMULATED_FIELD
 
 _NUMBERS = (
     *("l", "b", "snr", "k_mag", "ebv", "A_k_mag", "L_fakemag", "e_L_fakemag", "e_model_L_fakemag"),
@@ -18,7 +19,7 @@ _NUMBERS = (
     # Bits, but absent in results from before there were any.
     "not_clean",
 )
-_TEXTS = ("telescope", "plx_zero_point_origin", "best_dist_from")
+_TEXTS = ("telescope", "field", "plx_zero_point_origin", "best_dist_from")
 _KEYS = ("spectrum_pk", "source_pk", "result_flags", "spectrum_flags", "run_pk", "v_astra")
 _TRUTHS = ("good", "clean", "gaia_checked", "primary_spectrum", "flag_warn", "flag_bad")
 
@@ -50,6 +51,11 @@ class Rows(Arrays):
         found = np.bincount(self[column][chosen], minlength=len(self.codes[column])).tolist()
         known = zip(self.codes[column], found, strict=True)
         return dict(sorted(((text, n) for text, n in known if n), key=lambda each: -each[1]))
+
+    @property
+    def simulated(self) -> int:
+        """How many spectra are simulated, as the simulator wrote into their headers."""
+        return self.counts("field").get(SIMULATED_FIELD, 0)
 
     @property
     def science(self) -> np.ndarray:
