@@ -162,7 +162,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Fields:
-    """The fields whose median pull is farthest from 0, in units of its error.
+    """The fields whose median pull is farthest from that of all stars, in units of its error.
 
     Attributes:
         number: How many fields have ``FEWEST`` stars or more.
@@ -176,7 +176,7 @@ class Fields:
 
 
 def fields(rows: Rows, stars: Parallaxes, most: int = 8) -> Fields:
-    """Look for fields in which distances are too near or too far."""
+    """Look for fields in which distances are nearer or farther than elsewhere."""
     codes = rows["field"][stars.index]
     order = np.argsort(codes, kind="stable")
     found, starts = np.unique(codes[order], return_index=True)
@@ -187,8 +187,9 @@ def fields(rows: Rows, stars: Parallaxes, most: int = 8) -> Fields:
         if names[code] and len(part) >= FEWEST
     ]
     known = [Field(name, part.n, part.median, part.e_median) for name, part in numbers if part.e_median > 0]
-    known.sort(key=lambda each: -abs(each.median / each.error))
-    off = sum(abs(each.median) > 3 * each.error for each in known)
+    middle = summary(stars.pull).median
+    known.sort(key=lambda each: -abs(each.median - middle) / each.error)
+    off = sum(abs(each.median - middle) > 3 * each.error for each in known)
     return Fields(len(known), off, known[:most])
 
 
@@ -248,7 +249,7 @@ PULL = "far from Gaia's parallax"
 ERROR = "most uncertain of the good"
 NO_RESULT = "no result"
 FLAGGED = "has a flag"
-OTHER = "not unusual"
+ALL = "all are listed"
 
 
 def outliers(rows: Rows, stars: Parallaxes) -> dict[int, str]:
@@ -283,5 +284,5 @@ def outliers(rows: Rows, stars: Parallaxes) -> dict[int, str]:
                 take(FLAGGED, marked(column, flag.value), least - shown)
     if len(rows) <= FEW:
         by_distance = np.lexsort((rows["spectrum_pk"], rows["dist"])).tolist()
-        return {index: chosen.get(index, OTHER) for index in by_distance}
+        return dict.fromkeys(by_distance, ALL)
     return chosen

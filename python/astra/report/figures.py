@@ -138,9 +138,11 @@ def coloured(model: Any, **follows: str) -> None:
 def log_ticks(
     axis: "Axis", low: float = 1e-4, high: float = 1e6, factors: Sequence[float] = (1, 2, 5)
 ) -> None:
-    """Label an axis of decimal logarithms with the numbers themselves."""
+    """Label an axis of decimal logarithms with the numbers themselves; a narrow one with more of them."""
     from bokeh.models import FixedTicker
 
+    if high < _NARROW * low:
+        factors = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     values = [factor * 10.0**decade for decade in decades for factor in factors]
     labels = {float(np.log10(x)): f"{x:,.10g}" for x in values if low * 0.999 <= x <= high * 1.001}
@@ -149,6 +151,9 @@ def log_ticks(
 
 # > What is drawn
 
+
+# An axis of logarithms over less than this factor has more labels.
+_NARROW = 8
 
 #: So many things are drawn as points; more are counted in cells.
 MOST_POINTS = 5000
@@ -574,6 +579,19 @@ def legend_above(canvas: "Figure") -> None:
     finish_legend(canvas, "top_left")
 
 
+def name_rows(canvas: "Figure", names: Sequence[str]) -> None:
+    """Write names along the y axis, at 0, 1, 2 and so on."""
+    from bokeh.models import FixedTicker
+
+    axis = canvas.yaxis[0]
+    axis.update(
+        ticker=FixedTicker(ticks=list(range(len(names)))),
+        major_label_overrides=dict(enumerate(names)),
+        major_label_text_font_size="11px",
+        major_tick_line_color=None,
+    )
+
+
 def add_bars(canvas: "Figure", y: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str) -> None:
     """Bars of errors along an x axis of decimal logarithms.
 
@@ -601,5 +619,6 @@ def add_text(canvas: "Figure", x: float, y: float, text: str, colour: str = "ink
     """A word within the axes."""
     from bokeh.core.properties import value
 
-    label = canvas.text(x=[x], y=[y], text=[text], text_font=value(FONT), text_font_size="12px", **properties)
-    coloured(label.glyph, text=colour, text_outline="page")
+    options = {"text_font": value(FONT), "text_font_size": "12px", "background_fill_alpha": 0.7}
+    label = canvas.text(x=[x], y=[y], text=[text], **options, **properties)
+    coloured(label.glyph, text=colour, background_fill="page")

@@ -19,7 +19,7 @@ _WIDE = 200
 
 
 def losses(contents: Contents) -> str:
-    """Shares of good and of clean among all spectra with a result row, in bins of equal numbers, as HTML."""
+    """Shares of good and of clean in bins of equal numbers of spectra, as HTML; empty for few."""
     rows = contents.rows
     counts = {"spectra": len(rows), "good": int(rows["good"].sum()), "clean": int(rows["clean"].sum())}
     has_distance = (rows["k_mag"] != 0) & (rows["dist"] > 0)
@@ -27,10 +27,10 @@ def losses(contents: Contents) -> str:
         ("m-ks", "M_Ks [mag]", rows["m_ks_abs"], False),
         ("snr", "S/N per pixel", np.where(rows["snr"] > 0, rows["snr"], np.nan), True),
         ("dist", "distance [pc]", np.where(has_distance, rows["dist"], np.nan), True),
-        ("a-k", "A_Ks [mag]", np.where(rows["A_k_mag"] > 0, rows["A_k_mag"], np.nan), True),
+        ("a-k", "A_Ks [mag]", rows.extinction, True),
     )
-    panels = [_panel(contents, *quantity) for quantity in quantities]
-    return macros(RESULTS).losses(counts, [panel for panel in panels if panel], FEWEST_OF_BIN)
+    panels = [panel for quantity in quantities if (panel := _panel(contents, *quantity))]
+    return macros(RESULTS).losses(counts, panels) if panels else ""
 
 
 def _panel(contents: Contents, name: str, label: str, x: np.ndarray, log_x: bool) -> dict[str, Any] | None:

@@ -22,6 +22,7 @@ from astra.report.result_arrays import (
     RULES,
     UNKNOWN,
 )
+from astra.report.star_table import names_of
 from astra.report.summaries import bins_for, ends_of, histogram, log_steps, median, padded
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ _MOST_BINS = 80  # of a histogram
 FEW = 30
 
 # The least range of relative errors.
-_ERRORS = (0.03, 0.5)
+_ERRORS = (0.05, 0.2)
 
 _LARGEST_R, _LARGEST_Z = 30.0, 15.0  # kpc
 _FAR = 0.01  # share of the stars that may lie outside at either end of these views
@@ -335,7 +336,7 @@ def _one_by_one(contents: Contents, index: np.ndarray) -> dict[str, Any]:
     height = 110 + 24 * len(index)
     canvas = figures.plot("distance [pc]", "", (low, high), (-0.7, len(index) - 0.3), height=height)
     figures.log_ticks(canvas.xaxis[0], 10**low, 10**high)
-    canvas.yaxis.visible = canvas.ygrid.visible = False
+    figures.name_rows(canvas, names_of(rows["spectrum_pk"][index].tolist()))
     figures.add_bars(
         canvas, rows_of[known] - 0.18, 1000 / (gaia + e_gaia), np.where(np.isnan(far), 10**high, far), "muted"
     )

@@ -24,6 +24,10 @@ _KEYS = ("spectrum_pk", "source_pk", "result_flags", "spectrum_flags", "run_pk",
 _TRUTHS = ("good", "clean", "gaia_checked", "primary_spectrum", "flag_warn", "flag_bad")
 
 
+#: Less extinction than this is none, for the eye [mag].
+LEAST_A_K = 0.001
+
+
 @dataclass(frozen=True)
 class Rows(Arrays):
     """N distances: columns of the view, ``j_mag`` and ``BAILER_JONES`` of the source, and ``is_combined``.
@@ -51,6 +55,11 @@ class Rows(Arrays):
         found = np.bincount(self[column][chosen], minlength=len(self.codes[column])).tolist()
         known = zip(self.codes[column], found, strict=True)
         return dict(sorted(((text, n) for text, n in known if n), key=lambda each: -each[1]))
+
+    @property
+    def extinction(self) -> np.ndarray:
+        """A_Ks for an axis of logarithms: at least ``LEAST_A_K``, and NaN where it is not known [mag]."""
+        return np.where(self["A_k_mag"] > 0, np.maximum(self["A_k_mag"], LEAST_A_K), np.nan)
 
     @property
     def simulated(self) -> int:

@@ -11,7 +11,7 @@ from astra.models.apogee import ApogeeSpectrum
 from astra.models.fields import flags_of
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.report import population, uncertainties
-from astra.report.agreement import FEW, NO_RESULT, WORST
+from astra.report.agreement import ALL, FEW, WORST
 from astra.report.bailer_jones import bailer_jones
 from astra.report.contents import Contents
 from astra.report.losses import losses
@@ -125,20 +125,23 @@ def _outliers(contents: Contents, details: list[Detail]) -> str:
 
 def _row(contents: Contents, why: str, detail: Detail) -> dict[str, Any]:
     result, found = detail.result, flags_of_detail(detail)
-    reason = result.no_result_reason if why == NO_RESULT else None
+    summary = detail.summary
+    reason = result.no_result_reason if result.flag_no_result else None
+    if why == ALL:
+        why = "clean" if summary.clean else "good, not clean" if summary.good else "not good"
     return {
         "key": result.task_pk,
         "name": detail.name,
         "why": f"{why}: {reason}" if reason else why,
         "marks": [*found, *(name for name in _SUMS if getattr(result, name))],
         "flags": ", ".join(name.removeprefix("flag_") for name in found) or "–",
-        "snr": detail.summary.snr,
-        "m_ks": detail.summary.m_ks_abs,
-        "plx": detail.summary.plx,
+        "snr": summary.snr,
+        "m_ks": summary.m_ks_abs,
+        "plx": summary.plx,
         # Without Ks the row has the distance for Ks = 0, which means nothing.
         "dist": np.nan if result.flag_missing_photometry else result.dist,
         "relative": result.e_dist / result.dist if result.dist > 0 else np.nan,
-        "pull": contents.pull_of(detail.summary.spectrum_pk),
+        "pull": contents.pull_of(summary.spectrum_pk),
     }
 
 

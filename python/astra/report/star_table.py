@@ -50,6 +50,16 @@ def file_name(star: str) -> str:
     return f"{quote(star, safe='+')}.html"
 
 
+def names_of(spectra: list[int]) -> list[str]:
+    """What the stars of few spectra are called."""
+    found = _names(spectra)
+    return [_name(found[key]) for key in spectra]
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return row["sdss4_apogee_id"] or row["obj"]
+
+
 def _names(spectra: list[int]) -> Mapping[int, dict[str, Any]]:
     found = {}
     for start in range(0, len(spectra), _AT_ONCE):
@@ -67,7 +77,7 @@ def _described(contents: Contents, place: int, row: Mapping[str, Any]) -> dict[s
     parallax = f"{number(rows['plx'][place], '.3f')} ± {number(rows['e_plx'][place], '.3f')} mas"
     return {
         "task": row["task_pk"],
-        "name": row["sdss4_apogee_id"] or row["obj"],
+        "name": _name(row),
         "id": str(row["sdss_id"] or row["sdss4_apogee_id"] or ""),
         "dist": f"{number(dist, ',.0f')} ± {number(error, ',.0f')} pc ({share(error / dist)})"
         if has_distance

@@ -52,6 +52,9 @@ _PULL, _LARGEST_PULL, _MOST_BINS = 4.0, 8.0, 80
 #: A parallax of Gaia below so many errors makes no distance: its inverse would mislead.
 LEAST_SIGNIFICANCE = 5
 
+#: Fewer spectra or stars are said in the table of all spectra alone.
+FEWEST_COMPARED = 5
+
 # The least range of distances that are compared [pc].
 _DISTANCES = (200.0, 3000.0)
 
@@ -65,7 +68,7 @@ def stated(contents: Contents) -> str:
     with np.errstate(divide="ignore", invalid="ignore"):
         # Without a magnitude the error is right, but the distance is not.
         relative = np.where(rows["k_mag"] != 0, rows["e_dist"] / rows["dist"], np.nan)
-    if not np.isfinite(relative).any():
+    if np.isfinite(relative).sum() < FEWEST_COMPARED:
         return ""
     panels = (
         _against(contents, "snr", rows["snr"], relative, "S/N per pixel", (20, 300)),
@@ -115,19 +118,19 @@ def gaia(contents: Contents) -> str:
     """Spectroscopic parallaxes minus those of Gaia, and what that says of both errors."""
     stars = contents.parallaxes
     counted = macros(RESULTS).choices(choices(contents.rows))
-    if not len(stars.index):
-        return macros(RESULTS).gaia(stars) + counted
+    if len(stars.index) < FEWEST_COMPARED:
+        return macros(RESULTS).gaia(stars, f"{BAD_RUWE:g}") + counted
     return (
         macros(RESULTS).gaia(
             stars,
             f"{BAD_RUWE:g}",
-            _one_to_one(contents),
-            _pulls("gaia", stars.pull, "stars"),
-            _differences(contents),
-            _pulls_against(contents),
-            _map_of_pulls(contents),
-            parts(contents.rows, stars),
-            fields(contents.rows, stars),
+            one_to_one=_one_to_one(contents),
+            differences=_differences(contents),
+            pulls=_pulls("gaia", stars.pull, "stars"),
+            sky=_map_of_pulls(contents),
+            against=_pulls_against(contents),
+            parts=parts(contents.rows, stars),
+            fields=fields(contents.rows, stars),
         )
         + counted
     )
@@ -156,10 +159,11 @@ def _one_to_one(contents: Contents) -> dict[str, Any] | None:
     for axis in canvas.axis:
         log_ticks(axis, low, high, (1, 2, 5) if high / low < _WIDE else (1,))
     add_line(canvas, np.array(ends), np.array(ends), "ink", line_width=1)
+    has_trend = add_running(canvas, running_evenly(theirs, ours, _BINS), log_y=True)
     return {
         "plot": embed("one-to-one", canvas),
         "ratio": summary(ours / theirs),
-        "has_trend": add_running(canvas, running_evenly(theirs, ours, _BINS), log_y=True),
+        "has_trend": has_trend,
         "left_out": left_out,
         "insignificant": int((~significant).sum()),
         "significance": LEAST_SIGNIFICANCE,
@@ -208,7 +212,7 @@ def _pulls_against(contents: Contents) -> list[dict[str, Any]]:
     quantities = (
         ("m-ks", "M_Ks [mag]", rows["m_ks_abs"][index], (-4.0, 4.0), False),
         ("snr", "S/N per pixel", rows["snr"][index], (20.0, 300.0), True),
-        ("a-k", "A_Ks [mag]", rows["A_k_mag"][index], (0.01, 0.2), True),
+        ("a-k", "A_Ks [mag]", rows.extinction[index], (0.01, 0.2), True),
     )
     return [_pull_panel(contents, *quantity) for quantity in quantities]
 
