@@ -110,6 +110,7 @@ def made_up(first: int, count: int) -> dict[str, np.ndarray]:
         "snr": rng.lognormal(4.6, 0.7, count),
         "colour": colour + rng.normal(0, 0.03, count),
         "no_result": rng.random(count) < 0.002,
+        "again": rng.normal(0, 0.04, count),
         "not_clean": rng.choice([0, 1, 4, 128], count, p=[0.85, *[0.05] * 3]),
         "spectrum_flags": rng.choice([0, 1, 4, 16, 512, 1 << 17, 1 << 21], count, p=[0.8, *[0.2 / 6] * 6]),
     }
@@ -164,7 +165,7 @@ def a_result(spectrum: tuple[dict, int], key: int) -> dict[str, Any]:
             "no_result_reason": reason
         }
     a_k = A_K_PER_EBV * star["ebv"]
-    dist = star["dist"] * (1 + 0.03 * repeat)
+    dist = star["dist"] * (1 + star["again"] * repeat)
     fakemag = 10 ** (0.2 * (star["k_mag"] - a_k) + 3) / dist
     shares = {"": star["relative"], "model_": star["relative"] / 3}
     errors = {f"e_{name}L_fakemag": fakemag * value for name, value in shares.items()}

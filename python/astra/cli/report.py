@@ -1,16 +1,18 @@
 """``astra report``."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from astra.cli.console import AsJson, database_session, examples, say, say_json
+from astra.cli.console import AsJson, database_session, examples, progress, say, say_json
 from astra.system.arguments import expanded
 
 EXAMPLES = examples(
     "astra report astronn_dist",
     "astra report astronn_dist --output distances.html --overwrite",
+    "astra report astronn_dist --stars --output pages/index.html",
     "astra report --star 2M17334253-1654573 --output star.html",
     "astra report astronn_dist --json",
 )
@@ -20,6 +22,9 @@ Star = Annotated[str | None, typer.Option(metavar="STAR", help="Only this star: 
 Output = Annotated[
     Path | None, typer.Option(metavar="PATH", help="The file to write; else TASK-report.html.")
 ]
+Stars = Annotated[
+    bool, typer.Option("--stars", help="A page of each star too, in stars/ beside the file, linked from it.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 
 
@@ -27,6 +32,7 @@ def report(
     task: TaskName = "astronn_dist",
     star: Star = None,
     output: Output = None,
+    stars: Stars = False,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -41,13 +47,18 @@ def report(
 
     task = short_name(task)
     output = expanded(output or Path(f"{task}-report.html"))
-    found = making.check(task, output, star, overwrite=overwrite)
-    with database_session() as settings:
-        made = making.make_report(output, settings, star, task=found, overwrite=overwrite)
+    found = making.check(task, output, star, overwrite=overwrite, stars=stars)
+    shown = progress("pages of stars") if stars else nullcontext(lambda done, total: None)
+    with database_session() as settings, shown as advance:
+        made = making.make_report(
+            output, settings, star, task=found, overwrite=overwrite, stars=stars, on_progress=advance
+        )
     if as_json:
         say_json(made.as_json())
         return
     counted = {"good": made.good, "clean": made.clean, "warn": made.warn, "bad": made.bad}
     known = [f"{name} {count:,}" for name, count in counted.items() if count is not None]
     say(f"spectra {made.spectra:,}, stars {made.stars:,}" + (f": {', '.join(known)}" if known else ""))
+    if stars:
+        say(f"pages of stars: {made.pages:,}, in {making.folder_of(made.output)}")
     say(f"written: {made.output} ({made.bytes / 1e6:.1f} MB, {made.elapsed:.1f} s)")

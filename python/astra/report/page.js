@@ -16,6 +16,7 @@
       if (model.type === "Toolbar") model.visible = !isNarrow.matches;
       for (const tag of model.tags ?? []) {
         const [name, variable] = tag.split("=");
+        if (!variable) continue;
         const value = style.getPropertyValue(`--${variable}`).trim();
         model[name] = name === "palette" ? value.split(",") : value;
       }
@@ -94,7 +95,7 @@
       return pair;
     }));
     const more = dialog.querySelector(".more");
-    if (table.page) {
+    if (table.page?.[row]) {
       const link = Object.assign(document.createElement("a"), { href: of("page"), textContent: "Its page" });
       more.replaceChildren(link, " has its spectrum, its draws and all of its columns.");
     } else {

@@ -86,15 +86,36 @@ def page(
         stars: Columns of the table of stars that points are of, if any can be hovered and clicked.
         without_script: What a browser without JavaScript says after "The figures need JavaScript".
     """
-    from bokeh.resources import Resources
     from markupsafe import Markup
 
-    bokeh = Resources(mode="inline", components=["bokeh"]).js_raw[0]
-    scripts = {_digest(script): Markup(script) for script in (bokeh, _read("astra.report/page.js"))}
+    scripts = {_digest(script): Markup(script) for script in (_bokeh(), _read("astra.report/page.js"))}
     style = Markup(_read("astra.report/page.css"))
     shown = [section for section in sections if section.body]
     parts = (title, head, shown, dialogs, stars or {}, without_script, style, scripts)
     return macros("astra.report/page.html").page(*parts)
+
+
+#: The file of Bokeh's script that many pages in one folder share.
+LIBRARY = "bokeh.js"
+
+
+def with_shared_library(text: str) -> tuple[str, str]:
+    """Take Bokeh's script out of a page, which asks for it in ``LIBRARY`` beside it instead.
+
+    Returns:
+        The page, and the script.
+    """
+    bokeh = _bokeh()
+    text = str(text).replace(f"<script>{bokeh}</script>", f'<script src="{LIBRARY}"></script>')
+    # 'self' is the folder on a server; a page that is opened as a file has no origin, only a scheme.
+    return text.replace("script-src ", "script-src 'self' file: ", 1), bokeh
+
+
+@cache
+def _bokeh() -> str:
+    from bokeh.resources import Resources
+
+    return Resources(mode="inline", components=["bokeh"]).js_raw[0]
 
 
 def _digest(script: str) -> str:

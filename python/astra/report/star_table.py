@@ -28,7 +28,8 @@ def star_table(contents: Contents, *, has_pages: bool = False) -> dict[str, list
         contents: Of the page, when all of its figures are made.
         has_pages: Whether each star has a page of its own, in ``FOLDER``.
     """
-    index = np.array(sorted(contents.pointed.shown), np.int64)
+    shown = range(len(contents.rows)) if has_pages else sorted(contents.pointed.shown)
+    index = np.array(shown, np.int64)
     known = _names(contents.rows["spectrum_pk"][index].tolist())
     pulls = np.full(len(contents.rows), np.nan)
     pulls[contents.parallaxes.index] = contents.parallaxes.pull
@@ -41,13 +42,19 @@ def star_table(contents: Contents, *, has_pages: bool = False) -> dict[str, list
     ]  # fmt: skip
     if has_pages:
         for each in described:
-            each["page"] = f"{FOLDER}/{quote(file_name(each['name']))}"
+            each["page"] = f"{FOLDER}/{quote(file_name(each['name']))}" if each["id"] else ""
     return {name: [each[name] for each in described] for name in described[0]} if described else {}
 
 
 def file_name(star: str) -> str:
     """The file of the page of a star, whatever it is called."""
     return f"{quote(star, safe='+')}.html"
+
+
+def names_and_ids(contents: Contents) -> dict[str, str]:
+    """The names of all stars that have an identifier, and what ``read_star`` finds each by."""
+    found = _names(contents.rows["spectrum_pk"].tolist()).values()
+    return {_name(row): _id(row) for row in found if _id(row)}
 
 
 def names_of(spectra: list[int]) -> list[str]:
@@ -58,6 +65,10 @@ def names_of(spectra: list[int]) -> list[str]:
 
 def _name(row: Mapping[str, Any]) -> str:
     return row["sdss4_apogee_id"] or row["obj"]
+
+
+def _id(row: Mapping[str, Any]) -> str:
+    return str(row["sdss4_apogee_id"] or row["sdss_id"] or "")
 
 
 def _names(spectra: list[int]) -> Mapping[int, dict[str, Any]]:
@@ -78,7 +89,7 @@ def _described(contents: Contents, place: int, row: Mapping[str, Any]) -> dict[s
     return {
         "task": row["task_pk"],
         "name": _name(row),
-        "id": str(row["sdss_id"] or row["sdss4_apogee_id"] or ""),
+        "id": _id(row),
         "dist": f"{number(dist, ',.0f')} ± {number(error, ',.0f')} pc ({share(error / dist)})"
         if has_distance
         else "–",

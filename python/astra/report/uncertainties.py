@@ -58,8 +58,8 @@ FEWEST_COMPARED = 5
 # The least range of distances that are compared [pc].
 _DISTANCES = (200.0, 3000.0)
 
-# Hexagons of the map of pulls along each axis, and of how many stars one is the median, at least.
-_HEXAGONS, _FEWEST_OF_HEXAGON = (40, 20), 10
+# Rows of hexagons of the map of pulls, at most, and of how many stars one is the median, at least.
+_HEXAGONS, _FEWEST_OF_HEXAGON = 20, 10
 
 
 def stated(contents: Contents) -> str:
@@ -259,7 +259,9 @@ def _map_of_pulls(contents: Contents) -> dict[str, Any] | None:
     add_graticule(canvas)
     is_median = len(pull) > MOST_POINTS
     if is_median:
-        add_hexagons(canvas, *places, pull, _HEXAGONS, _FEWEST_OF_HEXAGON, 1.0, "median pull")
+        rows_of_map = int(min(np.sqrt(len(pull) / 60), _HEXAGONS))
+        cells = (2 * rows_of_map, rows_of_map)
+        add_hexagons(canvas, *places, pull, cells, _FEWEST_OF_HEXAGON, 1.0, "median pull")
     else:
         add_stars_coloured(canvas, *places, pull, 3.0, "pull", contents.pointed, stars.index[known])
     return {
