@@ -3,9 +3,10 @@
     python benchmarks/bench_report.py [--stars 100000] [--spectra FOLDER] [--out build/report]
 
 A tenth of the stars has a second spectrum. The stars lie in a disc about the Sun, with the classes, flags and
-parallaxes of a survey; some are close pairs. Without a folder of apStar files no star has a file, so that nothing is drawn; with
-one the stars share its files, and those that the report lists are read and drawn with the default weights.
-The report is written by `astra report` in a separate process; what is in --out stays there.
+parallaxes of a survey; some are close pairs. Without a folder of apStar files no star has a file, so that
+nothing is drawn; with one the stars share its files, and those that the report lists are read and drawn with
+the default weights. The report is written by `astra report` in a separate process; what is in --out stays
+there.
 """
 
 import argparse

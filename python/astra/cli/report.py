@@ -13,6 +13,7 @@ EXAMPLES = examples(
     "astra report astronn_dist",
     "astra report astronn_dist --output distances.html --overwrite",
     "astra report astronn_dist --stars --output pages/index.html",
+    "astra report astronn_dist --labels allStar-dr17-synspec_rev1.fits",
     "astra report --star 2M17334253-1654573 --output star.html",
     "astra report astronn_dist --json",
 )
@@ -25,6 +26,10 @@ Output = Annotated[
 Stars = Annotated[
     bool, typer.Option("--stars", help="A page of each star too, in stars/ beside the file, linked from it.")
 ]
+Labels = Annotated[
+    Path | None,
+    typer.Option(metavar="TABLE", help="A table with teff and logg of the stars, for M_Ks against them."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 
 
@@ -33,6 +38,7 @@ def report(
     star: Star = None,
     output: Output = None,
     stars: Stars = False,
+    labels: Labels = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -47,12 +53,12 @@ def report(
 
     task = short_name(task)
     output = expanded(output or Path(f"{task}-report.html"))
-    found = making.check(task, output, star, overwrite=overwrite, stars=stars)
+    labels = labels and expanded(labels)
+    found = making.check(task, output, star, overwrite=overwrite, stars=stars, labels=labels)
     shown = progress("pages of stars") if stars else nullcontext(lambda done, total: None)
     with database_session() as settings, shown as advance:
-        made = making.make_report(
-            output, settings, star, task=found, overwrite=overwrite, stars=stars, on_progress=advance
-        )
+        options = {"overwrite": overwrite, "stars": stars, "labels": labels, "on_progress": advance}
+        made = making.make_report(output, settings, star, task=found, **options)
     if as_json:
         say_json(made.as_json())
         return

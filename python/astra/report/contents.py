@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from astra.pipelines.astronn_dist import astronn_dist
 from astra.report.agreement import Parallaxes, Repeats, outliers, parallaxes, repeats
 from astra.report.arrays import Arrays, read_results
 from astra.report.figures import Pointed
+from astra.report.labels import Labels, read_labels
 from astra.report.result_arrays import Rows, read_rows
 from astra.status.overview import common_reasons
 from astra.system.version import version_integer_to_string
@@ -79,6 +81,7 @@ class Contents(TaskContents):
     Attributes:
         outliers: The indices of rows to look at, and why.
         pointed: What figures show as points; those that are made of these contents add to it.
+        labels: Teff and log g, if a table of them was given.
     """
 
     rows: Rows
@@ -86,6 +89,7 @@ class Contents(TaskContents):
     repeats: Repeats
     outliers: dict[int, str]
     pointed: Pointed = field(default_factory=Pointed)
+    labels: Labels | None = None
 
     def pull_of(self, spectrum_pk: int) -> float:
         """The pull of a spectrum against Gaia; NaN where it is not compared."""
@@ -99,11 +103,12 @@ def gather_results(task: Task) -> TaskContents:
     return TaskContents(**_facts(task, rows, task.output_model, is_newest(task.output_model)))
 
 
-def gather(spectra: Sequence[int] | None = None) -> Contents:
+def gather(spectra: Sequence[int] | None = None, labels: Path | None = None) -> Contents:
     """Read the distances of the open database, and compute what the report shows; only within ``snapshot``.
 
     Args:
         spectra: Keys of few spectra; ``None`` takes all.
+        labels: A table with Teff and log g of the stars.
     """
     rows = read_rows(spectra)
     compared = parallaxes(rows)
@@ -115,6 +120,7 @@ def gather(spectra: Sequence[int] | None = None) -> Contents:
         repeats=repeats(rows),
         outliers=listed,
         pointed=Pointed(listed),
+        labels=labels and read_labels(labels, rows),
     )
 
 

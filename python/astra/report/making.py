@@ -57,7 +57,15 @@ class Made:
         return asdict(self) | {"output": str(self.output)}
 
 
-def check(name: str, output: Path, star: str | None = None, *, overwrite: bool, stars: bool = False) -> Task:
+def check(
+    name: str,
+    output: Path,
+    star: str | None = None,
+    *,
+    overwrite: bool,
+    stars: bool = False,
+    labels: Path | None = None,
+) -> Task:
     """Refuse what could not be made or written, before the database is read.
 
     Returns:
@@ -71,8 +79,11 @@ def check(name: str, output: Path, star: str | None = None, *, overwrite: bool, 
     task = find_task(name)
     if star is not None and task.output_model is not AstroNNdist:
         raise UsageError(f"--star is for {astronn_dist.name}: leave it out to get all results of {name}")
-    if stars and (star is not None or task.output_model is not AstroNNdist):
-        raise UsageError(f"--stars goes with the report of all results of {astronn_dist.name}: leave it out")
+    for option, given in {"--stars": stars, "--labels": labels}.items():
+        if given and (star is not None or task.output_model is not AstroNNdist):
+            raise UsageError(f"{option} goes with all results of {astronn_dist.name}: leave it out")
+    if labels is not None and not labels.is_file():
+        raise UsageError(f"--labels {labels}: there is no such file")
     refuse_to_replace(output, overwrite=overwrite)
     if stars and not overwrite and folder_of(output).exists():
         raise UsageError(f"{folder_of(output)} exists already: give --overwrite, or another --output")
@@ -93,6 +104,7 @@ def make_report(
     task: Task = astronn_dist,
     overwrite: bool = False,
     stars: bool = False,
+    labels: Path | None = None,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Made:
     """Write the report of all results or of one star, as they are at this moment: complete or not at all.
@@ -104,6 +116,7 @@ def make_report(
         task: Whose results.
         overwrite: Replace the file that is there.
         stars: Write a page of each star too, in ``FOLDER`` beside the file.
+        labels: A table with Teff and log g of the stars.
         on_progress: Takes how many of these pages are written, and of how many.
 
     Raises:
@@ -121,7 +134,7 @@ def make_report(
                 contents = gather_results(task)
                 text = task_page(task, contents)
             elif star is None:
-                contents = gather()
+                contents = gather(labels=labels)
                 if stars:
                     pages = _write_stars(output, contents, settings, on_progress)
                 text = results_page(contents, settings, has_pages=stars)

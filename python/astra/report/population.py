@@ -220,7 +220,7 @@ def luminosity(contents: Contents) -> str:
     table = [
         (name, f"{mask.sum():,}", share(mask.mean()), rule) for name, mask, rule in members if mask.any()
     ]
-    return macros(RESULTS).luminosity(_diagram(contents), table)
+    return macros(RESULTS).luminosity(_diagram(contents), table) + _against_labels(contents)
 
 
 def _diagram(contents: Contents) -> dict[str, Any] | None:
@@ -248,6 +248,34 @@ def _diagram(contents: Contents) -> dict[str, Any] | None:
         ),
         "left_out": left_out,
     }
+
+
+def _against_labels(contents: Contents) -> str:
+    """M_Ks against Teff and against log g, if a table of them was given."""
+    rows, labels = contents.rows, contents.labels
+    if labels is None:
+        return ""
+    index = np.flatnonzero(rows.science)
+    m_ks, kind = rows["m_ks_abs"][index], rows.kind[index]
+    groups = [(name, kind == code, f"class-{code + 1}") for code, name in enumerate((*CLASSES, "no colour"))]
+    groups[UNKNOWN] = ("no colour", kind == UNKNOWN, "muted")
+    bright, faint = ends_of(m_ks, least=(-6, 4))
+    quantities = (("teff", "Teff [K]", (4000.0, 7000.0)), ("logg", "log g", (1.0, 4.5)))
+    panels = []
+    for name, label, least in quantities:
+        values = getattr(labels, name)[index]
+        low, high = ends_of(values, least=least, share=0.002)
+        options = {"pointed": contents.pointed, "index": index, "groups": groups, "height": 440}
+        x_range, y_range = padded(high, low), padded(faint, bright)
+        canvas, left_out = figures.plot_cloud(
+            (label, "M_Ks [mag]"), values, m_ks, x_range, y_range, _COLOUR_CELLS, **options
+        )
+        plotted = figures.embed(f"luminosity-{name}", canvas)
+        middle = median(values)
+        panels.append(
+            {"plot": plotted, "name": label.partition(" [")[0], "left_out": left_out, "median": middle}
+        )
+    return macros(RESULTS).labelled(panels, labels.origin)
 
 
 def _add_classes(canvas: "Figure", red: float) -> None:

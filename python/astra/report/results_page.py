@@ -19,7 +19,7 @@ from astra.report.page import RESULTS, Section, macros, page, share
 from astra.report.result_arrays import Rows
 from astra.report.star_details import Detail, Drawing, read_details
 from astra.report.star_page import NUMBERS_REMAIN, draw_spectrum, flags_of_detail, weights
-from astra.report.star_table import star_table
+from astra.report.star_table import address, star_table
 from astra.report.task_page import own_sections
 
 #: Pixels in one point of the spectra, of which the page shows many.
@@ -43,7 +43,7 @@ def results_page(contents: Contents, settings: Settings, *, has_pages: bool = Fa
         "astra: distances",
         _head(contents),
         sections,
-        dialogs=_dialogs(contents, details, Drawing(settings)),
+        dialogs=_dialogs(contents, details, Drawing(settings), has_pages),
         stars=star_table(contents, has_pages=has_pages),
         without_script=NUMBERS_REMAIN,
     )
@@ -145,7 +145,11 @@ def _row(contents: Contents, why: str, detail: Detail) -> dict[str, Any]:
     }
 
 
-def _dialogs(contents: Contents, details: list[Detail], drawing: Drawing) -> Iterator[tuple[str, str, str]]:
+def _dialogs(
+    contents: Contents, details: list[Detail], drawing: Drawing, has_pages: bool
+) -> Iterator[tuple[str, str, str]]:
     for detail in details:
         key, pull = str(detail.result.task_pk), contents.pull_of(detail.summary.spectrum_pk)
-        yield key, detail.name, draw_spectrum(detail, pull, f"star-{key}", drawing, _EVERY)
+        has_page = has_pages and (detail.summary.sdss4_apogee_id or detail.summary.sdss_id)
+        link = macros(RESULTS).page_link(address(detail.name)) if has_page else ""
+        yield key, detail.name, link + draw_spectrum(detail, pull, f"star-{key}", drawing, _EVERY)

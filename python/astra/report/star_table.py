@@ -42,8 +42,13 @@ def star_table(contents: Contents, *, has_pages: bool = False) -> dict[str, list
     ]  # fmt: skip
     if has_pages:
         for each in described:
-            each["page"] = f"{FOLDER}/{quote(file_name(each['name']))}" if each["id"] else ""
+            each["page"] = address(each["name"]) if each["id"] else ""
     return {name: [each[name] for each in described] for name in described[0]} if described else {}
+
+
+def address(star: str) -> str:
+    """Where the report links the page of a star."""
+    return f"{FOLDER}/{quote(file_name(star))}"
 
 
 def file_name(star: str) -> str:
