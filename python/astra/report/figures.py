@@ -139,14 +139,18 @@ def log_ticks(
     axis: "Axis", low: float = 1e-4, high: float = 1e6, factors: Sequence[float] = (1, 2, 5)
 ) -> None:
     """Label an axis of decimal logarithms with the numbers themselves; a narrow one with more of them."""
-    from bokeh.models import FixedTicker
+    from bokeh.models import FixedTicker, NoOverlap
 
     if high < _NARROW * low:
         factors = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     values = [factor * 10.0**decade for decade in decades for factor in factors]
     labels = {float(np.log10(x)): f"{x:,.10g}" for x in values if low * 0.999 <= x <= high * 1.001}
-    axis.update(ticker=FixedTicker(ticks=list(labels)), major_label_overrides=labels)
+    axis.update(
+        ticker=FixedTicker(ticks=list(labels)),
+        major_label_overrides=labels,
+        major_label_policy=NoOverlap(min_distance=6),
+    )
 
 
 # > What is drawn

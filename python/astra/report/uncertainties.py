@@ -25,6 +25,7 @@ from astra.report.figures import (
 )
 from astra.report.page import RESULTS, macros, number, short
 from astra.report.population import add_graticule, mollweide
+from astra.report.result_arrays import LEAST_A_K
 from astra.report.summaries import (
     FEWEST,
     bins_for,
@@ -243,6 +244,7 @@ def _pull_panel(
         "lacking": label.partition(" [")[0] + (" above 0" if log_x else ""),
         "left_out": left_out,
         "has_trend": has_trend,
+        "least_a_k": LEAST_A_K,
         "worst": None if worst is None else (trend.median[worst], short(trend.x[worst])),
     }
 
