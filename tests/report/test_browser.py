@@ -37,8 +37,9 @@ POINT = """(place) => {
 
 #: What the boxes over figures say.
 TOOLTIP = """() => {
-  const texts = (root) => [...root.querySelectorAll("*")].flatMap((each) => each.shadowRoot
-    ? [...(each.className.includes("Tooltip") ? [each.shadowRoot.textContent] : []), ...texts(each.shadowRoot)] : []);
+  const said = (each) => each.className.includes("Tooltip") ? [each.shadowRoot.textContent] : [];
+  const texts = (root) => [...root.querySelectorAll("*")].filter((each) => each.shadowRoot)
+    .flatMap((each) => [...said(each), ...texts(each.shadowRoot)]);
   return texts(document).join(" ");
 }"""
 
