@@ -584,7 +584,7 @@ def legend_above(canvas: "Figure") -> None:
 
 
 def name_rows(canvas: "Figure", names: Sequence[str]) -> None:
-    """Write names along the y axis, at 0, 1, 2 and so on."""
+    """Write names along the y axis, at 0, 1, 2 and so on; on a phone there is no room for them."""
     from bokeh.models import FixedTicker
 
     axis = canvas.yaxis[0]
@@ -593,6 +593,7 @@ def name_rows(canvas: "Figure", names: Sequence[str]) -> None:
         major_label_overrides=dict(enumerate(names)),
         major_label_text_font_size="11px",
         major_tick_line_color=None,
+        tags=[*axis.tags, "wide-only"],
     )
 
 

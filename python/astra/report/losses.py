@@ -15,7 +15,7 @@ FEWEST_OF_BIN = 25
 _MOST_BINS = 16
 
 # An axis of logarithms over more than this factor has fewer labels.
-_WIDE = 200
+_WIDE = 500
 
 
 def losses(contents: Contents) -> str:

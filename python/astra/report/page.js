@@ -12,8 +12,8 @@
   function recolour(view) {
     const style = getComputedStyle(root);
     for (const model of view.model.references()) {
-      // On a phone the tools would take a fifth of the width.
-      if (model.type === "Toolbar") model.visible = !isNarrow.matches;
+      // On a phone the tools would take a fifth of the width, and there is room for few names.
+      if (model.type === "Toolbar" || model.tags?.includes("wide-only")) model.visible = !isNarrow.matches;
       for (const tag of model.tags ?? []) {
         const [name, variable] = tag.split("=");
         if (!variable) continue;
@@ -144,7 +144,8 @@
       const wanted = input.value.trim().toLowerCase();
       const rows = table.name.flatMap((name, row) => (name.toLowerCase() === wanted ? [row] : []));
       byId("found").textContent = rows.length
-        ? "" : `${input.value} is not among the ${known.size} that figures show as points.`;
+        ? "" : `${input.value} is not among the ${known.size} that figures show as points:`
+          + ` astra report --star ${input.value} writes its page.`;
       if (!rows.length) return;
       opener = input;
       const [first, ...others] = rows.map((row) => table.star[row]);

@@ -9,6 +9,7 @@ import numpy as np
 
 from astra.models import AstroNNdist
 from astra.report import figures
+from astra.report.agreement import Parallaxes
 from astra.report.contents import Contents
 from astra.report.page import RESULTS, macros, share
 from astra.report.result_arrays import (
@@ -348,30 +349,39 @@ def _one_by_one(contents: Contents, index: np.ndarray) -> dict[str, Any]:
     rows, stars = contents.rows, contents.parallaxes
     index = index[np.argsort(-rows["dist"][index], kind="stable")]
     dist, error = rows["dist"][index], np.nan_to_num(rows["e_dist"][index])
-    compared = {int(row): place for place, row in enumerate(stars.index.tolist())}
-    theirs = [compared.get(int(row), -1) for row in index.tolist()]
-    known = np.array([place >= 0 and stars.gaia[place] > 0 for place in theirs])
-    gaia, e_gaia = (
-        values[[place for place, is_known in zip(theirs, known, strict=True) if is_known]]
-        for values in (stars.gaia, stars.e_gaia)
-    )
-    far = np.full(len(gaia), np.nan)
-    np.divide(1000, gaia - e_gaia, out=far, where=gaia > e_gaia)
-    ends = dist - error, dist + error
-    everything = np.concatenate([ends[0][ends[0] > 0], ends[1], 1000 / gaia, 1000 / (gaia + e_gaia)])
-    low, high = padded(*np.log10([everything.min(), everything.max()]), 0.06)
-    rows_of = np.arange(len(index), dtype=float)
+    low, high = dist - error, dist + error
+    gaia, nearest, farthest = _gaia_distances(len(rows), stars)[:, index]
+    ends = np.concatenate([low[low > 0], high, gaia, nearest])
+    left, right = np.log10([np.nanmin(ends), np.nanmax(ends)])
+    left, right = left - 0.05, right + 0.05
+    place = np.arange(len(index), dtype=float)
     height = 110 + 24 * len(index)
-    canvas = figures.plot("distance [pc]", "", (low, high), (-0.7, len(index) - 0.3), height=height)
-    figures.log_ticks(canvas.xaxis[0], 10**low, 10**high)
+    canvas = figures.plot("distance [pc]", "", (left, right), (-0.7, len(index) - 0.3), height=height)
+    figures.log_ticks(canvas.xaxis[0], 10**left, 10**right)
     figures.name_rows(canvas, names_of(rows["spectrum_pk"][index].tolist()))
-    figures.add_bars(
-        canvas, rows_of[known] - 0.18, 1000 / (gaia + e_gaia), np.where(np.isnan(far), 10**high, far), "muted"
-    )
-    figures.add_bars(canvas, rows_of + 0.12, np.maximum(ends[0], 10**low), ends[1], "accent")
-    is_ours = np.arange(len(index) + len(gaia)) >= len(gaia)
-    groups = [("Gaia: 1 / parallax, and its range", ~is_ours, "muted"), ("dist ± e_dist", is_ours, "accent")]
-    x = np.log10(np.concatenate([1000 / gaia, dist]))
-    y = np.concatenate([rows_of[known] - 0.18, rows_of + 0.12])
-    figures.add_stars(canvas, groups, x, y, contents.pointed, np.concatenate([index[known], index]))
+    known = np.isfinite(nearest)
+    reach = np.minimum(farthest, 10**right)
+    figures.add_bars(canvas, place[known] - 0.18, nearest[known], reach[known], "muted")
+    figures.add_bars(canvas, place + 0.12, np.maximum(low, 10**left), high, "accent")
+    x, y = np.log10(np.concatenate([gaia, dist])), np.concatenate([place - 0.18, place + 0.12])
+    is_ours = np.repeat([False, True], len(index))
+    groups = [("Gaia", ~is_ours & np.isfinite(x), "muted")]
+    groups += [("spectrum", is_ours, "accent")]
+    figures.add_stars(canvas, groups, x, y, contents.pointed, np.tile(index, 2))
     return {"plot": figures.embed("distances", canvas), "without": int((~known).sum())}
+
+
+def _gaia_distances(number: int, stars: Parallaxes) -> np.ndarray:
+    """1 / parallax of N results, with one error more and with one less [pc]; shape (3, N).
+
+    NaN where it is not known; a parallax below its error has no middle, and its far end is infinite.
+    """
+    found = np.full((3, number), np.nan)
+    signs = np.array([[0.0], [1.0], [-1.0]])
+    parallax = stars.gaia + signs * stars.e_gaia
+    is_significant = parallax[2] > 0
+    with np.errstate(divide="ignore"):
+        found[:, stars.index] = np.where(parallax > 0, 1000 / parallax, np.nan)
+    found[0, stars.index[~is_significant]] = np.nan
+    found[2, stars.index[~is_significant]] = np.inf
+    return found

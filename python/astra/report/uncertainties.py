@@ -45,7 +45,7 @@ _CELLS, _BINS = 120, 16
 _LOWEST, _HIGHEST = 0.01, 1.0
 
 # An axis of logarithms over more than this factor has fewer labels.
-_WIDE = 200
+_WIDE = 500
 
 # The least range of pulls, the largest, and bins of their histogram, at most.
 _PULL, _LARGEST_PULL, _MOST_BINS = 4.0, 8.0, 80
