@@ -1,6 +1,7 @@
 """Figures of the report that show stars as points: which, what is said of each, and what is not shown."""
 
 import json
+import math
 import re
 
 import numpy as np
@@ -16,6 +17,7 @@ from astra.report.contents import gather
 from astra.report.figures import MOST_POINTS, Pointed, plot_cloud
 from astra.report.losses import losses
 from astra.report.page import short
+from astra.report.population import gaia_distances
 from astra.report.result_arrays import LEAST_A_K
 from astra.report.star_table import address, star_table
 from astra.spectra.identity import SIMULATED_FIELD
@@ -119,6 +121,24 @@ def test_few_spectra_are_all_listed_and_many_are_not(db):
 
     assert sorted(few.outliers) == list(range(FEW))
     assert len(now(gather).outliers) < FEW
+
+
+def test_a_parallax_below_its_error_has_no_middle_and_no_far_end(db):
+    for parallax in (0.5, 0.05, -0.05, -0.5, math.nan):
+        a_result(
+            a_spectrum(a_source(plx=None)),
+            nn_parallax=1.0, e_nn_parallax=0.1, gaia_parallax=parallax, e_gaia_parallax=0.1,
+        )  # fmt: skip
+    contents = now(gather)
+
+    found = gaia_distances(len(contents.rows), contents.parallaxes)
+
+    none = [math.nan] * 3
+    beyond = [math.nan, 1000 / 0.05, math.inf]
+    nearest_only = [math.nan, 1000 / 0.15, math.inf]
+    expected = [[2000, 1000 / 0.6, 2500], nearest_only, beyond, [math.nan, math.nan, math.inf], none]
+    order = np.argsort(contents.rows["spectrum_pk"])
+    np.testing.assert_allclose(found[:, order].T, expected)
 
 
 def test_a_field_that_is_off_stands_first(db):

@@ -350,7 +350,7 @@ def _one_by_one(contents: Contents, index: np.ndarray) -> dict[str, Any]:
     index = index[np.argsort(-rows["dist"][index], kind="stable")]
     dist, error = rows["dist"][index], np.nan_to_num(rows["e_dist"][index])
     low, high = dist - error, dist + error
-    gaia, nearest, farthest = _gaia_distances(len(rows), stars)[:, index]
+    gaia, nearest, farthest = gaia_distances(len(rows), stars)[:, index]
     ends = np.concatenate([low[low > 0], high, gaia, nearest])
     left, right = np.log10([np.nanmin(ends), np.nanmax(ends)])
     left, right = left - 0.05, right + 0.05
@@ -371,7 +371,7 @@ def _one_by_one(contents: Contents, index: np.ndarray) -> dict[str, Any]:
     return {"plot": figures.embed("distances", canvas), "without": int((~known).sum())}
 
 
-def _gaia_distances(number: int, stars: Parallaxes) -> np.ndarray:
+def gaia_distances(number: int, stars: Parallaxes) -> np.ndarray:
     """1 / parallax of N results, with one error more and with one less [pc]; shape (3, N).
 
     NaN where it is not known; a parallax below its error has no middle, and its far end is infinite.
