@@ -66,6 +66,7 @@ def test_the_page_of_any_task_has_counts_flags_reasons_and_columns(lines, tmp_pa
     assert list(said) == [
         *("task", "output", "bytes", "spectra", "stars", "good", "clean", "warn", "bad", "flags", "weights"),
         "elapsed",
+        "pages",
     ]
     assert [said[name] for name in ("task", "spectra", "stars", "good", "warn", "bad")] == [
         *("line_width", 4, 2, None, 0, 2)

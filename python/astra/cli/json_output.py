@@ -114,7 +114,7 @@ PRINTED = {
         widens_errors components cost_of_a_detector calibration_nodes details use
     """,
     "report": """
-        task path bytes spectra stars good clean warn bad flags weights_used(name sha256) elapsed_s
+        task path bytes spectra stars good clean warn bad flags weights_used(name sha256) elapsed_s pages
     """,
     "run": f"""
         task v_astra run_pk {_SUM} fill filled flags withheld withheld_reasons kept pending
