@@ -16,6 +16,7 @@ from astra.modelling.simulator.selection import mix_line
 from astra.modelling.simulator.simulator import Conditions, Simulator, with_pairs
 from astra.modelling.simulator.stars import MIX
 from astra.modelling.training.calibrate import N_DRAWS, WINGS, calibrate, fit_validity
+from astra.modelling.training.claims import range_in_words, seen
 from astra.modelling.training.error_tables import (
     ORDINARY,
     Found,
@@ -31,6 +32,7 @@ from astra.modelling.training.request import TrainingRequest
 from astra.modelling.training.session import Session, StageProgress, session
 from astra.modelling.training.simulated import Recipe, digest_of, examples_of, simulated_examples
 from astra.pipelines.astronn_dist.network.sampling import corrected, network_on, sample
+from astra.pipelines.astronn_dist.weights.card import SAW
 from astra.pipelines.astronn_dist.weights.files import Weights
 from astra.pipelines.astronn_dist.weights.missing import missing_shares
 from astra.spectra.rectify import rectify
@@ -71,11 +73,6 @@ PAIRS = {"prediction": (1 / 3, 0.15), "error": (1 / 3, 0.35)} | dict.fromkeys(LU
 #: what one emulator alone says, and dwarfs with broad lines are not taken for pairs, and so put too far.
 STRANGERS = "dwarf", "subgiant"
 BROAD = 1.0
-
-RANGE = (
-    "stars of 3500 to 12000 K, [Fe/H] -2 to +0.25, S/N above 20: giants to M_Ks = -7, subgiants, dwarfs; "
-    "less exact for F dwarfs, hot stars and M dwarfs; not for cooler dwarfs, and blind to close twins"
-)
 
 
 @dataclass(frozen=True)
@@ -152,7 +149,7 @@ def train_from_simulator(
         weights = _calibrated(current, sets, trained, training)
         size, update = sets.size("test"), partial(current.progress, "test")
         found = predicted(weights, sets.chunks("test"), size, device=current.device, on_progress=update)
-        weights = replace(weights, details=_details(current, sets, trained, found))
+        weights = replace(weights, details=_details(current, sets, trained, training, found))
         del found["beyond"]  # the report has classes alone
         current.finish(trained, weights, found)
     return request.output
@@ -268,10 +265,14 @@ def _rounded(numbers: dict[str, Any]) -> dict[str, Any]:
 # > What the file says of itself
 
 
-def _details(current: Session, sets: StarSets, trained: Trained, found: Columns) -> dict[str, Any]:
+def _details(
+    current: Session, sets: StarSets, trained: Trained, training: Examples, found: Columns
+) -> dict[str, Any]:
+    saw, metrics = seen(training, found), metrics_of(found)
     return {
         "description": f"Trained on {sets.size('training'):,} simulated stars",
-        "range": RANGE,
+        "range": range_in_words(saw, metrics["single"]),
+        SAW: saw,
         "trained_on": {
             "simulator": sets.simulator.name,
             "digest": digest_of(sets.simulator, sets.patterns),
@@ -283,6 +284,6 @@ def _details(current: Session, sets: StarSets, trained: Trained, found: Columns)
             "calibration": {"pairs": PAIRS, "strangers": STRANGERS, "broad": BROAD}
             | {"wings": WINGS, "draws": N_DRAWS, "luminosities": LUMINOSITIES},
         },
-        "metrics": metrics_of(found) | trained.summary(),
+        "metrics": metrics | trained.summary(),
         **current.provenance(),
     }

@@ -20,7 +20,7 @@ from astra.modelling.training.report.writing import check_available, report_path
 from astra.modelling.training.request import Origin, TrainingOptions, TrainingRequest
 from astra.modelling.training.work_folder import locked
 from astra.pipelines.astronn_dist.network.sampling import choose_device
-from astra.pipelines.astronn_dist.weights.files import OURS, Weights, save_weights, sha256_of
+from astra.pipelines.astronn_dist.weights.files import OURS, Weights, details_in_file, save_weights, sha256_of
 from astra.running.ending import StopRequest
 from astra.system.arguments import option_name, specified
 
@@ -95,7 +95,7 @@ class Session:
         report = Report(
             name=weights.name,
             sha256=sha256_of(weights),
-            details=weights.details,
+            details=details_in_file(weights),
             history=trained.history,
             best_epoch=trained.best_epoch,
             **found,
