@@ -105,6 +105,9 @@ PRINTED = {
         filled_by error corrected estimated_s) effects(task pending stale kept earlier)
         unknown_until worker_count errors estimated_s
     """,
+    "models compare": """
+        first second spectra with_result(both only_production only_trial neither) parts gaia truth
+    """,
     "models list": """
         models_dir models(name path place format bytes sha256 range error chosen_by hidden_by
         earlier_default) error

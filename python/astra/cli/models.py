@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from astra.cli import models_compare
 from astra.cli.console import AsJson, examples, note, say, say_json, say_table
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from astra.pipelines.astronn_dist.weights.library import InForce, Listed
 
 app = typer.Typer(help="List, inspect, compare, import and remove models (weights).", rich_markup_mode=None)
+
+app.command(epilog=models_compare.EXAMPLES)(models_compare.compare)
 
 EXAMPLES_LIST = examples(
     "astra models list",
@@ -107,7 +110,7 @@ def import_model(
     ] = None,
     valid_for: Annotated[
         str | None,
-        typer.Option("--range", metavar="TEXT", help="What stars it is good for, as you state it."),
+        typer.Option("--range", metavar="TEXT", help="What it is good for, as you state it."),
     ] = None,
 ) -> None:
     """Convert a model of any format to .safetensors in ASTRA_MODELS_DIR, under a name of your choice.
@@ -133,9 +136,7 @@ def import_model(
 @app.command(epilog=EXAMPLES_REMOVE)
 def remove(
     name: Annotated[str, typer.Argument(help="The name of an imported model.")],
-    force: Annotated[
-        bool, typer.Option("--force", help="Also if results in the database are from it.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also if results are from it.")] = False,
 ) -> None:
     """Remove a model from ASTRA_MODELS_DIR. Results stay, and so does the file that it was imported from.
 
@@ -163,9 +164,7 @@ def remove(
     say(f"removed: {_clean(path)} (sha256 {sha256[:12]})")
     if made:
         say(f"its results stay: {made}")
-        say(
-            "to go on from them: import the same file again, or astra run astronn_dist --overwrite with others"
-        )
+        say("a run that goes on with them needs the same file; others need --overwrite")
 
 
 def _in_force(settings: "Settings") -> "InForce":

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from astra.modelling.training.evaluate import ALL
+from astra.modelling.training.evaluate import ALL, absolute_magnitude
 from astra.modelling.training.examples import Examples
 from astra.modelling.training.report.data import Columns, name_of
 from astra.pipelines.astronn_dist.distances.distance import UNRELIABLE
@@ -16,11 +16,6 @@ from astra.pipelines.astronn_dist.weights.card import FEWEST
 
 #: Ranges are those of all but the outermost stars.
 PERCENTILES = (1, 99)
-
-
-def absolute_magnitude(fakemag: np.ndarray) -> np.ndarray:
-    """M_Ks [mag] of pseudo-luminosities [mas]; NaN where these are not positive."""
-    return 5 * np.log10(np.where(fakemag > 0, fakemag, np.nan)) - 10
 
 
 def seen(training: Examples, found: Columns) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def _learnt(current: Session, examples: Examples, parts: Split) -> tuple[Trained
     """How the training went, the weights, and what the calibration gained."""
     training, validation = examples.take(parts.training), examples.take(parts.validation)
     trained = current.train(training, validation)
-    current.progress("calibration", 0)
+    current.progress("fitting of the heads", 0, 1)
     seed, name = current.request.seed, current.request.output.stem
     tensors, gain = calibrate_if_better(trained.tensors, validation, seed=seed, device=current.device)
     return trained, Weights(name, "", tensors), gain

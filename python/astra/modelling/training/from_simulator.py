@@ -1,5 +1,6 @@
 """The recipe of ``astra train --from simulator``: from simulated stars to a file of weights."""
 
+import itertools
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -16,9 +17,11 @@ from astra.modelling.simulator.selection import mix_line
 from astra.modelling.simulator.simulator import Conditions, Simulator, with_pairs
 from astra.modelling.simulator.stars import MIX
 from astra.modelling.training.calibrate import N_DRAWS, WINGS, calibrate, fit_validity
-from astra.modelling.training.claims import range_in_words, seen
+from astra.modelling.training.claims import range_in_words
+from astra.modelling.training.claims import seen as what_was_seen
 from astra.modelling.training.error_tables import (
     ORDINARY,
+    SHARES,
     Found,
     fit_calibration,
     fit_missing,
@@ -35,6 +38,7 @@ from astra.pipelines.astronn_dist.network.sampling import corrected, network_on,
 from astra.pipelines.astronn_dist.weights.card import SAW
 from astra.pipelines.astronn_dist.weights.files import Weights
 from astra.pipelines.astronn_dist.weights.missing import missing_shares
+from astra.spectra.grid import DETECTORS
 from astra.spectra.rectify import rectify
 
 log = logging.getLogger("astra")
@@ -158,7 +162,7 @@ def train_from_simulator(
 def _calibrated(current: Session, sets: StarSets, trained: Trained, training: Examples) -> Weights:
     """The trained network with errors that fit stars it has not learnt from, and what it knows of these."""
     predictions, errors = sets.examples("prediction"), sets.examples("error")
-    current.progress("calibration", 0, None)
+    current.progress("fitting of the heads", 0, 1)
     seed, name = current.request.seed, current.request.output.stem
     tensors = calibrate(trained.tensors, predictions, errors, seed=seed, device=current.device)
     weights = Weights(name, "", tensors)
@@ -169,14 +173,17 @@ def _calibrated(current: Session, sets: StarSets, trained: Trained, training: Ex
         for which, examples in tables.items()
     ]
     calibration = fit_calibration(found)
-    current.progress("doubt stars", 0, None)
+    current.progress("doubt stars", 0, 1)
     stars = Sample.joined(list(sets.chunks("doubt"))).take(slice(sets.size("doubt")))
     flux, e_flux = rectify(stars.flux, stars.e_flux, stars.pixel_flags)
     whole = (missing_shares(flux, e_flux) <= ORDINARY).all(axis=1)
     validity = fit_validity(training, flux[whole], e_flux[whole])
 
+    lost_detectors = itertools.count()
+
     def find_lost(lost: Sample) -> Found:
-        current.progress("lost detectors", 0, None)
+        # Whole spectra come first.
+        current.progress("lost detectors", next(lost_detectors), 1 + len(DETECTORS) * len(SHARES))
         return find(examples_of(lost, observed=True)).calibrated(calibration)
 
     missing = fit_missing(
@@ -268,7 +275,7 @@ def _rounded(numbers: dict[str, Any]) -> dict[str, Any]:
 def _details(
     current: Session, sets: StarSets, trained: Trained, training: Examples, found: Columns
 ) -> dict[str, Any]:
-    saw, metrics = seen(training, found), metrics_of(found)
+    saw, metrics = what_was_seen(training, found), metrics_of(found)
     return {
         "description": f"Trained on {sets.size('training'):,} simulated stars",
         "range": range_in_words(saw, metrics["single"]),

@@ -24,6 +24,9 @@ from astra.pipelines.astronn_dist.weights.files import OURS, Weights, details_in
 from astra.running.ending import StopRequest
 from astra.system.arguments import option_name, specified
 
+#: The stage that trains; it counts the batches of all epochs, so that the time left is that of the whole.
+TRAINING = "training, batches of {epochs} epochs"
+
 #: Called with the name of a stage, how much of it is done, and how much there is in all.
 StageProgress = Callable[[str, int, int | None], None]
 
@@ -75,7 +78,7 @@ class Session:
             *(training, validation, self.options, self._checkpoints),
             seed=self.request.seed,
             device=self.device,
-            progress=partial(self.progress, "training"),
+            progress=partial(self.progress, TRAINING.format(epochs=self.options.epochs)),
         )
 
     def provenance(self) -> dict[str, Any]:
