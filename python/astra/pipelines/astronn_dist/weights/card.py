@@ -1,4 +1,4 @@
-"""The card of a model, as Markdown: what it is, what it learnt from, how its own test went, what it is not for.
+"""The card of a model, as Markdown: what it is, what it learnt from, how its own test went.
 
 It says what the file says: a model that states nothing has a card that says so.
 
@@ -74,7 +74,10 @@ def _learnt(details: Mapping[str, Any]) -> Iterator[str]:
         yield f"{number:,} stars; their kinds are not stated." if isinstance(number, int) else "Not stated."
         return
     number = saw["training"]["stars"]
-    yield f"{number:,} stars, {saw['training']['spectra']:,} spectra; tested with {saw['test']['stars']:,} other ones."
+    spectra, others = saw["training"]["spectra"], saw["test"]["stars"]
+    yield f"{number:,} stars, {spectra:,} spectra; tested with {others:,} other stars."
+    if number < FEWEST:
+        yield f"*{number:,} stars are too few to learn from: of fewer than {FEWEST} nothing is claimed.*"
     if kinds := saw["training"]["by_class"]:
         tested = saw["test"]["by_class"]
         rows = [f"| {_clean(kind)} | {count:,} | {tested.get(kind, 0):,} |" for kind, count in kinds.items()]
@@ -95,8 +98,8 @@ def _tested(details: Mapping[str, Any]) -> Iterator[str]:
     if "scale" in test:
         precise = test["number_precise"]
         yield (
-            f"{test['number']:,} spectra with parallaxes: labels are {test['scale']:.3f} ± {test['e_scale']:.3f} "
-            f"times the predictions, and pulls have a width of {test['pull_width']:.2f}."
+            f"{test['number']:,} spectra with parallaxes: labels are {test['scale']:.3f} ± "
+            f"{test['e_scale']:.3f} times the predictions, and pulls have a width of {test['pull_width']:.2f}."
         )
         yield f"{precise:,} have a precise parallax" + (
             f": too few to claim how exact a distance is ({FEWEST} are needed)."

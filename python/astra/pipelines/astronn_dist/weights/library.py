@@ -1,4 +1,4 @@
-"""The installed models: which is in force and why, a list, the details of each; the import and removal of others."""
+"""The installed models: which is in force and why, the details of each; import and removal."""
 
 import dataclasses
 import os
@@ -420,9 +420,7 @@ def removable(name: str, settings: Settings) -> Path:
     with suppress(ConfigError):
         chosen = settings.weights and named(settings.weights, "weights", settings.models_dir)
         if chosen and _same(chosen, path):
-            raise UsageError(
-                f"cannot remove {name}: the setting weights names it; set another, or unset it (ASTRA_WEIGHTS)"
-            )
+            raise UsageError(f"cannot remove {name}: the setting weights names it; change that first")
     return path
 
 
