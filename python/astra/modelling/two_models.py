@@ -57,6 +57,10 @@ class Better:
             return "neither"
         return "second" if self.closer > 0.5 else "first"
 
+    def as_json(self) -> dict[str, Any]:
+        """Its numbers, for a program."""
+        return asdict(self) | {"better": self.verdict}
+
 
 @dataclass(frozen=True)
 class Truths:
@@ -81,32 +85,26 @@ class ModelComparison:
 
     def as_json(self) -> dict[str, Any]:
         """All numbers, for a program."""
-        return {
-            "first": self.first,
-            "second": self.second,
-            "spectra": self.spectra,
-            "with_result": asdict(self.measured),
+        found = {
+            "with_result": {
+                "both": self.measured.both,
+                "first": self.measured.only_production,
+                "second": self.measured.only_trial,
+            },
             "parts": [asdict(part) for part in self.changes.parts],
             "gaia": [
-                {
-                    "group": part.group,
-                    "name": part.name,
-                    "n": part.n,
-                    "first": asdict(part.production),
-                    "second": asdict(part.trial),
-                    "closer": better.closer,
-                    "e_closer": better.e_closer,
-                    "better": better.verdict,
-                }
+                {"first": asdict(part.production), "second": asdict(part.trial), **better.as_json()}
                 for part, better in self.gaia
             ],
             "truth": self.truth
             and {
                 "first": [asdict(each) for each in self.truth.first],
                 "second": [asdict(each) for each in self.truth.second],
-                "better": [asdict(each) | {"better": each.verdict} for each in self.truth.better],
+                "better": [each.as_json() for each in self.truth.better],
             },
         }
+        names = {"first": self.first, "second": self.second, "spectra": self.spectra}
+        return names | {"distances": found}
 
 
 def compare_models(
