@@ -39,6 +39,7 @@ def side(factor, scatter, seed):
 
 
 STARS = dict.fromkeys(OF_STARS, np.full(N, 50.0)) | {"spectrum_flags": np.zeros(N, np.int64)}
+STARS["ruwe"] = np.ones(N)
 IDS = [f"2M{place}" for place in range(N)]
 TRUTH = {name: Compared(name, "rgb", 50.0, DIST) for name in IDS}
 
@@ -56,7 +57,7 @@ def test_a_planted_shift_is_found_and_the_better_model_named(found):
     assert whole.median == pytest.approx(0.05, abs=0.04)
     assert part.trial.width < part.production.width
     assert better.verdict == "second"
-    assert found.truth.first[-1].scatter > 2 * found.truth.second[-1].scatter / 1.5
+    assert found.truth.first[-1].scatter > 1.5 * found.truth.second[-1].scatter
     assert {each.verdict for each in found.truth.better} == {"second"}
 
 

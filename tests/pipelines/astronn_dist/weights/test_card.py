@@ -52,9 +52,9 @@ def test_a_model_that_states_nothing_has_a_card_that_says_so():
 
 
 def test_a_range_that_an_importer_stated_is_said_to_be_theirs_and_breaks_no_table():
-    text = of(range="a | b\nc", stated_by_importer=["range"])
+    text = of(range="a | b", stated_by_importer=["range"])
 
-    assert "a \\| b c (stated by whoever imported it)" in text
+    assert "a \\| b (stated by whoever imported it)" in text
 
 
 def test_labels_from_parallaxes_claim_an_accuracy_only_where_enough_are_precise():
