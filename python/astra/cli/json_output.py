@@ -105,6 +105,9 @@ PRINTED = {
         filled_by error corrected estimated_s) effects(task pending stale kept earlier)
         unknown_until worker_count errors estimated_s
     """,
+    "models compare": """
+        first second spectra distances
+    """,
     "models list": """
         models_dir models(name path place format bytes sha256 range error chosen_by hidden_by
         earlier_default) error
@@ -198,6 +201,7 @@ MEANINGS = {
     "exit_code": "What the process, or a process, ends with",
     "factor": "What values are multiplied by",
     "fetched": "Files that were fetched",
+    "first": "The first model",
     "files": "Files that were asked for",
     "fill": "What was filled, as --fill names it; null: a run that measures",
     "filled": "Rows that were filled",
@@ -298,6 +302,7 @@ MEANINGS = {
     "said": "What was found",
     "scatter": "Median of |distance / true distance - 1| of unflagged stars",
     "scatter_of_all": "The same of all stars",
+    "second": "The model that is compared with it",
     "seed": "Seed of the dropout masks",
     "seen": "Files or rows that were read",
     "settings": "Value and origin of the settings, by setting",

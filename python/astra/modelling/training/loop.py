@@ -213,7 +213,11 @@ class _Run:
         if self._best_epoch == epoch + 1:
             self._best = {name: value.cpu().clone() for name, value in self._average.items()}
         self._save()
-        log.info("epoch %d: training %.4f, validation %.4f (%.0f s)", epoch + 1, loss, nll, seconds)
+        remaining = (self.options.epochs - epoch - 1) * seconds / 60
+        log.info(
+            "epoch %d of %d: training %.4f, validation %.4f (%.0f s); at most %.0f min left",
+            *(epoch + 1, self.options.epochs, loss, nll, seconds, remaining),
+        )
         self._report(stop, progress, (epoch + 1) * n_batches, n_steps)
 
     def _report(self, stop: StopRequest, progress: Progress, steps: int, n_steps: int) -> None:
