@@ -280,6 +280,7 @@ MEANINGS = {
     "pairs": "Spectra with a row in both",
     "parameters": "Numbers that were trained",
     "parts": "What would be done, in its order",
+    "pages": "How many pages of single stars were written beside",
     "path": "The file",
     "pending": "Spectra that wait; null: not counted",
     "pending_before": "Spectra that waited at the start",

@@ -74,10 +74,10 @@ def create_schema(database: peewee.Database, name: str) -> None:
 
 
 def letting_find(database: peewee.Database, schema: str) -> list[str]:
-    """The statement by which SQL of any login finds the tables of a schema without its name, after all others.
+    """The statement by which SQL of any login finds the tables of a schema without its name, after others.
 
-    It is not a setting of the roles: a login has none of what is set for roles that it is a member of. There is
-    no statement where the database has a setting already, or has another owner.
+    It is not a setting of the roles: a login has none of what is set for roles that it is a member of. There
+    is no statement where the database has a setting already, or has another owner.
     """
     may, name, is_set = database.execute_sql(_SEARCHED).fetchone()
     path = f'"$user", public, "{schema}"'

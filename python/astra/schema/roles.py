@@ -4,8 +4,8 @@
     PREFIX_writer    runs tasks and ingests: reads all tables of the schema, writes those that it has to
     PREFIX_reader    reads all tables of the schema
 
-All rights are within the configured schema; the only other is to connect to its database. Logins find its tables
-without its name.
+All rights are within the configured schema; the only other is to connect to its database. Logins find its
+tables without its name.
 """
 
 import itertools
