@@ -216,9 +216,8 @@ def test_none_of_it_loads_torch_for_a_safetensors_file(models_dir, toy_weights):
 def test_whoever_imports_a_model_states_what_it_is_and_is_good_for(astra, models_dir, tmp_path):
     path = a_model(tmp_path / "theirs.safetensors", range="all stars", description="theirs")
 
-    code, _, err = astra(
-        "models", "import", path, "--name", "mine", "--describe", "ours", "--range", "giants"
-    )
+    stated = ("--describe", "ours", "--range", "giants")
+    code, _, err = astra("models", "import", path, "--name", "mine", *stated)
 
     assert (code, err) == (0, "")
     out = astra("models", "show", "mine")[1]

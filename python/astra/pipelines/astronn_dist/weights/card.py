@@ -99,7 +99,7 @@ def _tested(details: Mapping[str, Any]) -> Iterator[str]:
         precise = test["number_precise"]
         yield (
             f"{test['number']:,} spectra with parallaxes: labels are {test['scale']:.3f} ± "
-            f"{test['e_scale']:.3f} times the predictions; the pulls are {test['pull_width']:.2f} wide."
+            f"{test['e_scale']:.3f} times the predictions, and the pulls are {test['pull_width']:.2f} wide."
         )
         yield f"{precise:,} have a precise parallax" + (
             f": too few to claim how exact a distance is ({FEWEST} are needed)."
