@@ -13,11 +13,11 @@ from astra.cli.console import (
     database_session,
     examples,
     note,
-    progress,
     say,
     say_json,
     say_table,
 )
+from astra.cli.progress import progress
 from astra.cli.tables import number, table, text
 from astra.errors import UsageError
 
