@@ -279,7 +279,7 @@ def _of_extinction(star: Mapping[str, Any]) -> str:
     values = star["extinction"]
     if values["ebv"] is None:
         return "not known"
-    meanings = [text.removeprefix("E(B-V) ") for text in star["ebv_flags_set"].values()]
+    meanings = [text.removeprefix("E(B-V) ").removeprefix("is ") for text in star["ebv_flags_set"].values()]
     origin = meanings or [f"from {values['ebv_origin']}"] * bool(values["ebv_origin"])
     return ", ".join([f"{_value(values, 'ebv', '.3f', 'E(B-V)')} mag", *origin])
 
