@@ -340,7 +340,7 @@ def test_without_a_base_folder_nothing_is_fetched(db, sas, astra, monkeypatch):
 @on_sqlite
 def test_without_the_package_one_line_names_the_extra(db, sas, astra, monkeypatch):
     _register(OBJ)
-    monkeypatch.setattr(archive, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "sdss_access", None)
 
     code, _, err = astra("fetch", OBJ)
 
