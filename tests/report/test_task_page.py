@@ -11,6 +11,7 @@ import pytest
 from browser import Opened
 from builders import a_result, a_run, a_source, a_spectrum, on_sqlite
 
+from astra.cli.json_output import keys_of
 from astra.database.connection import database
 from astra.database.sql import snapshot
 from astra.models import Spectrum
@@ -63,10 +64,7 @@ def test_the_page_of_any_task_has_counts_flags_reasons_and_columns(lines, tmp_pa
 
     said, text = json.loads(out), text_of(tmp_path / "here" / "line_width-report.html")
     assert (code, err) == (0, "")
-    assert list(said) == [
-        *("task", "output", "bytes", "spectra", "stars", "good", "clean", "warn", "bad", "flags", "weights"),
-        "elapsed",
-    ]
+    assert {key for key in keys_of("report") if "." not in key} <= said.keys()
     assert [said[name] for name in ("task", "spectra", "stars", "good", "warn", "bad")] == [
         *("line_width", 4, 2, None, 0, 2)
     ]

@@ -264,10 +264,10 @@ def test_a_check_by_night_for_a_program_has_the_numbers_and_what_is_broken(astra
     code, out, _ = astra("status", "--check", *words)
 
     found = json.loads(out)
-    assert (code, len(found["broken"]), len(found["not_judged"])) == (1, 2, 1)
+    assert (code, len(found["limits_broken"]), len(found["limits_not_judged"])) == (1, 2, 1)
     first = found["nights"][0]
-    assert (first["night"], first["telescope"], first["results"]) == (str(before), "apo25m", 23)
-    assert first["medians"]["snr"] == {"results": 20, "value": 80.0}
+    assert (first["night"], first["telescope"], first["rows"]) == (str(before), "apo25m", 23)
+    assert first["medians"]["snr"] == {"results": 20, "rows": 20, "value": 80.0}
     assert [(each["night"], each["spectra_per_s"]) for each in found["throughput"]] == [(str(before), 0.5)]
     assert [(each["telescope"], each["pending"]) for each in found["oldest_pending"]] == [("lco25m", 2)]
 

@@ -103,7 +103,7 @@ STARS = [117514892, 54392283]
         (
             ("astronn_dist", "ApogeeSpectrum"),
             UsageError,
-            "unknown model 'ApogeeSpectrum'; models of spectra: ApogeeCoaddedSpectrumInApStar",
+            "unknown model 'ApogeeSpectrum'; did you mean ApogeeCombinedSpectrum or ApogeeCoadded",
         ),
         (
             ("astronn_dist", None, 10),

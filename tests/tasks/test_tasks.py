@@ -246,7 +246,7 @@ def test_a_path_that_leads_to_no_task_is_named_as_it_was_given(path):
 
 
 def test_an_unknown_task_is_named_with_those_that_exist():
-    with pytest.raises(UsageError, match="unknown task 'astronn_dst'; installed tasks: astronn_dist"):
+    with pytest.raises(UsageError, match="unknown task 'astronn_dst'; did you mean astronn_dist"):
         find_task("astronn_dst")
 
 
