@@ -3,9 +3,10 @@
     python benchmarks/bench_report.py [--stars 100000] [--spectra FOLDER] [--out build/report]
 
 A tenth of the stars has a second spectrum. The stars lie in a disc about the Sun, with the classes, flags and
-parallaxes of a survey. Without a folder of apStar files no star has a file, so that nothing is drawn; with
-one the stars share its files, and those that the report lists are read and drawn with the default weights.
-The report is written by `astra report` in a separate process; what is in --out stays there.
+parallaxes of a survey; some are close pairs. Without a folder of apStar files no star has a file, so that
+nothing is drawn; with one the stars share its files, and those that the report lists are read and drawn with
+the default weights. The report is written by `astra report` in a separate process; what is in --out stays
+there.
 """
 
 import argparse
@@ -110,8 +111,12 @@ def made_up(first: int, count: int) -> dict[str, np.ndarray]:
         "snr": rng.lognormal(4.6, 0.7, count),
         "colour": colour + rng.normal(0, 0.03, count),
         "no_result": rng.random(count) < 0.002,
+        "again": rng.normal(0, 0.04, count),
+        "not_clean": rng.choice([0, 1, 4, 128], count, p=[0.85, *[0.05] * 3]),
         "spectrum_flags": rng.choice([0, 1, 4, 16, 512, 1 << 17, 1 << 21], count, p=[0.8, *[0.2 / 6] * 6]),
     }
+    # Close pairs are brighter than the network knows, and are put too near.
+    columns["dist"] *= np.where(rng.random(count) < 0.03, 0.72, 1.0)
     a_k = A_K_PER_EBV * columns["ebv"]
     columns["k_mag"] = m_ks + 5 * np.log10(true / 10) + a_k
     columns["j_mag"] = columns["k_mag"] + columns["colour"] + 1.5 * a_k
@@ -143,7 +148,8 @@ def a_spectrum(spectrum: tuple[dict, int], key: int) -> dict[str, Any]:
         "release": "dr17",
         "apred": "dr17",
         "obj": f"2M{key:08d}+0000000",
-        "field": f"field {repeat}",
+        "field": f"{3 * round(star['l'] / 3):03d}{3 * round(star['b'] / 3):+03d}",
+        "reduction": str(repeat),
         "telescope": "lco25m" if star["pk"] % 3 == 0 else "apo25m",
         "snr": star["snr"] * (1 - 0.3 * repeat),
         "spectrum_flags": star["spectrum_flags"],
@@ -160,14 +166,15 @@ def a_result(spectrum: tuple[dict, int], key: int) -> dict[str, Any]:
             "no_result_reason": reason
         }
     a_k = A_K_PER_EBV * star["ebv"]
-    dist = star["dist"] * (1 + 0.03 * repeat)
+    dist = star["dist"] * (1 + star["again"] * repeat)
     fakemag = 10 ** (0.2 * (star["k_mag"] - a_k) + 3) / dist
     shares = {"": star["relative"], "model_": star["relative"] / 3}
     errors = {f"e_{name}L_fakemag": fakemag * value for name, value in shares.items()}
     errors |= {f"e_{name}dist": dist * value for name, value in shares.items()}
     flags = (star["relative"] >= 0.2) + 4 * (star["ebv"] == 0)
+    flags = {"result_flags": flags, "not_clean": star["not_clean"], "not_checked": 0}
     known = {"k_mag": star["k_mag"], "ebv": star["ebv"], "A_k_mag": a_k, "L_fakemag": fakemag, "dist": dist}
-    return {"source_pk": star["pk"], "spectrum_pk": key, "run_pk": 1, "result_flags": flags} | known | errors
+    return {"source_pk": star["pk"], "spectrum_pk": key, "run_pk": 1} | flags | known | errors
 
 
 def in_parts(model: Any, rows: list[dict[str, Any]]) -> None:

@@ -79,7 +79,7 @@ def statements(text: str) -> list[str]:
 # > Commands
 
 #: Options that make a command quick. Of a training the words are read, and its result is the default.
-_QUICK = {"train": ["--help"], "srun": ["--dry-run"], "simulate": ["--n", "12"]}
+_QUICK = {"train": ["--help"], "srun": ["--dry-run"], "serve": ["--help"], "simulate": ["--n", "12"]}
 
 _ASTRA = '#!/bin/sh\nexec "{python}" -m astra "$@"\n'
 # Makes an environment that holds these programs.

@@ -19,6 +19,7 @@ The rooms, from the ground up; each imports only from those above it in this lis
     slurm/       the same run on a cluster: one job array, watched until its end
     catalogue/   results for other programs: FITS, VOTable, Parquet, text
     report/      results for people: pages and plots
+    serve/       all tables in a browser
     modelling/   simulated stars and training: nothing that a run imports
     stars/       single stars: distances without a database, and all that the database knows of one
     cli/         one file per command

@@ -312,8 +312,11 @@ def test_a_folder_that_is_not_there_is_said(db, create):
 
 @of_sqlite
 def test_what_was_to_be_stopped_leaves_nothing(survey, create, tmp_path, monkeypatch):
-    def signalled(self):
-        self.reason, self._previous = "SIGTERM", {}
+    usual = room.StopRequest.__init__
+
+    def signalled(self, *words):
+        usual(self, *words)
+        self.reason = "SIGTERM"
 
     monkeypatch.setattr(room.StopRequest, "__init__", signalled)
 

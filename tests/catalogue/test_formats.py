@@ -1,8 +1,8 @@
 """The catalogue in every format: the same values, and what the format can say about them."""
 
 import csv
-import importlib.util
 import io
+import sys
 
 import pytest
 from astropy import units
@@ -171,7 +171,7 @@ def test_the_same_database_gives_the_same_file_byte_for_byte(survey, written, cr
 
 @on_sqlite
 def test_without_pyarrow_parquet_is_refused_before_any_work(db, create, monkeypatch):
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
 
     with pytest.raises(ConfigError, match=r"pip install 'astra-distances\[parquet\]'"):
         create("catalogue.parquet", format=Format.PARQUET)

@@ -7,7 +7,9 @@ import sys
 
 import numpy as np
 import pytest
+from builders import a_result, a_run, a_source, a_spectrum
 
+from astra.models import AstroNNdist
 from astra.pipelines.astronn_dist.weights.calibration import Calibration
 from astra.pipelines.astronn_dist.weights.files import SHAPES, load_weights, save_weights
 from astra.pipelines.astronn_dist.weights.formats import to_safetensors
@@ -162,7 +164,8 @@ def test_an_imported_model_is_ready_to_use(astra, models_dir, toy_weights):
     code, out, err = astra("models", "import", toy_weights, "--name", "mine")
 
     target = models_dir / "mine.safetensors"
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err == "its range of validity is not stated; --range TEXT --overwrite states one\n"
     assert out.splitlines() == [
         f"imported: {target} (sha256 {load_weights(target).sha256[:12]})",
         "to use it: astra run astronn_dist --weights mine",
@@ -208,3 +211,78 @@ def test_none_of_it_loads_torch_for_a_safetensors_file(models_dir, toy_weights):
     ran = subprocess.run([sys.executable, "-c", code, str(toy_weights)], capture_output=True, text=True)
 
     assert ran.stdout.splitlines()[-1] == "[]", ran.stderr
+
+
+def test_whoever_imports_a_model_states_what_it_is_and_is_good_for(astra, models_dir, tmp_path):
+    path = a_model(tmp_path / "theirs.safetensors", range="all stars", description="theirs")
+
+    stated = ("--describe", "ours", "--range", "giants")
+    code, _, err = astra("models", "import", path, "--name", "mine", *stated)
+
+    assert (code, err) == (0, "")
+    out = astra("models", "show", "mine")[1]
+    assert "range of validity: giants (stated at import)\n" in out
+    assert "giants (stated by whoever imported it)" in astra("models", "card", "mine")[1]
+    details = load_weights(models_dir / "mine.safetensors").details
+    assert details["description"] == "ours"
+    assert details["imported_from"]["range"] == "all stars"
+    assert details["imported_from"]["description"] == "theirs"
+
+
+@pytest.mark.parametrize("text", ["", "  ", "two\nlines"])
+def test_a_range_that_is_not_a_line_of_text_is_refused(astra, models_dir, toy_weights, text):
+    code, _, err = astra("models", "import", toy_weights, "--name", "mine", "--range", text)
+
+    assert code == 2
+    assert "--range" in err
+    assert list(models_dir.iterdir()) == []
+
+
+# > remove
+
+
+def test_a_model_is_removed_and_the_file_that_it_came_from_stays(astra, models_dir, toy_weights):
+    astra("models", "import", toy_weights, "--name", "mine")
+
+    code, out, err = astra("models", "remove", "mine")
+
+    assert (code, err) == (0, "")
+    assert out.startswith(f"removed: {models_dir / 'mine.safetensors'} (sha256 ")
+    assert list(models_dir.iterdir()) == []
+    assert toy_weights.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "says"),
+    [
+        ("sim1", 2, "cannot remove sim1: it is the default, and comes with the package"),
+        ("nothing", 78, "not found"),
+        ("./mine.safetensors", 2, "give the name of a model"),
+        ("mine", 2, "cannot remove mine: the setting weights names it"),
+    ],
+)
+def test_what_others_need_is_not_removed(astra, models_dir, embedded_folder, monkeypatch, name, code, says):
+    a_model(embedded_folder / "sim1.safetensors")
+    mine = a_model(models_dir / "mine.safetensors")
+    monkeypatch.setenv("ASTRA_WEIGHTS", "mine")
+
+    found, out, err = astra("models", "remove", name, "--force")
+
+    assert (found, out) == (code, "")
+    assert says in err.splitlines()[0]
+    assert mine.exists()
+
+
+def test_a_model_with_results_is_removed_by_force_alone_and_they_stay(astra, db, models_dir, toy_weights):
+    astra("models", "import", toy_weights, "--name", "mine")
+    sha256 = load_weights(models_dir / "mine.safetensors").sha256
+    run = a_run(weights_name="mine", weights_sha256=sha256)
+    a_result(a_spectrum(a_source()), run_pk=run.pk)
+
+    refused, forced = astra("models", "remove", "mine"), astra("models", "remove", "mine", "--force")
+
+    assert refused[0] == 2
+    assert "results are from it (1 in astro_nn_dist)" in refused[2]
+    assert forced[0] == 0
+    assert "its results stay: 1 in astro_nn_dist" in forced[1]
+    assert AstroNNdist.select().count() == 1

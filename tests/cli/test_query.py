@@ -85,6 +85,9 @@ def test_columns_can_be_computed_and_named_and_chosen_by_a_pattern(rows):
     ]
     assert row["relative"] == pytest.approx(0.05)
 
+    ordered = rows("--columns", "snr, dist / snr as ratio", "--order", "ratio desc", "--where", "dist > 0")
+    assert [row["ratio"] for row in ordered] == sorted((row["ratio"] for row in ordered), reverse=True)
+
 
 @pytest.mark.parametrize("descends", [False, True])
 def test_absent_values_come_last_in_either_order(rows, descends):

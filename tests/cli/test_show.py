@@ -38,8 +38,8 @@ def test_a_star_is_shown_with_its_place_its_light_its_spectra_and_its_distances(
         "to use 400 pc (380 to 420), from: weighted",
         "quality good and clean",
         "not the best spectrum of its star",
-        "https://simbad.cds.unistra.fr/simbad/sim-id?Ident=2MASS+J08511710%2B1148160",
-        "https://aladin.cds.unistra.fr/AladinLite/?target=132.85000+%2B11.81000&fov=0.1",
+        "https://simbad.cds.unistra.fr/simbad/sim-id?Ident=2MASS%20J08511710%2B1148160",
+        "https://aladin.cds.unistra.fr/AladinLite/?target=132.850000%20%2B11.810000&fov=0.1",
     ):
         assert text in said
 
@@ -66,7 +66,7 @@ def test_a_spectrum_without_a_star_is_found_by_the_name_that_it_carries(db, astr
     said = words(astra, "2m00000001+0000009")
 
     assert "the table of stars has none" in said
-    assert "no result truncated after 8 bytes" in said
+    assert "distance none: truncated after 8 bytes" in said
     assert "(not there)" in said
 
 

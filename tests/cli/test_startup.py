@@ -22,7 +22,7 @@ for command in sys.argv[1:]:
 
 def test_help_loads_nothing_heavy():
     commands = ["", "init", "run", "srun", "status", "version", "ingest", "config", "models"]
-    commands += ["fetch", "simulate", "compare", "doctor", "create", "explain", "report", "trials"]
+    commands += ["fetch", "simulate", "compare", "doctor", "create", "explain", "report", "serve", "trials"]
 
     ran = subprocess.run([sys.executable, "-c", HELP, *commands], capture_output=True, text=True)
 
@@ -44,6 +44,7 @@ def test_help_loads_nothing_heavy():
         ["status"],
         ["doctor"],
         ["report"],
+        ["serve"],
         ["trials", "compare"],
         ["version"],
         ["fetch"],

@@ -171,7 +171,7 @@ def test_a_training_that_is_stopped_goes_on_with_the_same_command(survey, tmp_pa
     first = "".join(seen)
 
     assert process.returncode == (75 if number != signal.SIGKILL else -signal.SIGKILL), first
-    assert "epoch 2:" in first
+    assert "epoch 2 of" in first
     if number != signal.SIGKILL:
         assert "training stopped by" in first
         assert "run again to go on" in first
@@ -182,5 +182,5 @@ def test_a_training_that_is_stopped_goes_on_with_the_same_command(survey, tmp_pa
         process.terminate()
         process.stderr.read()
 
-    assert "epoch 1:" not in again
-    assert "epoch 2:" not in again
+    assert "epoch 1 of" not in again
+    assert "epoch 2 of" not in again

@@ -26,6 +26,29 @@ CONTRASTS = """() => {
 }"""
 
 
+#: Where the first point of a figure is on the screen, and the name of its star.
+POINT = """(place) => {
+  const view = Object.values(Bokeh.index).find((each) => place.contains(each.el));
+  const { data } = view.model.renderers.find((each) => each.data_source.tags.includes("stars")).data_source;
+  const { x_scale, y_scale } = view.frame;
+  const { x, y } = view.el.getBoundingClientRect();
+  return [x + x_scale.compute(data.x[0]), y + y_scale.compute(data.y[0]), data.name[0]];
+}"""
+
+#: What the boxes over figures say.
+TOOLTIP = """() => {
+  const said = (each) => each.className.includes("Tooltip") ? [each.shadowRoot.textContent] : [];
+  const texts = (root) => [...root.querySelectorAll("*")].filter((each) => each.shadowRoot)
+    .flatMap((each) => [...said(each), ...texts(each.shadowRoot)]);
+  return texts(document).join(" ");
+}"""
+
+#: The names of the stars that have a ring, once for each figure that shows it.
+RINGED = """() => Object.values(Bokeh.index).flatMap((view) => [...view.model.references()]
+  .filter((each) => each.tags?.includes("stars"))
+  .flatMap((source) => source.selected.indices.map((place) => source.data.name[place])))"""
+
+
 @pytest.fixture(scope="module")
 def wide(chromium, pages):
     """The report on a light screen, open for all tests: each leaves it as it was."""
@@ -101,6 +124,53 @@ def test_a_star_with_a_file_shows_its_spectrum_and_its_draws(wide):
     assert wide.faults == []
 
 
+def test_a_point_says_its_star_when_pointed_at_and_opens_it_when_clicked(wide):
+    page, place = wide.page, wide.page.locator("#plot-luminosity")
+    place.scroll_into_view_if_needed()
+    x, y, name = place.evaluate(POINT)
+
+    page.mouse.move(x, y)
+    wide.wait_for(f"({TOOLTIP})().includes('{name}')")
+    page.mouse.click(x, y)
+    wide.wait_for("document.querySelector('dialog[open]') !== null")
+
+    assert page.text_content("dialog[open] h2") == name
+    page.keyboard.press("Escape")
+    wide.wait_for("document.querySelector('dialog[open]') === null")
+    ringed = page.evaluate(RINGED)
+    assert set(ringed) == {name}
+    assert len(ringed) > 5
+    assert name in page.text_content("#chosen")
+    page.click("#chosen .clear")
+    assert page.evaluate(RINGED) == []
+    assert wide.faults == []
+
+
+def test_a_star_is_found_by_its_name_with_the_keyboard_alone(wide):
+    page = wide.page
+    names = page.evaluate("JSON.parse(document.getElementById('stars').textContent)")
+    listed = set(page.locator("button.star").all_text_contents())
+    name = next(each for each in names["name"] if each not in listed)
+
+    page.focus("#star-name")
+    page.keyboard.type("nobody")
+    page.keyboard.press("Enter")
+    refused = page.text_content("#found")
+    page.fill("#star-name", "")
+    page.keyboard.type(name.lower())
+    page.keyboard.press("Enter")
+    wide.wait_for("document.querySelector('dialog[open]') !== null")
+
+    assert f"nobody is not among the {len(names['name'])} that figures show as points" in refused
+    assert page.text_content("dialog[open] h2") == name
+    assert f"astra report --star {name}" in page.text_content("dialog[open]")
+    assert names["dist"][names["name"].index(name)] in page.text_content("dialog[open]")
+    page.keyboard.press("Escape")
+    wide.wait_for("document.activeElement.id === 'star-name'")
+    page.click("#chosen .clear")
+    assert wide.faults == []
+
+
 def test_the_theme_can_be_changed_and_the_figures_follow(wide):
     page = wide.page
     background = "getComputedStyle(document.body).backgroundColor"
@@ -125,3 +195,34 @@ def test_the_skip_link_is_the_first_stop_of_the_keyboard(chromium, pages):
     assert opened.page.evaluate("getComputedStyle(document.activeElement).left") == "8px"
     assert opened.page.locator("main section").count() == 5  # distances, place, two spectra, weights
     opened.page.close()
+
+
+TOOLTIPS = """() => {
+  const texts = [];
+  const look = (root) => root.querySelectorAll("*").forEach((e) => {
+    if (e.matches(".bk-Tooltip") && e.shadowRoot) texts.push(e.shadowRoot.textContent);
+    if (e.shadowRoot) look(e.shadowRoot);
+  });
+  look(document);
+  return texts.join(" ");
+}"""
+
+
+def test_a_line_of_a_spectrum_says_its_name_and_its_wavelength_when_pointed_at(chromium, pages):
+    opened = Opened(chromium, pages[1], whole=False)
+    page = opened.page
+    figure = page.locator("[data-figure$=-blue]").first
+
+    figure.scroll_into_view_if_needed()
+    opened.wait_for("document.querySelector('[data-figure$=-blue]').dataset.drawn === 'done'")
+    box = figure.bounding_box()
+    said = ""
+    for step in range(0, 400, 2):
+        page.mouse.move(box["x"] + 200 + step, box["y"] + 60)
+        said = page.evaluate(TOOLTIPS)
+        if "from Smith 2013" in said:
+            break
+
+    assert "Å, from Smith 2013" in said
+    assert opened.faults == []
+    page.close()

@@ -11,7 +11,18 @@ from hypothesis.extra import numpy as arrays
 
 from astra.report.population import R_SUN, Z_SUN, galactocentric, graticule, mollweide
 from astra.report.result_arrays import CLASSES, UNKNOWN, classify, colour
-from astra.report.summaries import density, histogram, running, steps, summary
+from astra.report.summaries import (
+    LeftOut,
+    bins_for,
+    density,
+    ends_of,
+    histogram,
+    running,
+    running_evenly,
+    steps,
+    summary,
+    within,
+)
 
 LONGITUDES, LATITUDES = st.floats(0, 359.9), st.floats(-89.9, 89.9)
 
@@ -142,3 +153,39 @@ def test_a_colour_is_dereddened_and_fillers_have_none():
 
     assert found[0] == pytest.approx(1 - 1.5 * 0.2)
     assert np.isnan(found[1:]).all()
+
+
+@given(arrays.arrays(float, (2, 40), elements=FLOATS), st.booleans())
+def test_each_star_is_inside_the_axes_outside_or_without_a_place(values, flipped):
+    x_range = (1000.0, -1000.0) if flipped else (-1000.0, 1000.0)
+
+    found = LeftOut.of(*values, x_range, (-10, 10))
+
+    assert found.total == 40 == within(*values, x_range, (-10, 10)).sum() + found.outside + found.absent
+
+
+@given(arrays.arrays(float, st.integers(1, 150), elements=st.floats(-1e6, 1e6)))
+def test_no_one_of_few_stars_is_outside_of_a_range_that_leaves_out_a_share(values):
+    low, high = ends_of(values, least=(0, 1))
+
+    assert low <= values.min() <= values.max() <= high
+
+
+def test_a_histogram_has_bins_as_its_stars_can_fill():
+    found = [bins_for(stars, 80) for stars in (1, 30, 150, 1000, 10_000, 10**6)]
+
+    assert found == sorted(found)
+    assert found[0] == 5
+    assert found[-1] == 80
+    assert 10 <= found[2] <= 20
+
+
+def test_running_percentiles_of_equal_numbers_lie_where_the_stars_are():
+    x = np.append(np.linspace(0, 1, 90), np.linspace(10, 11, 10))
+
+    found = running_evenly(x, 2 * x, 4)
+
+    np.testing.assert_allclose(found.median, 2 * found.x)
+    assert len(found.x) == 4
+    assert found.x[2] < 1
+    assert len(running_evenly(x[:9], x[:9], 4).x) == 0

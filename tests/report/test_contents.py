@@ -106,7 +106,7 @@ def test_the_section_on_gaia_says_where_there_is_no_zero_point_and_weighted_dist
     assert "as published" not in corrected
     assert "For 1 of them, Gaia's parallax has its zero-point taken off" in both
     assert (
-        "Where the zero-point is not known (1 stars), it is as published, and\n<code>weighted_parallax</code>"
+        "Where the zero-point is not known (1 star), it is as published, and\n<code>weighted_parallax</code>"
         in both
     )
 

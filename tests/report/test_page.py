@@ -17,7 +17,7 @@ from astra.database.connection import open_database
 from astra.models import AstroNNdist
 from astra.report.making import make_report
 
-VOID = {"br", "meta"}
+VOID = {"br", "input", "meta"}
 
 
 class Page(HTMLParser):

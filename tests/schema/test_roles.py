@@ -176,6 +176,30 @@ def test_a_reader_reads_the_tables_the_view_and_the_status(astra, three_stars, b
     assert astra("status", "--metrics", "-")[0] == astra("status", "--check", *by_night)[0] == 0
 
 
+def test_a_reader_need_not_name_the_schema(astra, three_stars, become, prefix):
+    roles(astra, prefix)
+
+    with contextlib.closing(psycopg2.connect(become(f"{prefix}_reader"))) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT count(*) FROM distances WHERE good AND primary_spectrum")
+        assert cursor.fetchone() == (0,)
+        cursor.execute("SHOW search_path")
+        assert cursor.fetchone() == ('"$user", public, astra',)
+
+
+def test_where_sql_finds_its_tables_is_left_as_it_was_set(astra, survey, prefix):
+    with contextlib.closing(psycopg2.connect(survey)) as connection:
+        connection.autocommit = True
+        name = connection.info.dbname
+        connection.cursor().execute(f'ALTER DATABASE "{name}" SET search_path = other')
+    roles(astra, prefix)
+
+    with contextlib.closing(psycopg2.connect(survey)) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SHOW search_path")
+        assert cursor.fetchone() == ("other",)
+
+
 @pytest.mark.parametrize(
     "statement",
     [

@@ -104,6 +104,10 @@ def test_while_others_take_from_the_same_the_total_falls_and_they_are_faster_tog
 
     assert pace.seconds_left(40.0) == pytest.approx((4000 - 40 * 40) / 40)
 
+    pace.update(50.0, 500, pace.total)
+
+    assert pace.seconds_left(50.0) == pytest.approx((4000 - 40 * 50) / 40)
+
 
 def test_nothing_is_known_before_something_is_done():
     pace = Pace()

@@ -21,7 +21,7 @@ from astra.catalogue.query import Rows
 from astra.catalogue.table import Batch, values
 from astra.database.sql import all_rows, batches
 from astra.errors import UsageError
-from astra.models import Distance
+from astra.models import Distance, filters
 from astra.models.filters import Filter, Formulas
 from astra.schema.packages import check_task
 from astra.tasks.contract import Task
@@ -110,7 +110,12 @@ class Question:
         Raises:
             UsageError: It is not valid.
         """
-        return None if self.order is None else Formulas(self.order, self.known, "--order", ordering=True)
+        if self.order is None:
+            return None
+        # What was given a name can be ordered by it.
+        named = (filters.Column(each.name, each.name, each.kind) for each in self.wanted.formulas)
+        known = {column.name.lower(): column for column in (*self.known, *named)}
+        return Formulas(self.order, list(known.values()), "--order", ordering=True)
 
     def check(self) -> None:
         """Check it before any work.
@@ -208,7 +213,7 @@ class Answer:
     def _in_order(self) -> Iterator[list[tuple]]:
         keys = [
             peewee.NodeList((each.node, peewee.SQL("DESC NULLS LAST" if each.descends else "ASC NULLS LAST")))
-            for each in self._question.ordered(self._database, self._rows.of)
+            for each in self._question.ordered(self._database, self._of)
         ]
         query = self._select().order_by(*keys, self._key).limit(self._question.limit)
         return batches(self._database, query)
@@ -222,6 +227,11 @@ class Answer:
                 yield batch
             if left == 0:
                 return
+
+    def _of(self, column: filters.Column) -> peewee.Node:
+        if isinstance(column, Column):
+            return self._rows.of(column)
+        return next(each.node for each in self._formulas if each.name == column.name)
 
     def _select(self) -> peewee.Select:
         return self._rows.query(*(formula.node for formula in self._formulas))

@@ -14,7 +14,7 @@ One file for each command, named after it, with a function of this name or, for 
     init.py, ingest/, fetch.py, run.py, srun.py, status.py
     trials.py, trials_compare.py
     show.py, query.py, create.py, report.py, serve.py, explain.py
-    models.py, simulate.py, train.py, compare.py
+    models.py, models_compare.py, simulate.py, train.py, compare.py
     config.py, doctor.py, tasks.py, completion.py, help.py
 """
 

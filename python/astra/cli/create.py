@@ -67,7 +67,8 @@ def create(asked: _Arguments) -> None:
 
     ending, made = Ending(), None
     with reporting(ending, note) as stop:
-        stop.waits_for = lambda: "ends with the rows in hand, and leaves no file"
+        left = "" if asked.request.output == STDOUT else ", and leaves no file"
+        stop.waits_for = lambda: f"ends with the rows in hand{left}"
         from astra.catalogue.create import Request
         from astra.catalogue.create import create as write
         from astra.database.connection import database

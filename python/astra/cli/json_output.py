@@ -105,6 +105,9 @@ PRINTED = {
         filled_by error corrected estimated_s) effects(task pending stale kept earlier)
         unknown_until worker_count errors estimated_s
     """,
+    "models compare": """
+        first second spectra distances
+    """,
     "models list": """
         models_dir models(name path place format bytes sha256 range error chosen_by hidden_by
         earlier_default) error
@@ -114,7 +117,7 @@ PRINTED = {
         widens_errors components cost_of_a_detector calibration_nodes details use
     """,
     "report": """
-        task path bytes spectra stars good clean warn bad flags weights_used(name sha256) elapsed_s
+        task path bytes spectra stars good clean warn bad flags weights_used(name sha256) elapsed_s pages
     """,
     "run": f"""
         task v_astra run_pk {_SUM} fill filled flags withheld withheld_reasons kept pending
@@ -198,6 +201,7 @@ MEANINGS = {
     "exit_code": "What the process, or a process, ends with",
     "factor": "What values are multiplied by",
     "fetched": "Files that were fetched",
+    "first": "The first model",
     "files": "Files that were asked for",
     "fill": "What was filled, as --fill names it; null: a run that measures",
     "filled": "Rows that were filled",
@@ -276,6 +280,7 @@ MEANINGS = {
     "pairs": "Spectra with a row in both",
     "parameters": "Numbers that were trained",
     "parts": "What would be done, in its order",
+    "pages": "How many pages of single stars were written beside",
     "path": "The file",
     "pending": "Spectra that wait; null: not counted",
     "pending_before": "Spectra that waited at the start",
@@ -298,6 +303,7 @@ MEANINGS = {
     "said": "What was found",
     "scatter": "Median of |distance / true distance - 1| of unflagged stars",
     "scatter_of_all": "The same of all stars",
+    "second": "The model that is compared with it",
     "seed": "Seed of the dropout masks",
     "seen": "Files or rows that were read",
     "settings": "Value and origin of the settings, by setting",

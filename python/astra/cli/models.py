@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from astra.cli.console import AsJson, examples, say, say_json, say_table
+from astra.cli import models_compare
+from astra.cli.console import AsJson, examples, note, say, say_json, say_table
 
 if TYPE_CHECKING:
     from astra.config import Settings
     from astra.pipelines.astronn_dist.weights.library import InForce, Listed
 
-app = typer.Typer(help="List, inspect and import models (weights).", rich_markup_mode=None)
+app = typer.Typer(help="List, inspect, compare, import and remove models (weights).", rich_markup_mode=None)
+
+app.command(epilog=models_compare.EXAMPLES)(models_compare.compare)
 
 EXAMPLES_LIST = examples(
     "astra models list",
@@ -26,7 +29,16 @@ EXAMPLES_SHOW = examples(
 EXAMPLES_IMPORT = examples(
     "astra models import astroNN_dist_model_parameter.pt --name dr17",
     "astra models import downloads/astroNN_gaia_dr17_model_3 --name dr17 --overwrite",
+    'astra models import mine.pt --name mine --describe "DR17 giants" --range "giants of 3800 to 5200 K"',
     "astra run astronn_dist --weights dr17",
+)
+EXAMPLES_CARD = examples(
+    "astra models card",
+    "astra models card mine.safetensors > mine.md",
+)
+EXAMPLES_REMOVE = examples(
+    "astra models remove dr17",
+    "astra models remove dr17 --force",
 )
 
 
@@ -74,19 +86,85 @@ def show(
         _say_model(found)
 
 
+@app.command(epilog=EXAMPLES_CARD)
+def card(
+    name: Annotated[str | None, typer.Argument(help="A name or a path; default: the one in force.")] = None,
+) -> None:
+    """Print the card of a model as Markdown: its stars, its range of validity, its own test."""
+    from astra.config import load_settings
+    from astra.pipelines.astronn_dist.weights import card, library
+    from astra.pipelines.astronn_dist.weights.files import load_weights
+
+    settings = load_settings()
+    path = library.path_of(name, settings, _in_force(settings))
+    say(card.card(load_weights(path, "see `astra models list`")).rstrip())
+
+
 @app.command("import", epilog=EXAMPLES_IMPORT)
 def import_model(
     path: Annotated[str, typer.Argument(help="A .pt checkpoint, an astroNN folder or a .safetensors file.")],
     name: Annotated[str, typer.Option(help="What --weights shall call it.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model of this name.")] = False,
+    describe: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What it is, in place of what its maker says.")
+    ] = None,
+    valid_for: Annotated[
+        str | None,
+        typer.Option("--range", metavar="TEXT", help="What it is good for, as you state it."),
+    ] = None,
 ) -> None:
-    """Convert a model of any format to .safetensors in ASTRA_MODELS_DIR, under a name of your choice."""
+    """Convert a model of any format to .safetensors in ASTRA_MODELS_DIR, under a name of your choice.
+
+    A range is what `astra run` and `astra models list` print, and what each run notes. It is a statement:
+    nothing is computed from it. The file keeps that you stated it, and what its maker did.
+    """
     from astra.config import expand_path, load_settings
     from astra.pipelines.astronn_dist.weights import library
 
-    found = library.import_model(expand_path(path), name, load_settings(), overwrite=overwrite)
+    found = library.import_model(
+        *(expand_path(path), name, load_settings()),
+        overwrite=overwrite,
+        description=describe,
+        valid_for=valid_for,
+    )
     say(f"imported: {_clean(found['path'])} (sha256 {found['sha256'][:12]})")
+    if not found["range"]:
+        note("its range of validity is not stated; --range TEXT --overwrite states one")
     say(f"to use it: {_clean(found['use'])}")
+
+
+@app.command(epilog=EXAMPLES_REMOVE)
+def remove(
+    name: Annotated[str, typer.Argument(help="The name of an imported model.")],
+    force: Annotated[bool, typer.Option("--force", help="Also if results are from it.")] = False,
+) -> None:
+    """Remove a model from ASTRA_MODELS_DIR. Results stay, and so does the file that it was imported from.
+
+    Refused are the models of the package, the one that the configuration names and, without --force, one
+    that has made results in the configured database: runs that go on with these need it. Exit codes: 0
+    removed; 2 refused; 69 database not reachable; 78 no such model, or it cannot be removed.
+    """
+    from astra.config import load_settings
+    from astra.errors import UsageError
+    from astra.pipelines.astronn_dist.weights import library
+    from astra.pipelines.astronn_dist.weights.files import identify
+    from astra.running.uses import rows_made_with
+
+    settings = load_settings()
+    path = library.removable(name, settings)
+    sha256 = identify(path)[1]
+    rows = rows_made_with(sha256, settings)
+    made = ", ".join(f"{count:,} in {table}" for table, count in rows.items())
+    if made and not force:
+        raise UsageError(
+            f"cannot remove {name}: results are from it ({made}), and runs that go on with these need it; "
+            "--force removes it all the same, and leaves the results"
+        )
+    library.remove_model(path)
+    say(f"removed: {_clean(path)} (sha256 {sha256[:12]})")
+    if made:
+        say(f"its results stay: {made}")
+        say("a run that goes on with them needs the same file; others need --overwrite")
 
 
 def _in_force(settings: "Settings") -> "InForce":
@@ -149,7 +227,7 @@ def _say_model(found: dict[str, Any]) -> None:
         "format": f"{found['format']}, {found['bytes'] / 1e6:.1f} MB",
         "parameters": f"{found['parameters']:,}",
         "labels_std": f"{found['labels_std']:.6g} mas",
-        "range of validity": found["range"] or "not stated",
+        "range of validity": _stated(found),
         "widens errors out of range": widens,
         "adds for a lost detector": lost,
         "calibrated by luminosity and S/N": f"yes (at {nodes} nodes)" if nodes else "no",
@@ -157,6 +235,11 @@ def _say_model(found: dict[str, Any]) -> None:
     }
     say("\n".join(line for name, value in facts.items() for line in _lines(name, value)))
     say(f"to use it: {_clean(found['use'])}")
+
+
+def _stated(found: dict[str, Any]) -> str:
+    by = " (stated at import)" if "range" in found["details"].get("stated_by_importer", ()) else ""
+    return (found["range"] or "not stated") + by
 
 
 def _lines(name: str, value: Any, indent: str = "") -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from astra.cli.console import note, say
+from astra.cli.console import fail, note, say
 from astra.system.pace import Pace, about
 from astra.system.signals import answered
 from astra.system.telling import listening
@@ -95,7 +95,7 @@ def progress(what: str, parallel: int = 1) -> Iterator[Shown]:
     Yields:
         A function that takes what is done, and the total where it is known.
     """
-    with _bar(what, parallel) if sys.stderr.isatty() else _lines(what, parallel) as shown, _ctrl_c_answered():
+    with _ctrl_c_answered(), _bar(what, parallel) if sys.stderr.isatty() else _lines(what, parallel) as shown:
         yield shown
 
 
@@ -211,6 +211,7 @@ def _ctrl_c_answered() -> Iterator[None]:
         yield
         return
     from astra.database.connection import database, interrupt
+    from astra.running.ending import KEYBOARD_INTERRUPT
 
     over = threading.Event()
     # The one of this thread, which hears nothing while it waits for an answer.
@@ -224,5 +225,8 @@ def _ctrl_c_answered() -> Iterator[None]:
     with answered(answer):
         try:
             yield
+        except KeyboardInterrupt:
+            fail("interrupted", KEYBOARD_INTERRUPT)
+            raise
         finally:
             over.set()

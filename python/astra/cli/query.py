@@ -171,8 +171,6 @@ def _as_table(columns: "tuple[Column, ...]", rows: list[tuple]) -> "Table":
         heads = [column.name for column in columns]
     made = table(None, heads, words)
     made.padding = (0, 1, 0, 0)
-    for column in made.columns:
-        column.no_wrap = True
     shown = [_cells(found, column) for found, column in zip(zip(*rows, strict=True), columns, strict=True)]
     for row in zip(*shown, strict=True):
         made.add_row(*(Text(cell, "dim" if cell == _NULL else "") for cell in row))

@@ -13,6 +13,8 @@ from astra.system.arguments import expanded
 EXAMPLES = examples(
     "astra report astronn_dist",
     "astra report astronn_dist --output distances.html --overwrite",
+    "astra report astronn_dist --stars --output pages/index.html",
+    "astra report astronn_dist --labels allStar-dr17-synspec_rev1.fits",
     "astra report --star 2M17334253-1654573",
     "astra report astronn_dist --json",
 )
@@ -25,6 +27,13 @@ Output = Annotated[
     Path | None,
     typer.Option(metavar="PATH", help="The file to write; else TASK-report.html, or star-STAR.html."),
 ]
+Stars = Annotated[
+    bool, typer.Option("--stars", help="A page of each star too, in stars/ beside the file, linked from it.")
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(metavar="TABLE", help="A table with teff and logg of the stars, for M_Ks against them."),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 
 
@@ -32,6 +41,8 @@ def report(
     task: TaskName = "astronn_dist",
     star: Star = None,
     output: Output = None,
+    stars: Stars = False,
+    labels: Labels = None,
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
@@ -46,14 +57,17 @@ def report(
 
     task = short_name(task)
     by_default = f"{task}-report.html" if star is None else f"star-{_NOT_IN_A_NAME.sub('_', star)}.html"
-    output = expanded(output or Path(by_default))
-    found = making.check(task, output, star, overwrite=overwrite)
+    output, labels = expanded(output or Path(by_default)), labels and expanded(labels)
+    found = making.check(task, output, star, overwrite=overwrite, stars=stars, labels=labels)
     with database_session() as settings, stages():
-        made = making.make_report(output, settings, star, task=found, overwrite=overwrite)
+        options = {"overwrite": overwrite, "stars": stars, "labels": labels}
+        made = making.make_report(output, settings, star, task=found, **options)
     if as_json:
         say_json(made.as_json(), "report")
         return
     counted = {"good": made.good, "clean": made.clean, "warn": made.warn, "bad": made.bad}
     known = [f"{name} {count:,}" for name, count in counted.items() if count is not None]
     say(f"spectra {made.spectra:,}, stars {made.stars:,}" + (f": {', '.join(known)}" if known else ""))
+    if stars:
+        say(f"pages of stars: {made.pages:,}, in {making.folder_of(made.output)}")
     say(f"written: {made.output} ({made.bytes / 1e6:.1f} MB, {made.elapsed:.1f} s)")

@@ -15,7 +15,7 @@ EXAMPLES = """Examples:
 
   astra train astronn_dist --from database --output dr17.safetensors --device cuda
 
-  astra train astronn_dist --from database --output dr17.safetensors --max-ruwe 1.2 --zero-point -0.029
+  astra train astronn_dist --from database --output dr17.safetensors --max-ruwe 1.2 --zero-point -0.034
 
   astra run astronn_dist --weights dr17.safetensors
 """

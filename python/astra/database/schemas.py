@@ -24,6 +24,13 @@ JOIN pg_description ON objoid = attrelid AND objsubid = attnum AND classoid = 'p
 JOIN pg_class AS commented ON commented.oid = attrelid
 WHERE relnamespace = current_schema()::regnamespace AND relname = %s
 """
+_SEARCHED = """
+SELECT pg_has_role(datdba, 'USAGE'), quote_ident(datname), EXISTS (
+    SELECT 1 FROM pg_db_role_setting, unnest(setconfig) AS setting
+    WHERE setdatabase = pg_database.oid AND setrole = 0 AND starts_with(setting, 'search_path=')
+)
+FROM pg_database WHERE datname = current_database()
+"""
 _INVALID = """
 SELECT 1 FROM pg_index JOIN pg_class AS index ON index.oid = indexrelid
 WHERE relnamespace = current_schema()::regnamespace AND relname = %s AND NOT indisvalid
@@ -62,6 +69,19 @@ def create_schema(database: peewee.Database, name: str) -> None:
     found = database.execute_sql("SELECT 1 FROM pg_namespace WHERE nspname = %s", (name,)).fetchone()
     if not found:
         database.execute_sql(f'CREATE SCHEMA IF NOT EXISTS "{name}"')
+        for statement in letting_find(database, name):
+            database.execute_sql(statement)
+
+
+def letting_find(database: peewee.Database, schema: str) -> list[str]:
+    """The statement by which SQL of any login finds the tables of a schema without its name, after others.
+
+    It is not a setting of the roles: a login has none of what is set for roles that it is a member of. There
+    is no statement where the database has a setting already, or has another owner.
+    """
+    may, name, is_set = database.execute_sql(_SEARCHED).fetchone()
+    path = f'"$user", public, "{schema}"'
+    return [f"ALTER DATABASE {name} SET search_path = {path}"] if may and not is_set else []
 
 
 def refuse_hidden_schema(database: peewee.Database) -> None:

@@ -2,11 +2,12 @@
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 
+import numpy as np
 import peewee
 
 from astra.errors import UsageError
@@ -105,7 +106,7 @@ def compare(folder: Path) -> list[Compared]:
     Raises:
         UsageError: There is no truth in the folder, or it is of another form.
     """
-    stars = _read_truth(folder / TRUTH)
+    stars = read_truth(folder)
     for ids in peewee.chunked(list(stars), CHUNK):
         query = Distance.select().where(Distance.field == FIELD, Distance.sdss4_apogee_id << list(ids))
         for row in query:
@@ -155,8 +156,25 @@ def _compared(star: Compared, row: Distance) -> Compared:
     return replace(star, dist=row.dist, e_dist=row.e_dist, good=bool(row.good), flags=tuple(flags))
 
 
-def _read_truth(path: Path) -> dict[str, Compared]:
-    """The stars of a simulation, without results, by their APOGEE ids."""
+def results_of(
+    star: Compared, columns: Mapping[str, np.ndarray], spectrum_flags: np.ndarray, place: int
+) -> Compared:
+    """A simulated star with what the columns of results say of it at this place."""
+    good = not columns["flag_bad"][place] and not spectrum_flags[place] & Distance.NOT_GOOD
+    dist, e_dist = (float(columns[name][place]) for name in ("dist", "e_dist"))
+    return replace(star, dist=dist, e_dist=e_dist, good=bool(good), flags=())
+
+
+def read_truth(path: Path) -> dict[str, Compared]:
+    """The stars of a simulation, without results, by their APOGEE ids.
+
+    Args:
+        path: The file, or the folder that ``astra simulate`` has filled.
+
+    Raises:
+        UsageError: There is no truth in the folder, or it is of another form.
+    """
+    path = path / TRUTH if path.name != TRUTH else path
     try:
         with path.open(newline="", encoding="utf-8") as lines:
             rows = [

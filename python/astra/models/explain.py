@@ -1,5 +1,6 @@
 """Flags in words."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -237,8 +238,10 @@ def _value(
         value = int(name, 0 if name[:2] in ("0x", "0b", "0o") else 10)
     except ValueError:
         known = dict.fromkeys([*named, *summaries])
-        elsewhere = [f"{flag} of {column}" for flag, column in others.items() if flag not in known]
-        meant = nearest(word, [*known, *elsewhere])
+        meant = nearest(name, known, None) or nearest(name, others, None)
+        for flag in others.keys() - known:
+            meant = re.sub(rf"\b{flag}\b", f"{flag} of {others[flag]}", meant)
+        meant = meant or nearest(name, known)
         raise UsageError(f"{word!r} is neither a number nor a flag of {kind}{meant}") from None
     if not 0 <= value < 1 << _BITS:
         raise UsageError(f"not a value of {kind}: {word!r} is not between 0 and 2^{_BITS} - 1")

@@ -178,7 +178,7 @@ class _Parsed:
             self._tree = _parsed(text, start)
             # Translated for no database, to find all faults of the text now.
             used: list[Column] = []
-            self._translate(
+            self._plain = self._translate(
                 peewee.SqliteDatabase(None), lambda column: used.append(column) or peewee.SQL(column.key)
             )
         except _Fault as fault:
@@ -225,7 +225,11 @@ class Filter(_Parsed):
 
 
 class Formulas(_Parsed):
-    """Columns, and what is computed from them, between commas."""
+    """Columns, and what is computed from them, between commas.
+
+    Attributes:
+        formulas: They, for no database.
+    """
 
     def __init__(self, text: str, columns: Sequence[Column], option: str, *, ordering: bool) -> None:
         """Parse them.
@@ -241,6 +245,7 @@ class Formulas(_Parsed):
         """
         self._ordering = ordering
         super().__init__(text, columns, option, "formulas")
+        self.formulas: tuple[Formula, ...] = self._plain
 
     def __call__(
         self, database: peewee.Database, node: Callable[[Column], peewee.Node]

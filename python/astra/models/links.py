@@ -3,6 +3,7 @@
 Nothing here asks the network; an address is text.
 """
 
+import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -35,20 +36,23 @@ class Coordinates:
         }
 
 
+_2MASS = re.compile(r"2M(\d{8}[+-]\d{7})")
+
+
 def in_hours(angle: float) -> str:
     """An angle [deg] in hours, minutes and seconds of time, as in ``17h33m42.54s``."""
-    hours, minutes, seconds = _parts(angle % 360 / 15, 2)
+    hours, minutes, seconds = sexagesimal(angle % 360 / 15, 2)
     return f"{hours % 24:02d}h{minutes:02d}m{seconds}s"
 
 
 def in_degrees(angle: float, *, sign: bool = False) -> str:
     """An angle [deg] in degrees, minutes and seconds of arc, as in ``−16°54′57.3″``."""
-    degrees, minutes, seconds = _parts(abs(angle), 1)
+    degrees, minutes, seconds = sexagesimal(abs(angle), 1)
     before = ("−" if angle < 0 else "+") if sign or angle < 0 else ""
     return f"{before}{degrees:02d}°{minutes:02d}′{seconds}″"
 
 
-def _parts(units: float, digits: int) -> tuple[int, int, str]:
+def sexagesimal(units: float, digits: int) -> tuple[int, int, str]:
     """Whole units, their sixtieths, and sixtieths of these with so many digits; rounded once, so never 60."""
     minutes, rest = divmod(round(units * 3600 * 10**digits), 60 * 10**digits)
     return *divmod(minutes, 60), f"{rest / 10**digits:0{3 + digits}.{digits}f}"
@@ -78,6 +82,9 @@ def links_of(source: Source | None) -> dict[str, str]:
     if gaia := source.gaia_dr3_source_id:
         found["Gaia DR3 in VizieR"] = f"https://vizier.cds.unistra.fr/viz-bin/VizieR-S?Gaia%20DR3%20{gaia}"
         found["Simbad by Gaia id"] = f"https://simbad.cds.unistra.fr/simbad/sim-id?Ident=Gaia+DR3+{gaia}"
+    if of_2mass := _2MASS.fullmatch(source.sdss4_apogee_id or ""):
+        name = quote(f"2MASS J{of_2mass[1]}")
+        found["Simbad by 2MASS name"] = f"https://simbad.cds.unistra.fr/simbad/sim-id?Ident={name}"
     if (place := coordinates_of(source)) is not None:
         ra, dec = f"{place.ra:.6f}", f"{place.dec:+.6f}"
         around = quote(f"{ra} {dec}")

@@ -4,8 +4,11 @@ arrays.py           columns as arrays, streamed; the results of any task
 result_arrays.py    the distances as arrays, and the class of each star
 summaries.py        from many stars to few numbers: percentiles, histograms, densities
 agreement.py        distances against Gaia's, spectra of one star, and the stars to look at
+labels.py           Teff and log g of the stars, from a table that is given
 contents.py         all that a report is made from, and where it comes from
 task_page.py        the page of any task: what its models say, and what it registered
+star_table.py       what a page says of each star that its figures show as a point
+losses.py           the section on what good and clean leave out
 star_details.py     single stars: their rows, their spectra, and their Monte Carlo draws, repeated
 page.py             HTML pages, which the training report shares: templates, style sheet and script
 figures.py          what all figures share: axes, colours, legends, hover

@@ -11,7 +11,7 @@ from astra.models.apogee import ApogeeSpectrum
 from astra.models.fields import flags_of
 from astra.pipelines.astronn_dist.distances.distance import BAD_RUWE
 from astra.report.result_arrays import CLASSES, UNKNOWN, Rows
-from astra.report.summaries import Summary, summary
+from astra.report.summaries import FEWEST, Summary, summary
 
 SNR_EDGES = (0, 50, 100, 200, np.inf)
 A_K_EDGES = (0, 0.05, 0.15, 0.4, np.inf)  # mag
@@ -150,6 +150,49 @@ def choices(rows: Rows) -> Choices:
     )
 
 
+@dataclass(frozen=True)
+class Field:
+    """A field of the survey: how many stars it has, their median pull, and its error."""
+
+    name: str
+    stars: int
+    median: float
+    error: float
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields whose median pull is farthest from that of all stars, in units of its error.
+
+    Attributes:
+        number: How many fields have ``FEWEST`` stars or more.
+        off: How many of them are off by more than 3 errors.
+        worst: The first of them.
+    """
+
+    number: int
+    off: int
+    worst: list[Field]
+
+
+def fields(rows: Rows, stars: Parallaxes, most: int = 8) -> Fields:
+    """Look for fields in which distances are nearer or farther than elsewhere."""
+    codes = rows["field"][stars.index]
+    order = np.argsort(codes, kind="stable")
+    found, starts = np.unique(codes[order], return_index=True)
+    names = list(rows.codes["field"])
+    numbers = [
+        (names[code], summary(part))
+        for code, part in zip(found.tolist(), np.split(stars.pull[order], starts[1:]), strict=True)
+        if names[code] and len(part) >= FEWEST
+    ]
+    known = [Field(name, part.n, part.median, part.e_median) for name, part in numbers if part.e_median > 0]
+    middle = summary(stars.pull).median
+    known.sort(key=lambda each: -abs(each.median - middle) / each.error)
+    off = sum(abs(each.median - middle) > 3 * each.error for each in known)
+    return Fields(len(known), off, known[:most])
+
+
 # > Spectra of one star
 
 
@@ -161,12 +204,14 @@ class Repeats:
 
     Attributes:
         stars: How many stars have such a pair.
+        index: The rows of the others.
         difference: L_fakemag of the other over that of the best, minus 1.
         pull: The difference in L_fakemag in units of both errors together.
         model_pull: The same, of the model part of the errors alone.
     """
 
     stars: int
+    index: np.ndarray
     difference: np.ndarray
     pull: np.ndarray
     model_pull: np.ndarray
@@ -189,7 +234,7 @@ def repeats(rows: Rows) -> Repeats:
             (value - reference) / np.hypot(rows[error][others], rows[error][first])
             for error in ("e_L_fakemag", "e_model_L_fakemag")
         ]
-    return Repeats(len(np.unique(rows["source_pk"][others])), value / reference - 1, *pulls)
+    return Repeats(len(np.unique(rows["source_pk"][others])), others, value / reference - 1, *pulls)
 
 
 # > Stars to look at
@@ -197,14 +242,18 @@ def repeats(rows: Rows) -> Repeats:
 #: How many of each kind, and at least how many with each flag of a result, and of a spectrum.
 WORST, PER_RESULT_FLAG, PER_SPECTRUM_FLAG = 6, 3, 1
 
+#: Of so few spectra the table shows all.
+FEW = 30
+
 PULL = "far from Gaia's parallax"
 ERROR = "most uncertain of the good"
 NO_RESULT = "no result"
 FLAGGED = "has a flag"
+ALL = "all are listed"
 
 
 def outliers(rows: Rows, stars: Parallaxes) -> dict[int, str]:
-    """Choose the rows to look at: the worst of their kind, and some with each flag.
+    """Choose the rows to look at: the worst of their kind, and some with each flag; of few, all by distance.
 
     Returns:
         The index of each row, and the first reason to show it.
@@ -233,4 +282,7 @@ def outliers(rows: Rows, stars: Parallaxes) -> dict[int, str]:
             shown = sum(bool(rows[column][index] & flag.value) for index in chosen)
             if shown < least:
                 take(FLAGGED, marked(column, flag.value), least - shown)
+    if len(rows) <= FEW:
+        by_distance = np.lexsort((rows["spectrum_pk"], rows["dist"])).tolist()
+        return dict.fromkeys(by_distance, ALL)
     return chosen

@@ -16,10 +16,10 @@ from astra.models import Source
 from astra.pipelines.astronn_dist.distances.distance import BAD_RUWE
 from astra.report.agreement import Parallaxes
 from astra.report.contents import Contents
-from astra.report.figures import add_line, add_running, embed, log_ticks, plot_density
+from astra.report.figures import add_rule, add_running, embed, log_ticks, plot_cloud
 from astra.report.page import RESULTS, macros, number
 from astra.report.result_arrays import Rows
-from astra.report.summaries import Summary, ends_of, log_steps, median, running, summary
+from astra.report.summaries import Summary, ends_of, median, padded, running_evenly, summary
 
 #: Gaia's parallax over its error is above this.
 LEAST_SIGNIFICANCE = 5
@@ -40,6 +40,7 @@ class Compared:
     Attributes:
         ours: The column of our distance: ``dist``, or ``best_dist``, which Gaia may be a part of.
         theirs: As in ``KINDS``.
+        index: Their rows.
         distance: Theirs [pc].
         ratio: Ours over theirs.
         summary: Of the ratios.
@@ -49,6 +50,7 @@ class Compared:
 
     ours: str
     theirs: str
+    index: np.ndarray
     distance: np.ndarray
     ratio: np.ndarray
     summary: Summary
@@ -75,7 +77,7 @@ def _compared(rows: Rows, stars: Parallaxes, ours: str, kind: str) -> Compared:
     relative = 0.5 * (theirs["hi"] - theirs["lo"])[chosen] / distance
     full = np.hypot(relative, (stars.e_spectroscopic / stars.spectroscopic)[chosen])
     stated = median(full) if ours == "dist" else np.nan
-    return Compared(ours, KINDS[kind], distance, ratio, summary(ratio), stated)
+    return Compared(ours, KINDS[kind], stars.index[chosen], distance, ratio, summary(ratio), stated)
 
 
 def bailer_jones(contents: Contents) -> str:
@@ -84,24 +86,26 @@ def bailer_jones(contents: Contents) -> str:
     if not any(np.isfinite(rows[name]).any() for name in BAILER_JONES):
         return ""
     found = comparisons(rows, stars)
-    figures = [_figure(each) for each in found if each.ours == "dist"]
+    figures = [_figure(contents, each) for each in found if each.ours == "dist"]
     chosen = stars.index[significant(rows, stars)]
     unknown = int(np.isnan(rows["not_clean"][chosen]).sum())
     return macros(RESULTS).bailer_jones(found, figures, unknown, LEAST_SIGNIFICANCE, f"{BAD_RUWE:g}")
 
 
-def _figure(found: Compared) -> dict[str, Any]:
+def _figure(contents: Contents, found: Compared) -> dict[str, Any]:
     x, y = found.distance, found.ratio
     low, high = ends_of(x, least=_DISTANCES, share=0.002)
     bottom, top = ends_of(y, least=_RATIOS, share=0.002)
-    x_range, y_range = np.log10([low, high]).tolist(), np.log10([bottom, top]).tolist()
+    x_range, y_range = padded(*np.log10([low, high])), padded(*np.log10([bottom, top]))
     labels = (f"{found.theirs} distance [pc]", f"dist / {found.theirs}")
-    canvas, outside = plot_density(labels, np.log10(x), np.log10(y), x_range, y_range, _CELLS)
+    points = {"pointed": contents.pointed, "index": found.index}
+    canvas, left_out = plot_cloud(labels, np.log10(x), np.log10(y), x_range, y_range, _CELLS, **points)
     log_ticks(canvas.xaxis[0], low, high)
     log_ticks(canvas.yaxis[0], bottom, top, (1, 1.5, 2, 3, 5, 7))
-    add_line(canvas, x_range, [0, 0], "ink", line_width=1)
-    add_running(canvas, running(x, y, log_steps(low, high, _BINS)), log_y=True)
-    return {"plot": embed(f"bailer-jones-{found.theirs}", canvas), "compared": found, "outside": outside}
+    add_rule(canvas, "ink", y=0, line_width=1)
+    trend = running_evenly(x, y, _BINS)
+    numbers = {"has_trend": add_running(canvas, trend, log_y=True), "left_out": left_out}
+    return {"plot": embed(f"bailer-jones-{found.theirs}", canvas), "compared": found} | numbers
 
 
 def of_star(source: Source | None) -> Iterator[tuple[str, str]]:

@@ -1,8 +1,9 @@
 """All that a report is made from: the results of a task, what follows from them, and where they come from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from astra.models.pipeline import is_newest
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.report.agreement import Parallaxes, Repeats, outliers, parallaxes, repeats
 from astra.report.arrays import Arrays, read_results
+from astra.report.figures import Pointed
+from astra.report.labels import Labels, read_labels
 from astra.report.result_arrays import Rows, read_rows
 from astra.status.overview import common_reasons
 from astra.system.version import version_integer_to_string
@@ -77,12 +80,16 @@ class Contents(TaskContents):
 
     Attributes:
         outliers: The indices of rows to look at, and why.
+        pointed: What figures show as points; those that are made of these contents add to it.
+        labels: Teff and log g, if a table of them was given.
     """
 
     rows: Rows
     parallaxes: Parallaxes
     repeats: Repeats
     outliers: dict[int, str]
+    pointed: Pointed = field(default_factory=Pointed)
+    labels: Labels | None = None
 
     def pull_of(self, spectrum_pk: int) -> float:
         """The pull of a spectrum against Gaia; NaN where it is not compared."""
@@ -96,20 +103,24 @@ def gather_results(task: Task) -> TaskContents:
     return TaskContents(**_facts(task, rows, task.output_model, is_newest(task.output_model)))
 
 
-def gather(spectra: Sequence[int] | None = None) -> Contents:
+def gather(spectra: Sequence[int] | None = None, labels: Path | None = None) -> Contents:
     """Read the distances of the open database, and compute what the report shows; only within ``snapshot``.
 
     Args:
         spectra: Keys of few spectra; ``None`` takes all.
+        labels: A table with Teff and log g of the stars.
     """
     rows = read_rows(spectra)
     compared = parallaxes(rows)
     shown = [] if spectra is None else [Distance.spectrum_pk << list(spectra)]
+    listed = outliers(rows, compared)
     return Contents(
         **_facts(astronn_dist, rows, Distance, *shown),
         parallaxes=compared,
         repeats=repeats(rows),
-        outliers=outliers(rows, compared),
+        outliers=listed,
+        pointed=Pointed(listed),
+        labels=labels and read_labels(labels, rows),
     )
 
 

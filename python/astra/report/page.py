@@ -7,7 +7,7 @@ that several pages use; each kind of page has a template with one macro per sect
 import base64
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -71,6 +71,7 @@ def page(
     sections: Iterable[Section],
     *,
     dialogs: Iterable[tuple[str, str, str]] = (),
+    stars: Mapping[str, list[Any]] | None = None,
     without_script: str = "The text and the tables do not.",
 ) -> str:
     """The HTML document.
@@ -80,16 +81,39 @@ def page(
         head: HTML at the top.
         sections: In their order.
         dialogs: What opens over the page: the key of the buttons that open it, its title, and its HTML.
+        stars: Columns of the table of stars that points are of, if any can be hovered and clicked.
         without_script: What a browser without JavaScript says after "The figures need JavaScript".
     """
-    from bokeh.resources import Resources
     from markupsafe import Markup
 
-    bokeh = Resources(mode="inline", components=["bokeh"]).js_raw[0]
-    scripts = {_digest(script): Markup(script) for script in (bokeh, _read("astra.report/page.js"))}
+    scripts = {_digest(script): Markup(script) for script in (_bokeh(), _read("astra.report/page.js"))}
     style = Markup(_read("astra.report/page.css"))
     shown = [section for section in sections if section.body]
-    return macros("astra.report/page.html").page(title, head, shown, dialogs, without_script, style, scripts)
+    parts = (title, head, shown, dialogs, stars or {}, without_script, style, scripts)
+    return macros("astra.report/page.html").page(*parts)
+
+
+#: The file of Bokeh's script that many pages in one folder share.
+LIBRARY = "bokeh.js"
+
+
+def with_shared_library(text: str) -> tuple[str, str]:
+    """Take Bokeh's script out of a page, which asks for it in ``LIBRARY`` beside it instead.
+
+    Returns:
+        The page, and the script.
+    """
+    bokeh = _bokeh()
+    text = str(text).replace(f"<script>{bokeh}</script>", f'<script src="{LIBRARY}"></script>')
+    # 'self' is the folder on a server; a page that is opened as a file has no origin, only a scheme.
+    return text.replace("script-src ", "script-src 'self' file: ", 1), bokeh
+
+
+@cache
+def _bokeh() -> str:
+    from bokeh.resources import Resources
+
+    return Resources(mode="inline", components=["bokeh"]).js_raw[0]
 
 
 def _digest(script: str) -> str:
@@ -159,3 +183,8 @@ def number(value: float | None, form: str = ".3f") -> str:
 def share(value: float) -> str:
     """A fraction in per cent."""
     return f"{number(100 * value, '.1f')} %" if math.isfinite(value) else "–"
+
+
+def short(value: float) -> str:
+    """A number with three digits, and without an exponent."""
+    return number(float(f"{value:.3g}"), ",.9g")

@@ -10,6 +10,7 @@ import peewee
 from astra.ingest.values import A_J_PER_A_K, BAILER_JONES, FILLER, SMALLEST_K_MAG
 from astra.models import ApogeeCombinedSpectrum, Distance, Source
 from astra.report.arrays import Arrays, keys, moments, numbers, read_arrays, truths
+from astra.spectra.identity import SIMULATED_FIELD
 
 _NUMBERS = (
     *("l", "b", "snr", "k_mag", "ebv", "A_k_mag", "L_fakemag", "e_L_fakemag", "e_model_L_fakemag"),
@@ -18,9 +19,13 @@ _NUMBERS = (
     # Bits, but absent in results from before there were any.
     "not_clean",
 )
-_TEXTS = ("telescope", "plx_zero_point_origin", "best_dist_from")
+_TEXTS = ("telescope", "field", "plx_zero_point_origin", "best_dist_from")
 _KEYS = ("spectrum_pk", "source_pk", "result_flags", "spectrum_flags", "run_pk", "v_astra")
 _TRUTHS = ("good", "clean", "gaia_checked", "primary_spectrum", "flag_warn", "flag_bad")
+
+
+#: Less extinction than this is none, for the eye [mag].
+LEAST_A_K = 0.001
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,16 @@ class Rows(Arrays):
         found = np.bincount(self[column][chosen], minlength=len(self.codes[column])).tolist()
         known = zip(self.codes[column], found, strict=True)
         return dict(sorted(((text, n) for text, n in known if n), key=lambda each: -each[1]))
+
+    @property
+    def extinction(self) -> np.ndarray:
+        """A_Ks for an axis of logarithms: at least ``LEAST_A_K``, and NaN where it is not known [mag]."""
+        return np.where(self["A_k_mag"] > 0, np.maximum(self["A_k_mag"], LEAST_A_K), np.nan)
+
+    @property
+    def simulated(self) -> int:
+        """How many spectra are simulated, as the simulator wrote into their headers."""
+        return self.counts("field").get(SIMULATED_FIELD, 0)
 
     @property
     def science(self) -> np.ndarray:

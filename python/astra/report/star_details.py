@@ -13,6 +13,7 @@ from astra.errors import ConfigError, SpectrumError, UsageError
 from astra.models import APOGEE, AstroNNdist, Distance, Source, Spectrum, TaskRun
 from astra.models.apogee import ApogeeSpectrum
 from astra.spectra.grid import DETECTORS, wavelength
+from astra.spectra.identity import SIMULATED_FIELD
 from astra.spectra.rectify import rectify, seen, usable
 from astra.tasks.pending import sources_of
 
@@ -58,7 +59,7 @@ class Star:
     def is_simulated(self) -> bool:
         """Whether the simulator of this package made its spectra."""
         spectra = [*(detail.spectrum for detail in self.details), *self.pending]
-        return any(getattr(spectrum, "field", "") == "simulated" for spectrum in spectra)
+        return any(getattr(spectrum, "field", "") == SIMULATED_FIELD for spectrum in spectra)
 
 
 def read_details(spectrum_pks: Sequence[int]) -> list[Detail]:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 #: How many spectra are looked at, at most.
 SAMPLE = 5000
 
+# For so few keys PostgreSQL looks into its indices, whatever the size of the tables.
+_AT_ONCE = 500
+
 #: Where there are fewer good stars, all that have a luminosity are the others.
 FEWEST = 10
 
@@ -59,23 +62,29 @@ def read_others(most: int = SAMPLE) -> Others:
     first, last = Spectrum.select(peewee.fn.MIN(Spectrum.pk), peewee.fn.MAX(Spectrum.pk)).tuples().get()
     span = 0 if first is None else last - first + 1
     keys = np.unique(np.linspace(first or 0, last or 0, min(most, max(span, 1))).astype(np.int64))
-    columns = dict.fromkeys((*_COLUMNS, "j_mag"), numbers) | {"good": truths}
-    query = (
-        Distance.select(*(getattr(Distance if name != "j_mag" else Source, name) for name in columns))
-        .join(Source, peewee.JOIN.LEFT_OUTER, on=(Distance.source_pk == Source.pk))
-        .where(
-            Distance.spectrum_pk << keys.tolist(),
-            Distance.primary_spectrum,
-            ~Distance.flag_missing_photometry,
-            Distance.m_ks_abs.is_null(False),
-        )
-    )
-    values = read_arrays(query, columns)
+    parts = [_read(keys[start : start + _AT_ONCE].tolist()) for start in range(0, len(keys), _AT_ONCE)]
+    values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     good = values.pop("good")
     only_good = good.sum() >= FEWEST
     if only_good:
         values = {name: column[good] for name, column in values.items()}
     return Others(values, bool(only_good), span > len(keys))
+
+
+def _read(keys: list[int]) -> dict[str, np.ndarray]:
+    """The best results of stars by some spectra, and whether they are good."""
+    columns = dict.fromkeys((*_COLUMNS, "j_mag"), numbers) | {"good": truths}
+    query = (
+        Distance.select(*(getattr(Distance if name != "j_mag" else Source, name) for name in columns))
+        .join(Source, peewee.JOIN.LEFT_OUTER, on=(Distance.source_pk == Source.pk))
+        .where(
+            Distance.spectrum_pk << keys,
+            Distance.primary_spectrum,
+            ~Distance.flag_missing_photometry,
+            Distance.m_ks_abs.is_null(False),
+        )
+    )
+    return read_arrays(query, columns)
 
 
 def place(detail: Detail, others: Others) -> dict[str, Any] | None:

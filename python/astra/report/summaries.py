@@ -1,5 +1,6 @@
 """From many stars to few numbers: summaries, running percentiles, histograms and densities."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +88,22 @@ def running(x: np.ndarray, y: np.ndarray, edges: np.ndarray, *, log_x: bool = Tr
     return Trend(middles, *np.transpose(found))
 
 
+def running_evenly(x: np.ndarray, y: np.ndarray, most: int) -> Trend:
+    """Percentiles of y in bins with equal numbers of stars, each at its median x.
+
+    Args:
+        x, y: Shape (N,); what is not finite in either is left out.
+        most: Bins, at most; fewer stars make fewer.
+    """
+    finite = np.isfinite(x) & np.isfinite(y)
+    order = np.argsort(x[finite], kind="stable")
+    x, y = x[finite][order], y[finite][order]
+    parts = np.array_split(np.arange(len(x)), int(np.clip(len(x) // (2 * FEWEST), 1, most)))
+    parts = [part for part in parts if len(part) >= FEWEST]
+    found = [(np.median(x[part]), *np.percentile(y[part], ONE_SIGMA)) for part in parts]
+    return Trend(*np.transpose(found)) if found else Trend(*(np.array([]),) * 4)
+
+
 # > Counted in cells
 
 
@@ -148,9 +165,50 @@ def log_steps(low: float, high: float, number: int) -> np.ndarray:
 
 
 def ends_of(values: np.ndarray, *, least: tuple[float, float], share: float = 0.005) -> tuple[float, float]:
-    """A range without a share of the values at either end, but at least ``least``."""
+    """A range without a share of the values at either end, but at least ``least``; few are all in it."""
     values = values[np.isfinite(values)]
     if not len(values):
         return least
-    low, high = np.percentile(values, (100 * share, 100 * (1 - share)))
+    low = np.percentile(values, 100 * share, method="lower")
+    high = np.percentile(values, 100 * (1 - share), method="higher")
     return min(float(low), least[0]), max(float(high), least[1])
+
+
+def padded(low: float, high: float, margin: float = 0.03) -> tuple[float, float]:
+    """A range that is wider by a part of its width at either end."""
+    more = margin * (high - low)
+    return low - more, high + more
+
+
+def bins_for(stars: int, most: int) -> int:
+    """How many bins a histogram of so many stars has: 5 of 10 stars, 14 of 150, 80 of 10,000."""
+    return int(np.clip(round(2 * stars**0.4), 5, most))
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What a figure does not show.
+
+    Attributes:
+        total: How many things there are.
+        outside: How many lie outside the axes.
+        absent: How many have no place on them, because a value is missing or not finite.
+    """
+
+    total: int
+    outside: int
+    absent: int
+
+    @classmethod
+    def of(
+        cls, x: np.ndarray, y: np.ndarray, x_range: Sequence[float], y_range: Sequence[float]
+    ) -> "LeftOut":
+        """Count them; either range may have its larger end first."""
+        finite = np.isfinite(x) & np.isfinite(y)
+        return cls(len(x), int((finite & ~within(x, y, x_range, y_range)).sum()), int((~finite).sum()))
+
+
+def within(x: np.ndarray, y: np.ndarray, x_range: Sequence[float], y_range: Sequence[float]) -> np.ndarray:
+    """Which points lie inside the axes, their ends included."""
+    (x_low, x_high), (y_low, y_high) = sorted(x_range), sorted(y_range)
+    return (x >= x_low) & (x <= x_high) & (y >= y_low) & (y <= y_high)

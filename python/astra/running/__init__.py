@@ -5,6 +5,7 @@ What is where:
     arguments.py  what `astra run` can be asked
     request.py    what a run is asked to do, with its stars and times looked up in the database
     going_on.py   with what a run works: where nobody names weights, with those of the rows so far
+    uses.py       the results in the database that weights have made
     star_list.py  the stars of `--stars-from FILE`
     runner.py     the run: checks, then rederives rows, then processes spectra
     ending.py     how it ends: signals, outcome, exit code, one line of error

@@ -4,7 +4,8 @@
     PREFIX_writer    runs tasks and ingests: reads all tables of the schema, writes those that it has to
     PREFIX_reader    reads all tables of the schema
 
-All rights are within the configured schema; the only other is to connect to its database.
+All rights are within the configured schema; the only other is to connect to its database. Logins find its
+tables without its name.
 """
 
 import itertools
@@ -18,6 +19,7 @@ import peewee
 from astra.config import Settings
 from astra.database.connection import sqlite_file, translated
 from astra.database.locks import changing_schema
+from astra.database.schemas import letting_find
 from astra.errors import StorageError, UsageError
 from astra.models import TABLES, Source, TaskRun, TaskTrial
 from astra.models.base import BaseModel
@@ -150,6 +152,7 @@ def granting(database: peewee.Database, roles: Roles) -> list[str]:
         f"{later} IN SCHEMA {schema} GRANT SELECT ON TABLES TO {both}",
         f"{later} IN SCHEMA {schema} GRANT INSERT, UPDATE, DELETE ON TABLES TO {writer}",
         f"{later} IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO {writer}",
+        *letting_find(database, roles.schema),
     ]
 
 

@@ -22,6 +22,8 @@ from astra.errors import ConfigError, UnreadableSpectrum, UsageError, nearest
 RELEASES = {"r3": "dr10", "r5": "dr12", "r6": "dr13", "r8": "dr14", "r12": "dr16", "dr17": "dr17"}
 TELESCOPES = ("apo25m", "apo1m", "lco25m")
 _TELESCOPE_OF = {"ap": "apo25m", "as": "lco25m"}
+#: The field of a simulated spectrum, in its header and in its row; no field of the survey has this name.
+SIMULATED_FIELD = "simulated"
 #: What ``--release`` takes for work that is not public yet.
 INTERNAL = "sdss5"
 # Releases inside the collaboration: IPL-3 holds reductions of DR19, IPL-4 of DR20.

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote_plus
 
 import peewee
 from peewee import fn
@@ -19,9 +18,10 @@ from astra.models import APOGEE, AstroNNdist, Distance, Source, TaskRun
 from astra.models.base import BaseModel, spectra_of
 from astra.models.explain import flags_set, why_not_clean
 from astra.models.fields import flags_of, kind_of
+from astra.models.links import links_of, sexagesimal
 from astra.models.pipeline import PipelineOutputModel, is_newest
 from astra.schema.packages import check_task
-from astra.spectra.identity import absolute
+from astra.spectra.identity import SIMULATED_FIELD, absolute
 from astra.system.version import version_integer_to_string
 from astra.tasks.conditions import measured_fields
 from astra.tasks.contract import Task
@@ -42,9 +42,6 @@ _SPECTRUM = (
     *("product_id", "release", "filetype", "telescope", "field", "obj", "n_visits", "snr"),
     *("v_rad", "e_v_rad", "spectrum_flags"),
 )
-#: The field of spectra that `astra simulate` has made.
-_SIMULATED = "simulated"
-
 _GAIA_NAME = re.compile(r"(?:gaia\s*)?(?:e?dr3\s*)?(\d+)", re.IGNORECASE)
 _2MASS_NAME = re.compile(r"(?:(?:2mass\s*)?j)?(\d{8}[+-]\d{7})", re.IGNORECASE)
 # Characters that names which are nearly right have in common with it at their beginning.
@@ -64,16 +61,20 @@ def known_of(name: str) -> dict[str, Any]:
         UsageError: There is no such star in the database.
     """
     sources, obj = _found(name)
-    stars = [_star(each) for each in Source.select().where(Source.pk << sources).order_by(Source.pk)]
+    own = list(Source.select().where(Source.pk << sources).order_by(Source.pk))
+    stars = [_star(each) for each in own]
     rows = list(_spectra(sources, obj))
     results = list(_results([row.spectrum_pk for row in rows]))
+    is_simulated = any(getattr(row, "field", None) == SIMULATED_FIELD for row in rows)
     return {
         "asked": name,
         "name": _name_of(stars, rows),
-        "is_simulated": any(getattr(row, "field", None) == _SIMULATED for row in rows),
+        "is_simulated": is_simulated,
         "stars": stars,
         "spectra": [_spectrum(row, [each for pk, each in results if pk == row.spectrum_pk]) for row in rows],
-        "links": _links(stars),
+        "links": {}
+        if is_simulated
+        else {name: page for each in own for name, page in links_of(each).items()},
     }
 
 
@@ -218,27 +219,6 @@ def _name_of(stars: list[dict[str, Any]], rows: list[BaseModel]) -> str:
     return str(next(filter(None, named), "a star without a name"))
 
 
-def _links(stars: list[dict[str, Any]]) -> dict[str, str]:
-    """Pages about the star by others, by the name of the place."""
-    links = {}
-    for star in stars:
-        ra, dec = star["coordinates"]["ra"], star["coordinates"]["dec"]
-        name, gaia = star["names"]["sdss4_apogee_id"] or "", star["names"]["gaia_dr3_source_id"]
-        if re.fullmatch(r"2M\d{8}[+-]\d{7}", name):
-            of_2mass = quote_plus(f"2MASS J{name[2:]}")
-            links["Simbad"] = f"https://simbad.cds.unistra.fr/simbad/sim-id?Ident={of_2mass}"
-        elif ra is not None and dec is not None:
-            links["Simbad"] = f"https://simbad.cds.unistra.fr/simbad/sim-coo?Coord={ra}d{dec:+}d&Radius=5"
-        if ra is not None and dec is not None:
-            place = quote_plus(f"{ra:.5f} {dec:+.5f}")
-            links["Aladin"] = f"https://aladin.cds.unistra.fr/AladinLite/?target={place}&fov=0.1"
-            links["VizieR"] = f"https://vizier.cds.unistra.fr/viz-bin/VizieR?-c={place}&-c.rs=3"
-        if gaia is not None:
-            source = "VizieR-5?-source=I/355/gaiadr3&Source="
-            links["Gaia DR3"] = f"https://vizier.cds.unistra.fr/viz-bin/{source}{gaia}"
-    return links
-
-
 # > As text
 
 #: A line is a label and a text; without a text, the label is a heading.
@@ -299,7 +279,7 @@ def _of_extinction(star: Mapping[str, Any]) -> str:
     values = star["extinction"]
     if values["ebv"] is None:
         return "not known"
-    meanings = [text.removeprefix("E(B-V) ") for text in star["ebv_flags_set"].values()]
+    meanings = [text.removeprefix("E(B-V) ").removeprefix("is ") for text in star["ebv_flags_set"].values()]
     origin = meanings or [f"from {values['ebv_origin']}"] * bool(values["ebv_origin"])
     return ", ".join([f"{_value(values, 'ebv', '.3f', 'E(B-V)')} mag", *origin])
 
@@ -376,11 +356,7 @@ def _value(values: Mapping[str, Any], name: str, form: str, label: str) -> str:
 
 
 def _sexagesimal(ra: float, dec: float) -> str:
-    """Hours and degrees, with minutes and seconds."""
-    return f"{_parts(ra / 15, 2)} {'-' if dec < 0 else '+'}{_parts(abs(dec), 1)}"
-
-
-def _parts(value: float, digits: int) -> str:
-    seconds = round(value * 3600, digits)
-    whole, minutes = int(seconds // 3600), int(seconds // 60 % 60)
-    return f"{whole:02d}:{minutes:02d}:{seconds % 60:0{digits + 3}.{digits}f}"
+    """Hours and degrees, with minutes and seconds, as others read them."""
+    hours, degrees = sexagesimal(ra % 360 / 15, 2), sexagesimal(abs(dec), 1)
+    sign = "-" if dec < 0 else "+"
+    return "{:02d}:{:02d}:{} ".format(*hours) + sign + "{:02d}:{:02d}:{}".format(*degrees)

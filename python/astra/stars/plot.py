@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from astra.errors import ConfigError
 from astra.ingest.values import A_J_PER_A_K
 from astra.spectra.apstar import ApStarFile
 from astra.spectra.combined import CombinedSpectrum
@@ -13,6 +12,7 @@ from astra.spectra.lines import LINES
 from astra.spectra.rectify import rectify, seen
 from astra.stars.converters import fakemag_to_absmag
 from astra.stars.text import distance_of, fitness, name_of
+from astra.system.extras import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,10 +28,9 @@ _OTHERS = 4000
 
 def plotted(star: "StarDistance") -> dict[str, "Axes"]:
     """Draw one star with pyplot, as :meth:`.StarDistance.plot` says."""
-    try:
-        from matplotlib import pyplot
-    except ImportError:
-        raise ConfigError("plot() needs matplotlib: pip install 'astra-distances[plot]'") from None
+    require("matplotlib", "plot()", "plot")
+    from matplotlib import pyplot
+
     if not star.isscalar:
         raise TypeError(f"a plot shows one star, and these are {len(star)}: plot one of them, e.g. stars[0]")
     flux, e_flux = _rectified(star.spectrum)

@@ -144,8 +144,8 @@ def _with_error(value: Any, error: Any, form: str, unit: str) -> str:
 def _of_gaia(star: "StarDistance") -> str:
     parallax = _with_error(star.gaia_parallax, star.e_gaia_parallax, ".4f", "mas")
     origin = star.plx_zero_point_origin
-    zero = f"zero-point from {origin}" if origin else "its zero-point is not known"
-    pull = f"; pull of the spectrum {number(star.parallax_pull, '+.1f')}"
+    zero = f"zero-point from {origin}" if origin else "zero-point not known"
+    pull = f", pull {number(star.parallax_pull, '+.1f')}"
     return f"{parallax}, {zero}{'' if math.isnan(_plain(star.parallax_pull)) else pull}"
 
 

@@ -98,7 +98,8 @@ class Pace:
         rate = self.rate
         if self.total is None or rate is None:
             return None
-        left = max(0, self.total - self.done) / (rate + self._by_others)
+        taken = self._by_others * (at - self._counted[0])
+        left = max(0.0, self.total - self.done - taken) / (rate + self._by_others)
         # What was begun since the last update is on its way, but for how long is not known for ever.
         usual = max(s for s, _ in self._working())
         return max(0.0, left - min(at - self._points[-1][0], usual))

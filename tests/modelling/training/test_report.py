@@ -149,7 +149,7 @@ def test_a_page_is_whole_and_its_names_and_headings_are_in_order(found):
 def test_every_figure_says_in_words_what_it_shows(found):
     figures = [attrs for tag, attrs in found.tags if tag == "figure"]
 
-    assert len(figures) == 9
+    assert len(figures) == 10
     assert all(attrs["role"] == "group" and len(attrs["aria-label"]) > 30 for attrs in figures)
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from astra.spectra.grid import DETECTORS, LOG_WAVELENGTH_0, LOG_WAVELENGTH_STEP, N_GRID
+from astra.spectra.identity import SIMULATED_FIELD
 
 #: Keyword, value, and perhaps a comment.
 Card = tuple[str, Any] | tuple[str, Any, str]
 
-FIELD = "simulated"
+FIELD = SIMULATED_FIELD
 #: No plate has this number.
 PLATE = "0000"
 #: Stands for what was not measured.

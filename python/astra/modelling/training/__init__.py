@@ -14,5 +14,6 @@ From what is asked for, by what is learnt from, to what comes out:
     calibrate.py, checked_calibration.py   the heads fitted again to what inference makes of them; validity
     error_tables.py                        corrections by luminosity and noise; what missing pixels cost
     evaluate.py                            how good predictions are
+    claims.py                              what the model may claim to be good for, by its own test
     report/                                the page that shows it
 """

@@ -68,6 +68,11 @@ class ClassMetrics:
     """Share of these that are flagged."""
 
 
+def absolute_magnitude(fakemag: np.ndarray) -> np.ndarray:
+    """M_Ks [mag] of pseudo-luminosities [mas]; NaN where these are not positive."""
+    return 5 * np.log10(np.where(fakemag > 0, fakemag, np.nan)) - 10
+
+
 def distance_error(fakemag_true: np.ndarray, fakemag: np.ndarray) -> np.ndarray:
     """Relative error of the distance, shape (N,); NaN where there is no positive prediction.
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from astra.errors import ConfigError
+from astra.modelling.training import claims
 from astra.modelling.training.checked_calibration import calibrate_if_better
 from astra.modelling.training.evaluate import agreement
 from astra.modelling.training.examples import Examples, Progress, Split, split
@@ -19,6 +20,7 @@ from astra.modelling.training.report.data import Columns
 from astra.modelling.training.request import TrainingRequest
 from astra.modelling.training.session import Session, StageProgress, session
 from astra.pipelines.astronn_dist.network.sampling import Network, network_on, sample
+from astra.pipelines.astronn_dist.weights.card import FEWEST, SAW
 from astra.pipelines.astronn_dist.weights.files import Weights
 
 log = logging.getLogger("astra")
@@ -69,7 +71,7 @@ def train_from_database(
         metrics = {
             name: agreement(*(part[column] for column in _COMPARED), unit) for name, part in seen.items()
         }
-        details = _details(found, parts, seen) | current.provenance()
+        details = _details(found, parts, seen, metrics["test"]) | current.provenance()
         details["metrics"] = metrics | trained.summary() | {"gain_of_calibration": gain}
         details["trained_on"] |= {"cuts": asdict(cuts), "zero_point": zero_point, "database": dict(place)}
         current.finish(trained, replace(weights, details=details), seen["test"])
@@ -95,7 +97,7 @@ def _learnt(current: Session, examples: Examples, parts: Split) -> tuple[Trained
     """How the training went, the weights, and what the calibration gained."""
     training, validation = examples.take(parts.training), examples.take(parts.validation)
     trained = current.train(training, validation)
-    current.progress("calibration", 0)
+    current.progress("fitting of the heads", 0, 1)
     seed, name = current.request.seed, current.request.output.stem
     tensors, gain = calibrate_if_better(trained.tensors, validation, seed=seed, device=current.device)
     return trained, Weights(name, "", tensors), gain
@@ -135,7 +137,19 @@ def _predicted(network: Network, flux: np.ndarray, indices: np.ndarray, on_progr
 # > What the file says of itself
 
 
-def _details(found: ParallaxExamples, parts: Split, seen: Mapping[str, Columns]) -> dict[str, Any]:
+def _reservation(test: Mapping[str, Any]) -> str:
+    """What the labels of the test do not show: a claim needs precise ones."""
+    if test["number_precise"] >= FEWEST:
+        return ""
+    return (
+        f"; how exact it is cannot be claimed: {test['number_precise']:,} of {test['number']:,} test spectra "
+        f"have a precise parallax, and a claim needs {FEWEST}"
+    )
+
+
+def _details(
+    found: ParallaxExamples, parts: Split, seen: Mapping[str, Columns], test: Mapping[str, Any]
+) -> dict[str, Any]:
     examples, labelled = found.examples, found.labelled
     predicted = np.concatenate([part["fakemag"] for part in seen.values()])
     low, middle, high = np.percentile(predicted, _PERCENTILES)
@@ -146,8 +160,9 @@ def _details(found: ParallaxExamples, parts: Split, seen: Mapping[str, Columns])
         "range": (
             f"stars like the {stars:,} of its training: L_fakemag {low:.3g} to {high:.3g} mas (median "
             f"{middle:.3g}), S/N {snr[0]:.0f} to {snr[2]:.0f} (median {snr[1]:.0f}); "
-            f"{_PERCENTILES[0]} to {_PERCENTILES[2]} % of them"
+            f"{_PERCENTILES[0]} to {_PERCENTILES[2]} % of them" + _reservation(test)
         ),
+        SAW: claims.seen(examples.take(parts.training), seen["test"]),
         "trained_on": {
             "spectra": len(examples),
             "stars": stars,

@@ -1,5 +1,6 @@
 """The recipe of ``astra train --from simulator``: from simulated stars to a file of weights."""
 
+import itertools
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -16,8 +17,11 @@ from astra.modelling.simulator.selection import mix_line
 from astra.modelling.simulator.simulator import Conditions, Simulator, with_pairs
 from astra.modelling.simulator.stars import MIX
 from astra.modelling.training.calibrate import N_DRAWS, WINGS, calibrate, fit_validity
+from astra.modelling.training.claims import range_in_words
+from astra.modelling.training.claims import seen as what_was_seen
 from astra.modelling.training.error_tables import (
     ORDINARY,
+    SHARES,
     Found,
     fit_calibration,
     fit_missing,
@@ -31,8 +35,10 @@ from astra.modelling.training.request import TrainingRequest
 from astra.modelling.training.session import Session, StageProgress, session
 from astra.modelling.training.simulated import Recipe, digest_of, examples_of, simulated_examples
 from astra.pipelines.astronn_dist.network.sampling import corrected, network_on, sample
+from astra.pipelines.astronn_dist.weights.card import SAW
 from astra.pipelines.astronn_dist.weights.files import Weights
 from astra.pipelines.astronn_dist.weights.missing import missing_shares
+from astra.spectra.grid import DETECTORS
 from astra.spectra.rectify import rectify
 
 log = logging.getLogger("astra")
@@ -71,11 +77,6 @@ PAIRS = {"prediction": (1 / 3, 0.15), "error": (1 / 3, 0.35)} | dict.fromkeys(LU
 #: what one emulator alone says, and dwarfs with broad lines are not taken for pairs, and so put too far.
 STRANGERS = "dwarf", "subgiant"
 BROAD = 1.0
-
-RANGE = (
-    "stars of 3500 to 12000 K, [Fe/H] -2 to +0.25, S/N above 20: giants to M_Ks = -7, subgiants, dwarfs; "
-    "less exact for F dwarfs, hot stars and M dwarfs; not for cooler dwarfs, and blind to close twins"
-)
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def train_from_simulator(
         weights = _calibrated(current, sets, trained, training)
         size, update = sets.size("test"), partial(current.progress, "test")
         found = predicted(weights, sets.chunks("test"), size, device=current.device, on_progress=update)
-        weights = replace(weights, details=_details(current, sets, trained, found))
+        weights = replace(weights, details=_details(current, sets, trained, training, found))
         del found["beyond"]  # the report has classes alone
         current.finish(trained, weights, found)
     return request.output
@@ -161,7 +162,7 @@ def train_from_simulator(
 def _calibrated(current: Session, sets: StarSets, trained: Trained, training: Examples) -> Weights:
     """The trained network with errors that fit stars it has not learnt from, and what it knows of these."""
     predictions, errors = sets.examples("prediction"), sets.examples("error")
-    current.progress("calibration", 0, None)
+    current.progress("fitting of the heads", 0, 1)
     seed, name = current.request.seed, current.request.output.stem
     tensors = calibrate(trained.tensors, predictions, errors, seed=seed, device=current.device)
     weights = Weights(name, "", tensors)
@@ -172,14 +173,17 @@ def _calibrated(current: Session, sets: StarSets, trained: Trained, training: Ex
         for which, examples in tables.items()
     ]
     calibration = fit_calibration(found)
-    current.progress("doubt stars", 0, None)
+    current.progress("doubt stars", 0, 1)
     stars = Sample.joined(list(sets.chunks("doubt"))).take(slice(sets.size("doubt")))
     flux, e_flux = rectify(stars.flux, stars.e_flux, stars.pixel_flags)
     whole = (missing_shares(flux, e_flux) <= ORDINARY).all(axis=1)
     validity = fit_validity(training, flux[whole], e_flux[whole])
 
+    lost_detectors = itertools.count()
+
     def find_lost(lost: Sample) -> Found:
-        current.progress("lost detectors", 0, None)
+        # Whole spectra come first.
+        current.progress("lost detectors", next(lost_detectors), 1 + len(DETECTORS) * len(SHARES))
         return find(examples_of(lost, observed=True)).calibrated(calibration)
 
     missing = fit_missing(
@@ -268,10 +272,14 @@ def _rounded(numbers: dict[str, Any]) -> dict[str, Any]:
 # > What the file says of itself
 
 
-def _details(current: Session, sets: StarSets, trained: Trained, found: Columns) -> dict[str, Any]:
+def _details(
+    current: Session, sets: StarSets, trained: Trained, training: Examples, found: Columns
+) -> dict[str, Any]:
+    saw, metrics = what_was_seen(training, found), metrics_of(found)
     return {
         "description": f"Trained on {sets.size('training'):,} simulated stars",
-        "range": RANGE,
+        "range": range_in_words(saw, metrics["single"]),
+        SAW: saw,
         "trained_on": {
             "simulator": sets.simulator.name,
             "digest": digest_of(sets.simulator, sets.patterns),
@@ -283,6 +291,6 @@ def _details(current: Session, sets: StarSets, trained: Trained, found: Columns)
             "calibration": {"pairs": PAIRS, "strangers": STRANGERS, "broad": BROAD}
             | {"wings": WINGS, "draws": N_DRAWS, "luminosities": LUMINOSITIES},
         },
-        "metrics": metrics_of(found) | trained.summary(),
+        "metrics": metrics | trained.summary(),
         **current.provenance(),
     }

@@ -213,7 +213,13 @@ class _Run:
         if self._best_epoch == epoch + 1:
             self._best = {name: value.cpu().clone() for name, value in self._average.items()}
         self._save()
-        log.info("epoch %d: training %.4f, validation %.4f (%.0f s)", epoch + 1, loss, nll, seconds)
+        epochs = self.options.epochs
+        remaining = (epochs - epoch - 1) * seconds / 60
+        log.info(
+            "epoch %d of %d: training %.4f, validation %.4f (%.0f s)%s",
+            *(epoch + 1, epochs, loss, nll, seconds),
+            f"; at most {remaining:.1f} min left" if remaining else "",
+        )
         self._report(stop, progress, (epoch + 1) * n_batches, n_steps)
 
     def _report(self, stop: StopRequest, progress: Progress, steps: int, n_steps: int) -> None:

@@ -64,7 +64,7 @@ class DatabaseArguments:
         "--any-starflag", default=False, help="Database: also spectra with bits set in STARFLAG."
     )
     zero_point: float | None = option(
-        metavar="MAS", help="Database: subtracted from every parallax; -0.029 for Gaia DR2."
+        metavar="MAS", help="Database: subtracted from every parallax; of Gaia DR3 -0.034, of DR2 -0.0523."
     )
 
     def cuts(self) -> "Cuts":

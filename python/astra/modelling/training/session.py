@@ -20,9 +20,12 @@ from astra.modelling.training.report.writing import check_available, report_path
 from astra.modelling.training.request import Origin, TrainingOptions, TrainingRequest
 from astra.modelling.training.work_folder import locked
 from astra.pipelines.astronn_dist.network.sampling import choose_device
-from astra.pipelines.astronn_dist.weights.files import OURS, Weights, save_weights, sha256_of
+from astra.pipelines.astronn_dist.weights.files import OURS, Weights, details_in_file, save_weights, sha256_of
 from astra.running.ending import StopRequest
 from astra.system.arguments import option_name, specified
+
+#: The stage that trains; it counts the batches of all epochs, so that the time left is that of the whole.
+TRAINING = "training, batches of {epochs} epochs"
 
 #: Called with the name of a stage, how much of it is done, and how much there is in all.
 StageProgress = Callable[[str, int, int | None], None]
@@ -75,7 +78,7 @@ class Session:
             *(training, validation, self.options, self._checkpoints),
             seed=self.request.seed,
             device=self.device,
-            progress=partial(self.progress, "training"),
+            progress=partial(self.progress, TRAINING.format(epochs=self.options.epochs)),
         )
 
     def provenance(self) -> dict[str, Any]:
@@ -95,7 +98,7 @@ class Session:
         report = Report(
             name=weights.name,
             sha256=sha256_of(weights),
-            details=weights.details,
+            details=details_in_file(weights),
             history=trained.history,
             best_epoch=trained.best_epoch,
             **found,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from astra.modelling.training.evaluate import ALL
+from astra.modelling.training.evaluate import ALL, absolute_magnitude
 from astra.modelling.training.report import panels
 from astra.modelling.training.report.data import Report, bins_of, extent, name_of, running, scale, title_of
 from astra.report.figures import AUTOMATIC, add_hexagons, add_line, add_rule, coloured, log_ticks, plot
@@ -19,6 +19,25 @@ _KIEL_CELLS = (52, 30)  # along temperature and gravity
 
 # Bins of labels with errors, by the prediction.
 _LABEL_BINS = 12
+
+
+def predicted_against_true(report: Report) -> panels.Panels:
+    """Predicted against true absolute magnitude, a panel for each class, with the line of equality."""
+    classes, drawn = report.by_kind(), []
+    predicted = absolute_magnitude(report.fakemag)
+    true = absolute_magnitude(report.true)
+    for kind in classes:
+        rows = report.kind == kind
+        ends = panels.reach(np.concatenate([predicted[rows], true[rows]]))
+        axes = plot("true M_Ks [mag]", "predicted M_Ks [mag]", ends[::-1], ends[::-1], height=300)
+        shown = rows & np.isfinite(predicted) & np.isfinite(true)
+        panels.add_points(axes, true[shown], predicted[shown], report.flagged[shown])
+        if None not in ends:
+            add_line(axes, ends, ends, "ink", line_width=1.4)
+        drawn.append((title_of(kind, int(shown.sum())), axes))
+    alt = f"Predicted against true absolute magnitude: {', '.join(map(name_of, classes))}"
+    legend = [*panels.RESIDUALS[:2], ("ink", panels.LINE, "predicted = true")]
+    return panels.side_by_side("predicted", alt, drawn, legend)
 
 
 def errors_by_luminosity(report: Report) -> panels.Panels:

@@ -67,6 +67,8 @@ def _sections(report: Report) -> Iterator[Section]:
     yield figure("training", "How the training went", drawn, html.training, report.best_epoch, epochs)
     drawn = single.is_measured and np.isfinite(single.fakemag).any() and accuracy.labels(single)
     yield figure("labels", "Labels and predictions", drawn, html.labels)
+    drawn = not single.is_measured and known.any() and accuracy.predicted_against_true(single)
+    yield figure("predicted", "Predicted against true", drawn, html.predicted)
     drawn = known.any() and accuracy.errors_by_luminosity(shown)
     words = html.luminosity(drawn, shown.is_measured, f"{PRECISE:g}")
     yield Section("luminosity", "Errors of the distance by luminosity", words)

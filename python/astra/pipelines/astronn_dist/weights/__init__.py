@@ -3,6 +3,7 @@
 files.py        a file of weights -> arrays, with name, checksum and details; and back
 formats.py      astra's checkpoints, astroNN's folders, safetensors
 library.py      the installed models: which is in force and why, a list, and the import of others
+card.py         what a model says of itself, as Markdown
 former.py       the weights that made rows before, found again by their checksum
 calibration.py  corrections of a prediction and its error by luminosity and signal-to-noise ratio
 missing.py      what missing pixels add to the error

@@ -176,6 +176,15 @@ def sha256_of(weights: Weights) -> str:
     return hashlib.sha256(_content(weights)).hexdigest()
 
 
+def details_in_file(weights: Weights) -> dict[str, Any]:
+    """The details that a file of these weights will have: those of its maker, and its tables.
+
+    Raises:
+        WrongWeights: Tables and details do not belong together.
+    """
+    return _with_tables(weights)[1]
+
+
 def save_weights(weights: Weights, path: str | os.PathLike[str]) -> None:
     """Write weights as ``.safetensors``; equal tensors and details give equal bytes.
 
@@ -197,13 +206,18 @@ def save_weights(weights: Weights, path: str | os.PathLike[str]) -> None:
 
 
 def _content(weights: Weights) -> bytes:
-    tensors, details = _checked(weights.tensors), dict(weights.details)
+    extra, details = _with_tables(weights)
+    return formats.to_safetensors(_checked(weights.tensors) | extra, details)
+
+
+def _with_tables(weights: Weights) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The tensors that come with the tables, and the details with these."""
+    tensors, details = {}, dict(weights.details)
     _stated_range(details)
     if weights.validity is not None:
-        extra, table = validity.to_file(weights.validity)
+        tensors, table = validity.to_file(weights.validity)
         # Its maker may have noted more beside the table.
         details[validity.TABLE] = dict(details.get(validity.TABLE, {})) | table
-        tensors |= extra
     elif validity.TABLE in details:
         raise WrongWeights("its details have a table of validity without the tensors that belong to it")
     for kind, part in ((missing, weights.missing), (calibration, weights.calibration)):
@@ -213,7 +227,7 @@ def _content(weights: Weights) -> bytes:
             raise WrongWeights(
                 f"its details have a table {kind.TABLE} that the weights themselves do not have"
             )
-    return formats.to_safetensors(tensors, details)
+    return tensors, details
 
 
 # > Checks

@@ -1,9 +1,10 @@
-"""The installed models: which is in force and why, a list, the details of each, and the import of others."""
+"""The installed models: which is in force and why, the details of each; import and removal."""
 
 import dataclasses
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,6 +34,12 @@ FOLDER_FORMAT = "astroNN folder"
 
 #: Where a model lies.
 PACKAGE, MODELS_FOLDER, ELSEWHERE = "package", "models folder", "elsewhere"
+
+#: Names, in the details of a model, what whoever imported it has stated.
+STATED_BY_IMPORTER = "stated_by_importer"
+
+# The options of `astra models import` that state details.
+_OPTIONS = {"description": "describe", "range": "range"}
 
 _NAME = re.compile(r"[^\W_][\w.+-]*")
 _NORMALISATION = ("input_mean", "labels_std")
@@ -269,13 +276,21 @@ def describe_model(value: str | None, settings: Settings, in_force: InForce | No
         ConfigError: There is no such model, or it is damaged.
     """
     in_force = in_force or without_rows(settings)
-    if value is not None:
-        path = named(value, "model", settings.models_dir)
-    elif in_force.chosen is not None:
-        path = in_force.chosen.path
-    else:
-        raise ConfigError(in_force.problem)
+    path = path_of(value, settings, in_force)
     return _described(path, load_weights(path, "see `astra models list`"), settings, in_force.chosen)
+
+
+def path_of(value: str | None, settings: Settings, in_force: InForce) -> Path:
+    """The file or folder of a name or a path; ``None`` takes the model in force.
+
+    Raises:
+        ConfigError: There is no such model.
+    """
+    if value is not None:
+        return named(value, "model", settings.models_dir)
+    if in_force.chosen is not None:
+        return in_force.chosen.path
+    raise ConfigError(in_force.problem)
 
 
 def _described(path: Path, weights: Weights, settings: Settings, chosen: Chosen | None) -> dict[str, Any]:
@@ -322,7 +337,13 @@ def value_for(path: Path, settings: Settings) -> str:
 
 
 def import_model(
-    path: str | os.PathLike[str], name: str, settings: Settings, *, overwrite: bool = False
+    path: str | os.PathLike[str],
+    name: str,
+    settings: Settings,
+    *,
+    overwrite: bool = False,
+    description: str | None = None,
+    valid_for: str | None = None,
 ) -> dict[str, Any]:
     """Convert weights of any format to ``.safetensors`` in the folder of models.
 
@@ -331,15 +352,22 @@ def import_model(
         name: What ``--weights`` shall call it.
         settings: Where models are.
         overwrite: Replace a model of this name.
+        description: What it is, in place of what its maker says.
+        valid_for: What it is good for, likewise. The file keeps who stated it, and what its maker did.
 
     Returns:
         The new model, as :func:`describe_model` describes it.
 
     Raises:
-        UsageError: The name is not allowed, or taken.
+        UsageError: The name is not allowed, or taken, or a text is not one line.
         ConfigError: The weights cannot be read, or the folder of models not be written.
     """
     _check_name(name)
+    stated = {"description": description, "range": valid_for}
+    stated = {key: text for key, text in stated.items() if text is not None}
+    for key, text in stated.items():
+        if not text.strip() or not text.isprintable():
+            raise UsageError(f"--{_OPTIONS[key]} {text!r}: give one line of text")
     taken = [file for file in files_of(name, settings.models_dir) if os.path.lexists(file)]
     if taken and not overwrite:
         raise UsageError(
@@ -349,12 +377,14 @@ def import_model(
     source: dict[str, Any] = {"file": os.path.basename(os.path.realpath(path)), "sha256": weights.sha256}
     if "imported_from" in weights.details:
         source["imported_from"] = weights.details["imported_from"]
+    source |= {key: weights.details[key] for key in stated if key in weights.details}
     target = settings.models_dir / (name + files.OURS)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unusable(target.parent, error) from error
-    details = {**weights.details, "imported_from": source}
+    by_importer = {STATED_BY_IMPORTER: sorted(stated)} if stated else {}
+    details = {**weights.details, **stated, **by_importer, "imported_from": source}
     files.save_weights(dataclasses.replace(weights, details=details), target)
     return _described(target, load_weights(target), settings, without_rows(settings).chosen)
 
@@ -369,6 +399,44 @@ def _check_name(name: str) -> None:
     else:
         return
     raise UsageError(f"cannot name a model {name!r}: {fault}")
+
+
+def removable(name: str, settings: Settings) -> Path:
+    """The file or folder of an imported model that can be removed.
+
+    Raises:
+        UsageError: It is not a model of the folder of models, or the configuration names it.
+        ConfigError: There is no such model.
+    """
+    if is_path(name):
+        raise UsageError(f"{name}: give the name of a model; a file of your own you can remove yourself")
+    if not any(os.path.lexists(file) for file in files_of(name, settings.models_dir)):
+        if name in embedded_models():
+            what = "the default" if name == DEFAULT else "an earlier default"
+            raise UsageError(f"cannot remove {name}: it is {what}, and comes with the package")
+    path = named(name, "model", settings.models_dir)
+    if path.parent != settings.models_dir:
+        raise UsageError(f"cannot remove {name}: {shown(path)} is not in {shown(settings.models_dir)}")
+    with suppress(ConfigError):
+        chosen = settings.weights and named(settings.weights, "weights", settings.models_dir)
+        if chosen and _same(chosen, path):
+            raise UsageError(f"cannot remove {name}: the setting weights names it; change that first")
+    return path
+
+
+def remove_model(path: Path) -> None:
+    """Remove a file of weights, or a folder of astroNN.
+
+    Raises:
+        ConfigError: It cannot be removed.
+    """
+    try:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except OSError as error:
+        raise ConfigError(f"cannot remove {shown(path)}: {reason(error)}") from error
 
 
 # > Files
