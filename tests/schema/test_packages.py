@@ -105,9 +105,7 @@ def test_init_makes_the_tables_of_installed_tasks_and_says_so_once(astra, db, in
     assert done["tables"] == ["guest_result", "guest_spectrum", "guest_width"]
     assert "made the table guest_width" in first[2]
     assert (again["tables"], second[2]) == ([], "")
-    assert list(again) == [
-        *("database", "applied", "applied_of", "tables", "columns", "refused", "roles", "exit_code")
-    ]
+    assert {key for key in keys_of("init") if "." not in key} <= again.keys()
     assert astra("init")[1].endswith(": schema was up to date\n")
     for task in ("count_pixels", "widths"):
         assert astra("run", task)[0] == 0
