@@ -7,6 +7,7 @@ import guests
 import pytest
 from builders import a_source, a_spectrum, on_postgresql
 
+from astra.cli.json_output import keys_of
 from astra.config import load_settings
 from astra.database.connection import now
 from astra.errors import ConfigError
