@@ -70,7 +70,7 @@ def headings(details: Sequence[Detail]) -> dict[str, Detail]:
 
 _FROM = {
     "weighted": "spectrum and Gaia, weighted by their errors",
-    "spectrum": "the spectrum alone: there is no usable parallax",
+    "spectrum": "the spectrum alone: no parallax of Gaia can be combined with it",
     "gaia": "Gaia alone: the spectrum is not fit for science",
 }
 
@@ -142,9 +142,9 @@ def _of_both(row: AstroNNdist) -> Iterator[Estimate]:
     if not np.isfinite(parallax):
         return
     note = "of spectrum and Gaia"
-    if parallax == row.nn_parallax:
+    if np.isclose(parallax, row.nn_parallax, rtol=1e-9):
         note = "the spectrum alone: Gaia is absent or not usable"
-    elif parallax == row.gaia_parallax:
+    elif np.isclose(parallax, row.gaia_parallax, rtol=1e-9):
         note = "Gaia alone: the spectrum is not usable"
     yield _from_parallax("Weighted mean", note, parallax, row.e_weighted_parallax)
 
