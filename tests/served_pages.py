@@ -5,7 +5,8 @@ opened()       the pages of what is served, without a server
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -19,12 +20,12 @@ def uncounted() -> nullcontext:
 class Pages:
     """Asks for pages below that of the database."""
 
-    def __init__(self, site, served: Served, loop: asyncio.Runner) -> None:
+    def __init__(self, site, served: Served, run: Callable[[Coroutine], Any]) -> None:
         self.database, self._ask = site.databases[served.name], site.client.get
-        self._start, self._loop = site.urls.database(served.name), loop
+        self._start, self._run = site.urls.database(served.name), run
 
     def get(self, address: str, **headers: str) -> Any:
-        return self._loop.run(self._ask(f"{self._start}{address}", headers=headers))
+        return self._run(self._ask(f"{self._start}{address}", headers=headers))
 
     def json(self, address: str) -> dict[str, Any]:
         page = self.get(address)
@@ -38,5 +39,10 @@ class Pages:
 
 @contextmanager
 def opened(served: Served) -> Iterator[Pages]:
-    with site_of(served) as site, asyncio.Runner() as loop:
-        yield Pages(site, served, loop)
+    # In a thread of its own: the browser of other tests may have a loop in this one.
+    with site_of(served) as site, ThreadPoolExecutor(1) as thread:
+        loop = thread.submit(asyncio.Runner).result()
+        try:
+            yield Pages(site, served, lambda asked: thread.submit(loop.run, asked).result())
+        finally:
+            thread.submit(loop.close).result()

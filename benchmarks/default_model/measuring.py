@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from astra.cli.console import progress
+from astra.cli.progress import progress
 from astra.config import load_settings
 from astra.modelling.simulator.sample import Sample
 from astra.modelling.simulator.stars import StarColumns, Stars

@@ -55,7 +55,9 @@ def test_an_array_of_four_does_all_spectra_once_and_ends_with_0(slurm, spectra, 
     assert (report["exit_code"], report["outcome"], report["error"]) == (0, "done", None), err
     assert _rows() == (40, 40)
     assert (report["processed"], report["measured"], report["pending_before"]) == (40, 40, 40)
-    assert report["tasks"] == [{"task": n, "state": "COMPLETED", "exit_code": 0} for n in range(4)]
+    assert [(each["index"], each["state"], each["exit_code"]) for each in report["array_tasks"]] == [
+        (n, "COMPLETED", 0) for n in range(4)
+    ]
     logs = slurm / "astra-logs"
     assert report["logs"] == str(logs)
     assert f"job {report['job']}: tasks 0 to 3, logs {logs}/{report['job']}_*.log" in err

@@ -44,7 +44,7 @@ def best(found: Mapping[str, np.ndarray], is_bad: np.ndarray, ruwe: np.ndarray) 
         The columns ``BEST``: distance, 16th and 84th percentile [pc], and where they come from; NaN and
         ``None`` where there is none, or the one that is chosen is absent.
     """
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         is_usable = np.isfinite(found["plx_zero_point"]) & ~(ruwe >= BAD_RUWE)
         is_precise = found["gaia_parallax"] / found["e_gaia_parallax"] > LEAST_PARALLAX_SNR
         agrees = ~(np.abs(found["parallax_pull"]) > LARGEST_PULL)
