@@ -43,6 +43,31 @@ def open_database(
     return _open_postgresql(settings, read_only)
 
 
+class _Cursor(sqlite3.Cursor):
+    """Raises peewee's errors for what comes while rows are read, too: peewee sees to the first row alone."""
+
+    def fetchone(self) -> Any:
+        with peewee.__exception_wrapper__:
+            return super().fetchone()
+
+    def fetchmany(self, *size: int) -> list[Any]:
+        with peewee.__exception_wrapper__:
+            return super().fetchmany(*size)
+
+    def fetchall(self) -> list[Any]:
+        with peewee.__exception_wrapper__:
+            return super().fetchall()
+
+    def __next__(self) -> Any:
+        with peewee.__exception_wrapper__:
+            return super().__next__()
+
+
+class _SqliteConnection(sqlite3.Connection):
+    def cursor(self, factory: type[sqlite3.Cursor] = _Cursor) -> Any:
+        return super().cursor(factory)
+
+
 class _ConfiguredDatabase(peewee.DatabaseProxy):
     """Stands for the database; opens the configured one when a query first needs it, not at import."""
 
@@ -101,7 +126,9 @@ def _open_sqlite(file: Path, create: bool, read_only: bool) -> peewee.Database:
     pragmas = {"foreign_keys": 1, "synchronous": "normal"}
     # As an address, the file is opened for reading alone.
     name = f"{file.as_uri()}?mode=ro" if read_only else str(file)
-    database = peewee.SqliteDatabase(name, pragmas=pragmas, timeout=SQLITE_WAIT_S, uri=read_only)
+    database = peewee.SqliteDatabase(
+        name, pragmas=pragmas, timeout=SQLITE_WAIT_S, uri=read_only, factory=_SqliteConnection
+    )
     give_functions(database)
     try:
         database.connect()
