@@ -5,7 +5,6 @@ import sqlite3
 import peewee
 import pytest
 
-from astra.config import Settings
 from astra.database.connection import open_database
 
 READ = {
@@ -17,7 +16,7 @@ READ = {
 
 
 @pytest.fixture
-def damaged(tmp_path):
+def damaged(tmp_path, monkeypatch):
     """A SQLite file with 10,000 rows, of which those in the second half cannot be read."""
     file = tmp_path / "damaged.db"
     with sqlite3.connect(file) as connection:
@@ -28,7 +27,8 @@ def damaged(tmp_path):
     with file.open("r+b") as opened:
         opened.seek(size // 2)
         opened.write(b"\xff" * (size // 4))
-    opened = open_database(Settings(database={"path": file}))
+    monkeypatch.setenv("ASTRA_DATABASE_PATH", str(file))
+    opened = open_database()
     yield opened
     opened.close()
 

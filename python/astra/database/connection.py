@@ -1,7 +1,7 @@
 """The one door to the database: connections, its clock, transactions, and errors that say who has to act."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -43,24 +43,24 @@ def open_database(
     return _open_postgresql(settings, read_only)
 
 
+def _with_errors_of_peewee(read: Callable[..., Any]) -> Callable[..., Any]:
+    def method(cursor: sqlite3.Cursor, *arguments: Any) -> Any:
+        try:
+            return read(cursor, *arguments)
+        except sqlite3.Error:
+            with peewee.__exception_wrapper__:
+                raise
+
+    return method
+
+
 class _Cursor(sqlite3.Cursor):
     """Raises peewee's errors for what comes while rows are read, too: peewee sees to the first row alone."""
 
-    def fetchone(self) -> Any:
-        with peewee.__exception_wrapper__:
-            return super().fetchone()
-
-    def fetchmany(self, *size: int) -> list[Any]:
-        with peewee.__exception_wrapper__:
-            return super().fetchmany(*size)
-
-    def fetchall(self) -> list[Any]:
-        with peewee.__exception_wrapper__:
-            return super().fetchall()
-
-    def __next__(self) -> Any:
-        with peewee.__exception_wrapper__:
-            return super().__next__()
+    fetchone = _with_errors_of_peewee(sqlite3.Cursor.fetchone)
+    fetchmany = _with_errors_of_peewee(sqlite3.Cursor.fetchmany)
+    fetchall = _with_errors_of_peewee(sqlite3.Cursor.fetchall)
+    __next__ = _with_errors_of_peewee(sqlite3.Cursor.__next__)
 
 
 class _SqliteConnection(sqlite3.Connection):
