@@ -24,8 +24,9 @@ RUFF := $(VENV)/bin/ruff
 # Bytecode is kept: without it, each of the processes that tests start compiles the whole package.
 TESTING := PYTHONDONTWRITEBYTECODE= ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python
 PYTEST := $(TESTING) -m pytest
-# worksteal: tests of one file mostly stay together, and share what is made once for a file.
-TWO_AT_A_TIME := -n 2 --dist worksteal
+# Three on two cores, because some tests wait. worksteal: tests of one file mostly stay together, and share what is
+# made once for a file.
+SIDE_BY_SIDE := -n 3 --dist worksteal
 # What trains, computes for long, or starts a browser, a build or several processes.
 HEAVY := docs examples modelling report running slurm catalogue/test_large.py cli/test_startup.py cli/test_train.py \
   pipelines/astronn_dist/network/test_sampling.py system/test_compiled.py tasks/test_tasks.py test_airflow.py \
@@ -50,13 +51,13 @@ docs: $(TEST)    ## the documentation, in build/docs: open index.html, no networ
 	@echo "build/docs/index.html"
 
 test: $(TEST)    ## the tests, on SQLite and on PostgreSQL
-	@$(PYTEST) $(TWO_AT_A_TIME)
+	@$(PYTEST) $(SIDE_BY_SIDE)
 
 test-fast: $(TEST)    ## the inner loop: the tests that need no server, start no programs and do not compute for long
-	@$(PYTEST) $(TWO_AT_A_TIME) -m "not slow and not postgres and not heavy" $(HEAVY:%=--ignore=tests/%)
+	@$(PYTEST) $(SIDE_BY_SIDE) -m "not slow and not postgres and not heavy" $(HEAVY:%=--ignore=tests/%)
 
 test-kernels: $(TEST)    ## the tests of numbers, with the code of OpenBLAS, NumPy, numba and torch for other processors
-	@$(TESTING) tests/kernels.py $(TWO_AT_A_TIME)
+	@$(TESTING) tests/kernels.py $(SIDE_BY_SIDE)
 
 check-slow: test-kernels $(AIRFLOW)    ## test-kernels, then the tests that take minutes, an hour in all; some want Airflow, which is installed beside
 	@$(PYTEST) -m slow

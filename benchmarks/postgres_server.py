@@ -28,6 +28,9 @@ from pytest_postgresql.janitor import DatabaseJanitor
 
 SUPERUSER = "postgres"
 STARTUP_SECONDS = 60
+# In memory, making and emptying hundreds of databases takes a fraction of the time on many disks.
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 8 * 1024**3
 
 # Speed instead of safety: nobody needs this data after a crash.
 SETTINGS = {
@@ -40,13 +43,13 @@ SETTINGS = {
 }
 
 # The watchdog becomes a child of the server, whose process id `exec` keeps: it blocks until the pipe on
-# descriptor 3 closes, then stops the server (SIGINT: at once, but in good order) and removes its files.
+# descriptor 3 closes, then stops the server (SIGQUIT: without writing what nobody will read) and removes its files.
 WATCHED = """
 base=$1; shift
 exec 3<&0
 (
     read -r _ <&3
-    kill -INT $$ 2>/dev/null
+    kill -QUIT $$ 2>/dev/null
     while kill -0 $$ 2>/dev/null; do sleep 0.1; done
     rm -rf "$base"
 ) >/dev/null 2>&1 &
@@ -145,10 +148,11 @@ class OwnServer(Server):
 
 @contextlib.contextmanager
 def temporary_server(binaries: Path) -> Iterator[OwnServer]:
-    """Run a new server, with its files under /tmp."""
+    """Run a new server, with its files in memory if there is plenty, else under /tmp."""
     account = unprivileged("postgres", "nobody")  # PostgreSQL refuses to run as root
+    plenty = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES
     # Not pytest's own folder: root's is closed to everyone else.
-    base = Path(tempfile.mkdtemp(prefix="astra-pg-", dir="/tmp"))
+    base = Path(tempfile.mkdtemp(prefix="astra-pg-", dir=MEMORY if plenty else "/tmp"))
     try:
         if account:
             os.chown(base, account.pw_uid, account.pw_gid)

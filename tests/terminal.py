@@ -67,6 +67,8 @@ class Terminal:
             env=kept | {"TERM": "xterm-256color"} | (environment or {}),
             cwd=folder,
             start_new_session=True,
+            # What runs in the background, such as these tests, has it ignored for all below.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self._reader = threading.Thread(target=self._read, args=(slave,), daemon=True)
         self._reader.start()

@@ -68,7 +68,7 @@ def test_every_block_is_of_a_kind_that_a_test_runs():
 def downloads(tmp_path_factory, toy_weights) -> Path:
     """What the pages take for granted: spectra, a catalogue, two releases, weights of others."""
     folder = tmp_path_factory.mktemp("downloads")
-    assert main(["simulate", str(folder / "spectra"), "--n", "12", "--seed", "2"]) == 0
+    assert main(["simulate", str(folder / "spectra"), "--n", "5", "--seed", "2"]) == 0
     (folder / "targets.csv").symlink_to(folder / "spectra" / "targets.csv")
     (folder / "photometry.csv").write_text("ra,dec,k_mag\n10.5,-20.25,9.5\n")
     _write_releases(folder, a_star(folder))

@@ -109,10 +109,10 @@ def own_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnServer]:
 
 @pytest.mark.postgres
 def test_after_a_small_storm_every_spectrum_has_one_row(own_server, tmp_path):
-    broken = _survey(tmp_path, 600)
-    storm = Storm(tmp_path, 600, seed=1)
+    broken = _survey(tmp_path, 300)
+    storm = Storm(tmp_path, 300, seed=1)
 
-    storm.rage(2.0, [1], own_server.restart)
+    storm.rage(1.5, [1], own_server.restart)
 
     _check(storm, broken)
 
