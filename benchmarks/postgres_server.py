@@ -43,7 +43,8 @@ SETTINGS = {
 }
 
 # The watchdog becomes a child of the server, whose process id `exec` keeps: it blocks until the pipe on
-# descriptor 3 closes, then stops the server (SIGQUIT: without writing what nobody will read) and removes its files.
+# descriptor 3 closes, then stops the server (SIGQUIT: nothing is written, as nobody will read it) and removes
+# its files.
 WATCHED = """
 base=$1; shift
 exec 3<&0

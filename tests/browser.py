@@ -10,6 +10,44 @@ import pytest
 
 DRAWN = "[...document.querySelectorAll('main [data-figure]')].every(e => e.dataset.drawn === 'done')"
 
+#: The contrast of each text with what is behind it.
+CONTRASTS = """() => {
+  const luminance = (rgb) => {
+    const [r, g, b] = rgb.match(/[\\d.]+/g).map(Number).map((v) => v / 255)
+      .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (e) => {
+    for (; e; e = e.parentElement) {
+      const colour = getComputedStyle(e).backgroundColor;
+      if (!/, 0\\)$/.test(colour)) return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const texts = "main :is(p, a, th, td, button, figcaption, dt, dd, code)";
+  return [...document.querySelectorAll(texts)].map((e) => {
+    const pair = [luminance(getComputedStyle(e).color), luminance(behind(e))].sort((a, b) => b - a);
+    return (pair[0] + 0.05) / (pair[1] + 0.05);
+  });
+}"""
+
+#: Where the first point of a figure is on the screen, and the name of its star.
+POINT = """(place) => {
+  const view = Object.values(Bokeh.index).find((each) => place.contains(each.el));
+  const { data } = view.model.renderers.find((each) => each.data_source.tags.includes("stars")).data_source;
+  const { x_scale, y_scale } = view.frame;
+  const { x, y } = view.el.getBoundingClientRect();
+  return [x + x_scale.compute(data.x[0]), y + y_scale.compute(data.y[0]), data.name[0]];
+}"""
+
+#: What the boxes over figures say.
+TOOLTIP = """() => {
+  const said = (each) => each.className.includes("Tooltip") ? [each.shadowRoot.textContent] : [];
+  const texts = (root) => [...root.querySelectorAll("*")].filter((each) => each.shadowRoot)
+    .flatMap((each) => [...said(each), ...texts(each.shadowRoot)]);
+  return texts(document).join(" ");
+}"""
+
 
 class Opened:
     """A page in the browser, a file or an address, with all that it complained of and asked for."""
@@ -28,10 +66,27 @@ class Opened:
 
     def wait_for(self, condition, seconds=60):
         # wait_for_function of the browser would evaluate text, which the page forbids.
+        self.wait_until(lambda: self.page.evaluate(condition), seconds)
+
+    def wait_until(self, condition, seconds=60):
         until = time.monotonic() + seconds
-        while not self.page.evaluate(condition):
+        while not condition():
             assert time.monotonic() < until, condition
             time.sleep(0.05)
+
+    def contrast(self):
+        """The lowest contrast of a text; WCAG asks for 4.5."""
+        return min(self.page.evaluate(CONTRASTS))
+
+    def first_point(self, figure):
+        """Scroll a figure into view; gives x, y of its first point on the screen, and the name of its star."""
+        place = self.page.locator(figure)
+        place.scroll_into_view_if_needed()
+        return place.evaluate(POINT)
+
+    def pointed_at(self):
+        """What the boxes over figures say."""
+        return self.page.evaluate(TOOLTIP)
 
     def focus(self):
         return self.page.evaluate("document.activeElement.textContent.trim()")

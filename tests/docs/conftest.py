@@ -52,7 +52,8 @@ def built(tmp_path_factory, worker_id) -> tuple[Path, str]:
     with FileLock(folder.with_suffix(".lock")):
         if not said.exists():
             # The notebook is run by tests/journeys.
-            options = ["-D", "nb_execution_mode=off", "-qW", "--keep-going", "-b", "html", "-d", f"{folder}.doctrees"]
+            options = ["-qW", "--keep-going", "-D", "nb_execution_mode=off"]
+            options += ["-b", "html", "-d", f"{folder}.doctrees"]
             command = [sys.executable, "-m", "sphinx", *options, str(DOCS), str(folder)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             said.write_text(done.stdout + done.stderr + ("" if done.returncode == 0 else "failed"))

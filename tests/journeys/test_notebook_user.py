@@ -1,4 +1,4 @@
-"""The first ten minutes of a notebook user: every cell of the notebook of the documentation, in an empty folder."""
+"""The first ten minutes of a notebook user: every cell of the notebook of the docs, in an empty folder."""
 
 import os
 import re

@@ -5,44 +5,6 @@ import time
 import pytest
 from browser import Opened
 
-CONTRASTS = """() => {
-  const luminance = (rgb) => {
-    const [r, g, b] = rgb.match(/[\\d.]+/g).map(Number).map((v) => v / 255)
-      .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (e) => {
-    for (; e; e = e.parentElement) {
-      const colour = getComputedStyle(e).backgroundColor;
-      if (!/, 0\\)$/.test(colour)) return colour;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  const texts = "main :is(p, a, th, td, button, figcaption, dt, dd, code)";
-  return [...document.querySelectorAll(texts)].map((e) => {
-    const pair = [luminance(getComputedStyle(e).color), luminance(behind(e))].sort((a, b) => b - a);
-    return (pair[0] + 0.05) / (pair[1] + 0.05);
-  });
-}"""
-
-
-#: Where the first point of a figure is on the screen, and the name of its star.
-POINT = """(place) => {
-  const view = Object.values(Bokeh.index).find((each) => place.contains(each.el));
-  const { data } = view.model.renderers.find((each) => each.data_source.tags.includes("stars")).data_source;
-  const { x_scale, y_scale } = view.frame;
-  const { x, y } = view.el.getBoundingClientRect();
-  return [x + x_scale.compute(data.x[0]), y + y_scale.compute(data.y[0]), data.name[0]];
-}"""
-
-#: What the boxes over figures say.
-TOOLTIP = """() => {
-  const said = (each) => each.className.includes("Tooltip") ? [each.shadowRoot.textContent] : [];
-  const texts = (root) => [...root.querySelectorAll("*")].filter((each) => each.shadowRoot)
-    .flatMap((each) => [...said(each), ...texts(each.shadowRoot)]);
-  return texts(document).join(" ");
-}"""
-
 #: The names of the stars that have a ring, once for each figure that shows it.
 RINGED = """() => Object.values(Bokeh.index).flatMap((view) => [...view.model.references()]
   .filter((each) => each.tags?.includes("stars"))
@@ -68,7 +30,7 @@ def test_it_opens_without_a_fault_a_request_or_a_sideways_scroll(
     assert opened.faults == []
     assert [url for url in opened.requests if not url.startswith("data:")] == [pages[kind].as_uri()]
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert min(page.evaluate(CONTRASTS)) >= 4.5
+    assert opened.contrast() >= 4.5
     # And not what the hostile star says.
     assert page.title() == ("astra: distances", f"astra: {page.text_content('h1')}")[kind]
     if not shared:
@@ -125,12 +87,11 @@ def test_a_star_with_a_file_shows_its_spectrum_and_its_draws(wide):
 
 
 def test_a_point_says_its_star_when_pointed_at_and_opens_it_when_clicked(wide):
-    page, place = wide.page, wide.page.locator("#plot-luminosity")
-    place.scroll_into_view_if_needed()
-    x, y, name = place.evaluate(POINT)
+    page = wide.page
+    x, y, name = wide.first_point("#plot-luminosity")
 
     page.mouse.move(x, y)
-    wide.wait_for(f"({TOOLTIP})().includes('{name}')")
+    wide.wait_until(lambda: name in wide.pointed_at())
     page.mouse.click(x, y)
     wide.wait_for("document.querySelector('dialog[open]') !== null")
 
@@ -197,17 +158,6 @@ def test_the_skip_link_is_the_first_stop_of_the_keyboard(chromium, pages):
     opened.page.close()
 
 
-TOOLTIPS = """() => {
-  const texts = [];
-  const look = (root) => root.querySelectorAll("*").forEach((e) => {
-    if (e.matches(".bk-Tooltip") && e.shadowRoot) texts.push(e.shadowRoot.textContent);
-    if (e.shadowRoot) look(e.shadowRoot);
-  });
-  look(document);
-  return texts.join(" ");
-}"""
-
-
 def test_a_line_of_a_spectrum_says_its_name_and_its_wavelength_when_pointed_at(chromium, pages):
     opened = Opened(chromium, pages[1], whole=False)
     page = opened.page
@@ -219,7 +169,7 @@ def test_a_line_of_a_spectrum_says_its_name_and_its_wavelength_when_pointed_at(c
     said = ""
     for step in range(0, 400, 2):
         page.mouse.move(box["x"] + 200 + step, box["y"] + 60)
-        said = page.evaluate(TOOLTIPS)
+        said = opened.pointed_at()
         if "from Smith 2013" in said:
             break
 
