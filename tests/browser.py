@@ -79,7 +79,7 @@ class Opened:
         return min(self.page.evaluate(CONTRASTS))
 
     def first_point(self, figure):
-        """Scroll a figure into view; gives x, y of its first point on the screen, and the name of its star."""
+        """Scroll a figure into view; gives x, y of its first point on the screen, and its star."""
         place = self.page.locator(figure)
         place.scroll_into_view_if_needed()
         return place.evaluate(POINT)

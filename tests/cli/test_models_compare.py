@@ -12,7 +12,7 @@ from astra.pipelines.astronn_dist.weights.files import Weights, load_weights, sa
 
 @pytest.fixture
 def brighter(toy_weights, tmp_path):
-    """The small weights, but all luminosities are larger by a quarter, so that distances are 0.8 of theirs."""
+    """The small weights, but luminosities are a quarter larger, so that distances are 0.8 of theirs."""
     tensors = dict(load_weights(toy_weights).tensors)
     tensors["labels_std"] = tensors["labels_std"] * np.float32(1.25)
     path = tmp_path / "brighter.safetensors"

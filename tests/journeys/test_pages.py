@@ -1,4 +1,4 @@
-"""The first ten minutes in a browser: the report, the page of a star and the tables, on every kind of screen."""
+"""The first ten minutes in a browser: the report, the page of a star, the tables, on every kind of screen."""
 
 import os
 import subprocess
