@@ -1,15 +1,15 @@
 """The Tab key in bash, zsh and fish, asked through the shells themselves."""
 
 import os
-import pty
-import select
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import debian_packages
 import pytest
+from conftest import CI
+from terminal import Terminal
 
 from astra.cli import main
 from astra.cli.completion import VARIABLE
@@ -40,9 +40,8 @@ def ask(monkeypatch, tmp_path):
 
 
 def shell(name):
-    if (found := shutil.which(name)) is None:
-        pytest.skip(f"needs {name}")
-    return found
+    debian_packages.needed(name, install_it=CI)
+    return shutil.which(name)
 
 
 def completions(line, capsys, monkeypatch):
@@ -137,28 +136,11 @@ def test_fish_completes(ask):
 @pytest.mark.heavy
 def test_zsh_completes(ask):
     # Its completion works only where somebody types.
-    process, terminal = pty.fork()
-    if process == 0:
-        os.execve(shell("zsh"), ["zsh", "-f", "-i"], os.environ | {"PS1": "> ", "TERM": "xterm"})
-    try:
-        os.write(
-            terminal, b'autoload -Uz compinit; compinit -u; eval "$(astra completion zsh)"; echo re""ady\n'
-        )
-        _until(terminal, b"ready")
-        os.write(terminal, b"astra run astronn_dist --n-dr\t")
-        _until(terminal, b"--n-draws")
-    finally:
-        os.close(terminal)
-        os.waitpid(process, 0)
-
-
-def _until(terminal, wanted):
-    """Read what a terminal shows until something is there."""
-    seen, end = b"", time.monotonic() + 60
-    while wanted not in seen:
-        assert time.monotonic() < end, seen
-        if select.select([terminal], [], [], 1)[0]:
-            seen += os.read(terminal, 65536)
+    with Terminal(shell("zsh"), "-f", "-i", environment={"PS1": "> "}) as terminal:
+        terminal.press('autoload -Uz compinit; compinit -u; eval "$(astra completion zsh)"; echo re""ady\n')
+        terminal.wait_for("ready", 60)
+        terminal.press("astra run astronn_dist --n-dr\t")
+        terminal.wait_for("--n-draws", 60)
 
 
 @pytest.mark.parametrize("name", ["bash", "zsh", "fish"])
