@@ -29,6 +29,7 @@ Public names that only re-export what stands in a room:
     fields.py, glossary.py, pending.py, products/, utils.py
 """
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,6 +49,13 @@ __all__ = [
     "register_spectra",
     "task",
 ]
+
+#: The home folder of a user who has none, as Debian names it: nothing is in it, and nothing can be.
+NO_HOME = "/nonexistent"
+
+# In a container, a user may be in no list of users. Libraries stop at that when they are imported.
+if os.path.expanduser("~") == "~":
+    os.environ["HOME"] = NO_HOME
 
 _HOMES = {
     "Option": "astra.tasks.options",
