@@ -170,20 +170,31 @@ def check_device(known: Known) -> Iterator[Finding]:
 
 
 def check_compiled(known: Known) -> Iterator[Finding]:
-    """Whether compiled functions can be kept for later processes."""
-    from astra.system.compiled import cache_folders
+    """Whether compiled functions are kept from earlier processes, and can be for later ones."""
+    from astra.system.compiled import what_is_kept
 
     import_module("astra.pipelines.astronn_dist.network.on_cpu")
-    folders = cache_folders()
-    if None in folders:
-        remedy = "set NUMBA_CACHE_DIR to a folder that can be written"
-        said = "no folder for compiled code can be written: each process compiles anew, which takes seconds"
-        yield Finding("compiled", WARN, said, remedy)
-        return
-    for folder in sorted(folders):
-        kept = len(list(Path(folder).glob("*.nbc")))
-        said = f"{kept} compiled functions" if kept else "nothing yet; the first run compiles"
-        yield Finding("compiled", OK, f"{said}, kept in {folder}")
+    for kept in what_is_kept():
+        for name, why in kept.damaged.items():
+            said = f"what is kept of {name} in {kept.folder} cannot be used ({why}); it will be compiled anew"
+            yield Finding("compiled", WARN, said)
+        if (kept.damaged or kept.absent) and (kept.folder is None or kept.unwritable):
+            why = (
+                f"nothing can be kept in {kept.folder} ({kept.unwritable})"
+                if kept.folder
+                else "no folder is there"
+            )
+            said = f"{why} for compiled code: each process compiles for itself, which takes seconds"
+            remedy = "set NUMBA_CACHE_DIR to a folder that can be written"
+            yield Finding("compiled", WARN, said, remedy)
+        elif not kept.damaged:
+            there = f"{kept.ready} compiled functions"
+            said = (
+                there
+                if not kept.absent
+                else f"{there} of {kept.ready + kept.absent}; a run compiles the others"
+            )
+            yield Finding("compiled", OK, f"{said}, kept in {kept.folder}")
 
 
 def check_slurm(known: Known) -> Iterator[Finding]:
