@@ -123,7 +123,8 @@ def _open_sqlite(file: Path, create: bool, read_only: bool) -> peewee.Database:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseUnreachable(
-                f"cannot make the folder of the database {file}: {error.strerror}"
+                f"cannot make the folder of the database {file}: {error.strerror}; ASTRA_DATABASE_PATH names "
+                "another place"
             ) from error
     elif not file.exists():
         raise ConfigError(f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH")

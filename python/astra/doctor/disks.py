@@ -27,6 +27,9 @@ TIMEOUT_S = 10.0
 #: Below the first a run may run out of space; below the second it should not begin [bytes].
 ENOUGH_SPACE, LEAST_SPACE = 2**30, 100 * 2**20
 
+#: The size of the temporary file that is made to try [bytes].
+_TRIED = 2**20
+
 
 def check_spectra(known: Known) -> Iterator[Finding]:
     """Whether the files of spectra can be read under their registered paths."""
@@ -116,7 +119,15 @@ def _answers(look: Callable[[], None]) -> bool:
 
 def check_space(known: Known) -> Iterator[Finding]:
     """Whether there is space for a SQLite database, for logs and for temporary files."""
-    places = {"logs": Path.cwd(), "temporary files": Path(tempfile.gettempdir())}
+    places = {"logs": Path.cwd()}
+    try:
+        # It looks for a folder that can be written once in a process; this may be later.
+        with tempfile.TemporaryFile() as file:
+            file.write(bytes(_TRIED))
+        places["temporary files"] = Path(tempfile.gettempdir())
+    except OSError as error:
+        said = f"no temporary files can be written ({error.strerror}): sorting many rows in SQLite needs them"
+        yield Finding("space", WARN, said, "make room, or name another folder with TMPDIR")
     if known.settings and (file := sqlite_file(known.settings)):
         places = {"the database": file.parent} | places
     disks: dict[int, tuple[Path, list[str]]] = {}

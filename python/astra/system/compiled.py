@@ -1,7 +1,7 @@
 """Functions compiled when they are first called, and kept on disk for the processes to come.
 
-To keep them is a convenience: whatever is wrong with what is kept, or with the place for it, is said once, and
-the process compiles for itself.
+To keep them is a convenience: whatever is wrong with what is kept, or with the place for it, is said once,
+and the process compiles for itself.
 """
 
 import functools
@@ -37,8 +37,8 @@ _functions: list[Any] = []
 def compiled(**options: Any) -> Callable[[Callable], Callable]:
     """A decorator: ``numba.njit`` that lets other threads run meanwhile.
 
-    What was compiled is kept in the folder that ``NUMBA_CACHE_DIR`` names, else beside the module, else in the
-    user's cache folder: the first that can be written, or else the first that can be read.
+    What was compiled is kept in the folder that ``NUMBA_CACHE_DIR`` names, else beside the module, else in
+    the user's cache folder: the first that can be written, or else the first that can be read.
 
     Args:
         options: Of ``numba.njit``.
@@ -48,7 +48,8 @@ def compiled(**options: Any) -> Callable[[Callable], Callable]:
         made = numba.njit(nogil=True, **options)(function)
         with suppress(RuntimeError):  # there is no folder
             made._cache = _Cache(function)
-        _functions.append(made)
+        if options.get("inline") != "always":  # else it is only a part of others
+            _functions.append(made)
         return made
 
     return decorate
@@ -181,8 +182,8 @@ class _Cache(caching.FunctionCache):
         except Exception as error:  # noqa: BLE001 - likewise
             why = getattr(error, "strerror", None) or raised(error)
             _say(
-                f"compiled code cannot be kept in {self.cache_path} ({why}): each process compiles for itself, "
-                "which takes seconds; NUMBA_CACHE_DIR names another folder"
+                f"compiled code cannot be kept in {self.cache_path} ({why}): each process compiles for "
+                "itself, which takes seconds; NUMBA_CACHE_DIR names another folder"
             )
 
     def is_ready(self, target_context: Any) -> bool:

@@ -1,7 +1,7 @@
 """What the control groups of Linux let this process use: time of the cores, memory.
 
-A container, a unit of systemd or a job of Slurm is a group, and may use as little as any of the groups that it is
-in. Version 2 has one tree of them, version 1 one for each kind of limit; a machine may have both.
+A container, a unit of systemd or a job of Slurm is a group, and may use no more than any of the groups that
+it is in. Version 2 has one tree of them, version 1 one for each kind of limit; a machine may have both.
 """
 
 import re

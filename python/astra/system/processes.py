@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import resource
 import signal
 import sys
 import threading
@@ -10,10 +11,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from astra.errors import ConfigError
 from astra.system import control_groups
 
 #: The variables that say how many threads OpenMP, OpenBLAS and MKL start.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+#: What a process that computes takes with two threads, most of it for the code of libraries [bytes].
+LEAST_ADDRESSES = 768 * 2**20
+
 _PR_SET_PDEATHSIG = 1
 
 # Of malloc.h in the GNU C library.
@@ -60,6 +66,20 @@ def shared_cores(processes: int) -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def check_memory() -> None:
+    """Stop before libraries are loaded that wait for ever for the memory that they do not get.
+
+    Raises:
+        ConfigError: The limit of this process (``ulimit -v``) is too low.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if 0 <= limit < LEAST_ADDRESSES:
+        raise ConfigError(
+            f"`ulimit -v` allows this process {limit / 2**20:.0f} MiB of addresses, and it needs "
+            f"{LEAST_ADDRESSES / 2**20:.0f}: raise it, or ask for more memory where the scheduler sets it"
+        )
 
 
 def keep_memory() -> None:
