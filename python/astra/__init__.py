@@ -53,8 +53,21 @@ __all__ = [
 #: The home folder of a user who has none, as Debian names it: nothing is in it, and nothing can be.
 NO_HOME = "/nonexistent"
 
-# In a container, a user may be in no list of users. Libraries stop at that when they are imported.
-if os.path.expanduser("~") == "~":
+
+def _has_home() -> bool:
+    home = os.path.expanduser("~")
+    try:
+        os.stat(os.path.join(home, "."))
+    except FileNotFoundError:
+        return home != "~"  # it can be made
+    except OSError:
+        return False
+    return True
+
+
+# In a container, a user may be in no list of users, or have the home of another. Libraries that look into it
+# when they are imported would stop.
+if not _has_home():
     os.environ["HOME"] = NO_HOME
 
 _HOMES = {

@@ -235,9 +235,7 @@ def in_a_home(path: Path, variable: str) -> Path:
         ConfigError: The user has no home folder.
     """
     if path.is_relative_to(NO_HOME):
-        raise ConfigError(
-            f"{path}: there is no home folder here (user {os.getuid()}, HOME is not set): set {variable}"
-        )
+        raise ConfigError(f"{path}: user {os.getuid()} has no home folder that can be used: set {variable}")
     return path
 
 
