@@ -19,6 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = """
 import json, sys
 from astra.cli import main
+# Such as astropy for tables of the rotation of the Earth.
+network = ("socket.connect", "socket.getaddrinfo")
+sys.addaudithook(lambda event, about: event in network and print("reached for", about, file=sys.stderr))
 for words in json.loads(sys.argv[1]):
     code = main(words)
     print(f"\\n{words[0]} ended with {code}", flush=True)
@@ -158,6 +161,7 @@ def _numbers(place, situation):
     ended = [line for line in out.splitlines() if " ended with " in line]
     assert ended == [f"{words[0]} ended with 0" for words in commands], out + err
     assert "Traceback" not in err, err
+    assert "reached for" not in err, err
     assert situation.said is None or (out + err).count(situation.said) == 1, out + err
     assert not [each for each in work.iterdir() if each.name == "~"]
     told = json.loads(
