@@ -195,6 +195,8 @@ class _Cache(caching.FunctionCache):
         index = self._cache_file._load_index()
         here = target_context.codegen().magic_tuple()
         names = [name for (_, processor, _), name in index.items() if processor == here]
-        for name in names:
-            _checked(self._cache_file._load_data(name))
-        return bool(names)
+        with suppress(FileNotFoundError):  # there was no room for it
+            for name in names:
+                _checked(self._cache_file._load_data(name))
+            return bool(names)
+        return False
