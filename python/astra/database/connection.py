@@ -10,7 +10,7 @@ from typing import Any
 import peewee
 import psycopg2
 
-from astra.config import Settings, load_settings
+from astra.config import Settings, in_a_home, load_settings
 from astra.database.functions import give_functions
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageError, TryAgain
 
@@ -97,11 +97,15 @@ def bound_to(opened: peewee.Database) -> Iterator[peewee.Database]:
 
 
 def sqlite_file(settings: Settings) -> Path | None:
-    """The SQLite file that the settings name; ``None`` where they name PostgreSQL."""
+    """The SQLite file that the settings name; ``None`` where they name PostgreSQL.
+
+    Raises:
+        ConfigError: It would be in the home of a user who has none.
+    """
     path, url = settings.database.path, _url(settings)
     if url.startswith("sqlite:///"):
         path = Path(url.removeprefix("sqlite:///"))
-    return path and path.absolute()
+    return path and in_a_home(path, "ASTRA_DATABASE_PATH or ASTRA_DATABASE_URL").absolute()
 
 
 def _url(settings: Settings) -> str:
@@ -119,7 +123,8 @@ def _open_sqlite(file: Path, create: bool, read_only: bool) -> peewee.Database:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseUnreachable(
-                f"cannot make the folder of the database {file}: {error.strerror}"
+                f"cannot make the folder of the database {file}: {error.strerror}; ASTRA_DATABASE_PATH names "
+                "another place"
             ) from error
     elif not file.exists():
         raise ConfigError(f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH")
