@@ -65,6 +65,8 @@ _DROPPED = """
 SELECT string_agg(name, ', ' ORDER BY name) FROM pg_catalog.pg_settings
 WHERE lower(name) = ANY(%s) AND source NOT IN ('client', 'session')
 """
+# Proxies change it in no session themselves.
+_LEFT = "SELECT source = 'session' FROM pg_catalog.pg_settings WHERE name = 'extra_float_digits'"
 
 # A proxy that keeps no sessions gives these connections and the first the same ones in turn: surely where it
 # is idle, or has fewer sessions than they are; where it is busy, only chance could keep them apart in all
@@ -123,7 +125,7 @@ class Sessions(peewee.PostgresqlDatabase):
         pid, schema = _set_up(connection, values, own)
         if own != "true" and pid != info.backend_pid:
             _refuse_shared(connection)
-            _refuse_dropped(connection, asked)
+            _refuse_altered(connection, asked)
             self._lasting.add(there)
             _, schema = _set_up(connection, values, "true")
         if schema not in (None, self._schema):  # None: it does not exist yet, or is hidden from this login
@@ -146,15 +148,22 @@ def _set_up(connection: Any, values: Mapping[str, Any], own: str) -> tuple[int, 
         return cursor.fetchone()
 
 
-def _refuse_dropped(connection: Any, asked: list[str]) -> None:
-    """Refuse a proxy that has not passed on what ``options`` of the connection ask for."""
+def _refuse_altered(connection: Any, asked: list[str]) -> None:
+    """Refuse a proxy that drops what ``options`` ask for, or leaves in a session what others have set."""
     with connection.cursor() as cursor:
         cursor.execute(_DROPPED, (asked,))
         (dropped,) = cursor.fetchone()
+        cursor.execute(_LEFT)
+        (is_left,) = cursor.fetchone()
     if dropped:
         raise ConfigError(
             f"a proxy between astra and PostgreSQL drops {dropped} from `options` of the address, of "
             "PGOPTIONS or of the service: set it with ALTER ROLE instead, or connect to the server itself"
+        )
+    if is_left:
+        raise ConfigError(
+            "a proxy between astra and PostgreSQL hands on sessions with the settings and locks of others "
+            "(pgbouncer: server_reset_query is empty); set it to DISCARD ALL, or connect to the server itself"
         )
 
 
