@@ -263,16 +263,6 @@ def test_few_connections_left_are_worth_a_warning(survey, db, monkeypatch):
     assert levels == ["ok", "warn"]
 
 
-@on_postgresql  # SQLite has no sessions
-def test_a_proxy_that_lets_connections_share_a_session_is_78(survey, db, monkeypatch):
-    monkeypatch.setattr(database, "_session", lambda database: 4711)
-
-    level, code, text = found("database")[-1]
-
-    assert (level, code) == ("fail", 78)
-    assert "pgbouncer: pool_mode = transaction" in text
-
-
 @on_sqlite  # many may write to PostgreSQL
 def test_another_writer_on_sqlite_is_worth_a_warning(survey, db, monkeypatch):
     monkeypatch.setattr(database, "_WRITE_WAIT_S", 0.1)
