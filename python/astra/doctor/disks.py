@@ -12,6 +12,7 @@ from typing import Any
 from peewee import fn
 
 from astra.database.connection import sqlite_file
+from astra.database.sqlite import refusal
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 from astra.errors import AstraError, Interrupted, StorageError
 from astra.models import ApogeeCoaddedSpectrumInApStar
@@ -26,6 +27,9 @@ TIMEOUT_S = 10.0
 
 #: Below the first a run may run out of space; below the second it should not begin [bytes].
 ENOUGH_SPACE, LEAST_SPACE = 2**30, 100 * 2**20
+
+# What is asked for beside a database, and given back [bytes].
+_TRIED = 16 * 2**20
 
 
 def check_spectra(known: Known) -> Iterator[Finding]:
@@ -117,7 +121,8 @@ def _answers(look: Callable[[], None]) -> bool:
 def check_space(known: Known) -> Iterator[Finding]:
     """Whether there is space for a SQLite database, for logs and for temporary files."""
     places = {"logs": Path.cwd(), "temporary files": Path(tempfile.gettempdir())}
-    if known.settings and (file := sqlite_file(known.settings)):
+    file = sqlite_file(known.settings) if known.settings else None
+    if file:
         places = {"the database": file.parent} | places
     disks: dict[int, tuple[Path, list[str]]] = {}
     for what, folder in places.items():
@@ -125,6 +130,20 @@ def check_space(known: Known) -> Iterator[Finding]:
             disks.setdefault(os.stat(folder).st_dev, (folder, []))[1].append(what)
     for folder, kinds in disks.values():
         yield _space(folder, kinds)
+    # macOS has no such call.
+    if file and file.exists() and not refusal(file) and hasattr(os, "posix_fallocate"):
+        yield from _growth(file)
+
+
+def _growth(file: Path) -> Iterator[Finding]:
+    """What forbids a file to grow where there is space: a quota, or a limit on the size of files."""
+    try:
+        with tempfile.TemporaryFile(dir=file.parent) as tried:
+            os.posix_fallocate(tried.fileno(), file.stat().st_size, _TRIED)
+    except OSError as error:
+        said = f"{file} cannot grow by {_TRIED / 2**20:.0f} MiB: {error.strerror}"
+        remedy = "make room; look at the quota, and at `ulimit -f`"
+        yield Finding("space", FAIL, said, remedy, StorageError.exit_code)
 
 
 def _space(folder: Path, kinds: list[str]) -> Finding:
