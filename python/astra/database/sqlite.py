@@ -81,8 +81,10 @@ def _look_at(file: Path, create: bool) -> None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            said = f"cannot make the folder of the database {file}: {error.strerror}"
-            raise DatabaseUnreachable(said) from error
+            raise DatabaseUnreachable(
+                f"cannot make the folder of the database {file}: {error.strerror}; ASTRA_DATABASE_PATH names "
+                "another place"
+            ) from error
         if refused := refusal(file):
             raise StorageError(f"cannot write the database {file}: {refused}")
         return
@@ -110,6 +112,14 @@ def refusal(file: Path) -> str | None:
     else:
         return None
     return f"{said}; to write, set ASTRA_DATABASE_PATH to a copy elsewhere, or ask its owner for that right"
+
+
+def temporary_folder() -> Path:
+    """Where SQLite sorts what is too large for its memory: the first that it may write to, full or not."""
+    named = (os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR"))
+    places = filter(None, (*named, "/var/tmp", "/usr/tmp", "/tmp"))  # noqa: S108 - as SQLite has them
+    usable = (each for each in places if os.path.isdir(each) and os.access(each, os.W_OK | os.X_OK))
+    return Path(next(usable, "."))
 
 
 def address_of(file: Path, mode: str = "ro") -> tuple[str, tuple[Any, ...] | None]:
@@ -190,8 +200,7 @@ class _Connection(sqlite3.Connection):
 
 
 def _not_written(file: Path, name: str) -> str:
-    temporary = os.environ.get("SQLITE_TMPDIR") or os.environ.get("TMPDIR") or "/var/tmp"
-    free = {place: shutil.disk_usage(place).free for place in (str(file.parent), temporary)}
+    free = {place: shutil.disk_usage(place).free for place in (file.parent, temporary_folder())}
     if name != "SQLITE_FULL" and min(free.values()) >= _FULL:
         return f"{name}; a quota or `ulimit -f` is used up, or the disk of {file.parent} fails"
     listed = ", ".join(f"{space / 2**20:,.1f} MiB free in {place}" for place, space in free.items())

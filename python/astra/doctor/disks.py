@@ -12,7 +12,7 @@ from typing import Any
 from peewee import fn
 
 from astra.database.connection import sqlite_file
-from astra.database.sqlite import refusal
+from astra.database.sqlite import refusal, temporary_folder
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 from astra.errors import AstraError, Interrupted, StorageError
 from astra.models import ApogeeCoaddedSpectrumInApStar
@@ -28,8 +28,8 @@ TIMEOUT_S = 10.0
 #: Below the first a run may run out of space; below the second it should not begin [bytes].
 ENOUGH_SPACE, LEAST_SPACE = 2**30, 100 * 2**20
 
-# What is asked for beside a database, and given back [bytes].
-_TRIED = 16 * 2**20
+# What is tried, and given back: by how much a database can grow, and the size of a temporary file [bytes].
+_GROWTH, _TRIED = 16 * 2**20, 2**20
 
 
 def check_spectra(known: Known) -> Iterator[Finding]:
@@ -120,8 +120,19 @@ def _answers(look: Callable[[], None]) -> bool:
 
 def check_space(known: Known) -> Iterator[Finding]:
     """Whether there is space for a SQLite database, for logs and for temporary files."""
-    places = {"logs": Path.cwd(), "temporary files": Path(tempfile.gettempdir())}
+    places = {"logs": Path.cwd()}
     file = sqlite_file(known.settings) if known.settings else None
+    temporary = {"temporary files": _of_python()}
+    if file:
+        temporary["temporary files of SQLite"] = temporary_folder()
+    for what, folder in temporary.items():
+        try:
+            with tempfile.TemporaryFile(dir=folder) as tried:
+                tried.write(bytes(_TRIED))
+            places[what] = folder
+        except OSError as error:
+            said = f"nothing can be written for {what} to {folder} ({error.strerror})"
+            yield Finding("space", WARN, said, "make room, or name another folder with TMPDIR")
     if file:
         places = {"the database": file.parent} | places
     disks: dict[int, tuple[Path, list[str]]] = {}
@@ -139,11 +150,19 @@ def _growth(file: Path) -> Iterator[Finding]:
     """What forbids a file to grow where there is space: a quota, or a limit on the size of files."""
     try:
         with tempfile.TemporaryFile(dir=file.parent) as tried:
-            os.posix_fallocate(tried.fileno(), file.stat().st_size, _TRIED)
+            os.posix_fallocate(tried.fileno(), file.stat().st_size, _GROWTH)
     except OSError as error:
-        said = f"{file} cannot grow by {_TRIED / 2**20:.0f} MiB: {error.strerror}"
+        said = f"{file} cannot grow by {_GROWTH / 2**20:.0f} MiB: {error.strerror}"
         remedy = "make room; look at the quota, and at `ulimit -f`"
         yield Finding("space", FAIL, said, remedy, StorageError.exit_code)
+
+
+def _of_python() -> Path:
+    """The first folder that can be written, as Python looks for it."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - where it has looked
 
 
 def _space(folder: Path, kinds: list[str]) -> Finding:
