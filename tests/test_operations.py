@@ -1,7 +1,7 @@
-"""What docs/operations.md says that the program prints is what it prints, and every error is there.
+"""What docs/operations.md says that the program prints is what it prints, and all that it prints is there.
 
-An error counts as documented where its beginning stands, as far as that tells it from all others: in a block
-of text, or as code in a table, on this page or on one that it links.
+An error or a warning is documented where its beginning stands, as far as that tells it from all others: in a
+block of text, or as code in a table, on this page or on one that it links.
 """
 
 import ast
@@ -9,7 +9,7 @@ import re
 
 import pytest
 from conftest import ROOT
-from error_texts import beginning, error_texts, pattern_of
+from messages import NUMBERS, beginning, messages, pattern_of, plain
 
 DOCS = ROOT / "docs"
 PAGE = (DOCS / "operations.md").read_text()
@@ -27,8 +27,8 @@ ROWS = [
     for row in table.splitlines()
     for code in CODE.findall(row.split(" | ")[0])
 ]
-MESSAGES = re.findall(r"^astra: (?:error|WARNING): (.*)$", PAGE, re.MULTILINE)
-NUMBERS = re.compile(r"\d[\d.:T-]*|SIG[A-Z]+|\"astra_\w+\"")
+SAID = re.compile(r"^astra: (?:error|WARNING): (.*)$", re.MULTILINE)
+MESSAGES = SAID.findall(PAGE)
 
 
 def _texts() -> str:
@@ -43,15 +43,8 @@ def _texts() -> str:
     return "\n".join(" ".join(text.split()) for text in found)
 
 
-def _plain(text):
-    """A text with one ``…`` for all that is filled in at one place."""
-    return re.sub(r"…(?:\.?…)+", "…", NUMBERS.sub("…", text))
-
-
 TEXTS = NUMBERS.sub("…", _texts())
-ERRORS = {
-    place: [_plain(text) for text in texts] for place, texts in error_texts(ROOT / "python" / "astra").items()
-}
+TOLD = messages(ROOT / "python" / "astra")
 
 
 @pytest.mark.parametrize("message", MESSAGES)
@@ -66,10 +59,10 @@ def test_every_message_is_one_of_the_program(message):
 
 @pytest.fixture(scope="module")
 def known():
-    """By the place where it is made, patterns of what tells each error from all others."""
+    """By the place where it is made, patterns of what tells each message from all others."""
     found = {}
-    for place, texts in ERRORS.items():
-        others = [text for at in ERRORS if at != place for text in ERRORS[at]]
+    for place, texts in TOLD.items():
+        others = [text for at in TOLD if at != place for text in TOLD[at]]
         found[place] = [pattern_of(beginning(text, others)) for text in texts]
     return found
 
@@ -77,18 +70,19 @@ def known():
 def _meant(line, known):
     """Where a message is made; of several places that fit, those with the most words of their own."""
     fitting = {
-        place: max((len(pattern.pattern) for pattern in patterns if pattern.match(_plain(line))), default=0)
+        place: max((len(pattern.pattern) for pattern in patterns if pattern.match(plain(line))), default=0)
         for place, patterns in known.items()
     }
     return {place for place, length in fitting.items() if 0 < length == max(fitting.values())}
 
 
-def test_every_error_of_the_program_is_documented(known):
-    said = [line for page in PAGES for line in re.findall(r"^astra: error: (.*)$", page, re.MULTILINE)]
+def test_every_error_and_warning_of_the_program_is_documented(known):
+    said = [line for page in PAGES for line in SAID.findall(page)]
     documented = {place for line in (*said, *ROWS) for place in _meant(line, known)}
 
     assert len(known) > 100
-    assert [f"{at}: {ERRORS[at][0]}" for at in known if at not in documented] == []
+    missing = [f"{at}: {TOLD[at][0]}" for at in known if at not in documented]
+    assert not missing, "\n".join(missing)
 
 
 def test_every_message_in_a_table_is_one_of_the_program(known):
