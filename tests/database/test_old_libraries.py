@@ -17,8 +17,8 @@ from astra.database.sqlite import OLDEST_LIBRARY
 from astra.doctor.database import check_connection
 from astra.doctor.findings import FAIL, Known, guarded
 
-#: The package of npm by the version of SQLite that it carries.
-CARRIERS = {"3.34.0": "sqlite3@5.0.2", "3.31.1": "sqlite3@5.0.0"}
+#: The package of npm by the version of SQLite that it carries: those of RHEL 9 and RHEL 8.
+CARRIERS = {"3.34.0": "sqlite3@5.0.2", "3.26.0": "sqlite3@4.0.6"}
 #: As Debian builds it, of what is in use.
 OPTIONS = ["-DSQLITE_THREADSAFE=1", "-DSQLITE_ENABLE_JSON1", "-DSQLITE_ENABLE_DESERIALIZE"]
 
@@ -115,12 +115,23 @@ def test_the_oldest_library_does_the_main_job_and_a_trial(on, simulated, toy_wei
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_a_library_that_is_older_in_truth_is_refused(on, db_file, command):
-    _is_that_old(on, "3.31.1")
+    _is_that_old(on, "3.26.0")
 
-    code, _, err = on("3.31.1", "-m", "astra", *command)
+    code, _, err = on("3.26.0", "-m", "astra", *command)
 
     assert (code, err.count("\n")) == (78, 1), err
-    assert "SQLite 3.31.1 is too old" in err
+    assert "SQLite 3.26.0 is too old" in err
+
+
+@pytest.mark.slow
+def test_the_doctor_finds_it_and_goes_on(on, db_file):
+    _is_that_old(on, "3.26.0")
+
+    code, out, _ = on("3.26.0", "-m", "astra", "doctor")
+
+    assert code == 78
+    assert "fail  database       SQLite 3.26.0 is too old" in out
+    assert "ok    space" in out
 
 
 def _is_that_old(on, version):
