@@ -1,7 +1,9 @@
 """The database: all that differs between SQLite and PostgreSQL.
 
 connection.py      opening it, its clock, transactions, and errors that say who has to act
-reconnecting.py    operations that survive a lost connection
+watching.py        statements that wait: said, and ended when the process is to stop
+holding.py         who has the locks that others wait for, in words
+reconnecting.py    operations that survive a lost connection, and others that are in the way
 functions.py       functions that SQLite is given
 doubles.py         arithmetic that means the same on both, and fails on neither
 sql.py             SQL that the two spell differently, and many rows inserted or read

@@ -2,25 +2,33 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import peewee
-import psycopg2
 
 from astra.config import Settings, load_settings
 from astra.database.functions import give_functions
+from astra.database.watching import SQLITE_WAIT_S, WatchedCursor, piece, repeated
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageError, TryAgain
 
-SQLITE_WAIT_S = 60
+#: So long a transaction that writes may be idle [s]. A process that is halted in it (Ctrl-Z, a frozen
+#: machine) would keep others waiting: then the server ends its session.
+REST_S = 30
+
 # Below SQLite's limit of 32,766 and PostgreSQL's of 65,535 parameters in one statement.
 MAX_PARAMETERS = 30_000
 # Both ends notice within 40 s that the other one is gone: by keepalives [s], which are not sent while an
 # answer is due, or because that answer does not come [ms].
 _KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 10, "keepalives_count": 3}
 _UNANSWERED = {"tcp_user_timeout": 40_000}
+_REST = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
+# Refusals that pass: of a wait for a lock, or a statement, that took too long; a deadlock; a serialization
+# failure.
+_PASSING = ("55P03", "57014", "40")
 
 
 def open_database(
@@ -40,7 +48,11 @@ def open_database(
     settings = settings or load_settings()
     if (file := sqlite_file(settings)) is not None:
         return _open_sqlite(file, create, read_only)
-    return _open_postgresql(settings, read_only)
+    opened = _open_postgresql(settings, read_only)
+    watched = partial(WatchedCursor, database=opened)
+    # Of the connection that there is, and of those to come.
+    opened.connection().cursor_factory = opened.connect_params["cursor_factory"] = watched
+    return opened
 
 
 def _with_errors_of_peewee(read: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,7 +67,13 @@ def _with_errors_of_peewee(read: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Cursor(sqlite3.Cursor):
-    """Raises peewee's errors for what comes while rows are read, too: peewee sees to the first row alone."""
+    """Waits for others in short pieces, and raises peewee's errors for what comes while rows are read.
+
+    peewee sees to the first row alone.
+    """
+
+    def execute(self, sql: str, parameters: Any = ()) -> Any:
+        return repeated(self.connection, lambda: super(_Cursor, self).execute(sql, parameters))
 
     fetchone = _with_errors_of_peewee(sqlite3.Cursor.fetchone)
     fetchmany = _with_errors_of_peewee(sqlite3.Cursor.fetchmany)
@@ -64,6 +82,9 @@ class _Cursor(sqlite3.Cursor):
 
 
 class _SqliteConnection(sqlite3.Connection):
+    def __init__(self, *arguments: Any, timeout: float, **named: Any) -> None:
+        super().__init__(*arguments, timeout=piece(timeout), **named)
+
     def cursor(self, factory: type[sqlite3.Cursor] = _Cursor) -> Any:
         return super().cursor(factory)
 
@@ -182,14 +203,6 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error.args[0] if error.args else error).split())
 
 
-def interrupt(connection: Any) -> None:
-    """End the query that another thread is waiting for on its connection, if it is."""
-    if connection is not None:
-        end = getattr(connection, "interrupt", None) or connection.cancel
-        with suppress(sqlite3.Error, psycopg2.Error):  # it is closed meanwhile
-            end()
-
-
 def is_postgresql(database: peewee.Database) -> bool:
     """Whether this is PostgreSQL; else it is SQLite."""
     behind = database.opened() if isinstance(database, peewee.Proxy) else database
@@ -236,14 +249,17 @@ def now(database: peewee.Database) -> datetime:
 
 @contextmanager
 def writing(database: peewee.Database) -> Iterator[None]:
-    """One transaction for writing, whose failure names its reason.
+    """One transaction for writing, whose failure names its reason; it does not rest for long.
 
     Raises:
+        TryAgain: Others were in the way for too long; nothing of it was kept.
         StorageError: The database refused it; nothing of it was kept.
         DatabaseUnreachable: The connection was lost; nothing of it was kept.
     """
     try:
         with database.atomic() if is_postgresql(database) else database.atomic("IMMEDIATE"):
+            if is_postgresql(database):
+                database.execute_sql(_REST, (f"{REST_S}s",))
             yield
     except peewee.PeeweeException as error:
         known = translated(error, "refused to write")
@@ -263,9 +279,14 @@ def translated(error: peewee.PeeweeException, verb: str = "refused") -> AstraErr
     lost = isinstance(error, peewee.InterfaceError) or (
         isinstance(error, peewee.OperationalError) and not isinstance(cause, sqlite3.Error) and not code
     )
-    # 57P: the server is shutting down; 08: connection exception; 25P03: this process was halted for too long.
-    if lost or code.startswith(("57P", "08", "25P03")):
+    if code == "25P03" or "idle-in-transaction" in str(error):
+        halted = f"this process was halted for more than {REST_S} s amid a transaction"
+        return DatabaseUnreachable(
+            f"connection to the database lost: {halted}, and the server let others go on"
+        )
+    # 57P: the server is shutting down; 08: connection exception.
+    if lost or code.startswith(("57P", "08")):
         return DatabaseUnreachable(f"connection to the database lost: {one_line(error)}")
-    if code.startswith("40"):  # deadlock, serialization failure
+    if code.startswith(_PASSING) or "is locked" in str(error):
         return TryAgain(f"the database {verb}, for the moment: {one_line(error)}")
     return StorageError(f"the database {verb}: {one_line(error)}")
