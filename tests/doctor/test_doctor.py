@@ -273,7 +273,7 @@ def test_a_proxy_that_lets_connections_share_a_session_is_78(survey, db, monkeyp
 
 @on_sqlite  # many may write to PostgreSQL
 def test_another_writer_on_sqlite_is_worth_a_warning(survey, db, monkeypatch):
-    monkeypatch.setattr(database, "_WRITE_WAIT_S", 0.1)
+    monkeypatch.setattr(database, "_WAIT_S", 0.1)
     with contextlib.closing(sqlite3.connect(db.database)) as other:
         other.execute("BEGIN IMMEDIATE")
 

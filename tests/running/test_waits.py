@@ -4,17 +4,22 @@ import contextlib
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from types import SimpleNamespace
 
 import psycopg2
 import pytest
-from builders import a_source, a_spectrum
+from builders import a_source, a_spectrum, write_apstar
+from fake_runs import FakeRuns
 
+from astra.database import watching
 from astra.database.connection import is_postgresql
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskWorker
 from astra.running.ending import reporting
@@ -27,6 +32,16 @@ from astra.tasks.pending import Selection
 from astra.trials.making import make_trial
 
 COUNT = 4
+
+# Of runs in processes of their own.
+SLOW = """
+import time
+from astra.database import watching
+watching._SAY_AFTER_S = 0.5
+draw = Noting.draw
+Noting.draw = lambda self, *rest: time.sleep(1) or draw(self, *rest)
+"""
+
 #: It is answered in about a second; machines may be busy.
 ANSWERED_S = 8.0
 
@@ -126,6 +141,13 @@ def _send(signals: tuple[int, ...], taken: threading.Event, sent: list[float]) -
         time.sleep(0.2)
 
 
+def _wait_until(is_so: Callable[[], object], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("stop", STOPS)
 @pytest.mark.parametrize("wait", WAITS)
 def test_a_stop_is_a_stop_whatever_is_waited_for(db, toy, other, no_harm, wait, stop):
@@ -156,11 +178,159 @@ def test_a_stop_is_a_stop_whatever_is_waited_for(db, toy, other, no_harm, wait, 
     # The first Ctrl-C may be enough.
     assert report.exit_code in (exit_code, 75 if len(signals) == 2 else exit_code), report.error
     assert ended - (sent[0] if signals else report.started + max_runtime) < ANSWERED_S
-    # Nothing is lost, and nothing doubled.
     other.close()
+    _all_once(toy, keys)
+
+
+def _all_once(toy, keys: list[int]) -> None:
+    """Nothing is lost, and nothing doubled, after another run."""
     again = Report(toy.task.name)
     run(Request(Selection(toy.task)), again)
     assert again.exit_code == 0, again.error
     rows = Counter(row.spectrum_pk for row in AstroNNdist.select())
     assert rows == Counter(keys)
     assert (TaskClaim.select().count(), TaskWorker.select().count()) == (0, 0)
+
+
+@pytest.mark.parametrize("wait", ["claims", "rows", "table"])
+def test_a_run_says_what_it_waits_for_and_goes_on(db, toy, other, monkeypatch, caplog, wait):
+    monkeypatch.setattr(watching, "_SAY_AFTER_S", 0.5)
+    keys = [a_spectrum(a_source()).spectrum_pk for _ in range(COUNT)]
+    toy.at_first.append(lambda: other.take(WAITS[wait]))
+    waiting = {"claims": "the claims", "rows": "rows", "table": "the table astro_nn_dist"}[wait]
+    if is_postgresql(db):
+        waiting += f", which process {other.connection.info.backend_pid} ("
+    else:
+        waiting = "the database, to which this process writes"
+
+    def give_back() -> None:
+        _wait_until(lambda: f"waiting for {waiting}" in caplog.text)
+        other.close()
+
+    helper = threading.Thread(target=give_back, daemon=True)
+    helper.start()
+    report = Report(toy.task.name)
+    run(Request(Selection(toy.task), chunk=2), report)
+    helper.join()
+
+    assert (report.exit_code, report.tally.processed) == (0, COUNT), report.error
+    assert f"waiting for {waiting}" in caplog.text
+    _all_once(toy, keys)
+
+
+#: What refuses a statement that may succeed later: settings of the server, or of the login.
+REFUSALS = {"lock_timeout": "lock_timeout = '200ms'", "statement_timeout": "statement_timeout = '400ms'"}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize("wait", ["claims", "rows", "table"])
+def test_what_is_refused_for_the_moment_is_done_again(db, toy, other, monkeypatch, caplog, wait, refusal):
+    keys = [a_spectrum(a_source()).spectrum_pk for _ in range(COUNT)]
+    if is_postgresql(db):
+        (name,) = db.execute_sql("SELECT current_database()").fetchone()
+        db.execute_sql(f"ALTER DATABASE {name} SET {REFUSALS[refusal]}")
+        db.close()
+    else:
+        monkeypatch.setattr(watching, "at_most", ContextVar("at_most", default=0.2))
+    toy.at_first.append(lambda: other.take(WAITS[wait]))
+
+    def give_back() -> None:
+        _wait_until(lambda: "for the moment" in caplog.text)
+        other.close()
+
+    helper = threading.Thread(target=give_back, daemon=True)
+    helper.start()
+    report = Report(toy.task.name)
+    run(Request(Selection(toy.task), chunk=2), report)
+    helper.join()
+
+    assert (report.exit_code, report.tally.processed) == (0, COUNT), report.error
+    if is_postgresql(db):
+        db.execute_sql(f"ALTER DATABASE {name} RESET ALL")
+        db.close()
+    _all_once(toy, keys)
+
+
+def test_a_refusal_that_stays_is_no_fault_of_the_disk(db, toy, other, monkeypatch):
+    a_spectrum(a_source())
+    monkeypatch.setenv("ASTRA_DATABASE_PATIENCE", "0.5")
+    if is_postgresql(db):
+        (name,) = db.execute_sql("SELECT current_database()").fetchone()
+        db.execute_sql(f"ALTER DATABASE {name} SET lock_timeout = '200ms'")
+        db.close()
+    else:
+        monkeypatch.setattr(watching, "at_most", ContextVar("at_most", default=0.2))
+    toy.at_first.append(lambda: other.take(WAITS["table"]))
+    report = Report(toy.task.name)
+
+    run(Request(Selection(toy.task)), report)
+
+    assert report.exit_code == 69
+    assert "for the moment" in report.error
+    if is_postgresql(db):
+        db.execute_sql(f"ALTER DATABASE {name} RESET ALL")
+
+
+def test_local_workers_stop_as_well_whatever_they_wait_for(db, other, tmp_path):
+    keys = [
+        a_spectrum(a_source(), write_apstar(tmp_path / "apStar-dr17-x.fits")).spectrum_pk for _ in range(20)
+    ]
+    runs = FakeRuns(tmp_path, SLOW)
+    process = runs.start("--workers", "2", "--batch-size", "5")
+    _wait_until(lambda: TaskClaim.select().exists(), 60)
+    other.take(WAITS["table"])
+    _wait_until(lambda: "waiting for" in runs.errors, 30)
+
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(ANSWERED_S) == 75, runs.errors
+    other.close()
+    assert runs.run() == 0, runs.errors
+    assert Counter(row.spectrum_pk for row in AstroNNdist.select()) == Counter(keys)
+
+
+# It is halted in the middle of its transaction, and the server does not wait long for it.
+HALTED = """
+import os, signal, sys
+from astra.cli import main
+from astra.database import connection
+from astra.ingest.source_rows import Stars
+connection.REST_S = 2
+write = Stars.write
+def halted(self):
+    print("halted", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return write(self)
+Stars.write = halted
+sys.exit(main(["ingest", "apstar", sys.argv[1]]))
+"""
+
+
+def test_an_ingest_that_is_halted_does_not_stop_the_others_or_is_named(
+    db, tmp_path, astra, caplog, monkeypatch
+):
+    monkeypatch.setattr(watching, "_SAY_AFTER_S", 0.5)
+    folders = [tmp_path / name for name in "ab"]
+    for folder in folders:
+        folder.mkdir()
+        write_apstar(folder / f"apStar-dr17-2M0000000{folder.name == 'a':d}+0000000.fits")
+    command = [sys.executable, "-c", HALTED, folders[0]]
+    halted = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert halted.stdout.readline() == "halted\n"
+    if not is_postgresql(db):
+        # Nobody can end its transaction, but it is known who it is.
+        monkeypatch.setattr(watching, "at_most", ContextVar("at_most", default=1.5))
+
+    code, _, err = astra("ingest", "apstar", folders[1])
+
+    halted.send_signal(signal.SIGCONT)
+    _, said = halted.communicate(timeout=60)
+    if is_postgresql(db):
+        assert (code, halted.returncode) == (0, 69), (err, said)
+        assert "this process was halted for more than 2 s amid a transaction" in said
+        assert "the server let others go on" in said
+    else:
+        assert (code, halted.returncode) == (69, 0), (err, said)
+        who = f"process {halted.pid} (python3, halted: `kill -CONT {halted.pid}` lets it go on)"
+        assert f"waiting for the database, to which {who} writes" in caplog.text
+        assert f"database is locked by {who}" in err

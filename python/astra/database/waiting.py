@@ -40,6 +40,8 @@ BREATH_S = 0.05
 
 # How often a change that has to wait says so [s].
 _SAY_S = 60.0
+# So long a lock may be kept without a word [s]; of SQLite, the only one, at which is looked so often [s].
+_LONG_S, _LONG_WRITE_S, _GLANCE_S = 10.0, 1.0, 0.02
 _PAUSES = tenacity.wait_fixed(0.2) + tenacity.wait_random_exponential(0.5, 10.0)
 
 # lock_not_available, deadlock_detected
@@ -136,6 +138,21 @@ def _set(database: peewee.Database, name: str, value: str) -> str:
     (before,) = database.execute_sql(query, (name,)).fetchone()
     database.execute_sql("SELECT set_config(%s, %s, false)", (name, value))
     return before
+
+
+def in_the_way(database: peewee.Database) -> list[str]:
+    """Who waits for whose lock, and who has had locks for long that others wait for, a sentence for each."""
+    if is_postgresql(database):
+        waits = [
+            f"{wait.who} has waited {wait.waited_s:.0f} s for {wait.what}" for wait in holding.waits(database)
+        ]
+        held = holding.held_long(database, _LONG_S)
+        return waits + [f"{who} has had {what} for {held_s:.0f} s" for who, held_s, what in held]
+    file, over = Path(database.database), time.monotonic() + _LONG_WRITE_S
+    # Between two transactions of a process, nobody writes.
+    while (writers := holding.writers_of(file)) and time.monotonic() < over:
+        time.sleep(_GLANCE_S)
+    return [f"{writers} has been writing to the database for {_LONG_WRITE_S:g} s and more"] if writers else []
 
 
 def _holders(database: peewee.Database, waited_s: float) -> str:
