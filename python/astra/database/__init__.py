@@ -1,6 +1,7 @@
 """The database: all that differs between SQLite and PostgreSQL.
 
 connection.py      opening it, its clock, transactions, and errors that say who has to act
+sessions.py        what each session of PostgreSQL is set to, and whether it lasts
 watching.py        statements that wait: said, and ended when the process is to stop
 holding.py         who has the locks that others wait for, in words
 reconnecting.py    operations that survive a lost connection, and others that are in the way

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from astra.database import holding, waiting
 from astra.database.connection import is_postgresql, writing
+from astra.database.sessions import POOLED
 from astra.errors import ConfigError, Interrupted, StoppedWaiting, StorageError
 from astra.system.locking import locked_file
 from astra.system.signals import draining
@@ -34,12 +35,6 @@ SCHEMA_REST_S = 300
 
 #: After a restart of the server, a worker has so long to reconnect before it is reaped [s].
 GRACE_S = 15.0
-
-#: What is wrong, and what to do, where locks of a session do not last.
-POOLED = (
-    "a proxy between astra and PostgreSQL gives each transaction another session (pgbouncer: pool_mode = "
-    "transaction); connect to the server itself, or with pool_mode = session"
-)
 
 
 # > One at a time changes the schema, claims work, or changes inputs

@@ -18,7 +18,7 @@ import peewee
 
 from astra.database.connection import translated
 from astra.database.watching import interrupt_all
-from astra.errors import AstraError, Interrupted
+from astra.errors import OUT_OF_MEMORY, AstraError, Interrupted
 from astra.system.plugins import raised
 from astra.system.signals import answered, draining
 
@@ -141,6 +141,9 @@ def reporting(ending: Ending, tell: Callable[[str], None] = log.info) -> Iterato
             yield stop
     except (AstraError, peewee.PeeweeException, KeyboardInterrupt) as error:
         _end(ending, error, stop)
+    except MemoryError:
+        log.debug("the run failed", exc_info=True)
+        ending.end("failed", AstraError.exit_code, OUT_OF_MEMORY)
     except Exception as error:
         ending.end("failed", AstraError.exit_code, f"internal error: {raised(error)}")
         raise
