@@ -218,8 +218,8 @@ def test_a_run_says_what_it_waits_for_and_goes_on(db, toy, other, monkeypatch, c
     _all_once(toy, keys)
 
 
-#: What refuses a statement that may succeed later: settings of the server, or of the login.
-REFUSALS = {"lock_timeout": "lock_timeout = '200ms'", "statement_timeout": "statement_timeout = '400ms'"}
+#: What refuses a statement that may succeed later: limits that the user has asked for.
+REFUSALS = {"lock_timeout": "-c lock_timeout=200ms", "statement_timeout": "-c statement_timeout=400ms"}
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
@@ -227,8 +227,7 @@ REFUSALS = {"lock_timeout": "lock_timeout = '200ms'", "statement_timeout": "stat
 def test_what_is_refused_for_the_moment_is_done_again(db, toy, other, monkeypatch, caplog, wait, refusal):
     keys = [a_spectrum(a_source()).spectrum_pk for _ in range(COUNT)]
     if is_postgresql(db):
-        (name,) = db.execute_sql("SELECT current_database()").fetchone()
-        db.execute_sql(f"ALTER DATABASE {name} SET {REFUSALS[refusal]}")
+        monkeypatch.setenv("PGOPTIONS", REFUSALS[refusal])
         db.close()
     else:
         monkeypatch.setattr(watching, "at_most", ContextVar("at_most", default=0.2))
@@ -245,18 +244,17 @@ def test_what_is_refused_for_the_moment_is_done_again(db, toy, other, monkeypatc
     helper.join()
 
     assert (report.exit_code, report.tally.processed) == (0, COUNT), report.error
-    if is_postgresql(db):
-        db.execute_sql(f"ALTER DATABASE {name} RESET ALL")
-        db.close()
     _all_once(toy, keys)
 
 
-def test_a_refusal_that_stays_is_no_fault_of_the_disk(db, toy, other, monkeypatch):
+@pytest.mark.parametrize("limit", ["of the statement", "of a run's patience"])
+def test_a_refusal_that_stays_is_no_fault_of_the_disk(db, toy, other, monkeypatch, limit):
     a_spectrum(a_source())
     monkeypatch.setenv("ASTRA_DATABASE_PATIENCE", "0.5")
-    if is_postgresql(db):
-        (name,) = db.execute_sql("SELECT current_database()").fetchone()
-        db.execute_sql(f"ALTER DATABASE {name} SET lock_timeout = '200ms'")
+    if limit == "of a run's patience":
+        monkeypatch.setattr(watching, "_SAY_AFTER_S", 0.2)
+    elif is_postgresql(db):
+        monkeypatch.setenv("PGOPTIONS", REFUSALS["lock_timeout"])
         db.close()
     else:
         monkeypatch.setattr(watching, "at_most", ContextVar("at_most", default=0.2))
@@ -266,9 +264,7 @@ def test_a_refusal_that_stays_is_no_fault_of_the_disk(db, toy, other, monkeypatc
     run(Request(Selection(toy.task)), report)
 
     assert report.exit_code == 69
-    assert "for the moment" in report.error
-    if is_postgresql(db):
-        db.execute_sql(f"ALTER DATABASE {name} RESET ALL")
+    assert ("for the moment" if limit == "of the statement" else "waited 1 s for the ") in report.error
 
 
 def test_local_workers_stop_as_well_whatever_they_wait_for(db, other, tmp_path):

@@ -1,4 +1,4 @@
-"""Statements that are executed now: none of them waits for long without a word, or when it is to stop.
+"""Statements that are executed now: none waits for long without a word, for ever, or when it is to stop.
 
 SQLite waits in short pieces, between which Python has its turn. PostgreSQL's answer comes when it comes: a
 thread looks after those who wait for one, asks in another session what is in the way, and cancels.
@@ -19,8 +19,9 @@ import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
 
+from astra.config import load_settings
 from astra.database import holding
-from astra.errors import AstraError, StoppedWaiting
+from astra.errors import AstraError, StoppedWaiting, TryAgain
 from astra.system.signals import draining
 
 log = logging.getLogger("astra")
@@ -38,6 +39,8 @@ _SAY_AFTER_S, _SAY_AGAIN_S = 5.0, 60.0
 # A process that is to stop waits so long for what others will give back soon [s].
 _GRACE_S = 0.5
 
+_AN_ANSWER = "an answer of the database"
+
 
 class Statement:
     """One that is executed now.
@@ -47,12 +50,12 @@ class Statement:
         obstacle: Finds out what is in its way, in words; ``None`` if nothing is.
 
     Attributes:
-        stopped_by: What was in its way when this process was to stop.
+        ending: Why it is to end before it is done.
     """
 
     def __init__(self, connection: Any, obstacle: Callable[[], str | None]) -> None:
         self.connection, self._obstacle = connection, obstacle
-        self.stopped_by: str | None = None
+        self.ending: AstraError | None = None
         self._started = time.monotonic()
         self._say_at = self._started + _SAY_AFTER_S
         self._end_at: float | None = None
@@ -65,13 +68,21 @@ class Statement:
                 self._end_at = moment + _GRACE_S
             if moment >= self._end_at:
                 self._end_at = moment + _GRACE_S
-                self.stopped_by = self._obstacle()
+                self.stop(self._obstacle())
         elif moment >= self._say_at:
-            found = self._obstacle()
+            found, patience = self._obstacle(), load_settings().database.patience
             self._say_at = moment + (_SAY_AGAIN_S if found else _SAY_AFTER_S)
-            if found:
-                log.warning("waiting for %s (%.0f s so far)", found, moment - self._started)
-        return self.stopped_by is not None
+            if found and self.waited_s() >= patience:
+                self.ending = TryAgain(f"waited {self.waited_s():.0f} s for {found}: see `astra doctor`")
+            elif found:
+                self._say_at = min(self._say_at, self._started + patience)
+                log.warning("waiting for %s (%.0f s so far)", found, self.waited_s())
+        return self.ending is not None
+
+    def stop(self, found: str | None) -> None:
+        """Let it end, since this process is to stop and something is in its way."""
+        if found:
+            self.ending = self.ending or StoppedWaiting(found)
 
     def waited_s(self) -> float:
         """How long it has taken so far [s]."""
@@ -108,7 +119,7 @@ def interrupt(connection: Any) -> None:
 def interrupt_all() -> None:
     """End all queries that threads of this process are waiting for."""
     for statement in list(_now.values()):
-        statement.stopped_by = statement.stopped_by or "an answer of the database"
+        statement.stop(_AN_ANSWER)
         interrupt(statement.connection)
 
 
@@ -120,6 +131,7 @@ def repeated(connection: sqlite3.Connection, execute: Callable[[], Any]) -> Any:
 
     Raises:
         StoppedWaiting: This process is to stop.
+        TryAgain: They stayed for longer than the patience of the settings.
         sqlite3.OperationalError: They stayed for too long.
     """
     with _watched(connection, lambda: f"the database, to which {_writers(connection)} writes") as statement:
@@ -131,8 +143,8 @@ def repeated(connection: sqlite3.Connection, execute: Callable[[], Any]) -> Any:
                 # The others, such as a snapshot that is too old, will not be better later.
                 if error.sqlite_errorcode not in _BUSY or connection.in_transaction != amid:
                     raise
-                if statement.look():
-                    raise StoppedWaiting(str(statement.stopped_by)) from error
+                if statement.look() and statement.ending:
+                    raise statement.ending from error
                 if statement.waited_s() > at_most.get():
                     raise sqlite3.OperationalError(f"{error} by {_writers(connection)}") from error
 
@@ -171,15 +183,16 @@ class WatchedCursor(psycopg2.extensions.cursor):
 
         Raises:
             StoppedWaiting: Others are in the way, and this process is to stop.
+            TryAgain: They stayed for longer than the patience of the settings.
         """
         _look_after_them()
         with _watched(self.connection, self._obstacle) as statement:
             try:
                 super().execute(query, vars)
             except psycopg2.errors.QueryCanceled as error:
-                if statement.stopped_by is None:
+                if statement.ending is None:
                     raise
-                raise StoppedWaiting(statement.stopped_by) from error
+                raise statement.ending from error
 
     def _obstacle(self) -> str | None:
         try:
@@ -187,7 +200,7 @@ class WatchedCursor(psycopg2.extensions.cursor):
             return found[0].what if found else None
         except (peewee.PeeweeException, psycopg2.Error, AstraError) as error:
             log.debug("cannot be asked who is in the way: %s", error)
-            return "an answer of the database" if draining.is_set() else None
+            return _AN_ANSWER if draining.is_set() else None
         finally:
             with suppress(peewee.PeeweeException):
                 self._database.close()
