@@ -21,6 +21,7 @@ from fake_runs import FakeRuns
 
 from astra.database import watching
 from astra.database.connection import is_postgresql
+from astra.database.waiting import in_the_way
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskWorker
 from astra.running.ending import reporting
 from astra.running.request import Request
@@ -285,11 +286,17 @@ def test_local_workers_stop_as_well_whatever_they_wait_for(db, other, tmp_path):
     assert Counter(row.spectrum_pk for row in AstroNNdist.select()) == Counter(keys)
 
 
-# It is halted in the middle of its transaction, and the server does not wait long for it.
-HALTED = """
+# An ingest; what a test adds stands in the place of EXTRA.
+INGEST = """
 import os, signal, sys
 from astra.cli import main
-from astra.database import connection
+from astra.database import connection, watching
+EXTRA
+sys.exit(main(["ingest", "apstar", sys.argv[1]]))
+"""
+
+# It is halted in the middle of its transaction, and the server does not wait long for it.
+HALTED = """
 from astra.ingest.source_rows import Stars
 connection.REST_S = 2
 write = Stars.write
@@ -298,35 +305,44 @@ def halted(self):
     os.kill(os.getpid(), signal.SIGSTOP)
     return write(self)
 Stars.write = halted
-sys.exit(main(["ingest", "apstar", sys.argv[1]]))
 """
 
+# On SQLite nobody can end the transaction of another process.
+IMPATIENT = "watching._SAY_AFTER_S = 0.5; watching.at_most.set(1.5)"
 
-def test_an_ingest_that_is_halted_does_not_stop_the_others_or_is_named(
-    db, tmp_path, astra, caplog, monkeypatch
-):
-    monkeypatch.setattr(watching, "_SAY_AFTER_S", 0.5)
+
+@contextlib.contextmanager
+def _ingesting(folder: Path, extra: str) -> Iterator[subprocess.Popen]:
+    command = [sys.executable, "-c", INGEST.replace("EXTRA", extra), folder]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_an_ingest_that_is_halted_does_not_stop_the_others_or_is_named(db, tmp_path):
     folders = [tmp_path / name for name in "ab"]
     for folder in folders:
         folder.mkdir()
         write_apstar(folder / f"apStar-dr17-2M0000000{folder.name == 'a':d}+0000000.fits")
-    command = [sys.executable, "-c", HALTED, folders[0]]
-    halted = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert halted.stdout.readline() == "halted\n"
-    if not is_postgresql(db):
-        # Nobody can end its transaction, but it is known who it is.
-        monkeypatch.setattr(watching, "at_most", ContextVar("at_most", default=1.5))
+    db.close()
+    with _ingesting(folders[0], HALTED) as halted:
+        assert halted.stdout.readline() == "halted\n"
+        with _ingesting(folders[1], IMPATIENT) as other:
+            _, err = other.communicate(timeout=60)
+        named = list(in_the_way(db))
+        halted.send_signal(signal.SIGCONT)
+        _, said = halted.communicate(timeout=60)
 
-    code, _, err = astra("ingest", "apstar", folders[1])
-
-    halted.send_signal(signal.SIGCONT)
-    _, said = halted.communicate(timeout=60)
     if is_postgresql(db):
-        assert (code, halted.returncode) == (0, 69), (err, said)
-        assert "this process was halted for more than 2 s amid a transaction" in said
-        assert "the server let others go on" in said
+        assert (other.returncode, halted.returncode) == (0, 69), (err, said)
+        assert "connection to the database lost" in said
+        assert "was this process halted for more than 2 s? Then the server let others go on" in said
     else:
-        assert (code, halted.returncode) == (69, 0), (err, said)
-        who = f"process {halted.pid} (python3, halted: `kill -CONT {halted.pid}` lets it go on)"
-        assert f"waiting for the database, to which {who} writes" in caplog.text
-        assert f"database is locked by {who}" in err
+        assert (other.returncode, halted.returncode) == (69, 0), (err, said)
+        who = f"process {halted.pid} (python, halted: `kill -CONT {halted.pid}` lets it go on)"
+        assert f"waiting for the database, to which {who} writes" in " ".join(err.split())
+        assert f"database is locked by {who}" in " ".join(err.split())
+        assert named == [f"{who} has been writing to the database for 1 s and more"]

@@ -1,6 +1,7 @@
 """The one door to the database: connections, its clock, transactions, and errors that say who has to act."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -251,6 +252,7 @@ def writing(database: peewee.Database) -> Iterator[None]:
         StorageError: The database refused it; nothing of it was kept.
         DatabaseUnreachable: The connection was lost; nothing of it was kept.
     """
+    begun = time.monotonic()
     try:
         with database.atomic() if is_postgresql(database) else database.atomic("IMMEDIATE"):
             if is_postgresql(database):
@@ -258,7 +260,11 @@ def writing(database: peewee.Database) -> Iterator[None]:
             yield
     except peewee.PeeweeException as error:
         known = translated(error, "refused to write")
-        raise type(known)(f"{known}; nothing of this batch was kept") from error
+        said = f"{known}; nothing of this batch was kept"
+        if type(known) is DatabaseUnreachable and time.monotonic() - begun > REST_S:
+            # The server says so as well, but that is not always received.
+            said += f"; was this process halted for more than {REST_S} s? Then the server let others go on"
+        raise type(known)(said) from error
 
 
 def is_missing_table(error: peewee.PeeweeException) -> bool:
@@ -267,20 +273,24 @@ def is_missing_table(error: peewee.PeeweeException) -> bool:
     return getattr(cause, "pgcode", None) == "42P01" or str(error).startswith("no such table")
 
 
+def _first(error: peewee.PeeweeException) -> peewee.PeeweeException:
+    """Of the errors of a connection that is lost, the one that says why: after it, nothing works."""
+    found, before = error, error.__context__
+    while before is not None and isinstance(found, peewee.InterfaceError):
+        found, before = before if isinstance(before, peewee.PeeweeException) else found, before.__context__
+    return found
+
+
 def translated(error: peewee.PeeweeException, verb: str = "refused") -> AstraError:
     """The error of the project that says who has to act on a database error."""
+    error = _first(error)
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "pgcode", None) or ""
     lost = isinstance(error, peewee.InterfaceError) or (
         isinstance(error, peewee.OperationalError) and not isinstance(cause, sqlite3.Error) and not code
     )
-    if code == "25P03" or "idle-in-transaction" in str(error):
-        halted = f"this process was halted for more than {REST_S} s amid a transaction"
-        return DatabaseUnreachable(
-            f"connection to the database lost: {halted}, and the server let others go on"
-        )
-    # 57P: the server is shutting down; 08: connection exception.
-    if lost or code.startswith(("57P", "08")):
+    # 57P: the server is shutting down; 08: connection exception; 25P03: the transaction was idle for too long.
+    if lost or code.startswith(("57P", "08", "25P03")):
         return DatabaseUnreachable(f"connection to the database lost: {one_line(error)}")
     if code.startswith(_PASSING) or "is locked" in str(error):
         return TryAgain(f"the database {verb}, for the moment: {one_line(error)}")
