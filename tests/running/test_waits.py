@@ -1,6 +1,7 @@
 """No wait is without an end: whatever a run waits for, it says so, and a stop is a stop."""
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
@@ -19,9 +20,9 @@ import pytest
 from builders import a_source, a_spectrum, write_apstar
 from fake_runs import FakeRuns
 
-from astra.database import watching
+from astra.database import waiting, watching
 from astra.database.connection import is_postgresql
-from astra.database.waiting import in_the_way
+from astra.doctor import checkup
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskWorker
 from astra.running.ending import reporting
 from astra.running.request import Request
@@ -88,7 +89,7 @@ def toy():
 
 
 class Other:
-    """Another session, which has a lock until it is closed."""
+    """Another session, which has a lock until it is closed, and at the longest for half a minute."""
 
     def __init__(self, db) -> None:
         self._db = db
@@ -100,6 +101,10 @@ class Other:
             self.connection = sqlite3.connect(db.database, isolation_level=None, check_same_thread=False)
         self._stack = contextlib.ExitStack()
         self._stack.callback(self.connection.close)
+        limit = threading.Timer(30, self.close)
+        limit.daemon = True
+        limit.start()
+        self._stack.callback(limit.cancel)
 
     def take(self, what: tuple[str, str, str, str]) -> None:
         if is_postgresql(self._db):
@@ -149,8 +154,18 @@ def _wait_until(is_so: Callable[[], object], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize("stop", STOPS)
-@pytest.mark.parametrize("wait", WAITS)
+#: Each kind of wait with one stop, and one wait with each; the others take longer than they tell.
+QUICK = {(wait, "SIGTERM") for wait in WAITS} | {("table", stop) for stop in STOPS}
+
+
+@pytest.mark.parametrize(
+    ("wait", "stop"),
+    [
+        pytest.param(wait, stop, marks=[] if (wait, stop) in QUICK else pytest.mark.slow)
+        for wait in WAITS
+        for stop in STOPS
+    ],
+)
 def test_a_stop_is_a_stop_whatever_is_waited_for(db, toy, other, no_harm, wait, stop):
     what, (signals, max_runtime, exit_code) = WAITS[wait], STOPS[stop]
     keys = [a_spectrum(a_source()).spectrum_pk for _ in range(COUNT)]
@@ -268,6 +283,7 @@ def test_a_refusal_that_stays_is_no_fault_of_the_disk(db, toy, other, monkeypatc
     assert ("for the moment" if limit == "of the statement" else "waited 1 s for the ") in report.error
 
 
+@pytest.mark.slow
 def test_local_workers_stop_as_well_whatever_they_wait_for(db, other, tmp_path):
     keys = [
         a_spectrum(a_source(), write_apstar(tmp_path / "apStar-dr17-x.fits")).spectrum_pk for _ in range(20)
@@ -284,6 +300,30 @@ def test_local_workers_stop_as_well_whatever_they_wait_for(db, other, tmp_path):
     other.close()
     assert runs.run() == 0, runs.errors
     assert Counter(row.spectrum_pk for row in AstroNNdist.select()) == Counter(keys)
+
+
+def test_who_is_in_the_way_is_shown_by_status_and_doctor(db, toy, other, astra, monkeypatch):
+    monkeypatch.setattr(waiting, "_LONG_S", 0.0)
+    other.take(WAITS["rows"])
+    if is_postgresql(db):
+        who = f"process {other.connection.info.backend_pid} ("
+        what = "idle in transaction, in a transaction since "
+        how_long = ") has had the table source"
+    else:
+        who, what, how_long = "this process has been", " writing to the database for", " 1 s and more"
+
+    _, out, _ = astra("status")
+    _, told, _ = astra("status", "--json")
+    quick = [check for check in checkup.CHECKS if check[0] in ("configuration", "database", "locks")]
+    monkeypatch.setattr(checkup, "CHECKS", quick)
+    (found,) = (each for each in checkup.examine() if each.check == "locks")
+
+    said = " ".join(out.split())
+    assert who in said
+    assert what in said
+    assert how_long in said
+    assert any(who in line for line in json.loads(told)["locks"])
+    assert (found.level, who in found.line()) == ("warn", True)
 
 
 # An ingest; what a test adds stands in the place of EXTRA.
@@ -332,7 +372,7 @@ def test_an_ingest_that_is_halted_does_not_stop_the_others_or_is_named(db, tmp_p
         assert halted.stdout.readline() == "halted\n"
         with _ingesting(folders[1], IMPATIENT) as other:
             _, err = other.communicate(timeout=60)
-        named = list(in_the_way(db))
+        named = waiting.in_the_way(db)
         halted.send_signal(signal.SIGCONT)
         _, said = halted.communicate(timeout=60)
 

@@ -289,7 +289,7 @@ def translated(error: peewee.PeeweeException, verb: str = "refused") -> AstraErr
     lost = isinstance(error, peewee.InterfaceError) or (
         isinstance(error, peewee.OperationalError) and not isinstance(cause, sqlite3.Error) and not code
     )
-    # 57P: the server is shutting down; 08: connection exception; 25P03: the transaction was idle for too long.
+    # 57P: the server is shutting down; 08: connection exception; 25P03: a transaction was idle for long.
     if lost or code.startswith(("57P", "08", "25P03")):
         return DatabaseUnreachable(f"connection to the database lost: {one_line(error)}")
     if code.startswith(_PASSING) or "is locked" in str(error):

@@ -33,11 +33,11 @@ SQLITE_WAIT_S = 60.0
 at_most: ContextVar[float] = ContextVar("at_most", default=SQLITE_WAIT_S)
 
 # One piece of that, and how often the thread looks [s].
-_PIECE_S = 0.25
+_PIECE_S = 0.1
 # What is waited for is said after the first, and again after the second [s].
 _SAY_AFTER_S, _SAY_AGAIN_S = 5.0, 60.0
 # A process that is to stop waits so long for what others will give back soon [s].
-_GRACE_S = 0.5
+_GRACE_S = 0.3
 
 _AN_ANSWER = "an answer of the database"
 

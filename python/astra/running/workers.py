@@ -36,7 +36,7 @@ log = logging.getLogger("astra")
 CRASH_LIMIT = 10
 
 # How often the parent looks whether it was asked to stop [s].
-_LOOK_S = 0.5
+_LOOK_S = 0.2
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
