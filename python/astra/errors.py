@@ -4,10 +4,11 @@ AstraError                    an internal error: exit 70
 ├── UsageError                the caller: a wrong argument; exit 2
 ├── ConfigError               the operator, before the first spectrum: settings, schema, weights; exit 78
 ├── DatabaseUnreachable       the operator: no server, wrong password, no such database; exit 69
-│   └── TryAgain              nobody: a deadlock that the database has ended; tried again at once
+│   └── TryAgain              nobody: others were in the way: a deadlock, a lock; tried again
 ├── ArchiveUnreachable        the operator: no network, or the survey's archive does not answer; exit 69
 ├── StorageError              the operator: a database or a disk refused a write; exit 74
 ├── Interrupted               nobody: stopped before the end, run again; exit 75
+│   └── StoppedWaiting        likewise: others were in the way when it was to stop
 └── SpectrumError             nobody at run time: one spectrum, one flagged row
     ├── UnreadableSpectrum    what is wrong with the bytes: damaged, not a FITS file, of the wrong shape
     ├── MissingSpectrum       the operating system gave no bytes, so that nothing is known of the spectrum
@@ -68,7 +69,7 @@ class DatabaseUnreachable(AstraError):
 
 
 class TryAgain(DatabaseUnreachable):
-    """Two transactions stood in each other's way, and this one was undone."""
+    """Others were in the way of this transaction, and it was undone; later it may succeed."""
 
 
 class ArchiveUnreachable(AstraError):
@@ -87,6 +88,18 @@ class Interrupted(AstraError):
     """The work stopped before its end, in good order; running it again goes on."""
 
     exit_code = 75
+
+
+class StoppedWaiting(Interrupted):
+    """Others were in the way when this process was to stop."""
+
+    def __init__(self, what: str, go_on: str = "run again to go on") -> None:
+        super().__init__(what, go_on)
+        self.what, self.go_on = what, go_on
+
+    def __str__(self) -> str:
+        """Both in one sentence."""
+        return f"stopped while waiting for {self.what}; {self.go_on}"
 
 
 class SpectrumError(AstraError):

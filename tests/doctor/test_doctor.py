@@ -265,7 +265,7 @@ def test_few_connections_left_are_worth_a_warning(survey, db, monkeypatch):
 
 @on_sqlite  # many may write to PostgreSQL
 def test_another_writer_on_sqlite_is_worth_a_warning(survey, db, monkeypatch):
-    monkeypatch.setattr(database, "_WRITE_WAIT_S", 0.1)
+    monkeypatch.setattr(database, "_WAIT_S", 0.1)
     with contextlib.closing(sqlite3.connect(db.database)) as other:
         other.execute("BEGIN IMMEDIATE")
 

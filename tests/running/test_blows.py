@@ -138,9 +138,9 @@ def test_an_interrupted_run_says_so_and_the_next_one_goes_on(survey, tmp_path):
 # The first that claims is halted in the middle of it, and the server does not wait long for it.
 HALTED = """
 import signal
-from astra.database import locks
+from astra.database import connection
 from astra.running import claims
-locks.CLAIM_IDLE_S = 2
+connection.REST_S = 2
 claim = claims.Claims._claim
 def halted(self, *rest):
     try:

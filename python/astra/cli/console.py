@@ -6,7 +6,9 @@ Results go to stdout; progress, logs and errors to stderr.
 import json
 import math
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from astra.slurm.srun import SlurmReport
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+# A command that has not ended so long after Ctrl-C says what it waits for [s].
+_PATIENT_S = 0.15
 
 # Columns of a table that goes to a file or a pipe.
 _UNLIMITED = 10_000
@@ -114,9 +119,33 @@ def database_session(*, read_only: bool = False) -> "Iterator[Settings]":
     from astra.schema import upgrade as schema
 
     settings = load_settings()
-    with bound_to(open_database(settings, read_only=read_only)) as database:
+    with ctrl_c_answered(), bound_to(open_database(settings, read_only=read_only)) as database:
         schema.check(database)
         yield settings
+
+
+@contextmanager
+def ctrl_c_answered() -> Iterator[None]:
+    """Where nothing else answers Ctrl-C, end the query that is waited for, and say so if it does not end."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    from astra.database.watching import interrupt_all
+    from astra.system.signals import answered
+
+    over = threading.Event()
+
+    def answer(number: int) -> None:
+        if number == signal.SIGINT and not over.wait(_PATIENT_S):
+            note("stopping: waits for the end of the step in hand")
+            interrupt_all()
+
+    with answered(answer):
+        try:
+            yield
+        finally:
+            over.set()
 
 
 @contextmanager

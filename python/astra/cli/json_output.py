@@ -127,7 +127,7 @@ PRINTED = {
         task v_astra job nodes procs logs options command pending_before {_SUM} array_tasks(index
         state exit_code) elapsed_s {_ENDED}
     """,
-    "status": f"tasks({_STATUS}) packages_not_installed",
+    "status": f"tasks({_STATUS}) packages_not_installed locks",
     "status --check": f"""
         tasks({_STATUS}) limits_broken limits_not_judged limits_kept nights(task telescope night
         rows bad no_result medians) throughput(task night spectra elapsed_s spectra_per_s)
@@ -237,6 +237,7 @@ MEANINGS = {
     "limits_not_judged": "What says too little to be judged, a line for each",
     "listed": "Some of them",
     "lock": "The lock that it takes",
+    "locks": "Who waits for whose lock, and who has had one for long, a line for each",
     "logs": "Folder of logs",
     "lost": "Results that were replaced by rows without one",
     "made_by": "Who made it",

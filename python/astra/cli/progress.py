@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from astra.cli.console import fail, note, say
+from astra.cli.console import ctrl_c_answered, fail, note, say
 from astra.system.pace import Pace, about
-from astra.system.signals import answered
 from astra.system.telling import listening
 
 #: Seconds between two lines of progress where there is no terminal.
@@ -24,9 +23,6 @@ _UNITS = {"s": 1, "min": 60, "h": 3600}
 
 # On wider terminals the bar grows no more: it would say no more.
 _WIDE = 120
-
-# A command that has not ended so long after Ctrl-C says what it waits for [s].
-_PATIENT_S = 0.15
 
 
 class Shown:
@@ -98,7 +94,7 @@ def progress(what: str, parallel: int = 1) -> Iterator[Shown]:
     Yields:
         A function that takes what is done, and the total where it is known.
     """
-    with _ctrl_c_answered(), _bar(what, parallel) if sys.stderr.isatty() else _lines(what, parallel) as shown:
+    with _interrupted(), _bar(what, parallel) if sys.stderr.isatty() else _lines(what, parallel) as shown:
         yield shown
 
 
@@ -222,27 +218,16 @@ def redrawing() -> Iterator[Callable[[list[str], list[str]], None]]:
 
 
 @contextmanager
-def _ctrl_c_answered() -> Iterator[None]:
+def _interrupted() -> Iterator[None]:
+    """Answer Ctrl-C where nothing else does; that it was heard stands above what is left of the bar."""
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    from astra.database.connection import database, interrupt
     from astra.running.ending import KEYBOARD_INTERRUPT
 
-    over = threading.Event()
-    # The one of this thread, which hears nothing while it waits for an answer.
-    connection = None if database.obj is None or database.is_closed() else database.connection()
-
-    def answer(number: int) -> None:
-        if number == signal.SIGINT and not over.wait(_PATIENT_S):
-            note("stopping: waits for the end of the step in hand")
-            interrupt(connection)
-
-    with answered(answer):
+    with ctrl_c_answered():
         try:
             yield
         except KeyboardInterrupt:
             fail("interrupted", KEYBOARD_INTERRUPT)
             raise
-        finally:
-            over.set()

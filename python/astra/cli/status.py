@@ -98,6 +98,7 @@ def status(
     configuration or schema, or what is wrong with TASK.
     """
     from astra.database.connection import database
+    from astra.database.waiting import in_the_way
     from astra.errors import ConfigError, UsageError
     from astra.schema.packages import absent_packages
     from astra.status.limits import Limits, read_medians
@@ -146,14 +147,14 @@ def status(
         if watch:
             _watch(look, every, as_json)
             return
-        found, others = look(), absent_packages(database)
+        found, others, locks = look(), absent_packages(database), in_the_way(database)
         if check:
             usable = [chosen[each["task"]] for each in found if "error" not in each]
             raise typer.Exit(_checked(found, usable, limits, as_json))
     if as_json:
-        say_json({"tasks": found, "packages_not_installed": others}, "status")
+        say_json({"tasks": found, "packages_not_installed": others, "locks": locks}, "status")
     else:
-        say("\n".join([*_page(found), *([] if task else [*absent(others), *without_effect()])]))
+        say("\n".join([*_page(found), *locks, *([] if task else [*absent(others), *without_effect()])]))
 
 
 def _explain(named: Any, tasks: Mapping[str, Any], star: str, as_json: bool) -> None:

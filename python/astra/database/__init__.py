@@ -3,7 +3,9 @@
 connection.py      opening it, its clock, transactions, and errors that say who has to act
 sqlite.py          SQLite files, as the place where they lie allows
 sessions.py        what each session of PostgreSQL is set to, and whether it lasts
-reconnecting.py    operations that survive a lost connection
+watching.py        statements that wait: said, and ended when the process is to stop
+holding.py         who has the locks that others wait for, in words
+reconnecting.py    operations that survive a lost connection, and others that are in the way
 functions.py       functions that SQLite is given
 doubles.py         arithmetic that means the same on both, and fails on neither
 sql.py             SQL that the two spell differently, and many rows inserted or read

@@ -1,8 +1,9 @@
 """The one door to the database: connections, its clock, transactions, and errors that say who has to act."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,16 @@ from astra.database.sessions import Sessions
 from astra.database.sqlite import open_sqlite
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageError, TryAgain
 
+#: So long a transaction that writes may be idle [s]. A process that is halted in it (Ctrl-Z, a frozen
+#: machine) would keep others waiting: then the server ends its session.
+REST_S = 30
+
 # Below SQLite's limit of 32,766 and PostgreSQL's of 65,535 parameters in one statement.
 MAX_PARAMETERS = 30_000
+_REST = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
+# Refusals that pass: of a wait for a lock, or a statement, that took too long; a deadlock; a serialization
+# failure.
+_PASSING = ("55P03", "57014", "40")
 
 
 def open_database(
@@ -123,14 +132,6 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error.args[0] if error.args else error).split())
 
 
-def interrupt(connection: Any) -> None:
-    """End the query that another thread is waiting for on its connection, if it is."""
-    if connection is not None:
-        end = getattr(connection, "interrupt", None) or connection.cancel
-        with suppress(sqlite3.Error, psycopg2.Error):  # it is closed meanwhile
-            end()
-
-
 def is_postgresql(database: peewee.Database) -> bool:
     """Whether this is PostgreSQL; else it is SQLite."""
     behind = database.opened() if isinstance(database, peewee.Proxy) else database
@@ -177,18 +178,26 @@ def now(database: peewee.Database) -> datetime:
 
 @contextmanager
 def writing(database: peewee.Database) -> Iterator[None]:
-    """One transaction for writing, whose failure names its reason.
+    """One transaction for writing, whose failure names its reason; it does not rest for long.
 
     Raises:
+        TryAgain: Others were in the way for too long; nothing of it was kept.
         StorageError: The database refused it; nothing of it was kept.
         DatabaseUnreachable: The connection was lost; nothing of it was kept.
     """
+    begun = time.monotonic()
     try:
         with database.atomic() if is_postgresql(database) else database.atomic("IMMEDIATE"):
+            if is_postgresql(database):
+                database.execute_sql(_REST, (f"{REST_S}s",))
             yield
     except peewee.PeeweeException as error:
         known = translated(error, "refused to write")
-        raise type(known)(f"{known}; nothing of this batch was kept") from error
+        said = f"{known}; nothing of this batch was kept"
+        if type(known) is DatabaseUnreachable and time.monotonic() - begun > REST_S:
+            # The server says so as well, but that is not always received.
+            said += f"; was this process halted for more than {REST_S} s? Then the server let others go on"
+        raise type(known)(said) from error
 
 
 def is_missing_table(error: peewee.PeeweeException) -> bool:
@@ -197,16 +206,25 @@ def is_missing_table(error: peewee.PeeweeException) -> bool:
     return getattr(cause, "pgcode", None) == "42P01" or str(error).startswith("no such table")
 
 
+def _first(error: peewee.PeeweeException) -> peewee.PeeweeException:
+    """Of the errors of a connection that is lost, the one that says why: after it, nothing works."""
+    found, before = error, error.__context__
+    while before is not None and isinstance(found, peewee.InterfaceError):
+        found, before = before if isinstance(before, peewee.PeeweeException) else found, before.__context__
+    return found
+
+
 def translated(error: peewee.PeeweeException, verb: str = "refused") -> AstraError:
     """The error of the project that says who has to act on a database error."""
+    error = _first(error)
     cause = getattr(error, "orig", None) or error
     code = getattr(cause, "pgcode", None) or ""
     lost = isinstance(error, peewee.InterfaceError) or (
         isinstance(error, peewee.OperationalError) and not isinstance(cause, sqlite3.Error) and not code
     )
-    # 57P: the server is shutting down; 08: connection exception; 25P03: this process was halted for too long.
+    # 57P: the server is shutting down; 08: connection exception; 25P03: a transaction was idle for long.
     if lost or code.startswith(("57P", "08", "25P03")):
         return DatabaseUnreachable(f"connection to the database lost: {one_line(error)}")
-    if code.startswith("40"):  # deadlock, serialization failure
+    if code.startswith(_PASSING) or "is locked" in str(error):
         return TryAgain(f"the database {verb}, for the moment: {one_line(error)}")
     return StorageError(f"the database {verb}: {one_line(error)}")

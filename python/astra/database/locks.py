@@ -6,38 +6,32 @@ time anyway: of the changes, only that of the schema, which takes several transa
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
 import peewee
 from filelock import FileLock, Timeout
 
-from astra.database import waiting
+from astra.database import holding, waiting
 from astra.database.connection import is_postgresql, writing
 from astra.database.sessions import POOLED
-from astra.errors import ConfigError, Interrupted, StorageError
+from astra.errors import ConfigError, Interrupted, StoppedWaiting, StorageError
 from astra.system.locking import locked_file
+from astra.system.signals import draining
 
 log = logging.getLogger("astra")
 
-_SCHEMA_LOCK = 0x61737472_696E6974
 # How often a process that waits for the schema looks again [s].
 _POLL_S = 0.2
-# Held by whoever changes inputs.
-_INPUTS_LOCK = 0x61737472_61696E70
-# Of whoever claims; each schema and task has its own. A process that is halted while it has it (Ctrl-Z, a
-# frozen machine) would keep all others waiting: after a while the server ends its session.
-_CLAIM_LOCK = (
-    "SELECT set_config('idle_in_transaction_session_timeout', %s, true), "
-    "pg_advisory_xact_lock(hashtext('astra claim ' || current_schema()), hashtext(%s))"
-)
+# Of whoever claims; each schema and task has its own.
+_CLAIM_LOCK = "SELECT pg_advisory_xact_lock(hashtext('astra claim ' || current_schema()), hashtext(%s))"
 # First half of the advisory locks of the workers; each schema has its own. The second is the worker's key.
 _WORKERS = "hashtext('astra worker ' || current_schema())"
 
-#: How long a transaction that claims may be idle [s].
-CLAIM_IDLE_S = 30
+#: Whoever changes the schema may be idle so long [s]: shorter than others wait, longer than a table is read.
+SCHEMA_REST_S = 300
 
 #: After a restart of the server, a worker has so long to reconnect before it is reaped [s].
 GRACE_S = 15.0
@@ -55,40 +49,61 @@ def changing_schema(database: peewee.Database) -> Iterator[None]:
         Interrupted: Another process changes it, and has not ended in time.
     """
     # Not one transaction around all of it: each migration has its own, and is kept when it is done.
-    if is_postgresql(database):
-        _take_schema_lock(database)
-        try:
-            yield
-        finally:
-            database.execute_sql("SELECT pg_advisory_unlock(%s)", (_SCHEMA_LOCK,))
-        return
-    file = Path(database.database)
+    with _schema_locked(database) if is_postgresql(database) else _schema_file_locked(database):
+        yield
+
+
+@contextmanager
+def _schema_locked(database: peewee.Database) -> Iterator[None]:
+    def take() -> bool:
+        # Not by pg_advisory_lock: whoever waits in a statement keeps an index from being built concurrently.
+        query = "SELECT pg_try_advisory_lock(%s)"
+        return database.execute_sql(query, (holding.SCHEMA_LOCK,)).fetchone()[0]
+
+    _take_schema(take, lambda: holding.holder_of_number(database, holding.SCHEMA_LOCK))
+    names = ["idle_in_transaction_session_timeout"]
+    if database.server_version >= 14_00_00:
+        names.append("idle_session_timeout")
     try:
-        with locked_file(file.with_name(f".{file.name}.init.lock"), waiting.PATIENCE_S):
+        with waiting.set_to(database, dict.fromkeys(names, 1000 * SCHEMA_REST_S)):
             yield
-    except Timeout as error:
-        raise _too_long("another process") from error
-    except OSError as error:
-        raise StorageError(f"cannot write beside the database {file}: {error.strerror}") from error
+    finally:
+        # With the session, the lock may be gone.
+        with suppress(peewee.PeeweeException):
+            database.execute_sql("SELECT pg_advisory_unlock(%s)", (holding.SCHEMA_LOCK,))
 
 
-def _take_schema_lock(database: peewee.Database) -> None:
-    # Not by pg_advisory_lock: whoever waits in a statement keeps an index from being built concurrently.
+@contextmanager
+def _schema_file_locked(database: peewee.Database) -> Iterator[None]:
+    database_file = Path(database.database)
+    file = database_file.with_name(f".{database_file.name}.init.lock")
+    with ExitStack() as stack:
+
+        def take() -> bool:
+            try:
+                stack.enter_context(locked_file(file, 0))
+            except Timeout:
+                return False
+            except OSError as error:
+                message = f"cannot write beside the database {database_file}: {error.strerror}"
+                raise StorageError(message) from error
+            return True
+
+        _take_schema(take, lambda: holding.holders_of_file(file) or "another process")
+        yield
+
+
+def _take_schema(take: Callable[[], bool], holder: Callable[[], str]) -> None:
     start, is_said = time.monotonic(), False
-    while not database.execute_sql("SELECT pg_try_advisory_lock(%s)", (_SCHEMA_LOCK,)).fetchone()[0]:
-        who = waiting.holder_of(database, _SCHEMA_LOCK)
+    while not take():
         if time.monotonic() - start > waiting.PATIENCE_S:
-            raise _too_long(who)
+            said = f"the schema has been changed by {holder()} for {waiting.PATIENCE_S:.0f} s and longer"
+            raise Interrupted(f"{said}: run again")
         if not is_said:
-            log.warning("the schema is being changed by %s: waiting until that is done", who)
+            log.warning("the schema is being changed by %s: waiting until that is done", holder())
             is_said = True
-        time.sleep(_POLL_S)
-
-
-def _too_long(who: str) -> Interrupted:
-    return Interrupted(
-        f"the schema has been changed by {who} for {waiting.PATIENCE_S:.0f} s and longer: run again"
-    )
+        if draining.wait(_POLL_S):
+            raise StoppedWaiting(f"the schema, which {holder()} is changing")
 
 
 @contextmanager
@@ -96,7 +111,7 @@ def changing_claims(database: peewee.Database, task: str) -> Iterator[None]:
     """One transaction, as of ``writing``, that sees what all claims of a task before it have changed."""
     with writing(database):
         if is_postgresql(database):
-            database.execute_sql(_CLAIM_LOCK, (f"{CLAIM_IDLE_S}s", task))
+            database.execute_sql(_CLAIM_LOCK, (task,))
         yield
 
 
@@ -108,7 +123,7 @@ def changing_inputs(database: peewee.Database) -> Iterator[None]:
     """
     with writing(database):
         if is_postgresql(database):
-            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (_INPUTS_LOCK,))
+            database.execute_sql("SELECT pg_advisory_xact_lock(%s)", (holding.INPUTS_LOCK,))
         yield
 
 
@@ -134,6 +149,9 @@ class Liveness(Protocol):
 
     def release(self, worker: int) -> None:
         """Give it back, or clear away what a dead worker has left of it."""
+
+    def give_up(self) -> None:
+        """Be dead for others, outside of any transaction: the record of this worker could not be removed."""
 
     def dead(self, task: str, me: int) -> list[int]:
         """The keys of the other workers of a task that do not live."""
@@ -182,6 +200,10 @@ class SessionLocks(Liveness):
             return True
         raise ConfigError(f"a lock of this session is gone: {POOLED}")
 
+    def give_up(self) -> None:
+        """As in :class:`Liveness`."""
+        self._database.close()
+
     def dead(self, task: str, me: int) -> list[int]:
         """As in :class:`Liveness`."""
         return self._missing(task, me, "")
@@ -219,6 +241,11 @@ class LockFiles(Liveness):
         """As in :class:`Liveness`."""
         self._path(worker).unlink(missing_ok=True)
         if self._held is not None and self._path(worker) == Path(self._held.lock_file):
+            self.give_up()
+
+    def give_up(self) -> None:
+        """As in :class:`Liveness`."""
+        if self._held is not None:
             self._held.release()
             self._held = None
 

@@ -1,7 +1,6 @@
-"""Operations in the database that survive a lost connection."""
+"""Operations in the database that survive a lost connection, and others that are in the way."""
 
 import logging
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -11,7 +10,8 @@ import tenacity
 
 from astra.config import load_settings
 from astra.database.connection import database, translated
-from astra.errors import AstraError, DatabaseUnreachable, TryAgain
+from astra.errors import AstraError, DatabaseUnreachable, Interrupted, TryAgain
+from astra.system.signals import draining
 
 log = logging.getLogger("astra")
 
@@ -21,20 +21,21 @@ _LONGEST_WAIT_S = 10.0
 # Of a process that is about to stop.
 _FEW_ATTEMPTS = 3
 
-#: Set: this process finishes what is in hand and stops, so that nobody waits long for a server any more.
-draining = threading.Event()
-
 T = TypeVar("T")
 
 
 def persistent(operation: Callable[[], T]) -> T:
     """Carry out an operation in the database; if the connection is lost, reconnect and repeat it.
 
+    It is repeated as well if others were in its way, and the database has ended the wait.
+
     Args:
         operation: What to do. Where the connection was lost at its end, it may have been done already.
 
     Raises:
         DatabaseUnreachable: The server did not come back in time.
+        TryAgain: Others were in the way for too long.
+        Interrupted: They were when this process was to stop.
         StorageError: The database refused it.
     """
     few = tenacity.stop_when_event_set(draining) & tenacity.stop_after_attempt(_FEW_ATTEMPTS)
@@ -47,7 +48,12 @@ def persistent(operation: Callable[[], T]) -> T:
         before_sleep=_say,
         reraise=True,
     )
-    return attempts(_once, operation)
+    try:
+        return attempts(_once, operation)
+    except TryAgain as error:
+        if draining.is_set():
+            raise Interrupted(f"stopped; {error}: run again to go on") from error
+        raise
 
 
 def _once(operation: Callable[[], T]) -> T:

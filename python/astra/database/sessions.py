@@ -13,12 +13,14 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
+from functools import partial
 from typing import Any, ClassVar
 
 import peewee
 import psycopg2
 from psycopg2.extensions import POLL_OK, POLL_READ, parse_dsn
 
+from astra.database.watching import WatchedCursor
 from astra.errors import ConfigError, DatabaseUnreachable
 
 #: What is wrong, and what to do, where a session does not last.
@@ -110,6 +112,7 @@ class Sessions(peewee.PostgresqlDatabase):
         except BaseException:
             connection.close()
             raise
+        connection.cursor_factory = partial(WatchedCursor, database=self)
         return connection
 
     def _prepare(self, connection: Any) -> None:

@@ -16,9 +16,9 @@ from typing import Any
 import peewee
 
 from astra.database.functions import give_functions
+from astra.database.watching import SQLITE_WAIT_S, piece, repeated
 from astra.errors import ConfigError, DatabaseUnreachable, Interrupted, StorageError
 
-SQLITE_WAIT_S = 60
 #: The oldest library that is tried, that of RHEL 9 and Debian 11; the SQL in use needs 3.33 (UPDATE … FROM).
 OLDEST_LIBRARY = (3, 34)
 
@@ -175,10 +175,10 @@ class _SqliteFile(peewee.SqliteDatabase):
 class _Connection(sqlite3.Connection):
     """A connection whose errors name what the place of the file has to do with them."""
 
-    def __init__(self, name: str, *arguments: Any, mode: str, **keywords: Any) -> None:
+    def __init__(self, name: str, *arguments: Any, mode: str, timeout: float, **keywords: Any) -> None:
         self._file = Path(name)
         address, self._state = address_of(self._file, mode)
-        super().__init__(address, *arguments, uri=True, **keywords)
+        super().__init__(address, *arguments, uri=True, timeout=piece(timeout), **keywords)
 
     def cursor(self, factory: type[sqlite3.Cursor] | None = None) -> Any:
         return super().cursor(factory or _Cursor)
@@ -242,7 +242,7 @@ def _reading(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class _Cursor(sqlite3.Cursor):
-    """A cursor whose errors are explained, and not hidden behind that of undoing what is undone."""
+    """Waits for others in short pieces; its errors are explained, not hidden by undoing what is undone."""
 
     fetchone = _reading(sqlite3.Cursor.fetchone)
     fetchmany = _reading(sqlite3.Cursor.fetchmany)
@@ -254,4 +254,4 @@ class _Cursor(sqlite3.Cursor):
         # Where a disk is full, SQLite has undone the transaction by itself, and refuses to do it again.
         if sql.startswith("ROLLBACK") and not self.connection.in_transaction:
             return self
-        return super().execute(sql, *parameters)
+        return repeated(self.connection, lambda: super(_Cursor, self).execute(sql, *parameters))

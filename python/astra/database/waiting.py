@@ -6,15 +6,19 @@ change waits briefly, gives way, and comes back. On SQLite only writers wait for
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import peewee
 import tenacity
 
+from astra.database import holding
 from astra.database.connection import is_postgresql
-from astra.errors import Interrupted
+from astra.database.watching import at_most
+from astra.errors import Interrupted, StoppedWaiting
+from astra.system.signals import draining
 from astra.system.telling import tell
 
 log = logging.getLogger("astra")
@@ -36,27 +40,12 @@ BREATH_S = 0.05
 
 # How often a change that has to wait says so [s].
 _SAY_S = 60.0
+# So long a lock may be kept without a word [s]; of SQLite, the only one, at which is looked so often [s].
+_LONG_S, _LONG_WRITE_S, _GLANCE_S = 10.0, 1.0, 0.02
 _PAUSES = tenacity.wait_fixed(0.2) + tenacity.wait_random_exponential(0.5, 10.0)
 
 # lock_not_available, deadlock_detected
 _CONFLICTS = ("55P03", "40P01")
-
-_HOLDERS = """
-SELECT held.pid, activity.application_name, activity.usename, activity.state, activity.backend_type,
-       to_char(activity.xact_start AT TIME ZONE 'UTC', 'HH24:MI:SS'), {what}
-FROM pg_locks AS held JOIN pg_stat_activity AS activity ON activity.pid = held.pid
-LEFT JOIN pg_class AS locked ON locked.oid = held.relation
-WHERE held.granted AND held.pid <> pg_backend_pid()
-  AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND {condition}
-GROUP BY 1, 2, 3, 4, 5, activity.xact_start ORDER BY activity.xact_start LIMIT 3
-"""
-# Of the transactions that have a table of the schema now, those that were there during the whole wait.
-_OF_TABLES = """held.locktype = 'relation' AND locked.relnamespace = current_schema()::regnamespace
-  AND locked.relkind IN ('r', 'p', 'v', 'm')
-  AND COALESCE(activity.xact_start < clock_timestamp() - %s * interval '1 second', TRUE)"""
-# A lock on one number of 8 bytes has its halves in two columns, and 1 in a third.
-_OF_A_NUMBER = """held.locktype = 'advisory' AND held.objsubid = 1
-  AND (held.classid::bigint << 32) | held.objid::bigint = %s"""
 
 T = TypeVar("T")
 
@@ -73,7 +62,7 @@ def patiently(
         timeout_s: How long it may wait for each lock [s].
 
     Raises:
-        Interrupted: Others were in the way for too long.
+        Interrupted: Others were in the way for too long, or when this process was to stop.
     """
 
     def once() -> T:
@@ -89,16 +78,19 @@ def patiently(
             log.warning("%s waits for %s; trying again, without keeping anybody waiting", what, _who())
 
     def give_up(state: tenacity.RetryCallState) -> None:
+        if draining.is_set():
+            raise StoppedWaiting(_who()) from state.outcome.exception()
         waited = f"{what} has waited {state.seconds_since_start:.0f} s for {_who()}"
         raise Interrupted(f"{waited}: run again; what is done is kept") from state.outcome.exception()
 
     def _who() -> str:
-        return holders(database, timeout_s)
+        return _holders(database, timeout_s)
 
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception(is_conflict),
         wait=_PAUSES,
-        stop=tenacity.stop_after_delay(PATIENCE_S),
+        stop=tenacity.stop_after_delay(PATIENCE_S) | tenacity.stop_when_event_set(draining),
+        sleep=tenacity.sleep_using_event(draining),
         before_sleep=say,
         retry_error_callback=give_up,
     )
@@ -116,52 +108,57 @@ def is_conflict(error: BaseException) -> bool:
 @contextmanager
 def short_waits(database: peewee.Database, timeout_s: float) -> Iterator[None]:
     """Within this context, a statement that waits longer for a lock fails."""
-    setting = "lock_timeout" if is_postgresql(database) else "busy_timeout"
-    (before,) = _set(database, setting)
-    _set(database, setting, round(1000 * timeout_s))
+    if is_postgresql(database):
+        with set_to(database, {"lock_timeout": round(1000 * timeout_s)}):
+            yield
+        return
+    before = at_most.set(timeout_s)
     try:
         yield
     finally:
-        # After an error the connection may be gone, and this setting with it.
+        at_most.reset(before)
+
+
+@contextmanager
+def set_to(database: peewee.Database, milliseconds: Mapping[str, int]) -> Iterator[None]:
+    """Within this context, settings of the session have other values; on PostgreSQL."""
+    before = {name: _set(database, name, str(value)) for name, value in milliseconds.items()}
+    try:
+        yield
+    finally:
+        # After an error the connection may be gone, and these settings with it.
         with suppress(peewee.PeeweeException):
-            _set(database, setting, before)
+            for name, value in before.items():
+                _set(database, name, value)
 
 
-def _set(database: peewee.Database, setting: str, milliseconds: Any = None) -> tuple[Any]:
-    if not is_postgresql(database):
-        value = "" if milliseconds is None else f" = {milliseconds}"
-        return database.execute_sql(f"PRAGMA {setting}{value}").fetchone()
-    if milliseconds is None:
-        return database.execute_sql("SELECT current_setting(%s)", (setting,)).fetchone()
-    return database.execute_sql("SELECT set_config(%s, %s, false)", (setting, str(milliseconds))).fetchone()
+def _set(database: peewee.Database, name: str, value: str) -> str:
+    """Set a setting; gives what it was."""
+    query = "SELECT current_setting(%s)"
+    (before,) = database.execute_sql(query, (name,)).fetchone()
+    database.execute_sql("SELECT set_config(%s, %s, false)", (name, value))
+    return before
 
 
-def holders(database: peewee.Database, waited_s: float) -> str:
-    """Who has had tables of the schema for some time, for people."""
-    if not is_postgresql(database):
-        return "another process that writes to the file"
-    what = "string_agg(DISTINCT locked.relname, ', ')"
-    query = _HOLDERS.format(what=what, condition=_OF_TABLES)
-    return _named(database.execute_sql(query, (waited_s,)).fetchall()) or "a transaction that has ended since"
+def in_the_way(database: peewee.Database) -> list[str]:
+    """Who waits for whose lock, and who has had locks for long that others wait for, a sentence for each."""
+    if is_postgresql(database):
+        waits = [
+            f"{wait.who} has waited {wait.waited_s:.0f} s for {wait.what}" for wait in holding.waits(database)
+        ]
+        held = holding.held_long(database, _LONG_S)
+        return waits + [f"{who} has had {what} for {held_s:.0f} s" for who, held_s, what in held]
+    file, over = Path(database.database), time.monotonic() + _LONG_WRITE_S
+    # Between two transactions of a process, nobody writes.
+    while (writers := holding.writers_of(file)) and time.monotonic() < over:
+        time.sleep(_GLANCE_S)
+    return [f"{writers} has been writing to the database for {_LONG_WRITE_S:g} s and more"] if writers else []
 
 
-def holder_of(database: peewee.Database, number: int) -> str:
-    """Who has an advisory lock of PostgreSQL, for people."""
-    query = _HOLDERS.format(what="NULL", condition=_OF_A_NUMBER)
-    return _named(database.execute_sql(query, (number,)).fetchall()) or "a session that has ended since"
-
-
-def _named(rows: Sequence[tuple[Any, ...]]) -> str:
-    return " and ".join(_holder(*row) for row in rows)
-
-
-def _holder(
-    pid: int, name: str, user: str, state: str | None, kind: str | None, since: str | None, tables: str | None
-) -> str:
-    parts = [name or kind or "of another login", f"user {user}" if user else "", state or ""]
-    parts.append(f"in a transaction since {since} UTC" if since else "")
-    about = f", which has {tables}" if tables else ""
-    return f"process {pid} ({', '.join(filter(None, parts))}){about}"
+def _holders(database: peewee.Database, waited_s: float) -> str:
+    if is_postgresql(database):
+        return holding.holders_of_tables(database, waited_s)
+    return holding.writers_of(Path(database.database)) or "another process that writes to the file"
 
 
 def in_batches(

@@ -11,6 +11,7 @@ CHECKS: tuple[tuple[str, str | None, Callable[[Known], Iterator[Finding]]], ...]
     ("package", None, installation.check_package),
     ("configuration", None, installation.check_settings),
     ("database", "settings", database.check_connection),
+    ("locks", "database", database.check_locks),
     ("schema", "database", database.check_schema),
     ("tasks", None, installation.check_tasks),
     ("rights", "schema", database.check_rights),

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import peewee
 
+from astra.database import waiting
 from astra.database.connection import bound_to, is_postgresql, now, open_database
-from astra.database.sqlite import SQLITE_WAIT_S
+from astra.database.watching import SQLITE_WAIT_S
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 from astra.errors import ConfigError, StorageError
 from astra.models import TABLES, TaskWorker
@@ -23,14 +24,15 @@ from astra.tasks.installed import task_names
 #: With fewer connections left, the next worker may get none.
 FEW_CONNECTIONS = 10
 
-# How long to wait for another process that writes to a SQLite file [s].
-_WRITE_WAIT_S = 2.0
+# How long to wait for others that have a table, or write to a SQLite file [s].
+_WAIT_S = 2.0
 
 
 def check_connection(known: Known) -> Iterator[Finding]:
     """Whether the database can be reached, and as which user."""
     begin = time.perf_counter()
     known.database = known.stack.enter_context(bound_to(open_database(known.settings)))
+    known.stack.enter_context(waiting.short_waits(known.database, _WAIT_S))
     milliseconds = 1000 * (time.perf_counter() - begin)
     if not is_postgresql(known.database):
         file = known.database.database
@@ -63,6 +65,16 @@ def _connections(database: peewee.Database) -> Iterator[Finding]:
         yield Finding("database", OK, said)
 
 
+def check_locks(known: Known) -> Iterator[Finding]:
+    """Whether anybody waits for a lock of another, or will."""
+    kind = "`SELECT pg_terminate_backend(…)`" if is_postgresql(known.database) else "kill"
+    found = waiting.in_the_way(known.database)
+    for said in found:
+        yield Finding("locks", WARN, said, f"runs and ingests wait until it has ended; {kind} ends it")
+    if not found:
+        yield Finding("locks", OK, "nobody waits for a lock, or has one for long")
+
+
 def check_schema(known: Known) -> Iterator[Finding]:
     """Whether the tables are those of this version."""
     try:
@@ -92,8 +104,8 @@ def check_rights(known: Known) -> Iterator[Finding]:
     if is_postgresql(known.database):
         _check_grants(known)
     elif not _can_write_soon(known.database):
-        said = f"another process has been writing for {_WRITE_WAIT_S:g} s and more"
-        remedy = f"a run waits up to {SQLITE_WAIT_S} s for each of its writes; many writers want PostgreSQL"
+        said = f"another process has been writing for {_WAIT_S:g} s and more"
+        remedy = f"a run waits up to {SQLITE_WAIT_S:g} s for each of its writes; many writers want PostgreSQL"
         yield Finding("rights", WARN, said, remedy)
         return
     yield Finding("rights", OK, "this login may run tasks, and ingest")
@@ -131,7 +143,6 @@ def _can_write_soon(database: peewee.Database) -> bool:
     Raises:
         StorageError: The file cannot be written.
     """
-    database.execute_sql(f"PRAGMA busy_timeout = {_WRITE_WAIT_S * 1000:.0f}")
     try:
         # A write of no row, since SQLite begins a transaction even on a read-only file.
         with database.atomic("IMMEDIATE"):
@@ -141,8 +152,6 @@ def _can_write_soon(database: peewee.Database) -> bool:
         if "locked" in str(error):
             return False
         raise StorageError(f"{database.database} cannot be written: {error}") from error
-    finally:
-        database.execute_sql(f"PRAGMA busy_timeout = {SQLITE_WAIT_S * 1000}")
 
 
 def check_results(known: Known) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ repeatedly is poison: it is quarantined, by a row that says that it has no resul
 import logging
 import secrets
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from typing import Any, Self
 
 import peewee
@@ -77,6 +78,8 @@ class Claims:
                 persistent(self.release)
         except Exception as failure:  # noqa: BLE001 - what ended the run says more, and others reap it
             log.warning("what was in hand could not be given back, and is taken by the next run: %s", failure)
+            with suppress(peewee.PeeweeException):
+                self._liveness.give_up()
 
     def take(self, count: int, token: int | None = None) -> Chunk | None:
         """Claim pending spectra that no other worker holds.

@@ -8,8 +8,9 @@ from typing import Any, Self
 
 import peewee
 
-from astra.database.connection import database, interrupt
+from astra.database.connection import database
 from astra.database.reconnecting import hang_up
+from astra.database.watching import interrupt
 from astra.errors import AstraError
 from astra.models.pipeline import TaskWorker
 from astra.running.runs import Report

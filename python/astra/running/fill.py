@@ -7,7 +7,6 @@ begun, and still lack the columns. So a row that a run, or another fill, has wri
 
 import itertools
 import logging
-import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -88,13 +87,8 @@ def carry_out(request: Request, report: Report, stop: StopRequest, on_progress: 
         return
     if fill.of_spectrum:
         check_paths(unfilled_query(fill, part) for part in parts)
-    deadline = None if request.max_runtime is None else report.started + request.max_runtime
-
-    def why_stop() -> str | None:
-        over = deadline is not None and time.monotonic() > deadline
-        return stop.reason or (f"--max-runtime {request.max_runtime:g} s" if over else None)
-
-    supply, watch = _Supply(request, why_stop), DiskWatch(request.how_to_go_on)
+    stop.end_after(request.max_runtime)
+    supply, watch = _Supply(request, lambda: stop.reason), DiskWatch(request.how_to_go_on)
     with Counting(task, report, count, request.limit):
         for result in run_chunks(task, supply, Filling(fill.name), request.workers, report.in_hand):
             report.tally.add(result.tally)

@@ -1,7 +1,6 @@
 """Runs a task on what is pending, and says what was done in one report for every way it can end."""
 
 import logging
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -10,7 +9,7 @@ import peewee
 
 from astra.database.connection import database, now
 from astra.database.reconnecting import persistent
-from astra.errors import AstraError, ConfigError, Interrupted
+from astra.errors import AstraError, ConfigError, Interrupted, StoppedWaiting
 from astra.models.pipeline import TaskRun, TaskWorker
 from astra.running import runs, workers
 from astra.running.claims import Claims
@@ -51,7 +50,11 @@ def run(request: Request, report: Report, on_progress: Progress = lambda report:
 
 def carry_out(request: Request, report: Report, stop: StopRequest, on_progress: Progress) -> None:
     """Run a task on what is pending, within ``reporting``."""
-    _Run(request, report, stop, on_progress).go()
+    stop.end_after(request.max_runtime)
+    try:
+        _Run(request, report, stop, on_progress).go()
+    except StoppedWaiting as error:
+        raise StoppedWaiting(error.what, request.how_to_go_on) from error
 
 
 def refuse_to_mix(request: Request, provenance: Provenance) -> None:
@@ -89,7 +92,6 @@ class _Run:
     def __init__(self, request: Request, report: Report, stop: StopRequest, on_progress: Progress) -> None:
         self.request, self.report, self.stop, self.on_progress = request, report, stop, on_progress
         self.task = request.selection.task
-        self.deadline = None if request.max_runtime is None else report.started + request.max_runtime
         self.watch = DiskWatch(request.how_to_go_on)
         self.cut_short: str | None = None
         report.in_hand = InHand(lambda: on_progress(report))
@@ -162,7 +164,7 @@ class _Run:
     def _rederive(self) -> None:
         request = self.request
         for keys in pending.stream_keys(pending.stale_query, request.selection, request.chunk, request.limit):
-            self.cut_short = self._reason_to_stop()
+            self.cut_short = self.stop.reason
             if self.cut_short:
                 return
             self.report.tally.add(persistent(lambda keys=keys: rederive(self.task, keys)))
@@ -202,7 +204,7 @@ class _Run:
     def _hand_out(self, claims: Claims, run_pk: int) -> str | None:
         """Process what can be claimed; gives the reason why something is left, if there is one."""
         request, report = self.request, self.report
-        supply = Supply(claims, request, self.watch, self._reason_to_stop, report.tally.done)
+        supply = Supply(claims, request, self.watch, lambda: self.stop.reason, report.tally.done)
         job = Measuring(dict(request.options), run_pk)
         for result in workers.run_chunks(self.task, supply, job, request.workers, report.in_hand):
             report.tally.add(result.tally)
@@ -210,9 +212,3 @@ class _Run:
             self.on_progress(report)
         supply.end()
         return supply.cut_short
-
-    def _reason_to_stop(self) -> str | None:
-        if self.stop.reason:
-            return self.stop.reason
-        over = self.deadline is not None and time.monotonic() > self.deadline
-        return f"--max-runtime {self.request.max_runtime:g} s" if over else None

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from astra.database.reconnecting import draining, persistent
+from astra.database.reconnecting import persistent
 from astra.errors import Interrupted
 from astra.running.claims import Claims, new_token
 from astra.running.request import Request
 from astra.running.rows import Chunk, ChunkResult, write_claimed
+from astra.system.signals import draining
 from astra.tasks.withheld import Withheld
 
 #: A run may end with so few files, all of them lost, and still be believed.

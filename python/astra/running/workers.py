@@ -26,6 +26,7 @@ from astra.running.loop import Job
 from astra.running.rows import Chunk, ChunkResult
 from astra.system.plugins import raised
 from astra.system.processes import die_with, keep_memory, shared_cores
+from astra.system.signals import answered, draining
 from astra.tasks.contract import Task
 from astra.tasks.trials import task_of
 
@@ -33,6 +34,9 @@ log = logging.getLogger("astra")
 
 #: After so many deaths in a row without one chunk finished, workers cannot work here at all.
 CRASH_LIMIT = 10
+
+# How often the parent looks whether it was asked to stop [s].
+_LOOK_S = 0.2
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -140,10 +144,17 @@ class _Crew:
         for _ in range(self._workers):
             self._start()
         while self._children:
-            for pipe in wait(list(self._children)):
+            for pipe in wait(list(self._children), _LOOK_S):
                 yield from self._heard(pipe, supply)
+            self._pass_on()
         if self._failure:
             raise self._failure
+
+    def _pass_on(self) -> None:
+        """Let the children know that they are to stop: they may be waiting for others."""
+        if draining.is_set():
+            for child in self._children.values():
+                child.process.terminate()
 
     def _heard(self, pipe: Connection, supply: ChunkSupply) -> Iterator[ChunkResult]:
         child, message = self._children[pipe], _received(pipe)
@@ -231,7 +242,8 @@ def _serve(pipe: Connection, task_key: str, job: Job, parent: int, log_level: in
 
     set_up_logging(log_level)
     for number in _STOPPING:
-        signal.signal(number, signal.SIG_IGN)
+        # Not SIG_IGN, so that ``answered`` hears of it.
+        signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     die_with(parent)
     keep_memory()
@@ -244,13 +256,14 @@ def _serve(pipe: Connection, task_key: str, job: Job, parent: int, log_level: in
         pipe.send(_Measured(token, measured))
 
     try:
-        persistent(database.opened)
-        with task_of(task_key) as task:
-            # Before it asks for a chunk: a worker that dies while it loads has no spectrum to blame.
-            job.prepare(task)
-            for result in job.work(task, iter(next_chunk, None), tell):
-                pipe.send(result)
-        pipe.send(_DONE)
+        with answered(lambda number: draining.set()):
+            persistent(database.opened)
+            with task_of(task_key) as task:
+                # Before it asks for a chunk: a worker that dies while it loads has no spectrum to blame.
+                job.prepare(task)
+                for result in job.work(task, iter(next_chunk, None), tell):
+                    pipe.send(result)
+            pipe.send(_DONE)
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to know
         log.debug("a worker failed", exc_info=True)
         pipe.send(_portable(error))

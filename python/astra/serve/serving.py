@@ -29,7 +29,8 @@ from datasette.utils.sqlite import sqlite3
 
 from astra.database.connection import described, is_postgresql
 from astra.database.functions import SQLITE_FUNCTIONS
-from astra.database.sqlite import SQLITE_WAIT_S, address_of, state_of
+from astra.database.sqlite import address_of, state_of
+from astra.database.watching import SQLITE_WAIT_S
 from astra.errors import UsageError
 from astra.models.base import BaseModel
 from astra.models.fields import Kind, kind_of

@@ -13,11 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from astra.database.reconnecting import draining
 from astra.errors import SEVERITY, AstraError, ConfigError, Interrupted, worst
 from astra.running.ending import StopRequest
 from astra.slurm import commands
 from astra.slurm.commands import Record
+from astra.system.signals import draining
 
 log = logging.getLogger("astra")
 

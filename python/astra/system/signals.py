@@ -1,10 +1,13 @@
-"""Signals that are answered at once, whatever the main thread is doing."""
+"""Signals that are answered at once, whatever the main thread is doing, and what they ask for."""
 
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+#: Set: this process finishes what is in hand and stops, so that nobody waits long for a database any more.
+draining = threading.Event()
 
 
 @contextmanager

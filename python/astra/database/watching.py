@@ -1,0 +1,229 @@
+"""Statements that are executed now: none waits for long without a word, for ever, or when it is to stop.
+
+SQLite waits in short pieces, between which Python has its turn. PostgreSQL's answer comes when it comes: a
+thread looks after those who wait for one, asks in another session what is in the way, and cancels.
+"""
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import peewee
+import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
+
+from astra.config import load_settings
+from astra.database import holding
+from astra.errors import AstraError, StoppedWaiting, TryAgain
+from astra.system.signals import draining
+
+log = logging.getLogger("astra")
+
+#: How long SQLite waits for other processes that write to the file [s].
+SQLITE_WAIT_S = 60.0
+
+#: The same, where a statement is not to wait so long.
+at_most: ContextVar[float] = ContextVar("at_most", default=SQLITE_WAIT_S)
+
+# One piece of that, and how often the thread looks [s].
+_PIECE_S = 0.1
+# What is waited for is said after the first, and again after the second [s].
+_SAY_AFTER_S, _SAY_AGAIN_S = 5.0, 60.0
+# A process that is to stop waits so long for what others will give back soon [s].
+_GRACE_S = 0.3
+
+_AN_ANSWER = "an answer of the database"
+
+
+class Statement:
+    """One that is executed now.
+
+    Args:
+        connection: On which.
+        obstacle: Finds out what is in its way, in words; ``None`` if nothing is.
+
+    Attributes:
+        ending: Why it is to end before it is done.
+    """
+
+    def __init__(self, connection: Any, obstacle: Callable[[], str | None]) -> None:
+        self.connection, self._obstacle = connection, obstacle
+        self.ending: AstraError | None = None
+        self._started = time.monotonic()
+        self._say_at = self._started + _SAY_AFTER_S
+        self._end_at: float | None = None
+
+    def look(self) -> bool:
+        """Say what it waits for, if it has waited for long; gives whether it is to end."""
+        moment = time.monotonic()
+        if draining.is_set():
+            if self._end_at is None:
+                self._end_at = moment + _GRACE_S
+            if moment >= self._end_at:
+                self._end_at = moment + _GRACE_S
+                self.stop(self._obstacle())
+        elif moment >= self._say_at:
+            found, patience = self._obstacle(), load_settings().database.patience
+            self._say_at = moment + (_SAY_AGAIN_S if found else _SAY_AFTER_S)
+            if found and self.waited_s() >= patience:
+                self.ending = TryAgain(f"waited {self.waited_s():.0f} s for {found}: see `astra doctor`")
+            elif found:
+                self._say_at = min(self._say_at, self._started + patience)
+                log.warning("waiting for %s (%.0f s so far)", found, self.waited_s())
+        return self.ending is not None
+
+    def stop(self, found: str | None) -> None:
+        """Let it end, since this process is to stop and something is in its way."""
+        if found:
+            self.ending = self.ending or StoppedWaiting(found)
+
+    def waited_s(self) -> float:
+        """How long it has taken so far [s]."""
+        return time.monotonic() - self._started
+
+
+# By the number of the thread.
+_now: dict[int, Statement] = {}
+
+
+@contextmanager
+def _watched(connection: Any, obstacle: Callable[[], str | None]) -> Iterator[Statement]:
+    """Within this context, a statement is executed."""
+    thread, before = threading.get_ident(), None
+    statement, before = Statement(connection, obstacle), _now.get(thread)
+    _now[thread] = statement
+    try:
+        yield statement
+    finally:
+        if before is None:
+            del _now[thread]
+        else:
+            _now[thread] = before
+
+
+def interrupt(connection: Any) -> None:
+    """End the query that another thread is waiting for on its connection, if it is."""
+    if connection is not None:
+        end = getattr(connection, "interrupt", None) or connection.cancel
+        with suppress(sqlite3.Error, psycopg2.Error):  # it is closed meanwhile
+            end()
+
+
+def interrupt_all() -> None:
+    """End all queries that threads of this process are waiting for."""
+    for statement in list(_now.values()):
+        statement.stop(_AN_ANSWER)
+        interrupt(statement.connection)
+
+
+# > SQLite
+
+
+def repeated(connection: sqlite3.Connection, execute: Callable[[], Any]) -> Any:
+    """Execute a statement of SQLite again and again while other processes are in its way.
+
+    Raises:
+        StoppedWaiting: This process is to stop.
+        TryAgain: They stayed for longer than the patience of the settings.
+        sqlite3.OperationalError: They stayed for too long.
+    """
+    with _watched(connection, lambda: f"the database, to which {_writers(connection)} writes") as statement:
+        while True:
+            amid = connection.in_transaction
+            try:
+                return execute()
+            except sqlite3.OperationalError as error:
+                # The others, such as a snapshot that is too old, will not be better later.
+                if error.sqlite_errorcode not in _BUSY or connection.in_transaction != amid:
+                    raise
+                if statement.look() and statement.ending:
+                    raise statement.ending from error
+                if statement.waited_s() > at_most.get():
+                    raise sqlite3.OperationalError(f"{error} by {_writers(connection)}") from error
+
+
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY, sqlite3.SQLITE_BUSY_TIMEOUT)
+
+
+def piece(timeout: float) -> float:
+    """How long SQLite itself is to wait, of the time that a caller gives it [s]."""
+    return min(timeout, _PIECE_S)
+
+
+def _writers(connection: sqlite3.Connection) -> str:
+    (_, _, name), *_ = sqlite3.Connection.cursor(connection).execute("PRAGMA database_list")
+    return holding.writers_of(Path(name)) or "another process"
+
+
+# > PostgreSQL
+
+
+class WatchedCursor(psycopg2.extensions.cursor):
+    """A cursor whose statements the thread looks after.
+
+    Args:
+        arguments: As of psycopg2.
+        database: The database, where the thread has a session of its own to ask.
+        named: As of psycopg2.
+    """
+
+    def __init__(self, *arguments: Any, database: peewee.Database, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._database = database
+
+    def execute(self, query: Any, vars: Any = None) -> None:
+        """As of psycopg2.
+
+        Raises:
+            StoppedWaiting: Others are in the way, and this process is to stop.
+            TryAgain: They stayed for longer than the patience of the settings.
+        """
+        _look_after_them()
+        with _watched(self.connection, self._obstacle) as statement:
+            try:
+                super().execute(query, vars)
+            except psycopg2.errors.QueryCanceled as error:
+                if statement.ending is None:
+                    raise
+                raise statement.ending from error
+
+    def _obstacle(self) -> str | None:
+        try:
+            found = holding.waits(self._database, self.connection.get_backend_pid())
+            return found[0].what if found else None
+        except (peewee.PeeweeException, psycopg2.Error, AstraError) as error:
+            log.debug("cannot be asked who is in the way: %s", error)
+            return _AN_ANSWER if draining.is_set() else None
+        finally:
+            with suppress(peewee.PeeweeException):
+                self._database.close()
+
+
+_starting = threading.Lock()
+_thread: threading.Thread | None = None
+
+
+def _look_after_them() -> None:
+    global _thread
+    if _thread is None:
+        with _starting:
+            if _thread is None:
+                _thread = threading.Thread(target=_go, name="astra-watching", daemon=True)
+                _thread.start()
+
+
+def _go() -> None:
+    me = threading.get_ident()
+    while True:
+        time.sleep(_PIECE_S)
+        for thread, statement in list(_now.items()):
+            on_postgresql = isinstance(statement.connection, psycopg2.extensions.connection)
+            if thread != me and on_postgresql and statement.look() and _now.get(thread) is statement:
+                interrupt(statement.connection)
