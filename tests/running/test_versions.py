@@ -106,7 +106,7 @@ ENDS = {
         lambda holder: None,
         [],
         75,
-        "run 1 of version 0.0.7 (process 1 on here) has 6 pending spectra in hand, and has released none",
+        "run 1 of version 0.0.7 (process 1 on here) has 6 pending spectra in hand: none of them was released",
     ),
     "a limit": (lambda holder: None, ["--limit", 2], 0, "2 measured"),
 }

@@ -44,8 +44,8 @@ def wait_for_others(claims: Claims, why_stop: WhyStop) -> str | None:
             return reason
         if time.monotonic() - since > PATIENCE_S:
             raise Interrupted(
-                f"{_what(claims, left)}, and has released none of them for {PATIENCE_S:.0f} s: run again "
-                "when it has ended"
+                f"{_what(claims, left)}: none of them was released for {PATIENCE_S:.0f} s; run again when it "
+                "has ended"
             )
         if time.monotonic() - said > _SAY_S:
             log.info("waiting until version %s can measure them, too: %s", __version__, _what(claims, left))
