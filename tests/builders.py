@@ -21,6 +21,7 @@ from astra.models import (
 )
 from astra.models.apogee import ApogeeSpectrum
 from astra.running.rows import Chunk
+from astra.system.version import V_ASTRA_MAJOR_MINOR, __version__
 
 N_PIXELS = 8575
 #: What the zero-point of the parallax of a star depends on.
@@ -103,7 +104,8 @@ def a_combined_spectrum(source: Source | None = None, path: Path | str | None = 
 
 def a_run(**values: Any) -> TaskRun:
     """The record of a run."""
-    given = {"task": "astronn_dist", "version": "0", "v_astra_major_minor": 1, "host": "here", "pid": 1}
+    version = {"version": __version__, "v_astra_major_minor": V_ASTRA_MAJOR_MINOR}
+    given = {"task": "astronn_dist", "host": "here", "pid": 1} | version
     return TaskRun.create(**(given | values))
 
 

@@ -10,6 +10,9 @@ from typing import Any
 # What a test adds stands in the place of EXTRA; it holds for the processes that this one starts, too.
 SCRIPT = """
 import os, sys
+from importlib import metadata
+installed = metadata.version
+metadata.version = lambda name: VERSION if VERSION and name == "astra-distances" else installed(name)
 import numpy as np
 from astra.pipelines.astronn_dist import task
 from astra.pipelines.astronn_dist.estimating import Model
@@ -37,12 +40,19 @@ class FakeRuns:
         folder: For what they leave behind.
         extra: Code of the test.
         keywords: For :mod:`subprocess`.
+        version: Of the package; ``None`` for that which is installed.
     """
 
-    def __init__(self, folder: Path, extra: str = "", keywords: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        extra: str = "",
+        keywords: Mapping[str, Any] | None = None,
+        version: str | None = None,
+    ) -> None:
         self._keywords = keywords or {}
         self._script, self._log, self._errors = (folder / name for name in ("run.py", "drawn", "errors"))
-        self._script.write_text(SCRIPT.replace("EXTRA", extra))
+        self._script.write_text(SCRIPT.replace("EXTRA", extra).replace("VERSION", repr(version)))
 
     def start(self, *options: str) -> subprocess.Popen:
         """A run that goes on meanwhile."""

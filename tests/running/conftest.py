@@ -12,7 +12,7 @@ from builders import a_run, a_source, a_spectrum
 
 from astra.database.connection import database
 from astra.database.locks import liveness_of
-from astra.models import TaskWorker
+from astra.models import TaskRun, TaskWorker
 from astra.running.claims import Claims
 from astra.tasks.installed import find_task
 from astra.tasks.pending import Selection
@@ -59,11 +59,11 @@ class Holder:
 
 @pytest.fixture
 def holding(db) -> Iterator:
-    """Start another worker that has chunks of so many spectra in hand; killed at the end."""
+    """Start another worker (of a run) that has chunks of so many spectra in hand; killed at the end."""
     started = []
 
-    def start(*counts: int) -> Holder:
-        started.append(Holder(counts, a_run().pk))
+    def start(*counts: int, run: TaskRun | None = None) -> Holder:
+        started.append(Holder(counts, (run or a_run()).pk))
         return started[-1]
 
     yield start

@@ -16,6 +16,7 @@ What is where:
     counting.py   how much there is to do, counted beside the work
     supply.py     the chunks that a run hands out within its limits; whether the disk is lost or single files
     claims.py     which worker holds which spectra; what becomes of those of dead workers, and of poison
+    others.py     waits for spectra that runs of other versions of Astra have in hand
     loop.py       what each worker does: one chunk after the other, written while the next is computed
     rows.py       chunks, counts, and each way in which rows of results are written
 """

@@ -21,7 +21,7 @@ from astra.database.locks import changing_claims, liveness_of
 from astra.database.reconnecting import persistent
 from astra.database.sql import among, locked
 from astra.errors import DatabaseUnreachable
-from astra.models.pipeline import TaskClaim, TaskRun, TaskWithheld, TaskWorker
+from astra.models.pipeline import TaskClaim, TaskRun, TaskWithheld, TaskWorker, of_this_version
 from astra.running.rows import Chunk, Tally, write_failures
 from astra.running.runs import this_process
 from astra.tasks.pending import Selection, pending_query
@@ -47,6 +47,8 @@ class Claims:
 
     Attributes:
         quarantined: Counts of the rows that were written for poison.
+        elsewhere: The spectra of the selection that runs of other versions held when this worker last asked
+            for a chunk: when they are done there, they are still pending here.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Claims:
         self._alone: dict[int, Chunk] = {}
         self._tried: set[int] = set()
         self.quarantined = Tally()
+        self.elsewhere: set[int] = set()
         self.turn_to(selection)
 
     def __enter__(self) -> Self:
@@ -103,8 +106,11 @@ class Claims:
             self._check()
         with changing_claims(database, self._task.key):
             quarantined = self._reap_dead()
+            # First: what is released after this look can be claimed below.
+            elsewhere = self._held_elsewhere()
             claims = self._claimed(token) or self._claim_suspect(token) or self._claim_next(token, count)
         self.quarantined.add(quarantined)
+        self.elsewhere = elsewhere
         if not claims:
             return None
         chunk = Chunk([claim.spectrum_pk for claim in claims], token, claims[0].suspect)
@@ -125,10 +131,23 @@ class Claims:
         """Whether there is a worker whose liveness is not known yet."""
         return bool(self._liveness.in_doubt(self._task.key, self._worker))
 
+    def look_elsewhere(self) -> set[int]:
+        """The spectra that are ``elsewhere`` now; what dead workers had is not."""
+        with changing_claims(database, self._task.key):
+            quarantined = self._reap_dead()
+            elsewhere = self._held_elsewhere()
+        self.quarantined.add(quarantined)
+        return elsewhere
+
+    def holders_elsewhere(self) -> list[TaskRun]:
+        """The runs of other versions that have workers, in their order."""
+        return list(self._runs_elsewhere().order_by(TaskRun.pk))
+
     def anything_left(self) -> bool:
-        """Whether there is something that could be claimed."""
+        """Whether there is something that could be claimed, or that runs of other versions hold."""
         self._last = 0
-        return bool(self._suspect()) or any(self._pending(each).exists() for each in self._selections)
+        left = self._held_elsewhere() or self._suspect()
+        return bool(left) or any(self._pending(each).exists() for each in self._selections)
 
     def finished(self, chunk: Chunk) -> None:
         """Forget a chunk that no worker processes any more."""
@@ -281,6 +300,27 @@ class Claims:
             query = query.where(run_pk.is_null() | (run_pk != self._run_pk))
         # Nor, whatever the clock says, any of those whose files were withheld, of which a row may stay.
         return query.where(~among(database, key, self._tried)) if self._tried else query
+
+    def _runs_elsewhere(self) -> peewee.ModelSelect:
+        working = TaskWorker.select(TaskWorker.run_pk).where(TaskWorker.task == self._task.key)
+        return TaskRun.select().where(TaskRun.pk << working, ~of_this_version(TaskRun))
+
+    def _held_elsewhere(self) -> set[int]:
+        # Mostly there are none, which this says sooner than the queries below.
+        if not self._runs_elsewhere().exists():
+            return set()
+        workers = TaskWorker.select(TaskWorker.pk).where(
+            TaskWorker.run_pk << self._runs_elsewhere().select(TaskRun.pk)
+        )
+        held = TaskClaim.select(TaskClaim.spectrum_pk)
+        held = held.where(TaskClaim.task == self._task.key, TaskClaim.worker_pk << workers).alias("held")
+        return {
+            pk
+            for each in self._selections
+            for (pk,) in pending_query(each)
+            .join(held, on=(each.spectra.spectrum_pk == held.c.spectrum_pk))
+            .tuples()
+        }
 
     def _suspect(self) -> list[int]:
         """One of the orphans, if there is one in the selection.

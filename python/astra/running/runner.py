@@ -18,6 +18,7 @@ from astra.running.ending import StopRequest, reporting
 from astra.running.going_on import settle
 from astra.running.in_hand import InHand
 from astra.running.loop import Measuring
+from astra.running.others import wait_for_others
 from astra.running.request import Request
 from astra.running.rows import rederive
 from astra.running.runs import Report
@@ -195,6 +196,9 @@ class _Run:
 
     def _process(self, claims: Claims, run_pk: int) -> None:
         self.cut_short = self._hand_out(claims, run_pk)
+        while not self.cut_short and claims.elsewhere and not self._limit_reached(claims):
+            self.cut_short = wait_for_others(claims, lambda: self.stop.reason)
+            self.cut_short = self.cut_short or self._hand_out(claims, run_pk)
         withheld = persistent(self._withheld)
         if not self.cut_short and persistent(lambda: pending.anything_to_process(withheld)):
             claims.turn_to(withheld)
@@ -212,3 +216,7 @@ class _Run:
             self.on_progress(report)
         supply.end()
         return supply.cut_short
+
+    def _limit_reached(self, claims: Claims) -> bool:
+        limit = self.request.limit
+        return limit is not None and self.report.tally.done + claims.quarantined.done >= limit

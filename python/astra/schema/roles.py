@@ -6,22 +6,25 @@
 
 All rights are within the configured schema; the only other is to connect to its database. Logins find its
 tables without its name.
+
+The right to delete is given table by table, where a worker or an ingest deletes rows: a table that is made
+later has none, until ``astra init``, which makes it, has looked what it is for.
 """
 
 import itertools
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import peewee
 
 from astra.config import Settings
-from astra.database.connection import sqlite_file, translated
+from astra.database.connection import is_postgresql, sqlite_file, translated
 from astra.database.locks import changing_schema
 from astra.database.schemas import letting_find
 from astra.errors import StorageError, UsageError
-from astra.models import TABLES, Source, TaskRun, TaskTrial
+from astra.models import TABLES, Source, TaskRun, TaskTrial, TaskTrialEbv
 from astra.models.base import BaseModel
 from astra.models.pipeline import PipelineOutputModel
 from astra.schema.packages import HISTORY
@@ -32,12 +35,34 @@ from astra.tasks.trials import sources_of_trial
 log = logging.getLogger("astra")
 
 _PREFIX = re.compile(r"(?!pg_)[a-z_][a-z0-9_]{0,49}")
+_READER, _WRITER = "_reader", "_writer"
 
 #: No one but the owner removes results, or the record of a run.
 KEEP = ("SELECT", "INSERT", "UPDATE")
 CHANGE = ("SELECT", "INSERT", "UPDATE", "DELETE")
 #: The owner makes, promotes and drops trials.
 READ = ("SELECT",)
+#: Rows are given to another source where two are one star; rows of a view are kept from being deleted.
+REFER = ("SELECT", "UPDATE")
+
+_RIGHTS_OF: dict[type[BaseModel], tuple[str, ...]] = {TaskTrial: READ, TaskTrialEbv: REFER, TaskRun: KEEP}
+
+# What all tables of results have, whatever package they are of.
+_RESULTS = """
+SELECT relname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
+WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) AND relkind IN ('r', 'p')
+    AND attname = 'task_pk' AND NOT attisdropped
+"""
+_HELD = """
+SELECT relname, privilege_type FROM pg_class, aclexplode(relacl)
+WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s)
+    AND grantee = (SELECT oid FROM pg_roles WHERE rolname = %s)
+"""
+_LATER = """
+SELECT pg_get_userbyid(grantee), pg_get_userbyid(defaclrole), array_agg(privilege_type)
+FROM pg_default_acl JOIN pg_namespace ON pg_namespace.oid = defaclnamespace, aclexplode(defaclacl)
+WHERE nspname = %s AND defaclobjtype = 'r' GROUP BY 1, 2
+"""
 
 
 @dataclass(frozen=True)
@@ -72,13 +97,11 @@ def needed_in_trials() -> dict[str, tuple[str, ...]]:
     if not TaskTrial.table_exists():
         return {}
     trials = list(TaskTrial.select())
-    return {name: KEEP for trial in trials for name in (trial.table_name, sources_of_trial(trial))}
+    return {trial.table_name: KEEP for trial in trials} | {sources_of_trial(trial): REFER for trial in trials}
 
 
 def _rights_on(model: type[BaseModel]) -> tuple[str, ...]:
-    if model is TaskTrial:
-        return READ
-    return KEEP if model is TaskRun or issubclass(model, PipelineOutputModel) else CHANGE
+    return _RIGHTS_OF.get(model, KEEP if issubclass(model, PipelineOutputModel) else CHANGE)
 
 
 def check_possible(settings: Settings, prefix: str) -> None:
@@ -104,7 +127,7 @@ def roles_in(database: peewee.Database, schema: str, prefix: str) -> Roles:
     query = "SELECT tableowner FROM pg_tables WHERE schemaname = %s AND tablename = %s"
     found = database.execute_sql(query, (schema, Source._meta.table_name)).fetchone()
     owner = found[0] if found else user
-    return Roles(f"{prefix}_reader", f"{prefix}_writer", owner, user=user, database=name, schema=schema)
+    return Roles(prefix + _READER, prefix + _WRITER, owner, user=user, database=name, schema=schema)
 
 
 def creating(database: peewee.Database, roles: Roles) -> list[str]:
@@ -118,42 +141,75 @@ def granting(database: peewee.Database, roles: Roles) -> list[str]:
     """The statements that give the roles their rights; safe to repeat."""
     schema, reader, writer = (_quoted(name) for name in (roles.schema, roles.reader, roles.writer))
     both, later = f"{reader}, {writer}", f"ALTER DEFAULT PRIVILEGES FOR ROLE {_quoted(roles.owner)}"
+    return [
+        f"GRANT CONNECT ON DATABASE {_quoted(roles.database)} TO {both}",
+        f"GRANT USAGE ON SCHEMA {schema} TO {both}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {both}",
+        *_writing(roles, _needed_there(database, roles)),
+        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {writer}",
+        # What later migrations make: an upgrade must not lock out those who work.
+        f"{later} IN SCHEMA {schema} GRANT SELECT ON TABLES TO {both}",
+        f"{later} IN SCHEMA {schema} GRANT INSERT, UPDATE ON TABLES TO {writer}",
+        f"{later} IN SCHEMA {schema} REVOKE DELETE ON TABLES FROM {writer}",
+        f"{later} IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO {writer}",
+        *letting_find(database, roles.schema),
+    ]
+
+
+def _needed_there(database: peewee.Database, roles: Roles) -> dict[str, tuple[str, ...]]:
+    """What a writer does with each table and view that is there; all tables of Astra where none is yet."""
     there = set(database.get_tables(schema=roles.schema)) or {model._meta.table_name for model in TABLES}
+    there |= {view.name for view in database.get_views(schema=roles.schema)}
     tasks = []
     for task in installed_tasks().values():
         if isinstance(task, Task):
             tasks.append(task)
         else:
-            log.warning("%s; nobody gets a right to write its results", task)
-    there |= {view.name for view in database.get_views(schema=roles.schema)}
-    wanted = needed_by_writer(tasks) | needed_in_trials()
-    needed = {table: rights for table, rights in wanted.items() if table in there}
-    written = [
-        f"GRANT {', '.join(rights[1:])} ON {schema}.{_quoted(table)} TO {writer}"
-        for table, rights in needed.items()
-        if rights != READ
-    ]
-    # Tables that came after the roles have all rights of `later`.
-    taken = {
-        table: ", ".join(right for right in CHANGE if right not in rights) for table, rights in needed.items()
-    }
-    taken = {table: rights for table, rights in taken.items() if rights}
-    taken |= {table: "INSERT, UPDATE, DELETE" for table in sorted(there) if table.startswith(HISTORY)}
-    written += [
-        f"REVOKE {rights} ON {schema}.{_quoted(table)} FROM {writer}" for table, rights in taken.items()
-    ]
-    return [
-        f"GRANT CONNECT ON DATABASE {_quoted(roles.database)} TO {both}",
-        f"GRANT USAGE ON SCHEMA {schema} TO {both}",
-        f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {both}",
-        *written,
-        f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {writer}",
-        # What later migrations make: an upgrade must not lock out those who work.
-        f"{later} IN SCHEMA {schema} GRANT SELECT ON TABLES TO {both}",
-        f"{later} IN SCHEMA {schema} GRANT INSERT, UPDATE, DELETE ON TABLES TO {writer}",
-        f"{later} IN SCHEMA {schema} GRANT USAGE ON SEQUENCES TO {writer}",
-        *letting_find(database, roles.schema),
-    ]
+            log.warning("%s; nobody gets more than the right to add rows to its tables", task)
+    wanted = {table: KEEP for (table,) in database.execute_sql(_RESULTS, (roles.schema,))}
+    wanted |= needed_by_writer(tasks) | needed_in_trials()
+    wanted |= {table: READ for table in there if table.startswith(HISTORY)}
+    return {table: rights for table, rights in sorted(wanted.items()) if table in there}
+
+
+def _writing(
+    roles: Roles, needed: Mapping[str, tuple[str, ...]], held: Mapping[str, Collection[str]] | None = None
+) -> list[str]:
+    """The statements that give a writer what it needs of each table that it has not, and take the rest."""
+    schema, writer, statements = _quoted(roles.schema), _quoted(roles.writer), []
+    for table, rights in needed.items():
+        has = CHANGE if held is None else held.get(table, ())
+        given = [right for right in rights if held is None or right not in has]
+        taken = [right for right in CHANGE if right in has and right not in rights]
+        for change, which, to in (("GRANT", given, "TO"), ("REVOKE", taken, "FROM")):
+            if which:
+                statements.append(f"{change} {', '.join(which)} ON {schema}.{_quoted(table)} {to} {writer}")
+    return statements
+
+
+def follow(database: peewee.Database, schema: str) -> None:
+    """Give the writers that are there the rights that this version needs, and take those that it does not.
+
+    They are known by their rights on tables that are made later. What is right already is not touched.
+    """
+    if not is_postgresql(database):
+        return
+    for writer, owner, rights in database.execute_sql(_LATER, (schema,)).fetchall():
+        if not writer.endswith(_WRITER) or "INSERT" not in rights:
+            continue
+        roles = roles_in(database, schema, writer.removesuffix(_WRITER))
+        held: dict[str, set[str]] = {}
+        for table, right in database.execute_sql(_HELD, (schema, writer)):
+            held.setdefault(table, set()).add(right)
+        statements = _writing(roles, _needed_there(database, roles), held)
+        if "DELETE" in rights:
+            later = f"ALTER DEFAULT PRIVILEGES FOR ROLE {_quoted(owner)} IN SCHEMA {_quoted(schema)}"
+            statements.append(f"{later} REVOKE DELETE ON TABLES FROM {_quoted(writer)}")
+        with database.atomic():
+            for statement in statements:
+                database.execute_sql(statement)
+        if statements:
+            log.info("the rights of %s are those that this version needs: %s", writer, "; ".join(statements))
 
 
 def set_up(database: peewee.Database, roles: Roles) -> None:

@@ -16,6 +16,7 @@ from astra.models import TABLES, Distance
 from astra.models.astronn_dist import view_query
 from astra.schema.live import LiveRunner
 from astra.schema.packages import Upgrade, comment_columns, unknown_to, upgrade_packages
+from astra.schema.roles import follow
 from astra.schema.trial_tables import upgrade_trials
 from astra.schema.upstream import drop_views, make_views
 
@@ -73,6 +74,7 @@ def upgrade(database: peewee.Database, settings: Settings) -> Upgrade:
             done = Upgrade(applied)
             upgrade_packages(database, done)
             done.columns += upgrade_trials(database)
+            follow(database, settings.database.schema_)
             return done
     except MigrationError as error:
         raise ConfigError(f"the migrations cannot be applied: {error}") from error
