@@ -29,7 +29,7 @@ import typer
 
 from astra.cli import completion
 from astra.cli.commands import AstraCommand, AstraGroup, LazyCommands, command_of
-from astra.cli.console import colour, fail, say
+from astra.cli.console import colour, fail, say, say_as_is
 from astra.errors import AstraError, ConfigError, UsageError
 from astra.system.processes import set_up_logging
 
@@ -106,7 +106,7 @@ def _options(
         version()
         raise typer.Exit
     if context.invoked_subcommand is None:
-        say(context.get_help())
+        say_as_is(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> int:

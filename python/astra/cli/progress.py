@@ -10,6 +10,7 @@ from typing import Any
 
 from astra.cli.console import fail, note, say
 from astra.system.pace import Pace, about
+from astra.system.printable import printable
 from astra.system.signals import answered
 from astra.system.telling import listening
 
@@ -196,13 +197,13 @@ def redrawing() -> Iterator[Callable[[list[str], list[str]], None]]:
         fit on the screen is shown at the end.
     """
     if not sys.stdout.isatty():
-        yield lambda page, lines: say("\n".join(lines))
+        yield lambda page, lines: say(*lines)
         return
     from rich.live import Live
     from rich.text import Text
 
     with Live(auto_refresh=False, vertical_overflow="ellipsis") as live:
-        yield lambda page, lines: live.update(Text("\n".join(page)), refresh=True)
+        yield lambda page, lines: live.update(Text("\n".join(map(printable, page))), refresh=True)
 
 
 @contextmanager

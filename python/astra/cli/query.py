@@ -181,7 +181,7 @@ def _show_records(columns: "tuple[Column, ...]", rows: list[tuple]) -> None:
     """A line for each value: what is too wide for a table."""
     widest = max(len(column.name) for column in columns)
     for number, row in enumerate(rows, start=1):
-        say(f"{'' if number == 1 else chr(10)}row {number:,}")
+        say(*([] if number == 1 else [""]), f"row {number:,}")
         for value, column in zip(row, columns, strict=True):
             unit = f" {column.unit}" if column.unit and value is not None else ""
             say(f"  {column.name:<{widest}}  {_cells([value], column)[0]}{unit}")

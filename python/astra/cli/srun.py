@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from astra.cli.console import database_session, examples, finish, note, reported, say, say_sum
+from astra.cli.console import database_session, examples, finish, note, reported, say, say_as_is, say_sum
 from astra.cli.progress import progress
 from astra.cli.task_options import TaskCommand
 from astra.slurm.array import SrunArguments
@@ -82,7 +82,7 @@ def _say(report: "SlurmReport") -> None:
 
         _say_options(report)
         say(f"{report.to_do:,} pending")
-        say(f"{shlex.join(sbatch_command(report.array))} <<'EOF'\n{batch_script(report.array)}EOF")
+        say_as_is(f"{shlex.join(sbatch_command(report.array))} <<'EOF'\n{batch_script(report.array)}EOF")
     elif report.outcome == "submitted":
         say(report.job)
     elif report.outcome == "nothing_pending":

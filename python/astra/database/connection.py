@@ -13,6 +13,7 @@ import psycopg2
 from astra.config import Settings, load_settings
 from astra.database.functions import give_functions
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageError, TryAgain
+from astra.hiding import is_misread
 
 SQLITE_WAIT_S = 60
 # Below SQLite's limit of 32,766 and PostgreSQL's of 65,535 parameters in one statement.
@@ -145,6 +146,12 @@ def _open_postgresql(settings: Settings, read_only: bool) -> peewee.Database:
     if url and not url.startswith(("postgresql://", "postgres://")):
         # Not what stands there: that may hold a password.
         raise ConfigError("database.url is not the address of a database: use postgresql://… or sqlite:///…")
+    if url and is_misread(url):
+        # Not what a driver says of it, likewise.
+        raise ConfigError(
+            "database.url is not a valid PostgreSQL address; see `astra config show`, and give a password "
+            "with special characters in ASTRA_DATABASE_PASSWORD, or write them as %40 (@), %2F (/), %25 (%)"
+        )
     parameters = {name: getattr(chosen, name) for name in ("user", "host", "port")}
     if chosen.password:
         parameters["password"] = chosen.password.get_secret_value()
@@ -164,13 +171,7 @@ def _open_postgresql(settings: Settings, read_only: bool) -> peewee.Database:
     )
     try:
         database.connect()
-    except (peewee.OperationalError, peewee.ProgrammingError) as error:
-        if isinstance(error, peewee.ProgrammingError) or one_line(error).startswith("invalid "):
-            # Not its message: that quotes the address, and the password may be a part of what is quoted.
-            raise ConfigError(
-                "database.url is not a valid PostgreSQL address; see `astra config show`, and give a "
-                "password with special characters in ASTRA_DATABASE_PASSWORD"
-            ) from None
+    except peewee.OperationalError as error:
         raise DatabaseUnreachable(
             f"cannot reach PostgreSQL: {one_line(error)}; see `astra config show`"
         ) from error

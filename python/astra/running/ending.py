@@ -18,6 +18,7 @@ import peewee
 from astra.database.connection import translated
 from astra.database.reconnecting import draining
 from astra.errors import AstraError, Interrupted
+from astra.hiding import hidden
 from astra.system.plugins import raised
 from astra.system.signals import answered
 
@@ -38,7 +39,7 @@ class Ending:
 
     def end(self, outcome: str, exit_code: int, error: str | None = None) -> None:
         """Note how it ended."""
-        self.outcome, self.exit_code, self.error = outcome, exit_code, error
+        self.outcome, self.exit_code, self.error = outcome, exit_code, error and hidden(error)
 
     def as_ended(self) -> dict[str, Any]:
         """The last entries of the object that ``--json`` prints."""
