@@ -16,6 +16,7 @@ import typer
 from astra.errors import UsageError
 from astra.hiding import hidden
 from astra.system.printable import printable
+from astra.system.signals import hold_signals
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -157,7 +158,11 @@ def reported(report: "Report | SlurmReport", command: str, *, as_json: bool) -> 
 
     try:
         with reporting(report, note) as stop:
-            yield stop
+            try:
+                yield stop
+            finally:
+                # It has ended so; what comes later does not change what is said of it.
+                hold_signals()
     finally:
         if as_json:
             say_json(report.as_dict(), command)

@@ -11,7 +11,7 @@ from typing import Any
 from astra.cli.console import fail, note, say
 from astra.system.pace import Pace, about
 from astra.system.printable import printable
-from astra.system.signals import answered
+from astra.system.signals import KEYBOARD_INTERRUPT, answered
 from astra.system.telling import listening
 
 #: Seconds between two lines of progress where there is no terminal.
@@ -212,7 +212,6 @@ def _ctrl_c_answered() -> Iterator[None]:
         yield
         return
     from astra.database.connection import database, interrupt
-    from astra.running.ending import KEYBOARD_INTERRUPT
 
     over = threading.Event()
     # The one of this thread, which hears nothing while it waits for an answer.

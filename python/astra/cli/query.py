@@ -3,7 +3,6 @@
 import io
 import json
 import math
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,12 +85,7 @@ def query(asked: _Arguments) -> None:
         if asked.count:
             say(f"{answer.count()[0]}")
             return
-        try:
-            _WRITERS[chosen](answer)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Whoever reads has enough. What is left in the buffer goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _WRITERS[chosen](answer)
 
 
 def _format_of(asked: _Arguments) -> _Format:

@@ -8,6 +8,7 @@ from astra.cli.progress import progress
 from astra.cli.task_options import TaskCommand
 from astra.slurm.array import SrunArguments
 from astra.system.arguments import takes
+from astra.system.signals import hold_signals
 
 if TYPE_CHECKING:
     from astra.running.ending import StopRequest
@@ -32,6 +33,8 @@ def srun(asked: SrunArguments) -> None:
     78 also if there is no Slurm. Ctrl-C lets the tasks finish what they have in hand; a second one cancels
     them (130).
     """
+    # Until the report is there that says how it ended.
+    hold_signals()
     from astra.slurm.srun import SlurmReport
     from astra.tasks.installed import short_name
 

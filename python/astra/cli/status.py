@@ -13,6 +13,7 @@ import typer
 
 from astra.cli.console import AsJson, database_session, examples, note, say, say_as_is, say_json
 from astra.cli.progress import redrawing
+from astra.system.streams import stdout_lost
 
 if TYPE_CHECKING:
     from astra.errors import ConfigError
@@ -198,6 +199,8 @@ def _watch(look: Callable[[], list[dict[str, Any]]], every: float, as_json: bool
     # As with `watch`, Ctrl-C is how one ends it.
     with suppress(KeyboardInterrupt), redrawing() as show:
         for found in _looks(look, every):
+            if stdout_lost():
+                return
             if as_json:
                 say_json({"tasks": found}, "status")
             else:

@@ -1,7 +1,7 @@
 """How a command that works for long ends: signals, an outcome, an exit code, and one line of error.
 
-The first Ctrl-C or SIGTERM asks it to drain: to finish what is in hand. The second Ctrl-C stops it at once.
-Both are answered when they come, though the answer may be all that can happen at once.
+The first Ctrl-C, SIGTERM or SIGHUP asks it to drain: to finish what is in hand. The second Ctrl-C stops it at
+once. Both are answered when they come, though the answer may be all that can happen at once.
 """
 
 import logging
@@ -20,11 +20,9 @@ from astra.database.reconnecting import draining
 from astra.errors import AstraError, Interrupted
 from astra.hiding import hidden
 from astra.system.plugins import raised
-from astra.system.signals import answered
+from astra.system.signals import ENDING, KEYBOARD_INTERRUPT, answered, deliver_signals
 
 log = logging.getLogger("astra")
-
-KEYBOARD_INTERRUPT = 130
 
 
 @dataclass(kw_only=True)
@@ -66,10 +64,14 @@ class StopRequest:
         self._answering = ExitStack()
 
     def __enter__(self) -> Self:
-        stopping = (signal.SIGINT, signal.SIGTERM)
+        # What is ignored stays so: SIGHUP under nohup.
+        stopping = [
+            each for each in ENDING if each == signal.SIGINT or signal.getsignal(each) != signal.SIG_IGN
+        ]
         self._previous = {number: signal.signal(number, self._note) for number in stopping}
         draining.clear()
         self._answering.enter_context(answered(self._answer))
+        deliver_signals()
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -26,6 +26,7 @@ from astra.running.loop import Job
 from astra.running.rows import Chunk, ChunkResult
 from astra.system.plugins import raised
 from astra.system.processes import die_with, keep_memory, shared_cores
+from astra.system.signals import ENDING
 from astra.tasks.contract import Task
 from astra.tasks.trials import task_of
 
@@ -33,8 +34,6 @@ log = logging.getLogger("astra")
 
 #: After so many deaths in a row without one chunk finished, workers cannot work here at all.
 CRASH_LIMIT = 10
-
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 # What a child sends when it is about to need a chunk, and after the last of its results; else it sends a
 # result, or an exception.
@@ -121,7 +120,7 @@ class _Crew:
         pipe, its_end = context.Pipe()
         process = context.Process(target=_serve, args=(its_end, *self._arguments), daemon=True)
         # Children start without seeing signals, until they know to ignore them.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
             with shared_cores(self._workers):
                 process.start()
@@ -230,9 +229,9 @@ def _serve(pipe: Connection, task_key: str, job: Job, parent: int, log_level: in
     from astra.system.processes import set_up_logging
 
     set_up_logging(log_level)
-    for number in _STOPPING:
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     die_with(parent)
     keep_memory()
 
