@@ -32,8 +32,8 @@ import typer
 from astra.cli import completion
 from astra.cli.commands import AstraCommand, AstraGroup, LazyCommands, command_of
 from astra.cli.console import colour, fail, note, say, say_as_is
-from astra.errors import AstraError, ConfigError, Interrupted, StorageError, UsageError
-from astra.system.processes import set_up_logging
+from astra.errors import OUT_OF_MEMORY, AstraError, ConfigError, Interrupted, StorageError, UsageError
+from astra.system.processes import set_up_logging, use_own_cores
 from astra.system.signals import KEYBOARD_INTERRUPT, Terminated, drop_signals
 from astra.system.streams import stdout_lost
 
@@ -114,6 +114,7 @@ def _options(
     show_version: Annotated[bool, typer.Option("--version", help="The same as `astra version`.")] = False,
 ) -> None:
     set_up_logging(logging.DEBUG if debug else logging.INFO)
+    use_own_cores()
     if show_version:
         version()
         raise typer.Exit
@@ -201,6 +202,8 @@ def _known(error: Exception) -> AstraError:
     """The error of the project that says who has to act."""
     if isinstance(error, AstraError):
         return error
+    if isinstance(error, MemoryError):
+        return AstraError(OUT_OF_MEMORY)
     import peewee
 
     if isinstance(error, peewee.PeeweeException):
