@@ -20,8 +20,8 @@ from builders import (
 )
 from fake_runs import SLOW, FakeRuns, wait_for_rows
 
-from astra.database.connection import database, writing
-from astra.models import AstroNNdist, TaskClaim, TaskRun
+from astra.database.connection import database, now, writing
+from astra.models import AstroNNdist, Source, TaskClaim, TaskRun, TaskWorker
 from astra.running.claims import Claims
 from astra.tasks.installed import find_task
 from astra.tasks.pending import Selection
@@ -251,3 +251,30 @@ def test_a_revoked_right_gives_back_what_was_in_hand(db, survey, tmp_path):
 
     assert runs.run("--workers", "2", "--batch-size", "5") == 74
     assert (AstroNNdist.select().count(), TaskClaim.select().count()) == (0, 0)
+
+
+# Where a run is killed, if it has this option; the function there is never carried out.
+KILLED = """
+from astra.running import runner
+def killed(*rest, **named):
+    os.kill(os.getpid(), 9)
+if "--batch-size" in sys.argv:
+    PLACE = killed
+"""
+
+
+@slow_on_sqlite
+@pytest.mark.parametrize("place", ["runner.Claims.__enter__", "runner.rederive", "runner.runs.end"])
+def test_a_run_killed_while_it_derives_again_is_closed_by_the_next_one(survey, tmp_path, place):
+    assert FakeRuns(tmp_path).run() == 0
+    Source.update(modified=now(database)).execute()
+    runs = FakeRuns(tmp_path, KILLED.replace("PLACE", place))
+
+    assert runs.run("--batch-size", "5") == -signal.SIGKILL
+    assert runs.run("--limit", "1") == 0, runs.errors
+
+    found = [(run.outcome, run.finished is None) for run in TaskRun.select().order_by(TaskRun.pk)]
+    # Without a record there is nothing to close, and without anything left to do no new one.
+    assert found[:-1] == [("done", False), ("died", False)][: len(found) - 1]
+    assert found[-1] in [("done", False), ("died", False)]
+    assert TaskWorker.select().count() == 0

@@ -41,7 +41,7 @@ class Claims:
 
     Args:
         selection: What the run works on.
-        run_pk: The run.
+        run_pk: The run, if it is recorded already.
         check: Called each time when this process has become a worker; what it raises ends that.
 
     Attributes:
@@ -78,6 +78,21 @@ class Claims:
         except Exception as failure:  # noqa: BLE001 - what ended the run says more, and others reap it
             log.warning("what was in hand could not be given back, and is taken by the next run: %s", failure)
 
+    def record(self, begin: Callable[[], TaskRun]) -> TaskRun:
+        """Record a run as that of this worker; those of dead workers are closed.
+
+        Args:
+            begin: Makes the record.
+        """
+        self._live()
+        with changing_claims(database, self._task.key):
+            run = begin()
+            TaskWorker.update(run_pk=run.pk).where(TaskWorker.pk == self._worker).execute()
+            quarantined = self._reap_dead()
+        self._run_pk = run.pk
+        self.quarantined.add(quarantined)
+        return run
+
     def take(self, count: int, token: int | None = None) -> Chunk | None:
         """Claim pending spectra that no other worker holds.
 
@@ -95,9 +110,7 @@ class Claims:
             ConfigError: Locks do not last in this database.
         """
         token = new_token() if token is None else token
-        if not self._liveness.holds():
-            self._join()
-            self._check()
+        self._live()
         with changing_claims(database, self._task.key):
             quarantined = self._reap_dead()
             claims = self._claimed(token) or self._claim_suspect(token) or self._claim_next(token, count)
@@ -175,6 +188,11 @@ class Claims:
             TaskClaim.update(worker_pk=None, token=None, held_back=False).where(mine).execute()
             TaskWorker.delete().where(TaskWorker.pk << self._workers).execute()
             self._liveness.release(self._worker)
+
+    def _live(self) -> None:
+        if not self._liveness.holds():
+            self._join()
+            self._check()
 
     def _join(self) -> None:
         """Become a worker; after a lost connection, become one with another key and the same claims."""
