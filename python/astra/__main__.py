@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import NoReturn
 
-from astra.errors import Interrupted
+from astra.errors import OUT_OF_MEMORY, AstraError, ConfigError, Interrupted
 from astra.system.signals import ENDING, KEYBOARD_INTERRUPT, Terminated, raise_terminated
 from astra.system.streams import open_streams
 
@@ -24,10 +24,19 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = Interrupted.exit_code
     except KeyboardInterrupt:
         code = KEYBOARD_INTERRUPT
+    except MemoryError:
+        code = _cannot_begin(OUT_OF_MEMORY, AstraError)
+    except ImportError as error:
+        code = _cannot_begin(f"a part of astra cannot be loaded: {error}; install it again", ConfigError)
     for number in ENDING:
         # It is over: the end of the interpreter takes a moment.
         signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
+
+
+def _cannot_begin(why: str, kind: type[AstraError]) -> int:
+    sys.stderr.write(f"astra: error: {' '.join(why.split())}\n")
+    return kind.exit_code
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from unittest import mock
 from urllib.parse import quote
 
 import pytest
+from builders import on_postgresql
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -130,6 +131,22 @@ def test_no_output_has_a_part_of_a_password(way, password, command, debug):
     # What would be there with another one as well, is there by chance.
     found = {part for part in of_password if part in printed}
     assert not found or found <= _parts(_printed(way, "Ω" * 9, command, debug=debug) + MASK)
+
+
+@on_postgresql
+@pytest.mark.parametrize("command", [*COMMANDS, ["init", "--json"], ["init", "--plan"]], ids=" ".join)
+def test_no_output_has_a_password_that_is_accepted(db, command, monkeypatch):
+    address = os.environ["ASTRA_DATABASE_URL"].replace("://postgres@", "://postgres:QJXZ@")
+    monkeypatch.setenv("ASTRA_DATABASE_URL", f"{address}?sslpassword=ZXJQ")
+    printed = io.StringIO()
+
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        code = main(["--debug", *command])
+
+    assert code == 0, printed.getvalue()
+    assert "QJXZ" not in printed.getvalue()
+    assert "ZXJQ" not in printed.getvalue()
+    assert command != ["init"] or f"postgres:{MASK}@" in printed.getvalue()
 
 
 @settings(max_examples=300)

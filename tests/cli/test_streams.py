@@ -128,6 +128,8 @@ def _kill(name: str) -> str:
         pytest.param(*("astra.running.ending", _kill("SIGTERM"), "--json", 75), marks=pytest.mark.slow),
         ("astra.running.runner", _kill("SIGINT"), "--json", 75),
         pytest.param(*("astra.running.runner", "raise MemoryError", "--json", 70), marks=pytest.mark.slow),
+        ("typer", "raise MemoryError", "--json", 70),
+        pytest.param(*("typer", "raise ImportError('no typer')", "--json", 78), marks=pytest.mark.slow),
         ("astra.cli.json_output", _kill("SIGTERM"), "--json --dry-run", 0),
         ("at exit", _kill("SIGTERM"), "--json --dry-run", 0),
         pytest.param(*("at exit", _kill("SIGINT"), "--json --dry-run", 0), marks=pytest.mark.slow),

@@ -113,7 +113,7 @@ def _write_json(answer: "Answer") -> None:
     names, before = [column.name for column in answer.columns], "["
     for batch in answer.batches:
         rows = (dict(zip(names, row, strict=True)) for row in zip(*batch, strict=True))
-        lines = (json.dumps(row, allow_nan=False, ensure_ascii=False) for row in rows)
+        lines = (json.dumps(row, allow_nan=False) for row in rows)
         sys.stdout.write(before + ",\n ".join(lines))
         before = ",\n "
     sys.stdout.write(f"{'[' if before == '[' else ''}]\n")

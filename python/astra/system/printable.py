@@ -1,6 +1,10 @@
 """Text of others, which may hold anything: names of files, headers, messages."""
 
 import unicodedata
+from typing import Any
+
+# What a formula begins with; spreadsheets take wide signs for the same.
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 
 
 def printable(text: object) -> str:
@@ -9,7 +13,17 @@ def printable(text: object) -> str:
     Of others the code stands there, such as ``\x1b``: they would move the cursor, change the colour of what
     follows, turn its direction, or look like another line.
     """
-    return "".join(map(_seen, str(text)))
+    plain = str(text)
+    return plain if plain.isprintable() else "".join(map(_seen, plain))
+
+
+def in_a_spreadsheet(value: Any) -> Any:
+    """A value for a cell of CSV: of text one line that can be seen, and that no spreadsheet computes."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    # As text is entered by hand.
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
 
 
 def _seen(sign: str) -> str:
