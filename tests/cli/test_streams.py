@@ -52,7 +52,7 @@ def runs(db, tmp_path):
         (
             "init > /dev/full",
             0,
-            "warning: cannot write to standard output: No space left on device; what was",
+            "WARNING: cannot write to standard output: No space left on device; what was",
         ),
         ("init >&- 2>&-", 0, ""),
     ],

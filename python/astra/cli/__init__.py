@@ -31,7 +31,7 @@ import typer
 
 from astra.cli import completion
 from astra.cli.commands import AstraCommand, AstraGroup, LazyCommands, command_of
-from astra.cli.console import colour, fail, note, say, say_as_is
+from astra.cli.console import colour, fail, say, say_as_is
 from astra.errors import OUT_OF_MEMORY, AstraError, ConfigError, Interrupted, StorageError, UsageError
 from astra.system.processes import set_up_logging, use_own_cores
 from astra.system.signals import KEYBOARD_INTERRUPT, Terminated, drop_signals
@@ -176,7 +176,7 @@ def _as_printed(code: int, arguments: list[str]) -> int:
         return code
     said = f"cannot write to standard output: {lost.strerror}"
     if _command_in(arguments).removeprefix("astra ").startswith(CHANGING):
-        note(f"astra: warning: {said}; what was done stays done")
+        logging.getLogger("astra").warning("%s; what was done stays done", said)
         return code
     return fail(said, StorageError.exit_code)
 
