@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from astra.models import AstroNNdist
 
 # What a test adds stands in the place of EXTRA; it holds for the processes that this one starts, too.
 SCRIPT = """
@@ -28,9 +31,24 @@ class Noting:
 task.load_model = lambda weights, device: Model(Noting(), None)
 EXTRA
 if __name__ == "__main__":
-    from astra.cli import main
-    sys.exit(main(["run", "astronn_dist", *sys.argv[2:]]))
+    from astra.__main__ import main
+    main(["run", "astronn_dist", *sys.argv[2:]])
 """
+
+# Work that takes long enough to be hit.
+SLOW = """
+import time
+draw = Noting.draw
+Noting.draw = lambda self, *rest: time.sleep(0.02 * len(rest[1])) or draw(self, *rest)
+"""
+
+
+def wait_for_rows(count: int = 1, seconds: float = 60) -> None:
+    """Wait until runs have written so many results."""
+    deadline = time.monotonic() + seconds
+    while AstroNNdist.select().count() < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 class FakeRuns:
@@ -54,11 +72,16 @@ class FakeRuns:
         self._script, self._log, self._errors = (folder / name for name in ("run.py", "drawn", "errors"))
         self._script.write_text(SCRIPT.replace("EXTRA", extra).replace("VERSION", repr(version)))
 
+    def command(self, *options: str) -> list[str]:
+        """The command line of such a run."""
+        return [sys.executable, str(self._script), str(self._log), *options]
+
     def start(self, *options: str) -> subprocess.Popen:
         """A run that goes on meanwhile."""
-        command = [sys.executable, str(self._script), str(self._log), *options]
         with self._errors.open("ab") as errors:
-            return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, **self._keywords)
+            return subprocess.Popen(
+                self.command(*options), stdout=subprocess.DEVNULL, stderr=errors, **self._keywords
+            )
 
     def run(self, *options: str, timeout: float = 120) -> int:
         """A run from its begin to its end; gives the exit code."""

@@ -99,8 +99,8 @@ def _is_made_of_two(piece):
 
 def test_every_exit_code_of_the_program_has_its_line():
     from astra.errors import AstraError
-    from astra.running.ending import KEYBOARD_INTERRUPT
     from astra.status.limits import LIMIT_BROKEN
+    from astra.system.signals import KEYBOARD_INTERRUPT
 
     documented = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
     raised = {kind.exit_code for kind in (AstraError, *AstraError.__subclasses__())}

@@ -46,7 +46,8 @@ class AstraOperator(BaseOperator):
     def execute(self, context) -> str:
         """Run it, with what it says in the log; gives what it printed."""
         command = [ASTRA, *self.arguments]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        self._process = subprocess.Popen(command, text=True, errors="backslashreplace", **streams)
         last = ""
         for line in self._process.stdout:
             last = line.rstrip()

@@ -29,6 +29,7 @@ from pydantic.fields import FieldInfo
 
 from astra import NO_HOME
 from astra.errors import ConfigError, nearest
+from astra.hiding import hidden, hidden_address, is_address
 
 #: Environment variable of each setting.
 ENVIRONMENT = {
@@ -53,6 +54,9 @@ OWN_FILE = "~/.config/sdss/astra/astra.yml"
 UPSTREAM_FILES = ("~/.astra/astra.yml", "~/.config/sdss/astra.yml")
 
 log = logging.getLogger("astra")
+
+# What a message about YAML quotes.
+_QUOTED = re.compile(r"""['"].*['"]""", re.DOTALL)
 
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{([^}]*)\})")
 
@@ -190,8 +194,7 @@ class Settings(_Section):
         """Every setting in force as ``(name, value, origin)``; secrets are masked."""
         for name, value in _flattened(self.model_dump(by_alias=True)):
             if value is not None:
-                shown = _masked(value) if isinstance(value, SecretStr) else value
-                yield name, shown, self.origins.get(name, "default")
+                yield name, _shown(value), self.origins.get(name, "default")
 
 
 def known_settings() -> Iterator[tuple[str, FieldInfo]]:
@@ -319,12 +322,15 @@ def _file() -> _Layer:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"settings file cannot be read: {path} ({error})") from error
-    except yaml.YAMLError as error:
-        # Not the lines that its message quotes: a password may stand there.
+    except (yaml.YAMLError, ValueError) as error:
+        # Not what its message quotes: a password may stand there.
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}" if mark else ""
-        detail = getattr(error, "problem", None) or type(error).__name__
-        raise ConfigError(f"settings file is not valid YAML: {path}{place} ({detail})") from None
+        detail = _QUOTED.sub("…", getattr(error, "problem", None) or type(error).__name__)
+        raise ConfigError(
+            f"settings file is not valid YAML: {path}{place} ({detail}); a text with special characters, "
+            "a password for one, stands between single quotes"
+        ) from None
     flat = _of_file({} if content is None else content, path)
     if _is_upstreams(path):
         ignored = [name for name in flat if _field(name) is None]
@@ -445,18 +451,15 @@ def _validate(chosen: _Layer) -> Settings:
 def _expanded(name: str, value: Any) -> Any:
     """A value with variables replaced, if it is a path."""
     sqlite, field = "sqlite:///", _field(name)
+    if name.endswith(".path") and is_address(str(value)):
+        raise ConfigError("not a file, but the address of a database: that belongs in the setting url")
     if name.endswith("url") and isinstance(value, str) and value.startswith(sqlite):
         return sqlite + expand_path(value.removeprefix(sqlite))
     is_path = name == "weights" or (field is not None and field.annotation in (Path, Path | None))
     return expand_path(value) if is_path and isinstance(value, str | Path) else value
 
 
-def _masked(secret: SecretStr) -> str:
-    text = secret.get_secret_value()
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        return "********"
-    login, at, place = rest.rpartition("@")
-    user = login.partition(":")[0] + (":********" if ":" in login else "")
-    place = place.partition("?")[0] + ("?********" if "?" in place else "")
-    return f"{scheme}://{user}{at}{place}"
+def _shown(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return hidden_address(value.get_secret_value())
+    return hidden(value) if isinstance(value, str) else value

@@ -16,6 +16,7 @@ from astra.catalogue.columns import Kind, columns
 from astra.catalogue.options import Format
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist import astronn_dist
+from astra.system.printable import printable
 
 
 def by_parquet(path):
@@ -159,7 +160,9 @@ def test_text_comes_back_as_it_was_where_the_format_can_hold_it(db, create, name
 
     read = READERS[name](create(f"catalogue.{name}", format=Format(name)).path)
 
-    assert (read["field"], read["no_result_reason"]) == ([odd], [reason])
+    # CSV is for people as well: a line of it is a row.
+    expected = printable(reason) if name == "csv" else reason
+    assert (read["field"], read["no_result_reason"]) == ([odd], [expected])
 
 
 @pytest.mark.parametrize("name", READERS)

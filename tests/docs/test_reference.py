@@ -12,8 +12,8 @@ from astra.config import CONFIG_VARIABLE, ENVIRONMENT, load_settings
 from astra.errors import AstraError
 from astra.models import TABLES, AstroNNdist, Distance
 from astra.pipelines.astronn_dist import astronn_dist
-from astra.running.ending import KEYBOARD_INTERRUPT
 from astra.status.limits import LIMIT_BROKEN
+from astra.system.signals import KEYBOARD_INTERRUPT
 
 
 def _commands(name, command):

@@ -18,20 +18,13 @@ from builders import (
     slow_on_sqlite,
     write_apstar,
 )
-from fake_runs import FakeRuns
+from fake_runs import SLOW, FakeRuns, wait_for_rows
 
-from astra.database.connection import database, writing
-from astra.models import AstroNNdist, TaskClaim, TaskRun
+from astra.database.connection import database, now, writing
+from astra.models import AstroNNdist, Source, TaskClaim, TaskRun, TaskWorker
 from astra.running.claims import Claims
 from astra.tasks.installed import find_task
 from astra.tasks.pending import Selection
-
-# Work that takes long enough to be hit.
-SLOW = """
-import time
-draw = Noting.draw
-Noting.draw = lambda self, *rest: time.sleep(0.02 * len(rest[1])) or draw(self, *rest)
-"""
 
 
 @pytest.fixture
@@ -48,13 +41,6 @@ def _all_once():
     assert TaskClaim.select().count() == 0
 
 
-def _wait_for_rows(count=1, seconds=60):
-    deadline = time.monotonic() + seconds
-    while AstroNNdist.select().count() < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def _children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -63,7 +49,7 @@ def _children(pid: int) -> list[int]:
 def test_a_run_whose_local_worker_is_killed_ends_and_has_done_all(survey, tmp_path):
     runs = FakeRuns(tmp_path, SLOW)
     process = runs.start("--workers", "2", "--batch-size", "5")
-    _wait_for_rows()
+    wait_for_rows()
 
     # The first child is the tracker of resources.
     os.kill(_children(process.pid)[-1], signal.SIGKILL)
@@ -123,7 +109,7 @@ def test_two_runs_at_once_take_all_anew_once(survey, tmp_path):
 def test_an_interrupted_run_says_so_and_the_next_one_goes_on(survey, tmp_path):
     runs = FakeRuns(tmp_path, SLOW)
     process = runs.start("--batch-size", "5")
-    _wait_for_rows()
+    wait_for_rows()
 
     process.send_signal(signal.SIGTERM)
 
@@ -188,7 +174,7 @@ def test_a_disk_that_vanishes_in_the_middle_leaves_its_spectra_pending(db, tmp_p
         keys = [a_spectrum(None, paths[number % 10]).spectrum_pk for number in range(400)]
     runs = FakeRuns(tmp_path, SLOW)
     process = runs.start("--batch-size", "20")
-    _wait_for_rows(20)
+    wait_for_rows(20)
 
     folder.rename(tmp_path / "unmounted")
 
@@ -248,7 +234,7 @@ def test_secrets_appear_nowhere(db, survey, tmp_path, monkeypatch):
     runs = FakeRuns(tmp_path, SLOW)
 
     process = runs.start("--workers", "2", "--json", "--batch-size", "5")
-    _wait_for_rows()
+    wait_for_rows()
     arguments = [Path(f"/proc/{pid}/cmdline").read_text() for pid in (process.pid, *_children(process.pid))]
 
     assert process.wait(120) == 0
@@ -265,3 +251,30 @@ def test_a_revoked_right_gives_back_what_was_in_hand(db, survey, tmp_path):
 
     assert runs.run("--workers", "2", "--batch-size", "5") == 74
     assert (AstroNNdist.select().count(), TaskClaim.select().count()) == (0, 0)
+
+
+# Where a run is killed, if it has this option; the function there is never carried out.
+KILLED = """
+from astra.running import runner
+def killed(*rest, **named):
+    os.kill(os.getpid(), 9)
+if "--batch-size" in sys.argv:
+    PLACE = killed
+"""
+
+
+@slow_on_sqlite
+@pytest.mark.parametrize("place", ["runner.Claims.__enter__", "runner.rederive", "runner.runs.end"])
+def test_a_run_killed_while_it_derives_again_is_closed_by_the_next_one(survey, tmp_path, place):
+    assert FakeRuns(tmp_path).run() == 0
+    Source.update(modified=now(database)).execute()
+    runs = FakeRuns(tmp_path, KILLED.replace("PLACE", place))
+
+    assert runs.run("--batch-size", "5") == -signal.SIGKILL
+    assert runs.run("--limit", "1") == 0, runs.errors
+
+    found = [(run.outcome, run.finished is None) for run in TaskRun.select().order_by(TaskRun.pk)]
+    # Without a record there is nothing to close, and without anything left to do no new one.
+    assert found[:-1] == [("done", False), ("died", False)][: len(found) - 1]
+    assert found[-1] in [("done", False), ("died", False)]
+    assert TaskWorker.select().count() == 0

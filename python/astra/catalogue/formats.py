@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from astra.catalogue.columns import Column, Kind, empty_table
 from astra.catalogue.table import TIME_WIDTH, Batch, Records, Table, ascii_of
 from astra.database.sql import BATCH
+from astra.system.printable import in_a_spreadsheet
 from astra.system.processes import silenced
 
 if TYPE_CHECKING:
@@ -169,9 +170,10 @@ def _parquet_field(column: Column) -> "pyarrow.Field":
 
 
 def write_csv(stream: BinaryIO, table: Table) -> None:
-    """Write CSV, with the names of the columns in its first line, to an empty stream."""
+    """Write CSV, with the names of the columns in its first line and no formulas, to an empty stream."""
     stream.write(_lines([[column.name for column in table.columns]]))
-    _write_rows(stream, table)
+    for batch in table.batches:
+        stream.write(_lines(map(in_a_spreadsheet, row) for row in zip(*batch, strict=True)))
 
 
 def write_ecsv(stream: BinaryIO, table: Table) -> None:
@@ -181,10 +183,6 @@ def write_ecsv(stream: BinaryIO, table: Table) -> None:
     header = io.StringIO()
     empty.write(header, format="ascii.ecsv", delimiter=",")
     stream.write(header.getvalue().encode())
-    _write_rows(stream, table)
-
-
-def _write_rows(stream: BinaryIO, table: Table) -> None:
     for batch in table.batches:
         stream.write(_lines(zip(*batch, strict=True)))
 

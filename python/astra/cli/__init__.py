@@ -21,6 +21,8 @@ One file for each command, named after it, with a function of this name or, for 
 import logging
 import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Annotated, Any
@@ -29,9 +31,11 @@ import typer
 
 from astra.cli import completion
 from astra.cli.commands import AstraCommand, AstraGroup, LazyCommands, command_of
-from astra.cli.console import colour, fail, say
-from astra.errors import OUT_OF_MEMORY, AstraError, ConfigError, UsageError
+from astra.cli.console import colour, fail, say, say_as_is
+from astra.errors import OUT_OF_MEMORY, AstraError, ConfigError, Interrupted, StorageError, UsageError
 from astra.system.processes import set_up_logging, use_own_cores
+from astra.system.signals import KEYBOARD_INTERRUPT, Terminated, drop_signals
+from astra.system.streams import stdout_lost
 
 #: The commands, in the order in which the help lists them, and the headings that they stand below.
 COMMANDS = {
@@ -41,6 +45,14 @@ COMMANDS = {
     "Models": ("models", "train", "simulate", "compare"),
     "The installation": ("doctor", "config", "tasks", "completion", "version", "help"),
 }
+
+#: Commands that do something. Their exit code is that of what they did, also where it cannot be printed; all
+#: others do nothing but print.
+CHANGING = (
+    *("init", "ingest", "fetch", "run", "srun", "create", "report", "serve", "train", "simulate"),
+    *("trials new", "trials promote", "trials rollback", "trials drop"),
+    *("models import", "models remove", "tasks new"),
+)
 
 
 class _Astra(AstraGroup):
@@ -107,7 +119,7 @@ def _options(
         version()
         raise typer.Exit
     if context.invoked_subcommand is None:
-        say(context.get_help())
+        say_as_is(context.get_help())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -124,6 +136,13 @@ def main(arguments: list[str] | None = None) -> int:
     if os.environ.get(completion.VARIABLE):
         return completion.answer(run)
     try:
+        return _as_printed(_carried_out(run, arguments), arguments)
+    finally:
+        drop_signals()
+
+
+def _carried_out(run: Callable[[], int | None], arguments: list[str]) -> int:
+    try:
         return run() or 0
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
@@ -131,13 +150,35 @@ def main(arguments: list[str] | None = None) -> int:
         # What pydantic says before the words of whoever checked a value.
         return fail(error.format_message().replace("Value error, ", ""), UsageError.exit_code, hint)
     except (typer.Abort, KeyboardInterrupt):
-        return fail("interrupted", 130)
-    except Exception as error:
+        return fail("interrupted", KEYBOARD_INTERRUPT)
+    except Terminated as error:
+        return fail(f"stopped before the end ({error}): run again", Interrupted.exit_code)
+    except (Exception, SystemExit) as error:
+        if stdout_lost() is not None and not isinstance(error, AstraError):
+            # Nobody reads any more, which ends what is printed for long; typer exits for this reason.
+            return 0
+        if isinstance(error, SystemExit):
+            raise
         if "--debug" in arguments:
             logging.getLogger("astra").exception("traceback")
         known = _known(error)
         hint = f"{_command_in(arguments)} --help" if known.exit_code == UsageError.exit_code else None
         return fail(str(known), known.exit_code, hint)
+
+
+def _as_printed(code: int, arguments: list[str]) -> int:
+    """The exit code of a command, of which something may have been lost with stdout."""
+    with suppress(OSError):
+        sys.stdout.flush()
+    lost = stdout_lost()
+    # A reader that has enough is no fault, as with other programs.
+    if code or lost is None or isinstance(lost, BrokenPipeError):
+        return code
+    said = f"cannot write to standard output: {lost.strerror}"
+    if _command_in(arguments).removeprefix("astra ").startswith(CHANGING):
+        logging.getLogger("astra").warning("%s; what was done stays done", said)
+        return code
+    return fail(said, StorageError.exit_code)
 
 
 def _path_of(context: typer.Context) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import CompletionItem
 
-from astra.cli.console import examples, say
+from astra.cli.console import examples, say_as_is
 
 EXAMPLES = examples(
     "astra completion bash > ~/.local/share/bash-completion/completions/astra",
@@ -42,7 +42,7 @@ def completion(shell: Annotated[Shell, typer.Argument(help="Your shell.")]) -> N
     """
     from typer.completion import get_completion_script
 
-    say(get_completion_script(prog_name="astra", complete_var=VARIABLE, shell=shell))
+    say_as_is(get_completion_script(prog_name="astra", complete_var=VARIABLE, shell=shell))
 
 
 def answer(run: Callable[[], Any]) -> int:

@@ -10,15 +10,19 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from astra.errors import UsageError
+from astra.hiding import hidden
+from astra.system.printable import printable
+from astra.system.signals import hold_signals
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
     from astra.config import Settings
     from astra.running.ending import Ending, StopRequest
@@ -49,9 +53,20 @@ def colour() -> bool | None:
     return True if os.environ.get("FORCE_COLOR") else None
 
 
-def say(text: str) -> None:
-    """Print a result."""
-    typer.echo(text, color=colour())
+def say(*lines: str, before: str = "") -> None:
+    """Print lines of a result; what would move the cursor, or begin another line, stands there as its code.
+
+    Args:
+        lines: Plain text.
+        before: What stands before it, and may have colours.
+    """
+    say_as_is(before + "\n".join(map(printable, lines)))
+
+
+def say_as_is(text: str) -> None:
+    """Print text of our own, which may have colours. What is lost with stdout, `main` knows at the end."""
+    with suppress(OSError):
+        typer.echo(text, color=colour())
 
 
 def say_json(content: Any, command: str | None = None) -> None:
@@ -76,25 +91,38 @@ def absent_as_null(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
+def _plain(cell: "Text | str") -> "Text":
+    """A cell as it is: rich would take what stands in brackets for a colour."""
+    from rich.text import Text
+
+    return Text(printable(cell), getattr(cell, "style", ""))
+
+
 def say_table(table: "Table") -> None:
     """Print a table: as wide as the terminal, or as it needs to be where there is none."""
     from rich.console import Console
+    from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else _UNLIMITED)
+    for column in table.columns:
+        column.header = Text("\n").join(map(_plain, str(column.header).split("\n")))
+        column._cells = [_plain(cell) for cell in column.cells]
+    console = Console(width=None if sys.stdout.isatty() else _UNLIMITED, markup=False, emoji=False)
     with console.capture() as captured:
-        console.print(table)
-    say("\n".join(line.rstrip() for line in captured.get().splitlines()))
+        console.print(table, highlight=False)
+    say_as_is("\n".join(line.rstrip() for line in captured.get().split("\n")).rstrip("\n"))
 
 
-def note(text: str) -> None:
-    """Print a note for a person, on stderr: it is not part of the result."""
+def note(*lines: str, before: str = "") -> None:
+    """Print lines of a note for a person, on stderr, as :func:`say` does: they are not part of the result."""
     # By name: where a bar stands in for stderr, `err=True` would write past it.
-    typer.echo(text, file=sys.stderr, color=colour())
+    text = before + "\n".join(printable(hidden(line)) for line in lines)
+    with suppress(OSError):
+        typer.echo(text, file=sys.stderr, color=colour())
 
 
 def fail(message: str, exit_code: int, hint: str | None = None) -> int:
     """Print an error on one line, and a hint below it; give back the exit code."""
-    note(f"{typer.style('astra: error:', fg='red', bold=True)} {' '.join(message.split())}")
+    note(" ".join(message.split()), before=typer.style("astra: error:", fg="red", bold=True) + " ")
     if hint:
         note(f"Try `{hint}`.")
     return exit_code
@@ -159,7 +187,11 @@ def reported(report: "Report | SlurmReport", command: str, *, as_json: bool) -> 
 
     try:
         with reporting(report, note) as stop:
-            yield stop
+            try:
+                yield stop
+            finally:
+                # It has ended so; what comes later does not change what is said of it.
+                hold_signals()
     finally:
         if as_json:
             say_json(report.as_dict(), command)

@@ -10,6 +10,7 @@ from astra.cli.console import examples, note, say, say_json, say_table
 from astra.cli.progress import progress
 from astra.errors import UsageError
 from astra.system.arguments import argument, option, option_name, specified, takes
+from astra.system.printable import in_a_spreadsheet
 
 if TYPE_CHECKING:
     from astra.stars.star_distance import StarDistance
@@ -93,7 +94,10 @@ def distance(asked: _Arguments) -> None:
     if asked.as_json:
         say_json(_content(asked.files, found))
     elif asked.as_csv:
-        _table(asked.files, found).write(sys.stdout, format="ascii.csv")
+        table = _table(asked.files, found)
+        for name in (name for name in table.colnames if table[name].dtype.kind == "U"):
+            table[name] = [in_a_spreadsheet(value) for value in table[name]]
+        table.write(sys.stdout, format="ascii.csv")
     else:
         _say(found)
 

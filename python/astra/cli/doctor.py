@@ -28,7 +28,8 @@ def doctor(as_json: AsJson = False) -> None:
     for found in examine():
         findings.append(found)
         if not as_json:
-            say(typer.style(found.level, fg=_COLOURS[found.level]) + found.line().removeprefix(found.level))
+            said = found.line().removeprefix(found.level)
+            say(said, before=typer.style(found.level, fg=_COLOURS[found.level]))
     exit_code = exit_code_of(findings)
     if as_json:
         say_json({"findings": [found.as_dict() for found in findings], "exit_code": exit_code})

@@ -62,7 +62,7 @@ def explain(flags: Flags, kind: Kind = None, task: OfTask = None, as_json: AsJso
     if as_json:
         say_json(found.as_dict(), "explain")
     else:
-        say("\n".join(found.lines()))
+        say(*found.lines())
 
 
 def _tasks_with(words: list[str]) -> list[str]:

@@ -104,7 +104,7 @@ def _say_missing(wanted: "Iterable[Wanted]", as_json: bool) -> None:
     if as_json:
         say_json({"missing": paths})
     else:
-        say("\n".join([*paths, f"files that are not there: {len(paths):,}"]))
+        say(*paths, f"files that are not there: {len(paths):,}")
 
 
 def _say_done(report: "FetchReport", as_json: bool) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from astra.cli.console import AsJson, examples, fail, note, say, say_json
+from astra.cli.console import AsJson, examples, fail, note, say, say_as_is, say_json
 from astra.cli.progress import stages
 
 EXAMPLES = examples(
@@ -65,7 +65,7 @@ def init(
     if plan:
         with bound_to(open_database(settings)) as database:
             found = planned(database)
-        say_json(found.as_dict(), "init --plan") if as_json else say("\n".join(found.lines()))
+        say_json(found.as_dict(), "init --plan") if as_json else say(*found.lines())
         return
     if roles:
         check_possible(settings, role_prefix)
@@ -73,7 +73,7 @@ def init(
         if dry_run:
             both = roles_in(database, settings.database.schema_, role_prefix)
             statements = creating(database, both) + granting(database, both)
-            say("\n".join(f"{statement};" for statement in statements))
+            say_as_is("\n".join(f"{statement};" for statement in statements))
             return
         with stages():
             done = schema.upgrade(database, settings)

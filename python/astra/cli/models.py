@@ -63,10 +63,10 @@ def list_models(as_json: AsJson = False) -> None:
         _say_table([_row(model) for model in found.models])
     for model in found.models:
         if model.chosen_by:
-            say(f"* in force: {_clean(model.name)} ({model.chosen_by})")
+            say(f"* in force: {model.name} ({model.chosen_by})")
     if found.problem:
         say(f"in force: none ({found.problem})")
-    say(f"models folder: {_clean(settings.models_dir)}")
+    say(f"models folder: {settings.models_dir}")
 
 
 @app.command(epilog=EXAMPLES_SHOW)
@@ -97,7 +97,7 @@ def card(
 
     settings = load_settings()
     path = library.path_of(name, settings, _in_force(settings))
-    say(card.card(load_weights(path, "see `astra models list`")).rstrip())
+    say(*card.card(load_weights(path, "see `astra models list`")).rstrip().split("\n"))
 
 
 @app.command("import", epilog=EXAMPLES_IMPORT)
@@ -127,10 +127,10 @@ def import_model(
         description=describe,
         valid_for=valid_for,
     )
-    say(f"imported: {_clean(found['path'])} (sha256 {found['sha256'][:12]})")
+    say(f"imported: {found['path']} (sha256 {found['sha256'][:12]})")
     if not found["range"]:
         note("its range of validity is not stated; --range TEXT --overwrite states one")
-    say(f"to use it: {_clean(found['use'])}")
+    say(f"to use it: {found['use']}")
 
 
 @app.command(epilog=EXAMPLES_REMOVE)
@@ -161,7 +161,7 @@ def remove(
             "--force removes it all the same, and leaves the results"
         )
     library.remove_model(path)
-    say(f"removed: {_clean(path)} (sha256 {sha256[:12]})")
+    say(f"removed: {path} (sha256 {sha256[:12]})")
     if made:
         say(f"its results stay: {made}")
         say("a run that goes on with them needs the same file; others need --overwrite")
@@ -205,7 +205,7 @@ def _say_table(rows: list[list[str]]) -> None:
         table.add_column(heading, no_wrap=True, justify="right" if heading == "size" else "left")
     table.add_column("range of validity", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_clean(cell)) for cell in row))
+        table.add_row(*(Text(cell) for cell in row))
     say_table(table)
 
 
@@ -233,8 +233,8 @@ def _say_model(found: dict[str, Any]) -> None:
         "calibrated by luminosity and S/N": f"yes (at {nodes} nodes)" if nodes else "no",
         "details": details or "its maker noted none",
     }
-    say("\n".join(line for name, value in facts.items() for line in _lines(name, value)))
-    say(f"to use it: {_clean(found['use'])}")
+    say(*(line for name, value in facts.items() for line in _lines(name, value)))
+    say(f"to use it: {found['use']}")
 
 
 def _stated(found: dict[str, Any]) -> str:
@@ -244,7 +244,7 @@ def _stated(found: dict[str, Any]) -> str:
 
 def _lines(name: str, value: Any, indent: str = "") -> Iterator[str]:
     """A name with its value, on one line where it fits, else with the parts of the value below."""
-    head = f"{indent}{_clean(name)}:"
+    head = f"{indent}{name}:"
     if isinstance(value, dict) and value:
         below = [(str(key).replace("_", " "), part) for key, part in value.items()]
     elif isinstance(value, list) and any(isinstance(part, dict | list) for part in value):
@@ -261,9 +261,4 @@ def _lines(name: str, value: Any, indent: str = "") -> Iterator[str]:
 def _word(value: Any) -> str:
     if isinstance(value, dict):
         return "none"
-    return f"{value:.6g}" if isinstance(value, float) else _clean(value)
-
-
-def _clean(text: Any) -> str:
-    """Text that moves no cursor and changes no colour, whoever wrote it into a file."""
-    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in str(text))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

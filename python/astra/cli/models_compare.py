@@ -127,13 +127,13 @@ def _of_files(
 def _say(found: "ModelComparison") -> None:
     said = {"first": found.first, "second": found.second, "neither": "neither"}
     whole = found.changes.all
-    say(f"first:  {found.first}\nsecond: {found.second}")
+    say(f"first:  {found.first}", f"second: {found.second}")
     say(
         f"{found.spectra:,} spectra, {whole.n:,} of them good with both; {found.measured.only_production:,} "
         f"have a result by the first alone, {found.measured.only_trial:,} by the second alone"
     )
     good = found.changes.good
-    say(f"good by the first alone {good.only_production:,}, by the second alone {good.only_trial:,}\n")
+    say(f"good by the first alone {good.only_production:,}, by the second alone {good.only_trial:,}", "")
     made = table(
         "Distance by the second / by the first - 1", ("by", "part", "spectra", "median", "scatter"), (0, 1)
     )

@@ -10,6 +10,8 @@ from typing import Any
 
 from astra.cli.console import ctrl_c_answered, fail, note, say
 from astra.system.pace import Pace, about
+from astra.system.printable import printable
+from astra.system.signals import KEYBOARD_INTERRUPT
 from astra.system.telling import listening
 
 #: Seconds between two lines of progress where there is no terminal.
@@ -208,13 +210,13 @@ def redrawing() -> Iterator[Callable[[list[str], list[str]], None]]:
         fit on the screen is shown at the end.
     """
     if not sys.stdout.isatty():
-        yield lambda page, lines: say("\n".join(lines))
+        yield lambda page, lines: say(*lines)
         return
     from rich.live import Live
     from rich.text import Text
 
     with Live(auto_refresh=False, vertical_overflow="ellipsis") as live:
-        yield lambda page, lines: live.update(Text("\n".join(page)), refresh=True)
+        yield lambda page, lines: live.update(Text("\n".join(map(printable, page))), refresh=True)
 
 
 @contextmanager
@@ -223,7 +225,6 @@ def _interrupted() -> Iterator[None]:
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    from astra.running.ending import KEYBOARD_INTERRUPT
 
     with ctrl_c_answered():
         try:

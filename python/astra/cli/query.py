@@ -3,7 +3,6 @@
 import io
 import json
 import math
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,12 +85,7 @@ def query(asked: _Arguments) -> None:
         if asked.count:
             say(f"{answer.count()[0]}")
             return
-        try:
-            _WRITERS[chosen](answer)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Whoever reads has enough. What is left in the buffer goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _WRITERS[chosen](answer)
 
 
 def _format_of(asked: _Arguments) -> _Format:
@@ -119,7 +113,7 @@ def _write_json(answer: "Answer") -> None:
     names, before = [column.name for column in answer.columns], "["
     for batch in answer.batches:
         rows = (dict(zip(names, row, strict=True)) for row in zip(*batch, strict=True))
-        lines = (json.dumps(row, allow_nan=False, ensure_ascii=False) for row in rows)
+        lines = (json.dumps(row, allow_nan=False) for row in rows)
         sys.stdout.write(before + ",\n ".join(lines))
         before = ",\n "
     sys.stdout.write(f"{'[' if before == '[' else ''}]\n")
@@ -181,7 +175,7 @@ def _show_records(columns: "tuple[Column, ...]", rows: list[tuple]) -> None:
     """A line for each value: what is too wide for a table."""
     widest = max(len(column.name) for column in columns)
     for number, row in enumerate(rows, start=1):
-        say(f"{'' if number == 1 else chr(10)}row {number:,}")
+        say(*([] if number == 1 else [""]), f"row {number:,}")
         for value, column in zip(row, columns, strict=True):
             unit = f" {column.unit}" if column.unit and value is not None else ""
             say(f"  {column.name:<{widest}}  {_cells([value], column)[0]}{unit}")

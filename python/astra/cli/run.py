@@ -9,6 +9,7 @@ from astra.cli.progress import progress
 from astra.cli.task_options import TaskCommand
 from astra.running.arguments import RunArguments
 from astra.system.arguments import specified, takes
+from astra.system.signals import hold_signals
 
 if TYPE_CHECKING:
     from astra.running.ending import StopRequest
@@ -35,6 +36,8 @@ def run(asked: RunArguments) -> None:
     74 the database refused a write, 75 stopped before the end: run again, 78 wrong configuration,
     130 stopped at once by a second Ctrl-C.
     """
+    # Until the report is there that says how it ended.
+    hold_signals()
     from astra.running.runs import Report
     from astra.tasks.installed import short_name
 

@@ -38,12 +38,12 @@ def show(stars: Stars, as_json: AsJson = False) -> None:
         say_json({"stars": found})
         return
     for number, each in enumerate(found):
-        say(("\n" if number else "") + each["name"])
+        say(*([""] if number else []), each["name"])
         _say_lines(known.lines(each))
         if each["is_simulated"]:
-            say("\nsimulated: there is no such star on the sky")
+            say("", "simulated: there is no such star on the sky")
         elif each["links"]:
-            say("\n".join(["", *each["links"].values()]))
+            say("", *each["links"].values())
 
 
 def _say_lines(lines: "list[Line]") -> None:
@@ -57,7 +57,7 @@ def _say_lines(lines: "list[Line]") -> None:
                 say_table(grid)
             grid = None
             if label:
-                say(f"\n{label}")
+                say("", label)
             continue
         if grid is None:
             grid = Table.grid(padding=(0, 2, 0, 0))

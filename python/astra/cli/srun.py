@@ -3,11 +3,12 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from astra.cli.console import database_session, examples, finish, note, reported, say, say_sum
+from astra.cli.console import database_session, examples, finish, note, reported, say, say_as_is, say_sum
 from astra.cli.progress import progress
 from astra.cli.task_options import TaskCommand
 from astra.slurm.array import SrunArguments
 from astra.system.arguments import takes
+from astra.system.signals import hold_signals
 
 if TYPE_CHECKING:
     from astra.running.ending import StopRequest
@@ -32,6 +33,8 @@ def srun(asked: SrunArguments) -> None:
     78 also if there is no Slurm. Ctrl-C lets the tasks finish what they have in hand; a second one cancels
     them (130).
     """
+    # Until the report is there that says how it ended.
+    hold_signals()
     from astra.slurm.srun import SlurmReport
     from astra.tasks.installed import short_name
 
@@ -82,7 +85,7 @@ def _say(report: "SlurmReport") -> None:
 
         _say_options(report)
         say(f"{report.to_do:,} pending")
-        say(f"{shlex.join(sbatch_command(report.array))} <<'EOF'\n{batch_script(report.array)}EOF")
+        say_as_is(f"{shlex.join(sbatch_command(report.array))} <<'EOF'\n{batch_script(report.array)}EOF")
     elif report.outcome == "submitted":
         say(report.job)
     elif report.outcome == "nothing_pending":

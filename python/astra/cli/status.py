@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from astra.cli.console import AsJson, database_session, examples, note, say, say_json
+from astra.cli.console import AsJson, database_session, examples, note, say, say_as_is, say_json
 from astra.cli.progress import redrawing
+from astra.system.streams import stdout_lost
 
 if TYPE_CHECKING:
     from astra.errors import ConfigError
@@ -154,7 +155,7 @@ def status(
     if as_json:
         say_json({"tasks": found, "packages_not_installed": others, "locks": locks}, "status")
     else:
-        say("\n".join([*_page(found), *locks, *([] if task else [*absent(others), *without_effect()])]))
+        say(*_page(found), *locks, *([] if task else [*absent(others), *without_effect()]))
 
 
 def _explain(named: Any, tasks: Mapping[str, Any], star: str, as_json: bool) -> None:
@@ -164,7 +165,7 @@ def _explain(named: Any, tasks: Mapping[str, Any], star: str, as_json: bool) -> 
     if as_json:
         say_json({"tasks": found}, "status --why")
     else:
-        say("\n".join(line for each in found for line in paragraphs(each)))
+        say(*(line for each in found for line in paragraphs(each)))
 
 
 def _write_metrics(tasks: "dict[str, Task | ConfigError]", file: str, *, must_work: bool) -> None:
@@ -181,7 +182,7 @@ def _write_metrics(tasks: "dict[str, Task | ConfigError]", file: str, *, must_wo
                 check_task(each)
         content = exposition(tasks)
     if path is None:
-        say(content.decode().rstrip("\n"))
+        say_as_is(content.decode().rstrip("\n"))
         return
     with output_file(path, overwrite=True, option="--metrics") as stream:
         stream.write(content)
@@ -199,6 +200,8 @@ def _watch(look: Callable[[], list[dict[str, Any]]], every: float, as_json: bool
     # As with `watch`, Ctrl-C is how one ends it.
     with suppress(KeyboardInterrupt), redrawing() as show:
         for found in _looks(look, every):
+            if stdout_lost():
+                return
             if as_json:
                 say_json({"tasks": found}, "status")
             else:
@@ -238,9 +241,9 @@ def _checked(found: list[dict[str, Any]], usable: "list[Task]", limits: "Limits"
         say_json({"tasks": found} | asdict(verdict) | {"broken": lines}, "status")
         return LIMIT_BROKEN if lines else 0
     if lines:
-        say("\n".join(lines))
+        say(*lines)
     elif limits.of_all:
-        note("\n".join(kept(each, limits.of_all) for each in found))
+        note(*(kept(each, limits.of_all) for each in found))
     for said in (*verdict.not_judged, *([] if lines else verdict.kept)):
         note(said)
     return LIMIT_BROKEN if lines else 0

@@ -86,7 +86,7 @@ def show(
     say(f"spectra  {facts['spectra']}")
     say(f"results  {facts['table']}")
     for heading in ("columns", "flags", "options", *(["fills"] if task.fills else [])):
-        say(f"\n{heading}")
+        say("", heading)
         width = max(map(len, details[heading]), default=0)
         for key, text in details[heading].items():
             say(f"  {key:<{width}}  {text}".rstrip())

@@ -63,12 +63,12 @@ def compare(
         written = {"output": output and str(output), "elapsed": time.monotonic() - started}
         say_json(absent_as_null({"summary": sentences} | found.as_json() | written), "trials compare")
         return
-    say("\n".join(sentences))
+    say(*sentences)
     for each in wording.tables(found).values():
         say("")
         _say_table(each)
     if output:
-        say(f"\nwritten: {output} ({output.stat().st_size / 1e6:.1f} MB)")
+        say("", f"written: {output} ({output.stat().st_size / 1e6:.1f} MB)")
 
 
 def _say_table(content: "Table") -> None:

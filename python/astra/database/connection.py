@@ -15,6 +15,7 @@ from astra.config import Settings, in_a_home, load_settings
 from astra.database.sessions import Sessions
 from astra.database.sqlite import open_sqlite
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageError, TryAgain
+from astra.hiding import is_misread
 
 #: So long a transaction that writes may be idle [s]. A process that is halted in it (Ctrl-Z, a frozen
 #: machine) would keep others waiting: then the server ends its session.
@@ -98,6 +99,13 @@ def _open_postgresql(settings: Settings, read_only: bool) -> peewee.Database:
     if url and not url.startswith(("postgresql://", "postgres://")):
         # Not what stands there: that may hold a password.
         raise ConfigError("database.url is not the address of a database: use postgresql://… or sqlite:///…")
+    # Not what a driver says of it, likewise.
+    misread = ConfigError(
+        "database.url is not a valid PostgreSQL address; see `astra config show`, and give a password with "
+        "special characters in ASTRA_DATABASE_PASSWORD, or write them as %40 (@), %2F (/), %25 (%)"
+    )
+    if url and is_misread(url):
+        raise misread
     parameters = {name: getattr(chosen, name) for name in ("user", "host", "port")}
     if chosen.password:
         parameters["password"] = chosen.password.get_secret_value()
@@ -111,11 +119,7 @@ def _open_postgresql(settings: Settings, read_only: bool) -> peewee.Database:
         database.connect()
     except (peewee.OperationalError, peewee.ProgrammingError, psycopg2.ProgrammingError) as error:
         if not isinstance(error, peewee.OperationalError) or one_line(error).startswith("invalid "):
-            # Not its message: that quotes the address, and the password may be a part of what is quoted.
-            raise ConfigError(
-                "database.url is not a valid PostgreSQL address; see `astra config show`, and give a "
-                "password with special characters in ASTRA_DATABASE_PASSWORD"
-            ) from None
+            raise misread from None
         if "unsupported startup parameter" in str(error):
             raise ConfigError(
                 f"{one_line(error)}: the proxy passes on no `options` of the address, of PGOPTIONS or of a "

@@ -11,6 +11,7 @@ import peewee
 from astra.config import Settings
 from astra.database.connection import translated
 from astra.errors import AstraError
+from astra.hiding import hidden
 from astra.system.plugins import raised
 from astra.tasks.contract import Provenance, Task
 
@@ -39,12 +40,13 @@ class Finding:
 
     def as_dict(self) -> dict[str, Any]:
         """The object that ``--json`` prints."""
-        return asdict(self)
+        remedy = self.remedy and hidden(self.remedy)
+        return asdict(self) | {"said": hidden(self.said), "remedy": remedy}
 
     def line(self) -> str:
         """One line for a person."""
         text = " ".join(f"{self.said}; {self.remedy}".split() if self.remedy else self.said.split())
-        return f"{self.level:<4}  {self.check:<13}  {text}"
+        return f"{self.level:<4}  {self.check:<13}  {hidden(text)}"
 
 
 @dataclass

@@ -9,13 +9,13 @@ Upstream takes parallaxes, proper motions and magnitudes of Gaia from DR3 (its f
 """
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import peewee
 from pydantic import ValidationError
@@ -32,6 +32,7 @@ from astra.database.connection import (
 )
 from astra.database.sql import all_rows, batches, snapshot
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable, UsageError
+from astra.hiding import hidden
 from astra.ingest import spellings
 from astra.ingest.extinction import AUTO, reddening
 from astra.ingest.precedence import Values
@@ -92,7 +93,7 @@ def upstream_settings(settings: Settings, asked: str | None, schema: str | None 
     elif asked is None:
         chosen = DatabaseSettings(url=settings.from_url)
     elif "://" in asked:
-        if urlsplit(asked).password or "password=" in urlsplit(asked).query:
+        if hidden(asked) != asked:
             log.warning(
                 "--from has a password in it, which others see in the list of processes: give it in "
                 "~/.pgpass, in a profile of `databases:` in astra.yml, or in ASTRA_FROM_URL"
@@ -104,7 +105,9 @@ def upstream_settings(settings: Settings, asked: str | None, schema: str | None 
         known = (
             f"the profiles of `databases:` are {', '.join(profiles)}" if profiles else "there are no profiles"
         )
-        raise UsageError(f"--from {asked}: no such profile, address or SQLite file; {known}")
+        # Whatever is not the name of a profile or a file may hold a password.
+        shown = asked if re.fullmatch(r"[\w./~+-]*", asked) else "is not understood"
+        raise UsageError(f"--from {shown}: no such profile, address or SQLite file; {known}")
     if schema is not None:
         try:
             chosen = DatabaseSettings.model_validate(chosen.model_dump(by_alias=True) | {"schema": schema})

@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from astra.system.printable import printable
+
 if TYPE_CHECKING:
     from jinja2 import Environment
     from jinja2.environment import TemplateModule
@@ -147,7 +149,7 @@ def _templates() -> "Environment":
         loader=FunctionLoader(_read),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_printable,
+        finalize=_seen,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -162,11 +164,9 @@ def _read(name: str) -> str:
     return files(package).joinpath(file).read_text(encoding="utf-8")
 
 
-def _printable(value: Any) -> Any:
-    """Text with the codes of characters that cannot be printed; HTML is returned as it is."""
-    if hasattr(value, "__html__"):
-        return value
-    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in str(value))
+def _seen(value: Any) -> Any:
+    """Text with the codes of characters that cannot be seen; HTML is returned as it is."""
+    return value if hasattr(value, "__html__") else printable(value)
 
 
 # > Numbers

@@ -42,7 +42,7 @@ class Claims:
 
     Args:
         selection: What the run works on.
-        run_pk: The run.
+        run_pk: The run, if it is recorded already.
         check: Called each time when this process has become a worker; what it raises ends that.
 
     Attributes:
@@ -84,6 +84,21 @@ class Claims:
             with suppress(peewee.PeeweeException):
                 self._liveness.give_up()
 
+    def record(self, begin: Callable[[], TaskRun]) -> TaskRun:
+        """Record a run as that of this worker; those of dead workers are closed.
+
+        Args:
+            begin: Makes the record.
+        """
+        self._live()
+        with changing_claims(database, self._task.key):
+            run = begin()
+            TaskWorker.update(run_pk=run.pk).where(TaskWorker.pk == self._worker).execute()
+            quarantined = self._reap_dead()
+        self._run_pk = run.pk
+        self.quarantined.add(quarantined)
+        return run
+
     def take(self, count: int, token: int | None = None) -> Chunk | None:
         """Claim pending spectra that no other worker holds.
 
@@ -101,9 +116,7 @@ class Claims:
             ConfigError: Locks do not last in this database.
         """
         token = new_token() if token is None else token
-        if not self._liveness.holds():
-            self._join()
-            self._check()
+        self._live()
         with changing_claims(database, self._task.key):
             quarantined = self._reap_dead()
             # First: what is released after this look can be claimed below.
@@ -197,6 +210,11 @@ class Claims:
             TaskClaim.update(worker_pk=None, token=None, held_back=False).where(mine).execute()
             TaskWorker.delete().where(TaskWorker.pk << self._workers).execute()
             self._liveness.release(self._worker)
+
+    def _live(self) -> None:
+        if not self._liveness.holds():
+            self._join()
+            self._check()
 
     def _join(self) -> None:
         """Become a worker; after a lost connection, become one with another key and the same claims."""

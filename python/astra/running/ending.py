@@ -1,7 +1,7 @@
 """How a command that works for long ends: signals, an outcome, an exit code, and one line of error.
 
-The first Ctrl-C or SIGTERM asks it to drain: to finish what is in hand. The second Ctrl-C stops it at once.
-Both are answered when they come, though the answer may be all that can happen at once.
+The first Ctrl-C, SIGTERM or SIGHUP asks it to drain: to finish what is in hand. The second Ctrl-C stops it at
+once. Both are answered when they come, though the answer may be all that can happen at once.
 """
 
 import logging
@@ -19,12 +19,11 @@ import peewee
 from astra.database.connection import translated
 from astra.database.watching import interrupt_all
 from astra.errors import OUT_OF_MEMORY, AstraError, Interrupted
+from astra.hiding import hidden
 from astra.system.plugins import raised
-from astra.system.signals import answered, draining
+from astra.system.signals import ENDING, KEYBOARD_INTERRUPT, answered, deliver_signals, draining
 
 log = logging.getLogger("astra")
-
-KEYBOARD_INTERRUPT = 130
 
 
 @dataclass(kw_only=True)
@@ -39,7 +38,7 @@ class Ending:
 
     def end(self, outcome: str, exit_code: int, error: str | None = None) -> None:
         """Note how it ended."""
-        self.outcome, self.exit_code, self.error = outcome, exit_code, error
+        self.outcome, self.exit_code, self.error = outcome, exit_code, error and hidden(error)
 
     def as_ended(self) -> dict[str, Any]:
         """The last entries of the object that ``--json`` prints."""
@@ -70,10 +69,14 @@ class StopRequest:
         self._timer: threading.Timer | None = None
 
     def __enter__(self) -> Self:
-        stopping = (signal.SIGINT, signal.SIGTERM)
+        # What is ignored stays so: SIGHUP under nohup.
+        stopping = [
+            each for each in ENDING if each == signal.SIGINT or signal.getsignal(each) != signal.SIG_IGN
+        ]
         self._previous = {number: signal.signal(number, self._note) for number in stopping}
         draining.clear()
         self._answering.enter_context(answered(self._answer))
+        deliver_signals()
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -136,19 +136,22 @@ class _Run:
 
     def _recorded(self) -> None:
         runs.announce(self.report.provenance)
-        record = persistent(lambda: runs.begin(self.task, self.report.provenance, self.request.arguments))
-        self.report.run_pk = record.pk
-        try:
-            self._work(record.pk)
-            if self.cut_short:
-                reason = f"stopped before the end ({self.cut_short})"
-                raise Interrupted(f"{reason}; {self.request.how_to_go_on}")
-            self.report.end("done", 0)
-        except BaseException as error:
-            interrupted = isinstance(error, (Interrupted, KeyboardInterrupt))
-            self._end_record(record, "stopped" if interrupted else "failed")
-            raise
-        self._end_record(record, "done")
+        begin = partial(runs.begin, self.task, self.report.provenance, self.request.arguments)
+        # Around the whole record, so that it is known whose it is whenever this process is killed.
+        with Claims(self.request.selection, None, self._check_again) as claims:
+            record = persistent(lambda: claims.record(begin))
+            self.report.run_pk = record.pk
+            try:
+                self._work(claims, record.pk)
+                if self.cut_short:
+                    reason = f"stopped before the end ({self.cut_short})"
+                    raise Interrupted(f"{reason}; {self.request.how_to_go_on}")
+                self.report.end("done", 0)
+            except BaseException as error:
+                interrupted = isinstance(error, (Interrupted, KeyboardInterrupt))
+                self._end_record(record, "stopped" if interrupted else "failed")
+                raise
+            self._end_record(record, "done")
 
     def _end_record(self, record: TaskRun, outcome: str) -> None:
         try:
@@ -171,12 +174,10 @@ class _Run:
             self.report.tally.add(persistent(lambda keys=keys: rederive(self.task, keys)))
             self.on_progress(self.report)
 
-    def _work(self, run_pk: int) -> None:
+    def _work(self, claims: Claims, run_pk: int) -> None:
         tally, selection = self.report.tally, self.request.selection
-        with (
-            Claims(selection, run_pk, self._check_again) as claims,
-            Counting(self.task, self.report, partial(pending.count_pending, selection), self.request.limit),
-        ):
+        count = partial(pending.count_pending, selection)
+        with Counting(self.task, self.report, count, self.request.limit):
             try:
                 self._rederive()
                 if not self.cut_short:

@@ -26,7 +26,7 @@ from astra.running.loop import Job
 from astra.running.rows import Chunk, ChunkResult
 from astra.system.plugins import raised
 from astra.system.processes import die_with, keep_memory, shared_cores
-from astra.system.signals import answered, draining
+from astra.system.signals import ENDING, answered, draining
 from astra.tasks.contract import Task
 from astra.tasks.trials import task_of
 
@@ -37,8 +37,6 @@ CRASH_LIMIT = 10
 
 # How often the parent looks whether it was asked to stop [s].
 _LOOK_S = 0.2
-
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 # What a child sends when it is about to need a chunk, and after the last of its results; else it sends a
 # result, or an exception.
@@ -125,7 +123,7 @@ class _Crew:
         pipe, its_end = context.Pipe()
         process = context.Process(target=_serve, args=(its_end, *self._arguments), daemon=True)
         # Children start without seeing signals, until they know to ignore them.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
             with shared_cores(self._workers):
                 process.start()
@@ -241,10 +239,10 @@ def _serve(pipe: Connection, task_key: str, job: Job, parent: int, log_level: in
     from astra.system.processes import set_up_logging
 
     set_up_logging(log_level)
-    for number in _STOPPING:
+    for number in ENDING:
         # Not SIG_IGN, so that ``answered`` hears of it.
         signal.signal(number, lambda *_: None)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     die_with(parent)
     keep_memory()
 

@@ -14,6 +14,7 @@ from astra.models import AstroNNdist, Distance
 from astra.models.base import BaseModel
 from astra.models.explain import OF_DISTANCES
 from astra.models.fields import Flag, flags_of
+from astra.system.printable import printable
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -37,7 +38,8 @@ class Cells:
         if isinstance(value, float):
             return self._number(value, column, table)
         if not isinstance(value, int):
-            return None
+            is_hidden = isinstance(value, str) and not value.isprintable()
+            return printable(value) if is_hidden else None
         if (other := self._links.get(table or "", {}).get(column)) is not None:
             address = datasette.urls.row(database, other, str(value))
             return Markup('<a href="{}">{}</a>').format(address, value)

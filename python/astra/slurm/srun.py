@@ -21,7 +21,7 @@ from astra.database.connection import database, now, serves_other_machines
 from astra.database.reconnecting import hang_up, persistent
 from astra.errors import AstraError, ConfigError, Interrupted, StorageError, UsageError
 from astra.models.pipeline import TaskRun
-from astra.running.ending import KEYBOARD_INTERRUPT, Ending, StopRequest
+from astra.running.ending import Ending, StopRequest
 from astra.running.going_on import settle
 from astra.running.request import Request, Targets, build_request, precisely
 from astra.running.runner import refuse_to_mix
@@ -32,6 +32,7 @@ from astra.slurm.array import JOB_PREFIX, JobArray, SrunArguments, batch_script,
 from astra.slurm.job import Job, TaskEnd, exit_code_of, sentence, wait_for
 from astra.status.overview import how_many
 from astra.system.arguments import command_line
+from astra.system.signals import KEYBOARD_INTERRUPT
 from astra.system.version import V_ASTRA
 from astra.tasks.contract import Task
 from astra.tasks.pending import anything_pending, anything_to_process, count_pending

@@ -5,7 +5,9 @@ locking.py      a file that one process at a time has locked
 extras.py       packages that only some commands need
 processes.py    processes: their share of the cores, their memory, their end, their messages
 control_groups.py  what a container or a job may use of the machine: time of the cores, memory
-signals.py      signals that are answered at once, and what they ask for
+printable.py    text of others, whose every character can be seen
+signals.py      signals that end a process, their answer at once, and what they ask for
+streams.py      standard streams that may be full or closed
 pace.py         how fast something goes, and the time left
 telling.py      how far work is, told to whoever listens
 compiled.py     functions compiled by numba, kept for the next process

@@ -7,12 +7,15 @@ import resource
 import signal
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from astra.errors import ConfigError
+from astra.hiding import hidden
 from astra.system import control_groups
+from astra.system.printable import printable
 
 #: The variables that say how many threads OpenMP, OpenBLAS and MKL start.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -116,10 +119,24 @@ class _ThisStderr(logging.StreamHandler):
     stream = property(lambda self: sys.stderr, lambda self, value: None)
 
 
+class _OneLine(logging.Formatter):
+    """A message on one line, without a password and without signs that a terminal obeys."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = printable(hidden(record.message))
+        return super().formatMessage(record)
+
+    def formatException(self, raised: tuple) -> str:
+        # Lines of code begin with blanks; what was raised is in one piece.
+        parts = traceback.TracebackException(*raised).format()
+        safe = (part if part.startswith("  ") else hidden(part) for part in parts)
+        return "\n".join(map(printable, "".join(safe).splitlines()))
+
+
 def set_up_logging(level: int) -> None:
     """Send the package's messages to stderr, one line each, from every process of a run alike."""
     handler = _ThisStderr()
-    handler.setFormatter(logging.Formatter("astra: %(levelname)s: %(message)s"))
+    handler.setFormatter(_OneLine("astra: %(levelname)s: %(message)s"))
     logger = logging.getLogger("astra")
     logger.handlers[:] = [handler]
     logger.setLevel(level)

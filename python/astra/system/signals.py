@@ -1,10 +1,50 @@
-"""Signals that are answered at once, whatever the main thread is doing, and what they ask for."""
+"""Signals: those that end a process, what they ask for, and answers whatever the main thread is doing."""
 
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
+
+#: Signals that ask a process to end.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+#: The exit code of a process that Ctrl-C has ended at once.
+KEYBOARD_INTERRUPT = 130
+
+
+class Terminated(BaseException):
+    """SIGTERM, or SIGHUP of a terminal that is closed, to a command that does not answer it otherwise."""
+
+
+def raise_terminated() -> None:
+    """Let SIGTERM and SIGHUP end this process as Ctrl-C does; not those that are ignored, as by nohup."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Terminated(signal.Signals(number).name)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
+
+
+def hold_signals() -> None:
+    """Let signals wait: until a command can answer them, or because what was done is reported already."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+
+
+def deliver_signals() -> None:
+    """Let those that wait come, and others."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+
+def drop_signals() -> None:
+    """Let others come; those that wait were too late."""
+    while signal.sigtimedwait(ENDING, 0) is not None:
+        pass
+    deliver_signals()
+
 
 #: Set: this process finishes what is in hand and stops, so that nobody waits long for a database any more.
 draining = threading.Event()

@@ -239,7 +239,7 @@ def test_what_a_file_says_cannot_become_part_of_the_page(tmp_path):
     page = Page(written(report, tmp_path))
 
     assert sum(tag == "script" and "type" not in attrs for tag, attrs in page.tags) == 2
-    assert page.row('<script>"&\\x07\\xd800')[1] == '<script>"&\\x07\\xd800'
+    assert page.row('<script>"&\\x07\\ud800')[1] == '<script>"&\\x07\\ud800'
     assert "<script>$x$ (3)" in page.text
 
 
