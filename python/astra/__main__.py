@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except Terminated:
         code = Interrupted.exit_code
     except KeyboardInterrupt:
+        sys.stderr.write("astra: error: interrupted\n")
         code = KEYBOARD_INTERRUPT
     except MemoryError:
         code = _cannot_begin(OUT_OF_MEMORY, AstraError)

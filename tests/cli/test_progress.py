@@ -26,9 +26,10 @@ print("done")
 QUERY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT count(*) FROM n"
 # While the main thread waits for an answer, it hears nothing.
 ALONE = f"""
+from astra.cli.console import ctrl_c_answered
 from astra.cli.progress import progress
 from astra.database.connection import bound_to, database, open_database
-with bound_to(open_database()), progress("rows") as update:
+with ctrl_c_answered(), bound_to(open_database()), progress("rows") as update:
     update(1, 10)
     database.execute_sql("{QUERY.format("1000000000")}").fetchone()
 """
@@ -110,6 +111,17 @@ def test_ctrl_c_is_answered_at_once_though_the_main_thread_hears_nothing(db, scr
         assert terminal.lines()[-1] == end
     # 0.3 s, and what a busy machine takes.
     assert seconds < 1.0
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.0])
+def test_ctrl_c_ends_a_command_that_is_still_loading_what_it_needs_with_a_word(seconds, tmp_path):
+    with Terminal("astra", "simulate", tmp_path / "stars", "--n", "1000") as terminal:
+        time.sleep(seconds)
+        terminal.press(CTRL_C)
+        code = terminal.wait()
+
+        assert code == 130
+        assert terminal.lines()[-1].endswith("astra: error: interrupted")
 
 
 def test_a_long_step_has_a_line_now_and_then(capsys, monkeypatch):

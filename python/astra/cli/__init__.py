@@ -21,8 +21,8 @@ One file for each command, named after it, with a function of this name or, for 
 import logging
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from typing import Annotated, Any
@@ -31,7 +31,7 @@ import typer
 
 from astra.cli import completion
 from astra.cli.commands import AstraCommand, AstraGroup, LazyCommands, command_of
-from astra.cli.console import colour, fail, say, say_as_is
+from astra.cli.console import colour, ctrl_c_answered, fail, say, say_as_is
 from astra.errors import OUT_OF_MEMORY, AstraError, ConfigError, Interrupted, StorageError, UsageError
 from astra.system.processes import set_up_logging, use_own_cores
 from astra.system.signals import KEYBOARD_INTERRUPT, Terminated, drop_signals
@@ -62,6 +62,25 @@ class _Astra(AstraGroup):
         super().__init__(**settings)
         names = (name for part in COMMANDS.values() for name in part)
         self.commands = LazyCommands([*names, *self.commands], self.commands, _load)
+
+    def make_context(self, *arguments: Any, **named: Any) -> typer.Context:
+        """Read a command line."""
+        with _ctrl_c_raised():
+            return super().make_context(*arguments, **named)
+
+    def invoke(self, context: typer.Context) -> Any:
+        """Carry out a command."""
+        with _ctrl_c_raised():
+            return super().invoke(context)
+
+
+@contextmanager
+def _ctrl_c_raised() -> Iterator[None]:
+    """Let Ctrl-C through, at which typer would end without a word."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise typer.Abort from error
 
 
 def _load(name: str) -> Any:
@@ -136,7 +155,9 @@ def main(arguments: list[str] | None = None) -> int:
     if os.environ.get(completion.VARIABLE):
         return completion.answer(run)
     try:
-        return _as_printed(_carried_out(run, arguments), arguments)
+        with ctrl_c_answered():
+            code = _carried_out(run, arguments)
+        return _as_printed(code, arguments)
     finally:
         drop_signals()
 

@@ -18,7 +18,7 @@ import typer
 from astra.errors import UsageError
 from astra.hiding import hidden
 from astra.system.printable import printable
-from astra.system.signals import hold_signals
+from astra.system.signals import answered, hold_signals
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -147,27 +147,28 @@ def database_session(*, read_only: bool = False) -> "Iterator[Settings]":
     from astra.schema import upgrade as schema
 
     settings = load_settings()
-    with ctrl_c_answered(), bound_to(open_database(settings, read_only=read_only)) as database:
+    with bound_to(open_database(settings, read_only=read_only)) as database:
         schema.check(database)
         yield settings
 
 
 @contextmanager
 def ctrl_c_answered() -> Iterator[None]:
-    """Where nothing else answers Ctrl-C, end the query that is waited for, and say so if it does not end."""
+    """Where nothing else answers Ctrl-C, end the query that is waited for, and say so if it does not end.
+
+    A command is answered from its beginning, when it loads what it needs.
+    """
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         yield
         return
-    from astra.database.watching import interrupt_all
-    from astra.system.signals import answered
-
     over = threading.Event()
 
     def answer(number: int) -> None:
         if number == signal.SIGINT and not over.wait(_PATIENT_S):
             note("stopping: waits for the end of the step in hand")
-            interrupt_all()
+            if watching := sys.modules.get("astra.database.watching"):
+                watching.interrupt_all()
 
     with answered(answer):
         try:

@@ -1,6 +1,5 @@
-"""How far a command is, while it works: a bar on a terminal, plain lines elsewhere, an answer to Ctrl-C."""
+"""How far a command is, while it works: a bar on a terminal, plain lines elsewhere."""
 
-import signal
 import sys
 import threading
 import time
@@ -8,10 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from astra.cli.console import ctrl_c_answered, fail, note, say
+from astra.cli.console import note, say
 from astra.system.pace import Pace, about
 from astra.system.printable import printable
-from astra.system.signals import KEYBOARD_INTERRUPT
 from astra.system.telling import listening
 
 #: Seconds between two lines of progress where there is no terminal.
@@ -86,8 +84,7 @@ def rate_in_words(rate: float) -> str:
 def progress(what: str, parallel: int = 1) -> Iterator[Shown]:
     """Show how far the work is: a bar on a terminal, a plain line now and then elsewhere.
 
-    Both say what is done, of what, how fast, and how long it will still take. Where nothing else answers
-    Ctrl-C, this says what the command waits for if it cannot end at once.
+    Both say what is done, of what, how fast, and how long it will still take.
 
     Args:
         what: What is counted, e.g. ``files``.
@@ -96,7 +93,7 @@ def progress(what: str, parallel: int = 1) -> Iterator[Shown]:
     Yields:
         A function that takes what is done, and the total where it is known.
     """
-    with _interrupted(), _bar(what, parallel) if sys.stderr.isatty() else _lines(what, parallel) as shown:
+    with _bar(what, parallel) if sys.stderr.isatty() else _lines(what, parallel) as shown:
         yield shown
 
 
@@ -217,18 +214,3 @@ def redrawing() -> Iterator[Callable[[list[str], list[str]], None]]:
 
     with Live(auto_refresh=False, vertical_overflow="ellipsis") as live:
         yield lambda page, lines: live.update(Text("\n".join(map(printable, page))), refresh=True)
-
-
-@contextmanager
-def _interrupted() -> Iterator[None]:
-    """Answer Ctrl-C where nothing else does; that it was heard stands above what is left of the bar."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-
-    with ctrl_c_answered():
-        try:
-            yield
-        except KeyboardInterrupt:
-            fail("interrupted", KEYBOARD_INTERRUPT)
-            raise
