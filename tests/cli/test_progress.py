@@ -1,6 +1,7 @@
 """How far a command is: on a terminal of any width, and in a log."""
 
 import re
+import signal
 import sys
 import time
 from itertools import takewhile
@@ -120,7 +121,8 @@ def test_ctrl_c_ends_a_command_that_is_still_loading_what_it_needs_with_a_word(s
         terminal.press(CTRL_C)
         code = terminal.wait()
 
-        assert code == 130
+        # `python -m` kills itself if Ctrl-C came amid the text that a library executes; shells call both 130.
+        assert code in (130, -signal.SIGINT)
         assert terminal.lines()[-1].endswith("astra: error: interrupted")
 
 
