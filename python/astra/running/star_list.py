@@ -25,13 +25,13 @@ def read_stars(path: Path) -> list[tuple[str, ...]]:
 
     Args:
         path: A list, with blank lines and comments after ``#``; or a table in any format that catalogues
-            have. ``-`` is a list on the standard input.
+            have. ``-`` is a list on the standard input; what a shell makes of ``<(…)`` is one, too.
 
     Raises:
         UsageError: The file cannot be read, a line does not name a star, or no line or row does.
         ConfigError: It needs a package that is not installed.
     """
-    if path == STDIN or is_pipe(path):
+    if path == STDIN or path.is_relative_to("/dev/fd"):
         with read_errors(path):
             content = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
         stars = _listed(content, path)
