@@ -12,6 +12,7 @@ import socket
 import struct
 import subprocess
 import sys
+from collections import Counter
 
 import h5py
 import numpy as np
@@ -19,6 +20,7 @@ import pytest
 import yaml
 from astropy.table import Table
 from builders import a_source, write_apstar, write_mwmstar
+from fits_fuzzer import damaged
 from weights_files import HDF5, JSON, write_checkpoint, write_folder
 
 from astra.config import load_settings
@@ -443,6 +445,61 @@ def test_hdf5_weights_hold_their_data_themselves(good, read, tmp_path, harm, sai
 
     assert code == 78
     assert re.search(said, errors)
+
+
+# > Thousands of files, damaged by chance
+
+# Reads the files on stdin by the command in its arguments, some at a time; an alarm ends it if it hangs.
+SCRIPT = """
+import itertools, os, signal, sys
+from astra.cli import main
+size, *command = sys.argv[1:]
+paths = iter(sys.stdin.read().split())
+while some := list(itertools.islice(paths, int(size))):
+    signal.alarm(60)
+    print("code", main([*command, *some]), *some, flush=True)
+print(open("/proc/self/status").read())
+"""
+COUNT = 1000
+#: Of the kinds that are read one by one, how many at a time, and the exit codes that there can be.
+MANY = {
+    f"apStar-dr17-{STAR}.fits": (("distance",), 100, {0}),
+    **{kind: (KINDS[kind][1], 1, {0, 2}) for kind in KINDS if kind.startswith("table")},
+    **{kind: (KINDS[kind][1], 1, {0, 78}) for kind in KINDS if kind.startswith("model")},
+    f"folder/{HDF5}": (("models", "show"), 1, {0, 78}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", MANY)
+def test_files_that_are_damaged_by_chance_end_with_one_line_too(
+    good, a_database, tmp_path, monkeypatch, kind
+):
+    command, size, codes = MANY[kind]
+    monkeypatch.setenv("ASTRA_DATABASE_PATH", str(a_database))
+    content, paths = (good / kind).read_bytes(), []
+    for seed in range(COUNT):
+        folder = tmp_path / str(seed)
+        path = _here(good, folder, kind) if "/" in kind else folder / kind
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(damaged(content, seed))
+        paths.append(path.parent if "/" in kind else path)
+
+    ran = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(size), *command],
+        input="\n".join(map(str, paths)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stdout[-500:] + ran.stderr[-3000:]
+    found = Counter(map(int, re.findall(r"^code (\d+)", ran.stdout, re.MULTILINE)))
+    assert sum(found.values()) == -(-COUNT // size)
+    assert {*found} <= codes
+    assert ran.stderr.count("astra: error:") == sum(found.values()) - found[0]
+    assert not re.search("Traceback|internal error", ran.stderr)
+    assert int(re.search(r"VmHWM:\s*(\d+) kB", ran.stdout)[1]) < 1_000_000
 
 
 # > What is no damage
