@@ -40,6 +40,7 @@ import hypothesis
 import numpy as np
 import peewee
 import pytest
+from filelock import FileLock
 from upstream_database import SCHEMA, AnUpstream
 
 from astra.cli import main
@@ -148,6 +149,24 @@ def _move_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     config = home / "astra.yml"
     config.touch()
     monkeypatch.setenv("ASTRA_CONFIG", str(config))
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[..., Path]:
+    """Has a new folder filled; once for all processes of the tests."""
+
+    def call(name: str, fill_folder: Callable[[Path], object]) -> Path:
+        base = tmp_path_factory.getbasetemp()
+        folder = (base if worker_id == "master" else base.parent) / name
+        done = folder.with_suffix(".done")
+        with FileLock(folder.with_suffix(".lock")):
+            if not done.exists():
+                folder.mkdir()
+                fill_folder(folder)
+                done.touch()
+        return folder
+
+    return call
 
 
 # > Spectra

@@ -26,14 +26,15 @@ def install(*packages: str) -> None:
             subprocess.run([*command, *words], check=True, env=environment, stdout=subprocess.DEVNULL)
 
 
-def needed(program: str, *, install_it: bool) -> None:
+def needed(program: str, *companions: str, install_it: bool) -> None:
     """Skip the test if a program is not there, which has a package of its name.
 
     Args:
         program: The program.
+        companions: Packages that it recommends, and that the test cannot do without.
         install_it: Install it where it is missing.
     """
     if shutil.which(program) is None and install_it:
-        install(program)
+        install(program, *companions)
     if shutil.which(program) is None:
         pytest.skip(f"needs {program}: `apt-get install {program}`")

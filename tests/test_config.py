@@ -2,12 +2,15 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from astra import NO_HOME
 from astra.config import (
     ENVIRONMENT,
     OWN_FILE,
@@ -337,3 +340,35 @@ def test_a_wrong_profile_or_template_is_named(settings_file, content, said):
 
     with pytest.raises(ConfigError, match=said):
         load_settings()
+
+
+# > Without a home
+
+
+def test_what_has_its_place_in_a_home_says_what_names_another(astra, monkeypatch, tmp_path):
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "ASTRA_CONFIG"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", NO_HOME)
+
+    assert astra("config", "show")[0] == 0
+    for command in ("init", "status"):
+        code, _, err = astra(command)
+        assert code == 78
+        assert "has no home folder that can be used: set ASTRA_DATABASE_PATH or ASTRA_DATABASE_URL" in err
+
+
+@pytest.mark.parametrize(
+    ("home", "expected"),
+    [("made/later", "made/later"), ("a_file", NO_HOME), ("closed/home", NO_HOME), (".", ".")],
+)
+def test_a_home_that_cannot_be_entered_is_none(tmp_path, ordinary_user, open_tmp_path, home, expected):
+    (open_tmp_path / "a_file").touch()
+    (open_tmp_path / "closed").mkdir(mode=0)
+    script = "import astra, os; print(os.environ['HOME'])"
+    environment = os.environ | {"HOME": str(open_tmp_path / home)}
+
+    found = subprocess.check_output(
+        [sys.executable, "-c", script], text=True, env=environment, **ordinary_user
+    )
+
+    assert Path(found.strip()) == open_tmp_path / expected

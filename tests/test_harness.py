@@ -37,6 +37,24 @@ def test_a_database_can_be_a_copy_of_another_and_is_dropped_though_in_use(postgr
             psycopg2.connect(postgres.url(copy))
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ("INSERT INTO astra.source (ebv) SELECT 0", True),
+        ("ALTER TABLE astra.source ADD COLUMN colour text", False),
+        ("DELETE FROM astra.schema_migration", False),
+    ],
+)
+def test_a_copy_in_which_only_rows_were_changed_is_used_again(postgres, postgres_pool, change, again):
+    with postgres_pool.database() as name, psycopg2.connect(postgres.url(name)) as connection:
+        connection.cursor().execute(change)
+    connection.close()
+
+    with postgres_pool.database() as next_name:
+        assert (next_name == name) == again
+
+
 def test_the_address_of_a_running_server_is_checked():
     assert parse_server("db.example.org:5433:me") == Server("db.example.org", 5433, "me")
     with pytest.raises(ValueError, match="ASTRA_TEST_PG='localhost' is not of the form host:port:user"):

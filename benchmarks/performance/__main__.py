@@ -100,6 +100,8 @@ def whole_runs(
         table.add("Size", f"{size:,} spectra, {workers} workers", done.wall, "s")
         table.add("Size", "  processor time of each", 1e3 * done.cpu / size, "ms")
         table.add("Size", "  memory of its largest process", done.memory, "MB", "< 600")
+        table.add("Size", "  open files of all its processes", done.descriptors, "")
+        table.add("Size", "  threads of all its processes", done.threads, "")
         if size == 10_000:
             speed = size / done.wall
             table.add("Size", "  speed, start-up included", speed, "spectra/s")

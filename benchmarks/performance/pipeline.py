@@ -27,16 +27,38 @@ class Command:
     memory: float
     """Of its largest process [MB]."""
 
+    descriptors: int
+    """Open files of all its processes, at most."""
+
+    threads: int
+    """Of all its processes, at most."""
+
 
 # Runs a command and prints its time and memory, from a separate process: the system counts the memory of the
 # process that starts another to that one as well, and this one holds torch.
 MEASURED = """
-import json, os, subprocess, sys, time
-started = time.perf_counter()
+import glob, json, os, subprocess, sys, threading, time
+
+def look(first):
+    while True:
+        pids, files, threads = [str(first)], 0, 0
+        for pid in pids:
+            try:
+                files += len(os.listdir(f"/proc/{pid}/fd"))
+                for children in glob.glob(f"/proc/{pid}/task/*/children"):
+                    threads += 1
+                    pids += open(children).read().split()
+            except OSError:
+                pass
+        most[:] = map(max, most, (files, threads))
+        time.sleep(0.2)
+
+most, started = [0, 0], time.perf_counter()
 process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+threading.Thread(target=look, args=(process.pid,), daemon=True).start()
 _, status, usage = os.wait4(process.pid, 0)
 wall, cpu = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
-print(json.dumps([wall, cpu, usage.ru_maxrss / 1024]))
+print(json.dumps([wall, cpu, usage.ru_maxrss / 1024, *most]))
 sys.exit(os.waitstatus_to_exitcode(status))
 """
 

@@ -30,6 +30,7 @@ Public names that only re-export what stands in a room:
     fields.py, glossary.py, pending.py, products/, utils.py
 """
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -49,6 +50,26 @@ __all__ = [
     "register_spectra",
     "task",
 ]
+
+#: The home folder of a user who has none, as Debian names it: nothing is in it, and nothing can be.
+NO_HOME = "/nonexistent"
+
+
+def _has_home() -> bool:
+    home = os.path.expanduser("~")
+    try:
+        os.stat(os.path.join(home, "."))
+    except FileNotFoundError:
+        return home != "~"  # it can be made
+    except OSError:
+        return False
+    return True
+
+
+# In a container, a user may be in no list of users, or have the home of another. Libraries that look into it
+# when they are imported would stop.
+if not _has_home():
+    os.environ["HOME"] = NO_HOME
 
 _HOMES = {
     "Option": "astra.tasks.options",

@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from astra import NO_HOME
 from astra.damage import check_file, check_yaml, damage, reason
 from astra.errors import ConfigError, nearest
 
@@ -227,6 +228,21 @@ def expand_path(path: str | os.PathLike[str]) -> str:
     return os.path.expanduser(_VARIABLE.sub(value, os.fspath(path)))
 
 
+def in_a_home(path: Path, variable: str) -> Path:
+    """A path of the settings, which may be in the home folder.
+
+    Args:
+        path: The path.
+        variable: What names another one.
+
+    Raises:
+        ConfigError: The user has no home folder.
+    """
+    if path.is_relative_to(NO_HOME):
+        raise ConfigError(f"{path}: user {os.getuid()} has no home folder that can be used: set {variable}")
+    return path
+
+
 def config_file() -> Path:
     """The settings file: that of ``ASTRA_CONFIG``, else the first of ours and upstream's that is there.
 
@@ -417,7 +433,7 @@ def _merge(chosen: _Layer, layer: _Layer) -> None:
 
 def _validate(chosen: _Layer) -> Settings:
     nested: dict[str, Any] = {"database": {}, **{kind: {} for kind in _PROFILES}}
-    for name, (value, _) in chosen.items():
+    for name, (value, origin) in chosen.items():
         group, _, key = name.rpartition(".")
         kind, _, profile = group.partition(".")
         if kind in _PROFILES and profile:
@@ -427,7 +443,7 @@ def _validate(chosen: _Layer) -> Settings:
         try:
             values[key] = _expanded(name, value)
         except ConfigError as error:
-            raise ConfigError(f"setting {name!r} ({chosen[name][1]}): {error}") from None
+            raise ConfigError(f"setting {name!r} ({origin}): {error}") from None
     nested["origins"] = {name: origin for name, (_, origin) in chosen.items()}
     try:
         return Settings.model_validate(nested)

@@ -26,6 +26,12 @@ from collections.abc import Iterable
 SEVERITY = (78, 70, 74, 69, 75, 0)
 
 
+#: Python got no memory.
+OUT_OF_MEMORY = (
+    "there is not enough memory: allow more (`ulimit -v`, `--mem` of Slurm, the limit of the container), or "
+    "take fewer --workers"
+)
+
 #: What is in a message that knows which name is meant.
 MEANT = "did you mean"
 

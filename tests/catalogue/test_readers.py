@@ -57,7 +57,7 @@ def by_duckdb(path):
 @cache
 def copied(path):
     """What STILTS, and so TOPCAT, reads from a file, as a VOTable, which keeps all of it."""
-    debian_packages.needed("stilts", install_it=CI)
+    debian_packages.needed("stilts", "starlink-ecsv-java", install_it=CI)
     copy = path.with_name(f"{path.name}.copy.vot")
     # Astropy cannot read parameters that are several texts, as the comments of FITS are.
     words = ["stilts", "tpipe", f"in={path}", "cmd=clearparams *", "ofmt=votable", f"out={copy}"]

@@ -149,3 +149,18 @@ def test_the_script_of_each_shell_is_printed(astra, name):
 
     assert (code, err) == (0, "")
     assert VARIABLE in out
+
+
+@pytest.mark.parametrize(
+    "kept", ["", "{}", '{"state": ', "\xff", None], ids=["empty", "bare", "cut", "foreign", "home"]
+)
+def test_completion_needs_no_cache(ask, capsys, monkeypatch, tmp_path, kept):
+    (tmp_path / "astra").mkdir()
+    if kept is None:
+        monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
+    else:
+        (tmp_path / "astra" / "completion.json").write_text(kept, encoding="latin-1")
+
+    out, err = completions("astra run astronn", capsys, monkeypatch)
+
+    assert ("astronn_dist" in out, err) == (True, "")

@@ -34,7 +34,9 @@ def test_init_makes_the_folder_of_the_default_database(astra):
     from astra.config import load_settings
 
     assert astra("init")[0] == 0
-    assert load_settings().database.path.exists()
+    path = load_settings().database.path
+    assert [beside.name for beside in path.parent.iterdir() if beside.suffix == ".lock"] == []
+    assert path.exists()
 
 
 def test_init_where_one_may_not_write_is_one_line(astra, monkeypatch, tmp_path):

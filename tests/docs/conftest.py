@@ -8,7 +8,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from astra.config import Settings
 from astra.database.connection import bound_to, open_database
@@ -44,20 +43,20 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory, worker_id) -> tuple[Path, str]:
-    """The folder of the site, and what the build said; once for all processes of the tests."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "site"
-    said = folder.with_suffix(".txt")
-    with FileLock(folder.with_suffix(".lock")):
-        if not said.exists():
-            # The notebook is run by tests/journeys.
-            options = ["-qW", "--keep-going", "-D", "nb_execution_mode=off"]
-            options += ["-b", "html", "-d", f"{folder}.doctrees"]
-            command = [sys.executable, "-m", "sphinx", *options, str(DOCS), str(folder)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            said.write_text(done.stdout + done.stderr + ("" if done.returncode == 0 else "failed"))
-    return folder, said.read_text()
+def built(once) -> tuple[Path, str]:
+    """The folder of the site, and what the build said."""
+
+    def build(folder: Path) -> None:
+        # The notebook is run by tests/journeys.
+        options = ["-qW", "--keep-going", "-D", "nb_execution_mode=off"]
+        options += ["-b", "html", "-d", f"{folder}.doctrees"]
+        command = [sys.executable, "-m", "sphinx", *options, str(DOCS), str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        said = done.stdout + done.stderr + ("" if done.returncode == 0 else "failed")
+        folder.with_suffix(".txt").write_text(said)
+
+    folder = once("site", build)
+    return folder, folder.with_suffix(".txt").read_text()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from collections import namedtuple
@@ -22,10 +23,11 @@ from astra.config import config_file
 from astra.database.connection import is_postgresql, now
 from astra.doctor import checkup, database, disks, installation
 from astra.doctor.checkup import examine
-from astra.doctor.findings import Finding, exit_code_of
+from astra.doctor.findings import Finding, Known, exit_code_of
 from astra.errors import ConfigError, StorageError
 from astra.models import Spectrum, TaskClaim, TaskWorker
 from astra.schema import upgrade as schema
+from astra.system.compiled import Kept
 from astra.tasks.installed import find_task
 
 NAMES = [name for name, *_ in checkup.CHECKS]
@@ -261,16 +263,6 @@ def test_few_connections_left_are_worth_a_warning(survey, db, monkeypatch):
     assert levels == ["ok", "warn"]
 
 
-@on_postgresql  # SQLite has no sessions
-def test_a_proxy_that_lets_connections_share_a_session_is_78(survey, db, monkeypatch):
-    monkeypatch.setattr(database, "_session", lambda database: 4711)
-
-    level, code, text = found("database")[-1]
-
-    assert (level, code) == ("fail", 78)
-    assert "pgbouncer: pool_mode = transaction" in text
-
-
 @on_sqlite  # many may write to PostgreSQL
 def test_another_writer_on_sqlite_is_worth_a_warning(survey, db, monkeypatch):
     monkeypatch.setattr(database, "_WRITE_WAIT_S", 0.1)
@@ -442,12 +434,77 @@ def test_a_gpu_is_named(survey, monkeypatch, tmp_path):
     assert list(installation.check_device(None)) == [Finding("device", "ok", "CUDA: A Card")]
 
 
-def test_compiled_code_that_cannot_be_kept_is_worth_a_warning(survey, monkeypatch):
-    monkeypatch.setattr("astra.system.compiled.cache_folders", lambda: {None})
+@pytest.mark.parametrize(
+    ("kept", "level", "said"),
+    [
+        (Kept("/c", 8, {}, 0, None), "ok", "8 compiled functions, kept in /c"),
+        (Kept("/c", 8, {}, 0, "Read-only file system"), "ok", "8 compiled functions, kept in /c"),
+        (Kept("/c", 0, {}, 8, None), "ok", "0 compiled functions of 8; a run compiles the others"),
+        (Kept("/c", 0, {}, 8, "Disk quota exceeded"), "warn", "kept in /c (Disk quota exceeded)"),
+        (Kept("/c", 7, {"drop": "EOFError: "}, 0, None), "warn", "what is kept of drop in /c cannot be used"),
+        (Kept(None, 0, {}, 8, None), "warn", "set NUMBA_CACHE_DIR"),
+    ],
+)
+def test_it_is_said_whether_compiled_code_is_kept_and_can_be(monkeypatch, kept, level, said):
+    monkeypatch.setattr("astra.system.compiled.what_is_kept", lambda: [kept])
 
-    level, _, text = the("compiled")
+    assert [(each.level, said in each.line()) for each in installation.check_compiled(None)] == [
+        (level, True)
+    ]
 
-    assert (level, "set NUMBA_CACHE_DIR" in text) == ("warn", True)
+
+def test_the_compiled_code_of_a_run_is_read(survey):
+    assert [level for level, *_ in found("compiled")] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("limit", "level", "said"),
+    [
+        (None, "ok", "no limit"),
+        (2**28, "warn", "the control group has 256 MiB"),
+        (2**31, "ok", "2.0 GiB for this control group, enough for 4 workers"),
+    ],
+)
+def test_the_memory_of_a_control_group_is_compared_with_that_of_a_worker(monkeypatch, limit, level, said):
+    monkeypatch.setattr("astra.system.control_groups.memory_limit", lambda: limit)
+
+    (one,) = installation.check_memory(Known())
+
+    assert (one.level, said in one.line()) == (level, True)
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["run", "astronn_dist"], ["distance", "apStar-dr17-x.fits"]])
+def test_with_too_few_addresses_libraries_that_would_hang_are_not_loaded(command, tmp_path):
+    (tmp_path / "apStar-dr17-x.fits").touch()
+    program = ["prlimit", f"--as={500 * 2**20}", sys.executable, "-m", "astra", *command]
+
+    ran = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path)
+
+    said = "`ulimit -v` allows this process 500 MiB of addresses, and it needs 768"
+    assert (ran.returncode, said in ran.stdout + ran.stderr) == (78, True)
+
+
+def test_more_threads_than_cores_are_worth_a_warning(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    monkeypatch.setattr("astra.system.control_groups.cpu_quota", lambda: 1.0)
+
+    (one,) = installation.check_device(None)
+
+    assert (one.level, "CPU, 1 cores" in one.said, one.remedy) == ("warn", True, "unset it")
+
+
+def test_names_of_files_that_are_not_utf_8_are_worth_a_warning(survey, monkeypatch):
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+
+    assert [level for level, *_ in found("configuration")] == ["ok", "warn"]
+
+
+def test_temporary_files_are_tried(survey, db, monkeypatch):
+    with monkeypatch.context() as another:
+        another.setattr(tempfile, "tempdir", "/proc")
+        texts = [text for level, _, text in found("space") if level == "warn"]
+
+    assert "nothing can be written for temporary files to /proc (" in texts[0]
 
 
 def test_slurm_may_be_there_or_not(survey, monkeypatch, tmp_path):

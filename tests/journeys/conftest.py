@@ -1,5 +1,6 @@
 """What the first ten minutes begin with: simulated stars, a database of some of them, and a terminal."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,32 +15,29 @@ MEASURED = 22
 
 
 @pytest.fixture(scope="session")
-def simulated(tmp_path_factory) -> Path:
-    """A folder with ``demo/spectra`` as `make run` leaves it: the same stars, seed and all."""
-    folder = tmp_path_factory.mktemp("journey")
-    assert main(["simulate", str(folder / "demo" / "spectra")]) == 0
+def measured(once, tmp_path_factory) -> Path:
+    """A folder with ``demo/spectra`` as `make run` leaves it, and a database ``my.db`` of the first stars."""
+    made, folder = once("journey", _measure), tmp_path_factory.mktemp("journey")
+    shutil.copytree(made, folder, copy_function=os.link, dirs_exist_ok=True)
+    (folder / "my.db").unlink()
+    shutil.copy(made / "my.db", folder)
     return folder
 
 
-@pytest.fixture(scope="session")
-def measured(simulated) -> Path:
-    """The same folder, with a database ``my.db`` of the first stars and their distances."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("ASTRA_DATABASE_PATH", str(simulated / "my.db"))
-    try:
-        first = simulated / "first"
-        first.mkdir()
-        for path in files(simulated)[:MEASURED]:
-            shutil.copy(path, first)
+def _measure(folder: Path) -> None:
+    spectra, first = folder / "demo" / "spectra", folder / "first"
+    assert main(["simulate", str(spectra)]) == 0
+    first.mkdir()
+    for path in files(folder)[:MEASURED]:
+        shutil.copy(path, first)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASTRA_DATABASE_PATH", str(folder / "my.db"))
         for words in (
             ["init"],
-            ["ingest", "apstar", str(first), "--catalog", str(simulated / "demo/spectra/targets.csv")],
+            ["ingest", "apstar", str(first), "--catalog", str(spectra / "targets.csv")],
             ["run", "astronn_dist"],
         ):
             assert main(words) == 0
-    finally:
-        patch.undo()
-    return simulated
 
 
 def files(folder: Path) -> list[Path]:
@@ -48,13 +46,13 @@ def files(folder: Path) -> list[Path]:
 
 
 @pytest.fixture(params=[80, 200])
-def type_in(request, simulated) -> Callable:
+def type_in(request, measured) -> Callable:
     """Types a command in a terminal of 80, then of 200 columns; gives its exit code and what stands there."""
 
     def run(*words: object, code: int = 0) -> list[str]:
-        environment = {"ASTRA_DATABASE_PATH": str(simulated / "my.db"), "ASTRA_CONFIG": "/dev/null"}
+        environment = {"ASTRA_DATABASE_PATH": str(measured / "my.db"), "ASTRA_CONFIG": "/dev/null"}
         size = {"width": request.param, "height": 60}
-        with Terminal("astra", *words, folder=simulated, environment=environment, **size) as terminal:
+        with Terminal("astra", *words, folder=measured, environment=environment, **size) as terminal:
             assert terminal.wait() == code, terminal.transcript()
             return terminal.transcript()
 

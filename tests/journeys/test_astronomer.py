@@ -23,8 +23,8 @@ def test_the_distance_of_one_star_is_that_of_the_first_page(type_in):
     assert shown[-1] == "weights simulated-6, seed 0; errors are one standard deviation"
 
 
-def test_22_files_are_a_table_and_what_is_wrong_stands_below(type_in, simulated):
-    names = [path.name for path in sorted((simulated / "demo/spectra").glob("apStar-*.fits"))[:22]]
+def test_22_files_are_a_table_and_what_is_wrong_stands_below(type_in, measured):
+    names = [path.name for path in sorted((measured / "demo/spectra").glob("apStar-*.fits"))[:22]]
 
     shown = type_in(
         "distance", *(f"demo/spectra/{name}" for name in names), "--catalog", "demo/spectra/targets.csv"

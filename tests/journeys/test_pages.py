@@ -10,7 +10,7 @@ from browser import Opened
 
 from astra.cli import main
 
-SCREENS = [(theme, width) for theme in ("light", "dark") for width in (400, 1280)]
+SCREENS = [("light", 400), ("dark", 1280)]
 OPEN = "document.querySelector('dialog[open]') !== null"
 
 pytestmark = pytest.mark.heavy

@@ -1,37 +1,18 @@
 """The survey of the report, on both databases, and its pages."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import peewee
 import pytest
 from conftest import copied
-from filelock import FileLock
 from report_survey import fill
 
 from astra.config import Settings
 from astra.database.connection import bound_to, open_database
 from astra.models import Source
 from astra.report.making import make_report
-
-
-@pytest.fixture(scope="session")
-def once(tmp_path_factory, worker_id) -> Callable[[str, Callable[[Path], object]], Path]:
-    """Has a new folder filled; once for all processes of the tests."""
-
-    def call(name: str, fill_folder: Callable[[Path], object]) -> Path:
-        base = tmp_path_factory.getbasetemp()
-        folder = (base if worker_id == "master" else base.parent) / f"report-{name}"
-        done = folder.with_suffix(".done")
-        with FileLock(folder.with_suffix(".lock")):
-            if not done.exists():
-                folder.mkdir()
-                fill_folder(folder)
-                done.touch()
-        return folder
-
-    return call
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +23,7 @@ def sqlite_survey(sqlite_template, toy_weights, once) -> Path:
         weights = shutil.copy(toy_weights, folder)
         _fill({"path": shutil.copyfile(sqlite_template, folder / "astra.db")}, folder, Path(weights))
 
-    return once("survey", filled) / "astra.db"
+    return once("report-survey", filled) / "astra.db"
 
 
 @pytest.fixture(scope="session")

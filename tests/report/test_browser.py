@@ -19,7 +19,7 @@ def wide(chromium, pages):
     opened.page.close()
 
 
-@pytest.mark.parametrize(("kind", "theme", "width"), [(0, "light", 1280), (0, "dark", 400), (1, "dark", 400)])
+@pytest.mark.parametrize(("kind", "theme", "width"), [(0, "light", 1280), (1, "dark", 400)])
 def test_it_opens_without_a_fault_a_request_or_a_sideways_scroll(
     request, chromium, pages, kind, theme, width
 ):

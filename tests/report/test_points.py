@@ -192,6 +192,17 @@ def test_short_numbers_have_three_digits(value, text):
 
 
 @on_sqlite
+def test_the_page_of_a_star_does_not_replace_that_of_all(db, tmp_path, astra, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    a_result(a_spectrum(a_source(sdss4_apogee_id="2M00000002+0000002")))
+
+    assert [astra("report", *words)[0] for words in ([], ["--star", "2M00000002+0000002"])] == [0, 0]
+
+    files = {path.name for path in tmp_path.glob("*.html")}
+    assert files == {"astronn_dist-report.html", "star-2M00000002+0000002.html"}
+
+
+@on_sqlite
 def test_each_star_can_have_its_page_beside_the_report(db, tmp_path, astra):
     for name in ("2M<b>", "2M00000002+0000002"):
         a_result(a_spectrum(a_source(sdss4_apogee_id=name)))

@@ -12,6 +12,7 @@ from builders import on_postgresql
 
 from astra.config import load_settings
 from astra.database import waiting
+from astra.database.connection import open_database
 from astra.database.locks import changing_schema
 from astra.database.schemas import build_index, create_schema
 from astra.errors import ConfigError, Interrupted
@@ -179,7 +180,7 @@ def test_a_view_of_another_definition_is_replaced_though_its_columns_are_the_sam
 
 def test_a_second_init_ends_with_75_where_the_first_does_not_end(db, monkeypatch):
     monkeypatch.setattr(waiting, "PATIENCE_S", 0.0)
-    second = type(db)(db.database)
+    second = open_database(load_settings())
 
     with changing_schema(second), pytest.raises(Interrupted, match="the schema has been changed by "):
         schema.upgrade(db, load_settings())

@@ -30,8 +30,8 @@ import typer
 from astra.cli import completion
 from astra.cli.commands import AstraCommand, AstraGroup, LazyCommands, command_of
 from astra.cli.console import colour, fail, say
-from astra.errors import AstraError, ConfigError, UsageError
-from astra.system.processes import set_up_logging
+from astra.errors import OUT_OF_MEMORY, AstraError, ConfigError, UsageError
+from astra.system.processes import set_up_logging, use_own_cores
 
 #: The commands, in the order in which the help lists them, and the headings that they stand below.
 COMMANDS = {
@@ -102,6 +102,7 @@ def _options(
     show_version: Annotated[bool, typer.Option("--version", help="The same as `astra version`.")] = False,
 ) -> None:
     set_up_logging(logging.DEBUG if debug else logging.INFO)
+    use_own_cores()
     if show_version:
         version()
         raise typer.Exit
@@ -160,6 +161,8 @@ def _known(error: Exception) -> AstraError:
     """The error of the project that says who has to act."""
     if isinstance(error, AstraError):
         return error
+    if isinstance(error, MemoryError):
+        return AstraError(OUT_OF_MEMORY)
     import peewee
 
     if isinstance(error, peewee.PeeweeException):

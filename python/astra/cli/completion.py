@@ -161,9 +161,11 @@ def _known() -> dict[str, Any]:
 
     import platformdirs
 
+    from astra.system.atomic import replaced
+
     state, file = _state(), platformdirs.user_cache_path("astra") / "completion.json"
     try:
-        kept = json.loads(file.read_text())
+        kept = json.loads(file.read_text(encoding="utf-8"))
         if kept["state"] == state:
             return kept
     except (OSError, ValueError, KeyError, TypeError):
@@ -171,9 +173,8 @@ def _known() -> dict[str, Any]:
     found = _loaded()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(found | {"state": state}))
-        part.replace(file)
+        with replaced(file) as stream:
+            stream.write(json.dumps(found | {"state": state}).encode())
     except OSError:
         pass  # then it takes longer each time
     return found

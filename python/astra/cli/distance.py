@@ -73,6 +73,9 @@ def distance(asked: _Arguments) -> None:
     usage, or a file is not there or not named as in the survey; 78 the weights cannot be used.
     """
     _check(asked)
+    from astra.system.processes import check_memory
+
+    check_memory()
     from astra.stars.direct import How, distances_of_files
     from astra.stars.files import Files
     from astra.stars.inputs import star_values

@@ -57,10 +57,11 @@ def _execute(asked: RunArguments, report: "Report", stop: "StopRequest") -> str 
     from astra.running import fill, runner
     from astra.running.request import build_request, read_targets
     from astra.status.text import registers
-    from astra.system.processes import keep_memory
+    from astra.system.processes import check_memory, keep_memory
     from astra.tasks.installed import find_task
     from astra.trials.making import opened_for
 
+    check_memory()
     keep_memory()
     task = find_task(asked.task)
     to_fill = None if asked.fill is None else task.fill(asked.fill)

@@ -10,17 +10,14 @@ from typing import Any
 import peewee
 import psycopg2
 
-from astra.config import Settings, load_settings
+from astra.config import Settings, in_a_home, load_settings
 from astra.database.functions import give_functions
+from astra.database.sessions import Sessions
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageError, TryAgain
 
 SQLITE_WAIT_S = 60
 # Below SQLite's limit of 32,766 and PostgreSQL's of 65,535 parameters in one statement.
 MAX_PARAMETERS = 30_000
-# Both ends notice within 40 s that the other one is gone: by keepalives [s], which are not sent while an
-# answer is due, or because that answer does not come [ms].
-_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 10, "keepalives_count": 3}
-_UNANSWERED = {"tcp_user_timeout": 40_000}
 
 
 def open_database(
@@ -97,11 +94,15 @@ def bound_to(opened: peewee.Database) -> Iterator[peewee.Database]:
 
 
 def sqlite_file(settings: Settings) -> Path | None:
-    """The SQLite file that the settings name; ``None`` where they name PostgreSQL."""
+    """The SQLite file that the settings name; ``None`` where they name PostgreSQL.
+
+    Raises:
+        ConfigError: It would be in the home of a user who has none.
+    """
     path, url = settings.database.path, _url(settings)
     if url.startswith("sqlite:///"):
         path = Path(url.removeprefix("sqlite:///"))
-    return path and path.absolute()
+    return path and in_a_home(path, "ASTRA_DATABASE_PATH or ASTRA_DATABASE_URL").absolute()
 
 
 def _url(settings: Settings) -> str:
@@ -119,7 +120,8 @@ def _open_sqlite(file: Path, create: bool, read_only: bool) -> peewee.Database:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseUnreachable(
-                f"cannot make the folder of the database {file}: {error.strerror}"
+                f"cannot make the folder of the database {file}: {error.strerror}; ASTRA_DATABASE_PATH names "
+                "another place"
             ) from error
     elif not file.exists():
         raise ConfigError(f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH")
@@ -148,29 +150,26 @@ def _open_postgresql(settings: Settings, read_only: bool) -> peewee.Database:
     parameters = {name: getattr(chosen, name) for name in ("user", "host", "port")}
     if chosen.password:
         parameters["password"] = chosen.password.get_secret_value()
-    servers = {f"tcp_{name}": value for name, value in _KEEPALIVES.items()} | _UNANSWERED
-    options = {"search_path": chosen.schema_, "timezone": "UTC"} | servers
-    if read_only:
-        options["default_transaction_read_only"] = "on"
-    database = peewee.PostgresqlDatabase(
-        f"postgresql://{url.partition('://')[2]}" if url else chosen.dbname or chosen.user or "",
-        options=" ".join(f"-c {name}={value}" for name, value in options.items()),
-        application_name="astra",
-        connect_timeout=10,
-        keepalives=1,
-        **_KEEPALIVES,
-        **_UNANSWERED,
-        **{name: value for name, value in parameters.items() if value is not None},
-    )
     try:
+        database = Sessions(
+            f"postgresql://{url.partition('://')[2]}" if url else chosen.dbname or chosen.user or "",
+            chosen.schema_,
+            read_only=read_only,
+            **{name: value for name, value in parameters.items() if value is not None},
+        )
         database.connect()
-    except (peewee.OperationalError, peewee.ProgrammingError) as error:
-        if isinstance(error, peewee.ProgrammingError) or one_line(error).startswith("invalid "):
+    except (peewee.OperationalError, peewee.ProgrammingError, psycopg2.ProgrammingError) as error:
+        if not isinstance(error, peewee.OperationalError) or one_line(error).startswith("invalid "):
             # Not its message: that quotes the address, and the password may be a part of what is quoted.
             raise ConfigError(
                 "database.url is not a valid PostgreSQL address; see `astra config show`, and give a "
                 "password with special characters in ASTRA_DATABASE_PASSWORD"
             ) from None
+        if "unsupported startup parameter" in str(error):
+            raise ConfigError(
+                f"{one_line(error)}: the proxy passes on no `options` of the address, of PGOPTIONS or of a "
+                "service; take them out there, and set them with ALTER ROLE"
+            ) from error
         raise DatabaseUnreachable(
             f"cannot reach PostgreSQL: {one_line(error)}; see `astra config show`"
         ) from error

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from astra.database import waiting
 from astra.database.connection import is_postgresql, writing
+from astra.database.sessions import POOLED
 from astra.errors import ConfigError, Interrupted, StorageError
 from astra.system.locking import locked_file
 
@@ -40,12 +41,6 @@ CLAIM_IDLE_S = 30
 
 #: After a restart of the server, a worker has so long to reconnect before it is reaped [s].
 GRACE_S = 15.0
-
-#: What is wrong, and what to do, where locks of a session do not last.
-POOLED = (
-    "a proxy between astra and PostgreSQL gives each transaction another session (pgbouncer: pool_mode = "
-    "transaction); connect to the server itself, or with pool_mode = session"
-)
 
 
 # > One at a time changes the schema, claims work, or changes inputs

@@ -7,6 +7,7 @@ from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 
 #: The name of a check, the attribute of ``Known`` that it needs, and the check.
 CHECKS: tuple[tuple[str, str | None, Callable[[Known], Iterator[Finding]]], ...] = (
+    ("memory", None, installation.check_memory),
     ("package", None, installation.check_package),
     ("configuration", None, installation.check_settings),
     ("database", "settings", database.check_connection),
@@ -23,13 +24,18 @@ CHECKS: tuple[tuple[str, str | None, Callable[[Known], Iterator[Finding]]], ...]
     ("claims", "schema", database.check_claims),
 )
 
+# What loads the libraries of a run.
+_COMPUTING = ("weights", "device", "compiled")
+
 
 def examine() -> Iterator[Finding]:
     """Make all checks, and yield each finding at once; nothing is raised."""
     known = Known()
     with known.stack:
         for name, needs, check in CHECKS:
-            if needs is not None and getattr(known, needs) is None:
+            if name in _COMPUTING and not known.memory:
+                yield Finding(name, WARN, "not checked, for that needs more memory")
+            elif needs is not None and getattr(known, needs) is None:
                 yield Finding(name, WARN, f"not checked, for that needs the {needs}")
             else:
                 yield from guarded(name, check(known))

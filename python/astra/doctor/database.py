@@ -4,12 +4,10 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
 
 import peewee
 
 from astra.database.connection import SQLITE_WAIT_S, bound_to, is_postgresql, now, open_database
-from astra.database.locks import POOLED
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 from astra.errors import ConfigError, StorageError
 from astra.models import TABLES, TaskWorker
@@ -38,15 +36,16 @@ def check_connection(known: Known) -> Iterator[Finding]:
         said = f"SQLite {sqlite3.sqlite_version}, {file} ({os.path.getsize(file) / 1e6:,.1f} MB)"
         yield Finding("database", OK, said)
         return
-    query = "SELECT current_setting('server_version'), current_database(), current_user"
-    version, name, user = known.database.execute_sql(query).fetchone()
-    where = f"database {name}, schema {known.settings.database.schema_}, as {user}"
+    query = (
+        "SELECT current_setting('server_version'), current_database(), current_schema(), current_user, "
+        "pg_backend_pid()"
+    )
+    version, name, seen, user, pid = known.database.execute_sql(query).fetchone()
+    where = f"database {name}, schema {seen or f'{known.settings.database.schema_} (not seen)'}, as {user}"
+    if pid != known.database.connection().info.backend_pid:
+        where += ", through a proxy that keeps sessions"
     yield Finding("database", OK, f"PostgreSQL {version}, {where}; connected in {milliseconds:.0f} ms")
     yield from _connections(known.database)
-    # A proxy may give two connections the same session in turn, so that locks do not last.
-    with closing(open_database(known.settings)) as other:
-        if _session(known.database) == _session(other):
-            yield Finding("database", FAIL, f"two connections share one session: {POOLED}", exit_code=78)
 
 
 def _connections(database: peewee.Database) -> Iterator[Finding]:
@@ -61,10 +60,6 @@ def _connections(database: peewee.Database) -> Iterator[Finding]:
         yield Finding("database", WARN, said, remedy)
     else:
         yield Finding("database", OK, said)
-
-
-def _session(database: peewee.Database) -> int:
-    return database.execute_sql("SELECT pg_backend_pid()").fetchone()[0]
 
 
 def check_schema(known: Known) -> Iterator[Finding]:
@@ -104,6 +99,11 @@ def check_rights(known: Known) -> Iterator[Finding]:
 
 
 def _check_grants(known: Known) -> None:
+    if known.database.execute_sql("SHOW transaction_read_only").fetchone() == ("on",):
+        raise StorageError(
+            "nothing can be written here: this is a standby server (name the primary one), or "
+            "default_transaction_read_only is on for the database or the login"
+        )
     lacking: dict[str, list[str]] = {}
     for table, rights in needed_by_writer(known.tasks.values()).items():
         for right in rights:

@@ -27,6 +27,9 @@ TIMEOUT_S = 10.0
 #: Below the first a run may run out of space; below the second it should not begin [bytes].
 ENOUGH_SPACE, LEAST_SPACE = 2**30, 100 * 2**20
 
+# The size of the temporary file that is made to try [bytes].
+_TRIED = 2**20
+
 
 def check_spectra(known: Known) -> Iterator[Finding]:
     """Whether the files of spectra can be read under their registered paths."""
@@ -116,7 +119,19 @@ def _answers(look: Callable[[], None]) -> bool:
 
 def check_space(known: Known) -> Iterator[Finding]:
     """Whether there is space for a SQLite database, for logs and for temporary files."""
-    places = {"logs": Path.cwd(), "temporary files": Path(tempfile.gettempdir())}
+    places = {"logs": Path.cwd()}
+    is_sqlite = known.settings is not None and sqlite_file(known.settings) is not None
+    temporary = {"temporary files": _of_python()} | (
+        {"temporary files of SQLite": _of_sqlite()} if is_sqlite else {}
+    )
+    for what, folder in temporary.items():
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(bytes(_TRIED))
+            places[what] = folder
+        except OSError as error:
+            said = f"nothing can be written for {what} to {folder} ({error.strerror})"
+            yield Finding("space", WARN, said, "make room, or name another folder with TMPDIR")
     if known.settings and (file := sqlite_file(known.settings)):
         places = {"the database": file.parent} | places
     disks: dict[int, tuple[Path, list[str]]] = {}
@@ -125,6 +140,22 @@ def check_space(known: Known) -> Iterator[Finding]:
             disks.setdefault(os.stat(folder).st_dev, (folder, []))[1].append(what)
     for folder, kinds in disks.values():
         yield _space(folder, kinds)
+
+
+def _of_python() -> Path:
+    """The first folder that can be written, as Python looks for it."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - where it has looked
+
+
+def _of_sqlite() -> Path:
+    """Where SQLite sorts what is too large for its memory: the first that it may write to, full or not."""
+    named = (os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR"))
+    places = filter(None, (*named, "/var/tmp", "/usr/tmp", "/tmp"))  # noqa: S108 - as SQLite has them
+    usable = (each for each in places if os.path.isdir(each) and os.access(each, os.W_OK | os.X_OK))
+    return Path(next(usable, "."))
 
 
 def _space(folder: Path, kinds: list[str]) -> Finding:

@@ -57,6 +57,7 @@ class Known:
         schema: ``True`` if its schema is that of this version, else ``None``.
         tasks: The usable tasks by name.
         provenance: What a run of each task would use, by its name.
+        memory: Whether there is enough of it for the libraries of a run.
         stack: Closed after the last check.
     """
 
@@ -65,6 +66,7 @@ class Known:
     schema: bool | None = None
     tasks: dict[str, Task] = field(default_factory=dict)
     provenance: dict[str, Provenance] = field(default_factory=dict)
+    memory: bool = False
     stack: ExitStack = field(default_factory=ExitStack)
 
 

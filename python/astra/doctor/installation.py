@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from importlib import import_module, metadata
 from pathlib import Path
@@ -16,11 +17,32 @@ from astra.running.going_on import Settled, settle, settle_on
 from astra.running.runs import weights_of
 from astra.schema.packages import absent_packages, check_task
 from astra.status.text import absent
+from astra.system import control_groups, processes
 from astra.system.plugins import entry_points
-from astra.system.processes import cores
 from astra.system.version import DISTRIBUTION
 from astra.tasks.contract import Task
 from astra.tasks.installed import comes_with_astra, installed_tasks, without_effect
+
+#: What a worker takes of memory with the usual batches, and half as much again [bytes].
+MEMORY_OF_WORKER = 512 * 2**20
+
+
+def check_memory(known: Known) -> Iterator[Finding]:
+    """Whether this process may have the memory that a run takes."""
+    processes.check_memory()
+    known.memory = True
+    limit = control_groups.memory_limit()
+    if limit is None:
+        yield Finding("memory", OK, "no limit of a control group")
+    elif limit < MEMORY_OF_WORKER:
+        needed = MEMORY_OF_WORKER / 2**20
+        said = f"the control group has {limit / 2**20:.0f} MiB, and a worker takes up to {needed:.0f}"
+        yield Finding("memory", WARN, said, "allow more, or its process may be killed")
+    else:
+        workers = limit // MEMORY_OF_WORKER
+        yield Finding(
+            "memory", OK, f"{limit / 2**30:.1f} GiB for this control group, enough for {workers} workers"
+        )
 
 
 def check_package(known: Known) -> Iterator[Finding]:
@@ -72,6 +94,9 @@ def check_settings(known: Known) -> Iterator[Finding]:
     origins = sorted({origin for _, _, origin in known.settings.flat()} - {"default"})
     said = f"astra {astra.__version__}; {', '.join(origins) or f'defaults (no file {config_file()})'}"
     yield Finding("configuration", OK, said)
+    if (encoding := sys.getfilesystemencoding()) != "utf-8":
+        said = f"names of files are {encoding} here, and UTF-8 elsewhere: one with other letters is not found"
+        yield Finding("configuration", WARN, said, "set LC_ALL=C.UTF-8, or PYTHONUTF8=1")
     file = config_file()
     if _holds_password(known.settings, file) and file.stat().st_mode & 0o077:
         said = f"others may read {file}, which holds a password"
@@ -160,8 +185,12 @@ def check_device(known: Known) -> Iterator[Finding]:
 
         yield Finding("device", OK, f"CUDA: {torch.cuda.get_device_name(0)}")
         return
-    threads = os.environ.get("OMP_NUM_THREADS")
-    said = f"CPU, {cores()} cores" + (f", OMP_NUM_THREADS={threads}" if threads else "")
+    threads, mine, machine = os.environ.get("OMP_NUM_THREADS", ""), processes.cores(), os.cpu_count() or 1
+    said = f"CPU, {mine} cores" + (f" of {machine}" if mine < machine else "")
+    said += f", OMP_NUM_THREADS={threads}" if threads else ""
+    if threads.isdecimal() and int(threads) > mine:
+        yield Finding("device", WARN, f"{said}: more threads than cores wait for each other", "unset it")
+        return
     if any(map(os.path.exists, DRIVERS)):
         remedy = "install a build of torch for it, or give --device cpu"
         yield Finding("device", WARN, f"{said}; there is a GPU that torch cannot use", remedy)
@@ -170,20 +199,31 @@ def check_device(known: Known) -> Iterator[Finding]:
 
 
 def check_compiled(known: Known) -> Iterator[Finding]:
-    """Whether compiled functions can be kept for later processes."""
-    from astra.system.compiled import cache_folders
+    """Whether compiled functions are kept from earlier processes, and can be for later ones."""
+    from astra.system.compiled import what_is_kept
 
     import_module("astra.pipelines.astronn_dist.network.on_cpu")
-    folders = cache_folders()
-    if None in folders:
-        remedy = "set NUMBA_CACHE_DIR to a folder that can be written"
-        said = "no folder for compiled code can be written: each process compiles anew, which takes seconds"
-        yield Finding("compiled", WARN, said, remedy)
-        return
-    for folder in sorted(folders):
-        kept = len(list(Path(folder).glob("*.nbc")))
-        said = f"{kept} compiled functions" if kept else "nothing yet; the first run compiles"
-        yield Finding("compiled", OK, f"{said}, kept in {folder}")
+    for kept in what_is_kept():
+        for name, why in kept.damaged.items():
+            said = f"what is kept of {name} in {kept.folder} cannot be used ({why}); it will be compiled anew"
+            yield Finding("compiled", WARN, said)
+        if (kept.damaged or kept.absent) and (kept.folder is None or kept.unwritable):
+            why = (
+                f"nothing can be kept in {kept.folder} ({kept.unwritable})"
+                if kept.folder
+                else "no folder is there"
+            )
+            said = f"{why} for compiled code: each process compiles for itself, which takes seconds"
+            remedy = "set NUMBA_CACHE_DIR to a folder that can be written"
+            yield Finding("compiled", WARN, said, remedy)
+        elif not kept.damaged:
+            there = f"{kept.ready} compiled functions"
+            said = (
+                there
+                if not kept.absent
+                else f"{there} of {kept.ready + kept.absent}; a run compiles the others"
+            )
+            yield Finding("compiled", OK, f"{said}, kept in {kept.folder}")
 
 
 def check_slurm(known: Known) -> Iterator[Finding]:

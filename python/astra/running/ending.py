@@ -17,7 +17,7 @@ import peewee
 
 from astra.database.connection import translated
 from astra.database.reconnecting import draining
-from astra.errors import AstraError, Interrupted
+from astra.errors import OUT_OF_MEMORY, AstraError, Interrupted
 from astra.system.plugins import raised
 from astra.system.signals import answered
 
@@ -113,6 +113,9 @@ def reporting(ending: Ending, tell: Callable[[str], None] = log.info) -> Iterato
         log.debug("the run failed", exc_info=True)
         known = error if isinstance(error, AstraError) else translated(error)
         ending.end("failed", known.exit_code, str(known))
+    except MemoryError:
+        log.debug("the run failed", exc_info=True)
+        ending.end("failed", AstraError.exit_code, OUT_OF_MEMORY)
     except KeyboardInterrupt:
         ending.end("stopped", KEYBOARD_INTERRUPT, "stopped at once; the chunk in hand was not written")
     except Exception as error:

@@ -4,6 +4,7 @@ atomic.py       a file that is written completely or not at all
 locking.py      a file that one process at a time has locked
 extras.py       packages that only some commands need
 processes.py    processes: their share of the cores, their memory, their end, their messages
+control_groups.py  what a container or a job may use of the machine: time of the cores, memory
 signals.py      signals that are answered at once
 pace.py         how fast something goes, and the time left
 telling.py      how far work is, told to whoever listens

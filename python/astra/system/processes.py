@@ -1,7 +1,9 @@
 """What belongs to a process as a whole: its share of the cores, its memory, its end, its messages."""
 
 import logging
+import math
 import os
+import resource
 import signal
 import sys
 import threading
@@ -9,8 +11,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from astra.errors import ConfigError
+from astra.system import control_groups
+
 #: The variables that say how many threads OpenMP, OpenBLAS and MKL start.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+#: What a process that computes takes with two threads, most of it for the code of libraries [bytes].
+LEAST_ADDRESSES = 768 * 2**20
+
 _PR_SET_PDEATHSIG = 1
 
 # Of malloc.h in the GNU C library.
@@ -22,11 +31,29 @@ _filters = threading.RLock()
 
 
 def cores() -> int:
-    """How many cores this process may use, which in a job of a scheduler is less than the machine has."""
-    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use, which on a node of a cluster is less than the machine has.
+
+    The least counts of those that it is bound to, that a control group has time for, and that Slurm allots.
+    """
+    there = _bound_to()
     # Slurm does not confine its jobs everywhere.
     allotted = os.environ.get("SLURM_CPUS_PER_TASK", "")
-    return min(there, int(allotted)) if allotted.isdecimal() and int(allotted) else there
+    given = int(allotted) if allotted.isdecimal() else 0
+    quota = control_groups.cpu_quota()
+    return min(there, given or there, there if quota is None else math.ceil(quota))
+
+
+def use_own_cores() -> None:
+    """Let libraries that are loaded from now on start as many compute threads as there are cores for them.
+
+    By themselves they start as many as the process is bound to. What the user sets has priority.
+    """
+    if not any(map(os.environ.get, THREAD_VARIABLES)) and cores() < _bound_to():
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(cores())))
+
+
+def _bound_to() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
@@ -39,6 +66,20 @@ def shared_cores(processes: int) -> Iterator[None]:
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def check_memory() -> None:
+    """Stop before libraries are loaded that wait for ever for the memory that they do not get.
+
+    Raises:
+        ConfigError: The limit of this process (``ulimit -v``) is too low.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if 0 <= limit < LEAST_ADDRESSES:
+        raise ConfigError(
+            f"`ulimit -v` allows this process {limit / 2**20:.0f} MiB of addresses, and it needs "
+            f"{LEAST_ADDRESSES / 2**20:.0f}: raise it, or ask for more memory where the scheduler sets it"
+        )
 
 
 def keep_memory() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from astra.config import Settings, expand_path, load_settings
+from astra.config import Settings, expand_path, in_a_home, load_settings
 from astra.damage import reason
 from astra.errors import ConfigError, UsageError, nearest
 from astra.pipelines.astronn_dist.weights import files
@@ -379,7 +379,7 @@ def import_model(
     if "imported_from" in weights.details:
         source["imported_from"] = weights.details["imported_from"]
     source |= {key: weights.details[key] for key in stated if key in weights.details}
-    target = settings.models_dir / (name + files.OURS)
+    target = in_a_home(settings.models_dir, "ASTRA_MODELS_DIR") / (name + files.OURS)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
