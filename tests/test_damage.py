@@ -215,18 +215,39 @@ def test_what_is_not_a_file_is_refused_at_once_by_what_it_is(good, read, tmp_pat
     assert f"not a file, but {what}" in errors or (what == "a folder" and kind.startswith("model."))
 
 
+COMMANDS = [
+    "compare .",
+    f"run astronn_dist --count --stars-from {TRUTH}",
+    f"report astronn_dist --labels {TRUTH}",
+    f"distance {TRUTH}",
+    f"ingest allstar {TRUTH}",
+    f"ingest apstar . --catalog {TRUTH}",
+]
+
+
 @pytest.mark.parametrize("what", NO_FILES)
-def test_a_list_of_stars_and_the_truth_of_a_simulation_are_files(
-    a_database, astra, tmp_path, monkeypatch, what
-):
+@pytest.mark.parametrize("words", COMMANDS)
+def test_so_is_whatever_else_a_command_reads(a_database, astra, tmp_path, monkeypatch, words, what):
     monkeypatch.setenv("ASTRA_DATABASE_PATH", str(a_database))
     monkeypatch.chdir(tmp_path)
     NO_FILES[what](tmp_path / TRUTH)
 
-    for command in (["compare", tmp_path], ["run", "astronn_dist", "--count", "--stars-from", TRUTH]):
-        code, _, errors = astra(*command)
+    code, _, errors = astra(*words.split())
 
-        assert (code, errors.count(f"not a file, but {what}")) == (2, 1), errors
+    assert (code, errors.count(f"not a file, but {what}")) == (2, 1), errors
+
+
+@pytest.mark.parametrize("place", ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"])
+def test_a_list_of_stars_may_come_from_a_pipe_that_is_open_already(place):
+    ran = subprocess.run(
+        [sys.executable, "-c", f"from astra.running.star_list import *; print(read_stars(Path({place!r})))"],
+        input=STAR,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert STAR in ran.stdout
 
 
 def test_the_null_device_is_a_settings_file_without_settings(astra, monkeypatch):
@@ -456,7 +477,7 @@ from astra.cli import main
 size, *command = sys.argv[1:]
 paths = iter(sys.stdin.read().split())
 while some := list(itertools.islice(paths, int(size))):
-    signal.alarm(60)
+    signal.alarm(300)
     print("code", main([*command, *some]), *some, flush=True)
 print(open("/proc/self/status").read())
 """

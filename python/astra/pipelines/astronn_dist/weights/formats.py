@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from astra.damage import importing
-from astra.errors import ConfigError
+from astra.errors import AstraError
 from astra.system.processes import silenced
 
 if TYPE_CHECKING:
@@ -44,8 +44,8 @@ _LARGEST_TENSOR = 7512 * 192
 Tensors = Mapping[str, np.ndarray]
 
 
-class WrongWeights(ConfigError):
-    """The file was read, but does not hold weights of this network."""
+class WrongWeights(AstraError):
+    """A file does not hold weights of this network; who asked for it adds its path and the remedy."""
 
 
 # > Astra checkpoint
