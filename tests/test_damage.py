@@ -20,7 +20,7 @@ import pytest
 import yaml
 from astropy.table import Table
 from builders import a_source, write_apstar, write_mwmstar
-from fits_fuzzer import damaged
+from conftest import ROOT
 from weights_files import HDF5, JSON, write_checkpoint, write_folder
 
 from astra.config import load_settings
@@ -470,15 +470,21 @@ def test_hdf5_weights_hold_their_data_themselves(good, read, tmp_path, harm, sai
 
 # > Thousands of files, damaged by chance
 
-# Reads the files on stdin by the command in its arguments, some at a time; an alarm ends it if it hangs.
+# Damages a file of a kind again and again, and reads it by a command, or some at a time if it takes them.
+# An alarm ends it if it hangs.
 SCRIPT = """
-import itertools, os, signal, sys
+import pathlib, signal, sys
 from astra.cli import main
-size, *command = sys.argv[1:]
-paths = iter(sys.stdin.read().split())
-while some := list(itertools.islice(paths, int(size))):
+from fits_fuzzer import damaged
+good, kind, size, count, *command = sys.argv[1:]
+content = pathlib.Path(good, kind).read_bytes()
+paths = [pathlib.Path(str(number), kind) for number in range(int(size))]
+for first in range(0, int(count), len(paths)):
+    for seed, path in enumerate(paths, first):
+        path.write_bytes(damaged(content, seed))
     signal.alarm(300)
-    print("code", main([*command, *some]), *some, flush=True)
+    words = [str(path.parent if "/" in kind else path) for path in paths]
+    print("code", main([*command, *words]), first, flush=True)
 print(open("/proc/self/status").read())
 """
 COUNT = 1000
@@ -498,17 +504,14 @@ def test_files_that_are_damaged_by_chance_end_with_one_line_too(
 ):
     command, size, codes = MANY[kind]
     monkeypatch.setenv("ASTRA_DATABASE_PATH", str(a_database))
-    content, paths = (good / kind).read_bytes(), []
-    for seed in range(COUNT):
-        folder = tmp_path / str(seed)
-        path = _here(good, folder, kind) if "/" in kind else folder / kind
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(damaged(content, seed))
-        paths.append(path.parent if "/" in kind else path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tests"))
+    for number in range(size):
+        (tmp_path / str(number)).mkdir()
+        _here(good, tmp_path / str(number), kind)
 
     ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(size), *command],
-        input="\n".join(map(str, paths)),
+        [sys.executable, "-c", SCRIPT, good, kind, str(size), str(COUNT), *command],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
@@ -516,7 +519,7 @@ def test_files_that_are_damaged_by_chance_end_with_one_line_too(
 
     assert ran.returncode == 0, ran.stdout[-500:] + ran.stderr[-3000:]
     found = Counter(map(int, re.findall(r"^code (\d+)", ran.stdout, re.MULTILINE)))
-    assert sum(found.values()) == -(-COUNT // size)
+    assert sum(found.values()) == COUNT // size
     assert {*found} <= codes
     assert ran.stderr.count("astra: error:") == sum(found.values()) - found[0]
     assert not re.search("Traceback|internal error", ran.stderr)

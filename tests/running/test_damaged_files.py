@@ -66,7 +66,7 @@ def test_every_damaged_file_has_one_row(db, apstars, tmp_path, seeds):
 @pytest.mark.slow
 def test_every_spectrum_of_a_damaged_mwmstar_file_that_is_found_has_one_row(db, tmp_path):
     """A damaged file does not say which spectra it holds, so that not each has one."""
-    folder, seeds = tmp_path / "files", range(2000)
+    folder, seeds = tmp_path / "files", range(1000)
     for seed in seeds:
         path = folder / f"mwmStar-0.6.0-{seed + 1}.fits"
         # Not the same pixels: the mask of one is 0.
