@@ -1,14 +1,34 @@
-"""What docs/operations.md says that the program prints is what it prints."""
+"""What docs/operations.md says that the program prints is what it prints, and all that it prints is there.
+
+An error or a warning is documented where its beginning stands, as far as that tells it from all others: in a
+block of text, or as code in a table, on this page or on one that it links.
+"""
 
 import ast
 import re
 
 import pytest
 from conftest import ROOT
+from messages import NUMBERS, beginning, messages, pattern_of, plain
 
-PAGE = (ROOT / "docs" / "operations.md").read_text()
-MESSAGES = re.findall(r"^astra: (?:error|WARNING): (.*)$", PAGE, re.MULTILINE)
-NUMBERS = re.compile(r"\d[\d.:T-]*|SIG[A-Z]+|\"astra_\w+\"")
+DOCS = ROOT / "docs"
+PAGE = (DOCS / "operations.md").read_text()
+PAGES = [PAGE, *((DOCS / name).read_text() for name in sorted(set(re.findall(r"\]\((\w+\.md)", PAGE))))]
+# Tables of messages of the program have this head; those of libraries have another one.
+TABLES = [
+    rows
+    for page in PAGES
+    for rows in re.findall(r"^\| message \|.*\n\|-.*\n((?:\|.*\n)+)", page, re.MULTILINE)
+]
+CODE = re.compile(r"``\s?(.+?)\s?``|`([^`]+)`")
+ROWS = [
+    "".join(code)
+    for table in TABLES
+    for row in table.splitlines()
+    for code in CODE.findall(row.split(" | ")[0])
+]
+SAID = re.compile(r"^astra: (?:error|WARNING): (.*)$", re.MULTILINE)
+MESSAGES = SAID.findall(PAGE)
 
 
 def _texts() -> str:
@@ -24,6 +44,7 @@ def _texts() -> str:
 
 
 TEXTS = NUMBERS.sub("…", _texts())
+TOLD = messages(ROOT / "python" / "astra")
 
 
 @pytest.mark.parametrize("message", MESSAGES)
@@ -34,6 +55,39 @@ def test_every_message_is_one_of_the_program(message):
     assert pieces
     for piece in pieces:
         assert piece in TEXTS or _is_made_of_two(piece), piece
+
+
+@pytest.fixture(scope="module")
+def known():
+    """By the place where it is made, patterns of what tells each message from all others."""
+    found = {}
+    for place, texts in TOLD.items():
+        others = [text for at in TOLD if at != place for text in TOLD[at]]
+        found[place] = [pattern_of(beginning(text, others)) for text in texts]
+    return found
+
+
+def _meant(line, known):
+    """Where a message is made; of several places that fit, those with the most words of their own."""
+    fitting = {
+        place: max((len(pattern.pattern) for pattern in patterns if pattern.match(plain(line))), default=0)
+        for place, patterns in known.items()
+    }
+    return {place for place, length in fitting.items() if 0 < length == max(fitting.values())}
+
+
+def test_every_error_and_warning_of_the_program_is_documented(known):
+    said = [line for page in PAGES for line in SAID.findall(page)]
+    documented = {place for line in (*said, *ROWS) for place in _meant(line, known)}
+
+    assert len(known) > 100
+    missing = [f"{at}: {TOLD[at][0]}" for at in known if at not in documented]
+    assert not missing, "\n".join(missing)
+
+
+def test_every_message_in_a_table_is_one_of_the_program(known):
+    assert len(ROWS) > 100
+    assert [row for row in ROWS if not _meant(row, known)] == []
 
 
 def _is_made_of_two(piece):

@@ -369,7 +369,10 @@ def test_moments_are_utc_unless_they_say_otherwise(survey):
     ("text", "said"),
     [
         ("dst < 5", "at character 1: there is no column dst; did you mean dist"),
-        ("good and qqqq > 1", "at character 10: there is no column qqqq; there are sdss_id, "),
+        (
+            "good and qqqq > 1",
+            "at character 10: there is no column qqqq; a text stands in quotes, as 'qqqq'; `astra",
+        ),
         ("dist <", "ends too early"),
         ("", "ends too early"),
         ("(good", "ends too early"),

@@ -105,7 +105,7 @@ def test_a_filter_that_no_row_meets_is_said(astra, db):
 @pytest.mark.parametrize(
     ("words", "exit_code", "said"),
     [
-        (["nonsense"], 2, f"there is no product nonsense; there is {PRODUCT}"),
+        (["nonsense"], 2, f"there is no task or product nonsense; there are {PRODUCT}, astronn_dist"),
         (
             [PRODUCT, "--where", "dst < 5"],
             2,
@@ -194,8 +194,7 @@ def test_the_task_of_this_package_is_called_by_its_name_as_well(astra, other_tas
         (
             ["nonsense"],
             2,
-            f"there is no product nonsense; there is {PRODUCT}, astraAllStarGuestResult, "
-            "that of broken, which cannot be loaded",
+            f"there is no task or product nonsense; there are {PRODUCT}, astraAllStarGuestResult, ",
         ),
         (["count_pixels", "--names", "dr19"], 2, "DR19 has no names for the results of count_pixels; leave"),
         (["count_pixels", "--where", "good"], 2, "--where: at character 1: there is no column good"),

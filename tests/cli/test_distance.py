@@ -51,6 +51,39 @@ def test_several_stars_are_rows_with_what_is_wrong_below(distance, files):
     assert max(map(len, out.splitlines()[:4])) <= 80
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--k-mag", "-5"), "--k-mag -5 counts as absent: give a number between -1 and 98"),
+        (("--k-mag", "nan"), "--k-mag nan counts as absent"),
+        (("--k-mag", "0"), "--k-mag 0 counts as absent"),
+        (("--ebv", "-1"), "--ebv -1 counts as absent"),
+        (("--a-k", "0.1", "--e-a-k", "0"), "--e-a-k 0 counts as absent: give a number between 0 and 34.4666"),
+        (("--plx", "1"), "--plx and --e-plx: give both"),
+        (("--e-plx", "1"), "--plx and --e-plx: give both"),
+        (("--plx", "1", "--e-plx", "0"), "--e-plx 0 counts as absent"),
+        (("--gaia-release", "dr9"), "'dr9' is not one of"),
+    ],
+)
+def test_a_value_that_would_not_count_is_refused(distance, files, options, said):
+    code, out, err = distance(files[0], *options)
+
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_what_only_follows_from_an_unreadable_file_is_not_said(distance, files):
+    files[1].write_bytes(b"not FITS")
+
+    alone, among = distance(files[1])[1], distance(*files)[1]
+
+    assert "not a readable FITS file" in alone
+    assert "not clean:" not in alone
+    assert [line.split("  ")[1] for line in among.splitlines() if line.startswith("2M00000001")][1:] == [
+        line.split("none: ")[1] for line in alone.splitlines() if "none: " in line
+    ]
+
+
 def test_json_and_csv_have_all_columns_and_the_numbers_of_python(distance, files, toy_weights):
     stars = package.distance_from_apstar(files, weights=str(toy_weights))
 

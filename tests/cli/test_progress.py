@@ -112,5 +112,16 @@ def test_ctrl_c_is_answered_at_once_though_the_main_thread_hears_nothing(db, scr
     assert seconds < 1.0
 
 
+def test_a_long_step_has_a_line_now_and_then(capsys, monkeypatch):
+    monkeypatch.setattr(module, "QUIET_S", 0.0)
+    monkeypatch.setattr(module, "_LOOK_S", 0.01)
+
+    with module.progress("drawing"):
+        until, printed = time.monotonic() + 30, ""
+        while "drawing: starting" not in printed:
+            assert time.monotonic() < until
+            printed += capsys.readouterr().err
+
+
 def test_a_pause_of_half_a_minute_lies_between_two_lines():
     assert module.QUIET_S == 30

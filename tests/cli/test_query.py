@@ -162,7 +162,7 @@ def test_nothing_can_be_changed_through_a_connection_for_reading(db, statement):
         (["--order", "dist,"], "--order: the text ends too early"),
         (["--where", "dist"], "dist is a number, not a condition"),
         (["--json", "--csv"], "--format json and --format csv: give one of them"),
-        (["nothing"], "there is no product nothing"),
+        (["nothing"], "there is no task or product nothing"),
     ],
 )
 def test_what_cannot_be_answered_is_said_in_one_line(astra, arguments, said):

@@ -203,7 +203,7 @@ def test_a_file_that_is_there_stays_unless_it_may_be_replaced(db, tmp_path, astr
     ("words", "message"),
     [
         (["nothing"], "nothing"),
-        (["--star", "2M00000000+0000000"], "no star with APOGEE id 2M0"),
+        (["--star", "2M00000000+0000000"], "no star 2M0"),
         (["--output", "nowhere/a.html"], "there is no folder"),
         (["--output", ".", "--overwrite"], "cannot replace .: it is not a file"),
     ],

@@ -13,6 +13,7 @@ from astra.report.star_place import Others, place, read_others
 
 def others_of(*m_ks: float, **columns: float) -> Others:
     values = {"m_ks_abs": np.array(m_ks, float)}
+    values["source_pk"] = np.arange(len(m_ks)) + 1000
     given = {"j_mag": 11.0, "k_mag": 10.0, "A_k_mag": 0.0, "dist": 1000.0, "e_dist": 100.0, "snr": 100.0}
     for name, value in (given | columns).items():
         values[name] = np.full(len(m_ks), value)
@@ -51,6 +52,18 @@ def test_among_few_good_stars_all_with_a_luminosity_are_the_others(db):
 
     assert not found.only_good
     assert len(found) == 5
+
+
+@on_sqlite
+def test_a_star_is_none_of_its_others(db):
+    stars = [a_source(), a_source(), a_source()]
+    for number, star in enumerate(stars):
+        a_result(a_spectrum(star), L_fakemag=10.0 + number)
+
+    with snapshot(database):
+        found = place(read_star(str(stars[0].sdss_id)).details[0], read_others())
+
+    assert found["others"] == 2
 
 
 @on_sqlite

@@ -1,19 +1,25 @@
-"""Workers are killed, the server is restarted, files are broken: at the end every spectrum has one row."""
+"""Workers are killed, halted and shut out by locks, rights and limits of the login, the server is restarted,
+files break and vanish: at the end every spectrum has one row.
+"""
 
+import contextlib
 import os
 import random
 import signal
 import subprocess
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import peewee
+import psycopg2
 import pytest
 from builders import a_spectrum, write_apstar
 from fake_runs import FakeRuns
 
+from astra.cli import main
 from astra.config import load_settings
 from astra.database.connection import bound_to, database, open_database
 from astra.database.locks import liveness_of
@@ -21,6 +27,7 @@ from astra.models import AstroNNdist, TaskClaim, TaskWorker
 from astra.schema import upgrade as schema
 
 from postgres_server import OwnServer, find_binaries, temporary_server
+from roles import sql
 
 CHUNK = 20
 
@@ -33,13 +40,13 @@ class Storm:
         self.runs = FakeRuns(folder)
         self.options = ("--batch-size", str(CHUNK), *options)
         self.processes: list[subprocess.Popen] = []
-        self.kills = 0
+        self.kills, self.blows = 0, 0
 
     def start(self) -> None:
         self.processes.append(self.runs.start(*self.options))
 
-    def rage(self, pause: float, restarts: list[int], restart: Callable[[], None] = lambda: None) -> None:
-        """Kill one after the other until all is done; restart the server before some of the kills.
+    def rage(self, pause: float, blows: Sequence[Callable[["Storm"], None]]) -> None:
+        """Kill one after the other until all is done, from the second on with a blow before each kill.
 
         Something is written between two kills, so that a slow machine gets there, too.
         """
@@ -52,9 +59,9 @@ class Storm:
             while self._done() == done:
                 assert time.monotonic() < deadline, self.runs.errors[-3000:]
                 time.sleep(0.05)
-            if self.kills in restarts:
-                restarts.remove(self.kills)
-                restart()
+            if 0 < self.kills <= len(blows):
+                blows[self.kills - 1](self)
+                self.blows += 1
             self.random.choice(self.processes).send_signal(signal.SIGKILL)
             self.kills += 1
         for process in self.processes:
@@ -77,6 +84,7 @@ class Storm:
 
 def _survey(folder: Path, count: int) -> set[int]:
     """So many spectra, of which one in a hundred has a broken file; gives the keys of these."""
+    folder.mkdir(exist_ok=True)
     good, broken = write_apstar(folder / "apStar-dr17-x.fits"), folder / "apStar-dr17-y.fits"
     broken.write_bytes(good.read_bytes()[:20_000])
     with AstroNNdist._meta.database.atomic():
@@ -92,27 +100,95 @@ def _check(storm: Storm, broken: set[int]) -> None:
     assert (TaskClaim.select().count(), TaskWorker.select().count()) == (0, 0)
     drawn = storm.runs.drawn()
     assert len(drawn) == storm.count - len(broken)
-    # One chunk is computed while another is written.
-    assert drawn.total() - len(drawn) <= 2 * CHUNK * storm.kills
+    # One chunk is computed while another is written; a blow may hit all workers.
+    assert drawn.total() - len(drawn) <= 2 * CHUNK * (storm.kills + storm.workers * storm.blows)
+
+
+class Blows:
+    """What happens to a survey whose runs log in as a member of the writer role.
+
+    Args:
+        server: The server.
+        owner: The address of the database as the owner of the tables.
+        folder: Where the spectra are.
+    """
+
+    #: How long each of them lasts [s].
+    LASTS_S = 2.0
+
+    def __init__(self, server: OwnServer, owner: str, folder: Path) -> None:
+        self._server, self._owner, self._folder = server, owner, folder
+
+    def restart(self, _: Storm) -> None:
+        """The server is restarted."""
+        self._server.restart()
+
+    def halt(self, storm: Storm) -> None:
+        """All runs but one are halted, as by Ctrl-Z, and go on much later."""
+        for process in storm.processes[1:]:
+            process.send_signal(signal.SIGSTOP)
+            threading.Timer(4 * self.LASTS_S, process.send_signal, [signal.SIGCONT]).start()
+        time.sleep(self.LASTS_S)
+
+    def lock(self, _: Storm) -> None:
+        """Another session locks the results, and then the claims."""
+        with contextlib.closing(psycopg2.connect(self._owner)) as connection, connection.cursor() as cursor:
+            for table in ("astro_nn_dist", "task_claim"):
+                cursor.execute(f"LOCK TABLE astra.{table} IN ACCESS EXCLUSIVE MODE")
+                time.sleep(self.LASTS_S)
+                connection.rollback()
+
+    def limit(self, _: Storm) -> None:
+        """The login gets limits that are too short for any work, and soon loses them."""
+        limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+        sql(self._owner, *(f"ALTER ROLE crew SET {name} = '20ms'" for name in limits), *self._cut_off())
+        time.sleep(self.LASTS_S)
+        sql(self._owner, "ALTER ROLE crew RESET ALL")
+
+    def forbid(self, _: Storm) -> None:
+        """The writer may add no results, and soon may again."""
+        sql(self._owner, "REVOKE INSERT ON astra.astro_nn_dist FROM storm_writer")
+        time.sleep(self.LASTS_S)
+        sql(self._owner, "GRANT INSERT ON astra.astro_nn_dist TO storm_writer")
+
+    def hide(self, _: Storm) -> None:
+        """The disk with the spectra is away for a while."""
+        away = self._folder.with_name("away")
+        self._folder.rename(away)
+        time.sleep(self.LASTS_S)
+        away.rename(self._folder)
+
+    def all(self) -> list[Callable[[Storm], None]]:
+        """All of them, and restarts again."""
+        return [self.halt, self.restart, self.lock, self.forbid, self.hide, self.limit, self.restart]
+
+    @staticmethod
+    def _cut_off() -> list[str]:
+        # Only new sessions have new limits.
+        return ["SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'crew'"]
 
 
 @pytest.fixture
-def own_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnServer]:
-    """A database with all tables on a server that a test may restart."""
+def blows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Blows]:
+    """A database with all tables on a server of its own; the runs of a test log in as writers."""
     with temporary_server(find_binaries()) as server, server.database() as name:
-        monkeypatch.setenv("ASTRA_DATABASE_URL", server.url(name))
+        owner = server.url(name)
+        monkeypatch.setenv("ASTRA_DATABASE_URL", owner)
         settings = load_settings()
         with bound_to(open_database(settings)) as opened:
             schema.upgrade(opened, settings)
-            yield server
+            assert main(["init", "--roles", "--role-prefix", "storm"]) == 0
+            sql(owner, "CREATE ROLE crew LOGIN", "GRANT storm_writer TO crew")
+            monkeypatch.setenv("ASTRA_DATABASE_URL", owner.replace(f"{server.user}@", "crew@"))
+            yield Blows(server, owner, tmp_path / "spectra")
 
 
 @pytest.mark.postgres
-def test_after_a_small_storm_every_spectrum_has_one_row(own_server, tmp_path):
-    broken = _survey(tmp_path, 300)
+def test_after_a_small_storm_every_spectrum_has_one_row(blows, tmp_path):
+    broken = _survey(tmp_path / "spectra", 300)
     storm = Storm(tmp_path, 300, seed=1)
 
-    storm.rage(1.5, [1], own_server.restart)
+    storm.rage(1.5, [blows.restart])
 
     _check(storm, broken)
 
@@ -120,14 +196,16 @@ def test_after_a_small_storm_every_spectrum_has_one_row(own_server, tmp_path):
 @pytest.mark.slow
 @pytest.mark.postgres
 @pytest.mark.parametrize("seed", range(20))
-def test_after_a_storm_every_spectrum_has_one_row(own_server, tmp_path, seed):
-    broken = _survey(tmp_path, 4000)
+def test_after_a_storm_every_spectrum_has_one_row(blows, tmp_path, seed):
+    broken = _survey(tmp_path / "spectra", 4000)
     storm = Storm(tmp_path, 4000, seed)
+    coming = blows.all()
+    storm.random.shuffle(coming)
 
-    storm.rage(0.8, [2, 5], own_server.restart)
+    storm.rage(0.8, coming)
 
     _check(storm, broken)
-    assert storm.kills > 5
+    assert storm.blows == len(coming)
 
 
 @pytest.mark.parametrize(("count", "kills"), [(200, 2), pytest.param(2000, 20, marks=pytest.mark.slow)])

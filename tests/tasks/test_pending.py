@@ -9,7 +9,6 @@ from builders import a_result, a_source, a_spectrum, made_from
 
 from astra import task
 from astra.database.connection import now
-from astra.errors import UsageError
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Source
 from astra.models.base import upsert
 from astra.pipelines.astronn_dist import astronn_dist
@@ -18,7 +17,6 @@ from astra.tasks.pending import (
     Selection,
     count_pending,
     pending_query,
-    sources_of,
     stale_query,
     stream_keys,
 )
@@ -226,47 +224,6 @@ def test_pages_are_disjoint_and_leave_nothing_out(db):
 
     assert sorted(sum(pages, [])) == _pending()
     assert all(pk % 3 == part for part, page in enumerate(pages) for pk in page)
-
-
-def test_a_star_is_found_by_sdss_id_and_by_apogee_id(db):
-    star, other = a_source(sdss_id=42, sdss4_apogee_id="2M00000042+0000000"), a_source()
-    spectrum = a_spectrum(star)
-    a_spectrum(other)
-
-    for name in ("42", "2M00000042+0000000"):
-        assert _pending(sources=sources_of([name])) == [spectrum.spectrum_pk]
-
-
-def test_a_star_of_two_names_is_found_by_the_one_that_only_its_spectra_carry(db):
-    star = a_source(sdss4_apogee_id="A")
-    for name in "ABB":
-        a_spectrum(star, obj=name)
-    a_spectrum(None, obj="C")
-
-    assert sources_of(["B"]) == sources_of(["A"]) == (star.pk,)
-    with pytest.raises(UsageError, match="no star with APOGEE id C"):
-        sources_of(["C"])
-
-
-def test_the_star_that_has_a_name_goes_before_another_one_observed_under_it(db):
-    star, other = a_source(sdss4_apogee_id="A"), a_source()
-    a_spectrum(other, obj="A")
-
-    assert sources_of(["A"]) == (star.pk,)
-
-
-@pytest.mark.parametrize(
-    ("star", "kind"),
-    [
-        ("4711", "sdss_id"),
-        ("9" * 19, "sdss_id"),
-        pytest.param("9" * 5000, "sdss_id", id="5000 digits"),
-        ("2M99999999+9999999", "APOGEE id"),
-    ],
-)
-def test_an_unknown_star_is_an_error_that_names_it(db, star, kind):
-    with pytest.raises(UsageError, match=f"no star with {kind} {star.replace('+', '.')}"):
-        sources_of([star])
 
 
 def test_keys_are_streamed_in_order_and_limited(db):

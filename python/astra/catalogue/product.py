@@ -31,6 +31,5 @@ def find_product(name: str) -> Task:
         return installed[found[0]]
     if found:
         raise UsageError(f"{name} is the product of {' and '.join(found)}: give the name of the task")
-    broken = [each for each in installed if each not in products]
-    known = [*sorted(set(products.values())), *(f"that of {each}, which cannot be loaded" for each in broken)]
-    raise UsageError(f"there is no product {name}{nearest(name, known, 'there is')}")
+    known = [*sorted(set(products.values())), *task_names()]
+    raise UsageError(f"there is no task or product {name}{nearest(name, known)}")

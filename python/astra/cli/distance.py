@@ -29,6 +29,9 @@ class _Device(StrEnum):
     CUDA = "cuda"
 
 
+_Release = StrEnum("_Release", "DR1 DR2 EDR3 DR3 DR4")
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Star:
     """What is known of one star, as ``astra.distance`` takes it."""
@@ -41,7 +44,7 @@ class _Star:
     e_a_k: float | None = option(help="Error of --a-k [mag].")
     plx: float | None = option(help="Parallax of Gaia as published [mas].")
     e_plx: float | None = option(help="Error of --plx [mas].")
-    gaia_release: str | None = option(help="The release of Gaia that --plx is from, e.g. dr3.")
+    gaia_release: _Release | None = option(help="The release of Gaia that --plx is from.")
     ruwe: float | None = option(help="RUWE of Gaia, which says whether its astrometry is fit.")
     g_mag: float | None = option(help="G of Gaia [mag], for the zero-point of the parallax.")
     bp_mag: float | None = option(help="BP of Gaia [mag], for the same.")
@@ -102,6 +105,7 @@ def _check(asked: _Arguments) -> None:
     if len(asked.files) > 1 and (given := specified(asked.star)):
         option = option_name(next(iter(given)))
         raise UsageError(f"{option} is of one star, and there are {len(asked.files)} files: give --catalog")
+    _check_values(specified(asked.star))
     for file in asked.files:
         _check_file(file)
 
@@ -109,6 +113,21 @@ def _check(asked: _Arguments) -> None:
 def _check_file(file: Path) -> None:
     with damage(lambda why: UsageError(f"cannot read {file}: {why}")):
         check_file(file)
+
+
+def _check_values(given: dict[str, Any]) -> None:
+    """Refuse what would count as absent in a header or a table: whoever types a value means it."""
+    from astra.ingest.values import A_K_PER_EBV, RANGES, clean
+
+    for name, value in given.items():
+        column, scale = ("e_ebv", A_K_PER_EBV) if name == "e_a_k" else (name, 1.0)
+        if column in RANGES and clean(column, value / scale) is None:
+            low, high = (scale * limit for limit in RANGES[column])
+            raise UsageError(
+                f"{option_name(name)} {value:g} counts as absent: give a number between {low:g} and {high:g}"
+            )
+    if len({"plx", "e_plx"} & given.keys()) == 1:
+        raise UsageError("--plx and --e-plx: give both, since a parallax counts by its error")
 
 
 def _say(found: "StarDistance") -> None:

@@ -16,6 +16,9 @@ from astra.system.telling import listening
 #: Seconds between two lines of progress where there is no terminal.
 QUIET_S = 30.0
 
+# How often it is looked whether a line is due [s].
+_LOOK_S = 1.0
+
 # Rates are given per second, or per the next of these that makes it a number above 1.
 _UNITS = {"s": 1, "min": 60, "h": 3600}
 
@@ -123,15 +126,28 @@ def stages() -> Iterator[Callable[[str, int, int | None], None]]:
 
 @contextmanager
 def _lines(what: str, parallel: int) -> Iterator[Shown]:
-    last = time.monotonic()
+    last, over, one_at_a_time = time.monotonic(), threading.Event(), threading.Lock()
 
     def show(shown: Shown) -> None:
         nonlocal last
-        if time.monotonic() - last >= QUIET_S:
-            last = time.monotonic()
-            note(f"{what}: " + ", ".join(filter(None, (shown.count(), shown.speed(), shown.left()))))
+        with one_at_a_time:
+            if time.monotonic() - last >= QUIET_S:
+                last = time.monotonic()
+                note(f"{what}: " + ", ".join(filter(None, (shown.count(), shown.speed(), shown.left()))))
 
-    yield Shown(what, parallel, show)
+    def remind() -> None:
+        # A step may take longer than the pause between two lines.
+        while not over.wait(_LOOK_S):
+            show(shown)
+
+    shown = Shown(what, parallel, show)
+    reminder = threading.Thread(target=remind, name="astra-progress", daemon=True)
+    reminder.start()
+    try:
+        yield shown
+    finally:
+        over.set()
+        reminder.join()
 
 
 @contextmanager

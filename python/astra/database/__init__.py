@@ -1,6 +1,7 @@
 """The database: all that differs between SQLite and PostgreSQL.
 
 connection.py      opening it, its clock, transactions, and errors that say who has to act
+sqlite.py          SQLite files, as the place where they lie allows
 sessions.py        what each session of PostgreSQL is set to, and whether it lasts
 reconnecting.py    operations that survive a lost connection
 functions.py       functions that SQLite is given

@@ -1,7 +1,7 @@
 """The one door to the database: connections, its clock, transactions, and errors that say who has to act."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -11,11 +11,10 @@ import peewee
 import psycopg2
 
 from astra.config import Settings, in_a_home, load_settings
-from astra.database.functions import give_functions
 from astra.database.sessions import Sessions
+from astra.database.sqlite import open_sqlite
 from astra.errors import AstraError, ConfigError, DatabaseUnreachable, StorageError, TryAgain
 
-SQLITE_WAIT_S = 60
 # Below SQLite's limit of 32,766 and PostgreSQL's of 65,535 parameters in one statement.
 MAX_PARAMETERS = 30_000
 
@@ -31,38 +30,14 @@ def open_database(
         read_only: Let the database refuse every change.
 
     Raises:
-        ConfigError: The SQLite file does not exist, or is not a database.
+        ConfigError: The SQLite file does not exist, or is not a database; SQLite is too old.
         DatabaseUnreachable: There is no server, the login is refused, or the file cannot be opened.
+        StorageError: The SQLite file cannot be opened without a write that is refused.
     """
     settings = settings or load_settings()
     if (file := sqlite_file(settings)) is not None:
-        return _open_sqlite(file, create, read_only)
+        return open_sqlite(file, create=create, read_only=read_only)
     return _open_postgresql(settings, read_only)
-
-
-def _with_errors_of_peewee(read: Callable[..., Any]) -> Callable[..., Any]:
-    def method(cursor: sqlite3.Cursor, *arguments: Any) -> Any:
-        try:
-            return read(cursor, *arguments)
-        except sqlite3.Error:
-            with peewee.__exception_wrapper__:
-                raise
-
-    return method
-
-
-class _Cursor(sqlite3.Cursor):
-    """Raises peewee's errors for what comes while rows are read, too: peewee sees to the first row alone."""
-
-    fetchone = _with_errors_of_peewee(sqlite3.Cursor.fetchone)
-    fetchmany = _with_errors_of_peewee(sqlite3.Cursor.fetchmany)
-    fetchall = _with_errors_of_peewee(sqlite3.Cursor.fetchall)
-    __next__ = _with_errors_of_peewee(sqlite3.Cursor.__next__)
-
-
-class _SqliteConnection(sqlite3.Connection):
-    def cursor(self, factory: type[sqlite3.Cursor] = _Cursor) -> Any:
-        return super().cursor(factory)
 
 
 class _ConfiguredDatabase(peewee.DatabaseProxy):
@@ -107,39 +82,6 @@ def sqlite_file(settings: Settings) -> Path | None:
 
 def _url(settings: Settings) -> str:
     return settings.database.url.get_secret_value() if settings.database.url else ""
-
-
-def _open_sqlite(file: Path, create: bool, read_only: bool) -> peewee.Database:
-    if file.name == ":memory:":
-        raise ConfigError(
-            "database.path :memory: is gone when a command ends: name a file; in Python, bind models to a "
-            "peewee.SqliteDatabase(':memory:') and make their tables"
-        )
-    if create:
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DatabaseUnreachable(
-                f"cannot make the folder of the database {file}: {error.strerror}; ASTRA_DATABASE_PATH names "
-                "another place"
-            ) from error
-    elif not file.exists():
-        raise ConfigError(f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH")
-    pragmas = {"foreign_keys": 1, "synchronous": "normal"}
-    # As an address, the file is opened for reading alone.
-    name = f"{file.as_uri()}?mode=ro" if read_only else str(file)
-    database = peewee.SqliteDatabase(
-        name, pragmas=pragmas, timeout=SQLITE_WAIT_S, uri=read_only, factory=_SqliteConnection
-    )
-    give_functions(database)
-    try:
-        database.connect()
-    except peewee.OperationalError as error:
-        kind = StorageError if "readonly" in str(error) else DatabaseUnreachable
-        raise kind(f"cannot open the database {file}: {one_line(error)}") from error
-    except peewee.DatabaseError as error:
-        raise ConfigError(f"not a SQLite database: {file} ({one_line(error)})") from error
-    return database
 
 
 def _open_postgresql(settings: Settings, read_only: bool) -> peewee.Database:

@@ -4,7 +4,7 @@ import functools
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -113,11 +113,6 @@ def among(
     return peewee.Expression(column, "IN", peewee.SQL("(SELECT value FROM json_each(?))", [json.dumps(some)]))
 
 
-def next_key(database: peewee.Database) -> str:
-    """SQL to insert as a primary key, so that the database chooses it."""
-    return "DEFAULT" if is_postgresql(database) else "NULL"
-
-
 def differs(database: peewee.Database, one: str, other: str) -> str:
     """SQL for whether two values differ; two that are absent do not."""
     return f"{one} {'IS DISTINCT FROM' if is_postgresql(database) else 'IS NOT'} {other}"
@@ -127,7 +122,7 @@ def differs(database: peewee.Database, one: str, other: str) -> str:
 
 
 def insert_columns(
-    database: peewee.Database, table: str, columns: Mapping[str, list[Any]], conflict: str
+    database: peewee.Database, table: str, columns: Mapping[str, list[Any]], conflict: str = ""
 ) -> list[tuple[Any, ...]]:
     """Insert many rows by few statements.
 
@@ -150,6 +145,39 @@ def insert_columns(
         if cursor.description:
             returned += cursor.fetchall()
     return returned
+
+
+def insert_new(
+    database: peewee.Database, table: str, columns: Mapping[str, list[Any]], returning: Collection[str]
+) -> list[tuple[Any, ...]]:
+    """Insert many rows of which none is there yet, within a transaction of ``writing``.
+
+    Args:
+        database: The database.
+        table: The table, whose primary key the database chooses.
+        columns: As of ``insert_columns``.
+        returning: The columns whose values in the database are wanted.
+
+    Returns:
+        These values, in no particular order.
+    """
+    wanted = _listed(returning)
+    if is_postgresql(database):
+        return insert_columns(database, table, columns, f"RETURNING {wanted}")
+    # RETURNING came with SQLite 3.35. New rows have larger keys, and nobody else writes meanwhile.
+    (last,) = database.execute_sql(f'SELECT COALESCE(MAX(rowid), 0) FROM "{table}"').fetchone()
+    insert_columns(database, table, columns)
+    return database.execute_sql(f'SELECT {wanted} FROM "{table}" WHERE rowid > ?', (last,)).fetchall()
+
+
+def new_keys(database: peewee.Database, table: str, key: str, count: int) -> list[int]:
+    """Insert rows of which only the primary key matters, and give their keys."""
+    if is_postgresql(database):
+        rows = ", ".join(["(DEFAULT)"] * count)
+        found = database.execute_sql(f'INSERT INTO "{table}" ("{key}") VALUES {rows} RETURNING "{key}"')
+    else:
+        found = insert_new(database, table, {key: [None] * count}, [key])
+    return [pk for (pk,) in found]
 
 
 def update_columns(

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import peewee
 
-from astra.database.connection import SQLITE_WAIT_S, bound_to, is_postgresql, now, open_database
+from astra.database.connection import bound_to, is_postgresql, now, open_database
+from astra.database.sqlite import SQLITE_WAIT_S
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 from astra.errors import ConfigError, StorageError
 from astra.models import TABLES, TaskWorker
@@ -139,10 +140,7 @@ def _can_write_soon(database: peewee.Database) -> bool:
     except peewee.OperationalError as error:
         if "locked" in str(error):
             return False
-        raise StorageError(
-            f"{database.database} cannot be written ({error}); check the permissions of the file and of its "
-            "folder, and the disk"
-        ) from error
+        raise StorageError(f"{database.database} cannot be written: {error}") from error
     finally:
         database.execute_sql(f"PRAGMA busy_timeout = {SQLITE_WAIT_S * 1000}")
 

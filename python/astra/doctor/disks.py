@@ -12,6 +12,7 @@ from typing import Any
 from peewee import fn
 
 from astra.database.connection import sqlite_file
+from astra.database.sqlite import refusal, temporary_folder
 from astra.doctor.findings import FAIL, OK, WARN, Finding, Known, guarded
 from astra.errors import AstraError, Interrupted, StorageError
 from astra.models import ApogeeCoaddedSpectrumInApStar
@@ -27,8 +28,8 @@ TIMEOUT_S = 10.0
 #: Below the first a run may run out of space; below the second it should not begin [bytes].
 ENOUGH_SPACE, LEAST_SPACE = 2**30, 100 * 2**20
 
-# The size of the temporary file that is made to try [bytes].
-_TRIED = 2**20
+# What is tried, and given back: by how much a database can grow, and the size of a temporary file [bytes].
+_GROWTH, _TRIED = 16 * 2**20, 2**20
 
 
 def check_spectra(known: Known) -> Iterator[Finding]:
@@ -120,19 +121,19 @@ def _answers(look: Callable[[], None]) -> bool:
 def check_space(known: Known) -> Iterator[Finding]:
     """Whether there is space for a SQLite database, for logs and for temporary files."""
     places = {"logs": Path.cwd()}
-    is_sqlite = known.settings is not None and sqlite_file(known.settings) is not None
-    temporary = {"temporary files": _of_python()} | (
-        {"temporary files of SQLite": _of_sqlite()} if is_sqlite else {}
-    )
+    file = sqlite_file(known.settings) if known.settings else None
+    temporary = {"temporary files": _of_python()}
+    if file:
+        temporary["temporary files of SQLite"] = temporary_folder()
     for what, folder in temporary.items():
         try:
-            with tempfile.TemporaryFile(dir=folder) as file:
-                file.write(bytes(_TRIED))
+            with tempfile.TemporaryFile(dir=folder) as tried:
+                tried.write(bytes(_TRIED))
             places[what] = folder
         except OSError as error:
             said = f"nothing can be written for {what} to {folder} ({error.strerror})"
             yield Finding("space", WARN, said, "make room, or name another folder with TMPDIR")
-    if known.settings and (file := sqlite_file(known.settings)):
+    if file:
         places = {"the database": file.parent} | places
     disks: dict[int, tuple[Path, list[str]]] = {}
     for what, folder in places.items():
@@ -140,6 +141,20 @@ def check_space(known: Known) -> Iterator[Finding]:
             disks.setdefault(os.stat(folder).st_dev, (folder, []))[1].append(what)
     for folder, kinds in disks.values():
         yield _space(folder, kinds)
+    # macOS has no such call.
+    if file and file.exists() and not refusal(file) and hasattr(os, "posix_fallocate"):
+        yield from _growth(file)
+
+
+def _growth(file: Path) -> Iterator[Finding]:
+    """What forbids a file to grow where there is space: a quota, or a limit on the size of files."""
+    try:
+        with tempfile.TemporaryFile(dir=file.parent) as tried:
+            os.posix_fallocate(tried.fileno(), file.stat().st_size, _GROWTH)
+    except OSError as error:
+        said = f"{file} cannot grow by {_GROWTH / 2**20:.0f} MiB: {error.strerror}"
+        remedy = "make room; look at the quota, and at `ulimit -f`"
+        yield Finding("space", FAIL, said, remedy, StorageError.exit_code)
 
 
 def _of_python() -> Path:
@@ -148,14 +163,6 @@ def _of_python() -> Path:
         return Path(tempfile.gettempdir())
     except FileNotFoundError:
         return Path(os.environ.get("TMPDIR", "/tmp"))  # noqa: S108 - where it has looked
-
-
-def _of_sqlite() -> Path:
-    """Where SQLite sorts what is too large for its memory: the first that it may write to, full or not."""
-    named = (os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR"))
-    places = filter(None, (*named, "/var/tmp", "/usr/tmp", "/tmp"))  # noqa: S108 - as SQLite has them
-    usable = (each for each in places if os.path.isdir(each) and os.access(each, os.W_OK | os.X_OK))
-    return Path(next(usable, "."))
 
 
 def _space(folder: Path, kinds: list[str]) -> Finding:

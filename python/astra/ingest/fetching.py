@@ -24,7 +24,7 @@ from astra.ingest.records import IngestCounts, Tally
 from astra.ingest.register import register
 from astra.models import ApogeeCoaddedSpectrumInApStar
 from astra.spectra.identity import published, usable_base_dir
-from astra.tasks.pending import sources_of
+from astra.tasks.star_names import sources_of
 
 log = logging.getLogger("astra")
 

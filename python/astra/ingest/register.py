@@ -16,7 +16,7 @@ import peewee
 
 from astra.database.connection import database, moved_on_sql
 from astra.database.locks import changing_inputs
-from astra.database.sql import next_key
+from astra.database.sql import new_keys
 from astra.ingest import precedence
 from astra.ingest.catalogs.catalog import Catalog
 from astra.ingest.precedence import Values
@@ -280,8 +280,4 @@ def sources_by_name(spectra: Iterable[Values]) -> dict[str, int]:
 
 def new_identities(count: int) -> list[int]:
     """The keys of new spectra."""
-    if not count:
-        return []
-    rows = ", ".join([f"({next_key(Spectrum._meta.database)})"] * count)
-    cursor = Spectrum._meta.database.execute_sql(f"INSERT INTO spectrum (pk) VALUES {rows} RETURNING pk")
-    return [pk for (pk,) in cursor.fetchall()]
+    return new_keys(Spectrum._meta.database, "spectrum", "pk", count) if count else []

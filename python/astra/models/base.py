@@ -6,7 +6,7 @@ from typing import Any
 import peewee
 
 from astra.database.connection import database, moved_on_sql
-from astra.database.sql import differs, insert_columns, update_columns
+from astra.database.sql import differs, insert_columns, insert_new, update_columns
 from astra.errors import StorageError
 from astra.models.fields import GeneratedField
 from astra.system.plugins import load_all
@@ -181,8 +181,8 @@ def insert_rows(
     if not rows:
         return []
     columns = {field.column_name: values for field, values in _written(model, rows).items()}
-    wanted = ", ".join(f'"{model._meta.fields[name].column_name}"' for name in returning)
-    return insert_columns(model._meta.database, model._meta.table_name, columns, f"RETURNING {wanted}")
+    wanted = [model._meta.fields[name].column_name for name in returning]
+    return insert_new(model._meta.database, model._meta.table_name, columns, wanted)
 
 
 def update_rows(model: type[BaseModel], rows: Iterable[Mapping[str, Any]], *, key: str) -> None:

@@ -475,7 +475,8 @@ class _Translation:
             return column
         if name.lower() == "null":
             raise _Fault(at, "nothing equals NULL: write IS NULL or IS NOT NULL")
-        raise _Fault(at, f"there is no column {name}{nearest(name, self.columns)}")
+        lists = f"; a text stands in quotes, as '{name}'; `astra tasks show` lists the columns"
+        raise _Fault(at, f"there is no column {name}{nearest(name, self.columns, None) or lists}")
 
     def _number(self, tree: Tree, depth: int) -> _Operand:
         value = _value_of(tree.children[0])

@@ -15,7 +15,7 @@ from astra.models.apogee import ApogeeSpectrum
 from astra.spectra.grid import DETECTORS, wavelength
 from astra.spectra.identity import SIMULATED_FIELD
 from astra.spectra.rectify import rectify, seen, usable
-from astra.tasks.pending import sources_of
+from astra.tasks.star_names import sources_of
 
 if TYPE_CHECKING:
     from astra.pipelines.astronn_dist.estimating import Model

@@ -5,7 +5,7 @@ ten thousand.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +30,7 @@ _AT_ONCE = 500
 #: Where there are fewer good stars, all that have a luminosity are the others.
 FEWEST = 10
 
-_COLUMNS = ("m_ks_abs", "k_mag", "A_k_mag", "dist", "e_dist", "snr")
+_COLUMNS = ("source_pk", "m_ks_abs", "k_mag", "A_k_mag", "dist", "e_dist", "snr")
 _MOST_BINS, _HEIGHT = 40, 400
 
 
@@ -50,6 +50,11 @@ class Others:
 
     def __len__(self) -> int:
         return len(self.values["m_ks_abs"])
+
+    def without(self, source_pk: int | None) -> "Others":
+        """All but one of them."""
+        others = self.values["source_pk"] != source_pk
+        return replace(self, values={name: column[others] for name, column in self.values.items()})
 
     @property
     def colour(self) -> np.ndarray:
@@ -90,6 +95,7 @@ def _read(keys: list[int]) -> dict[str, np.ndarray]:
 def place(detail: Detail, others: Others) -> dict[str, Any] | None:
     """Figures and shares that put a star among others; ``None`` without a luminosity or others."""
     row, source = detail.summary, detail.source
+    others = others.without(row.source_pk)
     if len(others) < 2 or not np.isfinite(row.m_ks_abs):
         return None
     j_mag = source.j_mag if source else np.nan

@@ -15,7 +15,8 @@ from astra.models.base import BaseModel
 from astra.running.star_list import STAR, read_stars
 from astra.tasks.contract import Fill, Task
 from astra.tasks.installed import is_named
-from astra.tasks.pending import Selection, sources_by_name, sources_of
+from astra.tasks.pending import Selection
+from astra.tasks.star_names import sources_by_name, sources_of
 
 if TYPE_CHECKING:
     from astra.running.arguments import SharedArguments

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from astra.errors import UsageError
 from astra.ingest.tables.table import PIECE, opened, read_errors
+from astra.tasks.star_names import DESIGNATION
 
-#: What names a star: an sdss_id, or an APOGEE id. In lower case a number follows: models are called Apogee….
-STAR = re.compile(r"\d+|(2M|AP)[\w.+-]+|(2m|ap)\d[\w.+-]*")
+#: What names a star: an sdss_id, an APOGEE id, or a designation of 2MASS. In lower case a number follows:
+#: models are called Apogee….
+STAR = re.compile(rf"\d+|(2M|AP)[\w.+-]+|(2m|ap)\d[\w.+-]*|(?i:{DESIGNATION.pattern})")
 
 #: The name of a file that stands for the standard input.
 STDIN = Path("-")
@@ -27,8 +29,8 @@ def read_stars(path: Path) -> list[tuple[str, ...]]:
 
     Args:
         path: A list, with blank lines and comments after ``#``; or a table in any format that catalogues
-            have. ``-`` is a list on the standard input; a pipe that is open
-            already, as of ``<(…)``, is one, too.
+            have. ``-`` is a list on the standard input; a pipe that is open already, as of ``<(…)``, is
+            one, too.
 
     Raises:
         UsageError: The file cannot be read, a line does not name a star, or no line or row does.

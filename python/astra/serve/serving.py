@@ -1,8 +1,9 @@
 """The server: datasette over a database, for the browsers of this machine.
 
 Nothing can be written through it. A SQLite file is opened anew for reading (``mode=ro``): its log is read as
-well, so pages show what a run has just written, and a run neither waits nor fails. ``immutable`` would leave
-the log out, and show damaged pages when it is written back.
+well, so pages show what a run has just written, and a run neither waits nor fails. ``immutable`` leaves the
+log out, and shows damaged pages when it is written back: only a file without one, where none can be made, is
+opened so, and no longer shown when it changes.
 """
 
 import os
@@ -16,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from urllib.parse import quote
 
 import peewee
 import uvicorn
@@ -27,8 +27,9 @@ from datasette.plugins import pm
 from datasette.utils.asgi import Response
 from datasette.utils.sqlite import sqlite3
 
-from astra.database.connection import SQLITE_WAIT_S, described, is_postgresql
+from astra.database.connection import described, is_postgresql
 from astra.database.functions import SQLITE_FUNCTIONS
+from astra.database.sqlite import SQLITE_WAIT_S, address_of, state_of
 from astra.errors import UsageError
 from astra.models.base import BaseModel
 from astra.models.fields import Kind, kind_of
@@ -237,18 +238,24 @@ class _ReadOnly(Database):
 
     def __init__(self, site: Datasette, served: Served) -> None:
         super().__init__(site, path=str(served.path))
+        self._address, self._state = address_of(served.path)
         self._casts = [_cast(name, served.models[name]) for name in sorted(served.views)]
 
     def connect(self, write: bool = False) -> sqlite3.Connection:
         """A connection for one thread; there is none to write."""
-        address = f"file:{quote(self.path)}?mode=ro"
-        made = sqlite3.connect(address, uri=True, check_same_thread=False, timeout=SQLITE_WAIT_S)
+        made = sqlite3.connect(self._address, uri=True, check_same_thread=False, timeout=SQLITE_WAIT_S)
         for name, function in SQLITE_FUNCTIONS.items():
             made.create_function(name, 1, function, deterministic=True)
         for statement in self._casts:
             made.execute(statement)
         self._all_file_connections.append(made)
         return made
+
+    async def execute_fn(self, fn: Callable[[sqlite3.Connection], Any]) -> Any:
+        """What a function finds, unless somebody changes a file that is open as one that nobody changes."""
+        if self._state not in (None, state_of(Path(self.path))):
+            raise sqlite3.OperationalError(f"{self.path} was changed since: start `astra serve` again")
+        return await super().execute_fn(fn)
 
     async def attached_databases(self) -> list[Any]:
         """None: where the views with types are is nobody's business."""

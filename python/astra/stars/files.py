@@ -17,6 +17,8 @@ from astra.ingest.values import clean
 from astra.spectra.apstar import ApStarFile
 from astra.spectra.combined import CombinedSpectrum
 
+_RENAME = "call the column that names the stars by one of these"
+
 
 @dataclass(frozen=True)
 class StarOfFile:
@@ -104,7 +106,7 @@ class Files:
 
     @cached_property
     def _listed(self) -> Catalog | None:
-        return None if self.catalog is None else Catalog(self.catalog, self._tally)
+        return None if self.catalog is None else Catalog(self.catalog, self._tally, remedy=_RENAME)
 
     @cached_property
     def _tally(self) -> Tally:

@@ -13,7 +13,7 @@ from typing import Any
 import peewee
 from peewee import fn
 
-from astra.errors import AstraError, ConfigError, UsageError
+from astra.errors import AstraError, ConfigError
 from astra.models import APOGEE, AstroNNdist, Distance, Source, TaskRun
 from astra.models.base import BaseModel, spectra_of
 from astra.models.explain import flags_set, why_not_clean
@@ -26,7 +26,7 @@ from astra.system.version import version_integer_to_string
 from astra.tasks.conditions import measured_fields
 from astra.tasks.contract import Task
 from astra.tasks.installed import installed_tasks
-from astra.tasks.pending import sources_by_name
+from astra.tasks.star_names import plainly, sources_by_name, unknown
 
 _NAMES = ("sdss_id", "sdss4_apogee_id", "gaia_dr3_source_id")
 _PLACE = ("ra", "dec", "l", "b", "healpix")
@@ -43,9 +43,6 @@ _SPECTRUM = (
     *("v_rad", "e_v_rad", "spectrum_flags"),
 )
 _GAIA_NAME = re.compile(r"(?:gaia\s*)?(?:e?dr3\s*)?(\d+)", re.IGNORECASE)
-_2MASS_NAME = re.compile(r"(?:(?:2mass\s*)?j)?(\d{8}[+-]\d{7})", re.IGNORECASE)
-# Characters that names which are nearly right have in common with it at their beginning.
-_ALIKE = range(12, 3, -2)
 
 
 def known_of(name: str) -> dict[str, Any]:
@@ -84,8 +81,7 @@ def known_of(name: str) -> dict[str, Any]:
 def _found(name: str) -> tuple[list[int], str]:
     """The keys of its sources, and the name of its spectra without a source."""
     plain = name.strip()
-    of_2mass = _2MASS_NAME.fullmatch(plain)
-    for candidate in dict.fromkeys((plain, plain.upper(), *([f"2M{of_2mass[1]}"] if of_2mass else []))):
+    for candidate in dict.fromkeys((plain, plainly(plain))):
         if found := sources_by_name([candidate]).get(candidate):
             return found, candidate
     if gaia := _GAIA_NAME.fullmatch(plain):
@@ -106,19 +102,7 @@ def _found_in_any_case(name: str) -> tuple[list[int], str]:
         spectra = list(model.select(model.source, model.obj).where(fn.LOWER(model.obj) == lowered).tuples())
         if spectra:
             return [pk for pk in dict.fromkeys(pk for pk, _ in spectra) if pk is not None], spectra[0][1]
-    close = _alike(lowered)
-    meant = f"did you mean {' or '.join(close)}?" if close else "ingest its spectra first"
-    raise UsageError(f"no star {name} in the database; {meant}")
-
-
-def _alike(name: str) -> list[str]:
-    """Names that begin in the same way."""
-    for length in _ALIKE:
-        begins = fn.SUBSTR(fn.LOWER(Source.sdss4_apogee_id), 1, length) == name[:length]
-        query = Source.select(Source.sdss4_apogee_id).where(begins).order_by(Source.sdss4_apogee_id)
-        if len(name) >= length and (found := [each for (each,) in query.limit(3).tuples()]):
-            return found
-    return []
+    raise unknown(name)
 
 
 # > What the database has

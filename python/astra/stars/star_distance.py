@@ -142,6 +142,9 @@ class StarDistance:
         """Whether this is the result of one star, and not that of N."""
         return isinstance(self.identity, str)
 
+    def __bool__(self) -> bool:
+        return self.isscalar or len(self) > 0
+
     def __len__(self) -> int:
         return len(self._several("has no length").identity)
 

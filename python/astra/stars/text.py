@@ -56,8 +56,9 @@ def lines_of(star: "StarDistance") -> list[tuple[str, str]]:
         lines.append(("Gaia", _of_gaia(star)))
     lines.append(("to use", _to_use(star)))
     lines.append(("quality", fitness(star)))
-    lines += [("", f"not clean: {reason}") for reason in star.why_not_clean]
-    lines += [("flag", f"{name}: {meaning}") for name, meaning in star.flags.items()]
+    if not star.no_result_reason:  # else the others only follow from it
+        lines += [("", f"not clean: {reason}") for reason in star.why_not_clean]
+        lines += [("flag", f"{name}: {meaning}") for name, meaning in star.flags.items()]
     return lines
 
 
@@ -82,8 +83,8 @@ def remarks(stars: "StarDistance") -> list[tuple[str, str]]:
     """Below a table of rows: of how many stars something is wrong (of one, of which), and what."""
     who: dict[str, list[str]] = {}
     for star in stars:
-        reasons = [star.no_result_reason, *star.flags.values(), *star.why_not_clean]
-        for reason in dict.fromkeys(filter(None, reasons)):
+        others = [*star.flags.values(), *star.why_not_clean]  # which only follow where there is no result
+        for reason in [star.no_result_reason] if star.no_result_reason else dict.fromkeys(others):
             who.setdefault(reason, []).append(name_of(star))
     return [
         (names[0] if len(names) == 1 else f"{len(names):,} stars", reason) for reason, names in who.items()
@@ -153,6 +154,8 @@ def _to_use(star: "StarDistance") -> str:
     if star.best_dist_from:
         dist = _with_range(star.best_dist, star.best_dist_lo, star.best_dist_hi)
         return f"{dist}, from: {star.best_dist_from}"
+    if star.no_result_reason:
+        return "no distance"
     contradict = abs(_plain(star.parallax_pull)) > 5 and not star.flag_bad
     return "no distance: " + ("spectrum and Gaia contradict each other" if contradict else "see the flags")
 

@@ -26,8 +26,9 @@ from astra.system.version import V_ASTRA_MAJOR_MINOR, version_integer_to_string
 from astra.tasks.conditions import measured_fields
 from astra.tasks.contract import Task
 from astra.tasks.inputs import has_other_source, source_changed, spectrum_changed
-from astra.tasks.pending import Selection, joined, pending_query, sources_by_name, sources_of, stale_query
+from astra.tasks.pending import Selection, joined, pending_query, stale_query
 from astra.tasks.pending import with_sources as spectra_with_sources
+from astra.tasks.star_names import sources_by_name, sources_of
 from astra.tasks.withheld import noted_among
 
 #: The states of a spectrum: the first two are what a run takes, and `--dry-run` counts.

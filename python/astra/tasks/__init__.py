@@ -8,6 +8,7 @@ options.py     the options of a task, from the annotations of its parameters
 pending.py     which spectra need a task, as queries
 queries.py     these queries, asked for as upstream Astra does
 skeleton.py    a new package that adds a task, from templates in the folder beside
+star_names.py  stars by the names that people give them
 trials.py      sets of results beside those of production, and how a process enters one
 withheld.py    spectra whose files the system withheld, which later runs try again
 """

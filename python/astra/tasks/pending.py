@@ -12,7 +12,7 @@ selection for each model of a task. No two spectra, of whichever models, have th
 
 import functools
 import operator
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -21,8 +21,6 @@ import peewee
 
 from astra.database.reconnecting import persistent
 from astra.database.sql import among
-from astra.errors import UsageError
-from astra.models import APOGEE
 from astra.models.base import BaseModel
 from astra.models.pipeline import FlaggedOutputModel, PipelineOutputModel, has_result, of_this_version
 from astra.models.source import Source
@@ -33,7 +31,6 @@ from astra.tasks.withheld import is_noted, noted
 if TYPE_CHECKING:
     from astra.tasks.conditions import Condition
 
-_LARGEST_SDSS_ID, _MOST_DIGITS = 2**63 - 1, 19
 # So many are found by an index; of more, a chunk is found sooner in the order of the spectra.
 _FEW_SOURCES = 1000
 
@@ -251,63 +248,6 @@ def anything_pending(selection: Selection) -> bool:
 def anything_to_process(selection: Selection) -> bool:
     """Whether a spectrum is pending, or, in a selection of withheld ones, is to be tried again."""
     return any(pending_query(each).exists() for each in selection.of_each_model())
-
-
-def sources_of(stars: Collection[str]) -> tuple[int, ...] | None:
-    """The sources of stars named by sdss_id (digits) or APOGEE id, also by one that only spectra carry.
-
-    Returns:
-        Their primary keys; ``None`` for no names at all.
-
-    Raises:
-        UsageError: A star is not in the database.
-    """
-    if not stars:
-        return None
-    found = sources_by_name(stars)
-    for star in stars:
-        if star not in found:
-            kind = "sdss_id" if star.isdecimal() else "APOGEE id"
-            raise UsageError(f"no star with {kind} {star} in the database; ingest its spectra first")
-    return tuple(dict.fromkeys(pk for star in stars for pk in found[star]))
-
-
-def sources_by_name(stars: Iterable[str]) -> dict[str, list[int]]:
-    """The sources of any number of stars, by their names as in ``sources_of``; without those not there.
-
-    A name that is not there in lower case is looked for in capitals.
-    """
-    names = set(stars)
-    found = _by_exact_name(names)
-    if capitals := {name: name.upper() for name in names - found.keys() if name != name.upper()}:
-        there = _by_exact_name(set(capitals.values()))
-        found |= {name: there[upper] for name, upper in capitals.items() if upper in there}
-    return found
-
-
-def _by_exact_name(names: set[str]) -> dict[str, list[int]]:
-    texts = {name for name in names if not name.isdecimal()}
-    # SQLite raises on a number that no column can hold, and Python on one of thousands of digits.
-    short = (name for name in names - texts if len(name) <= _MOST_DIGITS)
-    numbers = {name: int(name) for name in short if int(name) <= _LARGEST_SDSS_ID}
-    keys = dict(_named(Source.sdss_id, Source.pk, set(numbers.values())))
-    found = {name: [keys[number]] for name, number in numbers.items() if number in keys}
-    found |= {name: [pk] for name, pk in _named(Source.sdss4_apogee_id, Source.pk, texts)}
-    # A star with two names is stored under one of them.
-    others: dict[str, dict[int, None]] = {}
-    for spectra in APOGEE:
-        for name, pk in sorted(_named(spectra.obj, spectra.source, texts - found.keys())):
-            others.setdefault(name, {})[pk] = None
-    return found | {name: list(pks) for name, pks in others.items()}
-
-
-def _named(name: peewee.Field, key: peewee.Field, names: Collection) -> Iterator[tuple]:
-    """Each of some names that a table has, with the key of its source."""
-    if not names:
-        return iter(())
-    database = name.model._meta.database
-    query = name.model.select(name, key).where(among(database, name, names), key.is_null(False))
-    return query.tuples().iterator()
 
 
 def joined(selection: Selection) -> peewee.ModelSelect:

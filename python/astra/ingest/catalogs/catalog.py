@@ -371,6 +371,7 @@ class Catalog:
         hdu: str | None = None,
         columns: Mapping[str, str] | None = None,
         extinction: Rule = AUTO,
+        remedy: str = "",
     ) -> None:
         """Read the identifiers of a catalogue, and its values if it has only one table of stars.
 
@@ -380,6 +381,7 @@ class Catalog:
             hdu: The number or the name of the table; ``None`` takes the one that lists the stars.
             columns: The names of columns in the file by ours, where the file has other names than are known.
             extinction: Where E(B-V) comes from.
+            remedy: What can be done where no column has identifiers, in place of ``--column``.
 
         Raises:
             UsageError: The file cannot be read, has no column of identifiers, lacks one of ``columns``, or a
@@ -388,7 +390,7 @@ class Catalog:
         self._path, self._tally = Path(path), tally
         self.origin = origin_of_catalog(self._path)
         candidates = star_columns(self._path, tally, hdu, columns, extinction)
-        fitting = with_rows([each for each in candidates if each.has_identifiers()], self._path)
+        fitting = with_rows([each for each in candidates if each.has_identifiers()], self._path, remedy)
         self._is_chosen_of_several = len(candidates) > 1
         self._candidates = list(map(self._listed_in, fitting))
         self._asked, self._listed, self._unlisted = 0, 0, []
