@@ -28,6 +28,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from astra import NO_HOME
+from astra.damage import check_file, check_yaml, damage, reason
 from astra.errors import ConfigError, nearest
 from astra.hiding import hidden, hidden_address, is_address
 
@@ -52,6 +53,9 @@ _OF_OTHERS = re.compile(r"ASTRA_(SHARED|TEST_.+|COMMAND|PRODUCTS|SPECTRA|CATALOG
 #: Where the settings file is, and where upstream Astra has its own, which may hold more than we know.
 OWN_FILE = "~/.config/sdss/astra/astra.yml"
 UPSTREAM_FILES = ("~/.astra/astra.yml", "~/.config/sdss/astra.yml")
+
+# Bytes of a settings file; a real one has a few hundred.
+_LARGEST_FILE = 1 << 20
 
 log = logging.getLogger("astra")
 
@@ -186,8 +190,8 @@ class Settings(_Section):
             raise ValueError(
                 f"no placeholder {{{error.args[0]}}}{nearest(str(error.args[0]), PLACEHOLDERS)}"
             ) from None
-        except (ValueError, IndexError, AttributeError) as error:
-            raise ValueError(f"not a template of a path: {error}") from None
+        except (ValueError, IndexError, AttributeError, MemoryError) as error:
+            raise ValueError(f"not a template of a path: {reason(error)}") from None
         return value
 
     def flat(self) -> Iterator[tuple[str, Any, str]]:
@@ -314,23 +318,17 @@ def apstar_path() -> Path | None:
 def _file() -> _Layer:
     """The layer of the settings file."""
     path = config_file()
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        if os.environ.get(CONFIG_VARIABLE):
-            raise ConfigError(f"settings file not found: {path} (named by {CONFIG_VARIABLE})") from None
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"settings file cannot be read: {path} ({error})") from error
-    except (yaml.YAMLError, ValueError) as error:
-        # Not what its message quotes: a password may stand there.
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        detail = _QUOTED.sub("…", getattr(error, "problem", None) or type(error).__name__)
-        raise ConfigError(
-            f"settings file is not valid YAML: {path}{place} ({detail}); a text with special characters, "
-            "a password for one, stands between single quotes"
-        ) from None
+    text = ""
+    with damage(lambda why: ConfigError(f"settings file cannot be read: {path} ({why})")):
+        try:
+            if str(path) != os.devnull:
+                check_file(path, _LARGEST_FILE)
+                text = path.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            if os.environ.get(CONFIG_VARIABLE):
+                raise ConfigError(f"settings file not found: {path} (named by {CONFIG_VARIABLE})") from None
+            return {}
+    content = _parsed(text, path)
     flat = _of_file({} if content is None else content, path)
     if _is_upstreams(path):
         ignored = [name for name in flat if _field(name) is None]
@@ -338,6 +336,26 @@ def _file() -> _Layer:
         if ignored:
             _say_ignored(path, ", ".join(ignored))
     return {name: (value, f"file {path}") for name, value in flat.items() if value is not None}
+
+
+def _parsed(text: str, path: Path) -> Any:
+    """What YAML stands for; no message quotes it, for a password may stand there."""
+
+    def fault(why: str) -> ConfigError:
+        return ConfigError(f"settings file is not valid YAML: {path}{why}")
+
+    with damage(lambda _: fault(" (a value is none of the kind that its form or its tag says)")):
+        try:
+            check_yaml(text)
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            place = f", line {mark.line + 1}" if mark else ""
+            detail = _QUOTED.sub("…", getattr(error, "problem", None) or type(error).__name__)
+            raise fault(
+                f"{place} ({detail}); a text with special characters, a password for one, stands between "
+                "single quotes"
+            ) from None
 
 
 def _built_in_profiles(file: _Layer) -> _Layer:

@@ -118,7 +118,7 @@ def test_options_go_before_the_catalogue_and_that_before_the_header(distance, fi
     [
         (("--k-mag", "9"), "--k-mag is of one star, and there are 3 files: give --catalog"),
         (("--json", "--csv"), "--json and --csv: give one of them"),
-        (("/nowhere/apStar-dr17-2M00000001+0000001.fits",), "there is no such file"),
+        (("/nowhere/apStar-dr17-2M00000001+0000001.fits",), "No such file or directory"),
     ],
 )
 def test_wrong_usage_is_one_line(distance, files, words, said):

@@ -5,11 +5,20 @@ from datetime import datetime
 import numpy as np
 import pytest
 from astropy.io import fits
-from builders import a_result
+from builders import a_result, write_mwmstar
 
 from astra.database.connection import now
 from astra.ingest.apstar import ingest_apstar
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Spectrum, TaskWithheld
+from astra.ingest.catalog_alone import ingest_catalog
+from astra.ingest.mwmstar import ingest_mwmstar
+from astra.models import (
+    ApogeeCoaddedSpectrumInApStar,
+    ApogeeCombinedSpectrum,
+    AstroNNdist,
+    Source,
+    Spectrum,
+    TaskWithheld,
+)
 from astra.pipelines.astronn_dist import astronn_dist
 from astra.tasks.pending import Selection, count_pending
 
@@ -167,3 +176,57 @@ def test_pixels_that_break_and_are_the_same_again_are_no_change(db, apstar, the_
         ingest_apstar([path])
 
         assert (the_spectrum().pixels_digest, the_spectrum().modified.year) == (known, 2020)
+
+
+# > Texts of headers: no column has a length, but an index of PostgreSQL has one
+
+# Of random characters, since PostgreSQL compresses others.
+LONG = "".join(np.random.default_rng(3).choice(list("abcdefghijklmnopqrstuvwxyz0123456789"), 9000))
+
+
+@pytest.mark.parametrize("keyword", ["FIELD", "OBJID", "TELESCOP", "PH_QUAL"])
+@pytest.mark.parametrize("length", [201, 3000, 9000])
+def test_a_text_that_is_too_long_is_refused_for_its_file_alone(db, apstar, caplog, keyword, length):
+    good = apstar("x/apStar-dr17-2M1.fits", OBJID="2M1")
+    apstar("x/apStar-dr17-2M2.fits", **{"OBJID": "2M2", keyword: LONG[:length]})
+
+    counts = ingest_apstar([good.parent])
+
+    assert (counts.spectra_new, counts.unreadable) == (2, 1)
+    assert sorted(row.obj for row in ApogeeCoaddedSpectrumInApStar.select()) == ["2M1", "2M2"]
+    assert f"damaged: {keyword} has {length:,} characters, more than 200: " in caplog.text
+
+
+@pytest.mark.parametrize("where", ["card", "column"])
+def test_in_an_mwmstar_file_too(db, tmp_path, caplog, where):
+    write_mwmstar(tmp_path / "mwmStar-0.6.0-1.fits", {"sdss_id": 1}, header={"SDSS_ID": 1})
+    row, cards = ({"obj": LONG}, {}) if where == "column" else ({}, {"APOGEEID": LONG})
+    write_mwmstar(tmp_path / "mwmStar-0.6.0-2.fits", {"sdss_id": 2, **row}, header={"SDSS_ID": 2, **cards})
+
+    counts = ingest_mwmstar(tmp_path)
+
+    assert (counts.spectra_new, counts.unreadable) == (1, 1)
+    assert ApogeeCombinedSpectrum.select().count() == 1
+    assert "has 9,000 characters" in caplog.text
+
+
+def test_in_a_table_such_a_text_counts_as_absent_and_that_is_said(db, apstar, table, caplog, the_source):
+    ingest_apstar([apstar("apStar-dr17-2M1.fits", OBJID="2M1")])
+    rows = [{"apogee_id": "2M1", "ph_qual": LONG[:300], "k_mag": 9.5}, {"apogee_id": LONG, "k_mag": 9.0}]
+
+    ingest_catalog(table("t.csv", rows))
+
+    assert (the_source().k_mag, the_source().ph_qual) == (9.5, None)
+    assert "values have more than 200 characters and count as absent" in caplog.text
+
+
+@pytest.mark.parametrize("raw", [b"a\0b", b"a\xff\xfeb", b"a\xed\xa0\x80b", b"a\x1b[31mb"])
+@pytest.mark.parametrize("keyword", ["FIELD", "OBJID", "PH_QUAL"])
+def test_bytes_in_a_header_that_are_no_text_stop_no_batch(db, apstar, keyword, raw):
+    good = apstar("x/apStar-dr17-2M1.fits", OBJID="2M1", PH_QUAL="AAA")
+    bad = apstar("x/apStar-dr17-2M2.fits", **{"OBJID": "2M2", "PH_QUAL": "AAA", keyword: "XXXXXXXX"})
+    bad.write_bytes(bad.read_bytes().replace(b"XXXXXXXX", raw.ljust(8), 1))
+
+    counts = ingest_apstar([good.parent])
+
+    assert counts.spectra_new == Source.select().count() == 2

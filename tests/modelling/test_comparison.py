@@ -162,7 +162,7 @@ def test_the_kinds_add_up_to_all(rows):
     ("content", "message"),
     [
         (None, "no truth.csv in .*: give a folder that `astra simulate` has filled"),
-        ("apogee_id,kind\n2M1,rgb\n", "not the truth of a simulation: .*no column 'snr'"),
+        ("apogee_id,kind\n2M1,rgb\n", "not the truth of a simulation: .*it has no snr"),
         (f"{COLUMNS}\n2M1,rgb,80,far,0\n", "not the truth of a simulation: .*far"),
         (f"{COLUMNS}\n2M1,rgb\n", "not the truth of a simulation"),
         (f'{COLUMNS}\n"' + 2**14 * "2M1,rgb,80,1,0\n", "not the truth of a simulation: .*limit"),
@@ -179,5 +179,5 @@ def test_a_folder_without_the_truth_is_refused(tmp_path, content, message):
 def test_a_truth_that_cannot_be_read_is_refused(tmp_path):
     (tmp_path / "truth.csv").mkdir()
 
-    with pytest.raises(UsageError, match="cannot read .*truth.csv: Is a directory"):
+    with pytest.raises(UsageError, match="not the truth .*truth.csv .not a file, but a folder"):
         compare(tmp_path)

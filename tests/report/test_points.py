@@ -233,7 +233,7 @@ def test_m_ks_is_shown_against_the_labels_of_a_table(db, tmp_path, astra):
 @on_sqlite
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "there is no such file"), ("apogee_id,teff\na,1\n", "it needs the columns teff and logg")],
+    [(None, "No such file or directory"), ("apogee_id,teff\na,1\n", "it needs the columns teff and logg")],
 )
 def test_a_table_without_labels_is_refused_in_one_line(db, tmp_path, astra, content, message):
     a_result(a_spectrum())

@@ -3,13 +3,22 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from builders import N_PIXELS, write_mwmstar
 from clone import with_objid
 from fake_runs import FakeRuns
 from fits_fuzzer import TILINGS, damaged, tiled
 
 from astra.ingest.apstar import ingest_apstar
-from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, Spectrum, TaskWithheld
+from astra.ingest.mwmstar import ingest_mwmstar
+from astra.models import (
+    ApogeeCoaddedSpectrumInApStar,
+    ApogeeCombinedSpectrum,
+    AstroNNdist,
+    Spectrum,
+    TaskWithheld,
+)
 
 # Says at its end how much memory it has had.
 MEASURED = """
@@ -51,6 +60,31 @@ def test_every_damaged_file_has_one_row(db, apstars, tmp_path, seeds):
     assert AstroNNdist.select().count() == Spectrum.select().count() == len(files)
     failed = AstroNNdist.select().where(AstroNNdist.flag_no_result).count()
     assert 0 < failed < len(files)
+    _check(runs)
+
+
+@pytest.mark.slow
+def test_every_spectrum_of_a_damaged_mwmstar_file_that_is_found_has_one_row(db, tmp_path):
+    """A damaged file does not say which spectra it holds, so that not each has one."""
+    folder, seeds = tmp_path / "files", range(1000)
+    for seed in seeds:
+        path = folder / f"mwmStar-0.6.0-{seed + 1}.fits"
+        # Not the same pixels: the mask of one is 0.
+        own = {"sdss_id": seed + 1, "flux": np.full(N_PIXELS, 100.0 + seed % 7)}
+        write_mwmstar(path, own, own | {"telescope": "lco25m"}, header={"SDSS_ID": seed + 1})
+        path.write_bytes(damaged(path.read_bytes(), seed))
+
+    counts = ingest_mwmstar(folder)
+    runs = FakeRuns(tmp_path, MEASURED)
+
+    assert runs.run("--batch-size", "50", timeout=3600) == 0, runs.errors[-3000:]
+    assert counts.seen >= len(seeds)
+    assert 0 < counts.unreadable < len(seeds)
+    assert AstroNNdist.select().count() == ApogeeCombinedSpectrum.select().count() == counts.spectra_new
+    _check(runs)
+
+
+def _check(runs):
     assert TaskWithheld.select().count() == 0
     assert max(row.t_elapsed for row in AstroNNdist.select()) < 5
     assert int(re.search(r"VmHWM:\s*(\d+) kB", runs.errors)[1]) < 1_000_000

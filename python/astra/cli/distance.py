@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from astra.cli.console import examples, note, say, say_json, say_table
 from astra.cli.progress import progress
+from astra.damage import check_file, damage
 from astra.errors import UsageError
 from astra.system.arguments import argument, option, option_name, specified, takes
 from astra.system.printable import in_a_spreadsheet
@@ -110,9 +111,12 @@ def _check(asked: _Arguments) -> None:
         raise UsageError(f"{option} is of one star, and there are {len(asked.files)} files: give --catalog")
     _check_values(specified(asked.star))
     for file in asked.files:
-        if not file.is_file():
-            kind = "it is a folder" if file.is_dir() else "there is no such file"
-            raise UsageError(f"cannot read {file}: {kind}")
+        _check_file(file)
+
+
+def _check_file(file: Path) -> None:
+    with damage(lambda why: UsageError(f"cannot read {file}: {why}")):
+        check_file(file)
 
 
 def _check_values(given: dict[str, Any]) -> None:

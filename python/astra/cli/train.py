@@ -4,6 +4,7 @@ import typer
 
 from astra.cli.console import database_session, note, say
 from astra.cli.progress import stages
+from astra.damage import importing
 from astra.modelling.training.request import Origin, TrainingRequest
 from astra.system.arguments import takes
 
@@ -33,6 +34,9 @@ def astronn_dist(request: TrainingRequest) -> None:
     69 database not reachable, 74 the disk is full, 75 stopped before the end: run again, 78 wrong
     configuration or too few spectra, 130 stopped at once by a second Ctrl-C.
     """
+    with importing("torch"):
+        import torch  # noqa: F401 - all that follows needs it
+
     from astra.modelling.training.report.writing import report_path
     from astra.modelling.training.session import check
 

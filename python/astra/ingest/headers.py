@@ -7,13 +7,13 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from astra.errors import SpectrumError, UsageError
+from astra.errors import SpectrumError, UnreadableSpectrum, UsageError
 from astra.ingest import spellings
 from astra.ingest.extinction import AUTO, Rule, reddening
 from astra.ingest.gaia import with_release
 from astra.ingest.precedence import Values
 from astra.ingest.records import Record
-from astra.ingest.values import clean, inexact
+from astra.ingest.values import MAX_TEXT, clean, inexact
 from astra.spectra.apstar import ApStarFile
 from astra.spectra.identity import RELEASES, FileName, identify, parse_path, stored
 
@@ -81,10 +81,28 @@ def described(
 
 
 def cards_of(header: "Header", path: str) -> Values:
-    """The cards that are known here, by their keywords; ``None`` where one has no value."""
+    """The cards that are known here, by their keywords; ``None`` where one has no value.
+
+    Raises:
+        UnreadableSpectrum: The text of one is longer than any that the survey writes.
+    """
     cards = {keyword: _card(header, keyword) for keyword in _KNOWN.intersection(header)}
+    check_texts(cards, path)
     _warn_of_lost_digits(cards, path)
     return cards
+
+
+def check_texts(values: Values, what: str) -> None:
+    """Refuse a file with a text that is too long, before it is in a batch with others.
+
+    Raises:
+        UnreadableSpectrum: A text has more than ``MAX_TEXT`` characters.
+    """
+    for name, value in values.items():
+        if isinstance(value, str) and len(value) > MAX_TEXT:
+            raise UnreadableSpectrum(
+                f"damaged: {name} has {len(value):,} characters, more than {MAX_TEXT}: {what}"
+            )
 
 
 def star_of(cards: Values, extinction: Rule, gaia_release: str | None = None) -> Values:

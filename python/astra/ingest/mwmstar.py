@@ -15,7 +15,7 @@ from typing import Any
 from astra.errors import SpectrumError
 from astra.ingest.extinction import Rule, RuleName, rule_of
 from astra.ingest.files import FileKind, ingest_files
-from astra.ingest.headers import cards_of, star_of
+from astra.ingest.headers import cards_of, check_texts, star_of
 from astra.ingest.precedence import Values
 from astra.ingest.records import IngestCounts, Record, Tally, stored_rows
 from astra.ingest.register import Spectra
@@ -78,6 +78,8 @@ def _records(path: Path, tally: Tally, extinction: Rule, release: str | None) ->
     try:
         with MwmStarFile.opened(path) as file:
             cards, rows = cards_of(file.header(), text), file.rows()
+            for row in rows:
+                check_texts(row.facts, text)
     except SpectrumError as error:
         log.warning("not registered: %s", error)
         tally.add(seen=1, skipped=1, unreadable=1)

@@ -15,7 +15,7 @@ from astra.ingest.precedence import Values
 from astra.ingest.records import IngestCounts, Tally, stored_rows
 from astra.ingest.register import new_identities, sources_of_names
 from astra.ingest.source_rows import VALUE_COLUMNS, Star, Stars
-from astra.ingest.values import clean, inexact, unreadable
+from astra.ingest.values import clean, inexact, too_long, unreadable
 from astra.models import APOGEE, Source
 from astra.models.base import BaseModel, upsert
 from astra.models.fields import GeneratedField
@@ -135,7 +135,7 @@ def _star_value(name: str, value: Any) -> Any:
     if name not in (*_IDS, *VALUE_COLUMNS):
         raise TypeError(f"Source has no {name!r}")
     known = clean(name, value)
-    if known is None and (unreadable(name, [value]) or inexact(name, [value])):
+    if known is None and any(why(name, [value]) for why in (unreadable, inexact, too_long)):
         raise _refused(Source._meta.fields[name], value)
     return known
 

@@ -85,6 +85,8 @@ INTEGERS = {
     "astrometric_params_solved": (1, _4_BYTES),
     "commissioning": (0, 1),
 }
+#: Characters of the longest text: names of the survey have 30, an index of PostgreSQL takes 2,700 bytes.
+MAX_TEXT = 200
 _DIGITS = re.compile(r"[+-]?\d{1,30}")
 # In a table of results a Ks of 0 means that there is none.
 _ZERO_IS_ABSENT = {"k_mag"}
@@ -123,7 +125,7 @@ def clean_column(name: str, values: Any) -> list[Any]:
             low, high = INTEGERS[name]
             return np.where((values >= low) & (values <= high), values, None).tolist()
         return [_integer(value, INTEGERS[name]) for value in _listed(values)]
-    return [_text(value) for value in _listed(values)]
+    return [None if text is None or len(text) > MAX_TEXT else text for text in map(_text, _listed(values))]
 
 
 def unreadable(name: str, values: Any) -> list[str]:
@@ -133,11 +135,20 @@ def unreadable(name: str, values: Any) -> list[str]:
         name: The column in our tables; a column of text has no such texts.
         values: As for ``clean_column``.
     """
-    is_text = name not in RANGES and name not in INTEGERS
-    if is_text or (isinstance(values, np.ndarray) and values.dtype.kind in "iuf"):
+    if _is_text(name) or (isinstance(values, np.ndarray) and values.dtype.kind in "iuf"):
         return []
     texts = map(_text, _listed(values))
     return [text for text in texts if text is not None and not _is_number(text)]
+
+
+def too_long(name: str, values: Any) -> list[str]:
+    """The beginnings of the texts in a column of text that are too long; arguments as of ``unreadable``."""
+    texts = map(_text, _listed(values)) if _is_text(name) else ()
+    return [f"{text[:40]}…" for text in texts if text is not None and len(text) > MAX_TEXT]
+
+
+def _is_text(name: str) -> bool:
+    return name not in RANGES and name not in INTEGERS
 
 
 def inexact(name: str, values: Any) -> list[str]:

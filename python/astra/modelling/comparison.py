@@ -10,6 +10,7 @@ from statistics import fmean, median
 import numpy as np
 import peewee
 
+from astra.damage import check_file, damage
 from astra.errors import UsageError
 from astra.modelling.simulator import TRUTH
 from astra.modelling.simulator.apstar_cards import FIELD
@@ -175,19 +176,16 @@ def read_truth(path: Path) -> dict[str, Compared]:
         UsageError: There is no truth in the folder, or it is of another form.
     """
     path = path / TRUTH if path.name != TRUTH else path
-    try:
+    with damage(lambda why: UsageError(f"not the truth of a simulation: {path} ({why})")):
+        try:
+            check_file(path)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise UsageError(
+                f"no {path.name} in {path.parent}: give a folder that `astra simulate` has filled"
+            ) from error
         with path.open(newline="", encoding="utf-8") as lines:
             rows = [
                 Compared(row["apogee_id"], row["kind"], *(float(row[name]) for name in _NUMBERS))
                 for row in csv.DictReader(lines)
             ]
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"no {path.name} in {path.parent}: give a folder that `astra simulate` has filled"
-        ) from error
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
-        detail = f"no column {error}" if isinstance(error, KeyError) else error
-        raise UsageError(f"not the truth of a simulation: {path} ({detail})") from error
     return {row.apogee_id: row for row in rows}

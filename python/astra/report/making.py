@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from astra.config import Settings
+from astra.damage import check_file, damage
 from astra.database.connection import database
 from astra.database.sql import snapshot
 from astra.errors import UsageError
@@ -83,8 +84,9 @@ def check(
     for option, given in {"--stars": stars, "--labels": labels}.items():
         if given and (star is not None or task.output_model is not AstroNNdist):
             raise UsageError(f"{option} goes with all results of {astronn_dist.name}: leave it out")
-    if labels is not None and not labels.is_file():
-        raise UsageError(f"--labels {labels}: there is no such file")
+    if labels is not None:
+        with damage(lambda why: UsageError(f"--labels {labels}: {why}")):
+            check_file(labels)
     refuse_to_replace(output, overwrite=overwrite)
     if stars and not overwrite and folder_of(output).exists():
         raise UsageError(f"{folder_of(output)} exists already: give --overwrite, or another --output")

@@ -17,6 +17,8 @@ STAR = re.compile(rf"\d+|(2M|AP)[\w.+-]+|(2m|ap)\d[\w.+-]*|(?i:{DESIGNATION.patt
 #: The name of a file that stands for the standard input.
 STDIN = Path("-")
 
+# Where the files are that a process has open already.
+_OPEN = ("/dev/fd", "/dev/stdin", "/proc/self/fd")
 # Bytes in which the first line of a list is, after its comments.
 _HEAD = 1 << 16
 _NAMES = {"sdss_id", "sdss4_apogee_id", "apogee_id", "obj"}
@@ -27,13 +29,14 @@ def read_stars(path: Path) -> list[tuple[str, ...]]:
 
     Args:
         path: A list, with blank lines and comments after ``#``; or a table in any format that catalogues
-            have. ``-`` is a list on the standard input.
+            have. ``-`` is a list on the standard input; a pipe that is open already, as of ``<(…)``, is
+            one, too.
 
     Raises:
         UsageError: The file cannot be read, a line does not name a star, or no line or row does.
         ConfigError: It needs a package that is not installed.
     """
-    if path == STDIN or is_pipe(path):
+    if path == STDIN or (is_pipe(path) and any(map(path.is_relative_to, _OPEN))):
         with read_errors(path):
             content = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
         stars = _listed(content, path)

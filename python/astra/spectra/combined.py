@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
 
-from astra.errors import MissingSpectrum, SpectrumError, UnreadableSpectrum
+from astra.damage import damage
+from astra.errors import MissingSpectrum, UnreadableSpectrum
 from astra.spectra.content import content_of
 from astra.spectra.fits_structure import Hdu, structure_of
 from astra.system.processes import silenced
@@ -83,12 +84,8 @@ class SpectrumFile:
 @contextmanager
 def faults_of(path: str | Path) -> Iterator[None]:
     """Turn whatever goes wrong with a file into one of the two errors of a spectrum."""
-    try:
-        yield
-    except SpectrumError:
-        raise
-    except MemoryError as error:  # the checks bound what a file asks for: the machine has nothing left
-        raise MissingSpectrum(f"no memory to read it: {path}") from error
-    except Exception as error:  # whatever the bytes make a library do
-        detail = ": ".join(filter(None, [type(error).__name__, " ".join(str(error).split())]))
-        raise UnreadableSpectrum(f"not a readable FITS file: {path} ({detail})") from error
+    with damage(lambda why: UnreadableSpectrum(f"not a readable FITS file: {path} ({why})")):
+        try:
+            yield
+        except MemoryError as error:  # the checks bound what a file asks for: the machine has nothing left
+            raise MissingSpectrum(f"no memory to read it: {path}") from error

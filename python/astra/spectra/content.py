@@ -8,12 +8,12 @@ cannot take it for damage.
 import gzip
 import io
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from astra.damage import unfit
 from astra.errors import MissingSpectrum, UnreadableSpectrum
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -64,12 +64,9 @@ class _SystemFile(io.RawIOBase):
         self._path = path
         self._file: BinaryIO = io.BytesIO()  # for close(), which is called even if nothing was opened
         with self._asked():
-            found = path.stat()
-        # A named pipe would keep us waiting, and a device never ends.
-        if not stat.S_ISREG(found.st_mode):
-            raise UnreadableSpectrum(f"not a file: {path}")
-        if found.st_size > MAX_SIZE:
-            raise UnreadableSpectrum(f"too large: {path} has {found.st_size:,} bytes, more than {MAX_SIZE:,}")
+            why = unfit(path, MAX_SIZE)
+        if why:
+            raise UnreadableSpectrum(f"{why} ({path})")
         with self._asked():
             self._file = path.open("rb", buffering=0)
         self.readable, self.seekable, self.tell = self._file.readable, self._file.seekable, self._file.tell

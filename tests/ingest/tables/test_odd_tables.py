@@ -169,7 +169,7 @@ def test_a_table_that_cannot_be_read_is_refused_on_one_line(tmp_path, what):
 
 def test_what_is_not_a_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
-    for path, reason in ((tmp_path, "Is a directory"), (tmp_path / "pipe.csv", "not a regular file")):
+    for path, reason in ((tmp_path, "a folder"), (tmp_path / "pipe.csv", "a named pipe")):
         with pytest.raises(UsageError, match=f"cannot read the table {path}: .*{reason}"):
             Catalog(path, Tally())
 

@@ -13,13 +13,15 @@ import numpy as np
 
 from astra.errors import UsageError
 from astra.ingest.tables.table import Table, check_unique, length, opened, read_errors
-from astra.spectra.fits_structure import BLOCK, MAX_COLUMNS
+from astra.spectra.fits_structure import BLOCK, CARD, MAX_COLUMNS
 from astra.system.processes import silenced
 
 log = logging.getLogger("astra")
 
 FITS_MAGIC = b"SIMPLE  ="
 _XTENSION = b"XTENSION"
+# 36 cards each: a hundred for each of a thousand columns.
+_MAX_BLOCKS = 2800
 _SCALAR = re.compile(r"1?[LBIJKED]|\d*A.*")
 
 
@@ -101,7 +103,7 @@ def _found(stream: BinaryIO, path: Path, size: int) -> Iterator[FitsTable]:
             return
         stream.seek(place)
         with silenced():
-            header = fits.Header.fromfile(stream)
+            header = fits.Header.fromstring(_header(stream, number))
         start = stream.tell()
         if not 0 <= header.data_size <= size - start:
             claim = f"claims {header.data_size} bytes, {size - start} are there"
@@ -112,6 +114,16 @@ def _found(stream: BinaryIO, path: Path, size: int) -> Iterator[FitsTable]:
             else:
                 yield FitsTable(path, number, header, start)
         place, number = start + header.data_size_padded, number + 1
+
+
+def _header(stream: BinaryIO, number: int) -> bytes:
+    """The blocks of a header, which a library would look for in all that follows if its end is missing."""
+    blocks: list[bytes] = []
+    while len(blocks) < _MAX_BLOCKS and len(block := stream.read(BLOCK)) == BLOCK:
+        blocks.append(block)
+        if any(block[place : place + CARD].rstrip() == b"END" for place in range(0, BLOCK, CARD)):
+            return b"".join(blocks)
+    raise ValueError(f"the header of HDU {number} has no end")
 
 
 def _values(piece: Any, name: str) -> np.ndarray:

@@ -1,12 +1,16 @@
 """Tables in formats that astropy reads as a whole: ECSV, VOTable, and the MRT of the AAS and the CDS."""
 
+import io
+import itertools
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
+from xml.parsers import expat
 
 import numpy as np
 
-from astra.ingest.tables.table import Table, length, read_errors
+from astra.damage import check_yaml
+from astra.ingest.tables.table import Table, length, opened, read_errors
 from astra.system.processes import silenced
 
 
@@ -48,7 +52,33 @@ def memory_tables(path: Path, kind: str) -> list[MemoryTable]:
     """
     with read_errors(path), silenced():
         length(path)
+        _CHECKS.get(kind, lambda _: None)(path)
         return [MemoryTable(number, table) for number, table in enumerate(_read(path, kind), 1)]
+
+
+def _check_ecsv(path: Path) -> None:
+    """Refuse a head of ECSV that is no proper YAML."""
+    with opened(path) as stream, io.TextIOWrapper(stream, "utf-8-sig") as text:
+        head = itertools.takewhile(lambda line: line.startswith("#"), text)
+        check_yaml("".join(line[2:] for line in head if not line.startswith("# %")))
+
+
+def _check_votable(path: Path) -> None:
+    """Refuse a VOTable whose values lie elsewhere: in any file here, or at any address."""
+
+    def begun(name: str, attributes: dict[str, str]) -> None:
+        if name.rpartition(":")[2] == "STREAM" and "href" in attributes:
+            raise ValueError("its values lie elsewhere (STREAM href): save it with the values in it")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = begun
+    with opened(path) as stream:
+        while piece := stream.read(1 << 20):
+            parser.Parse(piece)
+    parser.Parse(b"", True)
+
+
+_CHECKS = {"ascii.ecsv": _check_ecsv, "votable": _check_votable}
 
 
 def _read(path: Path, kind: str) -> list[Any]:

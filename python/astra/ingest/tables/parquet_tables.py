@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from astra.damage import check_yaml, importing
 from astra.ingest.tables.table import Table, check_unique, read_errors
 from astra.system.extras import require
 
@@ -28,7 +29,8 @@ class ParquetTable(Table):
             UsageError: The file cannot be read, or is damaged.
         """
         require("pyarrow", str(path), "parquet", "save it as CSV")
-        from pyarrow import parquet
+        with importing("pyarrow"):
+            from pyarrow import parquet
 
         self._path = path
         with read_errors(path):
@@ -72,6 +74,7 @@ def _units_of_astropy(metadata: Mapping[bytes, bytes], there: Collection[str]) -
         return {}
     from astropy.table.meta import get_header_from_yaml
 
+    check_yaml(text.decode())
     described = get_header_from_yaml(text.decode().splitlines())["datatype"]
     return {each["name"]: str(each["unit"]) for each in described if each["name"] in there and "unit" in each}
 

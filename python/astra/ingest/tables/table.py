@@ -1,6 +1,7 @@
 """A table in a file, whatever its format: the interface of all readers, and how they open a file."""
 
 import gzip
+import os
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -10,8 +11,13 @@ from typing import BinaryIO
 
 import numpy as np
 
-from astra.errors import AstraError, UsageError
+from astra.damage import check_file, damage
+from astra.errors import UsageError
 from astra.spectra.content import GZIP_MAGIC
+
+# Bytes that any compressed file may hold, and how much it may be compressed if it holds more: tables are by 3
+# to 50, by gzip anything can be by 1000.
+_LARGEST, _RATIO = 1 << 28, 100
 
 #: Rows that are in memory with all their columns at a time.
 PIECE = 20_000
@@ -55,9 +61,29 @@ class Table(ABC):
 
 def opened(path: Path) -> BinaryIO:
     """The bytes of a file, or what it holds if it is compressed with gzip."""
+    check_file(path)
     with open(path, "rb") as stream:
         compressed = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-    return gzip.open(path, "rb") if compressed else open(path, "rb")
+    return _Packed(path) if compressed else open(path, "rb")
+
+
+class _Packed(gzip.GzipFile):
+    """The content of a file that is compressed with gzip; not of a small one that would fill the memory."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "rb")
+        self._most = max(_LARGEST, _RATIO * os.path.getsize(path))
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._within(super().read(size))
+
+    def read1(self, size: int = -1) -> bytes:
+        return self._within(super().read1(size))
+
+    def _within(self, content: bytes) -> bytes:
+        if self.tell() > self._most:
+            raise ValueError(f"it unpacks to more than {_RATIO} times its size: unpack it if you trust it")
+        return content
 
 
 def length(path: Path) -> int:
@@ -73,13 +99,8 @@ def length(path: Path) -> int:
 @contextmanager
 def read_errors(path: Path) -> Iterator[None]:
     """Turn any error of a library that reads a file into one line."""
-    try:
+    with damage(lambda why: unreadable(path, why)):
         yield
-    except AstraError:
-        raise
-    except Exception as error:
-        detail = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
-        raise unreadable(path, detail) from error
 
 
 def unreadable(path: Path, why: str) -> UsageError:

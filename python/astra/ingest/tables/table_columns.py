@@ -13,7 +13,15 @@ import numpy as np
 from astra.errors import UsageError
 from astra.ingest import spellings
 from astra.ingest.records import Tally
-from astra.ingest.values import BAILER_JONES, as_numbers, clean_column, inexact, unreadable
+from astra.ingest.values import (
+    BAILER_JONES,
+    MAX_TEXT,
+    as_numbers,
+    clean_column,
+    inexact,
+    too_long,
+    unreadable,
+)
 
 # Fillers of columns in other units than ours, where the range of true values does not identify them.
 _FILLERS = (-9999.0, -9999.99, -999999.0)
@@ -39,11 +47,14 @@ UNITS = {
 _NO_UNIT = {"", "-", "--", "---", "none", "null", "unknown", "[-]"}
 
 
-_UNREADABLE = "%s: column %s: %d of %d values are not numbers and count as absent, e.g. %r"
-_INEXACT = (
+# What is said of values that cannot be used, and how they are found.
+_UNUSABLE = {
+    "%s: column %s: %d of %d values are not numbers and count as absent, e.g. %r": unreadable,
     "%s: column %s: %d of %d values are not written as integers, so digits may be lost: "
-    "they count as absent, e.g. %s"
-)
+    "they count as absent, e.g. %s": inexact,
+    f"%s: column %s: %d of %d values have more than {MAX_TEXT} characters and count as absent, "
+    "e.g. %s": too_long,
+}
 
 
 class ColumnUse(NamedTuple):
@@ -124,7 +135,7 @@ class Columns:
         """
         for name, column in self.names.items():
             absent = piece[column][[value is None for value in found[name]]]
-            for message, chosen in ((_UNREADABLE, unreadable), (_INEXACT, inexact)):
+            for message, chosen in _UNUSABLE.items():
                 unusable = chosen(name, absent)
                 count, rows, example = self._unusable.get((column, message), (0, 0, None))
                 example = example if count or not unusable else unusable[0]

@@ -88,8 +88,6 @@ def label(table: Table) -> str:
 
 def _kind(path: Path) -> str:
     named = _BY_NAME.get(Path(path.name.lower().removesuffix(".gz")).suffix)
-    if path.exists() and not (path.is_file() or path.is_dir()):
-        raise unreadable(path, "not a regular file: write it to one first")
     with read_errors(path), opened(path) as stream:
         start, is_packed = stream.read(_HEAD).removeprefix(_BYTE_ORDER_MARK), isinstance(stream, GzipFile)
     found = next((kind for kind, pattern in _BY_CONTENT.items() if pattern.match(start)), None)

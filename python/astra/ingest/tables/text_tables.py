@@ -5,6 +5,7 @@ file reads it to its end once, so that a damaged one is refused before anything 
 """
 
 import csv
+import functools
 import io
 import itertools
 import logging
@@ -21,6 +22,8 @@ from astra.ingest.tables.text_layout import Layout, fits_into, layout_of, parsed
 
 log = logging.getLogger("astra")
 
+# A line of a thousand columns has 20,000 characters.
+_LONGEST_LINE = 1 << 24
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 # A number with commas: those that can only be decimal commas, and any.
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(e[+-]?\d+)?", re.IGNORECASE)
@@ -132,12 +135,21 @@ class TextTable(Table):
     @contextmanager
     def _text(self) -> Iterator[Iterator[str]]:
         with opened(self._path) as stream, io.TextIOWrapper(stream, self._encoding, newline="") as text:
-            yield text
+            yield _lines_of(text)
 
     @contextmanager
     def _rows(self) -> Iterator["_Rows"]:
         with self._text() as text:
             yield _Rows(text, self._path, self._layout)
+
+
+def _lines_of(text: io.TextIOWrapper) -> Iterator[str]:
+    for line in iter(functools.partial(text.readline, _LONGEST_LINE), ""):
+        if len(line) == _LONGEST_LINE:
+            raise ValueError(
+                f"a line has more than {_LONGEST_LINE:,} characters: it is damaged, or not a table"
+            )
+        yield line
 
 
 class _Rows:

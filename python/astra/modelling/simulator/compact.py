@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from astra.errors import ConfigError, UsageError
-from astra.modelling.simulator.simulator import Simulator
+from astra.damage import importing
+from astra.errors import UsageError
+from astra.modelling.simulator.simulator import Simulator, reading
 from astra.modelling.simulator.stars import KINDS, MIX, TEFF, Members, Stars, draw_by_class
 
 #: Written by :func:`fit_compact`.
@@ -100,13 +101,11 @@ def load(path: Path = FILE) -> Simulator:
     Raises:
         ConfigError: The file is not there, or damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    with importing("safetensors"):
+        from safetensors.numpy import load_file
 
-    try:
+    with reading("compact simulator", path, "install astra again"):
         arrays = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ConfigError(f"compact simulator: {path}: {error}; install astra again") from error
     stars, natural = (
         Stars(
             **dict(zip(COLUMNS, arrays[name].T.astype(float), strict=True)),

@@ -1,7 +1,5 @@
 """What a simulation is made from: a population of stars, an emulator of their spectra, and conditions."""
 
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -10,13 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
+from astra.damage import check_file, damage
 from astra.errors import ConfigError, SpectrumError
 from astra.modelling.simulator import MAX_SNR, MIN_SNR
 from astra.modelling.simulator.stars import MIX, Stars
-
-# What numpy, gzip and astropy raise for a file that is absent, damaged, or another one.
-_ERRORS = (OSError, ValueError, LookupError, EOFError, TypeError, AttributeError)
-_ERRORS += (zipfile.BadZipFile, zlib.error, SpectrumError)
 
 
 class Population(Protocol):
@@ -160,8 +155,13 @@ def reading(what: str, path: Path, remedy: str) -> Iterator[None]:
     Raises:
         ConfigError: The file cannot be read, or holds something else.
     """
-    try:
-        yield
-    except _ERRORS as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error or type(error).__name__).split())
-        raise ConfigError(f"{what}: {path}: {reason[:200]}; {remedy}") from error
+
+    def fault(why: str) -> ConfigError:
+        return ConfigError(f"{what}: {path}: {why}; {remedy}")
+
+    with damage(fault):
+        try:
+            check_file(path)
+            yield
+        except SpectrumError as error:
+            raise fault(str(error)) from error

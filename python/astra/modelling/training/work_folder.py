@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from filelock import Timeout
 
+from astra.damage import check_file, damage
 from astra.errors import AstraError, ConfigError, StorageError
 from astra.spectra.grid import N_PIXELS
 from astra.system.atomic import replaced
@@ -87,15 +88,13 @@ def load_checkpoint(path: Path, fingerprint: str) -> dict[str, Any] | None:
         ConfigError: The checkpoint is of another training, or damaged.
     """
     remedy = "remove it to start over, or name another folder"
-    try:
+    with damage(lambda why: ConfigError(f"checkpoint {path}: damaged ({why}); {remedy}")):
+        try:
+            check_file(path)
+        except FileNotFoundError:
+            return None
         read = torch.load(path, map_location="cpu", weights_only=True)
         found, state = read["fingerprint"], read["state"]
-    except FileNotFoundError:
-        return None
-    except Exception as error:  # noqa: BLE001 - of a damaged file, torch raises almost anything
-        reason = " ".join(str(error).split())[:100]
-        message = f"checkpoint {path}: damaged ({type(error).__name__}: {reason}); {remedy}"
-        raise ConfigError(message) from error
     if found != fingerprint:
         raise ConfigError(
             f"checkpoint {path}: of a training with other options, another seed or other examples; {remedy}"

@@ -18,6 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
+from astra.damage import importing
 from astra.errors import ConfigError, UsageError
 from astra.pipelines.astronn_dist.weights.calibration import Calibration, seen_snr
 from astra.pipelines.astronn_dist.weights.files import Weights
@@ -72,7 +73,8 @@ def choose_device(name: str) -> str:
     """
     if name == "cpu" or (name == "auto" and not any(map(os.path.exists, DRIVERS))):
         return "cpu"
-    import torch
+    with importing("torch"):
+        import torch
 
     available = torch.cuda.is_available()
     if name == "cuda" and not available:

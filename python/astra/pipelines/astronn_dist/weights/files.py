@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from astra.damage import check_file, damage, reason
 from astra.errors import ConfigError
 from astra.pipelines.astronn_dist.weights import calibration, formats, missing, validity
 from astra.pipelines.astronn_dist.weights.calibration import Calibration
@@ -45,6 +46,9 @@ SUFFIXES = tuple(READERS)
 
 #: The suffix of our own format, the only one that is written.
 OURS = ".safetensors"
+
+# Bytes of a file; one of ours has 6 MB, and three times as much with the state of an optimiser.
+_LARGEST = 1 << 28
 
 REMEDY = "name others with --weights"
 
@@ -101,7 +105,10 @@ def range_of(path: str | os.PathLike[str]) -> str | None:
     """
     path = Path(path)
     with _faults_of(path), _damage():
-        return _stated_range(formats.read_details(path)) if path.suffix == OURS else None
+        if path.suffix != OURS:
+            return None
+        check_file(path, _LARGEST)
+        return _stated_range(formats.read_details(path))
 
 
 def load_weights(path: str | os.PathLike[str], remedy: str = REMEDY) -> Weights:
@@ -138,7 +145,10 @@ def _identity(path: Path) -> tuple[str, str]:
     if not is_folder and path.suffix not in SUFFIXES:
         raise WrongWeights(f"neither a folder nor a {' or '.join(SUFFIXES)} file")
     try:
-        sha256 = _hash_of([path / name for name in FOLDER_FILES] if is_folder else [path])
+        paths = [path / name for name in FOLDER_FILES] if is_folder else [path]
+        for each in paths:
+            check_file(each, _LARGEST)
+        sha256 = _hash_of(paths)
     except (OSError, ValueError) as error:
         needs = f"; a model folder holds {' and '.join(FOLDER_FILES)}" if is_folder else ""
         raise WrongWeights(reason(error) + needs) from error
@@ -267,12 +277,8 @@ def _stated_range(details: Mapping[str, Any]) -> str | None:
 
 @contextlib.contextmanager
 def _damage() -> Iterator[None]:
-    try:
+    with damage(lambda why: WrongWeights(f"damaged, or of another format ({why})")):
         yield
-    except WrongWeights:
-        raise
-    except Exception as error:  # noqa: BLE001 - of a damaged file, the libraries raise almost anything
-        raise WrongWeights(f"damaged, or of another format ({reason(error)})") from error
 
 
 @contextlib.contextmanager
@@ -290,10 +296,3 @@ def _fault(path: Path, problem: str, remedy: str) -> ConfigError:
 def shown(path: Path) -> str:
     """A path for a message, on one line."""
     return str(path) if str(path).isprintable() else repr(str(path))
-
-
-def reason(error: Exception) -> str:
-    """What an exception says, on one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -9,13 +9,18 @@ import json
 import math
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from astra.damage import importing
+from astra.errors import AstraError
 from astra.system.processes import silenced
+
+if TYPE_CHECKING:
+    import h5py
 
 ARCHITECTURE = "ApogeeDistBCNN"
 
@@ -33,11 +38,14 @@ _ASTRONN_PARAMETERS = {
     "labels_mean": {"output": [0.0], "variance_output": [0.0]},
 }
 
+# Numbers in the largest array, that of dense_1.
+_LARGEST_TENSOR = 7512 * 192
+
 Tensors = Mapping[str, np.ndarray]
 
 
-class WrongWeights(Exception):
-    """The file was read, but does not hold weights of this network."""
+class WrongWeights(AstraError):
+    """A file does not hold weights of this network; who asked for it adds its path and the remedy."""
 
 
 # > Astra checkpoint
@@ -45,7 +53,8 @@ class WrongWeights(Exception):
 
 def read_checkpoint(path: Path) -> tuple[Tensors, Mapping[str, Any]]:
     """Read a PyTorch file with ``model_state_dict``; one that would run code is refused."""
-    import torch
+    with importing("torch"):
+        import torch
 
     if torch.torch_version.TorchVersion(torch.__version__) < SAFE_TORCH:
         raise WrongWeights(
@@ -75,7 +84,8 @@ def read_checkpoint(path: Path) -> tuple[Tensors, Mapping[str, Any]]:
 
 def read_safetensors(path: Path) -> tuple[Tensors, Mapping[str, Any]]:
     """Read what :func:`to_safetensors` wrote."""
-    from safetensors import safe_open
+    with importing("safetensors"):
+        from safetensors import safe_open
 
     details = read_details(path)
     with safe_open(path, framework="numpy") as file:
@@ -84,7 +94,8 @@ def read_safetensors(path: Path) -> tuple[Tensors, Mapping[str, Any]]:
 
 def read_details(path: Path) -> Mapping[str, Any]:
     """What the maker of a ``.safetensors`` file noted in it, without reading its tensors."""
-    from safetensors import safe_open
+    with importing("safetensors"):
+        from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as file:
         text = (file.metadata() or {}).get("astra", "null")
@@ -145,19 +156,51 @@ def _keras_tensors(path: Path) -> Tensors:
 
 def _keras_layers(path: Path) -> dict[str, dict[str, np.ndarray]]:
     """Kernel and bias of each layer that has any."""
-    import h5py
+    with importing("h5py"):
+        import h5py
 
     layers: dict[str, dict[str, np.ndarray]] = {}
-
-    def collect(name: str, item: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(item, h5py.Dataset):
-            layer, *_, variable = name.split("/")
-            layers.setdefault(layer, {})[variable.removesuffix(":0")] = item[()]
-
     with h5py.File(path, "r") as file:
+        _check_links(file)
         # The file of a model, not of weights alone, has them in a group, beside the state of the optimiser.
-        file.get("model_weights", file).visititems(collect)
+        for names, dataset in _datasets(file.get("model_weights", file), set()):
+            layer, *_, variable = names
+            layers.setdefault(layer, {})[variable.removesuffix(":0")] = dataset[()]
     return layers
+
+
+def _datasets(
+    group: "h5py.Group", seen: set[int], above: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], "h5py.Dataset"]]:
+    """The arrays of a group and of those in it, each with the names of its place.
+
+    Whatever would be read from other files, or is larger than any tensor of the network, is refused.
+    """
+    import h5py
+
+    address = h5py.h5o.get_info(group.id).addr
+    if address in seen:
+        raise WrongWeights(f"{'/'.join(above)} is in the file twice")
+    seen.add(address)
+    _check_links(group)
+    for name, item in group.items():
+        names = *above, name
+        if isinstance(item, h5py.Group):
+            yield from _datasets(item, seen, names)
+            continue
+        if item.is_virtual or item.external:
+            raise WrongWeights(f"{'/'.join(names)} is not in the file, but in others: it is refused")
+        if max(item.size, math.prod(item.chunks or ())) > _LARGEST_TENSOR:
+            raise WrongWeights(f"another network: {'/'.join(names)} has the shape {item.shape}")
+        yield names, item
+
+
+def _check_links(group: "h5py.Group") -> None:
+    import h5py
+
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise WrongWeights(f"{name} is a link, which may lead to other files: it is refused")
 
 
 def _numbered(layers: Mapping[str, Any], kind: str) -> list[str]:

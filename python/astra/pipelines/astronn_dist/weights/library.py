@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from astra.config import Settings, expand_path, in_a_home, load_settings
+from astra.damage import reason
 from astra.errors import ConfigError, UsageError, nearest
 from astra.pipelines.astronn_dist.weights import files
-from astra.pipelines.astronn_dist.weights.files import SUFFIXES, Weights, load_weights, reason, shown
+from astra.pipelines.astronn_dist.weights.files import SUFFIXES, Weights, load_weights, shown
 from astra.pipelines.astronn_dist.weights.formats import FOLDER_FILES, WrongWeights
 
 #: The published model below the folder that ``MWM_ASTRA`` names.
@@ -242,7 +243,7 @@ def _listed(path: Path, place: str, chosen: Chosen | None, settings: Settings) -
         facts["sha256"] = files.identify(path)[1]
     try:
         facts["range"] = files.read_weights(path).range
-    except WrongWeights as error:
+    except (ConfigError, WrongWeights) as error:
         facts["fault"] = str(error)
     if place != ELSEWHERE and not _is_found_by_name(path, settings):
         facts["hidden_by"] = _taken(_name(path), settings)
