@@ -25,7 +25,7 @@ OLDEST_PYTHON ?= python3.11
 OLDEST := .venv-oldest/.ready
 # The main job, and what depends most on the libraries.
 CORE := test_main_job.py test_config.py database schema/test_schema.py catalogue/test_formats.py \
-  catalogue/test_readers.py cli/test_small_commands.py cli/test_query.py cli/test_show.py cli/test_status.py \
+  cli/test_small_commands.py cli/test_query.py cli/test_show.py cli/test_status.py \
   cli/test_progress.py ingest/tables ingest/catalogs pipelines/astronn_dist/weights \
   pipelines/astronn_dist/network report/test_page.py serve/test_pages.py spectra status/test_metrics.py stars system
 RUFF := $(VENV)/bin/ruff

@@ -27,14 +27,12 @@ def setup_cfg() -> configparser.ConfigParser:
 
 
 def requirements() -> Iterator[tuple[str, Requirement]]:
-    """Each requirement, after the extra that it belongs to; what is always needed has none, an empty string."""
+    """Each requirement, after the extra that it belongs to: an empty string for what is always needed."""
     config = setup_cfg()
-    for extra, lines in [
-        ("", config["options"]["install_requires"]),
-        *config["options.extras_require"].items(),
-    ]:
-        for line in lines.split("\n"):
-            if line.strip() and not line.startswith("#"):
+    always = config["options"]["install_requires"]
+    for extra, lines in {"": always, **config["options.extras_require"]}.items():
+        for line in lines.splitlines():
+            if line and not line.startswith("#"):
                 yield extra, Requirement(line)
 
 
@@ -60,10 +58,16 @@ def oldest() -> dict[str, str]:
     return bounds() | {"torch": tested()["torch"]}
 
 
+def without_torch() -> list[Requirement]:
+    """What Astra always needs, but for torch."""
+    return [needed for extra, needed in requirements() if not extra and needed.name != "torch"]
+
+
 if __name__ == "__main__":
-    if sys.argv[1:] == ["oldest"]:
-        print(*(f"{name}=={version}" for name, version in oldest().items()), sep="\n")
-    elif sys.argv[1:] == ["without-torch"]:
-        print(*(needed for extra, needed in requirements() if not extra and needed.name != "torch"), sep="\n")
-    else:
-        sys.exit(__doc__)
+    match sys.argv[1:]:
+        case ["oldest"]:
+            print(*(f"{name}=={version}" for name, version in oldest().items()), sep="\n")
+        case ["without-torch"]:
+            print(*without_torch(), sep="\n")
+        case _:
+            sys.exit(__doc__)

@@ -1,6 +1,5 @@
 """What a user installs: the distributions hold the whole package, and the migrations as a part of it."""
 
-import configparser
 import importlib.metadata
 import json
 import os
@@ -11,6 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
+
+from declared import OURS, bounds, oldest, requirements, setup_cfg, tested
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD_INPUTS = ("python", "migrations", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
@@ -50,12 +52,6 @@ def run(*command, **keywords) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False, **keywords)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def setup_cfg() -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(delimiters="=")
-    parser.read(ROOT / "setup.cfg")
-    return parser
 
 
 def test_the_wheel_holds_every_file_of_the_package_and_nothing_else(tree, wheel):
@@ -130,3 +126,21 @@ def test_the_licence_travels_along(wheel):
         texts = [archive.read(name) for name in archive.namelist() if name.endswith("licenses/LICENSE")]
 
     assert texts == [(ROOT / "LICENSE").read_bytes()]
+
+
+def test_each_library_that_users_install_has_one_lower_bound_below_the_version_of_our_own_tests():
+    found = {needed.name: set() for extra, needed in requirements() if extra not in OURS}
+    for _, needed in requirements():
+        if needed.name in found:
+            found[needed.name].add(str(needed.specifier))
+
+    for name, bound in bounds().items():
+        assert Version(bound) <= Version(tested().get(name, bound)), name
+    for name, specifiers in found.items():
+        (specifier,) = specifiers
+        assert ">=" in specifier, name
+
+
+def test_the_oldest_versions_are_those_of_the_bounds_with_the_torch_of_our_own_tests():
+    assert oldest() == bounds() | {"torch": tested()["torch"]}
+    assert oldest()["peewee"] == "4.5"
