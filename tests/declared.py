@@ -2,7 +2,7 @@
 
 python tests/declared.py oldest           constraints: each library at its lower bound, torch as in
                                           constraints.txt
-python tests/declared.py without-torch    requirements: what Astra needs, but for torch
+python tests/declared.py without-torch    requirements: what Astra and its pages need, but for torch
 """
 
 import configparser
@@ -59,8 +59,9 @@ def oldest() -> dict[str, str]:
 
 
 def without_torch() -> list[Requirement]:
-    """What Astra always needs, but for torch."""
-    return [needed for extra, needed in requirements() if not extra and needed.name != "torch"]
+    """What Astra needs for tables, reports and pages, but for torch."""
+    found = [needed for extra, needed in requirements() if extra in ("", "parquet", "report", "serve")]
+    return [needed for needed in found if needed.name != "torch"]
 
 
 if __name__ == "__main__":
