@@ -70,7 +70,10 @@ def answered(answer: Callable[[int], None]) -> Iterator[None]:
 
     thread = threading.Thread(target=listen, name="astra-signals", daemon=True)
     before = signal.set_wakeup_fd(its.fileno(), warn_on_full_buffer=False)
+    # Signals are for the main thread alone, which may hold them.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     thread.start()
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
         yield
     finally:
