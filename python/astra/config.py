@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -344,19 +345,27 @@ def _parsed(text: str, path: Path) -> Any:
     def fault(why: str) -> ConfigError:
         return ConfigError(f"settings file is not valid YAML: {path}{why}")
 
+    with _unquoted(), damage(lambda _: fault(" (a value is none of the kind that its form or its tag says)")):
+        try:
+            check_yaml(text)
+            return yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            place = f", line {mark.line + 1}" if mark else ""
+            detail = _QUOTED.sub("…", getattr(error, "problem", None) or type(error).__name__)
+            raise fault(
+                f"{place} ({detail}); a text with special characters, a password for one, stands between "
+                "single quotes"
+            ) from None
+
+
+@contextmanager
+def _unquoted() -> Iterator[None]:
+    """Let an error go without what it came from, which quotes the text."""
     try:
-        check_yaml(text)
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}" if mark else ""
-        detail = _QUOTED.sub("…", getattr(error, "problem", None) or type(error).__name__)
-        raise fault(
-            f"{place} ({detail}); a text with special characters, a password for one, stands between "
-            "single quotes"
-        ) from None
-    except Exception:  # noqa: BLE001 - not by `damage`, which keeps for --debug what was raised
-        raise fault(" (a value is none of the kind that its form or its tag says)") from None
+        yield
+    except ConfigError as error:
+        raise error from None
 
 
 def _built_in_profiles(file: _Layer) -> _Layer:

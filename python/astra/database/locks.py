@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from astra.database import holding, waiting
 from astra.database.connection import is_postgresql, writing
 from astra.database.sessions import POOLED
-from astra.errors import ConfigError, Interrupted, StorageError
+from astra.errors import ConfigError, Interrupted, StoppedWaiting, StorageError
 from astra.system.locking import locked_file
 from astra.system.signals import draining
 
@@ -103,9 +103,7 @@ def _take_schema(take: Callable[[], bool], holder: Callable[[], str]) -> None:
             log.warning("the schema is being changed by %s: waiting until that is done", holder())
             is_said = True
         if draining.wait(_POLL_S):
-            raise Interrupted(
-                f"stopped while waiting for the schema, which {holder()} is changing; run again to go on"
-            )
+            raise StoppedWaiting(f"the schema, which {holder()} is changing")
 
 
 @contextmanager
