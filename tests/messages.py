@@ -18,6 +18,9 @@ NUMBERS = re.compile(r"\d[\d.:T-]*|SIG[A-Z]+|\"astra_\w+\"")
 # answer to a question about the data, not a fault of the ground that a run stands on.
 _OF_INPUTS = ("ingest", "modelling")
 
+# What a class says before what it is given.
+_BEGUN = {"StoppedWaiting": "stopped while waiting for "}
+
 # Where one part of a message ends and the next one begins.
 _BREAK = re.compile(r"(?=: |; |, | \()")
 
@@ -33,7 +36,8 @@ def messages(package: Path) -> dict[str, list[str]]:
             known = _assigned(function)
             for call in (node for node in ast.walk(function) if isinstance(node, ast.Call) and node.args):
                 if _warns(call.func, room) or _makes(call.func, kinds, known):
-                    texts = [plain(text) for text in _texts(call.args[0], known)]
+                    begun = _BEGUN.get(ast.unparse(call.func), "")
+                    texts = [plain(begun + text) for text in _texts(call.args[0], known)]
                     place = f"{path.relative_to(package)}:{call.lineno}"
                     # A function in another one knows less than that, which comes before it.
                     found.setdefault(place, [text for text in texts if re.search("[a-z]", text)])

@@ -3,8 +3,8 @@
 The rooms, from the ground up; each imports only from those above it in this list:
 
     errors.py    what can go wrong, and who acts on it
-    hiding.py    passwords, which no message and no page shows
     damage.py    what is wrong with a file that was made elsewhere, whichever library reads it
+    hiding.py    passwords, which no message and no page shows
     config.py    the settings in force, and where each comes from
     system/      files written whole, processes, compiled functions, logs
     database/    connections to SQLite and PostgreSQL, and all that differs between the two

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -344,7 +345,7 @@ def _parsed(text: str, path: Path) -> Any:
     def fault(why: str) -> ConfigError:
         return ConfigError(f"settings file is not valid YAML: {path}{why}")
 
-    with damage(lambda _: fault(" (a value is none of the kind that its form or its tag says)")):
+    with _unquoted(), damage(lambda _: fault(" (a value is none of the kind that its form or its tag says)")):
         try:
             check_yaml(text)
             return yaml.safe_load(text)
@@ -356,6 +357,15 @@ def _parsed(text: str, path: Path) -> Any:
                 f"{place} ({detail}); a text with special characters, a password for one, stands between "
                 "single quotes"
             ) from None
+
+
+@contextmanager
+def _unquoted() -> Iterator[None]:
+    """Let an error go without what it came from, which quotes the text."""
+    try:
+        yield
+    except ConfigError as error:
+        raise error from None
 
 
 def _built_in_profiles(file: _Layer) -> _Layer:

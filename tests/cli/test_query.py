@@ -3,14 +3,13 @@
 import csv
 import io
 import json
-import os
 import sys
 from itertools import pairwise
 
 import peewee
 import pytest
 from astropy.table import Table
-from builders import a_result, a_spectrum, on_sqlite
+from builders import on_sqlite
 from numpy.ma import masked
 
 from astra.catalogue import question
@@ -174,19 +173,6 @@ def test_what_cannot_be_answered_is_said_in_one_line(astra, arguments, said):
 
 def test_the_rows_of_a_task_go_by_its_names(m67, rows):
     assert rows("distances") == rows("astronn_dist") == rows("astraAllStarAstroNNdist") == rows()
-
-
-@on_sqlite
-def test_a_reader_that_has_enough_ends_it_quietly(db, monkeypatch, capsys):
-    a_result(a_spectrum(), tag="x" * 100_000)
-    ours, theirs = os.pipe()
-    os.close(ours)
-    monkeypatch.setattr(sys, "stdout", os.fdopen(theirs, "w"))
-
-    assert main(["query", "--columns", "tag", "--csv"]) == 0
-
-    sys.stdout.close()
-    assert capsys.readouterr().err == ""
 
 
 @on_sqlite

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from builders import a_source, a_spectrum, on_sqlite, slow_on_sqlite, write_apstar
+from builders import a_result, a_source, a_spectrum, on_sqlite, slow_on_sqlite, write_apstar
 from fake_runs import SLOW, FakeRuns, wait_for_rows
 
 from astra.database.connection import database
@@ -81,8 +81,13 @@ def test_a_run_measures_all_wherever_its_output_goes(runs, streams):
     assert [run.outcome for run in TaskRun.select()] == ["done"]
 
 
-def test_rows_for_a_reader_that_has_enough_end_quietly(db, tmp_path):
-    line = f"{ASTRA} create astronn_dist --output - --format csv | true; exit ${{PIPESTATUS[0]}}"
+@on_sqlite
+@pytest.mark.parametrize(
+    "command", ["query --columns tag --csv", "query --columns tag --json", "create astronn_dist --output -"]
+)
+def test_rows_for_a_reader_that_has_enough_end_quietly(db, command):
+    a_result(a_spectrum(), tag="x" * 100_000)
+    line = f"{ASTRA} {command} | true; exit ${{PIPESTATUS[0]}}"
 
     done = _shell(line)
 

@@ -210,6 +210,17 @@ def test_in_an_mwmstar_file_too(db, tmp_path, caplog, where):
     assert "has 9,000 characters" in caplog.text
 
 
+def test_a_version_that_is_damaged_is_refused_for_its_file_alone(db, tmp_path, caplog):
+    for number, version in enumerate(("0.6.0", "\x01.6.0", "0.2.0"), start=1):
+        path = tmp_path / f"mwmStar-0.6.0-{number}.fits"
+        write_mwmstar(path, {"sdss_id": number, "v_astra": version}, header={"SDSS_ID": number})
+
+    counts = ingest_mwmstar(tmp_path)
+
+    assert (counts.spectra_new, counts.unreadable) == (1, 2)
+    assert "damaged: its version is '0.2.0', and 0.6.0 in its name: " in caplog.text
+
+
 def test_in_a_table_such_a_text_counts_as_absent_and_that_is_said(db, apstar, table, caplog, the_source):
     ingest_apstar([apstar("apStar-dr17-2M1.fits", OBJID="2M1")])
     rows = [{"apogee_id": "2M1", "ph_qual": LONG[:300], "k_mag": 9.5}, {"apogee_id": LONG, "k_mag": 9.0}]

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from terminal import Terminal
 
-from astra.cli import main
-
 #: Stars that are ingested and measured.
 MEASURED = 22
 
@@ -26,18 +24,23 @@ def measured(once, tmp_path_factory) -> Path:
 
 def _measure(folder: Path) -> None:
     spectra, first = folder / "demo" / "spectra", folder / "first"
-    assert main(["simulate", str(spectra)]) == 0
+    _typed(folder, "simulate", spectra)
     first.mkdir()
     for path in files(folder)[:MEASURED]:
         shutil.copy(path, first)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ASTRA_DATABASE_PATH", str(folder / "my.db"))
-        for words in (
-            ["init"],
-            ["ingest", "apstar", str(first), "--catalog", str(spectra / "targets.csv")],
-            ["run", "astronn_dist"],
-        ):
-            assert main(words) == 0
+    assert any("schema is ready" in line for line in _typed(folder, "init"))
+    ingested = _typed(folder, "ingest", "apstar", first, "--catalog", spectra / "targets.csv")
+    assert any(f"{MEASURED} new" in line for line in ingested), ingested
+    assert any(line.startswith("run 1: done in") for line in _typed(folder, "run", "astronn_dist"))
+
+
+def _typed(folder: Path, *words: object, code: int = 0, width: int = 80) -> list[str]:
+    """What stands in a terminal after a command that ends with this code."""
+    environment = {"ASTRA_DATABASE_PATH": str(folder / "my.db"), "ASTRA_CONFIG": "/dev/null"}
+    size = {"width": width, "height": 60}
+    with Terminal("astra", *words, folder=folder, environment=environment, **size) as terminal:
+        assert terminal.wait() == code, terminal.transcript()
+        return terminal.transcript()
 
 
 def files(folder: Path) -> list[Path]:
@@ -50,10 +53,6 @@ def type_in(request, measured) -> Callable:
     """Types a command in a terminal of 80, then of 200 columns; gives its exit code and what stands there."""
 
     def run(*words: object, code: int = 0) -> list[str]:
-        environment = {"ASTRA_DATABASE_PATH": str(measured / "my.db"), "ASTRA_CONFIG": "/dev/null"}
-        size = {"width": request.param, "height": 60}
-        with Terminal("astra", *words, folder=measured, environment=environment, **size) as terminal:
-            assert terminal.wait() == code, terminal.transcript()
-            return terminal.transcript()
+        return _typed(measured, *words, code=code, width=request.param)
 
     return run

@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from types import SimpleNamespace
@@ -207,6 +208,9 @@ def test_a_second_ctrl_c_stops_at_once_and_loses_the_batch_in_hand_alone(db, toy
 
     def make(spectrum):
         if len(toy.seen) == 3:
+            # The batch before is written meanwhile, and would be in hand until then.
+            while AstroNNdist.select().count() < 2:
+                time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
         return AstroNNdist.from_spectrum(spectrum)

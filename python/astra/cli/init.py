@@ -65,7 +65,7 @@ def init(
     if plan:
         with bound_to(open_database(settings)) as database:
             found = planned(database)
-        say_json(found.as_dict(), "init --plan") if as_json else say(*found.lines())
+        say_json(found.as_dict(), "init --plan") if as_json else say(*"\n".join(found.lines()).split("\n"))
         return
     if roles:
         check_possible(settings, role_prefix)

@@ -220,9 +220,8 @@ def _look_after_them() -> None:
 
 
 def _go() -> None:
-    me = threading.get_ident()
-    while True:
-        time.sleep(_PIECE_S)
+    me, end = threading.get_ident(), threading.Event()
+    while not end.wait(_PIECE_S):
         for thread, statement in list(_now.items()):
             on_postgresql = isinstance(statement.connection, psycopg2.extensions.connection)
             if thread != me and on_postgresql and statement.look() and _now.get(thread) is statement:

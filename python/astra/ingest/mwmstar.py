@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from astra.errors import SpectrumError
+from astra.errors import SpectrumError, UnreadableSpectrum
 from astra.ingest.extinction import Rule, RuleName, rule_of
 from astra.ingest.files import FileKind, ingest_files
 from astra.ingest.headers import cards_of, check_texts, star_of
@@ -80,6 +80,7 @@ def _records(path: Path, tally: Tally, extinction: Rule, release: str | None) ->
             cards, rows = cards_of(file.header(), text), file.rows()
             for row in rows:
                 check_texts(row.facts, text)
+                _check_version(clean("v_astra", row.facts.get("v_astra")), name["v_astra"], text)
     except SpectrumError as error:
         log.warning("not registered: %s", error)
         tally.add(seen=1, skipped=1, unreadable=1)
@@ -107,6 +108,11 @@ def _records(path: Path, tally: Tally, extinction: Rule, release: str | None) ->
         values = dict(star), spectrum, _digest(row)
         found.append(Record(product, stored(Path(text)), sdss_id, *values, name=named))
     return found
+
+
+def _check_version(stated: str | None, named: str, what: str) -> None:
+    if stated not in (None, named, *RELEASES):
+        raise UnreadableSpectrum(f"damaged: its version is {stated!r}, and {named} in its name: {what}")
 
 
 def _digest(row: Row) -> str | None:

@@ -21,7 +21,7 @@ from astra.database.watching import interrupt_all
 from astra.errors import OUT_OF_MEMORY, AstraError, Interrupted
 from astra.hiding import hidden
 from astra.system.plugins import raised
-from astra.system.signals import ENDING, KEYBOARD_INTERRUPT, answered, deliver_signals, draining
+from astra.system.signals import ENDING, KEYBOARD_INTERRUPT, answered, deliver_signals, draining, handle
 
 log = logging.getLogger("astra")
 
@@ -73,7 +73,7 @@ class StopRequest:
         stopping = [
             each for each in ENDING if each == signal.SIGINT or signal.getsignal(each) != signal.SIG_IGN
         ]
-        self._previous = {number: signal.signal(number, self._note) for number in stopping}
+        self._previous = {number: handle(number, self._note) for number in stopping}
         draining.clear()
         self._answering.enter_context(answered(self._answer))
         deliver_signals()
@@ -84,7 +84,7 @@ class StopRequest:
         if self._timer:
             self._timer.cancel()
         for number, handler in self._previous.items():
-            signal.signal(number, handler)
+            handle(number, handler)
         draining.clear()
 
     def end_after(self, seconds: float | None) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 #: Signals that ask a process to end.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -29,20 +30,38 @@ def raise_terminated() -> None:
             signal.signal(number, end)
 
 
+# Signals that wait, and what handles them otherwise. Not the mask of the process: each thread has its own.
+_waiting: list[int] = []
+_handlers: dict[int, Any] = {}
+
+
 def hold_signals() -> None:
     """Let signals wait: until a command can answer them, or because what was done is reported already."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    for number in ENDING:
+        # What is ignored stays so.
+        if number not in _handlers and signal.getsignal(number) != signal.SIG_IGN:
+            _handlers[number] = signal.signal(number, lambda number, _: _waiting.append(number))
+
+
+def handle(number: int, handler: Any) -> Any:
+    """Let a function handle a signal, also where signals wait; gives what has handled it before."""
+    if number not in _handlers:
+        return signal.signal(number, handler)
+    before, _handlers[number] = _handlers[number], handler
+    return before
 
 
 def deliver_signals() -> None:
     """Let those that wait come, and others."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    while _handlers:
+        signal.signal(*_handlers.popitem())
+    while _waiting:
+        signal.raise_signal(_waiting.pop(0))
 
 
 def drop_signals() -> None:
     """Let others come; those that wait were too late."""
-    while signal.sigtimedwait(ENDING, 0) is not None:
-        pass
+    _waiting.clear()
     deliver_signals()
 
 
