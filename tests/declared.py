@@ -46,7 +46,7 @@ def bounds() -> dict[str, str]:
     }
 
 
-def tested() -> dict[str, str]:
+def pinned() -> dict[str, str]:
     """The versions of constraints.txt, by name."""
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pairs = (line.split("==") for line in lines if "==" in line)
@@ -55,7 +55,7 @@ def tested() -> dict[str, str]:
 
 def oldest() -> dict[str, str]:
     """The constraints of `make check-oldest`; what the libraries need themselves is left to them."""
-    return bounds() | {"torch": tested()["torch"]}
+    return bounds() | {"torch": pinned()["torch"]}
 
 
 def without_torch() -> list[Requirement]:
