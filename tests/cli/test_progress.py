@@ -130,7 +130,8 @@ def test_ctrl_c_ends_a_command_that_is_still_loading_what_it_needs_with_a_word(l
     (tmp_path / "sitecustomize.py").write_text(SAYING)
     said = tmp_path / "said"
     environment = {"PYTHONPATH": str(tmp_path), "LOADED": loaded, "SAID": str(said)}
-    with Terminal("astra", "simulate", tmp_path / "stars", "--n", "1000", environment=environment) as terminal:
+    command = ("astra", "simulate", tmp_path / "stars", "--n", "1000")
+    with Terminal(*command, environment=environment) as terminal:
         while not said.exists():
             assert terminal.process.poll() is None
             time.sleep(0.005)
