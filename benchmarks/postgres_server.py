@@ -43,14 +43,14 @@ SETTINGS = {
 }
 
 # The watchdog becomes a child of the server, whose process id `exec` keeps: it blocks until the pipe on
-# descriptor 3 closes, then stops the server (SIGQUIT: nothing is written, as nobody will read it) and removes
-# its files.
+# descriptor 3 closes, then stops the server (SIGQUIT: nothing is written, as nobody will read it; SIGTERM, as
+# PgBouncer does not know the other, and what was started in the background ignores it) and removes its files.
 WATCHED = """
 base=$1; shift
 exec 3<&0
 (
     read -r _ <&3
-    kill -QUIT $$ 2>/dev/null
+    kill -QUIT $$; kill -TERM $$
     while kill -0 $$ 2>/dev/null; do sleep 0.1; done
     rm -rf "$base"
 ) >/dev/null 2>&1 &

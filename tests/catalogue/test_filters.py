@@ -371,7 +371,8 @@ def test_moments_are_utc_unless_they_say_otherwise(survey):
         ("dst < 5", "at character 1: there is no column dst; did you mean dist"),
         (
             "good and qqqq > 1",
-            "at character 10: there is no column qqqq; a text stands in quotes, as 'qqqq'; `astra",
+            "at character 10: there is no column qqqq; a text stands in quotes, as 'qqqq'; all names: "
+            "`astra query TASK --columns all --limit 0 --csv`",
         ),
         ("dist <", "ends too early"),
         ("", "ends too early"),

@@ -194,7 +194,8 @@ def test_the_task_of_this_package_is_called_by_its_name_as_well(astra, other_tas
         (
             ["nonsense"],
             2,
-            f"there is no task or product nonsense; there are {PRODUCT}, astraAllStarGuestResult, ",
+            f"there is no task or product nonsense; there are {PRODUCT}, astraAllStarGuestResult, "
+            "astronn_dist, broken, count_pixels",
         ),
         (["count_pixels", "--names", "dr19"], 2, "DR19 has no names for the results of count_pixels; leave"),
         (["count_pixels", "--where", "good"], 2, "--where: at character 1: there is no column good"),

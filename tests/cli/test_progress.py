@@ -114,10 +114,27 @@ def test_ctrl_c_is_answered_at_once_though_the_main_thread_hears_nothing(db, scr
     assert seconds < 1.0
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.0])
-def test_ctrl_c_ends_a_command_that_is_still_loading_what_it_needs_with_a_word(seconds, tmp_path):
-    with Terminal("astra", "simulate", tmp_path / "stars", "--n", "1000") as terminal:
-        time.sleep(seconds)
+# Python executes it as it starts: a file says that a module is being loaded.
+SAYING = """
+import os, sys
+class Saying:
+    def find_spec(name, path=None, target=None):
+        if name == os.environ["LOADED"]:
+            open(os.environ["SAID"], "w").close()
+sys.meta_path.insert(0, Saying)
+"""
+
+
+@pytest.mark.parametrize("loaded", ["astra.cli", "typer", "numpy"])
+def test_ctrl_c_ends_a_command_that_is_still_loading_what_it_needs_with_a_word(loaded, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(SAYING)
+    said = tmp_path / "said"
+    environment = {"PYTHONPATH": str(tmp_path), "LOADED": loaded, "SAID": str(said)}
+    command = ("astra", "simulate", tmp_path / "stars", "--n", "1000")
+    with Terminal(*command, environment=environment) as terminal:
+        while not said.exists():
+            assert terminal.process.poll() is None
+            time.sleep(0.005)
         terminal.press(CTRL_C)
         code = terminal.wait()
 

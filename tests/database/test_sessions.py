@@ -360,8 +360,8 @@ HOSTILE = {
     "search_path": ("astra", ("public", "pg_catalog, public")),
     "statement_timeout": ("0", ("300ms",)),
     "lock_timeout": ("0", ("20ms",)),
-    "idle_in_transaction_session_timeout": ("0", ("100ms",)),
-    "idle_session_timeout": ("0", ("100ms",)),
+    "idle_in_transaction_session_timeout": ("0", ("2s",)),
+    "idle_session_timeout": ("0", ("2s",)),
     "tcp_keepalives_idle": ("10", ("600",)),
     # Left as they are: nothing depends on them.
     "bytea_output": (None, ("escape",)),

@@ -150,7 +150,7 @@ def test_an_upgrade_gives_way_and_says_to_whom_and_goes_on_when_they_end(db, oth
     # Nothing of ours waits in the way of others.
     other.execute("LOCK TABLE astro_nn_dist IN ACCESS EXCLUSIVE MODE NOWAIT")
     monkeypatch.setattr(waiting, "PATIENCE_S", 60.0)
-    monkeypatch.setattr("time.sleep", lambda seconds: other.connection.rollback())
+    monkeypatch.setattr("tenacity.sleep_using_event", lambda _: lambda seconds: other.connection.rollback())
     assert "0009_versions_of_inputs" in schema.upgrade(db, load_settings()).applied
     (record,) = caplog.records
     assert "idle in transaction" in record.getMessage()

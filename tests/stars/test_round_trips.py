@@ -69,6 +69,9 @@ def test_rows_keep_their_values(again, row):
 
 @pytest.mark.parametrize("kind", ERRORS)
 def test_errors_keep_their_words(again, kind):
-    found = again(kind("what is wrong"))
+    error = kind("what is wrong")
 
-    assert (type(found), str(found)) == (kind, "what is wrong")
+    found = again(error)
+
+    assert (type(found), str(found)) == (kind, str(error))
+    assert "what is wrong" in str(found)

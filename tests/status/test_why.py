@@ -331,7 +331,7 @@ def test_all_tasks_are_asked_and_programs_get_an_object(db, astra):
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (("--why", "2M1"), "no star 2M1 in the database; "),
+        (("--why", "2M1"), "no star 2M1 in the database; ingest its spectra first"),
         (
             ("--why", "7", "--watch"),
             "--why explains one star: give it without --check, --watch and --metrics",

@@ -15,6 +15,7 @@ from typing import Any
 
 import peewee
 
+from astra.damage import unfit
 from astra.database.functions import give_functions
 from astra.database.watching import SQLITE_WAIT_S, piece, repeated
 from astra.errors import ConfigError, DatabaseUnreachable, Interrupted, StorageError
@@ -87,14 +88,17 @@ def _look_at(file: Path, create: bool) -> None:
             ) from error
         if refused := refusal(file):
             raise StorageError(f"cannot write the database {file}: {refused}")
-        return
+        if not file.exists():
+            return
     try:
-        file.stat()
+        why = unfit(file)
     except (FileNotFoundError, NotADirectoryError) as error:
         said = f"no database at {file}: run `astra init` first, or set ASTRA_DATABASE_PATH"
         raise ConfigError(said) from error
     except OSError as error:
         raise DatabaseUnreachable(f"cannot open the database {file}: {error.strerror}") from error
+    if why:
+        raise ConfigError(f"not a SQLite database: {file} ({why})")
 
 
 # > The place of a file

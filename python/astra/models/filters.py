@@ -475,8 +475,10 @@ class _Translation:
             return column
         if name.lower() == "null":
             raise _Fault(at, "nothing equals NULL: write IS NULL or IS NOT NULL")
-        lists = f"; a text stands in quotes, as '{name}'; `astra tasks show` lists the columns"
-        raise _Fault(at, f"there is no column {name}{nearest(name, self.columns, None) or lists}")
+        quoted = f"; a text stands in quotes, as '{name}'"
+        names = "all names: `astra query TASK --columns all --limit 0 --csv`"
+        meant = nearest(name, self.columns, None)
+        raise _Fault(at, f"there is no column {name}{meant or f'{quoted}; {names}'}")
 
     def _number(self, tree: Tree, depth: int) -> _Operand:
         value = _value_of(tree.children[0])
