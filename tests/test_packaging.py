@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from declared import OURS, bounds, oldest, pinned, requirements, setup_cfg
+from declared import OURS, bounds, pinned, requirements, setup_cfg
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD_INPUTS = ("python", "migrations", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
@@ -139,8 +139,3 @@ def test_each_library_that_users_install_has_one_lower_bound_below_the_version_o
     for name, specifiers in found.items():
         (specifier,) = specifiers
         assert ">=" in specifier, name
-
-
-def test_the_oldest_versions_are_those_of_the_bounds_with_the_torch_of_our_own_tests():
-    assert oldest() == bounds() | {"torch": pinned()["torch"]}
-    assert oldest()["peewee"] == "4.5"
