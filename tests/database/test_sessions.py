@@ -15,7 +15,7 @@ from conftest import CI
 from fake_runs import FakeRuns
 
 from astra.config import load_settings
-from astra.database.connection import bound_to, open_database
+from astra.database.connection import bound_to, database, open_database
 from astra.database.reconnecting import persistent
 from astra.database.sessions import Sessions
 from astra.errors import ConfigError
