@@ -363,23 +363,23 @@ def test_a_sqlite_file_that_is_not_there_is_not_made(astra, monkeypatch, tmp_pat
 
 
 OTHER_FILES = {
-    "text": (lambda path: path.write_text("this is no database\n" * 1000), "file is not a database"),
-    "a folder": (Path.mkdir, "not a file, but a folder"),
-    "a named pipe": (os.mkfifo, "not a file, but a named pipe"),
+    "text": (lambda path: path.write_text("this is no database\n" * 1000), "not a SQLite database: {} (file is not a database)"),
+    "a folder": (Path.mkdir, "no database: {} is not a file, but a folder"),
+    "a named pipe": (os.mkfifo, "no database: {} is not a file, but a named pipe"),
 }
 
 
 @pytest.mark.parametrize("command", [("run", "astronn_dist"), ("init",)], ids=" ".join)
 @pytest.mark.parametrize("kind", OTHER_FILES)
 def test_a_file_that_is_no_database_is_refused(astra, monkeypatch, tmp_path, kind, command):
-    make, why = OTHER_FILES[kind]
+    make, said = OTHER_FILES[kind]
     make(tmp_path / "a.db")
     monkeypatch.setenv("ASTRA_DATABASE_PATH", str(tmp_path / "a.db"))
 
     code, _, err = astra(*command)
 
     assert code == 78
-    assert f"not a SQLite database: {tmp_path / 'a.db'} ({why})" in _one_line_error(err)
+    assert said.format(tmp_path / "a.db") in _one_line_error(err)
 
 
 # > Database not reachable: 69

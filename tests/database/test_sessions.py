@@ -15,7 +15,7 @@ from conftest import CI
 from fake_runs import FakeRuns
 
 from astra.config import load_settings
-from astra.database.connection import database, open_database
+from astra.database.connection import bound_to, database, open_database
 from astra.database.reconnecting import persistent
 from astra.database.sessions import Sessions
 from astra.errors import ConfigError
@@ -108,11 +108,10 @@ def test_a_proxy_with_one_session_is_enough_for_one_connection(db, behind, astra
 
 @on_postgresql
 @pytest.mark.parametrize("pool_mode", [None, "session"])
-def test_a_new_session_after_a_lost_one_is_set_up_like_the_first(db, behind, pool_mode, monkeypatch):
+def test_a_new_session_after_a_lost_one_is_set_up_like_the_first(db, behind, pool_mode):
     if pool_mode:
         behind(db.database, pool_mode)
-    with contextlib.closing(open_database(load_settings())) as opened:
-        monkeypatch.setattr(database, "obj", opened)
+    with bound_to(open_database(load_settings())) as opened:
         (pid,) = opened.execute_sql("SELECT pg_backend_pid()").fetchone()
         sql(db.database, f"SELECT pg_terminate_backend({pid})")
         query = "SELECT pg_backend_pid(), current_schema(), current_setting('extra_float_digits')"

@@ -454,7 +454,8 @@ def test_it_is_said_whether_compiled_code_is_kept_and_can_be(monkeypatch, kept, 
 
 
 def test_the_compiled_code_of_a_run_is_read(survey):
-    assert [level for level, *_ in found("compiled")] == ["ok"]
+    # One for each folder; other tests of this process may have loaded functions of others.
+    assert {level for level, *_ in found("compiled")} == {"ok"}
 
 
 @pytest.mark.parametrize(

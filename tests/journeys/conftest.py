@@ -48,7 +48,7 @@ def files(folder: Path) -> list[Path]:
     return sorted((folder / "demo" / "spectra").glob("apStar-*.fits"))
 
 
-@pytest.fixture(params=[80, 200])
+@pytest.fixture(params=[80, pytest.param(200, marks=pytest.mark.slow)])
 def type_in(request, measured) -> Callable:
     """Types a command in a terminal of 80, then of 200 columns; gives its exit code and what stands there."""
 

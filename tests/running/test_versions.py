@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from builders import a_run, a_source, a_spectrum, write_apstar
+from builders import a_run, a_source, a_spectrum, slow_on_sqlite, write_apstar
 from fake_runs import FakeRuns
 
 from astra.database.connection import database
@@ -65,6 +65,7 @@ def _runs(folder: Path, extra: str = "", version: str | None = None) -> FakeRuns
     return FakeRuns(folder, extra, version=version)
 
 
+@slow_on_sqlite
 def test_a_newer_run_waits_for_what_an_older_one_has_in_hand_and_then_measures_it(survey, tmp_path):
     older, newer = _runs(tmp_path / "older", HALTED, OLDER["version"]), _runs(tmp_path / "newer")
     first = older.start()

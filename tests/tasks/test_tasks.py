@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import guests
 import pytest
-from builders import a_source, a_spectrum, write_apstar
+from builders import a_source, a_spectrum, slow_on_sqlite, write_apstar
 
 import astra
 from astra.errors import AstraError, MissingSpectrum, UsageError
@@ -298,6 +298,7 @@ def toy_table(db, with_toy_package):
     assert "made the table guest_result\nastra: error: task 'broken' cannot be loaded" in made.stderr
 
 
+@slow_on_sqlite
 def test_another_package_adds_a_task_with_results_of_its_own(db, with_toy_package, toy_table):
     spectra = [a_spectrum(a_source()) for _ in range(3)]
 
@@ -311,6 +312,7 @@ def test_another_package_adds_a_task_with_results_of_its_own(db, with_toy_packag
     assert _astra("status", "count_pixels").returncode == 0
 
 
+@slow_on_sqlite
 def test_a_broken_package_stops_its_own_task_alone(db, with_toy_package, toy_table):
     ran = _astra("run", "broken")
 
@@ -319,6 +321,7 @@ def test_a_broken_package_stops_its_own_task_alone(db, with_toy_package, toy_tab
     assert _astra("run", "count_pixels").returncode == 0
 
 
+@slow_on_sqlite
 def test_an_option_that_a_task_does_not_have_is_refused(db, with_toy_package):
     ran = _astra("run", "count_pixels", "--weights", "x.pt")
 

@@ -98,7 +98,7 @@ def _look_at(file: Path, create: bool) -> None:
     except OSError as error:
         raise DatabaseUnreachable(f"cannot open the database {file}: {error.strerror}") from error
     if why:
-        raise ConfigError(f"not a SQLite database: {file} ({why})")
+        raise ConfigError(f"no database: {file} is {why}; ASTRA_DATABASE_PATH names a file")
 
 
 # > The place of a file
