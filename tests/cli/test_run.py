@@ -363,7 +363,7 @@ def test_a_sqlite_file_that_is_not_there_is_not_made(astra, monkeypatch, tmp_pat
 
 
 OTHER_FILES = {
-    "text": (lambda path: path.write_text("no database\n" * 1000), "not a SQLite database: {} (file is not a"),
+    "text": (lambda path: path.write_text("no rows\n" * 1000), "not a SQLite database: {} (file is not a"),
     "a folder": (Path.mkdir, "no database: {} is not a file, but a folder"),
     "a named pipe": (os.mkfifo, "no database: {} is not a file, but a named pipe"),
 }
