@@ -146,6 +146,21 @@ class OwnServer(Server):
         self.processes[-1].wait(STARTUP_SECONDS)
         self.processes.append(self.start())
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Within this context it answers nothing, and refuses nothing: the kernel still takes connections."""
+        main = self.processes[-1].pid
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        halted = [main, *map(int, children)]
+        for pid in halted:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in halted:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
 
 @contextlib.contextmanager
 def temporary_server(binaries: Path) -> Iterator[OwnServer]:

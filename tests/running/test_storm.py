@@ -130,6 +130,11 @@ class Blows:
             threading.Timer(4 * self.LASTS_S, process.send_signal, [signal.SIGCONT]).start()
         time.sleep(self.LASTS_S)
 
+    def freeze(self, _: Storm) -> None:
+        """The server does not answer for a while."""
+        with self._server.frozen():
+            time.sleep(self.LASTS_S)
+
     def lock(self, _: Storm) -> None:
         """Another session locks the results, and then the claims."""
         with contextlib.closing(psycopg2.connect(self._owner)) as connection, connection.cursor() as cursor:
@@ -160,7 +165,8 @@ class Blows:
 
     def all(self) -> list[Callable[[Storm], None]]:
         """All of them, and restarts again."""
-        return [self.halt, self.restart, self.lock, self.forbid, self.hide, self.limit, self.restart]
+        lasting = [self.halt, self.freeze, self.lock, self.forbid, self.hide, self.limit]
+        return [*lasting, self.restart, self.restart]
 
     @staticmethod
     def _cut_off() -> list[str]:

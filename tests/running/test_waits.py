@@ -20,18 +20,22 @@ import pytest
 from builders import a_source, a_spectrum, write_apstar
 from fake_runs import FakeRuns
 
+from astra.config import load_settings
 from astra.database import waiting, watching
-from astra.database.connection import is_postgresql
+from astra.database.connection import bound_to, is_postgresql, open_database
 from astra.doctor import checkup
 from astra.models import ApogeeCoaddedSpectrumInApStar, AstroNNdist, TaskClaim, TaskWorker
 from astra.running.ending import reporting
 from astra.running.request import Request
 from astra.running.runner import carry_out, run
 from astra.running.runs import Report
+from astra.schema import upgrade as schema
 from astra.system.locking import locked_file
 from astra.tasks.contract import Provenance, task
 from astra.tasks.pending import Selection
 from astra.trials.making import make_trial
+
+from postgres_server import find_binaries, temporary_server
 
 COUNT = 4
 
@@ -300,6 +304,34 @@ def test_local_workers_stop_as_well_whatever_they_wait_for(db, other, tmp_path):
     other.close()
     assert runs.run() == 0, runs.errors
     assert Counter(row.spectrum_pk for row in AstroNNdist.select()) == Counter(keys)
+
+
+@pytest.mark.slow
+@pytest.mark.postgres
+@pytest.mark.parametrize(("signals", "code"), [([signal.SIGTERM], 75), ([signal.SIGINT] * 2, 130)])
+def test_a_run_stops_though_the_server_is_frozen(monkeypatch, tmp_path, signals, code):
+    with temporary_server(find_binaries()) as server, server.database() as name:
+        monkeypatch.setenv("ASTRA_DATABASE_URL", server.url(name))
+        settings = load_settings()
+        with bound_to(open_database(settings)) as opened:
+            schema.upgrade(opened, settings)
+            path = write_apstar(tmp_path / "apStar-dr17-x.fits")
+            keys = [a_spectrum(a_source(), path).spectrum_pk for _ in range(20)]
+            runs = FakeRuns(tmp_path, SLOW)
+            process = runs.start("--batch-size", "5")
+            _wait_until(lambda: AstroNNdist.select().exists(), 60)
+            with server.frozen():
+                time.sleep(2)
+                for number in signals:
+                    process.send_signal(number)
+                    time.sleep(0.3)
+
+                # A few seconds: what was in hand is to be given back, which nobody answers either.
+                assert process.wait(20) == code, runs.errors
+
+            assert "stopped" in runs.errors
+            assert runs.run() == 0, runs.errors
+            assert Counter(row.spectrum_pk for row in AstroNNdist.select()) == Counter(keys)
 
 
 def test_who_is_in_the_way_is_shown_by_status_and_doctor(db, toy, other, astra, monkeypatch):

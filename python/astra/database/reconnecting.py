@@ -18,8 +18,8 @@ log = logging.getLogger("astra")
 #: The longest time between two attempts [s].
 _LONGEST_WAIT_S = 10.0
 
-# Of a process that is about to stop.
-_FEW_ATTEMPTS = 3
+# Of a process that is about to stop: so many, and two if they take longer than this [s].
+_FEW_ATTEMPTS, _SHORT_S = 3, 2.0
 
 T = TypeVar("T")
 
@@ -38,7 +38,8 @@ def persistent(operation: Callable[[], T]) -> T:
         Interrupted: They were when this process was to stop.
         StorageError: The database refused it.
     """
-    few = tenacity.stop_when_event_set(draining) & tenacity.stop_after_attempt(_FEW_ATTEMPTS)
+    slow = tenacity.stop_after_attempt(2) & tenacity.stop_after_delay(_SHORT_S)
+    few = tenacity.stop_when_event_set(draining) & (tenacity.stop_after_attempt(_FEW_ATTEMPTS) | slow)
     attempts = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(DatabaseUnreachable),
         wait=tenacity.wait_random_exponential(0.2, _LONGEST_WAIT_S),

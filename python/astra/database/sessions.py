@@ -22,6 +22,7 @@ from psycopg2.extensions import POLL_OK, POLL_READ, parse_dsn
 
 from astra.database.watching import WatchedCursor
 from astra.errors import ConfigError, DatabaseUnreachable
+from astra.system.signals import draining
 
 #: What is wrong, and what to do, where a session does not last.
 POOLED = (
@@ -75,6 +76,9 @@ _LEFT = "SELECT source = 'session' FROM pg_catalog.pg_settings WHERE name = 'ext
 # rounds.
 _OTHERS = 3
 _ROUNDS = 5
+# A process that is to stop waits so long for a new session, as the server may be frozen: the least that libpq
+# takes [s].
+_CONNECT_AT_THE_END_S = 2
 # How long to wait for another connection, and for its answer while the first one is answered [s].
 _CONNECT_S = 10.0
 _ANSWER_S = 0.5
@@ -106,6 +110,8 @@ class Sessions(peewee.PostgresqlDatabase):
             self._pinned["default_transaction_read_only"] = "on"
 
     def _connect(self) -> Any:
+        if draining.is_set():
+            self.connect_params["connect_timeout"] = _CONNECT_AT_THE_END_S
         connection = super()._connect()
         try:
             self._prepare(connection)

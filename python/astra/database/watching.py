@@ -5,6 +5,9 @@ thread looks after those who wait for one, asks in another session what is in th
 """
 
 import logging
+import os
+import queue
+import socket
 import sqlite3
 import threading
 import time
@@ -38,6 +41,8 @@ _PIECE_S = 0.1
 _SAY_AFTER_S, _SAY_AGAIN_S = 5.0, 60.0
 # A process that is to stop waits so long for what others will give back soon [s].
 _GRACE_S = 0.3
+# A server that does not say within this time who is in the way is frozen, or cannot be reached [s].
+_ANSWER_S = 1.0
 
 _AN_ANSWER = "an answer of the database"
 
@@ -51,11 +56,13 @@ class Statement:
 
     Attributes:
         ending: Why it is to end before it is done.
+        is_unanswered: The server does not answer at all.
     """
 
     def __init__(self, connection: Any, obstacle: Callable[[], str | None]) -> None:
         self.connection, self._obstacle = connection, obstacle
         self.ending: AstraError | None = None
+        self.is_unanswered = False
         self._started = time.monotonic()
         self._say_at = self._started + _SAY_AFTER_S
         self._end_at: float | None = None
@@ -63,14 +70,16 @@ class Statement:
     def look(self) -> bool:
         """Say what it waits for, if it has waited for long; gives whether it is to end."""
         moment = time.monotonic()
-        if draining.is_set():
+        if self.ending is not None:
+            self._found()
+        elif draining.is_set():
             if self._end_at is None:
                 self._end_at = moment + _GRACE_S
             if moment >= self._end_at:
                 self._end_at = moment + _GRACE_S
-                self.stop(self._obstacle())
+                self.ending = (found := self._found()) and StoppedWaiting(found)
         elif moment >= self._say_at:
-            found, patience = self._obstacle(), load_settings().database.patience
+            found, patience = self._found(), load_settings().database.patience
             self._say_at = moment + (_SAY_AGAIN_S if found else _SAY_AFTER_S)
             if found and self.waited_s() >= patience:
                 self.ending = TryAgain(f"waited {self.waited_s():.0f} s for {found}: see `astra doctor`")
@@ -79,10 +88,19 @@ class Statement:
                 log.warning("waiting for %s (%.0f s so far)", found, self.waited_s())
         return self.ending is not None
 
-    def stop(self, found: str | None) -> None:
-        """Let it end, since this process is to stop and something is in its way."""
-        if found:
-            self.ending = self.ending or StoppedWaiting(found)
+    def _found(self) -> str | None:
+        try:
+            return self._obstacle()
+        except TimeoutError:
+            self.is_unanswered = True
+            return _AN_ANSWER
+
+    def interrupt(self) -> None:
+        """Let it end, whatever it waits for."""
+        self.ending = self.ending or StoppedWaiting(_AN_ANSWER)
+        if isinstance(self.connection, sqlite3.Connection):
+            with suppress(sqlite3.Error):  # it is closed meanwhile
+                self.connection.interrupt()
 
     def waited_s(self) -> float:
         """How long it has taken so far [s]."""
@@ -108,19 +126,16 @@ def _watched(connection: Any, obstacle: Callable[[], str | None]) -> Iterator[St
             _now[thread] = before
 
 
-def interrupt(connection: Any) -> None:
-    """End the query that another thread is waiting for on its connection, if it is."""
-    if connection is not None:
-        end = getattr(connection, "interrupt", None) or connection.cancel
-        with suppress(sqlite3.Error, psycopg2.Error):  # it is closed meanwhile
-            end()
+def interrupt(thread: threading.Thread) -> None:
+    """End the statement that another thread waits for, if it does."""
+    if (statement := _now.get(thread.ident)) is not None:
+        statement.interrupt()
 
 
 def interrupt_all() -> None:
-    """End all queries that threads of this process are waiting for."""
+    """End all statements that threads of this process wait for."""
     for statement in list(_now.values()):
-        statement.stop(_AN_ANSWER)
-        interrupt(statement.connection)
+        statement.interrupt()
 
 
 # > SQLite
@@ -165,6 +180,10 @@ def _writers(connection: sqlite3.Connection) -> str:
 # > PostgreSQL
 
 
+class _Asker(threading.Thread):
+    """Asks in a session of its own who is in the way; nobody looks after what it waits for."""
+
+
 class WatchedCursor(psycopg2.extensions.cursor):
     """A cursor whose statements the thread looks after.
 
@@ -185,16 +204,27 @@ class WatchedCursor(psycopg2.extensions.cursor):
             StoppedWaiting: Others are in the way, and this process is to stop.
             TryAgain: They stayed for longer than the patience of the settings.
         """
+        if isinstance(threading.current_thread(), _Asker):
+            super().execute(query, vars)
+            return
         _look_after_them()
         with _watched(self.connection, self._obstacle) as statement:
             try:
                 super().execute(query, vars)
-            except psycopg2.errors.QueryCanceled as error:
+            except psycopg2.Error as error:
                 if statement.ending is None:
                     raise
                 raise statement.ending from error
 
     def _obstacle(self) -> str | None:
+        answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        _Asker(target=lambda: answers.put(self._ask()), name="astra-asking", daemon=True).start()
+        try:
+            return answers.get(timeout=_ANSWER_S)
+        except queue.Empty:
+            raise TimeoutError from None
+
+    def _ask(self) -> str | None:
         try:
             found = holding.waits(self._database, self.connection.get_backend_pid())
             return found[0].what if found else None
@@ -220,9 +250,20 @@ def _look_after_them() -> None:
 
 
 def _go() -> None:
-    me, end = threading.get_ident(), threading.Event()
+    end = threading.Event()
     while not end.wait(_PIECE_S):
         for thread, statement in list(_now.items()):
             on_postgresql = isinstance(statement.connection, psycopg2.extensions.connection)
-            if thread != me and on_postgresql and statement.look() and _now.get(thread) is statement:
-                interrupt(statement.connection)
+            if on_postgresql and statement.look() and _now.get(thread) is statement:
+                _cancel(statement)
+
+
+def _cancel(statement: Statement) -> None:
+    connection = statement.connection
+    with suppress(psycopg2.Error, OSError):  # it is closed meanwhile
+        if not statement.is_unanswered:
+            connection.cancel()
+            return
+        # A frozen server takes no request to cancel, either; psycopg2 would let no thread go on till then.
+        with socket.socket(fileno=os.dup(connection.fileno())) as end:
+            end.shutdown(socket.SHUT_RDWR)

@@ -4,11 +4,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
 
 import peewee
 
-from astra.database.connection import database
 from astra.database.reconnecting import hang_up
 from astra.database.watching import interrupt
 from astra.errors import AstraError
@@ -42,7 +41,6 @@ class Counting:
         self._task, self._report, self._count, self._limit = task, report, count, limit
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._go, name="astra-counting", daemon=True)
-        self._connection: Any = None
         self._said = False
 
     def __enter__(self) -> Self:
@@ -51,7 +49,7 @@ class Counting:
 
     def __exit__(self, *error: object) -> None:
         self._over.set()
-        interrupt(self._connection)
+        interrupt(self._thread)
         self._thread.join(_END_S)
 
     def _go(self) -> None:
@@ -67,7 +65,6 @@ class Counting:
         """Count, or only if others are at work; gives how long that took [s]."""
         started = time.monotonic()
         try:
-            self._connection = database.connection()
             if not if_others or self._others():
                 done = self._report.tally.done
                 most = None if self._limit is None else max(0, self._limit - done)
@@ -76,7 +73,6 @@ class Counting:
         except (peewee.PeeweeException, AstraError) as error:
             log.debug("what is left cannot be counted now: %s", error)
         finally:
-            self._connection = None
             hang_up()
         return time.monotonic() - started
 
