@@ -27,8 +27,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = KEYBOARD_INTERRUPT
     except MemoryError:
         code = _cannot_begin(OUT_OF_MEMORY, AstraError)
-    except ImportError as error:
-        code = _cannot_begin(f"a part of astra cannot be loaded: {error}; install it again", ConfigError)
+    except (ImportError, OSError, EOFError, SyntaxError, ValueError) as error:
+        said = f"a part of astra cannot be loaded: {type(error).__name__}: {error}; install it again"
+        code = _cannot_begin(said, ConfigError)
     for number in ENDING:
         # It is over: the end of the interpreter takes a moment.
         signal.signal(number, signal.SIG_IGN)

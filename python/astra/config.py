@@ -31,7 +31,7 @@ from pydantic.fields import FieldInfo
 from astra import NO_HOME
 from astra.damage import check_file, check_yaml, damage, reason
 from astra.errors import ConfigError, nearest
-from astra.hiding import hidden, hidden_address, is_address
+from astra.hiding import MASK, hidden, hidden_address, is_address
 
 #: Environment variable of each setting.
 ENVIRONMENT = {
@@ -199,7 +199,7 @@ class Settings(_Section):
         """Every setting in force as ``(name, value, origin)``; secrets are masked."""
         for name, value in _flattened(self.model_dump(by_alias=True)):
             if value is not None:
-                yield name, _shown(value), self.origins.get(name, "default")
+                yield name, _shown(name, value), self.origins.get(name, "default")
 
 
 def known_settings() -> Iterator[tuple[str, FieldInfo]]:
@@ -487,7 +487,7 @@ def _expanded(name: str, value: Any) -> Any:
     return expand_path(value) if is_path and isinstance(value, str | Path) else value
 
 
-def _shown(value: Any) -> Any:
+def _shown(name: str, value: Any) -> Any:
     if isinstance(value, SecretStr):
-        return hidden_address(value.get_secret_value())
+        return hidden_address(value.get_secret_value()) if name.endswith("url") else MASK
     return hidden(value) if isinstance(value, str) else value

@@ -21,6 +21,7 @@ _LOGIN = re.compile(rf"(\b{_SCHEMES_OF_FILES}//)[^\s/]*@", re.IGNORECASE)
 _NAMED = re.compile(
     rf"(pass(?:word|file|wd)\s*[=:]\s*)(?!{re.escape(MASK)}|\s|$).*", re.DOTALL | re.IGNORECASE
 )
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.IGNORECASE)
 _SERVER = r"(?:\[[0-9a-f:.]+\]|[\w.%-]*)(?::\d*)?"
 # The parts of an address of which it is certain where they begin and end.
 _CERTAIN = re.compile(
@@ -48,8 +49,10 @@ def hidden_address(address: str) -> str:
     if re.match(_SCHEMES_OF_FILES, address, re.IGNORECASE):
         return _LOGIN.sub(rf"\g<1>{MASK}@", address)
     scheme, separator, rest = address.partition("://")
-    if (parts := _CERTAIN.fullmatch(rest)) is None or not separator:
-        return (scheme + separator if separator else "") + MASK
+    if not separator or not _SCHEME.fullmatch(scheme):
+        return MASK
+    if (parts := _CERTAIN.fullmatch(rest)) is None:
+        return f"{scheme}://{MASK}"
     login = f"{parts['user']}{':' + MASK if parts['password'] else ''}@" if parts["at"] else ""
     return f"{scheme}://{login}{parts['place']}{'?' + MASK if parts['query'] else ''}"
 

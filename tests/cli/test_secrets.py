@@ -122,6 +122,8 @@ def _printed(way: str, password: str, command: list[str], *, debug: bool) -> str
 @example("QJXZ#Z%XJQ", ["status"], True)
 @example("*QJXZJQX", ["config", "show"], True)
 @example("!QJXZJQX", ["doctor"], False)
+@example("QJXZ://ZXJQ", ["config", "show"], False)
+@example("file:QJXZJQX", ["config", "show", "--json"], False)
 @example("!!float QJXZJQX", ["status"], True)
 @example("!!int QJXZJQX", ["run", "astronn_dist", "--json"], True)
 @example("%QJXZ&J=QX", ["run", "astronn_dist", "--json"], True)

@@ -82,6 +82,16 @@ def test_a_run_measures_all_wherever_its_output_goes(runs, streams):
 
 
 @on_sqlite
+@pytest.mark.parametrize("streams", ["> /dev/full", ">&-"])
+def test_a_run_that_fails_is_not_called_done_because_nobody_reads_its_output(runs, streams):
+    script = AT_IMPORT.replace("MODULE", "'astra.running.loop'").replace("BLOW", "raise RuntimeError('odd')")
+
+    done = _shell(f"{shlex.join([sys.executable, '-c', script, '--json'])} {streams}")
+
+    assert (done.returncode, "internal error: " in done.stderr) == (70, True), done.stderr
+
+
+@on_sqlite
 @pytest.mark.parametrize(
     "command", ["query --columns tag --csv", "query --columns tag --json", "create astronn_dist --output -"]
 )

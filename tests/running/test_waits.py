@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import psycopg2
 import pytest
-from builders import a_source, a_spectrum, write_apstar
+from builders import a_source, a_spectrum, on_postgresql, write_apstar
 from fake_runs import FakeRuns
 
 from astra.config import load_settings
@@ -304,6 +304,27 @@ def test_local_workers_stop_as_well_whatever_they_wait_for(db, other, tmp_path):
     other.close()
     assert runs.run() == 0, runs.errors
     assert Counter(row.spectrum_pk for row in AstroNNdist.select()) == Counter(keys)
+
+
+ENDS = {signal.SIGTERM: 75, signal.SIGHUP: 75, signal.SIGINT: 130}
+
+
+@on_postgresql
+@pytest.mark.parametrize("number", ENDS)
+@pytest.mark.parametrize("words", ["query --limit 1", "ingest apstar files"])
+def test_any_command_that_waits_ends_at_a_signal(db, other, tmp_path, words, number):
+    (tmp_path / "files").mkdir()
+    write_apstar(tmp_path / "files" / "apStar-dr17-2M00000000+0000000.fits")
+    other.take(("LOCK TABLE source IN ACCESS EXCLUSIVE MODE", "", "", ""))
+    command = [sys.executable, "-m", "astra", *words.split()]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'source'::regclass"
+        _wait_until(lambda: db.execute_sql(waits).fetchone(), 60)
+
+        process.send_signal(number)
+        _, err = process.communicate(timeout=ANSWERED_S)
+
+    assert process.returncode == ENDS[number], err
 
 
 @pytest.mark.slow

@@ -285,6 +285,33 @@ def test_roles_can_be_set_up_again_and_after_the_tables(astra, survey, prefix):
     assert sql(survey, query) == [(False, False, False)] * 2
 
 
+def test_an_init_gives_no_rights_on_tables_that_are_no_results(astra, survey, prefix):
+    roles(astra, prefix)
+    sql(survey, "CREATE TABLE jobs (task_pk int)", f"REVOKE ALL ON jobs FROM {prefix}_writer")
+
+    assert astra("init")[0] == 0
+
+    assert sql(survey, f"SELECT has_table_privilege('{prefix}_writer', 'jobs', 'INSERT')") == [(False,)]
+
+
+def test_an_init_that_may_not_set_all_rights_says_who_may(astra, postgres, prefix, monkeypatch):
+    owner, results = f"{prefix}_owner", "task_pk int, spectrum_pk int, run_pk int, v_astra_major_minor int"
+    with postgres.database() as dbname:
+        admin = postgres.url(dbname)
+        sql(
+            admin,
+            f"CREATE ROLE {owner} LOGIN CREATEROLE",
+            f'GRANT CREATE ON DATABASE "{dbname}" TO {owner}',
+        )
+        monkeypatch.setenv("ASTRA_DATABASE_URL", admin.replace(f"{postgres.user}@", f"{owner}@"))
+        assert roles(astra, prefix)[0] == 0
+        sql(admin, f"CREATE TABLE astra.of_others ({results})")
+
+        code, _, err = astra("init")
+
+    assert (code, "let the owner of the tables run: GRANT SELECT, INSERT, UPDATE ON" in err) == (0, True), err
+
+
 def test_what_later_migrations_make_is_readable_and_writable_at_once(astra, survey, become, prefix):
     roles(astra, prefix)
     sql(survey, "CREATE TABLE later (pk bigserial PRIMARY KEY, value int)")

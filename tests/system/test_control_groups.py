@@ -68,6 +68,13 @@ TREES = {
         None,
     ),
     "a space in the name": ("0::/", [("/", "c g", V2)], {"c g/cpu.max": "100000 100000"}, 1, None),
+    "beside a mount without a source": (
+        "0::/",
+        [("/", "nameless", "- tmpfs  rw"), ("/", "cg", V2)],
+        {"cg/cpu.max": "50000 100000"},
+        0.5,
+        None,
+    ),
     "nothing that can be read": ("0::/a", [("/", "cg", V2)], {"cg/a/cpu.max": "nonsense"}, None, None),
 }
 

@@ -35,7 +35,7 @@ from astra.cli.console import colour, ctrl_c_answered, fail, say, say_as_is
 from astra.errors import OUT_OF_MEMORY, AstraError, ConfigError, Interrupted, StorageError, UsageError
 from astra.system.processes import set_up_logging, use_own_cores
 from astra.system.signals import KEYBOARD_INTERRUPT, Terminated, drop_signals
-from astra.system.streams import stdout_lost
+from astra.system.streams import is_of_lost_stdout, stdout_lost
 
 #: The commands, in the order in which the help lists them, and the headings that they stand below.
 COMMANDS = {
@@ -175,7 +175,7 @@ def _carried_out(run: Callable[[], int | None], arguments: list[str]) -> int:
     except Terminated as error:
         return fail(f"stopped before the end ({error}): run again", Interrupted.exit_code)
     except (Exception, SystemExit) as error:
-        if stdout_lost() is not None and not isinstance(error, AstraError):
+        if is_of_lost_stdout(error):
             # Nobody reads any more, which ends what is printed for long; typer exits for this reason.
             return 0
         if isinstance(error, SystemExit):

@@ -18,7 +18,8 @@ import typer
 from astra.errors import UsageError
 from astra.hiding import hidden
 from astra.system.printable import printable
-from astra.system.signals import answered, hold_signals
+from astra.system.signals import ENDING, answered, hold_signals
+from astra.system.streams import ignore_lost_output
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -154,18 +155,18 @@ def database_session(*, read_only: bool = False) -> "Iterator[Settings]":
 
 @contextmanager
 def ctrl_c_answered() -> Iterator[None]:
-    """Where nothing else answers Ctrl-C, end the query that is waited for, and say so if it does not end.
+    """Where nothing else answers a signal, end the query that is waited for, and say so if it does not end.
 
     A command is answered from its beginning, when it loads what it needs.
     """
     is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    if not is_main or signal.getsignal(signal.SIGINT) not in (signal.default_int_handler, signal.SIG_IGN):
         yield
         return
     over = threading.Event()
 
     def answer(number: int) -> None:
-        if number == signal.SIGINT and not over.wait(_PATIENT_S):
+        if number in ENDING and not over.wait(_PATIENT_S):
             note("stopping: waits for the end of the step in hand")
             if watching := sys.modules.get("astra.database.watching"):
                 watching.interrupt_all()
@@ -195,7 +196,9 @@ def reported(report: "Report | SlurmReport", command: str, *, as_json: bool) -> 
                 hold_signals()
     finally:
         if as_json:
-            say_json(report.as_dict(), command)
+            # Where it cannot be printed, what ended this context is raised all the same.
+            with ignore_lost_output():
+                say_json(report.as_dict(), command)
 
 
 def say_sum(found: Mapping[str, Any]) -> None:

@@ -25,8 +25,8 @@ REST_S = 30
 MAX_PARAMETERS = 30_000
 _REST = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
 # Refusals that pass: of a wait for a lock, or a statement, that took too long; a deadlock; a serialization
-# failure.
-_PASSING = ("55P03", "57014", "40")
+# failure; too many connections.
+_PASSING = ("55P03", "57014", "40", "53300")
 
 
 def open_database(
@@ -226,8 +226,9 @@ def translated(error: peewee.PeeweeException, verb: str = "refused") -> AstraErr
     lost = isinstance(error, peewee.InterfaceError) or (
         isinstance(error, peewee.OperationalError) and not isinstance(cause, sqlite3.Error) and not code
     )
-    # 57P: the server is shutting down; 08: connection exception; 25P03: a transaction was idle for long.
-    if lost or code.startswith(("57P", "08", "25P03")):
+    # 57P: the server is shutting down; 08: connection exception; 25P03: a transaction was idle for long, or
+    # 25P04: took too long.
+    if lost or code.startswith(("57P", "08", "25P03", "25P04")):
         return DatabaseUnreachable(f"connection to the database lost: {one_line(error)}")
     if code.startswith(_PASSING) or "is locked" in str(error):
         return TryAgain(f"the database {verb}, for the moment: {one_line(error)}")

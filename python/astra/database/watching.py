@@ -22,7 +22,7 @@ import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
 
-from astra.config import load_settings
+from astra.config import DatabaseSettings, load_settings
 from astra.database import holding
 from astra.errors import AstraError, StoppedWaiting, TryAgain
 from astra.system.signals import draining
@@ -79,7 +79,7 @@ class Statement:
                 self._end_at = moment + _GRACE_S
                 self.ending = (found := self._found()) and StoppedWaiting(found)
         elif moment >= self._say_at:
-            found, patience = self._found(), load_settings().database.patience
+            found, patience = self._found(), _patience_s()
             self._say_at = moment + (_SAY_AGAIN_S if found else _SAY_AFTER_S)
             if found and self.waited_s() >= patience:
                 self.ending = TryAgain(f"waited {self.waited_s():.0f} s for {found}: see `astra doctor`")
@@ -105,6 +105,13 @@ class Statement:
     def waited_s(self) -> float:
         """How long it has taken so far [s]."""
         return time.monotonic() - self._started
+
+
+def _patience_s() -> float:
+    try:
+        return load_settings().database.patience
+    except AstraError:  # they are being edited, or their disk is away
+        return DatabaseSettings.model_fields["patience"].default
 
 
 # By the number of the thread.
@@ -164,7 +171,8 @@ def repeated(connection: sqlite3.Connection, execute: Callable[[], Any]) -> Any:
                     raise sqlite3.OperationalError(f"{error} by {_writers(connection)}") from error
 
 
-_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY, sqlite3.SQLITE_BUSY_TIMEOUT)
+# SQLITE_BUSY, _RECOVERY and _TIMEOUT; Python has names only for those that its SQLite knows.
+_BUSY = (5, 261, 773)
 
 
 def piece(timeout: float) -> float:
@@ -229,8 +237,7 @@ class WatchedCursor(psycopg2.extensions.cursor):
             found = holding.waits(self._database, self.connection.get_backend_pid())
             return found[0].what if found else None
         except (peewee.PeeweeException, psycopg2.Error, AstraError) as error:
-            log.debug("cannot be asked who is in the way: %s", error)
-            return _AN_ANSWER if draining.is_set() else None
+            return f"{_AN_ANSWER} (who is in the way cannot be asked: {' '.join(str(error).split())})"
         finally:
             with suppress(peewee.PeeweeException):
                 self._database.close()

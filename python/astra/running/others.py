@@ -9,10 +9,11 @@ import logging
 import math
 import time
 
-from astra.database.reconnecting import draining, persistent
+from astra.database.reconnecting import persistent
 from astra.errors import Interrupted
 from astra.running.claims import Claims
 from astra.running.supply import WhyStop
+from astra.system.signals import draining
 from astra.system.version import __version__
 
 log = logging.getLogger("astra")

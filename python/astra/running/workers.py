@@ -240,8 +240,9 @@ def _serve(pipe: Connection, task_key: str, job: Job, parent: int, log_level: in
 
     set_up_logging(log_level)
     for number in ENDING:
-        # Not SIG_IGN, so that ``answered`` hears of it.
-        signal.signal(number, lambda *_: None)
+        # Not SIG_IGN, so that ``answered`` hears of it; what is ignored stays so, as in the parent.
+        if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     die_with(parent)
     keep_memory()

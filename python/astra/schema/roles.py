@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import peewee
 
 from astra.config import Settings
-from astra.database.connection import is_postgresql, sqlite_file, translated
+from astra.database.connection import is_postgresql, one_line, sqlite_file, translated
 from astra.database.locks import changing_schema
 from astra.database.schemas import letting_find
 from astra.errors import StorageError, UsageError
@@ -47,11 +47,12 @@ REFER = ("SELECT", "UPDATE")
 
 _RIGHTS_OF: dict[type[BaseModel], tuple[str, ...]] = {TaskTrial: READ, TaskTrialEbv: REFER, TaskRun: KEEP}
 
-# What all tables of results have, whatever package they are of.
+# Tables with what all tables of results have, whatever package they are of.
 _RESULTS = """
 SELECT relname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid
 WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = %s) AND relkind IN ('r', 'p')
-    AND attname = 'task_pk' AND NOT attisdropped
+    AND attname IN ('task_pk', 'spectrum_pk', 'run_pk', 'v_astra_major_minor') AND NOT attisdropped
+GROUP BY relname HAVING count(*) = 4
 """
 _HELD = """
 SELECT relname, privilege_type FROM pg_class, aclexplode(relacl)
@@ -205,9 +206,19 @@ def follow(database: peewee.Database, schema: str) -> None:
         if "DELETE" in rights:
             later = f"ALTER DEFAULT PRIVILEGES FOR ROLE {_quoted(owner)} IN SCHEMA {_quoted(schema)}"
             statements.append(f"{later} REVOKE DELETE ON TABLES FROM {_quoted(writer)}")
-        with database.atomic():
-            for statement in statements:
-                database.execute_sql(statement)
+        try:
+            with database.atomic():
+                for statement in statements:
+                    database.execute_sql(statement)
+        except peewee.ProgrammingError as error:
+            log.warning(
+                "the rights of %s are not those that this version needs (%s); let the owner of the tables "
+                "run: %s",
+                writer,
+                one_line(error),
+                "; ".join(statements),
+            )
+            continue
         if statements:
             log.info("the rights of %s are those that this version needs: %s", writer, "; ".join(statements))
 

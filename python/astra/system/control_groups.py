@@ -55,7 +55,8 @@ def _groups(controller: str, process: Path) -> Iterator[Path]:
     for line in _text(process / "mountinfo").splitlines() if path else ():
         mounted, _, file_system = line.partition(" - ")
         root, place = (_OCTAL.sub(lambda code: chr(int(code[1], 8)), each) for each in mounted.split()[3:5])
-        kind, _, options = file_system.split(maxsplit=2)
+        # What is mounted may have no name.
+        kind, _, options = file_system.split(" ", 2)
         if kind == kinds[0] and kinds[1] in ("", *options.split(",")):
             # A container sees no group above its own, and may be told the path that this has on the host.
             inside = path.is_relative_to(root) and ".." not in path.parts

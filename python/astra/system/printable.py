@@ -1,10 +1,13 @@
 """Text of others, which may hold anything: names of files, headers, messages."""
 
+import re
 import unicodedata
 from typing import Any
 
 # What a formula begins with; spreadsheets take wide signs for the same.
 _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+# What begins so and is none: a number, or the sign alone.
+_NO_FORMULA = re.compile(r"\s*([+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[=+@-])\s*")
 
 
 def printable(text: object) -> str:
@@ -23,7 +26,8 @@ def in_a_spreadsheet(value: Any) -> Any:
         return value
     text = printable(value)
     # As text is entered by hand.
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
+    is_formula = text.lstrip().startswith(_FORMULA) and not _NO_FORMULA.fullmatch(text)
+    return f"'{text}" if is_formula else text
 
 
 def _seen(sign: str) -> str:

@@ -3,6 +3,8 @@
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class _Output(io.FileIO):
@@ -48,6 +50,24 @@ def open_streams() -> None:
 def stdout_lost() -> OSError | None:
     """Why something could not be written to standard output, if that is so."""
     return getattr(getattr(getattr(sys.stdout, "buffer", None), "raw", None), "lost", None)
+
+
+def is_of_lost_stdout(error: BaseException | None) -> bool:
+    """Whether an error comes from that, and from nothing else."""
+    lost = stdout_lost()
+    while error is not None and error is not lost:
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+@contextmanager
+def ignore_lost_output() -> Iterator[None]:
+    """Within this context it is no error that something cannot be written to standard output."""
+    try:
+        yield
+    except OSError as error:
+        if error is not stdout_lost():
+            raise
 
 
 def _text(raw: io.FileIO) -> io.TextIOWrapper:
