@@ -487,7 +487,7 @@ for first in range(0, int(count), len(paths)):
     print("code", main([*command, *words]), first, flush=True)
 print(open("/proc/self/status").read())
 """
-COUNT = 1000
+COUNT = 1300
 #: Of the kinds that are read one by one, how many at a time, and the exit codes that there can be.
 MANY = {
     f"apStar-dr17-{STAR}.fits": (("distance",), 100, {0}),
