@@ -10,7 +10,9 @@ from browser import Opened
 
 from astra.cli import main
 
-SCREENS = [("light", 400), ("dark", 1280)]
+SCREENS = [(theme, width) for theme in ("light", "dark") for width in (400, 1280)]
+#: The others are for the slow tests.
+QUICK = [("light", 400), ("dark", 1280)]
 OPEN = "document.querySelector('dialog[open]') !== null"
 
 pytestmark = pytest.mark.heavy
@@ -38,7 +40,10 @@ def address(measured):
         process.terminate()
 
 
-@pytest.fixture(params=SCREENS, ids=lambda screen: "-".join(map(str, screen)))
+@pytest.fixture(
+    params=[pytest.param(each, marks=[] if each in QUICK else pytest.mark.slow) for each in SCREENS],
+    ids=lambda screen: "-".join(map(str, screen)),
+)
 def look_at(request, chromium):
     """Opens a page on a screen; at the end it has complained of nothing, and fits the screen."""
     theme, width = request.param

@@ -175,6 +175,16 @@ class Blows:
 
 
 @pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Whatever is killed leaves no temporary file."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    yield
+    assert list(folder.rglob("*")) == []
+
+
+@pytest.fixture
 def blows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Blows]:
     """A database with all tables on a server of its own; the runs of a test log in as writers."""
     with temporary_server(find_binaries()) as server, server.database() as name:
@@ -190,7 +200,7 @@ def blows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Blows]:
 
 
 @pytest.mark.postgres
-def test_after_a_small_storm_every_spectrum_has_one_row(blows, tmp_path):
+def test_after_a_small_storm_every_spectrum_has_one_row(blows, temporary, tmp_path):
     broken = _survey(tmp_path / "spectra", 300)
     storm = Storm(tmp_path, 300, seed=1)
 
@@ -202,7 +212,7 @@ def test_after_a_small_storm_every_spectrum_has_one_row(blows, tmp_path):
 @pytest.mark.slow
 @pytest.mark.postgres
 @pytest.mark.parametrize("seed", range(20))
-def test_after_a_storm_every_spectrum_has_one_row(blows, tmp_path, seed):
+def test_after_a_storm_every_spectrum_has_one_row(blows, temporary, tmp_path, seed):
     broken = _survey(tmp_path / "spectra", 4000)
     storm = Storm(tmp_path, 4000, seed)
     coming = blows.all()
@@ -216,7 +226,7 @@ def test_after_a_storm_every_spectrum_has_one_row(blows, tmp_path, seed):
 
 @pytest.mark.parametrize(("count", "kills"), [(200, 2), pytest.param(2000, 20, marks=pytest.mark.slow)])
 def test_a_run_of_two_workers_on_sqlite_that_is_killed_again_and_again_loses_nothing(
-    tmp_path, sqlite_template, monkeypatch, count, kills
+    tmp_path, sqlite_template, temporary, monkeypatch, count, kills
 ):
     path = tmp_path / "astra.db"
     path.write_bytes(sqlite_template.read_bytes())
