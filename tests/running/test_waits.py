@@ -212,6 +212,21 @@ def _all_once(toy, keys: list[int]) -> None:
     assert (TaskClaim.select().count(), TaskWorker.select().count()) == (0, 0)
 
 
+def _run_until_given_back(toy, other, is_so: Callable[[], object]) -> Report:
+    """A run; when something is so, the other session gives back what it has."""
+
+    def give_back() -> None:
+        _wait_until(is_so)
+        other.close()
+
+    helper = threading.Thread(target=give_back, daemon=True)
+    helper.start()
+    report = Report(toy.task.name)
+    run(Request(Selection(toy.task), chunk=2), report)
+    helper.join()
+    return report
+
+
 @pytest.mark.parametrize("wait", ["claims", "rows", "table"])
 def test_a_run_says_what_it_waits_for_and_goes_on(db, toy, other, monkeypatch, caplog, wait):
     monkeypatch.setattr(watching, "_SAY_AFTER_S", 0.5)
@@ -223,15 +238,7 @@ def test_a_run_says_what_it_waits_for_and_goes_on(db, toy, other, monkeypatch, c
     else:
         waiting = "the database, to which this process writes"
 
-    def give_back() -> None:
-        _wait_until(lambda: f"waiting for {waiting}" in caplog.text)
-        other.close()
-
-    helper = threading.Thread(target=give_back, daemon=True)
-    helper.start()
-    report = Report(toy.task.name)
-    run(Request(Selection(toy.task), chunk=2), report)
-    helper.join()
+    report = _run_until_given_back(toy, other, lambda: f"waiting for {waiting}" in caplog.text)
 
     assert (report.exit_code, report.tally.processed) == (0, COUNT), report.error
     assert f"waiting for {waiting}" in caplog.text
@@ -253,15 +260,7 @@ def test_what_is_refused_for_the_moment_is_done_again(db, toy, other, monkeypatc
         monkeypatch.setattr(watching, "at_most", ContextVar("at_most", default=0.2))
     toy.at_first.append(lambda: other.take(WAITS[wait]))
 
-    def give_back() -> None:
-        _wait_until(lambda: "for the moment" in caplog.text)
-        other.close()
-
-    helper = threading.Thread(target=give_back, daemon=True)
-    helper.start()
-    report = Report(toy.task.name)
-    run(Request(Selection(toy.task), chunk=2), report)
-    helper.join()
+    report = _run_until_given_back(toy, other, lambda: "for the moment" in caplog.text)
 
     assert (report.exit_code, report.tally.processed) == (0, COUNT), report.error
     _all_once(toy, keys)
