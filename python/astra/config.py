@@ -345,7 +345,7 @@ def _parsed(text: str, path: Path) -> Any:
     def fault(why: str) -> ConfigError:
         return ConfigError(f"settings file is not valid YAML: {path}{why}")
 
-    with _unquoted(), damage(lambda _: fault(" (a value is none of the kind that its form or its tag says)")):
+    with _unquoted(), damage(lambda _: fault(" (a value cannot be read as what its tag or its form says)")):
         try:
             check_yaml(text)
             return yaml.safe_load(text)

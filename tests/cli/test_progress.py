@@ -27,10 +27,10 @@ print("done")
 QUERY = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT count(*) FROM n"
 # While the main thread waits for an answer, it hears nothing.
 ALONE = f"""
-from astra.cli.console import ctrl_c_answered
+from astra.cli.console import signals_answered
 from astra.cli.progress import progress
 from astra.database.connection import bound_to, database, open_database
-with ctrl_c_answered(), bound_to(open_database()), progress("rows") as update:
+with signals_answered(), bound_to(open_database()), progress("rows") as update:
     update(1, 10)
     database.execute_sql("{QUERY.format("1000000000")}").fetchone()
 """

@@ -298,11 +298,7 @@ def test_an_init_that_may_not_set_all_rights_says_who_may(astra, postgres, prefi
     owner, results = f"{prefix}_owner", "task_pk int, spectrum_pk int, run_pk int, v_astra_major_minor int"
     with postgres.database() as dbname:
         admin = postgres.url(dbname)
-        sql(
-            admin,
-            f"CREATE ROLE {owner} LOGIN CREATEROLE",
-            f'GRANT CREATE ON DATABASE "{dbname}" TO {owner}',
-        )
+        _let_own(admin, dbname, owner)
         monkeypatch.setenv("ASTRA_DATABASE_URL", admin.replace(f"{postgres.user}@", f"{owner}@"))
         assert roles(astra, prefix)[0] == 0
         sql(admin, f"CREATE TABLE astra.of_others ({results})")
@@ -450,17 +446,18 @@ def test_a_dry_run_without_roles_is_wrong_usage(astra, survey):
 def test_a_login_with_an_odd_name_can_own_the_tables(astra, postgres, prefix, monkeypatch):
     owner = f'{prefix} "the" owner'
     with postgres.database() as dbname:
-        admin = postgres.url(dbname)
-        sql(
-            admin,
-            f"CREATE ROLE {quoted(owner)} LOGIN CREATEROLE",
-            f'GRANT CREATE ON DATABASE "{dbname}" TO {quoted(owner)}',
-        )
+        _let_own(postgres.url(dbname), dbname, owner)
         monkeypatch.delenv("ASTRA_DATABASE_URL", raising=False)
         config = {"dbname": dbname, "host": postgres.host, "port": postgres.port, "user": owner}
         monkeypatch.setenv("ASTRA_CONFIG", str(_config_file(config)))
 
         assert roles(astra, prefix)[0] == 0
+
+
+def _let_own(admin, dbname, owner):
+    """Make a login that may have a schema in a database, and make roles."""
+    make = f"CREATE ROLE {quoted(owner)} LOGIN CREATEROLE"
+    sql(admin, make, f'GRANT CREATE ON DATABASE "{dbname}" TO {quoted(owner)}')
 
 
 def _config_file(database):

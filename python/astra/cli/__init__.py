@@ -31,7 +31,7 @@ import typer
 
 from astra.cli import completion
 from astra.cli.commands import AstraCommand, AstraGroup, LazyCommands, command_of
-from astra.cli.console import colour, ctrl_c_answered, fail, say, say_as_is
+from astra.cli.console import colour, fail, say, say_as_is, signals_answered
 from astra.errors import OUT_OF_MEMORY, AstraError, ConfigError, Interrupted, StorageError, UsageError
 from astra.system.processes import set_up_logging, use_own_cores
 from astra.system.signals import KEYBOARD_INTERRUPT, Terminated, drop_signals
@@ -155,7 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
     if os.environ.get(completion.VARIABLE):
         return completion.answer(run)
     try:
-        with ctrl_c_answered():
+        with signals_answered():
             code = _carried_out(run, arguments)
         return _as_printed(code, arguments)
     finally:

@@ -154,7 +154,7 @@ def database_session(*, read_only: bool = False) -> "Iterator[Settings]":
 
 
 @contextmanager
-def ctrl_c_answered() -> Iterator[None]:
+def signals_answered() -> Iterator[None]:
     """Where nothing else answers a signal, end the query that is waited for, and say so if it does not end.
 
     A command is answered from its beginning, when it loads what it needs.

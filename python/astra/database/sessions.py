@@ -104,14 +104,15 @@ class Sessions(peewee.PostgresqlDatabase):
         defaults = {name: value for name, value in chosen.items() if name not in said}
         parameters = defaults | {"fallback_application_name": "astra", "client_encoding": "utf8"} | parameters
         super().__init__(address, **parameters)
+        self._parameters = self.connect_params
         self._schema = schema
         self._pinned = PINNED | {"search_path": schema}
         if read_only:
             self._pinned["default_transaction_read_only"] = "on"
 
     def _connect(self) -> Any:
-        if draining.is_set():
-            self.connect_params["connect_timeout"] = _CONNECT_AT_THE_END_S
+        short = {"connect_timeout": _CONNECT_AT_THE_END_S} if draining.is_set() else {}
+        self.connect_params = self._parameters | short
         connection = super()._connect()
         try:
             self._prepare(connection)

@@ -42,7 +42,7 @@ _SAY_AFTER_S, _SAY_AGAIN_S = 5.0, 60.0
 # A process that is to stop waits so long for what others will give back soon [s].
 _GRACE_S = 0.3
 # A server that does not say within this time who is in the way is frozen, or cannot be reached [s].
-_ANSWER_S = 1.0
+_ANSWER_S = 2.0
 
 _AN_ANSWER = "an answer of the database"
 
@@ -56,7 +56,7 @@ class Statement:
 
     Attributes:
         ending: Why it is to end before it is done.
-        is_unanswered: The server does not answer at all.
+        is_unanswered: The server did not answer when it was asked last.
     """
 
     def __init__(self, connection: Any, obstacle: Callable[[], str | None]) -> None:
@@ -89,6 +89,7 @@ class Statement:
         return self.ending is not None
 
     def _found(self) -> str | None:
+        self.is_unanswered = False
         try:
             return self._obstacle()
         except TimeoutError:

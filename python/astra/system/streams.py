@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class _Output(io.FileIO):
-    """Standard output. That it is lost is raised once, for who writes for long; later writes go nowhere."""
+    """Standard output. The first write that fails raises an error, and later ones go nowhere."""
 
     lost: OSError | None = None
 
@@ -62,7 +62,7 @@ def is_of_lost_stdout(error: BaseException | None) -> bool:
 
 @contextmanager
 def ignore_lost_output() -> Iterator[None]:
-    """Within this context it is no error that something cannot be written to standard output."""
+    """Go on where something cannot be written to standard output."""
     try:
         yield
     except OSError as error:

@@ -57,7 +57,7 @@ def memory_tables(path: Path, kind: str) -> list[MemoryTable]:
 
 
 def _check_ecsv(path: Path) -> None:
-    """Refuse a head of ECSV that is no proper YAML."""
+    """Refuse an ECSV file whose head is not valid YAML."""
     with opened(path) as stream, io.TextIOWrapper(stream, "utf-8-sig") as text:
         head = itertools.takewhile(lambda line: line.startswith("#"), text)
         check_yaml("".join(line[2:] for line in head if not line.startswith("# %")))
