@@ -4,7 +4,8 @@
 
 Workers, one after the other, claim spectra and write rows for them, and compute nothing. Each is killed with
 a chunk in hand, which the next one takes over. For each tenth of the work: the median time of a claim and of
-a write, and the size of the tables that hold what is in flight.
+a write, that of a hundred queries that read no table (so that a slower machine shows), and the size of the
+tables that hold what is in flight.
 """
 
 import argparse
@@ -53,15 +54,24 @@ def main() -> None:
 
 def measure(folder: Path, spectra: int, restarts: int) -> None:
     """Start workers until all is done, and print what each tenth of it took."""
-    heads = ("done", "claim", "write", "claim of one alone", "tables in flight", "claims, workers, runs")
+    heads = (
+        "done",
+        "claim",
+        "write",
+        "claim of one alone",
+        "100 x SELECT 1",
+        "tables in flight",
+        "claims, workers, runs",
+    )
     print("  ".join(f"{head:>10}" for head in heads))
     each, done, said = spectra // restarts, 0, 0
-    took: dict[str, list[float]] = {"claim": [], "write": [], "alone": []}
+    took: dict[str, list[float]] = {"claim": [], "write": [], "alone": [], "nothing": []}
     while True:
         command = [sys.executable, __file__, "--work", str(each)]
         ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         for line in ended.stdout.splitlines():
-            count, claim, write = line.split()
+            count, claim, write, nothing = line.split()
+            took["nothing"].append(1e3 * float(nothing))
             took["alone" if count == "1" else "claim"].append(1e3 * float(claim))
             if count != "1":
                 took["write"].append(1e3 * float(write))
@@ -113,7 +123,15 @@ def work(count: int) -> None:
             write_claimed(task, chunk.token, rows)
             claims.finished(chunk)
             done += len(rows)
-            print(len(rows), claimed - started, time.perf_counter() - began, flush=True)
+            print(len(rows), claimed - started, time.perf_counter() - began, time_of_nothing(), flush=True)
+
+
+def time_of_nothing() -> float:
+    """Seconds of a hundred queries that read no table."""
+    started = time.perf_counter()
+    for _ in range(100):
+        database.execute_sql("SELECT 1").fetchone()
+    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@ files break and vanish: at the end every spectrum has one row.
 """
 
 import contextlib
+import itertools
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
@@ -26,7 +28,8 @@ from astra.database.locks import liveness_of
 from astra.models import AstroNNdist, TaskClaim, TaskWorker
 from astra.schema import upgrade as schema
 
-from postgres_server import OwnServer, find_binaries, temporary_server
+from pooler import pgbouncer
+from postgres_server import OwnServer, Server, find_binaries, temporary_server
 from roles import sql
 
 CHUNK = 20
@@ -39,7 +42,7 @@ class Storm:
 
     def __init__(self, folder: Path, count: int, seed: int, workers: int = 4, options: tuple = ()) -> None:
         self.random, self.workers, self.count = random.Random(seed), workers, count
-        self.runs = FakeRuns(folder)
+        self.runs = FakeRuns(folder, keywords={"start_new_session": True})
         self.options = ("--batch-size", str(CHUNK), *options)
         self.processes: list[subprocess.Popen] = []
         self.kills, self.blows = 0, 0
@@ -106,6 +109,50 @@ def _check(storm: Storm, broken: set[int]) -> None:
     assert drawn.total() - len(drawn) <= 2 * CHUNK * (storm.kills + storm.workers * storm.blows)
 
 
+#: How long a blow lasts [s].
+LASTS_S = 2.0
+
+
+def _hidden(folder: Path) -> None:
+    """A folder is away for a while."""
+    away = folder.with_name("away")
+    folder.rename(away)
+    time.sleep(LASTS_S)
+    away.rename(folder)
+
+
+class BlowsOnSQLite:
+    """What happens to a survey on SQLite.
+
+    Args:
+        path: The database.
+        folder: Where the spectra are.
+    """
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        self._path, self._folder = path, folder
+
+    def halt(self, storm: Storm) -> None:
+        """A run and its workers are halted, as by Ctrl-Z, and go on later."""
+        os.killpg(storm.processes[-1].pid, signal.SIGSTOP)
+        time.sleep(LASTS_S)
+        os.killpg(storm.processes[-1].pid, signal.SIGCONT)
+
+    def lock(self, _: Storm) -> None:
+        """Another program writes."""
+        with contextlib.closing(sqlite3.connect(self._path, timeout=60)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            time.sleep(LASTS_S)
+
+    def hide(self, _: Storm) -> None:
+        """The disk with the spectra is away for a while."""
+        _hidden(self._folder)
+
+    def all(self) -> list[Callable[[Storm], None]]:
+        """All of them."""
+        return [self.lock, self.halt, self.hide]
+
+
 class Blows:
     """What happens to a survey whose runs log in as a member of the writer role.
 
@@ -114,9 +161,6 @@ class Blows:
         owner: The address of the database as the owner of the tables.
         folder: Where the spectra are.
     """
-
-    #: How long each of them lasts [s].
-    LASTS_S = 2.0
 
     def __init__(self, server: OwnServer, owner: str, folder: Path) -> None:
         self._server, self._owner, self._folder = server, owner, folder
@@ -129,41 +173,39 @@ class Blows:
         """All runs but one are halted, as by Ctrl-Z, and go on much later."""
         for process in storm.processes[1:]:
             process.send_signal(signal.SIGSTOP)
-            threading.Timer(4 * self.LASTS_S, process.send_signal, [signal.SIGCONT]).start()
-        time.sleep(self.LASTS_S)
+            threading.Timer(4 * LASTS_S, process.send_signal, [signal.SIGCONT]).start()
+        time.sleep(LASTS_S)
 
     def freeze(self, _: Storm) -> None:
         """The server does not answer for a while."""
         with self._server.frozen():
-            time.sleep(self.LASTS_S)
+            time.sleep(LASTS_S)
 
     def lock(self, _: Storm) -> None:
         """Another session locks the results, and then the claims."""
         with contextlib.closing(psycopg2.connect(self._owner)) as connection, connection.cursor() as cursor:
             for table in ("astro_nn_dist", "task_claim"):
                 cursor.execute(f"LOCK TABLE astra.{table} IN ACCESS EXCLUSIVE MODE")
-                time.sleep(self.LASTS_S)
+                time.sleep(LASTS_S)
                 connection.rollback()
 
     def limit(self, _: Storm) -> None:
         """The login gets limits that are too short for any work, and soon loses them."""
         limits = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
         sql(self._owner, *(f"ALTER ROLE crew SET {name} = '20ms'" for name in limits), *self._cut_off())
-        time.sleep(self.LASTS_S)
-        sql(self._owner, "ALTER ROLE crew RESET ALL")
+        time.sleep(LASTS_S)
+        # A pooler keeps its sessions.
+        sql(self._owner, "ALTER ROLE crew RESET ALL", *self._cut_off())
 
     def forbid(self, _: Storm) -> None:
         """The writer may add no results, and soon may again."""
         sql(self._owner, "REVOKE INSERT ON astra.astro_nn_dist FROM storm_writer")
-        time.sleep(self.LASTS_S)
+        time.sleep(LASTS_S)
         sql(self._owner, "GRANT INSERT ON astra.astro_nn_dist TO storm_writer")
 
     def hide(self, _: Storm) -> None:
         """The disk with the spectra is away for a while."""
-        away = self._folder.with_name("away")
-        self._folder.rename(away)
-        time.sleep(self.LASTS_S)
-        away.rename(self._folder)
+        _hidden(self._folder)
 
     def all(self) -> list[Callable[[Storm], None]]:
         """All of them, and restarts again."""
@@ -187,9 +229,16 @@ def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
 
 
 @pytest.fixture
-def blows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Blows]:
-    """A database with all tables on a server of its own; the runs of a test log in as writers."""
-    with temporary_server(find_binaries()) as server, server.database() as name:
+def blows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Blows]:
+    """A database with all tables on a server of its own; the runs of a test log in as writers.
+
+    With the parameter "pooled", they connect to a PgBouncer before it.
+    """
+    with (
+        contextlib.ExitStack() as stack,
+        temporary_server(find_binaries()) as server,
+        server.database() as name,
+    ):
         owner = server.url(name)
         monkeypatch.setenv("ASTRA_DATABASE_URL", owner)
         settings = load_settings()
@@ -197,7 +246,10 @@ def blows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Blows]:
             schema.upgrade(opened, settings)
             assert main(["init", "--roles", "--role-prefix", "storm"]) == 0
             sql(owner, "CREATE ROLE crew LOGIN", "GRANT storm_writer TO crew")
-            monkeypatch.setenv("ASTRA_DATABASE_URL", owner.replace(f"{server.user}@", "crew@"))
+            crew = Server(server.host, server.port, "crew")
+            if getattr(request, "param", None) == "pooled":
+                crew = stack.enter_context(pgbouncer(crew, "session", install_it="CI" in os.environ))
+            monkeypatch.setenv("ASTRA_DATABASE_URL", crew.url(name))
             yield Blows(server, owner, tmp_path / "spectra")
 
 
@@ -213,7 +265,11 @@ def test_after_a_small_storm_every_spectrum_has_one_row(blows, temporary, tmp_pa
 
 @pytest.mark.slow
 @pytest.mark.postgres
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(
+    ("blows", "seed"),
+    [*(("direct", seed) for seed in range(20)), *(("pooled", seed) for seed in range(20, 25))],
+    indirect=["blows"],
+)
 def test_after_a_storm_every_spectrum_has_one_row(blows, temporary, tmp_path, seed):
     broken = _survey(tmp_path / "spectra", MANY)
     storm = Storm(tmp_path, MANY, seed)
@@ -234,11 +290,14 @@ def test_a_run_of_two_workers_on_sqlite_that_is_killed_again_and_again_loses_not
     path.write_bytes(sqlite_template.read_bytes())
     monkeypatch.setenv("ASTRA_DATABASE_PATH", str(path))
     with bound_to(open_database(load_settings())):
-        broken = _survey(tmp_path, count)
+        broken = _survey(tmp_path / "spectra", count)
         storm = Storm(tmp_path, count, seed=kills, workers=1, options=("--workers", "2", "--limit", "100"))
+        coming = itertools.cycle(BlowsOnSQLite(path, tmp_path / "spectra").all())
         while storm.kills < kills:
             storm.start()
             time.sleep(storm.random.uniform(1.5, 4))
+            next(coming)(storm)
+            storm.blows += 1
             os.kill(storm.processes[-1].pid, signal.SIGKILL)
             storm.processes.pop().wait()
             storm.kills += 1
