@@ -57,12 +57,11 @@ class Storm:
         """
         deadline = time.monotonic() + 600
         while (done := self._done()) < self.count:
-            self.processes = [process for process in self.processes if process.poll() is None]
-            while len(self.processes) < self.workers:
-                self.start()
+            self._replace_those_that_ended()
             time.sleep(self.random.uniform(0.5, 1.5) * pause)
             while self._done() == done:
                 assert time.monotonic() < deadline, self.runs.errors[-3000:]
+                self._replace_those_that_ended()
                 time.sleep(0.05)
             if 0 < self.kills <= len(blows):
                 blows[self.kills - 1](self)
@@ -77,6 +76,11 @@ class Storm:
         # What the last of the killed had in hand.
         self.start()
         assert self.processes[-1].wait(120) == 0, self.runs.errors[-3000:]
+
+    def _replace_those_that_ended(self) -> None:
+        self.processes = [process for process in self.processes if process.poll() is None]
+        while len(self.processes) < self.workers:
+            self.start()
 
     def _done(self) -> int:
         while True:
