@@ -1,6 +1,7 @@
 """The command line answers at once: what is not needed is not loaded."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -116,6 +117,22 @@ def test_a_run_on_a_cpu_does_without_torch(db, toy_weights, tmp_path):
 
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["measured"] == 1
+
+
+def test_after_init_no_run_compiles_anything(tmp_path):
+    code = (
+        "from astra.pipelines.astronn_dist.network import on_cpu; "
+        "from astra.system.compiled import what_is_kept; "
+        "print(*((kept.ready > 0, kept.absent) for kept in what_is_kept()))"
+    )
+    places = {"NUMBA_CACHE_DIR": str(tmp_path / "compiled"), "ASTRA_DATABASE_PATH": str(tmp_path / "a.db")}
+
+    for command in ["-m", "astra", "init"], ["-c", code]:
+        ran = subprocess.run(
+            [sys.executable, *command], capture_output=True, text=True, env=os.environ | places
+        )
+
+    assert (ran.stdout, ran.stderr) == ("(True, 0)\n", "")
 
 
 @pytest.mark.parametrize("word", ["version", "--version"])

@@ -20,6 +20,7 @@ from astra.models import (
     TaskWithheld,
 )
 from astra.pipelines.astronn_dist import astronn_dist
+from astra.system.side_by_side import ENOUGH
 from astra.tasks.pending import Selection, count_pending
 
 OBJ = "2M06154934-0100415"
@@ -241,3 +242,24 @@ def test_bytes_in_a_header_that_are_no_text_stop_no_batch(db, apstar, keyword, r
     counts = ingest_apstar([good.parent])
 
     assert counts.spectra_new == Source.select().count() == 2
+
+
+def test_several_processes_register_what_one_does_and_say_the_same(db, apstar, caplog):
+    paths = [apstar(f"apStar-dr17-2M{number:08d}+1.fits", OBJID=f"2M{number:08d}+1") for number in range(4)]
+    paths += [paths[0].with_name(f"apStar-dr17-2M{number:08d}+2.fits") for number in range(ENOUGH)]
+    for path in paths[4:]:
+        path.write_text("no FITS")
+    said, seen = [], []
+
+    for processes in 1, 2:
+        caplog.clear()
+        counts = ingest_apstar(paths[0].parent, processes=processes)
+        rows = ApogeeCoaddedSpectrumInApStar.select().order_by(ApogeeCoaddedSpectrumInApStar.product_id)
+        seen.append((counts.seen, counts.unreadable, [(row.product_id, row.pixels_digest) for row in rows]))
+        said.append(caplog.messages)
+        for model in ApogeeCoaddedSpectrumInApStar, Spectrum, Source:
+            model.delete().execute()
+
+    assert seen[0] == seen[1]
+    assert said[0] == said[1]
+    assert len(said[0]) == ENOUGH

@@ -3,12 +3,16 @@
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 from astropy.io import fits
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from astra.errors import UsageError
-from astra.ingest.headers import read_record
+from astra.ingest.headers import KNOWN, cards_of, read_record
+from astra.spectra.fits_structure import BLOCK, cards_among
 
 OBJ = "2M06154934-0100415"
 
@@ -30,6 +34,58 @@ def test_a_real_header(apstar_files):
         "e_v_rad": 0.0424222,
     }
     assert len(record.digest) == 32
+
+
+@pytest.fixture(scope="module")
+def texts(apstar_files):
+    """The primary headers of real files, and one with a long text and a long keyword."""
+    cards = [("SNR", 90.5), ("HIERARCH SDSS4_APOGEE_ID", "2M1"), ("OBJID", "x" * 100), ("K", 9.5)]
+    found = [fits.Header.fromfile(path).tostring() for path in apstar_files]
+    return [*found, fits.Header(cards).tostring()]
+
+
+def _strange(card, change):
+    """A card as no survey writes it."""
+    keyword, rest = card[:8], card[8:]
+    return {
+        "lower": keyword.lower() + rest,
+        "early": (keyword.rstrip() + "=" + rest[2:]).ljust(80),
+        "moved": (" " + card)[:80],
+        "long": f"{keyword}= 'one&'".ljust(80) + "CONTINUE  'two'".ljust(80),
+        "orphan": card + "CONTINUE  'text'".ljust(80),
+        "twice": card + card,
+        "hierarch": f"HIERARCH {card[:71]}",
+        "gone": "",
+    }[change]
+
+
+CHANGES = ("lower", "early", "moved", "long", "orphan", "twice", "hierarch", "gone")
+
+
+def _read(text):
+    """The cards, or what is wrong with them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return cards_of(fits.Header.fromstring(text), "x.fits")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the same
+            return type(error)
+
+
+@given(st.data())
+@settings(max_examples=150)
+def test_the_cards_that_matter_are_read_as_from_the_whole_header(texts, data):
+    text = data.draw(st.sampled_from(texts))
+    cards = [text[start : start + 80] for start in range(0, len(text), 80)]
+    cards = cards[: next(number for number, card in enumerate(cards) if card.startswith("END "))]
+    known = [number for number, card in enumerate(cards) if card[:8].rstrip() in KNOWN]
+    places = st.one_of(st.sampled_from(known), st.integers(0, len(cards) - 1))
+    for place, change in data.draw(st.lists(st.tuples(places, st.sampled_from(CHANGES)), max_size=6)):
+        cards[place] = _strange(cards[place][:80], change)
+    content = "".join([*cards, "END".ljust(80)]).encode()
+    content = content.ljust(BLOCK * -(-len(content) // BLOCK))
+
+    assert _read(cards_among(content, KNOWN)) == _read(content)
 
 
 def test_a_real_header_of_dr17(shared):
@@ -232,7 +288,8 @@ def test_another_file_is_refused(tmp_path):
 
 SCRIPT = """
 import sys
-from astra.ingest.headers import read_record
+from astra.ingest.headers import KNOWN, cards_of, read_record
+from astra.spectra.fits_structure import BLOCK, cards_among
 record = read_record(sys.argv[1])
 print(record.readable, record.product.product_id)
 """

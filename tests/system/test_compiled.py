@@ -12,7 +12,7 @@ import numba
 import pytest
 from hard_ground import in_its_own_mounts
 
-from astra.system import compiled
+from astra.system import compiled, processes
 
 CODE = """
 import sys; sys.path.insert(0, sys.argv[1])
@@ -147,7 +147,7 @@ def in_process(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(logging.getLogger("astra"), "propagate", True)
     monkeypatch.setattr(compiled, "_functions", [])
-    compiled._say.cache_clear()
+    processes.warn_once.cache_clear()
     return tmp_path / "doubling.py", tmp_path / "cache"
 
 

@@ -1,5 +1,6 @@
 """``astra init``."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -43,6 +44,8 @@ def init(
 
     It can be started while others read, and while runs write: it waits briefly for each lock, gives way, and
     tries again; killed, it goes on when started again. --plan says what it would do, and to which rows.
+
+    What the network needs is compiled as well, once for this processor, so that no run waits for it.
 
     With --roles, two roles without a login get the rights that they need in the schema, and no others: a
     writer, for astra run and astra ingest, and a reader. Grant them to people. Whoever runs astra init owns
@@ -92,7 +95,19 @@ def init(
             names = [both.reader, both.writer]
             if not as_json:
                 say(f"roles are ready; to grant one: GRANT {both.writer} TO …; or GRANT {both.reader} TO …;")
+    _compile_ahead()
     exit_code = worst(error.exit_code for error in done.refused)
     if as_json:
         say_json({"database": place, **done.as_dict(), "roles": names, "exit_code": exit_code}, "init")
     raise typer.Exit(exit_code)
+
+
+def _compile_ahead() -> None:
+    from astra.errors import AstraError
+    from astra.system.processes import check_memory
+    from astra.tasks.installed import find_task
+
+    with stages() as tell, suppress(AstraError):  # what is wrong with the weights, a run will say
+        check_memory()
+        tell("compiling", 0, None)
+        find_task("astronn_dist").prepare(device="cpu")

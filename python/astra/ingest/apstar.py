@@ -5,10 +5,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from astra.ingest.extinction import RuleName, rule_of
+from astra.ingest.extinction import Rule, RuleName, rule_of
 from astra.ingest.files import FileKind, ingest_files
 from astra.ingest.headers import read_record
-from astra.ingest.records import IngestCounts
+from astra.ingest.records import IngestCounts, Record
 from astra.ingest.register import Spectra
 from astra.spectra.identity import parse_path
 
@@ -23,6 +23,7 @@ def ingest_apstar(
     dust_map: str | None = None,
     release: str | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    processes: int = 1,
 ) -> IngestCounts:
     """Register spectra and their stars from apStar and asStar files.
 
@@ -35,6 +36,8 @@ def ingest_apstar(
         dust_map: The map in ``dust_maps`` that ``auto`` takes last.
         release: The data release of reductions that do not state it.
         on_progress: Called with the numbers of files done and of all files.
+        processes: How many read at once, where there are many files. More than 1 need a program whose main
+            module can be imported: ``if __name__ == "__main__":``.
 
     Raises:
         UsageError: A path, the catalogue or the release is not usable.
@@ -42,8 +45,14 @@ def ingest_apstar(
         DatabaseUnreachable: The connection was lost; the batches before it are kept.
     """
     rule = rule_of(extinction, dust_map)
-    read = functools.partial(read_record, release=release, extinction=rule)
-    return ingest_files(APSTAR, paths, lambda path: [read(path)], catalog, hdu, columns, rule, on_progress)
+    read = functools.partial(_records, release=release, extinction=rule)
+    # A map of dust takes longer to travel than the files to be read.
+    processes = 1 if rule.dust_map is not None else processes
+    return ingest_files(APSTAR, paths, read, catalog, hdu, columns, rule, on_progress, processes=processes)
+
+
+def _records(path: Path, release: str | None, extinction: Rule) -> list[Record]:
+    return [read_record(path, release=release, extinction=extinction)]
 
 
 def _newest(names: Iterable[str]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from astra.ingest.catalogs.catalog import opened_catalog
 from astra.ingest.extinction import Rule
 from astra.ingest.records import IngestCounts, Record, Tally
 from astra.ingest.register import Spectra, register
+from astra.system.side_by_side import one_ahead, side_by_side
 
 log = logging.getLogger("astra")
 
@@ -50,6 +51,7 @@ def ingest_files(
     rule: Rule,
     on_progress: Callable[[int, int], None] | None,
     tally: Tally | None = None,
+    processes: int = 1,
 ) -> IngestCounts:
     """Register what ``read`` makes of each file; the other arguments are those of ``ingest_apstar``."""
     tally = tally or Tally()
@@ -57,14 +59,15 @@ def ingest_files(
     listed = opened_catalog(catalog, tally, hdu, columns, rule)
     total = sum(1 for _ in find_files(starts, kind)) if on_progress else 0
     done = 0
-    for batch in peewee.chunked(find_files(starts, kind), BATCH):
-        records: list[Record] = []
-        for path in batch:
-            records += read(path)
-            done += 1
-            if on_progress:
-                on_progress(done, total)
-        register(records, tally, listed, kind.rows)
+    with side_by_side(read, processes) as begin:
+        for batch in one_ahead(map(begin, peewee.chunked(find_files(starts, kind), BATCH))):
+            records: list[Record] = []
+            for found in batch:
+                records += found
+                done += 1
+                if on_progress:
+                    on_progress(done, total)
+            register(records, tally, listed, kind.rows)
     if listed is not None:
         listed.count()
     if not done:

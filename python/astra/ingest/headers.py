@@ -27,8 +27,9 @@ _GAIA = spellings.GAIA | spellings.GAIA_RELEASE
 _PRODUCT = {name: among for name, among in spellings.PRODUCT.items() if name != "file_name"}
 _REDUCTION = ("APRED", "V_APRED")
 _GROUPS = (_STAR, _GAIA, _PRODUCT, spellings.SPECTRUM, spellings.EXTINCTION)
-_KNOWN = {keyword for group in _GROUPS for keywords in group.values() for keyword in keywords}
-_KNOWN |= {spellings.V_RAD_OF_SDSS5, *_REDUCTION, *spellings.IDENTIFIERS["apogee_id"]}
+#: The keywords of all cards that matter here.
+KNOWN = {keyword for group in _GROUPS for keywords in group.values() for keyword in keywords}
+KNOWN |= {spellings.V_RAD_OF_SDSS5, *_REDUCTION, *spellings.IDENTIFIERS["apogee_id"]}
 
 
 def read_record(path: str | Path, *, release: str | None = None, extinction: Rule = AUTO) -> Record:
@@ -44,7 +45,7 @@ def read_record(path: str | Path, *, release: str | None = None, extinction: Rul
     """
     try:
         with ApStarFile.opened(path) as file:
-            record = described(path, file.header(), release=release, extinction=extinction)
+            record = described(path, file.header(KNOWN), release=release, extinction=extinction)
             try:
                 record.digest = file.combined().digest()
             except SpectrumError as error:
@@ -86,7 +87,7 @@ def cards_of(header: "Header", path: str) -> Values:
     Raises:
         UnreadableSpectrum: The text of one is longer than any that the survey writes.
     """
-    cards = {keyword: _card(header, keyword) for keyword in _KNOWN.intersection(header)}
+    cards = {keyword: _card(header, keyword) for keyword in KNOWN.intersection(header)}
     check_texts(cards, path)
     _warn_of_lost_digits(cards, path)
     return cards
@@ -147,7 +148,7 @@ def _card(header: "Header", keyword: str) -> Any:
 def _warn_of_lost_digits(cards: Values, path: str) -> None:
     for name, keywords in (_STAR | _GAIA).items():
         for keyword in keywords:
-            if lossy := inexact(name, [cards.get(keyword)]):
+            if keyword in cards and (lossy := inexact(name, [cards[keyword]])):
                 message = "%s: %s is not written as an integer and counts as absent: %s"
                 log.warning(message, path, keyword, lossy[0])
 
@@ -156,6 +157,6 @@ def _values(cards: Values, wanted: spellings.Spellings) -> Values:
     """The values by our names; of several cards the first with a value counts."""
     found = {}
     for name, keywords in wanted.items():
-        values = (clean(name, cards.get(keyword)) for keyword in keywords)
+        values = (clean(name, cards[keyword]) for keyword in keywords if keyword in cards)
         found[name] = next((value for value in values if value is not None), None)
     return found

@@ -15,7 +15,7 @@ from typing import Any
 from astra.errors import SpectrumError, UnreadableSpectrum
 from astra.ingest.extinction import Rule, RuleName, rule_of
 from astra.ingest.files import FileKind, ingest_files
-from astra.ingest.headers import cards_of, check_texts, star_of
+from astra.ingest.headers import KNOWN, cards_of, check_texts, star_of
 from astra.ingest.precedence import Values
 from astra.ingest.records import IngestCounts, Record, Tally, stored_rows
 from astra.ingest.register import Spectra
@@ -77,7 +77,7 @@ def _records(path: Path, tally: Tally, extinction: Rule, release: str | None) ->
     name = _NAME.fullmatch(path.name)
     try:
         with MwmStarFile.opened(path) as file:
-            cards, rows = cards_of(file.header(), text), file.rows()
+            cards, rows = cards_of(file.header(KNOWN), text), file.rows()
             for row in rows:
                 check_texts(row.facts, text)
                 _check_version(clean("v_astra", row.facts.get("v_astra")), name["v_astra"], text)

@@ -6,6 +6,7 @@ attribute keeps its spelling.
 """
 
 import enum
+import functools
 import math
 import numbers
 import re
@@ -225,6 +226,7 @@ class GeneratedField(_Described, peewee.BigIntegerField):
         super().__init__(null=True, constraints=[stored], **kwargs)
 
 
+@functools.cache
 def flags_of(model: type[peewee.Model], column: str | None = None) -> dict[str, Flag]:
     """The flags of a model by their names, in the order of their bits.
 

@@ -14,6 +14,7 @@ import itertools
 import math
 import re
 import struct
+from collections.abc import Collection
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -38,6 +39,8 @@ MAX_AXES = MAX_COLUMNS = 999
 
 _KEYWORDS = struct.Struct("8s72x" * CARDS)
 _END = b"END     "
+# The rest of a long text.
+_CONTINUE = b"CONTINUE"
 
 
 class Hdu(NamedTuple):
@@ -101,6 +104,31 @@ def _read_header(file: BinaryIO, number: int, name: str) -> bytes:
         if _END in _KEYWORDS.unpack(block):
             return b"".join(blocks)
     raise UnreadableSpectrum(f"damaged: the header of HDU {number} of {name} has no end within {most} blocks")
+
+
+def cards_among(header: bytes, keywords: Collection[str]) -> bytes:
+    """The cards of a header with some keywords, in their order.
+
+    Args:
+        header: The blocks of a header, ASCII.
+        keywords: In capitals; those of more than eight characters are in cards HIERARCH.
+    """
+    chosen, is_chosen = [], False
+    for number, field in enumerate(itertools.chain.from_iterable(_KEYWORDS.iter_unpack(header))):
+        if field == _END:
+            break
+        if field != _CONTINUE:
+            keyword = _keyword(field)
+            is_chosen = keyword in keywords or keyword == "HIERARCH"
+        if is_chosen:
+            chosen.append(header[CARD * number : CARD * (number + 1)])
+    return b"".join([*chosen, _END.ljust(CARD)])
+
+
+@functools.lru_cache(maxsize=4096)
+def _keyword(field: bytes) -> str:
+    """The keyword of a card by its first eight bytes, as astropy takes it where the sign stands too early."""
+    return field.partition(b"=")[0].strip().upper().decode()
 
 
 class _ImpossibleClaim(Exception):

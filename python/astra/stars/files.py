@@ -10,7 +10,7 @@ import numpy as np
 
 from astra.errors import SpectrumError
 from astra.ingest.catalogs.catalog import Catalog
-from astra.ingest.headers import described, record_of_name
+from astra.ingest.headers import KNOWN, described, record_of_name
 from astra.ingest.precedence import LABELS, Origins, Values, merge, origin_of
 from astra.ingest.records import Record, Tally
 from astra.ingest.values import clean
@@ -78,7 +78,7 @@ class Files:
         path, spectrum, reason = self.paths[number], None, None
         try:
             with ApStarFile.opened(path) as file:
-                record = described(path, file.header(), release=self.release)
+                record = described(path, file.header(KNOWN), release=self.release)
                 spectrum = file.combined()
         except SpectrumError as error:
             if self.strict:

@@ -4,10 +4,7 @@ To keep them is a convenience: whatever is wrong with what is kept, or with the 
 and the process compiles for itself.
 """
 
-import functools
 import hashlib
-import logging
-import multiprocessing
 import os
 import pickle
 import tempfile
@@ -22,14 +19,10 @@ from numba.core import caching
 
 from astra import NO_HOME
 from astra.system.plugins import raised
-
-log = logging.getLogger("astra")
+from astra.system.processes import warn_once
 
 #: What all functions of a run need on the disk, and half as much again [bytes].
 _ROOM = 750_000
-
-# The first of the local processes of a run speaks for all of them.
-_FIRST = "SpawnProcess-1"
 
 _functions: list[Any] = []
 
@@ -101,12 +94,6 @@ def _why_unwritable(folder: str) -> str | None:
     return None
 
 
-@functools.cache
-def _say(text: str) -> None:
-    if multiprocessing.parent_process() is None or multiprocessing.current_process().name == _FIRST:
-        log.warning("%s", text)
-
-
 # > What numba keeps
 
 
@@ -171,7 +158,9 @@ class _Cache(caching.FunctionCache):
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever pickle and LLVM raise
-            _say(f"compiled code in {self.cache_path} cannot be used ({raised(error)}): it is compiled anew")
+            warn_once(
+                f"compiled code in {self.cache_path} cannot be used ({raised(error)}): it is compiled anew"
+            )
             with suppress(OSError):
                 self.flush()
         return None
@@ -181,7 +170,7 @@ class _Cache(caching.FunctionCache):
             super().save_overload(sig, data)
         except Exception as error:  # noqa: BLE001 - likewise
             why = getattr(error, "strerror", None) or raised(error)
-            _say(
+            warn_once(
                 f"compiled code cannot be kept in {self.cache_path} ({why}): each process compiles for "
                 "itself, which takes seconds; NUMBA_CACHE_DIR names another folder"
             )

@@ -1,5 +1,6 @@
 """What belongs to a process as a whole: its share of the cores, its memory, its end, its messages."""
 
+import functools
 import logging
 import math
 import os
@@ -24,6 +25,9 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 LEAST_ADDRESSES = 768 * 2**20
 
 _PR_SET_PDEATHSIG = 1
+
+# The first of the local processes of a run speaks for all of them.
+_FIRST = "SpawnProcess-1"
 
 # Of malloc.h in the GNU C library.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -149,3 +153,12 @@ def silenced() -> Iterator[None]:
     with _filters, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@functools.cache
+def warn_once(text: str) -> None:
+    """Warn of what concerns all processes of a run alike."""
+    import multiprocessing
+
+    if multiprocessing.parent_process() is None or multiprocessing.current_process().name == _FIRST:
+        logging.getLogger("astra").warning("%s", text)

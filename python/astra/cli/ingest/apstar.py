@@ -8,6 +8,9 @@ from astra.cli.ingest.shared import CatalogArguments, SharedArguments, say_count
 from astra.cli.progress import progress
 from astra.system.arguments import argument, option, takes
 
+#: With more, the process that writes is the slower one.
+MOST_READERS = 4
+
 EXAMPLES = examples(
     "astra ingest apstar spectra/ --catalog targets.csv",
     "astra ingest apstar spectra/ --catalog stars.txt --column apogee_id=2MASS --column k_mag=MyK",
@@ -29,7 +32,10 @@ class _Arguments:
 def apstar(asked: _Arguments) -> None:
     """Register apStar and asStar files, and the photometry and extinction of their stars."""
     from astra.ingest.apstar import ingest_apstar
+    from astra.system.processes import cores
 
     with database_session(), progress("files") as update:
-        counts = ingest_apstar(asked.paths, **asked.table.keys(), **vars(asked.choices), on_progress=update)
+        choices = asked.table.keys() | vars(asked.choices)
+        readers = min(cores(), MOST_READERS)
+        counts = ingest_apstar(asked.paths, **choices, on_progress=update, processes=readers)
     say_counts(counts, asked.as_json)

@@ -2,6 +2,7 @@
 
 files.py        a file of weights -> arrays, with name, checksum and details; and back
 formats.py      astra's checkpoints, astroNN's folders, safetensors
+kept.py         copies of checkpoints, which need no torch
 library.py      the installed models: which is in force and why, a list, and the import of others
 card.py         what a model says of itself, as Markdown
 former.py       the weights that made rows before, found again by their checksum

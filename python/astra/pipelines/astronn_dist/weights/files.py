@@ -16,7 +16,7 @@ import numpy as np
 
 from astra.damage import check_file, damage, reason
 from astra.errors import ConfigError
-from astra.pipelines.astronn_dist.weights import calibration, formats, missing, validity
+from astra.pipelines.astronn_dist.weights import calibration, formats, kept, missing, validity
 from astra.pipelines.astronn_dist.weights.calibration import Calibration
 from astra.pipelines.astronn_dist.weights.formats import FOLDER_FILES, READERS, WrongWeights
 from astra.pipelines.astronn_dist.weights.missing import MissingPixels
@@ -44,8 +44,8 @@ SHAPES = {
 #: Suffixes of files of weights.
 SUFFIXES = tuple(READERS)
 
-#: The suffix of our own format, the only one that is written.
-OURS = ".safetensors"
+#: The suffix of our own format, the only one that is written, and that of upstream's.
+OURS, CHECKPOINT = ".safetensors", ".pt"
 
 # Bytes of a file; one of ours has 6 MB, and three times as much with the state of an optimiser.
 _LARGEST = 1 << 28
@@ -130,14 +130,21 @@ def read_weights(path: str | os.PathLike[str]) -> Weights:
     """
     path = Path(path)
     name, sha256 = _identity(path)
-    read = formats.read_astronn_folder if os.path.isdir(path) else READERS[path.suffix]
+    copy = kept.find(sha256) if path.suffix == CHECKPOINT else None
     with _damage():
-        tensors, details = read(path)
+        tensors, details = _read(copy or path)
         extra = {name: tensors[name] for name in (validity.MEAN, validity.COMPONENTS) if name in tensors}
         checked = _checked({name: tensor for name, tensor in tensors.items() if name not in extra})
         _stated_range(details)
         parts = validity.from_file(extra, details), missing.from_file(details), calibration.from_file(details)
-        return Weights(name, sha256, checked, details, *parts)
+        weights = Weights(name, sha256, checked, details, *parts)
+    if path.suffix == CHECKPOINT and copy is None:
+        kept.keep(sha256, _content(weights))
+    return weights
+
+
+def _read(path: Path) -> tuple[formats.Tensors, Mapping[str, Any]]:
+    return (formats.read_astronn_folder if os.path.isdir(path) else READERS[path.suffix])(path)
 
 
 def _identity(path: Path) -> tuple[str, str]:

@@ -124,12 +124,16 @@ def _scatter(
 
 
 def _gram(good: np.ndarray, components: np.ndarray) -> np.ndarray:
-    """Products of the components over the good pixels of each spectrum, (N, 7514) -> (N, K, K)."""
-    count = len(components)
-    gram, weight = np.empty((len(good), count, count)), good.astype(float)
-    for row in range(count):
-        products = weight @ (components[row] * components[row:]).T
-        gram[:, row, row:] = gram[:, row:, row] = products
+    """Products of the components over the good pixels of each spectrum, (N, 7514) -> (N, K, K).
+
+    They are those over all pixels less those over the others, which in a usual spectrum are few.
+    """
+    gram, of_all = np.empty((len(good), *[len(components)] * 2)), components @ components.T
+    pixels = np.ascontiguousarray(components.T)
+    for row, seen_here in enumerate(good):
+        few = 2 * np.count_nonzero(seen_here) < len(seen_here)
+        part = pixels[seen_here if few else ~seen_here]
+        gram[row] = part.T @ part if few else of_all - part.T @ part
     return gram
 
 
