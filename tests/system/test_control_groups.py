@@ -108,8 +108,8 @@ def test_the_cores_are_those_that_there_is_time_for(monkeypatch, quota, expected
 
 THREADS = """
 import sys
-from astra.system.processes import use_own_cores
-use_own_cores()
+from astra.system.processes import cores, use_cores
+use_cores(cores())
 import numpy
 numpy.ones((400, 400)) @ numpy.ones((400, 400))
 print(*(line.split()[1] for line in open("/proc/self/status") if line.startswith("Threads:")))

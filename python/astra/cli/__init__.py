@@ -33,7 +33,7 @@ from astra.cli import completion
 from astra.cli.commands import AstraCommand, AstraGroup, LazyCommands, command_of
 from astra.cli.console import colour, fail, say, say_as_is, signals_answered
 from astra.errors import OUT_OF_MEMORY, AstraError, ConfigError, Interrupted, StorageError, UsageError
-from astra.system.processes import set_up_logging, use_own_cores
+from astra.system.processes import cores, set_up_logging, use_cores
 from astra.system.signals import KEYBOARD_INTERRUPT, Terminated, drop_signals
 from astra.system.streams import is_of_lost_stdout, stdout_lost
 
@@ -45,6 +45,10 @@ COMMANDS = {
     "Models": ("models", "train", "simulate", "compare"),
     "The installation": ("doctor", "config", "tasks", "completion", "version", "help"),
 }
+
+#: Commands that sample in this process, in one thread: a second one, for products as small as those of one
+#: spectrum, waits as long as it computes.
+SAMPLING = ("run", "distance")
 
 #: Commands that do something. Their exit code is that of what they did, also where it cannot be printed; all
 #: others do nothing but print.
@@ -133,7 +137,7 @@ def _options(
     show_version: Annotated[bool, typer.Option("--version", help="The same as `astra version`.")] = False,
 ) -> None:
     set_up_logging(logging.DEBUG if debug else logging.INFO)
-    use_own_cores()
+    use_cores(1 if context.invoked_subcommand in SAMPLING else cores())
     if show_version:
         version()
         raise typer.Exit

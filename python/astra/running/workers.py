@@ -1,8 +1,8 @@
 """Where chunks are processed: in this process, or in several local ones.
 
-Every worker is the same loop: it opens its own connections, computes with its share of the threads, and
-writes its own rows. A child asks for a chunk when it is about to need one. Children never inherit an open
-connection. One that dies is replaced, and the supply of chunks learns which ones it held.
+Every worker is the same loop: it opens its own connections, computes in one thread, and writes its own rows.
+A child asks for a chunk when it is about to need one. Children never inherit an open connection. One that
+dies is replaced, and the supply of chunks learns which ones it held.
 """
 
 import logging
@@ -25,7 +25,7 @@ from astra.running.in_hand import InHand
 from astra.running.loop import Job
 from astra.running.rows import Chunk, ChunkResult
 from astra.system.plugins import raised
-from astra.system.processes import die_with, keep_memory, shared_cores
+from astra.system.processes import cores, die_with, keep_memory, shared_cores
 from astra.system.signals import ENDING, answered, draining
 from astra.tasks.contract import Task
 from astra.tasks.trials import task_of
@@ -125,7 +125,7 @@ class _Crew:
         # Children start without seeing signals, until they know to ignore them.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         try:
-            with shared_cores(self._workers):
+            with shared_cores(cores()):
                 process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -20,14 +20,20 @@ class Coverage(NamedTuple):
 
 def coverage_of(spectrum: CombinedSpectrum) -> Coverage:
     """Count the pixels as ``rectify.usable`` does: a finite flux that is not 0, a finite error, no mask."""
-    usable = []
-    for start, end in DETECTORS:
-        flux, e_flux, flags = (
-            array[start:end] for array in (spectrum.flux, spectrum.e_flux, spectrum.pixel_flags)
-        )
-        measured = np.isfinite(flux) & (flux != 0) & np.isfinite(e_flux)
-        usable.append(int(np.count_nonzero(measured & ((flags & MASKED_BITS) == 0))))
+    arrays = spectrum.flux, spectrum.e_flux, spectrum.pixel_flags
+    return Coverage(*coverages(*(array[None] for array in arrays))[0].tolist())
+
+
+def coverages(flux: np.ndarray, e_flux: np.ndarray, pixel_flags: np.ndarray) -> np.ndarray:
+    """The coverage of N spectra, as of :func:`coverage_of`.
+
+    Args:
+        flux, e_flux, pixel_flags: As in :class:`CombinedSpectrum`, shape (N, 8575).
+
+    Returns:
+        Shape (N, 4), columns as in :class:`Coverage`.
+    """
+    measured = np.isfinite(flux) & (flux != 0) & np.isfinite(e_flux) & ((pixel_flags & MASKED_BITS) == 0)
     sizes = [end - start for start, end in DETECTORS]
-    return Coverage(
-        sum(usable) / N_PIXELS, *(count / size for count, size in zip(usable, sizes, strict=True))
-    )
+    usable = np.stack([np.count_nonzero(measured[:, start:end], axis=1) for start, end in DETECTORS], axis=1)
+    return np.column_stack([usable.sum(axis=1) / N_PIXELS, usable / sizes])

@@ -18,7 +18,7 @@ from astra.pipelines.astronn_dist.weights.library import chosen_weights
 from astra.pipelines.astronn_dist.weights.missing import MissingPixels
 from astra.pipelines.astronn_dist.weights.validity import Validity
 from astra.spectra.combined import CombinedSpectrum
-from astra.spectra.coverage import Coverage, coverage_of
+from astra.spectra.coverage import Coverage, coverages
 from astra.spectra.rectify import rectify, usable
 
 N_DRAWS = 100
@@ -78,12 +78,13 @@ class Model:
             measured[measured] = seen = usable(*arrays)
         if measured.any():
             names = list(itertools.compress(identities, measured))
-            flux, e_flux = rectify(*(array[seen] for array in arrays), backend=backend)
+            arrays = [array[seen] for array in arrays]
+            flux, e_flux = rectify(*arrays, backend=backend)
             found, drawn = self.predict(flux, e_flux, names, n_draws=n_draws, seed=seed)
             if keep_draws:
                 draws[measured] = drawn
             luminosity[:, measured] = found.fakemag, found.e_fakemag, found.e_model_fakemag
-            coverage[:, measured] = np.transpose(list(map(coverage_of, itertools.compress(pixels, measured))))
+            coverage[:, measured] = coverages(*arrays).T
         covered = dict(zip(Coverage._fields, coverage, strict=True))
         found = derive(luminosity, measured, stars, weights_from, detectors=coverage[1:])
         return found | covered | ({"draws": draws} if keep_draws else {})

@@ -86,7 +86,7 @@ def seen_snr(flux: np.ndarray, e_flux: np.ndarray) -> np.ndarray:
     counted = seen(flux, e_flux)
     found = np.zeros(len(flux))
     for row in np.flatnonzero(counted.any(axis=1)):
-        noise = np.median(e_flux[row, counted[row]])
+        noise = np.median(e_flux[row][counted[row]])
         found[row] = 1 / noise if noise > 0 else np.inf
     return found
 
