@@ -1,8 +1,9 @@
 """How fast the pipeline is, how much memory it takes, and where the time goes: one table.
 
-    python benchmarks/performance [--full] [--shared ../shared] [--out build/performance]
+    python benchmarks/performance [--full] [--before COMMIT] [--shared ../shared] [--out build/performance]
 
-In a few minutes: sampling against the reference and against the floor of its arithmetic, the stages of a
+First an earlier commit and this checkout in turn, beside the figures that are asked for. Then, in a few minutes:
+sampling against the reference and against the floor of its arithmetic, the stages of a
 spectrum, whole runs against workers and size, start-up, and the database at 1.1 million spectra. With
 ``--full``, 10,000 different files and 100,000 spectra, which take half an hour and 16 GB of disk.
 """
@@ -19,6 +20,7 @@ os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "benchmarks"))
 
+import compared  # noqa: E402
 import database  # noqa: E402
 import plots  # noqa: E402
 import sampling  # noqa: E402
@@ -31,6 +33,8 @@ from astra.pipelines.astronn_dist.weights.files import load_weights  # noqa: E40
 from astra.pipelines.astronn_dist.weights.library import find_weights  # noqa: E402
 
 SPECTRA = 1_100_000
+#: Before the steps of speed that docs/performance.md describes.
+BEFORE = "859a313"
 
 
 def main() -> None:
@@ -41,11 +45,15 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "performance", help="table and plot")
     parser.add_argument("--full", action="store_true", help="10,000 files and 100,000 spectra")
+    parser.add_argument("--before", default=BEFORE, help="a commit to compare with; '' stands for none")
     parser.add_argument("--workers", type=int, default=2, help="local processes of the runs (default 2)")
     arguments = parser.parse_args()
     originals = sorted((arguments.shared / "data" / "apstar").glob("apStar-*.fits"))
     if not originals:
         parser.error(f"no apStar files in {arguments.shared}/data/apstar; name the folder with --shared")
+    if arguments.before:
+        files, rounds = (10_000, 3) if arguments.full else (1_000, 1)
+        compared.measure(arguments.before, arguments.shared, files, rounds)
     table = Table()
     upstream = one_by_one(table, originals)
     with tempfile.TemporaryDirectory(prefix="astra-bench-") as folder:

@@ -77,6 +77,8 @@ def checkout(commit: str) -> Iterator[Version]:
     with tempfile.TemporaryDirectory(prefix="astra-bench-") as folder:
         root = Path(folder, "tree")
         git = ["git", "-C", str(ROOT)]
+        if subprocess.run([*git, "cat-file", "-e", commit], stderr=subprocess.DEVNULL).returncode:
+            raise SystemExit(f"there is no commit {commit} here: take a whole clone, or --before ''")
         subprocess.run([*git, "worktree", "add", "--quiet", "--detach", str(root), commit], check=True)
         try:
             yield Version(commit, root)
