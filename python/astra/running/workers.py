@@ -13,7 +13,6 @@ import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
@@ -26,7 +25,7 @@ from astra.running.loop import Job
 from astra.running.rows import Chunk, ChunkResult
 from astra.system.plugins import raised
 from astra.system.processes import cores, die_with, keep_memory, shared_cores
-from astra.system.signals import ENDING, answered, draining
+from astra.system.signals import ENDING, answered, deaf_children, draining
 from astra.tasks.contract import Task
 from astra.tasks.trials import task_of
 
@@ -122,13 +121,8 @@ class _Crew:
         context = multiprocessing.get_context("spawn")
         pipe, its_end = context.Pipe()
         process = context.Process(target=_serve, args=(its_end, *self._arguments), daemon=True)
-        # Children start without seeing signals, until they know to ignore them.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-        try:
-            with shared_cores(cores()):
-                process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with deaf_children(), shared_cores(cores()):
+            process.start()
         its_end.close()
         self._children[pipe] = _Child(process)
 
@@ -137,8 +131,6 @@ class _Crew:
 
         After a failure no more are handed out, and those in hand come first.
         """
-        # If it started with the first child, it would unblock the signals before that child is there.
-        resource_tracker.ensure_running()
         for _ in range(self._workers):
             self._start()
         while self._children:

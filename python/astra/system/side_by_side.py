@@ -8,7 +8,6 @@ import logging
 import multiprocessing
 import os
 import queue
-import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +16,7 @@ from logging.handlers import QueueHandler
 from typing import Any, TypeVar
 
 from astra.system.processes import die_with
-from astra.system.signals import ENDING
+from astra.system.signals import deaf_children
 
 log = logging.getLogger("astra")
 
@@ -50,6 +49,8 @@ def side_by_side(
         nonlocal pool
         if pool is None and len(things) >= ENOUGH and processes > 1:
             pool = _pool(function, processes)
+            with deaf_children():
+                pool.submit(int)  # it starts them all
         return map(function, things) if pool is None else _results(_submitted(pool, things), function)
 
     try:
@@ -114,8 +115,6 @@ _said: "queue.SimpleQueue[logging.LogRecord]" = queue.SimpleQueue()
 def _begin(function: Callable[[Any], Any], parent: int, log_level: int) -> None:
     global _function
     die_with(parent)
-    for number in ENDING:
-        signal.signal(number, signal.SIG_IGN)
     _function = function
     log.handlers, log.propagate = [QueueHandler(_said)], False
     log.setLevel(log_level)

@@ -35,6 +35,23 @@ _waiting: list[int] = []
 _handlers: dict[int, Any] = {}
 
 
+@contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes that are started meanwhile do not see these signals until they say otherwise.
+
+    A signal to all processes of a terminal would end them while they load their libraries.
+    """
+    from multiprocessing import resource_tracker
+
+    # If it started with the first child, it would unblock the signals before that child is there.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def hold_signals() -> None:
     """Let signals wait: until a command can answer them, or because what was done is reported already."""
     for number in ENDING:
