@@ -8,6 +8,8 @@ import sys
 import pytest
 from builders import a_source, a_spectrum, slow_on_sqlite, write_apstar
 
+from astra.system.processes import THREAD_VARIABLES
+
 HEAVY = ("torch", "astropy", "bokeh", "numpy", "peewee", "rich", "yaml")
 
 
@@ -133,6 +135,22 @@ def test_after_init_no_run_compiles_anything(tmp_path):
         )
 
     assert (ran.stdout, ran.stderr) == ("(True, 0)\n", "")
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="this process has one core")
+@pytest.mark.parametrize(("command", "threads"), [("run", "1"), ("distance", "1"), ("train", "None")])
+def test_what_samples_computes_in_one_thread(command, threads):
+    code = (
+        "import os, sys; from astra.cli import main; main(sys.argv[1:]); "
+        "print(*[os.environ.get(name) for name in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS')])"
+    )
+    left = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code, command, "--help"], capture_output=True, text=True, env=left
+    )
+
+    assert ran.stdout.splitlines()[-1] == f"{threads} {threads}"
 
 
 @pytest.mark.parametrize("word", ["version", "--version"])
