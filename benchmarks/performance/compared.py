@@ -59,12 +59,14 @@ class Version:
 
     name: str
     root: Path
+    library: Path
+    """The folder of its package."""
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
         """Commands of astra are those of this checkout."""
         before = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = str(self.root / "python")
+        os.environ["PYTHONPATH"] = str(self.library)
         try:
             yield
         finally:
@@ -81,7 +83,11 @@ def checkout(commit: str) -> Iterator[Version]:
             raise SystemExit(f"there is no commit {commit} here: take a whole clone, or --before ''")
         subprocess.run([*git, "worktree", "add", "--quiet", "--detach", str(root), commit], check=True)
         try:
-            yield Version(commit, root)
+            # Installed, because a package is found by what is installed with it, such as its tasks.
+            library, pip = Path(folder, "library"), [sys.executable, "-m", "pip", "install", "--quiet"]
+            options = ["--no-deps", "--no-build-isolation", "--target", str(library)]
+            subprocess.run([*pip, *options, str(root)], check=True)
+            yield Version(commit, root, library)
         finally:
             subprocess.run([*git, "worktree", "remove", "--force", str(root)], check=True)
 
@@ -97,7 +103,7 @@ def measure(commit: str, shared: Path, files: int, rounds: int) -> None:
     """
     originals = sorted((shared / "data" / "apstar").glob("apStar-*.fits"))
     with ExitStack() as stack:
-        versions = [stack.enter_context(checkout(commit)), Version("now", ROOT)]
+        versions = [stack.enter_context(checkout(commit)), Version("now", ROOT, ROOT / "python")]
         surveys = {}
         found: dict[str, list[dict[str, float]]] = {version.name: [] for version in versions}
         for version in versions:
