@@ -88,7 +88,7 @@ $(NEWER:%=check-%): check-%: | $(TEST)
 check-slow: test-kernels check-oldest check-newer $(AIRFLOW)    ## test-kernels, check-oldest, check-newer, then the tests that take minutes, an hour in all; some want Airflow, which is installed beside
 	@$(PYTEST) -m slow
 
-bench: $(TEST)    ## speed and memory in one table, a few minutes (FULL=1: 10,000 files, half an hour)
+bench: $(TEST)    ## speed and memory, beside an earlier commit (FULL=1: 10,000 files, which takes much longer)
 	@$(VENV)/bin/python benchmarks/performance --shared "$(SHARED)" $(if $(FULL),--full) --out build/performance
 
 bench-training: $(TEST)    ## a training step against the same step in torch

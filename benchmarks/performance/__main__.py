@@ -5,7 +5,7 @@
 First an earlier commit and this checkout in turn, beside the figures that are asked for. Then, in a few
 minutes: sampling against the reference and against the floor of its arithmetic, the stages of a spectrum,
 whole runs against workers and size, start-up, and the database at 1.1 million spectra. With ``--full``,
-10,000 different files and 100,000 spectra, which take two hours and 16 GB of disk.
+10,000 different files and 100,000 spectra, which take much longer, and 16 GB of disk.
 """
 
 import argparse

@@ -98,7 +98,7 @@ def keep_memory() -> None:
 
     Every batch asks for the same arrays again. Each that is larger than a few hundred kilobytes would come
     from the system, which fills it with zeros, and go back to it: up to a tenth of the time of a run. Rows
-    are many objects, hardly any of them in cycles: to look for such seldom saves a thirtieth.
+    are many objects, hardly any of them in cycles: to look for such as often as usual took a thirtieth.
     """
     import ctypes
 
